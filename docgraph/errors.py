@@ -1,0 +1,61 @@
+"""Every error that docgraph raises on purpose.
+
+    DocgraphError
+    ├── LimitError        an input is larger than a bound of `Limits`
+    ├── ParseError        bytes that cannot be read as what they claim to be
+    ├── ImageError        a picture that is missing, unreadable, too large or not allowed
+    ├── DocumentError     a document's columns, or a serialised document, break a rule of the schema
+    ├── TreeError         a forest handed to `TreeBatch` is not a forest
+    ├── AttentionError    arguments of `hierarchical_attention` that do not fit together
+    ├── ModelError        a model, processor or configuration that cannot do what is asked
+    ├── DataError         a data set that cannot be read or holds nothing usable
+    └── MissingExtraError an optional package is not installed (also an ImportError)
+
+Each message is one sentence: what must hold, what is there instead, where, and the way out if there is one.
+Those that report a wrong argument are ValueErrors too, so that callers may catch either.
+"""
+
+
+class DocgraphError(Exception):
+    """Base of all errors raised on purpose by docgraph, encoders and training."""
+
+
+class LimitError(DocgraphError):
+    """An input passes a bound of `Limits` and the caller asked for `strict=True`, or nothing can be kept."""
+
+
+class ParseError(DocgraphError):
+    """Bytes cannot be read as the format they are said to be."""
+
+
+class ImageError(DocgraphError):
+    """A picture is missing, unreadable, larger than its limit, or outside the folder it may come from."""
+
+
+class DocumentError(DocgraphError, ValueError):
+    """Columns or serialised data do not make a document."""
+
+
+class TreeError(DocgraphError, ValueError):
+    """A parent array or nested list does not describe a forest."""
+
+
+class AttentionError(DocgraphError, ValueError):
+    """Tensors handed to the attention do not fit the forest or one another."""
+
+
+class ModelError(DocgraphError, ValueError):
+    """A model, a processor or a configuration cannot do what is asked of it."""
+
+
+class DataError(DocgraphError, ValueError):
+    """A data set cannot be read, or holds nothing that can be used."""
+
+
+class MissingExtraError(DocgraphError, ImportError):
+    """An optional package is needed and not installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, what: str) -> None:
+        super().__init__(
+            f"{what} needs the package {package}, which is not installed. Install it with `pip install 'docgraph[{extra}]'`."
+        )

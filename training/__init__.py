@@ -1,0 +1,1 @@
+"""Learning from documents: data sets, training, evaluation, embedding to files, and the command line."""
