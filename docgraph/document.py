@@ -1,0 +1,346 @@
+"""A document: columns that hold a tree, and one canonical text that every node is a slice of.
+
+    row      0        1         2          3           4            pre-order: a subtree is a contiguous range
+    kind     page     section   heading    paragraph   sentence
+    parent   -1       0         1          1           3
+    span     (0, 24)  (0, 24)   (0, 5)     (7, 24)     (7, 24)      text[start:end]
+
+`Document` owns the columns; a `Node` (node.py) is a light view of one row. Nothing here recurses, so a document of
+100,000 levels pickles, copies and serialises like any other. A document is made by `DocumentBuilder` (builder.py)
+and not changed afterwards: `with_roles` and `replace` return a new document that shares the other columns.
+
+Text is stored once, in document order, blocks joined by a blank line. Pictures, alt text and metadata add no text:
+they have an empty span at their place.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.errors import DocumentError
+from docgraph.kinds import Domain
+from docgraph.limits import Limits
+from docgraph.metadata import Metadata
+from docgraph.node import Node
+
+if TYPE_CHECKING:
+    import networkx
+
+Ints = NDArray[np.int32]
+Fetcher = Callable[[str], bytes | None]
+
+
+class Mark(NamedTuple):
+    """An inline mark on an uncut text: `document.text[start:end]` is a link, strong, emphasis, code, ..."""
+
+    row: int
+    """The row of the node whose text carries the mark (a paragraph, a heading, a cell, ...)."""
+    start: int
+    end: int
+    type: str
+    """"link" | "strong" | "emphasis" | "code" | "subscript" | "superscript" | "deleted" | ..."""
+    href: str | None = None
+    """Where a link goes, resolved."""
+
+
+class Warning(NamedTuple):
+    """Something that was left out, cut or repaired, as data: `code` for programs, `message` for people."""
+
+    code: str
+    """A short constant such as "limit.nodes", "limit.input_bytes", "image.missing", "decode.replaced"."""
+    message: str
+    row: int = -1
+    """The node it happened at, or -1."""
+
+
+class Box(NamedTuple):
+    """Where a node stands on a rendered page."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    unit: str = "px"
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Where nodes come from in the input: an element table that xpaths are read from, and offsets on request.
+
+    An xpath is stored as one step per element and joined when asked for, so that deep pages cost linear memory.
+    """
+
+    element_parent: Ints
+    """(E,) row of the parent element in this table, -1 at the root."""
+    element_step: Sequence[str]
+    """(E,) one xpath step each: "div[3]"."""
+    node_element: Ints
+    """(N,) the element each node was made from, -1 for none."""
+    node_offsets: NDArray[np.int64] | None = None
+    """(N, 2) start and end in the decoded input, -1 where unknown; None unless asked for."""
+
+    def xpath(self, row: int) -> str | None:
+        """Return the absolute xpath of the element that made node `row`, or None."""
+        element = int(self.node_element[row])
+        if element < 0:
+            return None
+        steps = []
+        while element >= 0:
+            steps.append(self.element_step[element])
+            element = int(self.element_parent[element])
+        return "/" + "/".join(reversed(steps))
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """How the pictures of a document are reached. Opening is lazy; see images.py for what is allowed.
+
+    `resources` are pictures given as bytes, by the name that an image node's `src` attribute holds.
+    `root` is the only folder that local pictures may come from; `base` is where relative names start.
+    `fetch` is the caller's own way out, and is not serialised.
+    """
+
+    resources: Mapping[str, bytes] = field(default_factory=dict)
+    root: str | None = None
+    base: str | None = None
+    fetch: Fetcher | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Document:
+    """A tree of text and pictures. Columns have one entry a node, in pre-order.
+
+    Made by the parsers or `DocumentBuilder`; equal only to itself (`same_as` compares contents).
+    """
+
+    text: str
+    parent: Ints
+    """(N,) row of the parent, -1 at the root (row 0)."""
+    kind: Sequence[str]
+    domain: Sequence[Domain]
+    """(N,) the domain that the node's children live on."""
+    role: Sequence[str | None]
+    """(N,) own role; None means the parent's."""
+    position: Ints
+    """(N, 2) place in the parent's domain: (ordinal, 0), (row, column), (key id, 0) or (0, 0) in a set."""
+    span: NDArray[np.int64]
+    """(N, 2) start and end in `text`, in characters."""
+    keys: Sequence[str] = ()
+    """Key strings of KEYED families; `position[row, 0]` indexes it."""
+    score: NDArray[np.float32] | None = None
+    """(N,) main-content score in [0, 1], NaN where not judged; None if no parser judged."""
+    attributes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Row -> attributes (JSON values): href, alt, src, level, language, ordered, colspan, header ..."""
+    edges: Mapping[int, Ints] = field(default_factory=dict)
+    """Row of a GRAPH node -> (2, E) pairs of child ordinals, from and to."""
+    marks: Sequence[Mark] = ()
+    boxes: Mapping[int, Box] = field(default_factory=dict)
+    sources: Sources | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    image_access: Images = field(default_factory=Images)
+    truncated: bool = False
+    warnings: Sequence[Warning] = ()
+
+    def __post_init__(self) -> None:
+        rows = len(self.parent)
+        if rows == 0:
+            raise DocumentError("a document must have at least its root node, but has no rows.")
+        for name in ("kind", "domain", "role", "position", "span"):
+            if len(getattr(self, name)) != rows:
+                raise DocumentError(
+                    f"column {name} must have one entry for each of the {rows} nodes, but has {len(getattr(self, name))}."
+                )
+        if self.parent[0] != -1 or (rows > 1 and bool((self.parent[1:] >= np.arange(1, rows)).any())):
+            raise DocumentError(
+                "rows must be in pre-order with one root at row 0: every parent before its children."
+            )
+        if rows > 1 and int(self.parent[1:].min()) < 0:
+            raise DocumentError("a document must have one root, but a row after the first has no parent.")
+        if (
+            bool((self.span[:, 0] > self.span[:, 1]).any())
+            or int(self.span.min()) < 0
+            or int(self.span.max()) > len(self.text)
+        ):
+            raise DocumentError(
+                f"every span must lie within the text of {len(self.text)} characters, start before end."
+            )
+
+    # -- nodes ---------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.parent)
+
+    def __getitem__(self, row: int) -> Node:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row must be within the {len(self)} nodes of the document, but is {row}.")
+        return Node(self, row % len(self))
+
+    def __iter__(self) -> Iterator[Node]:
+        return self.walk()
+
+    def __repr__(self) -> str:
+        title = self.metadata.title or self.text[:40]
+        return f"<Document {self.kind[0]} {title!r}: {len(self)} nodes, {len(self.text)} characters>"
+
+    @property
+    def root(self) -> Node:
+        """The node of row 0."""
+        return Node(self, 0)
+
+    def walk(self) -> Iterator[Node]:
+        """Yield every node in pre-order."""
+        return (Node(self, row) for row in range(len(self)))
+
+    def leaves(self) -> list[Node]:
+        """Return the nodes without children, in document order."""
+        return [Node(self, int(row)) for row in np.flatnonzero(self.child_count == 0)]
+
+    def images(self) -> list[Node]:
+        """Return the image nodes; `node.image.open()` decodes one."""
+        return self.find(kind="image")
+
+    def find(self, kind: str | None = None, *, role: str | None = None) -> list[Node]:
+        """Return the nodes of a kind and of a role (their own or their ancestors'), in document order."""
+        rows: Iterator[int] = (r for r in range(len(self)) if kind is None or self.kind[r] == kind)
+        return [Node(self, r) for r in rows if role is None or self.effective_roles[r] == role]
+
+    @property
+    def links(self) -> list["Link"]:
+        """Every hyperlink: link marks and nodes with an `href`, in document order."""
+        found = [
+            Link(m.row, m.start, m.end, m.href, self.text[m.start : m.end])
+            for m in self.marks
+            if m.type == "link" and m.href
+        ]
+        for row, attributes in self.attributes.items():
+            if href := attributes.get("href"):
+                start, end = self.span[row].tolist()
+                found.append(Link(row, start, end, href, self.text[start:end]))
+        return sorted(found, key=lambda link: (link.start, link.row))
+
+    @property
+    def main_text(self) -> str:
+        """The text of the main content: the blocks whose role is "main", or all text if no role was given."""
+        from docgraph.walk import main_spans
+
+        return "\n\n".join(self.text[start:end] for start, end in main_spans(self))
+
+    # -- columns derived once ------------------------------------------------------------------------------
+
+    @cached_property
+    def child_count(self) -> Ints:
+        """(N,) number of children."""
+        return np.bincount(self.parent[1:], minlength=len(self)).astype(np.int32)
+
+    @cached_property
+    def subtree_end(self) -> Ints:
+        """(N,) one past the last row of each subtree: the subtree of `row` is `range(row, subtree_end[row])`."""
+        parents = self.parent.tolist()
+        ends = list(range(1, len(parents) + 1))
+        for row in range(len(parents) - 1, 0, -1):
+            above = parents[row]
+            if ends[row] > ends[above]:
+                ends[above] = ends[row]
+        return np.asarray(ends, dtype=np.int32)
+
+    @cached_property
+    def depth(self) -> Ints:
+        """(N,) levels below the root, 0 at the root."""
+        depths = [0] * len(self)
+        for row, above in enumerate(self.parent.tolist()):
+            if above >= 0:
+                depths[row] = depths[above] + 1
+        return np.asarray(depths, dtype=np.int32)
+
+    @cached_property
+    def effective_roles(self) -> Sequence[str | None]:
+        """(N,) each node's role, or the nearest ancestor's."""
+        roles: list[str | None] = []
+        for own, above in zip(self.role, self.parent.tolist(), strict=True):
+            roles.append(own if own is not None or above < 0 else roles[above])
+        return roles
+
+    def child_rows(self, row: int) -> list[int]:
+        """Return the rows of a node's children, in order. Costs the number of children."""
+        ends, found, child = self.subtree_end, [], row + 1
+        while child < ends[row]:
+            found.append(child)
+            child = int(ends[child])
+        return found
+
+    # -- new documents from old ----------------------------------------------------------------------------
+
+    def replace(self, **columns: Any) -> "Document":
+        """Return a document with other columns; the rest is shared."""
+        return replace(self, **columns)
+
+    def with_roles(self, role: Sequence[str | None], score: NDArray[np.float32] | None = None) -> "Document":
+        """Return a document with other roles (and scores)."""
+        return replace(self, role=tuple(role), score=self.score if score is None else score)
+
+    def with_metadata(self, **values: Any) -> "Document":
+        """Return a document with some metadata fields changed."""
+        return replace(self, metadata=replace(self.metadata, **values))
+
+    def same_as(self, other: "Document") -> bool:
+        """Whether both documents have the same contents (compared through their JSON)."""
+        return self.to_json() == other.to_json()
+
+    # -- views and formats (each in its own module) --------------------------------------------------------
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return the document as JSON, flat and with a schema version; see serialise.py."""
+        from docgraph.serialise import to_json
+
+        return to_json(self, indent=indent)
+
+    @staticmethod
+    def from_json(source: str | bytes) -> "Document":
+        """Return the document that `to_json` wrote.
+
+        Raises:
+            DocumentError: the JSON is not a document of a known schema version.
+        """
+        from docgraph.serialise import from_json
+
+        return from_json(source)
+
+    def to_networkx(self) -> "networkx.DiGraph[int]":
+        """Return the document as a networkx graph; see graph.py."""
+        from docgraph.graph import to_networkx
+
+        return to_networkx(self)
+
+    @staticmethod
+    def from_networkx(graph: "networkx.DiGraph[Any]") -> "Document":
+        """Return the document that a networkx graph holds; see graph.py."""
+        from docgraph.graph import from_networkx
+
+        return from_networkx(graph)
+
+    def to_markdown(self, *, main_only: bool = False) -> str:
+        """Return the document as Markdown; see markdown.py."""
+        from docgraph.markdown import to_markdown
+
+        return to_markdown(self, main_only=main_only)
+
+    def outline(self, *, width: int = 100, max_nodes: int | None = None) -> str:
+        """Return the tree as indented lines, one a node; see outline.py."""
+        from docgraph.outline import outline
+
+        return outline(self, width=width, max_nodes=max_nodes)
+
+
+class Link(NamedTuple):
+    """A hyperlink of a document."""
+
+    row: int
+    start: int
+    end: int
+    href: str | None
+    text: str

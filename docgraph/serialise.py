@@ -1,0 +1,164 @@
+"""Documents as JSON: flat columns, a schema version, an exact round trip.
+
+    {"schema": "docgraph.document", "version": 1, "text": ..., "parent": [...], "kind": [...], ...}
+
+Flat because nested JSON overflows the stack of most readers near 1,000 levels, and pages nest deeper. Pictures
+given as bytes travel as base64; a caller's `fetch` function does not travel. A reader meets a newer version with
+one clear error.
+"""
+
+import base64
+import json
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+
+from docgraph.document import Box, Document, Images, Mark, Sources, Warning
+from docgraph.errors import DocumentError
+from docgraph.kinds import Domain
+from docgraph.limits import Limits
+from docgraph.metadata import Candidate, Metadata
+
+SCHEMA: Final = "docgraph.document"
+VERSION: Final = 1
+
+
+def to_dict(document: Document) -> dict[str, Any]:
+    """Return the document as JSON values."""
+    sources = document.sources
+    images = document.image_access
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "metadata": asdict(document.metadata),
+        "text": document.text,
+        "parent": document.parent.tolist(),
+        "kind": list(document.kind),
+        "domain": [domain.value for domain in document.domain],
+        "role": list(document.role),
+        "position": document.position.tolist(),
+        "span": document.span.tolist(),
+        "keys": list(document.keys),
+        "score": None if document.score is None else [None if s != s else s for s in document.score.tolist()],
+        "attributes": {str(row): dict(values) for row, values in document.attributes.items()},
+        "edges": {str(row): pairs.tolist() for row, pairs in document.edges.items()},
+        "marks": [list(mark) for mark in document.marks],
+        "boxes": {str(row): list(box) for row, box in document.boxes.items()},
+        "sources": None
+        if sources is None
+        else {
+            "element_parent": sources.element_parent.tolist(),
+            "element_step": list(sources.element_step),
+            "node_element": sources.node_element.tolist(),
+            "node_offsets": None if sources.node_offsets is None else sources.node_offsets.tolist(),
+        },
+        "images": {
+            "root": images.root,
+            "base": images.base,
+            "limits": asdict(images.limits),
+            "resources": {
+                name: base64.b64encode(data).decode("ascii") for name, data in images.resources.items()
+            },
+        },
+        "truncated": document.truncated,
+        "warnings": [list(warning) for warning in document.warnings],
+    }
+
+
+def to_json(document: Document, *, indent: int | None = None) -> str:
+    """Return the document as JSON text that is valid UTF-8 (lone surrogates are escaped)."""
+    separators = (",", ":") if indent is None else None
+    values = to_dict(document)
+    written = json.dumps(values, ensure_ascii=False, indent=indent, separators=separators)
+    try:
+        written.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(values, indent=indent, separators=separators)
+    return written
+
+
+def from_json(source: str | bytes) -> Document:
+    """Return the document that `to_json` wrote.
+
+    Raises:
+        DocumentError: not JSON, not a document, of a newer schema version, or with columns that do not fit.
+    """
+    try:
+        values = json.loads(source)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"a serialised document must be JSON, but {error}.") from error
+    return from_dict(values)
+
+
+def from_dict(values: Any) -> Document:
+    """Return the document that `to_dict` wrote.
+
+    Raises:
+        DocumentError: see `from_json`.
+    """
+    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+        found = values.get("schema") if isinstance(values, dict) else type(values).__name__
+        raise DocumentError(f"a serialised document must say schema {SCHEMA!r}, but says {found!r}.")
+    if values.get("version") != VERSION:
+        raise DocumentError(
+            f"this docgraph reads schema version {VERSION}, but the document has {values.get('version')!r}. "
+            "Read it with the docgraph that wrote it, or a newer one."
+        )
+    try:
+        return _document(values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, DocumentError):
+            raise
+        raise DocumentError(
+            f"every column of schema version {VERSION} must be there and well formed, but {error!r}."
+        ) from error
+
+
+def _document(values: dict[str, Any]) -> Document:
+    metadata = dict(values["metadata"])
+    metadata["authors"] = tuple(metadata["authors"])
+    metadata["tags"] = tuple(metadata["tags"])
+    metadata["candidates"] = tuple(Candidate(*candidate) for candidate in metadata["candidates"])
+    score, sources, images = values["score"], values["sources"], values["images"]
+    return Document(
+        text=values["text"],
+        parent=_ints(values["parent"]),
+        kind=tuple(values["kind"]),
+        domain=tuple(Domain(domain) for domain in values["domain"]),
+        role=tuple(values["role"]),
+        position=_ints(values["position"]).reshape(-1, 2),
+        span=np.asarray(values["span"], dtype=np.int64).reshape(-1, 2),
+        keys=tuple(values["keys"]),
+        score=None
+        if score is None
+        else np.asarray([np.nan if s is None else s for s in score], dtype=np.float32),
+        attributes={int(row): attributes for row, attributes in values["attributes"].items()},
+        edges={int(row): _ints(pairs).reshape(2, -1) for row, pairs in values["edges"].items()},
+        marks=tuple(Mark(*mark) for mark in values["marks"]),
+        boxes={int(row): Box(*box) for row, box in values["boxes"].items()},
+        sources=None if sources is None else _sources(sources),
+        metadata=Metadata(**metadata),
+        image_access=Images(
+            resources={name: base64.b64decode(data) for name, data in images["resources"].items()},
+            root=images["root"],
+            base=images["base"],
+            limits=Limits(**images["limits"]),
+        ),
+        truncated=values["truncated"],
+        warnings=tuple(Warning(*warning) for warning in values["warnings"]),
+    )
+
+
+def _sources(values: dict[str, Any]) -> Sources:
+    offsets = values["node_offsets"]
+    return Sources(
+        _ints(values["element_parent"]),
+        tuple(values["element_step"]),
+        _ints(values["node_element"]),
+        None if offsets is None else np.asarray(offsets, dtype=np.int64).reshape(-1, 2),
+    )
+
+
+def _ints(values: Any) -> np.ndarray[Any, np.dtype[np.int32]]:
+    return np.asarray(values, dtype=np.int32)

@@ -1,0 +1,34 @@
+"""Loops over the columns of a document."""
+
+import numpy as np
+
+from docgraph.document import Document
+
+
+def main_spans(document: Document) -> list[tuple[int, int]]:
+    """Return the spans of the text blocks that are main content, in document order.
+
+    A block is a node with text of its own: a leaf, or the parent of sentences. It is main content if its effective
+    role is "main", or None where no node of the document has any role.
+    """
+    judged = any(role is not None for role in document.role)
+    wanted = "main" if judged else None
+    spans: list[tuple[int, int]] = []
+    for row in text_blocks(document):
+        if document.effective_roles[row] == wanted:
+            start, end = document.span[row].tolist()
+            spans.append((start, end))
+    return spans
+
+
+def text_blocks(document: Document) -> list[int]:
+    """Return the rows that hold text of their own: text leaves that are no sentences, and parents of sentences."""
+    blocks: list[int] = []
+    for row in np.flatnonzero(document.span[:, 0] < document.span[:, 1]).tolist():
+        if document.kind[row] == "sentence":
+            above = int(document.parent[row])
+            if above >= 0 and (not blocks or blocks[-1] != above):
+                blocks.append(above)
+        elif document.child_count[row] == 0:
+            blocks.append(row)
+    return blocks
