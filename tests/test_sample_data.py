@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ def test_it_is_at_most_8_mib_and_no_file_passes_1_mib(sample_data):
 
 
 def test_every_record_has_all_five_fields_and_a_picture_that_opens(sample_data, records):
-    for record in sum(records.values(), []):
+    for record in chain.from_iterable(records.values()):
         assert all(record[field].strip() for field in ("headline", "abstract", "caption", "article"))
         with Image.open(sample_data / "news" / "images" / f"{record['image_id']}.jpg") as picture:
             picture.load()
@@ -40,7 +40,7 @@ def test_every_class_is_in_every_split_and_no_document_is_in_two(records):
 
 
 def test_nothing_beside_the_label_names_the_class(sample_data, records):
-    for record in sum(records.values(), []):
+    for record in chain.from_iterable(records.values()):
         assert not re.search(
             "|".join(CLASSES), record["image_id"] + record["article_url"] + record["image_url"]
         )
@@ -48,7 +48,7 @@ def test_nothing_beside_the_label_names_the_class(sample_data, records):
 
 
 def test_the_pages_to_predict_are_not_in_the_news_split(sample_data, records):
-    used = {record["headline"] for record in sum(records.values(), [])}
+    used = {record["headline"] for record in chain.from_iterable(records.values())}
     pages = sorted((sample_data / "pages").glob("*.html"))
     assert len(pages) == 6
     for page in pages:
