@@ -1,0 +1,190 @@
+"""Sentences of a text, as spans.
+
+    "Dr. Lee left. She was late!"  ->  [(0, 13), (14, 27)]
+
+One regular expression finds the places where a sentence may end; a few rules, each with its reason below, decide.
+Promised for any text and any language tag: spans are in order and do not overlap, have no outer white space, cover
+every character that is not white space, and never end inside a word. Time is linear in the text.
+
+The rules are about writing, not about grammar: a stop is no end before a small letter, after a title or an initial,
+or after an abbreviation whose next word could go on with the sentence. Chinese and Japanese stops need no space.
+Word lists are for European languages and are looked up together, unless the language's own habits contradict
+(ordinals with a stop: "am 3. Oktober").
+"""
+
+import re
+from typing import Final
+
+_STOPS: Final = r".!?…‼⁇⁈⁉؟۔।॥։።"
+_WIDE_STOPS: Final = "。！？｡．"
+_CLOSERS: Final = "«‹“‘\"'”’»›)\\]}*_」』】）》〉＂＇"
+_BULLETS: Final = "•‣◦▪●▸►"
+
+_CANDIDATE: Final = re.compile(
+    rf"[{_STOPS}{_WIDE_STOPS}{_BULLETS}\n](?:"
+    rf"(?<=[{_STOPS}])(?<![{_STOPS}].)[{_STOPS}]*+[{_CLOSERS}]*+"
+    r"(?:[ \u00a0\u202f][»›](?=\s))?(?:\[\w{1,4}\]){0,8}+(?=\s)"
+    rf"|(?<=[{_WIDE_STOPS}])[{_WIDE_STOPS}]*+[{_CLOSERS}]*+"
+    rf"|(?<=\n)[^\S\n]*+(?:\n|(?=[{_BULLETS}*–-][ \t]|\d{{1,3}}[.)][ \t]))"
+    rf"|(?<=[{_BULLETS}])(?=\s))",
+    re.DOTALL,
+)
+"""One character set first, which the engine scans for at five times the speed of an alternation."""
+_SPACE: Final = re.compile(r"\s*+")
+_OPENERS: Final = "\"'“”„‘‚«»‹›([{¿¡*_-–—「『【（《〈"
+_NEXT_WORD: Final = re.compile(rf"[\s{re.escape(_OPENERS)}]*+([^\W_]*+\.?+)")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TITLES: Final = _words(
+    "Mr Mrs Ms Mx Dr Drs Prof Gen Sen Rep Gov Lt Col Sgt Capt Cmdr Maj Adm Rev Hon Pres Supt Det Insp St Ste Mt Ft "
+    "Messrs Mme Mlle MM Sr Sra Srta Dra Ud Uds Hr Fr Frl Ing Dipl Sig Dott Avv On Mons"
+)
+"""Never the last word of a sentence: a name follows."""
+
+_GO_ON: Final = _words(
+    "e.g i.e cf vs viz approx ca c resp esp incl excl bzw z.b d.h u.a vgl sog evtl ggf usf inkl p.ej p.ex i.d.r o.g "
+    "u.u s.o s.u t.ex bl.a bijv d.w.z o.a m.a.w s.v c.f"
+)
+"""In small letters. The sentence goes on whatever follows."""
+
+_BEFORE_NUMBER: Final = _words(
+    "no nos nr fig figs tab p pp vol vols art sec sect ch chap eq par para ver pt op cap núm num pág pag jan feb mar "
+    "apr jun jul aug sep sept oct nov dec bd abs abb kap anm ex"
+)
+"""In small letters. The sentence goes on if a number follows: "No. 5", "Fig. 2", "Oct. 3"."""
+
+_MAY_END: Final = _words(
+    "inc co corp ltd llc plc bros jr etc al dept univ assn ave blvd rd usw u.s.w ff cie s.a gmbh ed eds trans "
+    "a.m p.m ph.d m.d b.a m.a"
+)
+"""In small letters. An end only if a word follows that likes to open sentences."""
+
+_OPENING_WORDS: Final = _words(
+    "The A An This That These Those He She It They We You I In On At By For From With As But And Or If So When While "
+    "After Before Since There Here His Her Its Their Our My Your What Who Why How Where Some Many Most All No Not One "
+    "Two However Although Though Because Meanwhile Also Now Then Still Yet Instead Even Only "
+    "Der Die Das Ein Eine Er Sie Es Wir Ich Im Am Bei Mit Nach Und Aber Auch Doch Wenn Als So Dies Diese "
+    "Le La Les Un Une Il Elle Ils Elles On Nous Vous Je Ce Cette Dans Mais Et En Pour Avec Selon "
+    "El Los Las Una Ella Ellos Este Esta Pero Según Con Para Por Se "
+    "De Het Een Hij Zij Dit Dat Maar"
+)
+
+_ORDINAL_LANGUAGES: Final = _words("de da nb nn no fi et cs sk sl hr hu is lv pl tr eu fo lb")
+"""Languages that write ordinals with a stop."""
+
+
+def sentence_spans(text: str, language: str | None = None) -> list[tuple[int, int]]:
+    """Return (start, end) of each sentence of `text`, in characters.
+
+    Args:
+        language: BCP 47 tag, or None if it is not known. It matters for ordinals only.
+
+    Returns:
+        Spans in order; none for text that is empty or all white space. A blank line and a bullet always begin a
+        new sentence; a single line break is white space.
+    """
+    ordinals = language is not None and language[:2].lower() in _ORDINAL_LANGUAGES
+    small = text.islower()
+    spans: list[tuple[int, int]] = []
+    start = _skip_space(text, 0)
+    for found in _CANDIDATE.finditer(text):
+        stop, end = found.span()
+        if stop < start:
+            continue
+        mark = text[stop]
+        if mark == "\n" or mark in _BULLETS:
+            if not _begins_item(text, stop, mark):
+                continue
+            end = start + len(text[start:stop].rstrip())
+            if end > start:
+                spans.append((start, end))
+            start = _skip_space(text, stop)
+        elif _is_end(text, start, stop, end, small=small, ordinals=ordinals):
+            spans.append((start, end))
+            start = _skip_space(text, end)
+    end = start + len(text[start:].rstrip())
+    if end > start:
+        spans.append((start, end))
+    return spans
+
+
+def _skip_space(text: str, start: int) -> int:
+    found = _SPACE.match(text, start)
+    return start if found is None else found.end()
+
+
+def _begins_item(text: str, place: int, mark: str) -> bool:
+    """Whether a bullet or line break at `place` stands where an item can begin."""
+    return mark == "\n" or place == 0 or text[place - 1].isspace()
+
+
+def _is_end(text: str, start: int, stop: int, end: int, *, small: bool, ordinals: bool) -> bool:
+    """Whether the sentence from `start` ends with the stop at `stop`, closing marks up to `end`."""
+    if text[stop] in _WIDE_STOPS:
+        return _is_wide_end(text, stop, end)
+    found = _NEXT_WORD.match(text, end)
+    following = "" if found is None else found.group(1)
+    if not following:
+        return True
+    # "Yahoo! is", '"Why?" he asked', "and so on ... until"; iPhone and eBay do open sentences.
+    if following[0].islower() and not small and not following[1:2].isupper():
+        return False
+    if text[stop] != "." or text[stop + 1 : stop + 2] in (".", "!", "?"):
+        return True
+    return _ends_at_full_stop(text, start, stop, following, ordinals)
+
+
+def _is_wide_end(text: str, stop: int, end: int) -> bool:
+    """Whether a Chinese or Japanese stop ends a sentence: not within a number, nor in a quotation that goes on."""
+    after = text[end : end + 1]
+    if text[stop] == "．" and (after.isalnum() or text[stop - 1 : stop].isdigit()):
+        return after == "" or after.isspace()
+    quoted = text[end - 1] in "」』）"
+    return not (quoted and "\u3041" <= after <= "\u3096")
+
+
+def _ends_at_full_stop(text: str, start: int, stop: int, following: str, ordinals: bool) -> bool:
+    """Whether a full stop ends the sentence that runs from `start`; a capital or a number comes after it.
+
+    `following` is the next word with its own stop, if it has one, so that "A." is an initial and "A" an article.
+    """
+    words = text[max(start, stop - 40) : stop].rsplit(None, 2)
+    if not words:
+        return True
+    word = words[-1].lstrip(_OPENERS)
+    opens = stop - start <= len(words[-1])
+    if word.isdigit():
+        # "1. Introduction" is one heading; "am 3. Oktober" goes on.
+        return not (opens and len(word) <= 3) and not (ordinals and len(word) <= 2)
+    if len(word) == 1 and word.isalpha():
+        return _ends_at_letter(word, words, opens, following)
+    if word in _TITLES:
+        return False
+    lower = word.lower()
+    if lower in _GO_ON:
+        return False
+    if lower in _BEFORE_NUMBER and following[0].isdigit():
+        return False
+    if lower in _MAY_END or ("." in word and _is_acronym(word)):
+        return following in _OPENING_WORDS
+    return True
+
+
+def _ends_at_letter(word: str, words: list[str], opens: bool, following: str) -> bool:
+    """Whether a single letter with a stop ends a sentence: "vitamin C." may, the initials of a name do not, nor does "z. B."."""
+    if opens or len(words) < 2 or (len(following) == 2 and following[1] == "."):
+        return False
+    if word.islower():
+        return word not in "cp" or not following[0].isdigit()
+    if word == "I" and not words[-2][:1].isupper():
+        return True
+    return following in _OPENING_WORDS
+
+
+def _is_acronym(word: str) -> bool:
+    """Whether a word is letters and stops in turn: "U.S", "a.m", "Ph.D"."""
+    return all(len(part) <= 2 and part.isalpha() for part in word.split("."))

@@ -1,0 +1,85 @@
+"""sentence_spans: nothing lost, nothing cut within a word, and the cases that splitters get wrong."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docgraph.sentences import sentence_spans
+
+LETTERS = st.sampled_from(
+    [*"aAzZ09éñÄ我。！？．.!?… \n\t\"'”’«»)([•*-1Iu.s", "\n\n", "Mr.", " The ", "[1]", "\u00a0"]
+)
+
+
+@given(st.lists(LETTERS, max_size=60).map("".join), st.sampled_from([None, "en", "de", "zh", "xx-yy"]))
+def test_spans_are_ordered_trimmed_and_cover_all_that_is_not_space(text, language):
+    spans = sentence_spans(text, language)
+    end = 0
+    for first, last in spans:
+        assert end <= first < last <= len(text)
+        assert text[first:last] == text[first:last].strip()
+        assert not text[end:first].strip()
+        end = last
+    assert not text[end:].strip()
+
+
+@given(st.lists(LETTERS, max_size=60).map("".join))
+def test_no_sentence_ends_inside_a_word(text):
+    for _, last in sentence_spans(text):
+        assert not (text[last - 1].isalnum() and text[last : last + 1].isalnum())
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        ("en", ["Dr. Lee left.", "She was late!", "Why?"]),
+        ("en", ["John F. Kennedy met J. R. R. Tolkien.", "They spoke."]),
+        ("en", ["It cost 3.14 dollars.", "OK...", "Then what?!", "Yes…", "No."]),
+        ("en", ["The tale goes on ... until it ends.", "Yahoo! is a firm."]),
+        ("en", ['"Why?" he asked.', '"Because."', "She left (really!).", "(She did.)", "“Yes.”", "‘No.’"]),
+        ("en", ["He lives in the U.S.", "The Senate sat.", "In the U.S. Senate it is so, at 5 p.m. Monday."]),
+        ("en", ["See Fig. 3 and No. 5 of Oct. 3.", "He said no.", "Then he took vitamin C.", "It helped."]),
+        ("en", ["1. Introduction to e.g. Rome, i.e. Italy vs. Gaul.", "By Smith et al. Berlin was first."]),
+        ("en", ["As shown.[12]", "Next one.[a][3]", "Last."]),
+        ("en", ["iPhone sales rose.", "eBay fell.", "Read docs.python.org/3.11 now."]),
+        ("de", ["Am 3. Oktober war z. B. nichts.", "Das war 2019.", "»Ja.«", "»Nein!« sagte er."]),
+        ("fr", ["« Non ! »", "M. Dupont part.", "Vraiment ?", "Oui."]),
+        ("es", ["¿Qué?", "¡Nada!", "El Sr. Gómez salió."]),
+        ("hi", ["यह ठीक है।", "वह गया।"]),
+        (None, ["one thing.", "another thing, e.g. this.", "all in small letters!"]),
+    ],
+)
+def test_sentences_of_european_and_indic_writing(language, sentences):
+    text = " ".join(sentences)
+    assert [text[a:b] for a, b in sentence_spans(text, language)] == sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["今天天气很好。", "我们去公园吧！", "好吗？？", "他说：“走吧。”", "圆周率是３．１４。"],
+        ["「行くぞ！」と言った。", "「はい。」", "終わり（笑）。"],
+    ],
+)
+def test_chinese_and_japanese_stops_need_no_space(sentences):
+    text = "".join(sentences)
+    assert [text[a:b] for a, b in sentence_spans(text)] == sentences
+
+
+def test_bullets_and_blank_lines_begin_a_sentence_and_line_breaks_do_not():
+    text = "Buy:\n• milk\n• tea ▪ salt\n- bread\n2. eggs\n\nbut not\nwine • beer"
+    assert [text[a:b] for a, b in sentence_spans(text)] == [
+        "Buy:", "• milk", "• tea", "▪ salt", "- bread", "2. eggs", "but not\nwine", "• beer",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "unit", [".", "a.", '."', "\n ", "\n", " ", ". ", ".[1]", "。", "• ", "A. (", "[abcd]"]
+)
+def test_time_is_linear_on_hostile_text(unit):
+    text = unit * (400_000 // len(unit))
+    begin = time.perf_counter()
+    sentence_spans(text)
+    assert time.perf_counter() - begin < 5.0  # quadratic time would be minutes
