@@ -1,0 +1,142 @@
+"""Scores against scikit-learn, baselines against their definition, reports that say what was found."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from docgraph.errors import DataError
+from training.baselines import MAJORITY, TFIDF, baselines
+from training.datasets import load
+from training.datasets.origins import TextOrigin
+from training.datasets.records import Problem, Record
+from training.metrics import Scores, score
+from training.report import Evaluation, Prediction, confusion_png, write_report
+
+sklearn_metrics = pytest.importorskip("sklearn.metrics")
+LABELS = ("arts", "books", "never seen", "cars")
+
+
+@pytest.fixture
+def made_up() -> tuple[torch.Tensor, torch.Tensor]:
+    """60 guesses better than chance; the third label occurs nowhere."""
+    generator = torch.Generator().manual_seed(1)
+    target = torch.tensor([0, 1, 3])[torch.randint(3, (60,), generator=generator)]
+    logits = torch.randn(60, 4, generator=generator)
+    logits[:, 2] = -50
+    logits[torch.arange(60), target] += 1.0
+    return logits.softmax(-1), target
+
+
+def test_scores_are_scikit_learns(made_up):
+    probabilities, target = made_up
+    found = score("model", probabilities, target, LABELS)
+    predicted = probabilities.argmax(-1)
+    report = sklearn_metrics.classification_report(
+        target, predicted, labels=[0, 1, 2, 3], output_dict=True, zero_division=0
+    )
+    assert found.accuracy == pytest.approx(sklearn_metrics.accuracy_score(target, predicted))
+    assert found.macro_f1 == pytest.approx(sklearn_metrics.f1_score(target, predicted, average="macro"))
+    exact = probabilities.double() / probabilities.double().sum(-1, keepdim=True)
+    want = sklearn_metrics.log_loss(target, exact, labels=[0, 1, 2, 3])
+    assert found.log_loss == pytest.approx(want, abs=1e-5)
+    for place, one in enumerate(found.classes):
+        row = report[str(place)]
+        expected = (row["precision"], row["recall"], row["f1-score"])
+        assert (one.precision, one.recall, one.f1) == pytest.approx(expected)
+        assert one.count == row["support"]
+    want_confusion = sklearn_metrics.confusion_matrix(target, predicted, labels=[0, 1, 2, 3])
+    assert [list(row) for row in found.confusion] == want_confusion.tolist()
+    assert found.standard_error == pytest.approx((found.accuracy * (1 - found.accuracy) / 60) ** 0.5)
+
+
+def test_one_class_and_no_records(made_up):
+    only = score("model", torch.ones(3, 1), torch.zeros(3, dtype=torch.int64), ["one"])
+    assert (only.accuracy, only.macro_f1, only.confusion) == (1.0, 1.0, ((3,),))
+    with pytest.raises(DataError, match="at least one record with a known label"):
+        score("model", torch.ones(0, 4), torch.zeros(0, dtype=torch.int64), LABELS)
+    with pytest.raises(DataError, match=r"must be \(60, 4\)"):
+        score("model", made_up[0][:5], made_up[1], LABELS)
+
+
+def text_record(name: str, label: str, text: str) -> Record:
+    return Record(name, label, TextOrigin(text), ("text",), len(text))
+
+
+def test_baselines_know_the_training_records_only():
+    train = [text_record(f"a{n}", "arts", f"paint brush {n}") for n in range(5)]
+    train += [text_record(f"b{n}", "books", f"page novel {n}") for n in range(3)]
+    test = [
+        text_record("x", "books", "a novel"),
+        text_record("y", "books", "a page"),
+        text_record("z", "arts", "paint"),
+    ]
+    found = {one.name: one for one in baselines(train, test, ["arts", "books"])}
+    assert found[MAJORITY].accuracy == pytest.approx(1 / 3)  # everything is "arts"
+    assert found[TFIDF].accuracy == 1.0
+
+
+def test_the_bag_of_words_reaches_what_the_issue_says_on_the_captions(shared_data):
+    corpus = load(shared_data / "html_images" / "openstax", "n24news", fields=["caption"], check_images=False)
+    found = baselines(corpus["train"], corpus["test"], corpus.labels)[1]
+    assert found.accuracy == pytest.approx(0.692, abs=0.04)  # two standard errors are 0.074
+
+
+@pytest.fixture
+def evaluation(made_up) -> Evaluation:
+    probabilities, target = made_up
+    scores: Scores = score("model", probabilities, target, LABELS)
+    predictions = tuple(
+        Prediction(
+            id=f"r{n}",
+            label=LABELS[int(target[n])],
+            predicted=LABELS[int(row.argmax())],
+            probability=float(row.max()),
+            probabilities=dict(zip(LABELS, row.tolist(), strict=True)),
+        )
+        for n, row in enumerate(probabilities)
+    )
+    return Evaluation(
+        model="runs/<x>",
+        data="made up",
+        split="test",
+        labels=LABELS,
+        scores=scores,
+        baselines=(scores,),
+        predictions=predictions,
+        problems=(Problem("image.missing", "r1", "there is no picture at a|b.jpg."),) * 2,
+    )
+
+
+def test_the_three_formats_say_the_same(tmp_path, evaluation):
+    texts = {
+        s: write_report(tmp_path / f"report.{s}", evaluation).read_text() for s in ("html", "json", "md")
+    }
+    accuracy = f"{evaluation.scores.accuracy:.4f}"
+    assert accuracy in texts["html"]
+    assert accuracy in texts["md"]
+    values = json.loads(texts["json"])
+    assert values["scores"]["accuracy"] == evaluation.scores.accuracy
+    assert len(values["predictions"]) == 60
+    assert "runs/&lt;x&gt;" in texts["html"]
+    assert "<x>" not in texts["html"]
+    assert "data:image/png;base64," in texts["html"]
+    assert "| image.missing | 2 | r1 | there is no picture at a\\|b.jpg. |" in texts["md"]
+    surest = evaluation.mistakes[0]
+    assert surest.probability == max(one.probability for one in evaluation.mistakes)
+    assert f"| {surest.id} | {surest.label} | {surest.predicted} |" in texts["md"]
+
+
+def test_another_suffix_is_refused(tmp_path, evaluation):
+    with pytest.raises(DataError, match=r"must end in \.html, \.json, \.md, but is 'report\.pdf'"):
+        write_report(tmp_path / "report.pdf", evaluation)
+
+
+def test_the_confusion_matrix_is_a_picture_that_grows_with_the_labels(tmp_path, evaluation):
+    few = Image.open(confusion_png(tmp_path / "few.png", evaluation.scores))
+    many_labels = [f"class number {n}" for n in range(24)]
+    many = score("model", torch.eye(24), torch.arange(24), many_labels)
+    large = Image.open(confusion_png(tmp_path / "many.png", many))
+    assert few.format == "PNG"
+    assert large.width > few.width > 300

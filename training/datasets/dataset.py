@@ -1,0 +1,46 @@
+"""Records as a map-style torch data set: documents are made when they are asked for.
+
+DocumentDataset(corpus, "train")[i] -> {"document": Document, "label": 3, "id": "..."}
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from training.datasets.records import Corpus, Problem, Record, unseen_labels
+
+
+class DocumentDataset(Dataset[dict[str, Any]]):
+    """One split. Records whose label is missing or unknown are set aside, by name, in `problems`."""
+
+    def __init__(self, corpus: Corpus, split: str, labels: Sequence[str] | None = None) -> None:
+        """Take the records of a split.
+
+        Args:
+            labels: names in the order of their numbers; None for the corpus's own, those of its training records.
+        """
+        self.split = split
+        self.labels = list(corpus.labels if labels is None else labels)
+        self.records: list[Record]
+        self.records, unknown = unseen_labels(corpus[split], self.labels)
+        ids = {record.id for record in corpus[split]}
+        self.problems: list[Problem] = [p for p in corpus.problems if p.record in ids] + unknown
+        self._number = {name: number for number, name in enumerate(self.labels)}
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        record = self.records[index]
+        return {"document": record.document(), "label": self.label_of(index), "id": record.id}
+
+    def label_of(self, index: int) -> int:
+        """Return the number of a record's label without making its document."""
+        return self._number[str(self.records[index].label)]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Records of each label."""
+        return Counter(str(record.label) for record in self.records)

@@ -1,0 +1,154 @@
+"""A labelled document before it is made, and the splits it belongs to.
+
+    Record = id, label, fields present, and an origin that makes the document when asked (origins.py)
+    Corpus = records by split, label names of the training records, problems by name
+
+No torch: readers and the bag-of-words baselines work without it (dataset.py has the torch view).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+from docgraph import Document
+from docgraph.errors import DataError
+
+SPLIT_NAMES: Final = ("train", "dev", "test")
+
+
+class Origin(Protocol):
+    """Where one document comes from and how to make it. Small, picklable, and without side effects."""
+
+    def document(self) -> Document:
+        """Make the document, anew at each call."""
+        ...
+
+    def text(self) -> str:
+        """Return all text of the document, without pictures: what a bag of words reads."""
+        ...
+
+
+class Problem(NamedTuple):
+    """Something that was missing, broken or set aside."""
+
+    code: str
+    """A short constant: "image.missing", "image.unreadable", "body.error_page", "label.unseen", ..."""
+    record: str
+    """Id of the record it happened in."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One labelled document, not yet made."""
+
+    id: str
+    """Unique in its corpus. It may name a file, so it is never a feature."""
+    label: str | None
+    """None where the data gives none: it can be predicted, not trained on or evaluated."""
+    origin: Origin
+    fields: tuple[str, ...]
+    """Which fields are there: "headline", "body", "image", ..."""
+    characters: int
+    """Text length: an estimate of what the record costs before it is made."""
+
+    def document(self) -> Document:
+        """Make the document."""
+        return self.origin.document()
+
+
+Splits = Mapping[str, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A data set: records by split, and what was wrong with it."""
+
+    name: str
+    splits: Splits
+    problems: Sequence[Problem] = ()
+    labels: tuple[str, ...] = field(default=())
+    """Label names, sorted; those of the training records unless given."""
+
+    def __post_init__(self) -> None:
+        ids = [record.id for records in self.splits.values() for record in records]
+        if len(ids) != len(set(ids)):
+            twice = [name for name, count in Counter(ids).items() if count > 1]
+            raise DataError(
+                f"every record of {self.name} must have its own id, but {len(twice)} ids come twice, such as {twice[0]!r}."
+            )
+        if not self.labels:
+            train = self.splits.get("train", ())
+            object.__setattr__(self, "labels", tuple(sorted({r.label for r in train if r.label is not None})))
+
+    def __getitem__(self, split: str) -> Sequence[Record]:
+        """Return the records of a split.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if split not in self.splits:
+            raise DataError(
+                f"the splits of {self.name} are {', '.join(self.splits)}, but {split!r} was asked for."
+            )
+        return self.splits[split]
+
+    @property
+    def problem_counts(self) -> Counter[str]:
+        """How often each kind of problem was met."""
+        return Counter(problem.code for problem in self.problems)
+
+    def summary(self) -> str:
+        """Return what is there in a few lines: counts by split, labels, problems with one example each."""
+        sizes = ", ".join(f"{len(records)} {name}" for name, records in self.splits.items())
+        lines = [f"{self.name}: {sizes}; {len(self.labels)} labels"]
+        for code, count in sorted(self.problem_counts.items()):
+            first = next(problem for problem in self.problems if problem.code == code)
+            lines.append(f"  {code}: {count}, such as {first.record}: {first.message}")
+        return "\n".join(lines)
+
+
+def unseen_labels(records: Iterable[Record], labels: Sequence[str]) -> tuple[list[Record], list[Problem]]:
+    """Split records into those whose label is known and problems for the others.
+
+    A record without a label is passed over too, under "label.missing": nothing can be said about its prediction.
+    """
+    known, problems, names = [], [], set(labels)
+    for record in records:
+        if record.label is None:
+            problems.append(Problem("label.missing", record.id, "the record has no label."))
+        elif record.label not in names:
+            message = f"the label {record.label!r} is not one of the {len(labels)} that were trained: {_some(labels)}."
+            problems.append(Problem("label.unseen", record.id, message))
+        else:
+            known.append(record)
+    return known, problems
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def resolve(path: str | Path) -> Path:
+    """Return an existing path.
+
+    Raises:
+        DataError: there is nothing there.
+    """
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise DataError(f"the data must be a file or folder, but there is nothing at {found}.")
+    return found
+
+
+def text_of(value: Any) -> str:
+    """Return a field's text: a string as it is, a list of strings as paragraphs, None as nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return "\n\n".join(text_of(item) for item in value if item is not None)
+    return str(value)

@@ -1,0 +1,234 @@
+"""Write what an evaluation found: a page, JSON or Markdown, and the confusion matrix as a picture.
+
+    Evaluation ──write_report(path)──> .html (one file, the picture inside), .json (everything) or .md
+               ──confusion_png(path)─> .png
+
+The three say the same: scores beside those of the baselines, every class, the matrix, the surest mistakes, what was
+set aside, and what made them (versions, command, data).
+"""
+
+import base64
+import html
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from docgraph.errors import DataError, MissingExtraError
+from training.datasets.records import Problem
+from training.metrics import Scores
+
+SUFFIXES: Final = (".html", ".json", ".md")
+PACKAGES: Final = ("docgraph", "torch", "transformers", "timm", "scikit-learn")
+MISTAKES: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What was predicted for one record."""
+
+    id: str
+    label: str | None
+    """None if the record has none."""
+    predicted: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A model on a split of a data set."""
+
+    model: str
+    """Where the model lies."""
+    data: str
+    split: str
+    labels: tuple[str, ...]
+    scores: Scores
+    baselines: tuple[Scores, ...]
+    predictions: tuple[Prediction, ...]
+    problems: tuple[Problem, ...] = ()
+    about: dict[str, Any] = field(default_factory=lambda: environment())
+
+    @property
+    def mistakes(self) -> list[Prediction]:
+        """Wrong predictions, the surest first."""
+        wrong = [one for one in self.predictions if one.label is not None and one.predicted != one.label]
+        return sorted(wrong, key=lambda one: (-one.probability, one.id))
+
+
+def environment() -> dict[str, Any]:
+    """Return what made a result: date, command, versions."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(sys.argv),
+        "python": sys.version.split()[0],
+        "versions": versions,
+    }
+
+
+def write_report(path: str | Path, evaluation: Evaluation) -> Path:
+    """Write a report in the format that the suffix names.
+
+    Raises:
+        DataError: another suffix than `SUFFIXES`.
+    """
+    target = Path(path)
+    writers = {".html": to_html, ".json": to_json, ".md": to_markdown}
+    if target.suffix not in writers:
+        raise DataError(f"a report must end in {', '.join(SUFFIXES)}, but is {target.name!r}.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(writers[target.suffix](evaluation), encoding="utf-8")
+    return target
+
+
+def to_json(evaluation: Evaluation) -> str:
+    """Return everything as JSON."""
+    return json.dumps(asdict(evaluation), ensure_ascii=False, indent=1) + "\n"
+
+
+def to_markdown(evaluation: Evaluation) -> str:
+    """Return the report as Markdown."""
+    lines = [f"# {_title(evaluation)}", ""]
+    for title, head, rows in _tables(evaluation):
+        lines += [f"## {title}", "", _row(head), _row("---" for _ in head), *map(_row, rows), ""]
+    lines += ["## Made by", "", *(f"* {name}: {value}" for name, value in _about(evaluation)), ""]
+    return "\n".join(lines)
+
+
+def to_html(evaluation: Evaluation) -> str:
+    """Return the report as one HTML file that needs nothing else."""
+    picture = base64.b64encode(confusion_bytes(evaluation.scores)).decode("ascii")
+    parts = [f"<h1>{html.escape(_title(evaluation))}</h1>"]
+    for title, head, rows in _tables(evaluation):
+        cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+        parts.append(f"<h2>{title}</h2><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
+        if title == "Classes":
+            parts.append(
+                f'<h2>Confusion matrix</h2><img alt="confusion matrix" src="data:image/png;base64,{picture}">'
+            )
+    made = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in _about(evaluation))
+    parts.append(f"<h2>Made by</h2><ul>{made}</ul>")
+    return PAGE.format(title=html.escape(_title(evaluation)), body="\n".join(parts))
+
+
+def confusion_png(path: str | Path, scores: Scores) -> Path:
+    """Write the confusion matrix as a picture."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(confusion_bytes(scores))
+    return target
+
+
+def confusion_bytes(scores: Scores) -> bytes:
+    """Return the confusion matrix as PNG: a cell's colour is its share of the row, its number the count.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "train", "drawing a confusion matrix") from error
+    names = [one.label for one in scores.classes]
+    shares = [[count / max(sum(row), 1) for count in row] for row in scores.confusion]
+    side = 2.6 + 0.42 * len(names)
+    figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for y, row in enumerate(scores.confusion):
+        for x, count in enumerate(row):
+            if count:
+                color = "white" if shares[y][x] > 0.6 else "black"
+                axes.text(x, y, str(count), ha="center", va="center", color=color, fontsize=9)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("label")
+    axes.set_title(f"{scores.name}: accuracy {scores.accuracy:.3f}, {scores.count} records")
+    figure.colorbar(image, ax=axes, label="share of the label's records")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _title(evaluation: Evaluation) -> str:
+    return f"{evaluation.model} on {evaluation.data} ({evaluation.split})"
+
+
+def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[str]]]]:
+    """Yield title, head and rows of every table."""
+    head = ["", "accuracy", "± standard error", "macro-F1", "log loss", "calibration error", "records"]
+    rows = [
+        [s.name, *(f"{x:.4f}" for x in (s.accuracy, s.standard_error, s.macro_f1, s.log_loss, s.calibration_error)), str(s.count)]
+        for s in (evaluation.scores, *evaluation.baselines)
+    ]  # fmt: skip
+    yield "Scores", head, rows
+    head = ["label", "precision", "recall", "F1", "records"]
+    yield (
+        "Classes",
+        head,
+        [
+            [c.label, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", str(c.count)]
+            for c in evaluation.scores.classes
+        ],
+    )
+    if mistakes := evaluation.mistakes:
+        rows = [
+            [one.id, str(one.label), one.predicted, f"{one.probability:.3f}"] for one in mistakes[:MISTAKES]
+        ]
+        yield (
+            f"Surest mistakes ({len(mistakes)} in all)",
+            ["record", "label", "predicted", "probability"],
+            rows,
+        )
+    if evaluation.problems:
+        yield "Set aside or missing", ["what", "how often", "such as", ""], _problem_rows(evaluation.problems)
+
+
+def _problem_rows(problems: Sequence[Problem]) -> list[list[str]]:
+    first = {problem.code: problem for problem in reversed(problems)}
+    counts = Counter(problem.code for problem in problems)
+    return [[code, str(n), first[code].record, first[code].message] for code, n in sorted(counts.items())]
+
+
+def _about(evaluation: Evaluation) -> Iterable[tuple[str, str]]:
+    for name, value in evaluation.about.items():
+        if isinstance(value, dict):
+            yield name, ", ".join(f"{key} {one}" for key, one in value.items())
+        else:
+            yield name, str(value)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+PAGE: Final = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: left; overflow-wrap: anywhere; }}
+img {{ max-width: 100%; }}
+</style></head>
+<body>
+{body}
+</body></html>
+"""
