@@ -258,6 +258,14 @@ class DocumentBuilder:
                 continue
             over = union[above]
             union[above] = span if over is None else (min(over[0], span[0]), max(over[1], span[1]))
-        return [
-            (place, place) if span is None else span for span, place in zip(union, self._place, strict=True)
-        ]
+        closed: list[tuple[int, int]] = []
+        for span, place, above in zip(union, self._place, self._parent, strict=True):
+            if span is None or span[0] == span[1]:
+                # A picture before the first word of its parent stands before the separator: take it inside.
+                place = place if span is None else span[0]
+                if above >= 0:
+                    start, end = closed[above]
+                    place = min(max(place, start), end)
+                span = (place, place)
+            closed.append(span)
+        return closed

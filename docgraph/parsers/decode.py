@@ -1,0 +1,130 @@
+"""Bytes of a page to text, and how the encoding was found.
+
+    bytes ─ byte order mark? ─ strict UTF-8? ─ declared label that decodes strictly? ─ detector ─ windows-1252 ─> text
+
+The first that holds wins. Strict UTF-8 comes before the declared label because a wrong label is common, while text
+in another encoding that is valid UTF-8 by chance is not. A page that is UTF-8 but for a few broken bytes stays
+UTF-8: each broken byte becomes U+FFFD and is counted. `decode` never raises, whatever the bytes.
+
+Sources: WHATWG Encoding Standard (labels); HTML Living Standard 13.2.3.2 (where a page may declare its encoding).
+"""
+
+import codecs
+import re
+from typing import Final, NamedTuple
+
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_DECLARATION: Final = re.compile(
+    rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:\-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_.:\-]+)""",
+    re.IGNORECASE,
+)
+_PRESCAN_BYTES: Final = 8192
+_DETECT_BYTES: Final = 65_536
+
+_LABELS: Final = {
+    "ascii": "cp1252", "us-ascii": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "l1": "cp1252",
+    "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "iso_8859-1": "cp1252", "windows-1252": "cp1252", "x-cp1252": "cp1252",
+    "iso-8859-9": "cp1254", "latin5": "cp1254", "iso-8859-11": "cp874", "tis-620": "cp874", "windows-874": "cp874",
+    "gb2312": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "gb_2312-80": "gb18030", "chinese": "gb18030",
+    "big5": "big5hkscs", "big5-hkscs": "big5hkscs", "x-x-big5": "big5hkscs", "cn-big5": "big5hkscs",
+    "shift_jis": "cp932", "shift-jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932",
+    "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "ksc5601": "cp949", "korean": "cp949", "windows-949": "cp949",
+    "x-mac-roman": "mac-roman", "macintosh": "mac-roman", "x-euc-jp": "euc-jp", "koi8": "koi8-r",
+    "iso-8859-8-i": "iso-8859-8", "logical": "iso-8859-8", "unicode-1-1-utf-8": "utf-8", "utf8": "utf-8",
+}  # fmt: skip
+"""Labels that the Encoding Standard reads as another encoding than Python does."""
+
+
+class Decoded(NamedTuple):
+    """A decoded page."""
+
+    text: str
+    encoding: str
+    source: str
+    """How the encoding was found: "bom", "utf-8", "declared", "detected" or "fallback"."""
+    replaced: int
+    """Number of bytes that could not be read and became U+FFFD."""
+
+
+def decode(data: bytes) -> Decoded:
+    """Return the text of `data` and how its encoding was found. Never raises."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return _replacing(data[len(mark) :], encoding, "bom")
+    if wide := _wide_without_mark(data):
+        return _replacing(data, wide, "detected")
+    try:
+        return Decoded(data.decode("utf-8"), "utf-8", "utf-8", 0)
+    except UnicodeDecodeError:
+        pass
+    almost = data.decode("utf-8", "replace")
+    broken = almost.count("\ufffd")
+    if broken * 20 <= sum(map(data.count, _UTF8_LEADS)):
+        return Decoded(almost, "utf-8", "utf-8", broken)
+    declared = declared_encoding(data)
+    if declared is not None and declared != "utf-8":
+        try:
+            return Decoded(data.decode(declared), declared, "declared", 0)
+        except (UnicodeDecodeError, LookupError):
+            pass
+    detected = _detected(data)
+    if detected is not None:
+        return _replacing(data, detected, "detected")
+    return _replacing(data, "cp1252", "fallback")
+
+
+_UTF8_LEADS: Final = tuple(bytes([lead]) for lead in range(0xC2, 0xF5))
+
+
+def declared_encoding(data: bytes) -> str | None:
+    """Return the Python name of the encoding that a page declares in its first 8 KiB, or None if it names none we know."""
+    for found in _DECLARATION.finditer(data[:_PRESCAN_BYTES]):
+        label = (found.group(1) or found.group(2)).decode("ascii").strip().lower()
+        name = _LABELS.get(label, label)
+        if name.startswith(("utf-16", "utf16", "ucs-2", "utf-32")):
+            # A page whose declaration can be read as ASCII is not UTF-16 (HTML Living Standard 13.2.3.2).
+            name = "utf-8"
+        try:
+            codec = codecs.lookup(name)
+        except LookupError:
+            continue
+        if codec._is_text_encoding and codec.name not in ("idna", "punycode", "unicode_escape"):
+            return _LABELS.get(codec.name, codec.name)
+    return None
+
+
+def _wide_without_mark(data: bytes) -> str | None:
+    """Return the name of UTF-16 or UTF-32 if a page without a byte order mark shows its zero bytes."""
+    head = data[:512]
+    if len(head) < 4 or head.count(0) * 4 < len(head):
+        return None
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if odd > 4 * (even + 1):
+        return "utf-16-le"
+    return "utf-16-be" if even > 4 * (odd + 1) else None
+
+
+def _detected(data: bytes) -> str | None:
+    """Return what charset-normalizer makes of the beginning of the page, markup left out; None if it cannot tell."""
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:
+        return None
+    sample = re.sub(rb"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", b" ", data, flags=re.S | re.I)
+    best = from_bytes(sample[:_DETECT_BYTES]).best()
+    if best is None:
+        return None
+    name = codecs.lookup(best.encoding).name
+    return None if name in ("ascii", "utf-8") else _LABELS.get(name, name)
+
+
+def _replacing(data: bytes, encoding: str, source: str) -> Decoded:
+    text = data.decode(encoding, "replace")
+    return Decoded(text, encoding, source, text.count("\ufffd"))

@@ -1,0 +1,147 @@
+"""Turn one web page into a document: all that can be seen of it, as a tree, each part with its role.
+
+    source ─ decode ─> markup ─ html_elements ─> records ─ html_blocks ─> flow ─┬─ html_main ─> verdict ──┐
+                                                     └── html_metadata ─> Metadata  └─ html_figures ──────┴─ html_tree ─> Document
+
+Nothing is deleted: navigation, sidebars and the like are in the tree under their role, and the main content is
+labelled `main`. What nobody sees (scripts, templates, `hidden`) is not there. Pages are hostile: `Limits` bounds
+what one may cost, nothing recurses, and past a bound the document says so (`truncated`, `warnings`) or, with
+`strict=True`, LimitError is raised. No network, and no file but the page itself.
+
+Sources: HTML Living Standard; the evidence for each choice is in the modules named above.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from docgraph.builder import DocumentBuilder
+from docgraph.document import Document, Images
+from docgraph.errors import LimitError, ParseError
+from docgraph.limits import Limits
+from docgraph.parsers.decode import decode
+from docgraph.parsers.html_blocks import read_flow
+from docgraph.parsers.html_elements import Elements, read_markup
+from docgraph.parsers.html_figures import find_figures
+from docgraph.parsers.html_main import judge
+from docgraph.parsers.html_metadata import read_metadata
+from docgraph.parsers.html_pictures import resolve
+from docgraph.parsers.html_tree import Page, grow
+
+ImagePolicy = Literal["lazy", "skip"] | str | Path | Callable[[str], bytes | None]
+
+
+def parse_html(
+    source: str | bytes | Path,
+    *,
+    url: str | None = None,
+    images: ImagePolicy = "lazy",
+    limits: Limits | None = None,
+    main_only: bool = False,
+    strict: bool = False,
+    offsets: bool = False,
+) -> Document:
+    """Return the document of one web page.
+
+    Args:
+        source: markup (str), bytes to be decoded, or the path of a file.
+        url: where the page was found; links are resolved against it (after `<base href>`).
+        images: how pictures may be reached when they are opened, which the parser never does. "lazy": data URIs
+            and, for a path, files in the page's folder. "skip": image nodes are kept, but none can be opened. A
+            folder: files in it. A callable: asked for the bytes of a resolved `src`; None means it has none.
+        limits: bounds on what the page may cost.
+        main_only: keep the main content only.
+        strict: raise where a bound cuts something off.
+        offsets: find where each node stands in the decoded input (`node.source.offsets`); costs a second pass.
+
+    Raises:
+        LimitError: `strict` and a bound was passed.
+        ParseError: the file of a path cannot be read.
+    """
+    limits = limits or Limits()
+    builder = DocumentBuilder()
+    markup, found = _read(source, limits, builder)
+    elements = read_markup(markup, most=limits.nodes)
+    if elements.cut:
+        _cut(
+            builder, "limit.nodes", f"the page has more than {limits.nodes} elements; the rest was left out."
+        )
+    flow = read_flow(elements)
+    base = _base(elements, url)
+    metadata = read_metadata(elements, url=url, base=base, **found)
+    verdict = judge(elements, flow)
+    grow(
+        Page(
+            elements=elements,
+            flow=flow,
+            verdict=verdict,
+            figures=find_figures(elements, flow),
+            base=base,
+            language=metadata.language,
+            limits=limits,
+            main_only=main_only,
+        ),
+        builder,
+    )
+    document = builder.build(
+        metadata=metadata,
+        images=_image_access(images, source, base, limits),
+        elements=(elements.parent, elements.steps()),
+    )
+    if strict and document.truncated:
+        raise LimitError(f"{document.warnings[0].message} Raise the limit if the source is trusted.")
+    return document
+
+
+def _read(
+    source: str | bytes | Path, limits: Limits, builder: DocumentBuilder
+) -> tuple[str, dict[str, str | None]]:
+    """Return the markup, and how it was decoded."""
+    found: dict[str, str | None] = {"encoding": None, "encoding_source": None, "source": None}
+    if isinstance(source, Path):
+        found["source"] = source.name
+        try:
+            with source.open("rb") as file:
+                source = file.read(limits.input_bytes + 1)
+        except OSError as error:
+            raise ParseError(f"a page must be a file that can be read, but {error}.") from error
+    if len(source) > limits.input_bytes:
+        _cut(
+            builder,
+            "limit.input_bytes",
+            f"the page is longer than {limits.input_bytes} bytes; the rest was left out.",
+        )
+        source = source[: limits.input_bytes]
+    if isinstance(source, str):
+        return source, found
+    decoded = decode(bytes(source))
+    found["encoding"], found["encoding_source"] = decoded.encoding, decoded.source
+    if decoded.replaced:
+        builder.warn(
+            "decode.replaced", f"{decoded.replaced} characters could not be decoded as {decoded.encoding}."
+        )
+    return decoded.text, found
+
+
+def _cut(builder: DocumentBuilder, code: str, message: str) -> None:
+    builder.warn(code, message)
+    builder.truncated = True
+
+
+def _base(elements: Elements, url: str | None) -> str:
+    """Return what addresses are resolved against: the first `<base href>`, itself resolved against the page's URL."""
+    for tag, own in zip(elements.tag, elements.attributes, strict=True):
+        if tag == "base" and own.get("href", "").strip():
+            return resolve(own["href"].strip(), url or "")
+    return url or ""
+
+
+def _image_access(images: ImagePolicy, source: object, base: str, limits: Limits) -> Images:
+    if callable(images):
+        return Images(base=base or None, fetch=images, limits=limits)
+    if images == "skip":
+        return Images(base=base or None, limits=limits)
+    if images == "lazy":
+        root = str(source.parent) if isinstance(source, Path) else None
+        return Images(root=root, base=base or None, limits=limits)
+    return Images(root=str(images), base=base or None, limits=limits)

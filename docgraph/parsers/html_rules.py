@@ -1,0 +1,67 @@
+"""What the parser knows about HTML, as data: which elements are blocks, which are never seen, what marks mean.
+
+Sources: HTML Living Standard 15.3 (rendering: which elements are not displayed, which are blocks).
+"""
+
+import re
+from typing import Final
+
+HEADINGS: Final = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
+
+BLOCKS: Final = frozenset(
+    "address article aside blockquote body button caption center col colgroup dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr html legend li listing main menu nav "
+    "ol optgroup option p plaintext pre search section select summary table tbody td textarea tfoot th thead tr ul "
+    "xmp noframes".split()
+)
+"""Elements that end the line before and after them."""
+
+UNSEEN: Final = frozenset(
+    "script style template noscript title meta link base param datalist iframe audio video canvas noembed rp "
+    "area frame desc metadata defs symbol annotation annotation-xml".split()
+)
+"""Elements whose text nobody sees. `head` is not among them: the parser leaves it open before some elements."""
+
+MEDIA: Final = frozenset(("iframe", "video", "audio", "embed", "object"))
+
+PREFORMATTED: Final = frozenset(("pre", "listing", "xmp", "plaintext", "textarea"))
+
+MARKS: Final = {
+    "a": "link", "strong": "strong", "b": "strong", "em": "emphasis", "i": "emphasis", "cite": "citation",
+    "code": "code", "kbd": "code", "samp": "code", "tt": "code", "var": "code", "sub": "subscript",
+    "sup": "superscript", "del": "deleted", "s": "deleted", "strike": "deleted", "ins": "inserted", "u": "underline",
+    "mark": "highlight", "q": "quotation", "small": "small", "time": "time", "abbr": "abbreviation",
+    "dfn": "definition", "math": "math", "rt": "ruby",
+}  # fmt: skip
+"""Inline elements and the mark that each leaves on the text."""
+
+LANDMARKS: Final = {
+    "nav": "nav", "header": "header", "footer": "footer", "aside": "aside", "form": "form", "dialog": "aside",
+    "search": "form", "menu": "nav",
+}  # fmt: skip
+"""Elements that name their part of the page."""
+
+LANDMARK_ROLES: Final = {
+    "navigation": "nav", "banner": "header", "contentinfo": "footer", "complementary": "aside", "search": "form",
+    "menu": "nav", "menubar": "nav", "toolbar": "nav", "tablist": "nav", "dialog": "aside", "alertdialog": "aside",
+    "alert": "boilerplate",
+}  # fmt: skip
+"""ARIA roles that do the same."""
+
+HIDING_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.I)
+
+READER_ONLY: Final = frozenset(
+    "sr-only visually-hidden visuallyhidden screen-reader-text screen-reader screenreader sr_only u-visually-hidden "
+    "is-visually-hidden element-invisible assistive-text sr-only-focusable visually-hidden-focusable "
+    "screen-reader-only screenreader-only offscreen off-screen".split()
+)
+"""Class names that by wide convention hide text from the eye, for screen readers only."""
+
+CAPTION_CLASS: Final = re.compile(
+    r"caption|legende|bildunterschrift|bildtext|cutline|image-?text|photo-?text|pie-?de-?foto|wp-caption-dd",
+    re.I,
+)
+CREDIT_CLASS: Final = re.compile(
+    r"credit|copyright|photographer|fotograf|bildquelle|image-?source|img-?source|photo-?by|image-?author|bildrechte",
+    re.I,
+)
