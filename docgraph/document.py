@@ -100,7 +100,9 @@ class Images:
     """How the pictures of a document are reached. Opening is lazy; see images.py for what is allowed.
 
     `resources` are pictures given as bytes, by the name that an image node's `src` attribute holds.
-    `root` is the only folder that local pictures may come from; `base` is where relative names start.
+    `root` is the only folder (or zip archive) that local pictures may come from. `base` is where relative names
+    start: a folder within the root, or a path within the archive; None for the root itself. A document that comes
+    from elsewhere brings its own root: set another with `document.replace(image_access=...)` if it is not trusted.
     `fetch` is the caller's own way out, and is not serialised.
     """
 

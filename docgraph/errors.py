@@ -29,7 +29,17 @@ class ParseError(DocgraphError):
 
 
 class ImageError(DocgraphError):
-    """A picture is missing, unreadable, larger than its limit, or outside the folder it may come from."""
+    """A picture is missing, unreadable, larger than its limit, or outside the folder it may come from.
+
+    `code` says which: "missing", "unreadable", "too_large" or "refused".
+    """
+
+    def __init__(self, message: str, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        return (ImageError, (str(self), self.code))
 
 
 class DocumentError(DocgraphError, ValueError):

@@ -152,7 +152,8 @@ class Node:
             raise ImageError(f"only an image node has a picture, but row {self.row} is a {self.kind}.")
         from docgraph.images import ImageReference
 
-        return ImageReference(self.attributes.get("src"), self.document.image_access)
+        own = self.attributes
+        return ImageReference(own.get("src"), self.document.image_access, own.get("src_raw"))
 
     @property
     def is_leaf(self) -> bool:
