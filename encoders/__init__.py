@@ -1,1 +1,53 @@
-"""Nested signals as tensors: batches of trees, leaf encoders, hierarchical self-attention, document models."""
+"""Nested signals as tensors: batches of trees, leaf encoders, hierarchical self-attention, document models.
+
+    from encoders import TreeBatch, hierarchical_attention            # the attention as a function
+    from encoders import DocumentForClassification, DocumentProcessor  # documents in, labels and vectors out
+    from encoders import zero_shot                                     # the attention inside pre-trained models
+
+Names are imported when they are first used, so that the attention alone does not load transformers or timm.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from encoders import zero_shot as zero_shot
+    from encoders.attention import hierarchical_attention as hierarchical_attention
+    from encoders.batch import TreeBatch as TreeBatch
+    from encoders.build import build_classifier as build_classifier
+    from encoders.cache import FeatureCache as FeatureCache
+    from encoders.config import DocumentConfig as DocumentConfig
+    from encoders.embed import Embeddings as Embeddings
+    from encoders.encoded import DocumentBatch as DocumentBatch
+    from encoders.model import DocumentForClassification as DocumentForClassification
+    from encoders.model import DocumentModel as DocumentModel
+    from encoders.predict import Predictions as Predictions
+    from encoders.processor import DocumentProcessor as DocumentProcessor
+    from encoders.processor import ProcessorSettings as ProcessorSettings
+    from encoders.subtree import subtree_mean as subtree_mean
+
+_HOME = {
+    "DocumentBatch": "encoders.encoded",
+    "DocumentConfig": "encoders.config",
+    "DocumentForClassification": "encoders.model",
+    "DocumentModel": "encoders.model",
+    "DocumentProcessor": "encoders.processor",
+    "Embeddings": "encoders.embed",
+    "FeatureCache": "encoders.cache",
+    "Predictions": "encoders.predict",
+    "ProcessorSettings": "encoders.processor",
+    "TreeBatch": "encoders.batch",
+    "build_classifier": "encoders.build",
+    "hierarchical_attention": "encoders.attention",
+    "subtree_mean": "encoders.subtree",
+}
+
+__all__ = [*sorted(_HOME), "zero_shot"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "zero_shot":
+        return import_module("encoders.zero_shot")
+    if name not in _HOME:
+        raise AttributeError(f"module 'encoders' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,105 @@
+"""Make a new model and its processor from a configuration, some documents, and what pre-trained parts there are.
+
+    config, documents, labels ─> vocabulary or tokenizer ─> processor ─> configuration completed ─> model
+
+Seed the random generators before: the weights are drawn here.
+"""
+
+import copy
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from docgraph import Document
+from docgraph.errors import ModelError
+from encoders.config import DocumentConfig
+from encoders.image import image_settings, make_image_encoder
+from encoders.model import DocumentForClassification
+from encoders.processor import DocumentProcessor, ProcessorSettings
+from encoders.text import PretrainedTextLeaves
+
+
+def build_classifier(
+    config: DocumentConfig,
+    documents: Iterable[Document],
+    labels: Sequence[str],
+    *,
+    text_encoder: str | Path | None = None,
+    image_weights: str | Path | None = None,
+    fields: tuple[str, ...] | None = None,
+    main_only: bool = False,
+    max_tokens: int | None = None,
+    vocab_size: int = 16_000,
+) -> DocumentForClassification:
+    """Return a new classifier with `model.processor` attached.
+
+    Args:
+        config: its vocabulary size, labels and text configuration are filled in on a copy.
+        documents: training documents: the vocabulary is learned on their text, where there is no `text_encoder`.
+        labels: class names, in the order of class numbers.
+        text_encoder: local folder (or hub name) of a transformers model, needed with `config.text_encoder="pretrained"`.
+        image_weights: local file with weights of the timm model.
+        fields, main_only, max_tokens: see `ProcessorSettings`.
+
+    Raises:
+        ModelError: a pre-trained text encoder is configured and none is given, or labels repeat.
+    """
+    if len(set(labels)) != len(labels) or not labels:
+        raise ModelError(f"labels must be different names, at least one, but are {list(labels)}.")
+    config = copy.deepcopy(config)
+    settings = ProcessorSettings(
+        text_leaves="none" if config.text_encoder == "none" else config.text_leaves,
+        fields=fields,
+        main_only=main_only,
+        max_tokens=max_tokens,
+        graph_features=config.graph_features,
+        image=None
+        if config.image_encoder is None
+        else image_settings(config.image_encoder, config.image_size, config.image_leaves),
+    )
+    processor = _processor(config, documents, settings, text_encoder, vocab_size)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: number for number, label in enumerate(labels)}
+    model = DocumentForClassification(config)
+    model.processor = processor
+    if isinstance(model.document.text, PretrainedTextLeaves):
+        model.document.text.load_encoder(str(text_encoder))
+    if image_weights is not None and model.document.image is not None and config.image_encoder is not None:
+        loaded = make_image_encoder(config.image_encoder, config.image_size, image_weights)
+        model.document.image.encoder.load_state_dict(loaded.state_dict())
+    return model
+
+
+def _processor(
+    config: DocumentConfig,
+    documents: Iterable[Document],
+    settings: ProcessorSettings,
+    text_encoder: str | Path | None,
+    vocab_size: int,
+) -> DocumentProcessor:
+    """Return the processor and complete the configuration's text part."""
+    if config.text_encoder == "none":
+        return DocumentProcessor(None, settings)
+    if config.text_encoder == "scratch":
+        processor = DocumentProcessor.from_documents(documents, settings, vocab_size=vocab_size)
+        config.vocab_size = processor.vocab_size
+        return processor
+    if text_encoder is None:
+        raise ModelError(
+            'text_encoder="pretrained" needs the folder of a transformers model, but none is given.'
+        )
+    processor = DocumentProcessor.from_text_encoder(text_encoder, settings)
+    config.text_config = _text_config(text_encoder)
+    config.text_prefix_ids = list(processor.settings.prefix_ids)
+    config.text_suffix_ids = list(processor.settings.suffix_ids)
+    return processor
+
+
+def _text_config(folder: str | Path) -> dict[str, Any]:
+    """Return the configuration of a local transformers model as plain values, without where it came from."""
+    from transformers import AutoConfig
+
+    values: dict[str, Any] = AutoConfig.from_pretrained(str(folder)).to_dict()
+    for name in ("_name_or_path", "transformers_version", "architectures"):
+        values.pop(name, None)
+    return values

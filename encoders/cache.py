@@ -1,0 +1,99 @@
+"""Features of frozen encoders, kept by content: the same caption, logo or boilerplate is encoded once.
+
+    (scope, digest) -> (rows, width) float array
+
+The scope is a fingerprint of the encoder (its weights and how it reads); the digest hashes the content. Kept in
+memory, and on disk where a file is given: one SQLite file that training, evaluation and embedding share, and that
+several processes may write at once.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+Features = NDArray[np.float32]
+
+
+def fingerprint(module: nn.Module, extra: object = ()) -> str:
+    """Return a hash of a module's class, weights and `extra` (anything with a stable repr)."""
+    content = hashlib.blake2b(repr((type(module).__name__, extra)).encode(), digest_size=12)
+    for name, tensor in sorted(module.state_dict().items()):
+        content.update(name.encode())
+        content.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
+    return content.hexdigest()
+
+
+class FeatureCache:
+    """Float arrays by scope and digest, in memory and in an optional SQLite file.
+
+    Args:
+        path: the file; its folder is made. None keeps features in memory only.
+        memory_bytes: bound of what stays in memory; the oldest goes first.
+    """
+
+    def __init__(self, path: str | Path | None = None, memory_bytes: int = 2_000_000_000) -> None:
+        self.path = None if path is None else Path(path)
+        self.memory_bytes = memory_bytes
+        self.hits = self.misses = 0
+        self._held: dict[tuple[str, bytes], Features] = {}
+        self._size = 0
+        self._connection: sqlite3.Connection | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "memory_bytes": self.memory_bytes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def get(self, scope: str, digests: Sequence[bytes]) -> list[Features | None]:
+        """Return the features of each digest, None where they are not known."""
+        missing = [digest for digest in dict.fromkeys(digests) if (scope, digest) not in self._held]
+        known: dict[bytes, Features] = {}
+        if missing and (database := self._database()) is not None:
+            for digest in missing:
+                row = database.execute(
+                    "SELECT width, data FROM features WHERE scope=? AND digest=?", (scope, digest)
+                ).fetchone()
+                if row is not None:
+                    known[digest] = np.frombuffer(row[1], dtype=np.float32).reshape(-1, row[0])
+            self._hold(scope, known)
+        found = [self._held.get((scope, digest), known.get(digest)) for digest in digests]
+        self.hits += sum(features is not None for features in found)
+        self.misses += sum(features is None for features in found)
+        return found
+
+    def put(self, scope: str, features: Mapping[bytes, Features]) -> None:
+        """Keep the features of some digests."""
+        self._hold(scope, features)
+        if (database := self._database()) is not None:
+            rows = [
+                (scope, digest, f.shape[1], np.ascontiguousarray(f, np.float32).tobytes())
+                for digest, f in features.items()
+            ]
+            with database:
+                database.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?, ?)", rows)
+
+    def _hold(self, scope: str, features: Mapping[bytes, Features]) -> None:
+        for digest, value in features.items():
+            self._held[scope, digest] = value
+            self._size += value.nbytes
+        while self._size > self.memory_bytes and len(self._held) > 1:
+            self._size -= self._held.pop(next(iter(self._held))).nbytes
+
+    def _database(self) -> sqlite3.Connection | None:
+        if self.path is None or self._connection is not None:
+            return self._connection
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(self.path, timeout=60)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS features (scope TEXT, digest BLOB, width INTEGER, data BLOB, PRIMARY KEY (scope, digest))"
+        )
+        return self._connection

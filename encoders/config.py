@@ -1,0 +1,93 @@
+"""What a document model is made of: `DocumentConfig`, saved as config.json beside the weights.
+
+Four groups of fields: the width and depth of the fusing transformer, the attention and its positions, the leaf
+encoders (text, image), the readout and head. Everything that can be derived is derived.
+"""
+
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+from docgraph.errors import ModelError
+
+
+@strict
+class DocumentConfig(PreTrainedConfig):
+    """Configuration of `DocumentModel` and its heads. Fields are checked when set."""
+
+    model_type = "docgraph"
+    keys_to_ignore_at_inference = ("document_states", "leaf_states", "node_states")
+
+    hidden_size: int = 192
+    num_hidden_layers: int = 2
+    num_attention_heads: int = 4
+    intermediate_size: int = 384
+    """Width of the feed-forward part of a layer."""
+    hidden_dropout_prob: float = 0.1
+    layer_norm_eps: float = 1e-5
+    initializer_range: float = 0.02
+
+    layer: Literal["prenorm", "hte"] = "prenorm"
+    """"prenorm": residual transformer block. "hte": the paper's layer, exactly (hsa.md, "The layer of the paper")."""
+    attention: Literal["hsa", "flat", "none", "permuted"] = "hsa"
+    """"flat": one family a document. "none": each leaf alone. "permuted": same trees, leaves shuffled among families."""
+    attend_self: bool = True
+    """Whether a leaf attends to itself; the paper's layer has it off."""
+    attention_backend: str = "auto"
+    position_size: int = 64
+    """Width of the position features shared by all layers."""
+    position_head_size: int = 16
+    """Width of a head's share of the position logits."""
+    graph_features: int = 8
+    """Laplacian eigenvectors that place a node in its GRAPH family."""
+
+    text_encoder: Literal["scratch", "pretrained", "none"] = "scratch"
+    text_leaves: Literal["token", "node"] = "token"
+    """"token": every sub-word is a leaf. "node": every sentence, heading, cell is one leaf, the mean of its sub-words."""
+    vocab_size: int = 0
+    """Size of the sub-word vocabulary (scratch); set from the processor."""
+    text_embedding_size: int = 0
+    """Width of the sub-word embeddings (scratch); 0 for `hidden_size`."""
+    text_dropout_prob: float = 0.1
+    """Share of sub-words left out of each document in training (scratch)."""
+    text_config: dict[str, Any] | None = None
+    """Configuration of the transformers model that encodes text (pretrained)."""
+    freeze_text_encoder: bool = True
+    text_prefix_ids: list[int] | tuple[int, ...] = ()
+    """Special sub-words before each window of the pre-trained encoder; set from the processor."""
+    text_suffix_ids: list[int] | tuple[int, ...] = ()
+    text_window: int = 0
+    """Sub-words a window of the pre-trained encoder holds; 0 for all that the encoder allows."""
+
+    image_encoder: str | None = "test_vit"
+    """Name of a timm model, or None for no pictures. The default has 0.3 M weights and trains on a CPU."""
+    image_size: int = 0
+    """Pixels a side; 0 for what the timm model was made for."""
+    image_leaves: Literal["patches", "one"] = "patches"
+    freeze_image_encoder: bool = False
+
+    readout: Literal["mean"] = "mean"
+    modality_dropout_prob: float = 0.0
+    """Chance that a document's pictures are left out of a training step."""
+    classifier_hidden_size: int = 0
+    """Width of the classifier's hidden layer; 0 for `hidden_size`."""
+    classifier_dropout_prob: float = 0.1
+    label_smoothing: float = 0.0
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+        if self.hidden_size % self.num_attention_heads:
+            raise ModelError(
+                f"hidden_size must be a multiple of num_attention_heads, but is {self.hidden_size} "
+                f"with num_attention_heads={self.num_attention_heads}."
+            )
+        if self.text_encoder == "none" and self.image_encoder is None:
+            raise ModelError(
+                "a document model must have a text encoder or an image encoder, but both are switched off."
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads

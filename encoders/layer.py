@@ -1,0 +1,150 @@
+"""One layer of the fusing transformer, in two forms that share everything but their residuals.
+
+    "prenorm"   x + Wo HSA(Wq n, Wk n, Wv n), n = norm(x); then x + FFN(norm(x)): the modern default
+    "hte"       the paper's: q, k, v = norm(W x) for each leaf modality; concat over heads of (q + HSA(q, k, v));
+                linear; norm; then x + FFN(x). A leaf does not attend to itself.
+
+Attention kinds: "hsa" over the documents' trees, "flat" over one family a document, "none" (each leaf keeps its own
+value: a deep set), "permuted" (the same trees with leaves shuffled among families). Inputs and parameters are the
+same for all four.
+
+Source: Hierarchical Self-Attention (arXiv 2509.15448), figure 4 and appendix F.
+
+Axes:  N leaves   R rows   H heads   E width of a head   D model width
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from encoders.attention import hierarchical_attention
+from encoders.batch import TreeBatch
+from encoders.config import DocumentConfig
+from encoders.encoded import PositionInputs
+from encoders.positions import PositionHeads
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """What all layers of one forward pass share: the forest that attention runs on, and where its rows stand."""
+
+    forest: TreeBatch
+    position: PositionInputs
+    position_features: Tensor
+    """(Q, F)"""
+    present: Tensor | None
+    modality: Tensor
+    """(N,) 0 for text, 1 for patches."""
+    order: Tensor | None
+    """(N,) the leaf whose state each place of the forest holds, where leaves are shuffled; None for their own."""
+
+
+class HierarchicalAttention(nn.Module):
+    """Multi-head attention over leaves; `position` heads and the kind of attention come from the configuration."""
+
+    def __init__(self, config: DocumentConfig, *, sides: int, attend_self: bool) -> None:
+        super().__init__()
+        self.kind = config.attention
+        self.attend_self = attend_self
+        self.backend = config.attention_backend
+        self.position = PositionHeads(
+            config.position_size, config.num_attention_heads, config.position_head_size, sides
+        )
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, structure: Structure) -> Tensor:
+        """(N, H, E) three times -> (N, H, E)."""
+        if self.kind == "none":
+            unused = self.position.weight.sum() + structure.position_features.sum()
+            return value + 0 * (query + key) + 0 * unused
+        order = structure.order
+        if order is not None:
+            query, key, value = query[order], key[order], value[order]
+        mixed = hierarchical_attention(
+            query,
+            key,
+            value,
+            structure.forest,
+            position=self.position(structure.position_features, structure.position),
+            present=structure.present,
+            attend_self=self.attend_self,
+            backend=self.backend,
+        )
+        assert isinstance(mixed, Tensor)
+        return mixed if order is None else torch.empty_like(mixed).index_copy(0, order, mixed)
+
+
+class FeedForward(nn.Sequential):
+    """Two linear maps with a GELU between."""
+
+    def __init__(self, config: DocumentConfig) -> None:
+        super().__init__(
+            nn.Linear(config.hidden_size, config.intermediate_size),
+            nn.GELU(),
+            nn.Dropout(config.hidden_dropout_prob),
+            nn.Linear(config.intermediate_size, config.hidden_size),
+        )
+
+
+class PreNormLayer(nn.Module):
+    """A residual transformer block with hierarchical attention."""
+
+    def __init__(self, config: DocumentConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.heads = config.num_attention_heads
+        self.norm = nn.LayerNorm(size, eps=config.layer_norm_eps)
+        self.qkv = nn.Linear(size, 3 * size)
+        self.attention = HierarchicalAttention(config, sides=2, attend_self=config.attend_self)
+        self.output = nn.Linear(size, size)
+        self.feed_norm = nn.LayerNorm(size, eps=config.layer_norm_eps)
+        self.feed = FeedForward(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, state: Tensor, structure: Structure) -> Tensor:
+        """(N, D) -> (N, D)."""
+        query, key, value = self.qkv(self.norm(state)).unflatten(-1, (3, self.heads, -1)).unbind(1)
+        mixed = self.attention(query, key, value, structure)
+        state = state + self.dropout(self.output(mixed.flatten(1)))
+        result: Tensor = state + self.dropout(self.feed(self.feed_norm(state)))
+        return result
+
+
+class HTELayer(nn.Module):
+    """The layer of the paper: separate projections for each leaf modality, and the residual adds each head's q."""
+
+    MODALITIES = 2
+
+    def __init__(self, config: DocumentConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.heads = config.num_attention_heads
+        self.qkv = nn.ModuleList(nn.Linear(size, 3 * size) for _ in range(self.MODALITIES))
+        self.norms = nn.ModuleList(nn.LayerNorm(config.head_dim, eps=config.layer_norm_eps) for _ in range(3))
+        self.attention = HierarchicalAttention(config, sides=1, attend_self=False)
+        self.output = nn.Linear(size, size)
+        self.norm = nn.LayerNorm(size, eps=config.layer_norm_eps)
+        self.feed = FeedForward(config)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, state: Tensor, structure: Structure) -> Tensor:
+        """(N, D) -> (N, D)."""
+        projected = self.qkv[0](state)
+        for modality in range(1, self.MODALITIES):
+            chosen = (structure.modality == modality)[:, None]
+            projected = torch.where(chosen, self.qkv[modality](state), projected)
+        query, key, value = (
+            norm(part)
+            for norm, part in zip(
+                self.norms, projected.unflatten(-1, (3, self.heads, -1)).unbind(1), strict=True
+            )
+        )
+        mixed = query + self.attention(query, key, value, structure)
+        joined = self.norm(self.output(mixed.flatten(1)))
+        result: Tensor = joined + self.dropout(self.feed(joined))
+        return result
+
+
+def make_layer(config: DocumentConfig) -> nn.Module:
+    """Return one layer of the form that the configuration names."""
+    return HTELayer(config) if config.layer == "hte" else PreNormLayer(config)

@@ -1,0 +1,366 @@
+"""The document model: leaf encoders, layers of hierarchical attention, a vector for every node, a classifier.
+
+    DocumentBatch ─ text, image encoders ─> leaf states (N, D) ─ layers ─> (N, D) ─ mean under a node ─> (rows, D)
+
+`DocumentModel` gives a vector for every leaf, node and document; `DocumentForClassification` puts a one-hidden-layer
+classifier on the documents' vectors. Both are transformers models: `save_pretrained` writes config.json,
+model.safetensors and the processor, `from_pretrained` reads them back and attaches `model.processor`.
+
+Axes:  N leaves   R rows   B documents   D model width   C classes
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils.generic import ModelOutput
+
+from docgraph import Document
+from docgraph.errors import ModelError
+from encoders.config import DocumentConfig
+from encoders.embed import Embeddings, encode_documents
+from encoders.encoded import DocumentBatch
+from encoders.image import ImageLeaves
+from encoders.layer import Structure, make_layer
+from encoders.positions import FourierFeatures, PositionFeatures, PositionHeads
+from encoders.predict import Predictions, predict_documents
+from encoders.processor import CONFIG_NAME, DocumentProcessor
+from encoders.subtree import subtree_mean
+from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
+
+
+@dataclass
+class DocumentOutput(ModelOutput):
+    """What a document model returns."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    """(B, C)"""
+    document_states: Tensor | None = None
+    """(B, D) readout of each document; zeros for one without leaves."""
+    leaf_states: Tensor | None = None
+    """(N, D), only where asked for."""
+    node_states: Tensor | None = None
+    """(R, D) mean over the leaves under each row, only where asked for."""
+
+
+class DocumentPreTrainedModel(PreTrainedModel):
+    """What the models share: configuration class, weight initialisation, the processor that travels with them."""
+
+    config_class = DocumentConfig
+    config: DocumentConfig
+    base_model_prefix = "document"
+    main_input_name = "batch"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["PreNormLayer", "HTELayer"]  # noqa: RUF012
+    processor: DocumentProcessor | None = None
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)  # type: ignore[no-untyped-call]
+        if isinstance(module, PositionHeads):
+            module.reset_parameters()
+        elif isinstance(module, FourierFeatures):
+            nn.init.normal_(module.frequency.weight, std=1.0)
+            for layer in module.network:
+                if isinstance(layer, nn.Linear):
+                    nn.init.xavier_uniform_(layer.weight)
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """Write configuration, weights and (if there is one) the processor into a folder."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        if self.processor is not None and kwargs.get("is_main_process", True):
+            self.processor.save_pretrained(save_directory)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Read a model that `save_pretrained` wrote, in evaluation mode; its processor is attached if it is there."""
+        if (
+            Path(pretrained_model_name_or_path).is_dir()
+            and not Path(pretrained_model_name_or_path, "config.json").is_file()
+        ):
+            raise ModelError(
+                f"a model's folder must hold config.json, but {pretrained_model_name_or_path} does not."
+            )
+        model = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        loaded = model[0] if isinstance(model, tuple) else model
+        if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
+            loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)
+        return model
+
+    def needs_processor(self, processor: DocumentProcessor | None) -> DocumentProcessor:
+        """Return the processor to use: the one given, else the model's own.
+
+        Raises:
+            ModelError: there is neither.
+        """
+        chosen = processor or self.processor
+        if chosen is None:
+            raise ModelError(
+                "a model must have a processor to read documents, but this one has none: its folder held no "
+                f"{CONFIG_NAME}. Pass processor=..., or set model.processor."
+            )
+        return chosen
+
+    def encode(
+        self,
+        documents: Document | Iterable[Document],
+        output: str = "document",
+        *,
+        processor: DocumentProcessor | None = None,
+        ids: Sequence[str] | None = None,
+        batch_nodes: int = 32_768,
+        normalize: bool = False,
+        show_progress_bar: bool = False,
+    ) -> Embeddings:
+        """Embed documents, their nodes, or their leaves.
+
+        Args:
+            output: "document": one vector each. "nodes": one for every document node that has leaves under it.
+                "leaves": one for every token and patch.
+            ids: names of the documents; None for their places in the call.
+            batch_nodes: rows (nodes, tokens, patches) that go through the model at once: bounds memory.
+            normalize: scale vectors to length 1.
+
+        Returns:
+            `Embeddings`: vectors (n, D) float32 and columns document_id, node_row, kind, span.
+        """
+        return encode_documents(
+            self,
+            documents,
+            output,
+            processor=self.needs_processor(processor),
+            ids=ids,
+            batch_nodes=batch_nodes,
+            normalize=normalize,
+            show_progress_bar=show_progress_bar,
+        )
+
+
+class DocumentModel(DocumentPreTrainedModel):
+    """Fuses the leaves of documents with hierarchical self-attention.
+
+    Args:
+        config: see `DocumentConfig`. `config.text_config` holds the configuration of a pre-trained text encoder.
+    """
+
+    def __init__(self, config: DocumentConfig) -> None:
+        super().__init__(config)
+        size = config.hidden_size
+        self.text: ScratchTextLeaves | PretrainedTextLeaves | None = _text_leaves(config)
+        self.image = (
+            None
+            if config.image_encoder is None
+            else ImageLeaves(
+                config.image_encoder,
+                config.image_size,
+                config.image_leaves,
+                size,
+                frozen=config.freeze_image_encoder,
+            )
+        )
+        self.modality = nn.Embedding(2, size)
+        self.names = None if self.text is not None else nn.Embedding(256, size)
+        name_size = _name_size(config)
+        self.positions = PositionFeatures(config.position_size, name_size, config.graph_features)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.layers = nn.ModuleList(make_layer(config) for _ in range(config.num_hidden_layers))
+        self.norm = (
+            nn.LayerNorm(size, eps=config.layer_norm_eps) if config.layer == "prenorm" else nn.Identity()
+        )
+        self.gradient_checkpointing = False
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(
+        self, batch: DocumentBatch, *, output_nodes: bool = False, output_leaves: bool = False
+    ) -> DocumentOutput:
+        """Return the documents' vectors, and those of nodes and leaves where asked for."""
+        present = self._present(batch)
+        state, modality = self._leaves(batch)
+        structure = self._structure(batch, present, modality)
+        for layer in self.layers:
+            if self.gradient_checkpointing and self.training:
+                state = self._gradient_checkpointing_func(layer.__call__, state, structure)
+            else:
+                state = layer(state, structure)
+        state = self.norm(state)
+        rows = subtree_mean(state, batch.forest, present=present)
+        return DocumentOutput(
+            document_states=rows[batch.forest.roots],
+            node_states=rows if output_nodes else None,
+            leaf_states=state if output_leaves else None,
+        )
+
+    def _leaves(self, batch: DocumentBatch) -> tuple[Tensor, Tensor]:
+        """Return the states of all leaves (N, D) and their modality (N,)."""
+        leaves = batch.forest.num_leaves
+        weight = self.modality.weight
+        modality = torch.zeros(leaves, dtype=torch.int64, device=weight.device)
+        state = torch.zeros(leaves, weight.shape[1], dtype=weight.dtype, device=weight.device)
+        if self.text is not None:
+            state = self.text(batch.text, leaves)
+        if self.image is not None:
+            state, modality = self._add_images(batch, state, modality)
+        return self.dropout(state + self.modality(modality).to(state.dtype)), modality
+
+    def _add_images(self, batch: DocumentBatch, state: Tensor, modality: Tensor) -> tuple[Tensor, Tensor]:
+        """Put the patches of the batch's pictures at their places."""
+        assert self.image is not None
+        image = batch.image
+        if image is None:
+            if not self.training:
+                return state, modality
+            blank = torch.zeros(1, 3, *self.image.input_size, device=state.device)
+            return state + 0 * self.image(blank).sum(), modality
+        patches = self.image(image.pixel_values.to(self.image.project.weight.dtype))
+        place = image.first_leaf[:, None] + torch.arange(patches.shape[1], device=state.device)
+        state = state.index_copy(0, place.flatten(), patches.flatten(0, 1).to(state.dtype))
+        return state, modality.index_fill(0, place.flatten(), 1)
+
+    def _present(self, batch: DocumentBatch) -> Tensor | None:
+        """Return which leaves take part: those of readable pictures, less those of dropped ones in training."""
+        chance = self.config.modality_dropout_prob
+        if not self.training or chance <= 0 or batch.image is None:
+            return batch.present
+        image = batch.image
+        dropped = (torch.rand(len(batch), device=image.document.device) < chance)[image.document]
+        place = image.first_leaf[dropped][:, None] + torch.arange(image.patches, device=image.document.device)
+        everything = torch.ones(batch.forest.num_leaves, dtype=torch.bool, device=image.document.device)
+        present = everything if batch.present is None else batch.present
+        return present.index_fill(0, place.flatten(), False)
+
+    def _structure(self, batch: DocumentBatch, present: Tensor | None, modality: Tensor) -> Structure:
+        """Return what attention runs on: the documents' trees, or one family a document, or shuffled leaves."""
+        names = self._names(batch)
+        order = _shuffled(batch) if self.config.attention == "permuted" else None
+        view = batch.flat if self.config.attention == "flat" else batch
+        if order is not None and present is not None:
+            present = present[order]
+        return Structure(
+            forest=view.forest,
+            position=view.position,
+            position_features=self.positions(view.position, names),
+            present=present,
+            modality=modality,
+            order=order,
+        )
+
+    def _names(self, batch: DocumentBatch) -> Tensor:
+        token_id = batch.position.key_token_id
+        if self.text is not None:
+            return self.text.names(token_id)
+        assert self.names is not None
+        real = token_id >= 0
+        total = (self.names(token_id.clamp(min=0) % 256) * real[..., None]).sum(1)
+        mean: Tensor = total / real.sum(1, keepdim=True).clamp(min=1)
+        return mean
+
+
+class DocumentForClassification(DocumentPreTrainedModel):
+    """A document model with a one-hidden-layer classifier on the documents' vectors."""
+
+    def __init__(self, config: DocumentConfig) -> None:
+        super().__init__(config)
+        self.document = DocumentModel(config)
+        hidden = config.classifier_hidden_size or config.hidden_size
+        self.classifier = nn.Sequential(
+            nn.Linear(config.hidden_size, hidden),
+            nn.GELU(),
+            nn.Dropout(config.classifier_dropout_prob),
+            nn.Linear(hidden, int(config.num_labels or 2)),
+        )
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(
+        self,
+        batch: DocumentBatch,
+        labels: Tensor | None = None,
+        *,
+        output_nodes: bool = False,
+        output_leaves: bool = False,
+        **_: Any,
+    ) -> DocumentOutput:
+        """Return logits (B, C), and the mean cross-entropy where `labels` (B,) are given; -100 is no label."""
+        output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)
+        logits = self.classifier(output.document_states)
+        loss = None
+        if labels is not None:
+            loss = nn.functional.cross_entropy(
+                logits.float(), labels, label_smoothing=self.config.label_smoothing
+            )
+        return DocumentOutput(
+            loss=loss,
+            logits=logits,
+            document_states=output.document_states,
+            node_states=output.node_states,
+            leaf_states=output.leaf_states,
+        )
+
+    def predict(
+        self,
+        documents: Document | Iterable[Document],
+        *,
+        processor: DocumentProcessor | None = None,
+        batch_nodes: int = 32_768,
+        show_progress_bar: bool = False,
+    ) -> Predictions:
+        """Return the label and the probabilities of every document."""
+        return predict_documents(
+            self,
+            documents,
+            processor=self.needs_processor(processor),
+            batch_nodes=batch_nodes,
+            show_progress_bar=show_progress_bar,
+        )
+
+
+def _text_leaves(config: DocumentConfig) -> ScratchTextLeaves | PretrainedTextLeaves | None:
+    pooled = config.text_leaves == "node"
+    if config.text_encoder == "none":
+        return None
+    if config.text_encoder == "scratch":
+        width = config.text_embedding_size or config.hidden_size
+        return ScratchTextLeaves(
+            config.vocab_size, width, config.hidden_size, config.text_dropout_prob, pooled=pooled
+        )
+    if config.text_config is None:
+        raise ModelError(
+            'text_encoder="pretrained" needs text_config, the configuration of a transformers model, but has none.'
+        )
+    inner = AutoConfig.for_model(**config.text_config)
+    return PretrainedTextLeaves(
+        inner,
+        config.hidden_size,
+        pooled=pooled,
+        frozen=config.freeze_text_encoder,
+        window=config.text_window,
+        prefix_ids=tuple(config.text_prefix_ids),
+        suffix_ids=tuple(config.text_suffix_ids),
+    )
+
+
+def _name_size(config: DocumentConfig) -> int:
+    """Return the width of field-name embeddings."""
+    if config.text_encoder == "pretrained" and config.text_config is not None:
+        return int(AutoConfig.for_model(**config.text_config).hidden_size)
+    if config.text_encoder == "scratch":
+        return config.text_embedding_size or config.hidden_size
+    return config.hidden_size
+
+
+def _shuffled(batch: DocumentBatch) -> Tensor:
+    """(N,) a permutation of the leaves within each document, fixed by the document's content."""
+    leaf = torch.arange(batch.forest.num_leaves, device=batch.leaf_document.device)
+    mixed = leaf - torch.searchsorted(batch.leaf_document, batch.leaf_document)
+    for multiplier in (2_654_435_761, 2_246_822_519):
+        mixed = ((mixed + batch.seed[batch.leaf_document]) * multiplier) % 2_147_483_647
+    by_key = torch.argsort(mixed, stable=True)
+    return by_key[torch.argsort(batch.leaf_document[by_key], stable=True)]
+
+
+AutoConfig.register("docgraph", DocumentConfig, exist_ok=True)
+AutoModel.register(DocumentConfig, DocumentModel, exist_ok=True)

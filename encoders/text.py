@@ -1,0 +1,263 @@
+"""Text to leaves: sub-words embedded from scratch, or read from any local transformers model.
+
+    TextInputs (sub-words, each tied to its leaf) --encoder--> (leaves with text, D), placed among all leaves
+
+A leaf is a sub-word, or with `text_leaves="node"` a whole sentence, heading or cell: the mean of its sub-words. A
+pre-trained encoder reads a unit (paragraph, heading) at a time; a unit past its length is read in overlapping
+windows and each sub-word is taken from the window where it stands farthest from an edge. Nothing is cut.
+
+Axes:  T sub-words   N leaves of the batch   L leaves with text   W windows   C encoder width   D model width
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from docgraph.errors import ModelError
+from encoders.cache import FeatureCache, fingerprint
+from encoders.encoded import Ints, TextInputs
+
+WINDOW_TOKENS = 8_192
+"""Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
+
+
+class Window(NamedTuple):
+    """A stretch of sub-words read at once, and the part of it whose states are kept."""
+
+    start: int
+    end: int
+    keep_start: int
+    keep_end: int
+
+
+def windows_of(unit_start: Ints, capacity: int) -> list[Window]:
+    """Cut units into windows of at most `capacity` sub-words; the kept parts cover every sub-word once.
+
+    Neighbouring windows of a long unit overlap by a quarter of the capacity and share the overlap half and half.
+    """
+    found = []
+    for first, last in zip(unit_start[:-1].tolist(), unit_start[1:].tolist(), strict=True):
+        overlap = capacity // 4
+        start = kept = first
+        while start + capacity < last:
+            end = start + capacity
+            keep_end = end - overlap // 2
+            found.append(Window(start, end, kept, keep_end))
+            kept, start = keep_end, end - overlap
+        if last > first:
+            found.append(Window(start, last, kept, last))
+    return found
+
+
+class ScratchTextLeaves(nn.Module):
+    """Sub-word embeddings trained with the model."""
+
+    def __init__(
+        self, vocab_size: int, embedding_size: int, hidden_size: int, dropout: float, *, pooled: bool
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(max(vocab_size, 256), embedding_size)
+        self.project = (
+            nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
+        )
+        self.pooled = pooled
+        self.dropout = dropout
+
+    def names(self, token_id: Tensor) -> Tensor:
+        """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""
+        return _mean_embedding(self.embed, token_id)
+
+    def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
+        """Return (N, D): rows of leaves without text are 0."""
+        states = self.embed(inputs.token_id)
+        weight = torch.ones(len(states), 1, dtype=states.dtype, device=states.device)
+        if self.training and self.dropout > 0:
+            weight = (torch.rand_like(weight) >= self.dropout).to(states.dtype)
+            weight = weight if self.pooled else weight / (1 - self.dropout)
+        if not self.pooled:
+            tokens = self.project(states * weight)
+            return torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device).index_copy(
+                0, inputs.token_leaf, tokens
+            )
+        total = torch.zeros(leaves, states.shape[1], dtype=states.dtype, device=states.device)
+        total = total.index_add(0, inputs.token_leaf, states * weight)
+        count = torch.zeros(leaves, 1, dtype=states.dtype, device=states.device).index_add(
+            0, inputs.token_leaf, weight
+        )
+        has_text = torch.zeros_like(count).index_fill(0, inputs.token_leaf, 1.0)
+        pooled: Tensor = self.project(total / count.clamp(min=1)) * has_text
+        return pooled
+
+
+class PretrainedTextLeaves(nn.Module):
+    """A transformers model that reads text, and the projection of its states to the document model's width.
+
+    Args:
+        config: the transformers configuration (a `PreTrainedConfig`); weights are drawn at random until loaded.
+        prefix_ids, suffix_ids: special sub-words put around each window.
+        window: sub-words of a window with its special ones; 0 for all that the encoder allows.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        hidden_size: int,
+        *,
+        pooled: bool,
+        frozen: bool,
+        window: int = 0,
+        prefix_ids: tuple[int, ...] = (),
+        suffix_ids: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__()
+        from transformers import AutoModel
+
+        self.encoder: Any = AutoModel.from_config(config)
+        self.width = int(config.hidden_size)
+        self.project = nn.Linear(self.width, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.pooled, self.frozen = pooled, frozen
+        self.prefix_ids, self.suffix_ids = prefix_ids, suffix_ids
+        self.capacity = _longest(config, window) - len(prefix_ids) - len(suffix_ids)
+        self.cache: FeatureCache | None = None
+        self._fingerprint: str | None = None
+        if frozen:
+            self.encoder.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "PretrainedTextLeaves":
+        """Set training mode; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def load_encoder(self, folder: str) -> None:
+        """Read the encoder's weights from a local transformers folder (or hub name, with a network)."""
+        from transformers import AutoModel
+
+        self.encoder.load_state_dict(AutoModel.from_pretrained(folder).state_dict())
+        self._fingerprint = None
+
+    def names(self, token_id: Tensor) -> Tensor:
+        """(K, longest) sub-words of field names, -1 for none -> (K, C) their mean input embedding."""
+        return _mean_embedding(self.encoder.get_input_embeddings(), token_id)
+
+    def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
+        """Return (N, D): rows of leaves without text are 0."""
+        weight = self.project.weight
+        leaf, features = self._cached(inputs) if self.frozen else self._fresh(inputs)
+        state = torch.zeros(leaves, weight.shape[0], dtype=weight.dtype, device=weight.device)
+        if len(leaf) == 0:
+            return state + 0 * self._idle() if self.training else state
+        projected: Tensor = self.norm(self.project(features.to(weight.dtype)))
+        return state.to(projected.dtype).index_copy(0, leaf, projected)
+
+    def _idle(self) -> Tensor:
+        """A pass over nothing but special sub-words: keeps every rank's gradients alike where one has no text."""
+        weight = self.project.weight
+        ids = torch.zeros(1, 1, dtype=torch.int64, device=weight.device)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            states = self.encoder(input_ids=ids).last_hidden_state[0]
+        total: Tensor = self.norm(self.project(states.to(weight.dtype))).sum()
+        return total
+
+    def _fresh(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
+        """Return the leaves that have text, ascending by first sub-word, and their features (L, C)."""
+        return self._pool(self._read(inputs.token_id, inputs.unit_start), inputs.token_leaf)
+
+    def _pool(self, states: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.pooled:
+            return token_leaf, states
+        leaf, place, count = torch.unique_consecutive(token_leaf, return_inverse=True, return_counts=True)
+        total = torch.zeros(len(leaf), states.shape[1], dtype=states.dtype, device=states.device)
+        return leaf, total.index_add(0, place, states) / count[:, None].to(states.dtype)
+
+    def _cached(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
+        """As `_fresh`, for a frozen encoder: units that are in the cache are not read again."""
+        if self.cache is None:
+            with torch.no_grad():
+                return self._fresh(inputs)
+        scope = self.fingerprint()
+        found = self.cache.get(scope, inputs.unit_digest)
+        missing = [unit for unit, features in enumerate(found) if features is None]
+        if missing:
+            bounds = [(int(inputs.unit_start[u]), int(inputs.unit_start[u + 1])) for u in missing]
+            chosen = torch.cat([torch.arange(s, e) for s, e in bounds]).to(inputs.token_id.device)
+            starts = np.concatenate([[0], np.cumsum([e - s for s, e in bounds])])
+            with torch.no_grad():
+                states = self._read(inputs.token_id[chosen], starts)
+            for unit, (start, end), first in zip(missing, bounds, starts[:-1].tolist(), strict=True):
+                piece = states[first : first + end - start]
+                found[unit] = self._pool(piece, inputs.token_leaf[start:end])[1].float().cpu().numpy()
+            self.cache.put(scope, {inputs.unit_digest[unit]: found[unit] for unit in missing})  # type: ignore[misc]
+        leaf = torch.unique_consecutive(inputs.token_leaf) if self.pooled else inputs.token_leaf
+        features = [f for f in found if f is not None]
+        joined = np.concatenate(features) if features else np.zeros((0, self.width), np.float32)
+        return leaf, torch.from_numpy(joined).to(inputs.token_id.device)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the encoder's weights and of how text is read: what cached features depend on."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(
+                self.encoder, (self.capacity, self.prefix_ids, self.suffix_ids, self.pooled)
+            )
+        return self._fingerprint
+
+    def _read(self, token_id: Tensor, unit_start: Ints) -> Tensor:
+        """(T,) -> (T, C): the encoder's last states, window by window, of like length together."""
+        windows = windows_of(unit_start, self.capacity)
+        order = sorted(range(len(windows)), key=lambda w: windows[w].end - windows[w].start)
+        pieces: list[Tensor | None] = [None] * len(windows)
+        while order:
+            longest = (
+                windows[order[-1]].end
+                - windows[order[-1]].start
+                + len(self.prefix_ids)
+                + len(self.suffix_ids)
+            )
+            group = [order.pop() for _ in range(min(len(order), max(1, WINDOW_TOKENS // longest)))]
+            for window, states in zip(
+                group, self._read_group(token_id, [windows[w] for w in group]), strict=True
+            ):
+                pieces[window] = states
+        if not windows:
+            return torch.zeros(0, self.width, device=token_id.device)
+        return torch.cat([piece for piece in pieces if piece is not None])
+
+    def _read_group(self, token_id: Tensor, windows: list[Window]) -> list[Tensor]:
+        """Run the encoder on one padded group and return the kept states of each window."""
+        prefix = token_id.new_tensor(self.prefix_ids)
+        suffix = token_id.new_tensor(self.suffix_ids)
+        rows = [torch.cat([prefix, token_id[w.start : w.end], suffix]) for w in windows]
+        ids = nn.utils.rnn.pad_sequence(
+            rows, batch_first=True, padding_value=int(self.encoder.config.pad_token_id or 0)
+        )
+        lengths = torch.tensor([len(row) for row in rows], device=token_id.device)
+        mask = (torch.arange(ids.shape[1], device=token_id.device) < lengths[:, None]).long()
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        skip = len(self.prefix_ids)
+        return [
+            states[row, skip + w.keep_start - w.start : skip + w.keep_end - w.start]
+            for row, w in enumerate(windows)
+        ]
+
+
+def _longest(config: Any, window: int) -> int:
+    """Return the sub-words that one pass of the encoder may hold."""
+    allowed = int(getattr(config, "max_position_embeddings", 0) or getattr(config, "n_positions", 0) or 512)
+    if getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}:
+        allowed -= int(config.pad_token_id or 0) + 1
+    longest = min(window or allowed, allowed) if allowed > 0 else window or 512
+    if longest < 8:
+        raise ModelError(f"a window of the text encoder must hold at least 8 sub-words, but holds {longest}.")
+    return longest
+
+
+def _mean_embedding(embedding: nn.Module, token_id: Tensor) -> Tensor:
+    """(K, longest), -1 for none -> (K, E)."""
+    real = token_id >= 0
+    states = embedding(token_id.clamp(min=0)) * real[..., None]
+    mean: Tensor = states.sum(dim=1) / real.sum(dim=1, keepdim=True).clamp(min=1)
+    return mean
