@@ -66,6 +66,11 @@ class DocumentBuilder:
         """Characters of canonical text so far."""
         return self._length
 
+    @property
+    def warnings(self) -> tuple[Warning, ...]:
+        """What was recorded so far."""
+        return tuple(self._warnings)
+
     def append(self, text: str, separator: str = BLOCK_SEPARATOR) -> tuple[int, int]:
         """Add text to the canonical text, after `separator` if there is text already, and return its span."""
         if not text:
@@ -180,6 +185,11 @@ class DocumentBuilder:
     def warn(self, code: str, message: str, row: int = -1) -> None:
         """Record something that was left out, cut or repaired."""
         self._warnings.append(Warning(code, message, row))
+
+    def cut(self, code: str, message: str, row: int = -1) -> None:
+        """Record that a bound cut something off: a warning, and the document is marked truncated."""
+        self.truncated = True
+        self.warn(code, message, row)
 
     def build(
         self,

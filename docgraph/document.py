@@ -157,20 +157,14 @@ class Document:
                 raise DocumentError(
                     f"column {name} must have one entry for each of the {rows} nodes, but has {len(getattr(self, name))}."
                 )
-        if self.parent[0] != -1 or (rows > 1 and bool((self.parent[1:] >= np.arange(1, rows)).any())):
-            raise DocumentError(
-                "rows must be in pre-order with one root at row 0: every parent before its children."
-            )
-        if rows > 1 and int(self.parent[1:].min()) < 0:
-            raise DocumentError("a document must have one root, but a row after the first has no parent.")
-        if (
-            bool((self.span[:, 0] > self.span[:, 1]).any())
-            or int(self.span.min()) < 0
-            or int(self.span.max()) > len(self.text)
-        ):
-            raise DocumentError(
-                f"every span must lie within the text of {len(self.text)} characters, start before end."
-            )
+        for name in ("position", "span"):
+            if getattr(self, name).shape != (rows, 2):
+                raise DocumentError(
+                    f"column {name} must have shape ({rows}, 2), but has {getattr(self, name).shape}."
+                )
+        _check_preorder(self.parent.tolist())
+        _check_spans(self)
+        _check_families(self)
 
     # -- nodes ---------------------------------------------------------------------------------------------
 
@@ -267,6 +261,14 @@ class Document:
             roles.append(own if own is not None or above < 0 else roles[above])
         return roles
 
+    @cached_property
+    def marks_by_row(self) -> Mapping[int, Sequence[Mark]]:
+        """Row -> the inline marks on that node's text."""
+        found: dict[int, list[Mark]] = {}
+        for mark in self.marks:
+            found.setdefault(mark.row, []).append(mark)
+        return found
+
     def child_rows(self, row: int) -> list[int]:
         """Return the rows of a node's children, in order. Costs the number of children."""
         ends, found, child = self.subtree_end, [], row + 1
@@ -336,6 +338,66 @@ class Document:
         from docgraph.outline import outline
 
         return outline(self, width=width, max_nodes=max_nodes)
+
+
+def _check_preorder(parent: list[int]) -> None:
+    """Raise unless row 0 is the only root and every other row hangs from the row before it or one of its ancestors."""
+    if parent[0] != -1:
+        raise DocumentError(f"row 0 must be the root, whose parent is -1, but its parent is {parent[0]}.")
+    for row in range(1, len(parent)):
+        above, open_row = parent[row], row - 1
+        while open_row != above and open_row >= 0:
+            open_row = parent[open_row]
+        if open_row < 0:
+            raise DocumentError(
+                f"rows must be in pre-order with one root, but row {row} has parent {above}, which is not open there."
+            )
+
+
+def _check_spans(document: Document) -> None:
+    start, end = document.span[:, 0], document.span[:, 1]
+    if bool((start > end).any()) or int(start.min()) < 0 or int(end.max()) > len(document.text):
+        raise DocumentError(
+            f"every span must lie within the text of {len(document.text)} characters, start before end."
+        )
+    above = document.parent[1:]
+    outside = np.flatnonzero((start[1:] < start[above]) | (end[1:] > end[above]))
+    if len(outside):
+        row = int(outside[0]) + 1
+        raise DocumentError(
+            f"a node's span must lie within its parent's, but row {row} has {document.span[row].tolist()} "
+            f"under {document.span[document.parent[row]].tolist()}."
+        )
+
+
+def _check_families(document: Document) -> None:
+    """Raise unless keys, edges, marks and boxes point at what is there."""
+    rows = len(document)
+    keyed = np.fromiter((domain is Domain.KEYED for domain in document.domain), bool, rows)
+    if keyed.any():
+        ids = document.position[1:, 0][keyed[document.parent[1:]]]
+        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < len(document.keys):
+            raise DocumentError(
+                f"a child of a KEYED node must have one of the {len(document.keys)} keys, but ids go from {ids.min()} to {ids.max()}."
+            )
+    for row, pairs in document.edges.items():
+        if not 0 <= row < rows or document.domain[row] is not Domain.GRAPH:
+            raise DocumentError(f"only GRAPH nodes have edges, but row {row} has.")
+        count = int(document.child_count[row])
+        if (
+            pairs.ndim != 2
+            or len(pairs) != 2
+            or (pairs.size and not 0 <= int(pairs.min()) <= int(pairs.max()) < count)
+        ):
+            raise DocumentError(
+                f"edges of row {row} must be pairs of ordinals of its {count} children, but are not."
+            )
+    for name in ("attributes", "boxes"):
+        if any(not 0 <= row < rows for row in getattr(document, name)):
+            raise DocumentError(f"{name} must belong to one of the {rows} rows, but one does not.")
+    for mark in document.marks:
+        if not (0 <= mark.row < rows and 0 <= mark.start <= mark.end <= len(document.text)):
+            raise DocumentError(f"a mark must lie on a node and within the text, but {mark} does not.")
 
 
 class Link(NamedTuple):

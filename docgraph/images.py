@@ -51,6 +51,11 @@ _DECODING: Final = (
 """What Pillow's decoders raise on broken files; its bomb error and warning are added where it is imported."""
 
 
+def is_file_name(src: str | None) -> bool:
+    """Whether a `src` is a file name rather than an address, a data URI or nothing."""
+    return bool(src) and not _SCHEME.match(src or "")
+
+
 _Bytes = bytes  # `bytes` is a method below
 
 
@@ -141,7 +146,7 @@ class ImageReference:
             return self.access.resources[src]
         if src[:5].lower() == "data:":
             return self._read_data_uri(src)
-        file = next((name for name in (src, self.raw) if name and not _SCHEME.match(name)), None)
+        file = next((name for name in (src, self.raw) if is_file_name(name)), None)
         if file is not None and self.access.root is not None:
             try:
                 return self._read_local(file, self.access.root)

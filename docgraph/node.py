@@ -122,7 +122,7 @@ class Node:
     @property
     def marks(self) -> list["Mark"]:
         """The inline marks on its text."""
-        return [mark for mark in self.document.marks if mark.row == self.row]
+        return list(self.document.marks_by_row.get(self.row, ()))
 
     @property
     def box(self) -> "Box | None":

@@ -41,10 +41,10 @@ def to_dict(document: Document) -> dict[str, Any]:
         "span": document.span.tolist(),
         "keys": list(document.keys),
         "score": None if document.score is None else [None if s != s else s for s in document.score.tolist()],
-        "attributes": {str(row): dict(values) for row, values in document.attributes.items()},
-        "edges": {str(row): pairs.tolist() for row, pairs in document.edges.items()},
+        "attributes": {str(row): dict(document.attributes[row]) for row in sorted(document.attributes)},
+        "edges": {str(row): document.edges[row].tolist() for row in sorted(document.edges)},
         "marks": [list(mark) for mark in document.marks],
-        "boxes": {str(row): list(box) for row, box in document.boxes.items()},
+        "boxes": {str(row): list(document.boxes[row]) for row in sorted(document.boxes)},
         "sources": None
         if sources is None
         else {

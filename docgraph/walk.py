@@ -5,14 +5,18 @@ import numpy as np
 from docgraph.document import Document
 
 
+def has_roles(document: Document) -> bool:
+    """Whether any node has a role of its own."""
+    return any(role is not None for role in document.role)
+
+
 def main_spans(document: Document) -> list[tuple[int, int]]:
     """Return the spans of the text blocks that are main content, in document order.
 
     A block is a node with text of its own: a leaf, or the parent of sentences. It is main content if its effective
     role is "main", or None where no node of the document has any role.
     """
-    judged = any(role is not None for role in document.role)
-    wanted = "main" if judged else None
+    wanted = "main" if has_roles(document) else None
     spans: list[tuple[int, int]] = []
     for row in text_blocks(document):
         if document.effective_roles[row] == wanted:

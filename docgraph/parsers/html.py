@@ -85,7 +85,7 @@ def parse_html(
     )
     document = builder.build(
         metadata=metadata,
-        images=_image_access(images, source, base, limits),
+        images=_image_access(images, source, limits),
         elements=(elements.parent, elements.steps()),
     )
     if strict and document.truncated:
@@ -136,12 +136,13 @@ def _base(elements: Elements, url: str | None) -> str:
     return url or ""
 
 
-def _image_access(images: ImagePolicy, source: object, base: str, limits: Limits) -> Images:
+def _image_access(images: ImagePolicy, source: object, limits: Limits) -> Images:
+    """Return how the page's pictures are reached; relative names start at the page's own folder."""
     if callable(images):
-        return Images(base=base or None, fetch=images, limits=limits)
+        return Images(fetch=images, limits=limits)
     if images == "skip":
-        return Images(base=base or None, limits=limits)
+        return Images(limits=limits)
+    folder = str(source.parent) if isinstance(source, Path) else None
     if images == "lazy":
-        root = str(source.parent) if isinstance(source, Path) else None
-        return Images(root=root, base=base or None, limits=limits)
-    return Images(root=str(images), base=base or None, limits=limits)
+        return Images(root=folder, limits=limits)
+    return Images(root=str(images), base=folder, limits=limits)

@@ -1,0 +1,126 @@
+"""A document as indented lines, one a node, for people to read in a terminal.
+
+    page "Harbour news"  34 nodes, 2,310 characters
+      section [main]
+        heading 1 "The ferry is late"
+        paragraph
+          sentence "It rained."
+          sentence "The ferry waited."
+        image cat.jpg 640 x 480 "A cat on a pier"
+
+A line says the kind, the role where it differs from the node above, what the node holds, and what is special about
+it. A picture's size is read from its header only; what cannot be opened says why. Nothing is opened twice.
+"""
+
+from typing import Final
+
+from docgraph.document import Document
+from docgraph.errors import ImageError
+from docgraph.kinds import Domain
+from docgraph.node import Node
+
+_DEEPEST_INDENT: Final = 24
+"""Levels that are shown by indentation; deeper ones by a number, so that a line stays a line."""
+_TOLD: Final = (
+    "level",
+    "ordered",
+    "start",
+    "header",
+    "row_span",
+    "column_span",
+    "language",
+    "credit",
+    "href",
+)
+
+
+def outline(document: Document, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
+    """Return the tree, one line a node.
+
+    Args:
+        width: characters a line may have; text is shortened to fit.
+        max_nodes: lines to show; the last one says how many nodes are left out.
+        sizes: whether to read the size of each picture from its header.
+    """
+    shown = len(document) if max_nodes is None else max(0, min(max_nodes, len(document)))
+    lines = [_line(document, row, width, sizes) for row in range(shown)]
+    if shown < len(document):
+        lines.append(f"... {len(document) - shown:,} more nodes")
+    return "\n".join(lines)
+
+
+def _line(document: Document, row: int, width: int, sizes: bool) -> str:
+    node = document[row]
+    depth = int(document.depth[row])
+    indent = "  " * min(depth, _DEEPEST_INDENT) + (f"({depth}) " if depth > _DEEPEST_INDENT else "")
+    words = [node.kind, *_place(node), *_facts(node, sizes)]
+    if row == 0:
+        words.append(f"{len(document):,} nodes, {len(document.text):,} characters")
+    head = indent + " ".join(words)
+    room = max(width - len(head) - 1, 20)
+    quoted = _quoted(_words(document, node), room)
+    return f"{head} {quoted}" if quoted else head
+
+
+def _place(node: Node) -> list[str]:
+    """Return how a node is placed: its key, cell, or role where it differs from the one above."""
+    words = []
+    above = node.parent
+    if above is not None and above.domain is Domain.KEYED:
+        words.append(f"{node.key}:")
+    if above is not None and above.domain is Domain.GRID:
+        words.append(f"({node.position[0]}, {node.position[1]})")
+    if node.role is not None and (above is None or above.role != node.role):
+        words.append(f"[{node.role}]")
+    return words
+
+
+def _facts(node: Node, sizes: bool) -> list[str]:
+    own = node.attributes
+    words = []
+    if node.kind == "table":
+        words.append(f"{own.get('rows', '?')} x {own.get('columns', '?')}")
+    for name in _TOLD:
+        value = own.get(name)
+        if value is None or value is False:
+            continue
+        if name == "level":
+            words.append(str(value))
+        else:
+            words.append(name if value is True else f"{name}={_short(str(value), 60)}")
+    if node.kind == "image":
+        words.append(_picture(node, sizes))
+    return words
+
+
+def _picture(node: Node, sizes: bool) -> str:
+    picture = node.image
+    name = _short(picture.name.rsplit("/", 1)[-1] or "(no source)", 50)
+    if not sizes:
+        return name
+    try:
+        width, height = picture.size()
+    except ImageError as error:
+        return f"{name} ({error.code.replace('_', ' ')})"
+    return f"{name} {width} x {height}"
+
+
+def _words(document: Document, node: Node) -> str:
+    """Return what a line quotes: the text of a leaf, a picture's alternative text, the document's title."""
+    if node.row == 0:
+        return document.metadata.title or ""
+    if node.kind == "image":
+        return str(node.attributes.get("alt") or "")
+    start, end = node.span
+    if document.child_count[node.row]:
+        return ""
+    return document.text[start : min(end, start + 1000)]
+
+
+def _quoted(text: str, room: int) -> str:
+    words = " ".join(text.split())
+    return f'"{_short(words, room - 2)}"' if words else ""
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 1, 1)] + "…"
