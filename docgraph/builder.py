@@ -114,11 +114,12 @@ class DocumentBuilder:
                 f"a document must have one root, but a second one, a {kind}, was added at row {row}."
             )
         above = self._open[-1] if self._open else -1
+        place = self._place_in(above, position, key)
         self._parent.append(above)
         self._kind.append(kind)
         self._domain.append(domain)
         self._role.append(role)
-        self._position.append(self._place_in(above, position, key))
+        self._position.append(place)
         self._span.append(span)
         self._place.append(self._length)
         self._score.append(score)
@@ -247,11 +248,11 @@ class DocumentBuilder:
         if above < 0:
             return (0, 0)
         domain, ordinal = self._domain[above], self._children[above]
-        self._children[above] += 1
         if (domain is Domain.KEYED) != (key is not None):
             raise DocumentError(
                 f"a child must have a key just where its parent's domain is keyed, but key={key!r} under a {domain.value} domain."
             )
+        self._children[above] += 1
         if key is not None:
             return (self._keys.setdefault(key, len(self._keys)), 0)
         if position is not None:

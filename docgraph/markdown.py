@@ -96,6 +96,7 @@ class _Writer:
         """Row of the list whose last item was one line, so that the next such item needs no empty line before it."""
         self.hard_breaks = document.kind[0] != "document"
         self.sections = _section_depths(document)
+        self.inline_only = _inline_only(document)
 
     def run(self) -> str:
         document, row = self.document, 0
@@ -128,7 +129,7 @@ class _Writer:
         if kind == "code" and self.wanted(row):
             self.block(_fence(document, row))
             return end
-        if document.child_count[row] and not self.is_all_inline(row, end):
+        if document.child_count[row] and not self.inline_only[row]:
             return row + 1
         if self.wanted(row):
             items = int(document.parent[row]) if kind == "item" else -1
@@ -147,11 +148,6 @@ class _Writer:
             start, end = int(document.span[row][0]), max(int(document.span[one][1]) for one in rows)
             self.block(self.styled(above, self.inline(above, start, end, rows)))
         return last
-
-    def is_all_inline(self, row: int, end: int) -> bool:
-        """Whether a node has sentences and pictures only, at least one of them a sentence."""
-        kinds = self.document.kind[row + 1 : end]
-        return "sentence" in kinds and all(kind in _INLINE for kind in kinds)
 
     def wanted(self, row: int) -> bool:
         return self.role is None or self.document.effective_roles[row] == self.role
@@ -219,6 +215,17 @@ def _section_depths(document: Document) -> list[int]:
     for kind, above in zip(document.kind, document.parent.tolist(), strict=True):
         depths.append((depths[above] if above >= 0 else 0) + (kind == "section"))
     return depths
+
+
+def _inline_only(document: Document) -> list[bool]:
+    """Return for each row whether all below it is sentences and pictures, at least one of them a sentence."""
+    sentence, other = [False] * len(document), [False] * len(document)
+    parent = document.parent.tolist()
+    for row in range(len(document) - 1, 0, -1):
+        above, kind = parent[row], document.kind[row]
+        sentence[above] = sentence[above] or kind == "sentence" or sentence[row]
+        other[above] = other[above] or kind not in _INLINE or other[row]
+    return [some and not more for some, more in zip(sentence, other, strict=True)]
 
 
 def _number(value: Any, otherwise: int) -> int:

@@ -140,7 +140,9 @@ def _document(values: dict[str, Any]) -> Document:
         sources=None if sources is None else _sources(sources),
         metadata=Metadata(**metadata),
         image_access=Images(
-            resources={name: base64.b64decode(data) for name, data in images["resources"].items()},
+            resources={
+                name: base64.b64decode(data, validate=True) for name, data in images["resources"].items()
+            },
             root=images["root"],
             base=images["base"],
             limits=Limits(**images["limits"]),

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docgraph.sentences import sentence_spans
@@ -13,6 +13,7 @@ LETTERS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(LETTERS, max_size=60).map("".join), st.sampled_from([None, "en", "de", "zh", "xx-yy"]))
 def test_spans_are_ordered_trimmed_and_cover_all_that_is_not_space(text, language):
     spans = sentence_spans(text, language)
@@ -25,6 +26,7 @@ def test_spans_are_ordered_trimmed_and_cover_all_that_is_not_space(text, languag
     assert not text[end:].strip()
 
 
+@settings(deadline=None)
 @given(st.lists(LETTERS, max_size=60).map("".join))
 def test_no_sentence_ends_inside_a_word(text):
     for _, last in sentence_spans(text):
