@@ -41,13 +41,13 @@ FIELDS: Final = ("headline", "abstract", "caption", "body", "image")
 _ERROR_PAGE: Final = re.compile(
     r"\bpage (?:is |was )?not found|\bpage (?:can ?not|can.t|could not|couldn.t) be found|lost this page"
     r"|\bpage (?:that )?you(?: are|.re|.ve| have)? [\w\s]{2,30}(?:not|n.t|no longer) (?:be found|exist|found|available)"
-    r"|(?:error|http)[\s:#-]{0,3}(?:40[0-9]|410|429|50[0-4])\b|\b(?:40[0-9]|50[0-4])[\s:-]{0,3}(?:error|forbidden|not found)"
+    r"|(?:error|http)[\s:#-]{0,3}(?:40[0-9]|410|429|50[0-4])\b|\b(?:40[0-9]|50[0-4])[\s:-]{0,3}(?:error\b|forbidden|not found)"
     r"|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|internal server error"
     r"|are you a robot|not a robot|enable (?:javascript|js\b|cookies)|javascript (?:is|must be) (?:disabled|enabled)"
-    r"|(?:subscribe|log ?in|sign ?in|register|create an? (?:free )?account)[\w\s,]{0,30} to (?:continue|keep reading|read|view)"
+    r"|\b(?:subscribe|log ?in|sign ?in|register|create an? (?:free )?account)\b[\w\s,]{0,30} to (?:continue|keep reading|read|view)"
     r"|to (?:continue|keep) reading,? (?:please|subscribe|log|sign)"
     r"|\A.{0,40}(?:something went wrong|access (?:is |was )?(?:denied|forbidden)|unusual (?:activity|traffic))"
-    r"|\A.{0,40}(?:content|article|service|site) is (?:no longer|currently un|temporarily un)available",
+    r"|\A.{0,40}(?:content|article|service|site) is (?:no longer |currently un|temporarily un)available",
     re.IGNORECASE | re.DOTALL,
 )
 _ERROR_PAGE_CHARACTERS: Final = 600
