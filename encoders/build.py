@@ -10,13 +10,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from docgraph import Document
 from docgraph.errors import ModelError
 from encoders.config import DocumentConfig
 from encoders.image import image_settings, make_image_encoder
 from encoders.model import DocumentForClassification
 from encoders.processor import DocumentProcessor, ProcessorSettings
-from encoders.text import PretrainedTextLeaves
+from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
 
 
 def build_classifier(
@@ -47,6 +51,7 @@ def build_classifier(
     if len(set(labels)) != len(labels) or not labels:
         raise ModelError(f"labels must be different names, at least one, but are {list(labels)}.")
     config = copy.deepcopy(config)
+    documents = list(documents)
     settings = ProcessorSettings(
         text_leaves="none" if config.text_encoder == "none" else config.text_leaves,
         fields=fields,
@@ -62,6 +67,8 @@ def build_classifier(
     config.label2id = {label: number for number, label in enumerate(labels)}
     model = DocumentForClassification(config)
     model.processor = processor
+    if isinstance(model.document.text, ScratchTextLeaves) and config.text_leaves == "node":
+        model.document.text.set_frequencies(_document_frequency(processor, documents), len(documents))
     if isinstance(model.document.text, PretrainedTextLeaves):
         model.document.text.load_encoder(str(text_encoder))
     if image_weights is not None and model.document.image is not None and config.image_encoder is not None:
@@ -93,6 +100,14 @@ def _processor(
     config.text_prefix_ids = list(processor.settings.prefix_ids)
     config.text_suffix_ids = list(processor.settings.suffix_ids)
     return processor
+
+
+def _document_frequency(processor: DocumentProcessor, documents: Iterable[Document]) -> Tensor:
+    """(V,) in how many of the documents each sub-word stands."""
+    count = np.zeros(processor.vocab_size, dtype=np.int64)
+    for document in documents:
+        count[np.unique(processor.encode(document).token_id)] += 1
+    return torch.from_numpy(count)
 
 
 def _text_config(folder: str | Path) -> dict[str, Any]:

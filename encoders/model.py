@@ -62,13 +62,10 @@ class DocumentPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)  # type: ignore[no-untyped-call]
-        if isinstance(module, PositionHeads):
+        if isinstance(module, PositionHeads | FourierFeatures):
             module.reset_parameters()
-        elif isinstance(module, FourierFeatures):
-            nn.init.normal_(module.frequency.weight, std=1.0)
-            for layer in module.network:
-                if isinstance(layer, nn.Linear):
-                    nn.init.xavier_uniform_(layer.weight)
+        elif isinstance(module, ScratchTextLeaves) and module.weight is not None:
+            nn.init.zeros_(module.weight.weight)
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
         """Write configuration, weights and (if there is one) the processor into a folder."""
@@ -88,6 +85,9 @@ class DocumentPreTrainedModel(PreTrainedModel):
             )
         model = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         loaded = model[0] if isinstance(model, tuple) else model
+        for module in loaded.modules():
+            if isinstance(module, PretrainedTextLeaves | ImageLeaves) and module.frozen:
+                module.encoder.requires_grad_(False)
         if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
             loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)
         return model

@@ -26,19 +26,31 @@ from encoders.encoded import DOMAIN_CODE, PositionInputs
 class FourierFeatures(nn.Module):
     """Learnable Fourier features of coordinates, then a one-hidden-layer network.
 
-    Coordinates enter as x and as log(1 + x): families range from 2 to thousands of children.
+    Coordinates enter as x and as log(1 + x): families range from 2 to thousands of children. Frequencies of x start
+    between 1 and 1/1000 radians a place.
     """
 
     def __init__(self, coordinates: int, size: int) -> None:
         super().__init__()
-        self.frequency = nn.Linear(2 * coordinates, size // 2, bias=False)
-        self.network = nn.Sequential(nn.Linear(2 * (size // 2), size), nn.GELU(), nn.Linear(size, size))
+        self.coordinates = coordinates
+        self.frequency = nn.Parameter(torch.empty(2 * coordinates, size // 2))
+        self.network = nn.Sequential(
+            nn.Linear(2 * (size // 2), size), nn.GELU(), nn.Linear(size, size), nn.LayerNorm(size)
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the frequencies anew."""
+        nn.init.normal_(self.frequency)
+        scale = torch.ones_like(self.frequency)
+        scale[: self.coordinates] = torch.logspace(0, -3, scale.shape[1])
+        with torch.no_grad():
+            self.frequency.mul_(scale)
 
     def forward(self, place: Tensor) -> Tensor:
         """(Q, coordinates) -> (Q, F)."""
-        angle = self.frequency(torch.cat([place, torch.log1p(place.clamp(min=0))], dim=-1))
-        waves = torch.cat([angle.cos(), angle.sin()], dim=-1) * math.sqrt(2 / max(1, 2 * angle.shape[-1]))
-        features: Tensor = self.network(waves)
+        angle = torch.cat([place, torch.log1p(place.clamp(min=0))], dim=-1) @ self.frequency
+        features: Tensor = self.network(torch.cat([angle.cos(), angle.sin()], dim=-1))
         return features
 
 
@@ -50,8 +62,10 @@ class PositionFeatures(nn.Module):
         self.size = size
         self.sequence = FourierFeatures(1, size)
         self.grid = FourierFeatures(2, size)
-        self.keyed = nn.Linear(name_size, size)
-        self.graph = nn.Sequential(nn.Linear(graph_size + 2, size), nn.GELU(), nn.Linear(size, size))
+        self.keyed = nn.Sequential(nn.Linear(name_size, size), nn.LayerNorm(size))
+        self.graph = nn.Sequential(
+            nn.Linear(graph_size + 2, size), nn.GELU(), nn.Linear(size, size), nn.LayerNorm(size)
+        )
 
     def forward(self, inputs: PositionInputs, names: Tensor) -> Tensor:
         """Return (Q, F), zero for positions in a set.
@@ -59,7 +73,7 @@ class PositionFeatures(nn.Module):
         Args:
             names: (K, name_size) embeddings of the field names of the batch.
         """
-        dtype = self.keyed.weight.dtype
+        dtype = self.sequence.frequency.dtype
         features = torch.zeros(len(inputs.domain), self.size, dtype=dtype, device=inputs.domain.device)
         place = inputs.place.to(dtype)
         referred = inputs.reference
@@ -99,8 +113,8 @@ class PositionHeads(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew: small, so that attention starts from content."""
-        nn.init.normal_(self.weight, std=0.5 / math.sqrt(self.weight.shape[1]))
+        """Draw the weights anew: position logits start near a tenth, so that attention starts from content."""
+        nn.init.normal_(self.weight, std=0.3 / math.sqrt(self.weight.shape[1]))
 
     def forward(self, features: Tensor, inputs: PositionInputs) -> Tensor | tuple[Tensor, Tensor]:
         """(Q, F) -> (R, H, P), or a query and a key side of that shape."""

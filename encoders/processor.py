@@ -187,9 +187,10 @@ class DocumentProcessor:
         )
         ids = [np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]
         places = [
-            np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)[:, 0] + starts[row]
+            np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)[:, 1] - 1 + starts[row]
             for encoding, row in zip(encodings, blocks, strict=True)
         ]
+        # A byte-level sub-word may begin with the space before its sentence: its last character tells where it belongs.
         token_id = np.concatenate(ids) if ids else np.zeros(0, np.int64)
         place = np.concatenate(places) if places else np.zeros(0, np.int64)
         leaves = np.array([row for row in _text_leaves(document) if wanted[row]], dtype=np.int64)

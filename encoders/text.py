@@ -52,18 +52,34 @@ def windows_of(unit_start: Ints, capacity: int) -> list[Window]:
 
 
 class ScratchTextLeaves(nn.Module):
-    """Sub-word embeddings trained with the model."""
+    """Sub-word embeddings trained with the model.
+
+    A pooled leaf is a weighted mean of its sub-words: each has a learned weight exp(w), which starts at its inverse
+    document frequency where `set_frequencies` was called, else at 1.
+    """
 
     def __init__(
         self, vocab_size: int, embedding_size: int, hidden_size: int, dropout: float, *, pooled: bool
     ) -> None:
         super().__init__()
         self.embed = nn.Embedding(max(vocab_size, 256), embedding_size)
+        self.weight = nn.Embedding(max(vocab_size, 256), 1) if pooled else None
         self.project = (
             nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
         )
-        self.pooled = pooled
+        self.norm = nn.LayerNorm(hidden_size)
         self.dropout = dropout
+
+    @torch.no_grad()
+    def set_frequencies(self, document_frequency: Tensor, documents: int) -> None:
+        """Start each sub-word's weight at its inverse document frequency, log((1 + documents) / (1 + frequency)).
+
+        Args:
+            document_frequency: (V,) in how many of the `documents` each sub-word stands.
+        """
+        if self.weight is not None:
+            rarity = torch.log((1 + documents) / (1 + document_frequency.float()))
+            self.weight.weight[: len(rarity), 0] = torch.log(rarity.clamp(min=0.05))
 
     def names(self, token_id: Tensor) -> Tensor:
         """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""
@@ -72,23 +88,19 @@ class ScratchTextLeaves(nn.Module):
     def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
         """Return (N, D): rows of leaves without text are 0."""
         states = self.embed(inputs.token_id)
-        weight = torch.ones(len(states), 1, dtype=states.dtype, device=states.device)
+        keep = torch.ones(len(states), 1, dtype=states.dtype, device=states.device)
         if self.training and self.dropout > 0:
-            weight = (torch.rand_like(weight) >= self.dropout).to(states.dtype)
-            weight = weight if self.pooled else weight / (1 - self.dropout)
-        if not self.pooled:
-            tokens = self.project(states * weight)
-            return torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device).index_copy(
-                0, inputs.token_leaf, tokens
-            )
-        total = torch.zeros(leaves, states.shape[1], dtype=states.dtype, device=states.device)
-        total = total.index_add(0, inputs.token_leaf, states * weight)
-        count = torch.zeros(leaves, 1, dtype=states.dtype, device=states.device).index_add(
-            0, inputs.token_leaf, weight
+            keep = (torch.rand_like(keep) >= self.dropout).to(states.dtype)
+        leaf = inputs.token_leaf
+        if self.weight is None:
+            tokens = self.norm(self.project(states)) * keep
+        else:
+            weight = self.weight(inputs.token_id).clamp(-10, 10).exp() * keep
+            leaf, states = weighted_mean(states, weight, inputs.token_leaf)
+            tokens = self.norm(self.project(states))
+        return torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device).index_copy(
+            0, leaf, tokens
         )
-        has_text = torch.zeros_like(count).index_fill(0, inputs.token_leaf, 1.0)
-        pooled: Tensor = self.project(total / count.clamp(min=1)) * has_text
-        return pooled
 
 
 class PretrainedTextLeaves(nn.Module):
@@ -170,9 +182,9 @@ class PretrainedTextLeaves(nn.Module):
     def _pool(self, states: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
         if not self.pooled:
             return token_leaf, states
-        leaf, place, count = torch.unique_consecutive(token_leaf, return_inverse=True, return_counts=True)
-        total = torch.zeros(len(leaf), states.shape[1], dtype=states.dtype, device=states.device)
-        return leaf, total.index_add(0, place, states) / count[:, None].to(states.dtype)
+        return weighted_mean(
+            states, torch.ones(len(states), 1, dtype=states.dtype, device=states.device), token_leaf
+        )
 
     def _cached(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
         """As `_fresh`, for a frozen encoder: units that are in the cache are not read again."""
@@ -242,6 +254,19 @@ class PretrainedTextLeaves(nn.Module):
             states[row, skip + w.keep_start - w.start : skip + w.keep_end - w.start]
             for row, w in enumerate(windows)
         ]
+
+
+def weighted_mean(states: Tensor, weight: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the leaves that sub-words belong to, (L,), and the weighted mean of each one's sub-words, (L, C).
+
+    Args:
+        states: (T, C); weight: (T, 1) at least 0; token_leaf: (T,) with the sub-words of a leaf side by side.
+    """
+    leaf, place = torch.unique_consecutive(token_leaf, return_inverse=True)
+    total = torch.zeros(len(leaf), states.shape[1], dtype=states.dtype, device=states.device)
+    whole = torch.zeros(len(leaf), 1, dtype=weight.dtype, device=weight.device)
+    mean = total.index_add(0, place, states * weight) / whole.index_add(0, place, weight).clamp(min=1e-6)
+    return leaf, mean
 
 
 def _longest(config: Any, window: int) -> int:

@@ -1,0 +1,76 @@
+"""Image leaves: transformer tokens and convolutional maps are the same grid of patches."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from docgraph.errors import ModelError
+from encoders.image import ImageLeaves, image_settings, make_image_encoder
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext"])
+def test_the_grid_found_is_the_grid_made(name: str) -> None:
+    settings = image_settings(name, 64)
+    leaves = ImageLeaves(name, 64, "patches", 12, frozen=False).eval()
+    out = leaves(torch.randn(2, 3, settings.height, settings.width))
+    assert out.shape == (2, settings.grid_height * settings.grid_width, 12)
+
+
+def test_patches_are_those_of_timm_in_reading_order() -> None:
+    leaves = ImageLeaves("test_vit", 0, "patches", 12, frozen=True).eval()
+    pixels = torch.randn(1, 3, *leaves.input_size)
+    tokens = leaves.encoder.forward_features(pixels)[:, leaves.encoder.num_prefix_tokens :]
+    torch.testing.assert_close(leaves.features(pixels), tokens)
+    convolutional = ImageLeaves("test_resnet", 64, "patches", 12, frozen=True).eval()
+    small = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(
+        convolutional.features(small),
+        convolutional.encoder.forward_features(small).flatten(2).transpose(1, 2),
+    )
+
+
+def test_one_leaf_is_the_mean_of_the_patches() -> None:
+    torch.manual_seed(0)
+    patches = ImageLeaves("test_vit", 0, "patches", 12, frozen=True).eval()
+    one = ImageLeaves("test_vit", 0, "one", 12, frozen=True).eval()
+    one.load_state_dict(patches.state_dict())
+    pixels = torch.randn(2, 3, *one.input_size)
+    torch.testing.assert_close(one.features(pixels), patches.features(pixels).mean(1, keepdim=True))
+
+
+def test_a_picture_is_prepared_as_timm_prepares_it() -> None:
+    from timm.data import create_transform, resolve_model_data_config
+
+    settings = image_settings("test_vit")
+    picture = Image.effect_noise((settings.width, settings.height), 80).convert("RGB")
+    config = resolve_model_data_config(make_image_encoder("test_vit"))
+    want = create_transform(**{**config, "crop_pct": 1.0}, is_training=False)(picture)
+    torch.testing.assert_close(settings.transform()(picture), want, atol=1e-6, rtol=0)
+
+
+def test_weights_come_from_a_local_file(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(1)
+    trained = make_image_encoder("test_vit")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in trained.state_dict().items()},
+        tmp_path / "vit.safetensors",
+    )
+    loaded = make_image_encoder("test_vit", weights=tmp_path / "vit.safetensors")
+    torch.testing.assert_close(loaded.patch_embed.proj.weight, trained.patch_embed.proj.weight)
+
+
+def test_an_unknown_model_is_one_clear_error() -> None:
+    with pytest.raises(ModelError, match="image_encoder must be a timm model"):
+        make_image_encoder("no_such_net")
+
+
+def test_a_frozen_encoder_does_not_learn_and_stays_in_evaluation_mode() -> None:
+    leaves = ImageLeaves("test_resnet", 64, "patches", 12, frozen=True).train()
+    assert not leaves.encoder.training
+    leaves(torch.randn(2, 3, 64, 64)).sum().backward()
+    assert all(p.grad is None for p in leaves.encoder.parameters())
+    assert leaves.project.weight.grad is not None
