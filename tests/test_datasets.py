@@ -306,7 +306,7 @@ def test_unknown_formats_and_options_are_refused_with_the_known_ones(tmp_path):
         load(tmp_path)
     with pytest.raises(DataError, match="format must be one of auto, n24news"):
         load(tmp_path, "squad")
-    with pytest.raises(DataError, match="options of the format imdb are seed, but fields was given"):
+    with pytest.raises(DataError, match="options of this format are seed, but fields was given"):
         load(tmp_path, "imdb", fields=["headline"])
 
 
@@ -367,8 +367,7 @@ def test_judge_never_raises_on_rubbish(tmp_path):
         b"\x89PNG\r\n\x1a\n" + b"\0" * 30,
         bytes(range(256)) * 4,
     ):
-        path = tmp_path / "x.jpg"
-        path.write_bytes(content)
-        wrong = judge(path, Limits())
+        (tmp_path / "x.jpg").write_bytes(content)
+        wrong = judge(tmp_path, "x.jpg", Limits())
         assert wrong is not None
         assert wrong[0] == "image.unreadable"

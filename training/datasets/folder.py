@@ -5,8 +5,8 @@
     pages/*.html + labels.csv | .jsonl       columns "file", "label" and perhaps "split"
     table.jsonl[.gz] | .parquet              columns "label", any of the fields below, perhaps "split" and "id"
 
-A table's fields are found by name (`COLUMNS`) or given. Its pictures are paths from the table's folder, bytes, or
-lists of them; a column "html" holds a whole page. Without given splits, records are split 8:1:1 (splitting.py).
+A table's fields are found by name (`COLUMNS`) or given, then by any name. Its pictures are paths from the table's folder
+or from `images/` in it, bytes, or lists of them; a column "html" holds a whole page. Without given splits, records are split 8:1:1 (splitting.py).
 File and folder names are ids, never text of a document.
 """
 
@@ -21,7 +21,16 @@ from docgraph.errors import DataError, MissingExtraError
 from training.datasets.lines import is_lines, read_lines
 from training.datasets.origins import ArticleOrigin, PageOrigin
 from training.datasets.pictures import judge
-from training.datasets.records import SPLIT_NAMES, Corpus, Origin, Problem, Record, resolve, text_of
+from training.datasets.records import (
+    SPLIT_NAMES,
+    Corpus,
+    Origin,
+    Problem,
+    Record,
+    UniqueNames,
+    resolve,
+    text_of,
+)
 from training.datasets.splitting import read_split, split_records, write_split
 
 PAGES: Final = (".html", ".htm")
@@ -34,6 +43,7 @@ COLUMNS: Final = {
 }
 """Column names that are read as each field, the first that is there."""
 IMAGE_COLUMNS: Final = ("images", "image")
+IMAGE_FOLDERS: Final = ("images", "imgs")
 SPLIT_WORDS: Final = {"validation": "dev", "valid": "dev", "val": "dev"}
 
 
@@ -104,8 +114,9 @@ def read_table(
     )
     splits: dict[str, list[Record]] = defaultdict(list)
     problems: list[Problem] = []
+    unique = UniqueNames()
     for place, row in enumerate(_rows(root)):
-        name = str(row.get("id", f"#{place}"))
+        name = unique(str(row.get("id", f"#{place}")))
         value = row.get(label)
         origin, present, size = _origin(root.parent, row, chosen, name, limits or Limits(), problems)
         if not present:
@@ -225,9 +236,10 @@ def _images(
         for one in value:
             yield from _images(folder, one, name, limits, problems)
     elif value:
-        path = folder / str(value)
-        wrong = judge(path, limits)
+        places = [folder, *(folder / each for each in IMAGE_FOLDERS)]
+        place = next((one for one in places if (one / str(value)).is_file()), folder)
+        wrong = judge(place, str(value), limits)
         if wrong is None:
-            yield str(path)
+            yield str(place / str(value))
         else:
             problems.append(Problem(wrong[0], name, wrong[1]))

@@ -1,6 +1,7 @@
 """Find the reader for a path."""
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,14 +47,20 @@ def load(path: str | Path, format: str = "auto", **options: Any) -> Corpus:
     Raises:
         DataError: an unknown format, an option that the reader does not have, or what the reader raises.
     """
+    known = options_of(path, format)
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise DataError(f"options of this format are {', '.join(known)}, but {', '.join(unknown)} was given.")
+    return _reader(path, format)(path, **options)
+
+
+def options_of(path: str | Path, format: str = "auto") -> tuple[str, ...]:
+    """Return the names of the options that the reader for a path takes."""
+    return tuple(signature(_reader(path, format)).parameters)[1:]
+
+
+def _reader(path: str | Path, format: str) -> Callable[..., Corpus]:
     name = guess_format(path) if format == "auto" else format
     if name not in FORMATS:
         raise DataError(f"format must be one of auto, {', '.join(FORMATS)}, but is {name!r}.")
-    reader = FORMATS[name][1]
-    known = reader.__code__.co_varnames[: reader.__code__.co_argcount + reader.__code__.co_kwonlyargcount]
-    unknown = [option for option in options if option not in known]
-    if unknown:
-        raise DataError(
-            f"options of the format {name} are {', '.join(known[1:])}, but {', '.join(unknown)} was given."
-        )
-    return reader(path, **options)
+    return FORMATS[name][1]

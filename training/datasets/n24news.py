@@ -7,13 +7,12 @@
 One record is {"section", "headline", "abstract", "caption", "body" or "article", "image_id", "image_url",
 "article_url"}; any of them may be missing but the label. Labels are those of the data. Known dirt is handled and
 counted: pictures that are missing or broken, empty fields, and bodies that are the error page of a scrape, which
-shows in that several records have the very same one, or in how a short one begins. `image_id`, the URLs and `section` never get into a document.
+shows in that several records have the very same one, or in its words (docgraph's `is_error_page`). `image_id`, the URLs and `section` never get into a document.
 
 Sources: github.com/billywzh717/N24News; Wang et al., LREC 2022 (aclanthology.org/2022.lrec-1.729).
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,10 @@ from typing import Any, Final
 
 from docgraph import Limits
 from docgraph.errors import DataError
+from docgraph.parsers.article import is_error_page
 from training.datasets.origins import ArticleOrigin
 from training.datasets.pictures import find_picture, judge
-from training.datasets.records import SPLIT_NAMES, Corpus, Problem, Record, resolve, text_of
+from training.datasets.records import SPLIT_NAMES, Corpus, Problem, Record, UniqueNames, resolve, text_of
 from training.datasets.splitting import read_split, split_records, write_split
 
 FIELDS: Final = ("headline", "abstract", "caption", "body", "image")
@@ -37,14 +37,6 @@ LISTS: Final = ("nytimes_dataset_full.json", "nytimes_dataset.json")
 SHARES: Final = {"train": 0.8, "dev": 0.1, "test": 0.1}
 SAME_BODY: Final = 5
 """A body that this many records share word for word is a page of the site, not an article."""
-ERROR_PAGE: Final = re.compile(
-    r"\W*((error )?404|page (not found|no longer available)|access (to this page has been )?denied|forbidden|"
-    r"please (enable|turn on) (js|javascript|cookies)|you have been blocked|(internal )?server error|"
-    r"(we.re )?sorry,? (but )?(we|the page|this page|there was)|something went wrong|are you a (human|robot))",
-    re.IGNORECASE,
-)
-SHORT: Final = 800
-"""Characters: only a body below this is held against `ERROR_PAGE`; articles quote such words too."""
 
 
 def is_n24news(path: Path) -> bool:
@@ -68,7 +60,7 @@ def read_n24news(
         fields: those to use, of `FIELDS`; the others are left out of every document.
         seed: of the random split, if the splits are not given.
         split_file: where the random split is stored; followed if it is there, else written.
-        check_images: decode every picture once; False only looks whether the file is there.
+        check_images: decode every picture once; False reads headers only.
 
     Raises:
         DataError: neither layout is there, a file is not a list of records, or a field is unknown.
@@ -108,7 +100,7 @@ class _Reader:
         self.decode = decode
         self.problems: list[Problem] = []
         self.error_pages: set[str] = set()
-        self.used: Counter[str] = Counter()
+        self.unique = UniqueNames()
 
     def learn_error_pages(self, raw: Mapping[str, Sequence[Any]]) -> None:
         """Note the bodies that several records share."""
@@ -150,16 +142,14 @@ class _Reader:
         )
 
     def _name(self, raw: Mapping[str, Any], place: int) -> str:
-        """Return an id: the picture's, or else the place; a number tells those with the same one apart."""
-        name = str(raw.get("image_id") or f"#{place}")
-        self.used[name] += 1
-        return name if self.used[name] == 1 else f"{name}#{self.used[name]}"
+        """Return an id: the picture's, or else the place."""
+        return self.unique(str(raw.get("image_id") or f"#{place}"))
 
     def _field(self, raw: Mapping[str, Any], field: str, name: str) -> str:
         text = _text(raw, field)
         if not text:
             self._note(f"{field}.empty", name, f"the {field} is empty.")
-        elif field == "body" and (text in self.error_pages or (len(text) < SHORT and ERROR_PAGE.match(text))):
+        elif field == "body" and (text in self.error_pages or is_error_page(text)):
             self._note("body.error_page", name, f"the body is an error page: {text[:60]!r}.")
             return ""
         return text
@@ -175,23 +165,24 @@ class _Reader:
                 "there is no image_id." if not image_id else "there is no image folder.",
             )
             return ()
-        path = find_picture(self.pictures, str(image_id))
-        wrong = judge(path, self.limits, decode=self.decode)
+        file = find_picture(self.pictures, str(image_id))
+        wrong = judge(self.pictures, file, self.limits, decode=self.decode)
         if wrong is not None:
             self._note(wrong[0], name, wrong[1])
             return ()
-        return (str(path),)
+        return (str(self.pictures / file),)
 
     def _note(self, code: str, record: str, message: str) -> None:
         self.problems.append(Problem(code, record, message))
 
 
 def _text(raw: Mapping[str, Any], field: str) -> str:
-    """Return a text field under any of its keys, the first that is not empty."""
-    for key in TEXT_KEYS[field]:
-        if text := text_of(raw.get(key)).strip():
-            return text
-    return ""
+    """Return a text field under any of its keys, the first that is not empty.
+
+    A body without blank lines has its paragraphs in lines.
+    """
+    text = next((text for key in TEXT_KEYS[field] if (text := text_of(raw.get(key)).strip())), "")
+    return text if field != "body" or "\n\n" in text else text.replace("\n", "\n\n")
 
 
 def _random_split(records: list[Record], seed: int, file: Path | None) -> dict[str, list[Record]]:

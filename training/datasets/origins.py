@@ -5,15 +5,14 @@
     TextOrigin(text)              ──parse_text─────┘
 
 An origin holds text and paths, so it pickles in microseconds; parsing and picture files wait until the document is
-made. An article's pictures are handed over as bytes: their file names may tell the label and must not get in.
+made. File names of an article's pictures may tell its label, so the document knows them as picture-1, picture-2, ...
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from docgraph import Document
-from docgraph.errors import DataError
+from docgraph.document import Images
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,34 @@ class ArticleOrigin:
     """Files that were found readable, or pictures as bytes."""
 
     def document(self) -> Document:
-        """Make a KEYED family of the fields."""
+        """Make a KEYED family of the fields; pictures are opened when they are needed, by names that tell nothing."""
         from docgraph import parse_article
+        from docgraph.parsers.article import FIELDS
 
-        values: dict[str, Any] = dict(self.fields)
-        pictures = [image if isinstance(image, bytes) else _bytes_of(image) for image in self.images]
-        if pictures:
-            values["image"] = pictures if len(pictures) > 1 else pictures[0]
-        return parse_article(values)
+        if any(name not in FIELDS for name, _ in self.fields):
+            return self._keyed()
+        document = parse_article(dict(self.fields) | {"image": [b"" for _ in self.images]})
+        return document.replace(image_access=Images(fetch=PictureFiles(self.images)))
+
+    def _keyed(self) -> Document:
+        """Make an article of fields that `parse_article` does not know, in the same shape."""
+        from docgraph import DocumentBuilder, Domain, Limits, Metadata
+        from docgraph.parsers.text import add_paragraphs
+
+        builder = DocumentBuilder()
+        builder.open("article", domain=Domain.KEYED)
+        for name, text in self.fields:
+            builder.open("field", key=name)
+            add_paragraphs(builder, text, Limits())
+            builder.close()
+        if self.images:
+            builder.open("field", key="image", domain=Domain.SET)
+            for number, _ in enumerate(self.images, 1):
+                builder.leaf("image", attributes={"src": f"picture-{number}"})
+            builder.close()
+        builder.close()
+        title = dict(self.fields).get("headline")
+        return builder.build(metadata=Metadata(title=title), images=Images(fetch=PictureFiles(self.images)))
 
     def text(self) -> str:
         """Return the fields' text."""
@@ -81,10 +100,17 @@ class TextOrigin:
         return self.content
 
 
-def _bytes_of(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"a picture that was there when the data set was read cannot be read any more: {error}."
-        ) from error
+@dataclass(frozen=True, slots=True)
+class PictureFiles:
+    """Picture n of an article, known in the document as "picture-n"; picklable, reads a file at each call."""
+
+    images: tuple[str | bytes, ...]
+
+    def __call__(self, source: str) -> bytes:
+        """Return the encoded picture.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        image = self.images[int(source.rpartition("-")[2]) - 1]
+        return image if isinstance(image, bytes) else Path(image).read_bytes()

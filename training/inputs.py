@@ -1,0 +1,111 @@
+"""What a command is given: files, folders and data sets, as documents that are read one at a time.
+
+    PATHS... ──find_inputs──> [Input, ...] ──input.document()──> Document, or one DocgraphError that names the input
+
+A folder in the layout of a data set gives its records; any other folder gives every page under it, or every text if there is no page. An input
+that cannot be read is set aside by `Errors`, which names it on stderr and in errors.jsonl; the others go on. No torch.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from docgraph import Document
+from docgraph.errors import DataError, DocgraphError
+from docgraph.load import document_suffix
+
+if TYPE_CHECKING:
+    from training.datasets import Record
+
+PAGES: Final = (".html", ".htm", ".xhtml", ".xht")
+TEXTS: Final = (".md", ".markdown", ".txt", ".text")
+ERRORS: Final = "errors.jsonl"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One document to come."""
+
+    id: str
+    """Its path as given, or its record's id."""
+    path: Path | None = None
+    record: "Record | None" = None
+
+    def document(self) -> Document:
+        """Read it.
+
+        Raises:
+            DocgraphError: it cannot be read; the message says why.
+        """
+        if self.record is not None:
+            return self.record.document()
+        from docgraph import load_document
+
+        assert self.path is not None
+        if self.path.is_dir():
+            raise DataError(f"{self.path} must hold pages ({', '.join(PAGES)}) or texts, but holds none.")
+        return load_document(self.path)
+
+
+def find_inputs(paths: Sequence[str | Path]) -> list[Input]:
+    """Return the inputs that some paths stand for, in their order; files of a folder by name."""
+    found: dict[str, Input] = {}
+    for one in map(Path, paths):
+        for each in _inputs_of(one):
+            found.setdefault(each.id, each)
+    return list(found.values())
+
+
+def _inputs_of(path: Path) -> Iterator[Input]:
+    from training.datasets import load
+    from training.datasets.folder import is_table
+    from training.datasets.n24news import is_n24news
+    from training.datasets.sentiment import is_elec, is_imdb
+
+    if is_table(path) or (path.is_dir() and (is_n24news(path) or is_imdb(path) or is_elec(path))):
+        for records in load(path).splits.values():
+            yield from (Input(record.id, record=record) for record in records)
+    elif path.is_dir():
+        files = _files(path, PAGES) or _files(path, TEXTS)
+        if not files:
+            yield Input(path.as_posix(), path)
+        yield from (Input(file.as_posix(), file) for file in files)
+    else:
+        yield Input(path.as_posix(), path)
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if document_suffix(file) in suffixes and file.is_file())
+
+
+@dataclass
+class Errors:
+    """The inputs that were set aside: named on stderr as they come, and in a JSON lines file."""
+
+    file: Path
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    found: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, name: str, error: DocgraphError) -> None:
+        """Note one input and why it was set aside."""
+        self.found.append({"input": name, "error": type(error).__name__, "message": str(error)})
+        print(f"set aside {name}: {error}", file=self.stream)
+
+    def write(self) -> Path | None:
+        """Write the file, or remove an old one if nothing was set aside; return where it is."""
+        if not self.found:
+            self.file.unlink(missing_ok=True)
+            return None
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in self.found)
+        self.file.write_text("".join(lines), encoding="utf-8")
+        return self.file
+
+    def exit_code(self, done: int) -> int:
+        """Return 0 if nothing was set aside, 2 if nothing was done, else 1."""
+        if done == 0:
+            return 2
+        return 1 if self.found else 0

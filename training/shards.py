@@ -1,0 +1,235 @@
+"""Vectors to parquet, shard by shard, so that a job that dies goes on where it was.
+
+    vectors.parquet.parts/manifest.json        what makes the job: fingerprint, inputs, columns
+                          part-00000.parquet   the rows of inputs 0..k-1; there or not there, never half
+                          part-00000.json      the inputs of that shard that were set aside
+    vectors.parquet                            all rows, once every shard is done; the parts are removed
+
+Shards follow from the order of the inputs and a fixed number of inputs each, not from how the job ran. A file is
+written beside its place and renamed, shard errors before shard rows. A job with another model, configuration or
+list of inputs is refused the folder: vectors of two models never mix. Vectors go to Arrow without a copy.
+
+Columns: document_id, node_row, kind, start, end (characters), text (a snippet), vector (fixed-size list of float32).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.errors import DataError, MissingExtraError
+
+MANIFEST: Final = "manifest.json"
+INPUTS_PER_SHARD: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rows:
+    """Rows of the table; every column has n entries."""
+
+    document_id: Sequence[str]
+    node_row: NDArray[np.int64]
+    kind: Sequence[str]
+    span: NDArray[np.int64]
+    """(n, 2)"""
+    text: Sequence[str]
+    vectors: NDArray[np.float32]
+    """(n, D)"""
+
+    def __len__(self) -> int:
+        return len(self.document_id)
+
+
+class VectorShards:
+    """The files of one job.
+
+    Args:
+        output: the parquet file to make.
+        fingerprint: of everything that the vectors depend on beside the inputs: weights, configuration, level.
+        inputs: names of all inputs, in order.
+        width: D of every vector.
+        per_shard: inputs of a shard.
+
+    Raises:
+        DataError: an unfinished job of another kind lies where the parts go.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        *,
+        fingerprint: str,
+        inputs: Sequence[str],
+        width: int,
+        per_shard: int = INPUTS_PER_SHARD,
+    ) -> None:
+        self.output = output
+        self.parts = output.with_name(output.name + ".parts")
+        self.width = width
+        self.per_shard = per_shard
+        self.total = len(inputs)
+        self.count = -(-len(inputs) // per_shard)
+        digest = hashlib.blake2b("\n".join(inputs).encode("utf-8", "replace"), digest_size=12).hexdigest()
+        self.manifest = {
+            "fingerprint": fingerprint,
+            "inputs": len(inputs),
+            "inputs_digest": digest,
+            "per_shard": per_shard,
+            "width": width,
+        }
+        self._claim()
+
+    def _claim(self) -> None:
+        """Make the folder, or make sure that it belongs to this job."""
+        file = self.parts / MANIFEST
+        if not file.is_file():
+            self.parts.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, json.dumps(self.manifest, indent=1) + "\n")
+            return
+        held = json.loads(file.read_text(encoding="utf-8"))
+        other = [name for name, value in self.manifest.items() if held.get(name) != value]
+        if other:
+            raise DataError(
+                f"{self.parts} must belong to this job, but differs in {', '.join(other)}: it holds parts of vectors "
+                "made by another model, configuration or list of inputs. Delete it, or choose another output."
+            )
+
+    def places(self, shard: int) -> range:
+        """Return the places of a shard's inputs in the list of inputs."""
+        start = shard * self.per_shard
+        return range(start, min(start + self.per_shard, self.total))
+
+    def pending(self) -> list[int]:
+        """Return the shards that are not done."""
+        return [shard for shard in range(self.count) if not self._part(shard).is_file()]
+
+    def write(self, shard: int, rows: Rows, errors: Sequence[dict[str, Any]] = ()) -> None:
+        """Write the rows of one shard and what was set aside in it."""
+        write_atomically(self._part(shard, ".json"), json.dumps(list(errors), ensure_ascii=False) + "\n")
+        parquet = _arrow()[1]
+        target = self._part(shard)
+        beside = target.with_suffix(f".{os.getpid()}.tmp")
+        parquet.write_table(self._table(rows), beside, use_dictionary=["document_id", "kind"])
+        os.replace(beside, target)
+
+    def errors(self) -> list[dict[str, Any]]:
+        """Return what was set aside in all finished shards."""
+        found: list[dict[str, Any]] = []
+        for shard in range(self.count):
+            if (file := self._part(shard, ".json")).is_file():
+                found += json.loads(file.read_text(encoding="utf-8"))
+        return found
+
+    def finish(self) -> int:
+        """Join the shards into the output, remove them, and return the number of rows.
+
+        Raises:
+            DataError: some shards are not done.
+        """
+        if pending := self.pending():
+            raise DataError(
+                f"every shard must be done to finish, but {len(pending)} of {self.count} are not."
+            )
+        parquet = _arrow()[1]
+        beside = self.output.with_name(f"{self.output.name}.{os.getpid()}.tmp")
+        rows = 0
+        with parquet.ParquetWriter(beside, self.schema, use_dictionary=["document_id", "kind"]) as writer:
+            for shard in range(self.count):
+                table = parquet.read_table(self._part(shard), schema=self.schema)
+                rows += table.num_rows
+                writer.write_table(table)
+        os.replace(beside, self.output)
+        shutil.rmtree(self.parts)
+        return rows
+
+    @cached_property
+    def schema(self) -> Any:
+        """The Arrow schema; its metadata names the job."""
+        arrow = _arrow()[0]
+        return arrow.schema(
+            [
+                ("document_id", arrow.string()),
+                ("node_row", arrow.int64()),
+                ("kind", arrow.string()),
+                ("start", arrow.int64()),
+                ("end", arrow.int64()),
+                ("text", arrow.string()),
+                ("vector", arrow.list_(arrow.float32(), self.width)),
+            ],
+            metadata={"docgraph": json.dumps(self.manifest)},
+        )
+
+    def _table(self, rows: Rows) -> Any:
+        arrow = _arrow()[0]
+        flat = np.ascontiguousarray(rows.vectors, dtype=np.float32).reshape(-1)
+        columns = [
+            arrow.array(list(rows.document_id), arrow.string()),
+            arrow.array(rows.node_row),
+            arrow.array(list(rows.kind), arrow.string()),
+            arrow.array(np.ascontiguousarray(rows.span[:, 0])),
+            arrow.array(np.ascontiguousarray(rows.span[:, 1])),
+            arrow.array(list(rows.text), arrow.string()),
+            arrow.FixedSizeListArray.from_arrays(arrow.array(flat), self.width),
+        ]
+        return arrow.Table.from_arrays(columns, schema=self.schema)
+
+    def _part(self, shard: int, suffix: str = ".parquet") -> Path:
+        return self.parts / f"part-{shard:05d}{suffix}"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that it is there whole or not at all."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def read_vectors(path: Path) -> tuple[Any, NDArray[np.float32]]:
+    """Return the table and its vectors as (n, D), the latter a view where the file has one row group.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    table = _arrow()[1].read_table(path)
+    column = table.column("vector").combine_chunks()
+    width = column.type.list_size
+    return table, column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def snippet(text: str, length: int = 160) -> str:
+    """Return the start of a text on one line."""
+    line = " ".join(text[: 4 * length].split()).encode("utf-8", "replace").decode("utf-8")
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def join_rows(pieces: Iterable[Rows], width: int) -> Rows:
+    """Return the rows of all pieces, one after another."""
+    all_pieces = list(pieces)
+    empty = np.zeros(0, np.int64)
+    return Rows(
+        document_id=[one for piece in all_pieces for one in piece.document_id],
+        node_row=np.concatenate([piece.node_row for piece in all_pieces]) if all_pieces else empty,
+        kind=[one for piece in all_pieces for one in piece.kind],
+        span=np.concatenate([piece.span for piece in all_pieces]) if all_pieces else empty.reshape(0, 2),
+        text=[one for piece in all_pieces for one in piece.text],
+        vectors=np.concatenate([piece.vectors for piece in all_pieces])
+        if all_pieces
+        else np.zeros((0, width), np.float32),
+    )
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "embed", "writing vectors") from error
+    return pyarrow, pyarrow.parquet

@@ -1,0 +1,214 @@
+"""transformers' Trainer for documents: planned batches, a loss that counts documents, an evaluation of our own.
+
+What differs from the Trainer, and why:
+
+* batches come from `PlannedBatches`, unprepared by accelerate, which would shard them a second time;
+* the loss of an optimiser step is the mean over its documents, however many batches and processes they came in;
+* evaluation gathers one row of logits a document, so batches may differ in size from process to process;
+* the best weights on the dev split are kept as they come; checkpoints are for resuming only.
+"""
+
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from encoders.model import DocumentForClassification
+from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
+from training.config import TrainingConfig
+
+COMPLETE = "complete"
+"""A file in every checkpoint that was written to its end."""
+
+
+class DocumentTrainer(Trainer):
+    """Trains a `DocumentForClassification` on encoded documents."""
+
+    def __init__(
+        self,
+        model: DocumentForClassification,
+        args: TrainingArguments,
+        config: TrainingConfig,
+        train: EncodedDataset,
+        dev: EncodedDataset | None,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train,
+            eval_dataset=dev,
+            data_collator=Collator(model.needs_processor(None)),
+            callbacks=list(callbacks),
+        )
+        self.config = config
+        self.documents = model
+        self.train_data, self.dev_data = train, dev
+        self.processor = model.needs_processor(None)
+        self.loss_is_scaled_for_ga = True
+        self.model_accepts_loss_kwargs = True  # makes the Trainer count the documents of a step
+        self.class_weights = _class_weights(train) if config.class_weights == "balanced" else None
+
+    def get_train_dataloader(self) -> BatchLoader:
+        """Return the planned batches of this process."""
+        plan = PlannedBatches(
+            self.train_data.sizes,
+            batch_documents=self.config.batch_documents,
+            batch_leaves=self.config.batch_leaves,
+            seed=self.config.seed,
+            rank=self.args.process_index,
+            world=self.args.world_size,
+        )
+        return make_loader(self.train_data, plan, self.processor, self.config.workers)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return the batch's cross-entropy as its part of the step's mean over documents."""
+        labels = inputs["labels"].to(self.args.device)
+        output = model(batch=inputs["batch"].to(self.args.device))
+        total = F.cross_entropy(
+            output.logits.float(),
+            labels,
+            weight=None if self.class_weights is None else self.class_weights.to(labels.device),
+            label_smoothing=self.documents.config.label_smoothing,
+            reduction="sum",
+        )
+        # Gradients are averaged over processes, and the count is that of all of them.
+        world = 1 if num_items_in_batch is None else self.args.world_size
+        loss = total * world / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+        return (loss, output) if return_outputs else loss
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Return 0: the Trainer's estimate is for padded token matrices."""
+        return 0
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Score a split; logs and returns loss, accuracy and macro-F1 under `<prefix>_<name>`."""
+        data = eval_dataset if isinstance(eval_dataset, EncodedDataset) else self.dev_data
+        assert data is not None, "evaluation is switched off where there is no dev split"
+        logits, target = self.logits_of(data)
+        accuracy = multiclass_accuracy(logits, target, num_classes=logits.shape[1], average="micro")
+        f1 = multiclass_f1_score(logits, target, num_classes=logits.shape[1], average="macro")
+        loss = F.cross_entropy(logits, target)
+        found = {"loss": float(loss), "accuracy": float(accuracy), "macro_f1": float(f1)}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @torch.no_grad()
+    def logits_of(self, data: EncodedDataset) -> tuple[Tensor, Tensor]:
+        """Return logits (N, C) and labels (N,) of a split, in its order, on the CPU; processes share the work."""
+        plan = PlannedBatches(
+            data.sizes,
+            batch_documents=max(self.config.batch_documents, 64),
+            batch_leaves=self.config.batch_leaves,
+            seed=None,
+            rank=self.args.process_index,
+            world=self.args.world_size,
+        )
+        model: Any = self.model_wrapped if dist.is_initialized() else self.documents
+        was_training = model.training
+        model.eval()
+        collate, found = Collator(self.processor), []
+        for places in plan:
+            batch = collate([data[place] for place in places])["batch"]
+            with self.compute_loss_context_manager():
+                logits = model(batch=batch.to(self.args.device)).logits
+            found.append((places, logits.float().cpu()))
+        model.train(was_training)
+        if dist.is_initialized():
+            everyone: list[Any] = [None] * self.args.world_size
+            dist.all_gather_object(everyone, found)
+            found = [piece for one in everyone for piece in one]
+        order = torch.tensor([place for places, _ in found for place in places])
+        logits = torch.cat([piece for _, piece in found])
+        return logits[torch.argsort(order)], torch.tensor(data.targets)
+
+
+class KeepBest(TrainerCallback):
+    """Writes the model whenever the dev split says it is the best so far; stops when it has not been for long."""
+
+    def __init__(self, folder: Path, config: TrainingConfig) -> None:
+        self.folder = folder
+        self.config = config
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Compare with all earlier evaluations, which the Trainer's state keeps through a resume."""
+        ranks = [_rank(entry, self.config.metric) for entry in state.log_history if "eval_loss" in entry]
+        best = max(range(len(ranks)), key=lambda place: (ranks[place], -place))
+        if best == len(ranks) - 1 and args.should_save:
+            beside = self.folder.with_name(f"{self.folder.name}.new")
+            shutil.rmtree(beside, ignore_errors=True)
+            kwargs["model"].save_pretrained(beside)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            beside.rename(self.folder)
+        if self.config.patience is not None and len(ranks) - 1 - best >= self.config.patience:
+            control.should_training_stop = True
+
+
+class MarkComplete(TrainerCallback):
+    """Marks a checkpoint once all of it is there; one without the mark was cut short and is not resumed from."""
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Write the mark."""
+        if args.should_save and args.output_dir is not None:
+            Path(args.output_dir, f"checkpoint-{state.global_step}", COMPLETE).touch()
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the newest complete checkpoint; those that were cut short are removed."""
+    found: dict[int, Path] = {}
+    for path in folder.glob("checkpoint-*"):
+        if (path / COMPLETE).is_file():
+            found[int(path.name.rsplit("-", 1)[1])] = path
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    return found[max(found)] if found else None
+
+
+def temperature(logits: Tensor, target: Tensor) -> float:
+    """Return the t > 0 for which softmax(logits / t) is likeliest, by bisection on its derivative, within [0.05, 20].
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
+    """
+    low, high = math.log(0.05), math.log(20.0)
+    own = logits.double()[torch.arange(len(target)), target]
+    for _ in range(60):
+        middle = (low + high) / 2
+        scale = math.exp(-middle)
+        probabilities = torch.softmax(logits.double() * scale, -1)
+        # d(mean log-likelihood)/d(scale) falls as the scale rises: the likelihood is concave in it.
+        slope = float((own - (probabilities * logits.double()).sum(-1)).mean())
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return math.exp((low + high) / 2)
+
+
+def _rank(entry: dict[str, float], metric: str) -> tuple[float, float]:
+    loss = -entry["eval_loss"]
+    return (loss, loss) if metric == "loss" else (entry[f"eval_{metric}"], loss)
+
+
+def _class_weights(data: EncodedDataset) -> Tensor:
+    """(C,) weights in inverse proportion to the classes' counts; their mean over the records is 1."""
+    counts = torch.bincount(torch.tensor(data.targets), minlength=len(data.labels)).float()
+    return torch.where(counts > 0, counts.sum() / ((counts > 0).sum() * counts.clamp(min=1)), 0.0)
