@@ -214,7 +214,8 @@ class Document:
             if m.type == "link" and m.href
         ]
         for row, attributes in self.attributes.items():
-            if href := attributes.get("href"):
+            href = attributes.get("href")
+            if isinstance(href, str) and href:
                 start, end = self.span[row].tolist()
                 found.append(Link(row, start, end, href, self.text[start:end]))
         return sorted(found, key=lambda link: (link.start, link.row))
@@ -333,11 +334,11 @@ class Document:
 
         return to_markdown(self, main_only=main_only)
 
-    def outline(self, *, width: int = 100, max_nodes: int | None = None) -> str:
+    def outline(self, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
         """Return the tree as indented lines, one a node; see outline.py."""
         from docgraph.outline import outline
 
-        return outline(self, width=width, max_nodes=max_nodes)
+        return outline(self, width=width, max_nodes=max_nodes, sizes=sizes)
 
 
 def _check_preorder(parent: list[int]) -> None:

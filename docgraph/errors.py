@@ -4,6 +4,7 @@
     ├── LimitError        an input is larger than a bound of `Limits`
     ├── ParseError        bytes that cannot be read as what they claim to be
     ├── ImageError        a picture that is missing, unreadable, too large or not allowed
+    ├── FetchError        an address that may not be fetched, or a server that does not give what was asked (also an OSError)
     ├── DocumentError     a document's columns, or a serialised document, break a rule of the schema
     ├── TreeError         a forest handed to `TreeBatch` is not a forest
     ├── AttentionError    arguments of `hierarchical_attention` that do not fit together
@@ -40,6 +41,10 @@ class ImageError(DocgraphError):
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
         return (ImageError, (str(self), self.code))
+
+
+class FetchError(DocgraphError, OSError):
+    """An address may not be fetched, or its server did not answer as it should."""
 
 
 class DocumentError(DocgraphError, ValueError):

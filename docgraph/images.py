@@ -231,7 +231,9 @@ class ImageReference:
         try:
             found = fetch(src)
         except OSError as error:
-            raise ImageError(f"picture {self.name} could not be fetched: {error}.", "missing") from error
+            raise ImageError(
+                f"picture {self.name} could not be fetched: {str(error).rstrip('.')}.", "missing"
+            ) from error
         if found is None:
             raise ImageError(f"picture {self.name} was not found by the document's fetcher.", "missing")
         return found

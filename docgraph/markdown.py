@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from docgraph.document import Document, Mark
+from docgraph.kinds import Domain
 from docgraph.walk import has_roles
 
 _SAFE_SCHEMES: Final = frozenset(
@@ -120,7 +121,7 @@ class _Writer:
             self.contain(end, "> ", "> ")
         elif kind == "definition":
             self.contain(end, ":   ")
-        elif kind == "table":
+        elif kind == "table" and self.is_grid(row):
             if self.wanted(row):
                 self.block("\n".join(_table(document, row, self.hard_breaks)))
             return end
@@ -135,6 +136,11 @@ class _Writer:
             items = int(document.parent[row]) if kind == "item" else -1
             self.block(self.styled(row, self.inline(row, *document.span[row].tolist())), items)
         return end
+
+    def is_grid(self, row: int) -> bool:
+        """Whether a table's children are all cells."""
+        kinds = {self.document.kind[child] for child in self.document.child_rows(row)}
+        return kinds == {"cell"} and self.document.domain[row] is Domain.GRID
 
     def run_of(self, row: int) -> int:
         """Write the sentences and pictures that stand side by side from `row` on, as one paragraph."""

@@ -21,6 +21,8 @@ from docgraph.node import Node
 
 _DEEPEST_INDENT: Final = 24
 """Levels that are shown by indentation; deeper ones by a number, so that a line stays a line."""
+_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), " ")
+"""C0 and C1 controls, and marks that turn the direction of writing."""
 _TOLD: Final = (
     "level",
     "ordered",
@@ -53,7 +55,7 @@ def _line(document: Document, row: int, width: int, sizes: bool) -> str:
     node = document[row]
     depth = int(document.depth[row])
     indent = "  " * min(depth, _DEEPEST_INDENT) + (f"({depth}) " if depth > _DEEPEST_INDENT else "")
-    words = [node.kind, *_place(node), *_facts(node, sizes)]
+    words = [_plain(node.kind), *_place(node), *_facts(node, sizes)]
     if row == 0:
         words.append(f"{len(document):,} nodes, {len(document.text):,} characters")
     head = indent + " ".join(words)
@@ -67,11 +69,11 @@ def _place(node: Node) -> list[str]:
     words = []
     above = node.parent
     if above is not None and above.domain is Domain.KEYED:
-        words.append(f"{node.key}:")
+        words.append(f"{_short(_plain(node.key or ''), 40)}:")
     if above is not None and above.domain is Domain.GRID:
         words.append(f"({node.position[0]}, {node.position[1]})")
     if node.role is not None and (above is None or above.role != node.role):
-        words.append(f"[{node.role}]")
+        words.append(f"[{_plain(node.role)}]")
     return words
 
 
@@ -79,15 +81,15 @@ def _facts(node: Node, sizes: bool) -> list[str]:
     own = node.attributes
     words = []
     if node.kind == "table":
-        words.append(f"{own.get('rows', '?')} x {own.get('columns', '?')}")
+        words.append(_plain(f"{own.get('rows', '?')} x {own.get('columns', '?')}"))
     for name in _TOLD:
         value = own.get(name)
         if value is None or value is False:
             continue
         if name == "level":
-            words.append(str(value))
+            words.append(_short(_plain(str(value)), 20))
         else:
-            words.append(name if value is True else f"{name}={_short(str(value), 60)}")
+            words.append(name if value is True else f"{name}={_short(_plain(str(value)), 60)}")
     if node.kind == "image":
         words.append(_picture(node, sizes))
     return words
@@ -95,7 +97,7 @@ def _facts(node: Node, sizes: bool) -> list[str]:
 
 def _picture(node: Node, sizes: bool) -> str:
     picture = node.image
-    name = _short(picture.name.rsplit("/", 1)[-1] or "(no source)", 50)
+    name = _short(_plain(picture.name.rsplit("/", 1)[-1]) or "(no source)", 50)
     if not sizes:
         return name
     try:
@@ -118,8 +120,13 @@ def _words(document: Document, node: Node) -> str:
 
 
 def _quoted(text: str, room: int) -> str:
-    words = " ".join(text.split())
+    words = _plain(text)
     return f'"{_short(words, room - 2)}"' if words else ""
+
+
+def _plain(text: str) -> str:
+    """Return text on one line, without the control characters that would steer a terminal."""
+    return " ".join(text.translate(_CONTROLS).split())
 
 
 def _short(text: str, width: int) -> str:
