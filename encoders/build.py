@@ -32,6 +32,7 @@ def build_classifier(
     image_weights: str | Path | None = None,
     fields: tuple[str, ...] | None = None,
     main_only: bool = False,
+    readout_node: str | None = None,
     max_tokens: int | None = None,
     vocab_size: int = 16_000,
 ) -> DocumentForClassification:
@@ -43,7 +44,7 @@ def build_classifier(
         labels: class names, in the order of class numbers.
         text_encoder: local folder (or hub name) of a transformers model, needed with `config.text_encoder="pretrained"`.
         image_weights: local file with weights of the timm model.
-        fields, main_only, max_tokens: see `ProcessorSettings`.
+        fields, main_only, readout_node, max_tokens: see `ProcessorSettings`.
 
     Raises:
         ModelError: a pre-trained text encoder is configured and none is given, or labels repeat.
@@ -56,6 +57,7 @@ def build_classifier(
         text_leaves="none" if config.text_encoder == "none" else config.text_leaves,
         fields=fields,
         main_only=main_only,
+        readout_node=readout_node,
         max_tokens=max_tokens,
         graph_features=config.graph_features,
         image=None
@@ -68,7 +70,9 @@ def build_classifier(
     model = DocumentForClassification(config)
     model.processor = processor
     if isinstance(model.document.text, ScratchTextLeaves) and config.text_leaves == "node":
-        model.document.text.set_frequencies(_document_frequency(processor, documents), len(documents))
+        model.document.text.set_frequencies(
+            _document_frequency(model.document.text, processor, documents), len(documents)
+        )
     if isinstance(model.document.text, PretrainedTextLeaves):
         model.document.text.load_encoder(str(text_encoder))
     if image_weights is not None and model.document.image is not None and config.image_encoder is not None:
@@ -102,11 +106,15 @@ def _processor(
     return processor
 
 
-def _document_frequency(processor: DocumentProcessor, documents: Iterable[Document]) -> Tensor:
-    """(V,) in how many of the documents each sub-word stands."""
-    count = np.zeros(processor.vocab_size, dtype=np.int64)
+def _document_frequency(
+    text: ScratchTextLeaves, processor: DocumentProcessor, documents: Iterable[Document]
+) -> Tensor:
+    """(V,) in how many of the documents each sub-word, and each bucket of runs of them, stands."""
+    count = np.zeros(text.embed.num_embeddings, dtype=np.int64)
     for document in documents:
-        count[np.unique(processor.encode(document).token_id)] += 1
+        one = processor.encode(document)
+        runs = text.runs(torch.from_numpy(one.token_id), torch.from_numpy(one.token_row))
+        count[np.unique(np.concatenate([entry.numpy()[real[:, 0].numpy() > 0] for entry, real in runs]))] += 1
     return torch.from_numpy(count)
 
 

@@ -57,6 +57,9 @@ def collate(documents: Sequence[EncodedDocument], prepare: Prepare) -> DocumentB
         present=present,
         leaf_document=torch.from_numpy(leaf_document),
         seed=torch.tensor([document.seed for document in documents], dtype=torch.int64),
+        readout_row=torch.from_numpy(
+            offsets + np.array([document.readout_row for document in documents], dtype=np.int64)
+        ),
         node_row=_joined([document.node_row for document in documents]),
         row_start=row_start,
         problems=problems,

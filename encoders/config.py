@@ -49,6 +49,10 @@ class DocumentConfig(PreTrainedConfig):
     """Size of the sub-word vocabulary (scratch); set from the processor."""
     text_embedding_size: int = 0
     """Width of the sub-word embeddings (scratch); 0 for `hidden_size`."""
+    text_ngrams: int = 1
+    """Longest run of sub-words that has an embedding of its own (scratch): 2 adds pairs, 3 adds triples."""
+    text_ngram_buckets: int = 131_072
+    """Embeddings that runs of sub-words are hashed into."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None
@@ -67,13 +71,19 @@ class DocumentConfig(PreTrainedConfig):
     image_leaves: Literal["patches", "one"] = "patches"
     freeze_image_encoder: bool = False
 
-    readout: Literal["mean"] = "mean"
+    readout: Literal["mean", "mean_of_means", "attention"] = "mean"
+    pool_after: list[int] | tuple[int, ...] = ()
+    """Layers (0-based) after which families of leaves are pooled into their parent; a layer may be named once."""
     modality_dropout_prob: float = 0.0
     """Chance that a document's pictures are left out of a training step."""
     classifier_hidden_size: int = 0
     """Width of the classifier's hidden layer; 0 for `hidden_size`."""
     classifier_dropout_prob: float = 0.1
     label_smoothing: float = 0.0
+    class_weights: list[float] | None = None
+    """Weight of each class in the loss; None for equal weights."""
+    temperature: float = 1.0
+    """Logits are divided by it in `predict`; fitted on development data it makes probabilities honest."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]

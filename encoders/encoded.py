@@ -21,6 +21,7 @@ from torch import Tensor
 
 from docgraph.kinds import Domain
 from encoders.batch import TreeBatch
+from encoders.coarsen import Coarser, coarsen
 
 if TYPE_CHECKING:
     from docgraph.images import ImageReference
@@ -79,6 +80,8 @@ class EncodedDocument:
     """Leaves of one picture."""
     seed: int
     """Derived from the content: the same document is permuted the same way everywhere."""
+    readout_row: int = 0
+    """Row whose vector stands for the document: the root, or the subtree that `readout_node` names."""
     cut_tokens: int = 0
     """Sub-words left out because of the processor's `max_tokens`."""
 
@@ -104,6 +107,12 @@ class TextInputs:
     unit_start: Ints
     """(U + 1,) on the CPU: windows are cut there."""
     unit_digest: Sequence[bytes]
+
+    @property
+    def unit(self) -> Tensor:
+        """(T,) the unit of each sub-word."""
+        lengths = np.diff(self.unit_start)
+        return torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)).to(self.token_id.device)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -151,6 +160,8 @@ class DocumentBatch:
     """(N,) document of each leaf."""
     seed: Tensor
     """(B,)"""
+    readout_row: Tensor
+    """(B,) row of the forest whose vector stands for the document."""
     node_row: Ints
     """(R,) document row of each row of the forest."""
     row_start: Ints
@@ -181,6 +192,17 @@ class DocumentBatch:
         return [number for number, start in enumerate(self.row_start[:-1].tolist()) if not there[start]]
 
     @cached_property
+    def coarser(self) -> list[Coarser]:
+        """Steps of local pooling, made when first asked for; see `coarsened`."""
+        return []
+
+    def coarsened(self, step: int) -> Coarser:
+        """Return the given step of local pooling (0-based) of the batch's forest."""
+        while len(self.coarser) <= step:
+            self.coarser.append(coarsen(self.coarser[-1].forest if self.coarser else self.forest))
+        return self.coarser[step]
+
+    @cached_property
     def flat(self) -> "DocumentBatch":
         """The same leaves with one family a document, in document order on a sequence: the flat baseline."""
         leaf_document = self.leaf_document.cpu().numpy()
@@ -204,7 +226,8 @@ class DocumentBatch:
             graph=torch.zeros(0, self.position.graph.shape[1]),
         )
         forest = TreeBatch.from_parents(parent, is_leaf=is_leaf)
-        return replace(self, forest=forest, position=position).to(device)
+        roots = torch.arange(documents)
+        return replace(self, forest=forest, position=position, readout_row=roots).to(device)
 
 
 def _moved(value: Any, device: torch.device, non_blocking: bool) -> Any:

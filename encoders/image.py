@@ -9,9 +9,11 @@ Axes:  I pictures   P patches   C width of the timm model   D width of the docum
 """
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 from timm.data import resolve_model_data_config  # type: ignore[attr-defined]
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from docgraph.errors import ModelError
+from encoders.cache import FeatureCache, fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +156,8 @@ class ImageLeaves(nn.Module):
         )
         self.leaves = leaves
         self.frozen = frozen
+        self.cache: FeatureCache | None = None
+        self._fingerprint: str | None = None
         self.project = nn.Linear(int(self.encoder.num_features), hidden_size)  # type: ignore[arg-type]
         self.norm = nn.LayerNorm(hidden_size)
         if frozen:
@@ -171,7 +176,35 @@ class ImageLeaves(nn.Module):
             grid = _grid(self.encoder, pixels).flatten(1, 2)
         return grid.mean(dim=1, keepdim=True) if self.leaves == "one" else grid
 
+    def fingerprint(self) -> str:
+        """Return a hash of the encoder's weights and of what is kept of a picture."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(self.encoder, self.leaves)
+        return self._fingerprint
+
     def forward(self, pixels: Tensor) -> Tensor:
         """(I, 3, H, W) -> (I, P, D)."""
-        projected: Tensor = self.norm(self.project(self.features(pixels)))
+        known = (
+            self.features(pixels)
+            if self.cache is None or not self.frozen
+            else self._cached(pixels, self.cache)
+        )
+        projected: Tensor = self.norm(self.project(known.to(self.project.weight.dtype)))
         return projected
+
+    def _cached(self, pixels: Tensor, cache: FeatureCache) -> Tensor:
+        """As `features`, for a frozen encoder: pictures that are in the cache do not pass through it again."""
+        digests = [blake2b(one.tobytes(), digest_size=16).digest() for one in pixels.cpu().numpy()]
+        found = cache.get(self.fingerprint(), digests)
+        missing = [place for place, features in enumerate(found) if features is None]
+        if missing:
+            fresh = self.features(pixels[missing]).float().cpu().numpy()
+            for place, features in zip(missing, fresh, strict=True):
+                found[place] = features
+            cache.put(
+                self.fingerprint(),
+                {digests[place]: features for place, features in zip(missing, fresh, strict=True)},
+            )
+        return torch.from_numpy(np.stack([features for features in found if features is not None])).to(
+            pixels.device
+        )

@@ -13,15 +13,16 @@ Source: Hierarchical Self-Attention (arXiv 2509.15448), figure 4 and appendix F.
 Axes:  N leaves   R rows   H heads   E width of a head   D model width
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from encoders.attention import hierarchical_attention
 from encoders.batch import TreeBatch
+from encoders.coarsen import Coarser
 from encoders.config import DocumentConfig
-from encoders.encoded import PositionInputs
+from encoders.encoded import DocumentBatch, PositionInputs
 from encoders.positions import PositionHeads
 
 
@@ -29,6 +30,8 @@ from encoders.positions import PositionHeads
 class Structure:
     """What all layers of one forward pass share: the forest that attention runs on, and where its rows stand."""
 
+    batch: DocumentBatch
+    """The batch (or its flat view) that the forest is from."""
     forest: TreeBatch
     position: PositionInputs
     position_features: Tensor
@@ -36,8 +39,22 @@ class Structure:
     present: Tensor | None
     modality: Tensor
     """(N,) 0 for text, 1 for patches."""
-    order: Tensor | None
-    """(N,) the leaf whose state each place of the forest holds, where leaves are shuffled; None for their own."""
+
+    def shuffled(self, order: Tensor) -> "Structure":
+        """Return the same trees with leaf `order[n]` at the place of leaf n."""
+        present = None if self.present is None else self.present[order]
+        return replace(self, present=present, modality=self.modality[order])
+
+    def coarser(self, step: Coarser) -> "Structure":
+        """Return the structure after a step of local pooling."""
+        modality = torch.zeros(step.forest.num_leaves, dtype=torch.int64, device=self.modality.device)
+        return replace(
+            self,
+            forest=step.forest,
+            position=replace(self.position, index=self.position.index[step.row]),
+            present=step.present(self.present),
+            modality=modality.index_copy(0, step.leaf, self.modality),
+        )
 
 
 class HierarchicalAttention(nn.Module):
@@ -57,9 +74,6 @@ class HierarchicalAttention(nn.Module):
         if self.kind == "none":
             unused = self.position.weight.sum() + structure.position_features.sum()
             return value + 0 * (query + key) + 0 * unused
-        order = structure.order
-        if order is not None:
-            query, key, value = query[order], key[order], value[order]
         mixed = hierarchical_attention(
             query,
             key,
@@ -71,7 +85,7 @@ class HierarchicalAttention(nn.Module):
             backend=self.backend,
         )
         assert isinstance(mixed, Tensor)
-        return mixed if order is None else torch.empty_like(mixed).index_copy(0, order, mixed)
+        return mixed
 
 
 class FeedForward(nn.Sequential):

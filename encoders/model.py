@@ -21,6 +21,7 @@ from transformers.utils.generic import ModelOutput
 
 from docgraph import Document
 from docgraph.errors import ModelError
+from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
 from encoders.embed import Embeddings, encode_documents
 from encoders.encoded import DocumentBatch
@@ -29,7 +30,7 @@ from encoders.layer import Structure, make_layer
 from encoders.positions import FourierFeatures, PositionFeatures, PositionHeads
 from encoders.predict import Predictions, predict_documents
 from encoders.processor import CONFIG_NAME, DocumentProcessor
-from encoders.subtree import subtree_mean
+from encoders.readout import Readout
 from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
 
 
@@ -106,6 +107,12 @@ class DocumentPreTrainedModel(PreTrainedModel):
             )
         return chosen
 
+    def use_cache(self, cache: FeatureCache | None) -> None:
+        """Let frozen leaf encoders keep their features in `cache`; None stops it. Encoders that learn never do."""
+        for module in self.modules():
+            if isinstance(module, PretrainedTextLeaves | ImageLeaves) and module.frozen:
+                module.cache = cache
+
     def encode(
         self,
         documents: Document | Iterable[Document],
@@ -172,6 +179,7 @@ class DocumentModel(DocumentPreTrainedModel):
         self.norm = (
             nn.LayerNorm(size, eps=config.layer_norm_eps) if config.layer == "prenorm" else nn.Identity()
         )
+        self.readout = Readout(config.readout, size)
         self.gradient_checkpointing = False
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -181,16 +189,30 @@ class DocumentModel(DocumentPreTrainedModel):
         """Return the documents' vectors, and those of nodes and leaves where asked for."""
         present = self._present(batch)
         state, modality = self._leaves(batch)
+        place = torch.arange(len(state), device=state.device)
         structure = self._structure(batch, present, modality)
-        for layer in self.layers:
+        if self.config.attention == "permuted":
+            order = _shuffled(batch)
+            place = torch.empty_like(order).index_copy(0, order, place)
+            state, structure = state[order], structure.shuffled(order)
+        steps = 0
+        for number, layer in enumerate(self.layers):
             if self.gradient_checkpointing and self.training:
                 state = self._gradient_checkpointing_func(layer.__call__, state, structure)
             else:
                 state = layer(state, structure)
-        state = self.norm(state)
-        rows = subtree_mean(state, batch.forest, present=present)
+            if number in self.config.pool_after:
+                step = structure.batch.coarsened(steps)
+                state, structure, place = (
+                    step.pool(state, structure.present),
+                    structure.coarser(step),
+                    step.leaf[place],
+                )
+                steps += 1
+        state = self.norm(state)[place]
+        rows = self.readout(state, batch.forest, present)
         return DocumentOutput(
-            document_states=rows[batch.forest.roots],
+            document_states=rows[batch.readout_row],
             node_states=rows if output_nodes else None,
             leaf_states=state if output_leaves else None,
         )
@@ -234,19 +256,16 @@ class DocumentModel(DocumentPreTrainedModel):
         return present.index_fill(0, place.flatten(), False)
 
     def _structure(self, batch: DocumentBatch, present: Tensor | None, modality: Tensor) -> Structure:
-        """Return what attention runs on: the documents' trees, or one family a document, or shuffled leaves."""
+        """Return what attention runs on: the documents' trees, or one family a document."""
         names = self._names(batch)
-        order = _shuffled(batch) if self.config.attention == "permuted" else None
         view = batch.flat if self.config.attention == "flat" else batch
-        if order is not None and present is not None:
-            present = present[order]
         return Structure(
+            batch=view,
             forest=view.forest,
             position=view.position,
             position_features=self.positions(view.position, names),
             present=present,
             modality=modality,
-            order=order,
         )
 
     def _names(self, batch: DocumentBatch) -> Tensor:
@@ -289,8 +308,12 @@ class DocumentForClassification(DocumentPreTrainedModel):
         logits = self.classifier(output.document_states)
         loss = None
         if labels is not None:
+            weights = self.config.class_weights
             loss = nn.functional.cross_entropy(
-                logits.float(), labels, label_smoothing=self.config.label_smoothing
+                logits.float(),
+                labels,
+                weight=None if weights is None else logits.new_tensor(weights, dtype=torch.float32),
+                label_smoothing=self.config.label_smoothing,
             )
         return DocumentOutput(
             loss=loss,
@@ -325,7 +348,13 @@ def _text_leaves(config: DocumentConfig) -> ScratchTextLeaves | PretrainedTextLe
     if config.text_encoder == "scratch":
         width = config.text_embedding_size or config.hidden_size
         return ScratchTextLeaves(
-            config.vocab_size, width, config.hidden_size, config.text_dropout_prob, pooled=pooled
+            config.vocab_size,
+            width,
+            config.hidden_size,
+            config.text_dropout_prob,
+            pooled=pooled,
+            ngrams=config.text_ngrams,
+            buckets=config.text_ngram_buckets,
         )
     if config.text_config is None:
         raise ModelError(

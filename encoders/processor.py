@@ -42,6 +42,8 @@ class ProcessorSettings:
     """"token": every sub-word; "node": every sentence, heading, cell; "none": no text."""
     fields: tuple[str, ...] | None = None
     """Field names of KEYED roots (articles) to keep; None keeps all."""
+    readout_node: str | None = None
+    """Field name or kind of the subtree whose vector stands for the document (the first one); None for the root."""
     main_only: bool = False
     """Leave out nodes whose role is given and is not "main"."""
     max_tokens: int | None = None
@@ -293,8 +295,17 @@ def _layout(
         seed=int.from_bytes(
             hashlib.blake2b(document.text.encode("utf-8", "replace"), digest_size=4).digest(), "little"
         ),
+        readout_row=_readout_row(document, kept, settings.readout_node),
         cut_tokens=tokens.cut,
     )
+
+
+def _readout_row(document: Document, kept: Ints, name: str | None) -> int:
+    """Return the first kept row whose field name or kind is `name`, else the root."""
+    for local, row in enumerate(kept.tolist() if name is not None else []):
+        if name in (document.kind[row], document[row].key):
+            return local
+    return 0
 
 
 def _kept_rows(document: Document, leaf_nodes: Ints) -> Ints:

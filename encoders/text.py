@@ -55,27 +55,41 @@ class ScratchTextLeaves(nn.Module):
     """Sub-word embeddings trained with the model.
 
     A pooled leaf is a weighted mean of its sub-words: each has a learned weight exp(w), which starts at its inverse
-    document frequency where `set_frequencies` was called, else at 1.
+    document frequency where `set_frequencies` was called, else at 1. With `ngrams` above 1, runs of that many
+    sub-words have embeddings too, hashed into buckets: more entries of a pooled leaf's mean, or added to the sub-word
+    that a run ends with.
+
+    Source of hashed runs: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759).
     """
 
     def __init__(
-        self, vocab_size: int, embedding_size: int, hidden_size: int, dropout: float, *, pooled: bool
+        self,
+        vocab_size: int,
+        embedding_size: int,
+        hidden_size: int,
+        dropout: float,
+        *,
+        pooled: bool,
+        ngrams: int = 1,
+        buckets: int = 131_072,
     ) -> None:
         super().__init__()
-        self.embed = nn.Embedding(max(vocab_size, 256), embedding_size)
-        self.weight = nn.Embedding(max(vocab_size, 256), 1) if pooled else None
+        self.words = max(vocab_size, 256)
+        self.ngrams, self.buckets, self.dropout = ngrams, buckets, dropout
+        entries = self.words + (buckets if ngrams > 1 else 0)
+        self.embed = nn.Embedding(entries, embedding_size)
+        self.weight = nn.Embedding(entries, 1) if pooled else None
         self.project = (
             nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
         )
         self.norm = nn.LayerNorm(hidden_size)
-        self.dropout = dropout
 
     @torch.no_grad()
     def set_frequencies(self, document_frequency: Tensor, documents: int) -> None:
-        """Start each sub-word's weight at its inverse document frequency, log((1 + documents) / (1 + frequency)).
+        """Start each entry's weight at its inverse document frequency, log((1 + documents) / (1 + frequency)).
 
         Args:
-            document_frequency: (V,) in how many of the `documents` each sub-word stands.
+            document_frequency: (V,) in how many of the `documents` each sub-word (and bucket) stands.
         """
         if self.weight is not None:
             rarity = torch.log((1 + documents) / (1 + document_frequency.float()))
@@ -87,20 +101,44 @@ class ScratchTextLeaves(nn.Module):
 
     def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
         """Return (N, D): rows of leaves without text are 0."""
-        states = self.embed(inputs.token_id)
-        keep = torch.ones(len(states), 1, dtype=states.dtype, device=states.device)
-        if self.training and self.dropout > 0:
-            keep = (torch.rand_like(keep) >= self.dropout).to(states.dtype)
+        runs = self.runs(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
         leaf = inputs.token_leaf
         if self.weight is None:
-            tokens = self.norm(self.project(states)) * keep
+            states = torch.stack([self._dropped(self.embed(entry) * real) for entry, real in runs]).sum(0)
         else:
-            weight = self.weight(inputs.token_id).clamp(-10, 10).exp() * keep
-            leaf, states = weighted_mean(states, weight, inputs.token_leaf)
-            tokens = self.norm(self.project(states))
-        return torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device).index_copy(
-            0, leaf, tokens
-        )
+            states = torch.cat([self.embed(entry) for entry, _ in runs])
+            weight = torch.cat([self.weight(entry).clamp(-10, 10).exp() * real for entry, real in runs])
+            leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(runs)))
+        tokens = self.norm(self.project(states))
+        placed = torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
+        return placed.index_copy(0, leaf, tokens)
+
+    def runs(self, token_id: Tensor, group: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return, by length, (T,) the entry of the run that ends at each sub-word and (T, 1) whether there is one.
+
+        Args:
+            group: (T,) runs stay within sub-words of one group: a pooled leaf, or the text encoded together.
+        """
+        found = [
+            (token_id, torch.ones(len(token_id), 1, dtype=self.embed.weight.dtype, device=token_id.device))
+        ]
+        mixed = token_id
+        for back in range(1, self.ngrams):
+            before = token_id[: max(len(token_id) - back, 0)]
+            mixed = (mixed[1:] + (before + 1) * (2_654_435_761 * (back + 1))) % 2_147_483_647
+            real = torch.zeros_like(found[0][1])
+            real[back:, 0] = (group[back:] == group[: len(before)]).to(real.dtype)
+            entry = torch.zeros_like(token_id)
+            entry[back:] = self.words + mixed % self.buckets
+            found.append((torch.where(real[:, 0] > 0, entry, 0), real))
+        return found
+
+    def _dropped(self, values: Tensor) -> Tensor:
+        """Set whole entries to zero by chance in training."""
+        if not self.training or self.dropout <= 0:
+            return values
+        keep = torch.rand(len(values), 1, device=values.device) >= self.dropout
+        return values * keep.to(values.dtype)
 
 
 class PretrainedTextLeaves(nn.Module):
@@ -260,9 +298,9 @@ def weighted_mean(states: Tensor, weight: Tensor, token_leaf: Tensor) -> tuple[T
     """Return the leaves that sub-words belong to, (L,), and the weighted mean of each one's sub-words, (L, C).
 
     Args:
-        states: (T, C); weight: (T, 1) at least 0; token_leaf: (T,) with the sub-words of a leaf side by side.
+        states: (T, C); weight: (T, 1) at least 0; token_leaf: (T,) in any order.
     """
-    leaf, place = torch.unique_consecutive(token_leaf, return_inverse=True)
+    leaf, place = torch.unique(token_leaf, return_inverse=True)
     total = torch.zeros(len(leaf), states.shape[1], dtype=states.dtype, device=states.device)
     whole = torch.zeros(len(leaf), 1, dtype=weight.dtype, device=weight.device)
     mean = total.index_add(0, place, states * weight) / whole.index_add(0, place, weight).clamp(min=1e-6)

@@ -40,6 +40,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "convolutional": {"image_encoder": "test_resnet", "image_size": 64},
     "text only": {"image_encoder": None},
     "pictures only": {"text_encoder": "none"},
+    "runs of sub-words": {"text_ngrams": 3, "text_ngram_buckets": 512},
+    "runs, pooled": {
+        "text_ngrams": 2,
+        "text_ngram_buckets": 512,
+        "text_leaves": "node",
+        "text_embedding_size": 12,
+    },
+    "mean of means": {"readout": "mean_of_means"},
+    "attention readout": {"readout": "attention", "layer": "hte"},
+    "pooled between layers": {"pool_after": [0, 1], "num_hidden_layers": 3},
+    "pooled and permuted": {"pool_after": [0], "attention": "permuted"},
+    "pooled and flat": {"pool_after": [0], "attention": "flat"},
 }
 
 
@@ -279,6 +291,50 @@ def test_no_documents_are_no_rows(documents: list[Document]) -> None:
     assert model.encode([]).vectors.shape == (0, 24)
     assert model.predict([]).labels == []
     assert len(model.encode(parse_text(""), "leaves")) == 0
+
+
+def test_a_chosen_subtree_can_stand_for_the_document(documents: list[Document]) -> None:
+    torch.manual_seed(0)
+    model = build_classifier(
+        DocumentConfig(**SMALL), documents, ["a", "b"], vocab_size=300, readout_node="body"
+    ).eval()
+    nodes = model.encode(documents[0], "nodes")
+    body = next(row for row in nodes.node_row if documents[0][row].key == "body")
+    vectors = model.encode(documents).vectors
+    np.testing.assert_allclose(vectors[0], nodes.vectors[nodes.node_row == body][0], atol=1e-6)
+    np.testing.assert_allclose(vectors[2], model.encode(documents[2], "nodes").vectors[0], atol=1e-6)
+
+
+def test_frozen_picture_features_come_from_the_cache(documents: list[Document], tmp_path: Path) -> None:
+    from encoders import FeatureCache
+
+    model = build(documents, freeze_image_encoder=True).eval()
+    plain = model.encode(documents).vectors
+    cache = FeatureCache(tmp_path / "features.sqlite")
+    model.use_cache(cache)
+    first = model.encode(documents).vectors
+    again = model.encode(documents).vectors
+    np.testing.assert_allclose(first, plain, atol=1e-6)
+    np.testing.assert_array_equal(again, first)
+    assert (cache.misses, cache.hits) == (2, 2)
+
+
+def test_temperature_softens_probabilities_and_class_weights_change_the_loss(
+    documents: list[Document],
+) -> None:
+    model = build(documents).eval()
+    assert model.processor is not None
+    sharp = model.predict(documents).probabilities
+    model.config.temperature = 2.0
+    soft = model.predict(documents).probabilities
+    want = np.sqrt(sharp) / np.sqrt(sharp).sum(1, keepdims=True)
+    np.testing.assert_allclose(soft, want, atol=1e-5)
+    batch, labels = model.processor(documents), torch.tensor([0, 1, 2, 0, 1, 2])
+    model.config.class_weights = [5.0, 1.0, 0.5]
+    output = model(batch=batch, labels=labels)
+    weight = torch.tensor([5.0, 1.0, 0.5])[labels]
+    each = functional.cross_entropy(output.logits, labels, reduction="none")
+    torch.testing.assert_close(output.loss, (each * weight).sum() / weight.sum())
 
 
 def test_modality_dropout_leaves_pictures_out_in_training_only(documents: list[Document]) -> None:
