@@ -113,7 +113,7 @@ def test_the_three_formats_say_the_same(tmp_path, evaluation):
     texts = {
         s: write_report(tmp_path / f"report.{s}", evaluation).read_text() for s in ("html", "json", "md")
     }
-    accuracy = f"{evaluation.scores.accuracy:.4f}"
+    accuracy = f"{evaluation.scores.accuracy:.3f}"
     assert accuracy in texts["html"]
     assert accuracy in texts["md"]
     values = json.loads(texts["json"])

@@ -142,8 +142,11 @@ def make_config(values: Mapping[str, Any]) -> TrainingConfig:
         raise ConfigError(f"a training configuration holds a value of the wrong type: {error}.") from error
 
 
-def read_config(path: str | Path) -> TrainingConfig:
+def read_config(path: str | Path, under: TrainingConfig | None = None) -> TrainingConfig:
     """Read a YAML file. Its relative paths start at the current folder, as those of the command line do.
+
+    Args:
+        under: what the file's values are put on; without it, on the recipe that the file names, or on the defaults.
 
     Raises:
         ConfigError: the file is missing, no YAML, or what `make_config` raises.
@@ -159,8 +162,8 @@ def read_config(path: str | Path) -> TrainingConfig:
     if "recipe" in values:
         from training.recipes import recipe
 
-        return recipe(values.pop("recipe")).with_values(values)
-    return make_config(values)
+        under = recipe(values.pop("recipe"))
+    return make_config(values) if under is None else under.with_values(values)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

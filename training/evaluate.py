@@ -6,7 +6,7 @@ The model reads the very records that the baselines read. Records whose label th
 counted and left out of the scores; the rest goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from training.config import FILE_NAME, TrainingConfig, read_config
 from training.datasets import Corpus, Problem, Record, load
 from training.datasets.load import options_of
 from training.datasets.records import unseen_labels
+from training.inputs import Errors, Input
 from training.metrics import score
 from training.report import Evaluation, Prediction
 
@@ -157,3 +158,31 @@ def predict_records(
         ]
         read += some
     return found, read, problems
+
+
+def predict_inputs(
+    model: DocumentForClassification, inputs: Sequence[Input], errors: Errors, chunk: int = 64
+) -> Iterator[Prediction]:
+    """Yield the prediction of every input that can be read; the others go to `errors`."""
+    for start in range(0, len(inputs), chunk):
+        some, documents = [], []
+        for one in inputs[start : start + chunk]:
+            try:
+                documents.append(one.document())
+                some.append(one)
+            except DocgraphError as error:
+                errors.add(one.id, error)
+        predicted = model.predict(documents)
+        for place in predicted.empty:
+            errors.add(some[place].id, DataError("there is nothing to read in it."))
+        for place, one in enumerate(some):
+            if place not in predicted.empty:
+                label = None if one.record is None else one.record.label
+                found = predicted[place]
+                yield Prediction(
+                    id=one.id,
+                    label=label,
+                    predicted=found.label,
+                    probability=found.probability,
+                    probabilities=found.probabilities,
+                )

@@ -69,7 +69,7 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
     folder = _claim(config)
     corpus = load_corpus(config)
     if (folder / SCORES).is_file():
-        console.print(f"{folder} holds this run, finished; nothing to train.")
+        console.print(f"{folder} holds this run, finished; nothing to train.", soft_wrap=True)
         model = DocumentForClassification.from_pretrained(folder)
         return Run(folder=folder, model=model, corpus=corpus, scores=_read_json(folder / SCORES))
     transformers_logging.set_verbosity_error()
@@ -85,7 +85,7 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
     if checkpoint is None:
         model = _new_model(config, train_records)
     else:
-        console.print(f"resuming from {checkpoint}")
+        console.print(f"resuming from {checkpoint}", soft_wrap=True)
         model = DocumentForClassification.from_pretrained(checkpoint)
     _attach_cache(model, config, folder)
     show = console if args.process_index == 0 else Console(quiet=True)
@@ -198,7 +198,6 @@ def _arguments(config: TrainingConfig, folder: Path, *, has_dev: bool) -> Traini
         save_steps=steps or 500,
         save_total_limit=config.keep_checkpoints,
         logging_strategy="steps",
-        logging_steps=10,
         disable_tqdm=True,
         report_to=config.report_to,
         remove_unused_columns=False,
@@ -240,6 +239,7 @@ def _trainer(
         [KeepBest(folder / "best", config), MarkComplete(), ShowProgress(console)],
     )
     trainer.remove_callback(PrinterCallback)
+    args.logging_steps = min(10, len(trainer.get_train_dataloader()))
     return trainer
 
 
@@ -288,7 +288,11 @@ def _write_problems(folder: Path, problems: Sequence[Problem], console: Console)
     for problem in problems:
         counts.setdefault(problem.code, []).append(problem)
     for code, some in sorted(counts.items()):
-        console.print(f"  {code}: {len(some)}, such as {some[0].record}: {some[0].message}", highlight=False)
+        console.print(
+            f"  {code}: {len(some)}, such as {some[0].record}: {some[0].message}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

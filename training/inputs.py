@@ -95,9 +95,8 @@ class Errors:
         print(f"set aside {name}: {error}", file=self.stream)
 
     def write(self) -> Path | None:
-        """Write the file, or remove an old one if nothing was set aside; return where it is."""
+        """Write the file if anything was set aside; return where it is."""
         if not self.found:
-            self.file.unlink(missing_ok=True)
             return None
         self.file.parent.mkdir(parents=True, exist_ok=True)
         lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in self.found)

@@ -18,11 +18,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.markup import escape
 
 from docgraph.errors import DataError, MissingExtraError
 from training.datasets.records import Problem
 from training.metrics import Scores
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SUFFIXES: Final = (".html", ".json", ".md")
 PACKAGES: Final = ("docgraph", "torch", "transformers", "timm", "scikit-learn")
@@ -39,6 +44,11 @@ class Prediction:
     predicted: str
     probability: float
     probabilities: dict[str, float]
+    """Every label's, most probable first."""
+
+    def to_json(self) -> str:
+        """Return the prediction as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +102,25 @@ def write_report(path: str | Path, evaluation: Evaluation) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(writers[target.suffix](evaluation), encoding="utf-8")
     return target
+
+
+def print_evaluation(
+    evaluation: Evaluation, console: "Console | None" = None, only: Sequence[str] | None = None
+) -> None:
+    """Print the report's tables to a terminal, or only those of some titles."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    console = console or Console()
+    for title, head, rows in _tables(evaluation):
+        if only is not None and title not in only:
+            continue
+        table = Table(*head, title=title, title_justify="left", box=SIMPLE)
+        table.columns[0].no_wrap = True
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        console.print(table)
 
 
 def to_json(evaluation: Evaluation) -> str:
@@ -173,9 +202,9 @@ def _title(evaluation: Evaluation) -> str:
 
 def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[str]]]]:
     """Yield title, head and rows of every table."""
-    head = ["", "accuracy", "± standard error", "macro-F1", "log loss", "calibration error", "records"]
+    head = ["", "accuracy", "± s.e.", "macro-F1", "log loss", "calib. err.", "records"]
     rows = [
-        [s.name, *(f"{x:.4f}" for x in (s.accuracy, s.standard_error, s.macro_f1, s.log_loss, s.calibration_error)), str(s.count)]
+        [s.name, *(f"{x:.3f}" for x in (s.accuracy, s.standard_error, s.macro_f1, s.log_loss, s.calibration_error)), str(s.count)]
         for s in (evaluation.scores, *evaluation.baselines)
     ]  # fmt: skip
     yield "Scores", head, rows

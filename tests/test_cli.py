@@ -1,0 +1,307 @@
+"""The command: what it loads, what it prints, its exit codes, and the whole way from a table to vectors."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import networkx
+import numpy as np
+import pytest
+
+from docgraph import Document
+from docgraph.errors import DataError
+from training import cli
+from training.config import make_config
+from training.embed import embed
+from training.evaluate import open_model
+from training.inputs import Errors, find_inputs
+from training.shards import VectorShards, read_vectors
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path) -> Run:
+    """Call `docgraph ARGUMENTS` in this process, in a folder of its own; gives the exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["docgraph", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0
+
+    return call
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+# -- what is loaded --------------------------------------------------------------------------------------------
+
+
+def test_help_comes_at_once_and_parsing_loads_no_torch(sample_data):
+    page = next((sample_data / "pages").glob("*.html"))
+    code = (
+        "import sys, time; start = time.perf_counter(); from training import cli; sys.argv = ['docgraph', {argument}]\n"
+        "try: cli.main()\nexcept SystemExit: pass\n"
+        "print('TORCH', any(name in sys.modules for name in ('torch', 'transformers', 'timm', 'sklearn')), file=sys.stderr)\n"
+        "print('SECONDS', time.perf_counter() - start, file=sys.stderr)"
+    )
+    for argument in ("'--help'", f"'parse', {str(page)!r}, '--format', 'json'"):
+        found = python(code.replace("{argument}", argument))
+        assert "TORCH False" in found.stderr
+    # The promise is 0.6 s on an idle machine; the best of three, as others may use this one.
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        python(code.replace("{argument}", "'--help'"))
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.6
+
+
+# -- parse -----------------------------------------------------------------------------------------------------
+
+
+def test_parse_prints_what_the_library_gives(run, capsys, sample_data):
+    page = sample_data / "pages" / "m00077.html"
+    assert run("parse", page) == 0
+    assert capsys.readouterr().out.startswith("page ")
+    assert run("parse", page, "--format", "json") == 0
+    document = Document.from_json(capsys.readouterr().out)
+    assert document.metadata.title == "Symbolic and Sacred Space"
+    assert run("parse", page, "--format", "markdown", "--output", "sub/page.md") == 0
+    assert Path("sub/page.md").read_text() == document.to_markdown().rstrip("\n") + "\n"
+    assert run("parse", page, "--format", "networkx") == 0
+    graph = networkx.node_link_graph(json.loads(capsys.readouterr().out), edges="edges")
+    assert len(graph) == len(document)
+
+
+def test_parse_reads_a_folder_as_a_site(run, capsys, sample_data):
+    assert run("parse", sample_data / "pages", "--max-nodes", "3") == 0
+    assert capsys.readouterr().out.startswith("site ")
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_goes_on(run, capsys, sample_data):
+    page = sample_data / "pages" / "m00077.html"
+    Path("word.docx").write_bytes(b"PK")
+    assert run("parse", "absent.html", page, "word.docx", "--output", "out/tree.txt") == 1
+    said = capsys.readouterr().err
+    noted = [json.loads(line) for line in Path("out/errors.jsonl").read_text().splitlines()]
+    assert [one["input"] for one in noted] == ["absent.html", "word.docx"]
+    assert all(one["message"] in said for one in noted)
+    assert Path("out/tree.txt").read_text().startswith("page ")
+    assert run("parse", "absent.html") == 2
+
+
+def test_wrong_usage_is_one_sentence_and_exit_code_2(run, capsys):
+    for arguments, message in (
+        (("train",), "training needs a CONFIG.yaml, or --recipe NAME"),
+        (("train", "absent.yaml"), "must be a YAML file"),
+        (
+            ("train", "--recipe", "nothing", "--data", ".", "--output", "x"),
+            "a recipe must be one of elec-fsa",
+        ),
+        (("evaluate", ".", "--data", "."), "a model must lie in a folder with config.json"),
+        (("predict", "absent", "x.html"), "a model must lie in a folder with config.json"),
+    ):
+        assert run(*arguments) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert "Traceback" not in said
+        assert len(said.strip().splitlines()) == 1
+    assert run("no-such-command") == 2
+
+
+# -- from a table to vectors -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a table of two classes, five pages, and a model trained by the command in run/."""
+    folder = tmp_path_factory.mktemp("work")
+    rows = [
+        {
+            "id": f"r{n}",
+            "label": ("cats", "dogs")[n % 2],
+            "title": f"Number {n}",
+            "text": f"It can {('purr', 'bark')[n % 2]}.",
+            "split": ("train", "train", "dev", "test")[n // 2 % 4],
+        }
+        for n in range(32)
+    ]
+    (folder / "pets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "pages").mkdir()
+    for n in range(5):
+        body = f"<h1>Page {n}</h1><p>It can bark.</p><h2>More</h2><p>It can purr {n} times.</p>"
+        (folder / "pages" / f"p{n}.html").write_text(f"<html><body><article>{body}</article></body></html>")
+    model = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = make_config(
+        {
+            "data": str(folder / "pets.jsonl"),
+            "output": str(folder / "run"),
+            "device": "cpu",
+            "vocab_size": 300,
+            "epochs": 6,
+            "batch_documents": 4,
+            "learning_rate": 0.02,
+            "model": {**model, "text_leaves": "node", "image_encoder": None},
+        }
+    )
+    (folder / "train.yaml").write_text(config.to_yaml())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model_folder(folder) -> Path:
+    from training.fit import main
+
+    assert main([str(folder / "train.yaml")]) == 0
+    return folder / "run"
+
+
+def test_train_says_where_the_model_is_and_again_that_it_is_done(run, capsys, folder, model_folder):
+    assert run("train", folder / "train.yaml", "--set", "epochs=6") == 0
+    said = capsys.readouterr()
+    assert f"model in {model_folder}" in said.out
+    assert "nothing to train" in said.err
+    assert run("train", folder / "train.yaml", "--set", "epochs=7") == 2
+    assert "its run differs in epochs" in capsys.readouterr().err
+
+
+def test_evaluate_writes_a_report_and_the_confusion_matrix(run, capsys, folder, model_folder):
+    assert (
+        run("evaluate", model_folder, "--data", folder / "pets.jsonl", "--report", "r/report.json", "--quiet")
+        == 0
+    )
+    assert "majority" in capsys.readouterr().out
+    report = json.loads(Path("r/report.json").read_text())
+    assert report["scores"]["accuracy"] == 1.0
+    assert report["split"] == "test"
+    assert [one["name"] for one in report["baselines"]] == ["majority class", "TF-IDF + logistic regression"]
+    assert Path("r/report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predict_names_what_it_cannot_read(run, capsys, folder, model_folder):
+    Path("empty.html").write_text("<html></html>")
+    pages = folder / "pages"
+    assert run("predict", model_folder, pages, "absent.txt", "empty.html", "--output", "p.jsonl") == 1
+    found = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
+    assert [Path(one["id"]).name for one in found] == [f"p{n}.html" for n in range(5)]
+    assert all(abs(sum(one["probabilities"].values()) - 1) < 1e-5 for one in found)
+    noted = [json.loads(line)["input"] for line in Path("errors.jsonl").read_text().splitlines()]
+    assert noted == ["absent.txt", "empty.html"]
+    assert run("predict", model_folder, "absent.txt") == 2
+    capsys.readouterr()
+    assert run("predict", model_folder, folder / "pets.jsonl", "--json") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 32
+
+
+def test_embed_writes_documents_and_sections_as_encode_gives_them(run, folder, model_folder):
+    arguments = ("--output", "v.parquet", "--level", "document", "--level", "section", "--quiet")
+    assert run("embed", model_folder, folder / "pages", *arguments) == 0
+    table, vectors = read_vectors(Path("v.parquet"))
+    rows = table.drop_columns(["vector"]).to_pylist()
+    assert not Path("v.parquet.parts").exists()
+    model = open_model(model_folder)
+    inputs = find_inputs([folder / "pages"])
+    documents = [one.document() for one in inputs]
+    for place, row in enumerate(rows):
+        number = [one.id for one in inputs].index(row["document_id"])
+        node = documents[number][row["node_row"]]
+        assert (row["kind"], (row["start"], row["end"])) == (node.kind, node.span)
+        everything = model.encode([documents[number]], "nodes", normalize=True)
+        want = everything.vectors[everything.node_row == row["node_row"]][0]
+        np.testing.assert_allclose(vectors[place], want, atol=1e-5)
+    assert {row["kind"] for row in rows} == {"page", "section"}
+    whole = model.encode(documents, "document", normalize=True).vectors
+    roots = [place for place, row in enumerate(rows) if row["node_row"] == 0]
+    np.testing.assert_allclose(vectors[roots], whole, atol=1e-5)
+
+
+def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(
+    folder, model_folder, tmp_path, monkeypatch
+):
+    model = open_model(model_folder)
+    (tmp_path / "bad.docx").write_text("?")
+    inputs = find_inputs([folder / "pages", tmp_path / "bad.docx"])
+    embed(model, inputs, tmp_path / "whole.parquet", per_shard=2)
+    write = VectorShards.write
+
+    def dying(self, shard, *rest):
+        if shard == 2:
+            raise KeyboardInterrupt
+        write(self, shard, *rest)
+
+    monkeypatch.setattr(VectorShards, "write", dying)
+    with pytest.raises(KeyboardInterrupt):
+        embed(model, inputs, tmp_path / "v.parquet", per_shard=2)
+    assert len(list((tmp_path / "v.parquet.parts").glob("*.parquet"))) == 2
+    done = []
+    monkeypatch.setattr(
+        VectorShards, "write", lambda self, shard, *rest: (done.append(shard), write(self, shard, *rest))
+    )
+    _, errors = embed(model, inputs, tmp_path / "v.parquet", per_shard=2)
+    assert done == [2]
+    assert [one["input"] for one in errors.found] == [str(tmp_path / "bad.docx")]
+    tables = [read_vectors(tmp_path / name)[0] for name in ("whole.parquet", "v.parquet")]
+    assert tables[0].equals(tables[1])
+
+
+def test_vectors_of_two_models_or_inputs_never_mix(tmp_path):
+    common = {"inputs": ["a", "b"], "width": 4}
+    VectorShards(tmp_path / "v.parquet", fingerprint="one", **common)
+    VectorShards(tmp_path / "v.parquet", fingerprint="one", **common)
+    with pytest.raises(DataError, match=r"differs in fingerprint: .* Delete it, or choose another output"):
+        VectorShards(tmp_path / "v.parquet", fingerprint="two", **common)
+    with pytest.raises(DataError, match=r"differs in inputs_digest"):
+        VectorShards(tmp_path / "v.parquet", fingerprint="one", inputs=["a", "c"], width=4)
+
+
+def test_inputs_of_a_folder_are_its_pages_and_of_a_data_set_its_records(tmp_path, sample_data):
+    assert len(find_inputs([sample_data / "pages"])) == 6
+    assert len(find_inputs([sample_data / "news"])) == 77
+    (tmp_path / "note.txt").write_text("A note.")
+    (found,) = find_inputs([tmp_path])
+    assert found.document().text == "A note."
+    errors = Errors(tmp_path / "errors.jsonl")
+    assert errors.write() is None
+    assert (errors.exit_code(3), errors.exit_code(0)) == (0, 2)
+
+
+def test_the_demo_runs_and_writes_what_it_says(tmp_path, sample_data, monkeypatch, capsys):
+    from training import demo
+
+    samples = tmp_path / "samples"
+    shutil.copytree(sample_data, samples, ignore=shutil.ignore_patterns("*.md"))
+    for post in sorted((samples / "html").glob("*.html"))[3:]:
+        post.unlink()
+    monkeypatch.setattr(demo, "CHANGES", {**demo.CHANGES, "epochs": 1})
+    from rich.console import Console
+
+    written = demo.demo(tmp_path / "out", samples, console=Console(width=100))
+    said = capsys.readouterr().out
+    assert all(path.exists() for path in written)
+    assert {path.name for path in written} >= {
+        "report.html",
+        "confusion.png",
+        "vectors.parquet",
+        "run",
+        "tree.txt",
+    }
+    for words in (
+        "majority class: accuracy 0.348",
+        "TF-IDF + logistic regression: accuracy",
+        "nearest sections",
+    ):
+        assert words in said
+    table, _ = read_vectors(tmp_path / "out" / "vectors.parquet")
+    kinds = table.column("kind").to_pylist()
+    assert kinds.count("article") == 77
+    assert kinds.count("page") == 3 + 6
+    assert kinds.count("section") > 9

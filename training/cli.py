@@ -1,0 +1,312 @@
+"""The `docgraph` command.
+
+    docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
+    docgraph train CONFIG | --recipe   train a classifier                                fit.py
+    docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
+    docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
+    docgraph embed DIR PATHS...        vectors of documents and nodes to parquet         embed.py, shards.py
+    docgraph demo                      all of it on the sample documents                 demo.py
+
+Exit codes: 0 done; 1 some inputs were set aside (named on stderr and in errors.jsonl); 2 wrong usage, or nothing
+done. An error made by the input is one sentence on stderr, without a traceback. Every heavy import stands inside its
+command, so that help comes at once and parsing never loads torch. Results go to stdout, progress to stderr.
+"""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from docgraph.errors import DocgraphError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from docgraph import Document
+    from training.config import TrainingConfig
+
+app = typer.Typer(
+    name="docgraph",
+    help="Documents as nested signals: parse pages into trees, train classifiers on them, embed every node.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    """What `parse` prints."""
+
+    outline = "outline"
+    json = "json"
+    markdown = "markdown"
+    networkx = "networkx"
+
+
+ModelFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Files, folders, or a data set.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+
+
+@app.command()
+def parse(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PAGE|FOLDER...", help="A page, text, article, or site; - reads HTML from stdin."
+        ),
+    ],
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.outline,
+    output: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    main_only: Annotated[bool, typer.Option("--main-only", help="Keep a page's main content only.")] = False,
+    max_nodes: Annotated[int | None, typer.Option(help="Nodes that an outline shows.")] = None,
+) -> None:
+    """Print the tree of a page, text, article or site. A folder is a site."""
+    from training.inputs import ERRORS, Errors
+
+    errors = Errors((output.parent if output else Path()) / ERRORS)
+    written = []
+    for path in paths:
+        try:
+            document = _read(path, main_only)
+        except DocgraphError as error:
+            errors.add(str(path), error)
+            continue
+        for warning in document.warnings:
+            if warning.code == "site.page":
+                errors.add(str(path), DocgraphError(warning.message))
+        written.append(_written(document, format, main_only, max_nodes))
+    text = "".join(one if one.endswith("\n") else one + "\n" for one in written)
+    if not written:
+        errors.write()
+        raise typer.Exit(2)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    errors.write()
+    raise typer.Exit(errors.exit_code(len(written)))
+
+
+def _read(path: Path, main_only: bool) -> "Document":
+    from docgraph import load_document, parse_html
+
+    if str(path) == "-":
+        return parse_html(sys.stdin.buffer.read(), main_only=main_only)
+    options: dict[str, Any] = {}
+    if main_only and path.suffix.lower() in (".html", ".htm", ".xhtml", ".xht"):
+        options["main_only"] = True
+    return load_document(path, **options)
+
+
+def _written(document: "Document", format: Format, main_only: bool, max_nodes: int | None) -> str:
+    if format is Format.json:
+        return document.to_json()
+    if format is Format.markdown:
+        return document.to_markdown(main_only=main_only)
+    if format is Format.networkx:
+        import json
+
+        import networkx
+
+        graph = document.to_networkx()
+        return json.dumps(networkx.node_link_data(graph, edges="edges"), ensure_ascii=False)
+    return document.outline(max_nodes=max_nodes)
+
+
+@app.command()
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Name of a recipe, instead of or under CONFIG.yaml.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data set: a folder or file.")] = None,
+    output: Annotated[str | None, typer.Option(help="Run folder; a run that was cut off goes on.")] = None,
+    format: Annotated[str | None, typer.Option(help="Format of the data set.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a classifier from a configuration or a recipe. The same command resumes a run that was cut off."""
+    chosen = _config(
+        config, recipe, {"data": data, "output": output, "format": format, "seed": seed}, set or []
+    )
+    _need("accelerate", "torchmetrics")
+    from training.fit import fit
+
+    run = fit(chosen, _console(quiet))
+    best = run.scores.get("best")
+    if best:
+        print(f"dev accuracy {best['dev_accuracy']:.4f}, macro-F1 {best['dev_macro_f1']:.4f}")
+    print(f"model in {run.folder}")
+
+
+def _config(
+    file: Path | None, recipe_name: str | None, values: dict[str, Any], settings: list[str]
+) -> "TrainingConfig":
+    """Join a recipe, a file, options and settings; later ones win."""
+    from training.config import ConfigError, TrainingConfig, parse_setting, read_config
+    from training.recipes import recipe
+
+    if file is None and recipe_name is None and values["data"] is None:
+        raise ConfigError(
+            "training needs a CONFIG.yaml, or --recipe NAME (or settings) with --data and --output."
+        )
+    chosen = TrainingConfig() if recipe_name is None else recipe(recipe_name)
+    if file is not None:
+        chosen = read_config(file, under=chosen)
+    chosen = chosen.with_values({name: value for name, value in values.items() if value is not None})
+    return chosen.with_values(dict(map(parse_setting, settings)))
+
+
+@app.command()
+def evaluate(
+    folder: ModelFolder,
+    data: Annotated[Path, typer.Option(help="Data set: a folder or file.")],
+    split: Annotated[str, typer.Option(help="Which split; dev stands in where there is no test.")] = "test",
+    format: Annotated[str, typer.Option(help="Format of the data set.")] = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Report to write: .html, .json or .md; the confusion matrix goes beside it."),
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Train the bag of words on the same records, too.")] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Score a trained model on a data set, beside the majority class and a bag of words."""
+    _need("torchmetrics")
+    from training.evaluate import evaluate as run
+    from training.evaluate import evaluation_corpus, open_model
+    from training.report import confusion_png, print_evaluation, write_report
+
+    model = open_model(folder)
+    corpus = evaluation_corpus(folder, data, format)
+    found = run(model, corpus, split, name=str(folder), with_baselines=baselines, show_progress_bar=not quiet)
+    print_evaluation(found)
+    if report is not None:
+        print(f"report in {write_report(report, found)}")
+        print(f"confusion matrix in {confusion_png(report.with_suffix('.png'), found.scores)}")
+
+
+@app.command()
+def predict(
+    folder: ModelFolder,
+    paths: Paths,
+    output: Annotated[Path | None, typer.Option(help="JSON lines file to write instead of stdout.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="Classes to print.")] = 3,
+) -> None:
+    """Print the classes of documents with their probabilities."""
+    from training.evaluate import open_model, predict_inputs
+    from training.inputs import ERRORS, Errors, find_inputs
+
+    model = open_model(folder)
+    errors = Errors((output.parent if output else Path()) / ERRORS)
+    lines = []
+    for one in predict_inputs(model, find_inputs(paths), errors):
+        if output is not None or as_json:
+            lines.append(one.to_json())
+        else:
+            best = list(one.probabilities.items())[:top]
+            print(f"{one.id}: " + ", ".join(f"{label} {value:.3f}" for label, value in best))
+            lines.append("")
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    elif as_json:
+        print("\n".join(lines))
+    errors.write()
+    raise typer.Exit(errors.exit_code(len(lines)))
+
+
+@app.command()
+def embed(
+    folder: ModelFolder,
+    paths: Paths,
+    output: Annotated[Path, typer.Option(help="Parquet file to write; a job that was cut off goes on.")],
+    level: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="document, a kind of node (section, paragraph, image, ...), node or leaf; may be repeated."
+        ),
+    ] = None,
+    normalize: Annotated[bool, typer.Option(help="Scale vectors to length 1.")] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Write the vectors of documents and of their nodes to a parquet file."""
+    _need("pyarrow")
+    from training.embed import embed as run
+    from training.evaluate import open_model
+    from training.inputs import find_inputs
+
+    rows, errors = run(
+        open_model(folder),
+        find_inputs(paths),
+        output,
+        levels=level or ["document"],
+        normalize=normalize,
+        console=_console(quiet),
+    )
+    print(f"{rows} vectors in {output}")
+    raise typer.Exit(errors.exit_code(rows))
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for everything it writes.")] = Path("demo_output"),
+    data: Annotated[Path | None, typer.Option(help="The sample documents.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+) -> None:
+    """Parse, train, evaluate, predict and embed the sample documents: a few minutes on two cores."""
+    _need("accelerate", "torchmetrics", "sklearn", "matplotlib", "pyarrow")
+    from training.demo import demo as run
+
+    run(output, data, seed)
+
+
+def _need(*packages: str) -> None:
+    """Say at once which package is missing.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+    """
+    from importlib.util import find_spec
+
+    from docgraph.errors import MissingExtraError
+
+    for package in packages:
+        if find_spec(package) is None:
+            extra = "embed" if package == "pyarrow" else "train"
+            raise MissingExtraError({"sklearn": "scikit-learn"}.get(package, package), extra, "this command")
+
+
+def _console(quiet: bool) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet)
+
+
+def main() -> None:
+    """Run the command; turn an error that the input made into one sentence and exit code 2."""
+    try:
+        app()
+    except DocgraphError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # the reader of our output has gone: no second error about flushing it
+            sys.exit(0)
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The main job on the sample documents, start to finish, told on the terminal.
+
+    1 parse 16 blog posts        tree.txt, site.json
+    2 train on 42 news records   run/
+    3 evaluate on 23 others      report.html, confusion.png
+    4 predict 6 unseen pages     predictions.jsonl
+    5 embed all of it            vectors.parquet
+    6 nearest sections           on the terminal
+
+The class of a page, the scores and the neighbours are what the model says; nothing is picked. A few minutes on two
+cores, without a network.
+"""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from docgraph import Document, load_document, parse_site
+from docgraph.errors import DataError
+from training.config import TrainingConfig
+from training.embed import embed
+from training.evaluate import evaluate, predict_inputs
+from training.fit import Run, fit
+from training.inputs import ERRORS, Errors, find_inputs
+from training.recipes import recipe
+from training.report import confusion_png, print_evaluation, write_report
+from training.shards import read_vectors
+
+SHOWN_PAGE: Final = "2016-08-29-data-act-prototype-simplicty-is-key.html"
+NEIGHBOURS: Final = 3
+CHANGES: Final[dict[str, Any]] = {"epochs": 12, "batch_documents": 8, "metric": "loss"}
+"""Of the recipe news-scratch: more epochs and smaller batches for 42 records; 12 dev records rank weights by loss, as
+their accuracy takes 13 values."""
+
+
+def demo(output: Path, data: Path | None = None, seed: int = 0, console: Console | None = None) -> list[Path]:
+    """Run it; return what it wrote.
+
+    Raises:
+        DataError: the sample documents are not there.
+    """
+    console = console or Console(highlight=False, soft_wrap=True)
+    start = time.monotonic()
+    samples = data or find_samples()
+    output.mkdir(parents=True, exist_ok=True)
+    written = _parse(console, samples, output)
+    run = _train(console, samples, output, seed)
+    written += [run.folder, *_evaluate(console, run, output), *_predict(console, run, samples, output)]
+    vectors = _embed(console, run, samples, output)
+    _neighbours(console, vectors)
+    written.append(vectors)
+    console.rule("everything it wrote")
+    for path in written:
+        console.print(f"  {path}")
+    console.print(f"done in {time.monotonic() - start:.0f} s")
+    return written
+
+
+def find_samples() -> Path:
+    """Return the sample documents of the repository: in the current folder, or beside the packages.
+
+    Raises:
+        DataError: they are in neither place.
+    """
+    places = [Path("sample_data"), Path(__file__).resolve().parent.parent / "sample_data"]
+    for place in places:
+        if (place / "news" / "news").is_dir():
+            return place
+    raise DataError(
+        f"the demo needs the repository's sample_data, but it is not at {' or '.join(map(str, places))}. Name it with --data."
+    )
+
+
+def _parse(console: Console, samples: Path, output: Path) -> list[Path]:
+    console.rule("1  parse")
+    posts = sorted((samples / "html").glob("*.html"))
+    shown_posts = track(posts, "parsing", console=console, transient=True)
+    documents: list[tuple[str, Document]] = [(post.name, load_document(post)) for post in shown_posts]
+    site = parse_site(documents)
+    pictures = [node for _, document in documents for node in document.images()]
+    opened = sum(node.image.status() == "ok" for node in pictures)
+    console.print(
+        f"{len(documents)} pages: {len(site):,} nodes, {len(site.text):,} characters, {len(pictures)} pictures "
+        f"({opened} open), {len(site.links)} links; {site.edges[0].shape[1]} of them lead from page to page"
+    )
+    shown = next((document for name, document in documents if name == SHOWN_PAGE), documents[0][1])
+    tree, whole = output / "tree.txt", output / "site.json"
+    tree.write_text(shown.outline() + "\n", encoding="utf-8")
+    whole.write_text(site.to_json(), encoding="utf-8")
+    console.print(f"\nThe start of one tree (the whole is in {tree}):\n")
+    console.print(shown.outline(max_nodes=24, width=min(console.width, 110)), markup=False)
+    return [tree, whole]
+
+
+def _train(console: Console, samples: Path, output: Path, seed: int) -> Run:
+    console.rule("2  train")
+    shutil.rmtree(output / "run", ignore_errors=True)
+    config: TrainingConfig = recipe("news-scratch").with_values(
+        {**CHANGES, "data": str(samples / "news"), "output": str(output / "run"), "seed": seed}
+    )
+    console.print("A classifier of news records (headline, abstract, caption, body, picture), from scratch:")
+    run = fit(config, console)
+    sizes = run.scores["records"]
+    weights = sum(parameter.numel() for parameter in run.model.parameters())
+    console.print(
+        f"{sizes['train']} training records, {sizes['dev']} dev, {len(run.corpus.labels)} classes "
+        f"({', '.join(run.corpus.labels)}); {weights / 1e6:.1f} M weights; {run.scores['seconds']:.0f} s"
+    )
+    return run
+
+
+def _evaluate(console: Console, run: Run, output: Path) -> list[Path]:
+    console.rule("3  evaluate")
+    found = evaluate(run.model, run.corpus, "test", name=str(run.folder))
+    for scores in (found.scores, *found.baselines):
+        console.print(scores.line())
+    console.print()
+    print_evaluation(found, console, only=("Classes",))
+    return [
+        write_report(output / "report.html", found),
+        confusion_png(output / "confusion.png", found.scores),
+    ]
+
+
+def _predict(console: Console, run: Run, samples: Path, output: Path) -> list[Path]:
+    console.rule("4  predict pages it has not seen")
+    pages = find_inputs([samples / "pages"])
+    truth = dict(
+        line.split(",", 1)
+        for line in (samples / "pages" / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
+    )
+    errors = Errors(output / ERRORS)
+    found = list(predict_inputs(run.model, pages, errors))
+    table = Table("page", "it is", *run.corpus.labels, box=None)
+    table.columns[0].no_wrap = True
+    for one in found:
+        title = load_document(Path(one.id)).metadata.title or one.id
+        values = [one.probabilities[label] for label in run.corpus.labels]
+        cells = [f"[bold]{v:.3f}[/]" if v == max(values) else f"{v:.3f}" for v in values]
+        table.add_row(escape(title), truth.get(Path(one.id).name, "?"), *cells)
+    console.print(table)
+    target = output / "predictions.jsonl"
+    target.write_text("".join(one.to_json() + "\n" for one in found), encoding="utf-8")
+    return [target] + ([errors.file] if errors.write() else [])
+
+
+def _embed(console: Console, run: Run, samples: Path, output: Path) -> Path:
+    console.rule("5  embed")
+    target = output / "vectors.parquet"
+    shutil.rmtree(output / "vectors.parquet.parts", ignore_errors=True)
+    inputs = find_inputs([samples / "html", samples / "pages", samples / "news"])
+    levels = ("document", "section")
+    rows, _ = embed(run.model, inputs, target, levels=levels, console=console)
+    console.print(f"{rows} vectors of {len(inputs)} documents and their sections in {target}")
+    return target
+
+
+def _neighbours(console: Console, vectors: Path) -> None:
+    """Show the sections nearest to one section: of the last document that has any, its middle one."""
+    console.rule("6  nearest sections")
+    table, matrix = read_vectors(vectors)
+    rows: list[dict[str, Any]] = table.drop_columns(["vector"]).to_pylist()
+    sections = [place for place, row in enumerate(rows) if row["kind"] == "section"]
+    last = rows[sections[-1]]["document_id"]
+    own = [place for place in sections if rows[place]["document_id"] == last]
+    asked = own[len(own) // 2]
+    others = [place for place in sections if rows[place]["document_id"] != last]
+    closeness = matrix[others] @ matrix[asked]
+    console.print(f"to “{rows[asked]['text'][:90]}” of {last}:", markup=False)
+    for place in (-closeness).argsort()[:NEIGHBOURS].tolist():
+        row = rows[others[place]]
+        console.print(
+            f"  {closeness[place]:.3f}  “{row['text'][:90]}” of {Path(row['document_id']).name}", markup=False
+        )
