@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from docgraph.builder import DocumentBuilder
+    from docgraph.bulk import parse_many
+    from docgraph.bulk_output import read_many
     from docgraph.document import Box, Document, Images, Link, Mark, Sources, Warning
     from docgraph.errors import (
         DataError,
         DocgraphError,
         DocumentError,
+        FetchError,
         ImageError,
         LimitError,
         MissingExtraError,
         ParseError,
     )
+    from docgraph.fetch import SafeFetcher
     from docgraph.images import ImageReference
     from docgraph.kinds import Domain, Modality
     from docgraph.limits import Limits
@@ -40,8 +44,12 @@ _MODULES: Final = {
     "builder": ("DocumentBuilder",),
     "document": ("Box", "Document", "Images", "Link", "Mark", "Sources", "Warning"),
     "errors": (
-        "DataError", "DocgraphError", "DocumentError", "ImageError", "LimitError", "MissingExtraError", "ParseError",
+        "DataError", "DocgraphError", "DocumentError", "FetchError", "ImageError", "LimitError", "MissingExtraError",
+        "ParseError",
     ),
+    "bulk": ("parse_many",),
+    "bulk_output": ("read_many",),
+    "fetch": ("SafeFetcher",),
     "images": ("ImageReference",),
     "kinds": ("Domain", "Modality"),
     "limits": ("Limits",),
@@ -79,6 +87,7 @@ __all__ = [
     "DocumentBuilder",
     "DocumentError",
     "Domain",
+    "FetchError",
     "ImageError",
     "ImageReference",
     "Images",
@@ -91,14 +100,17 @@ __all__ = [
     "Modality",
     "Node",
     "ParseError",
+    "SafeFetcher",
     "Source",
     "Sources",
     "Warning",
     "load_document",
     "parse_article",
     "parse_html",
+    "parse_many",
     "parse_markdown",
     "parse_site",
     "parse_text",
+    "read_many",
     "sentence_spans",
 ]

@@ -17,11 +17,11 @@ from docgraph.document import Document
 from docgraph.errors import DataError, LimitError, ParseError
 from docgraph.limits import Limits
 
-_HTML: Final = (".html", ".htm", ".xhtml", ".xht")
+HTML_SUFFIXES: Final = (".html", ".htm", ".xhtml", ".xht")
 _MARKDOWN: Final = (".md", ".markdown")
 _TEXT: Final = (".txt", ".text")
 _ARCHIVES: Final = (".zip", ".warc")
-SUFFIXES: Final = (*_HTML, *_MARKDOWN, *_TEXT, ".json")
+SUFFIXES: Final = (*HTML_SUFFIXES, *_MARKDOWN, *_TEXT, ".json")
 """Suffixes of the single documents that `load_document` reads; each may be followed by `.gz`."""
 
 
@@ -48,7 +48,7 @@ def load_document(
         from docgraph.parsers.site import parse_site
 
         return parse_site(path, limits=limits, strict=strict, **options)
-    if suffix in _HTML:
+    if suffix in HTML_SUFFIXES:
         from docgraph.parsers.html import parse_html
 
         source = read_bounded(path, limits, strict) if path.suffix.lower() == ".gz" else path

@@ -374,7 +374,7 @@ def test_tls_needs_a_certificate_of_the_host_that_was_named(tmp_path):
         assert fetch(address(server, scheme="https")) == b"body of the page"
         with pytest.raises(FetchError, match="must not redirect from https to http"):
             fetch(address(server, "to?" + address(server), scheme="https"))
-        with pytest.raises(FetchError, match="(?i)certificate"):
+        with pytest.raises(FetchError, match=r"(?i)certificate"):
             fetch(address(server, scheme="https", host="127.0.0.1"))
-        with pytest.raises(FetchError, match="(?i)certificate"):
+        with pytest.raises(FetchError, match=r"(?i)certificate"):
             fetcher(server)(address(server, scheme="https"))

@@ -1,0 +1,269 @@
+"""Parse many files on all cores into one file of documents, resumably.
+
+    paths ─ expand ─> (id, path) ... ─ processes: load_document ─> lines, in order ─> docs.jsonl | docs.parquet
+                                                  └ what fails ─────────────────────> errors.jsonl beside it
+
+Ids are paths relative to what was asked for. The output's order is that of the ids, whatever the number of workers.
+Run it again after a crash, a kill or with more files: what is written already is skipped, what failed is tried
+again. One page that raises, takes too long or kills its process costs that page only.
+
+Processes are spawned, so a script that calls this needs the usual `if __name__ == "__main__":`. Memory holds a few
+batches of results, not the corpus. The writers are in bulk_output.py.
+"""
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from docgraph.bulk_output import Failure, Row, open_output, row_of
+from docgraph.errors import DataError
+from docgraph.limits import Limits
+from docgraph.load import HTML_SUFFIXES, SUFFIXES, document_suffix, load_document
+
+Progress = Callable[[int, int], None]
+Result = Row | Failure
+
+_BATCH: Final = 8
+"""Files one task parses: enough to hide the cost of passing it, few enough to share work evenly."""
+_AHEAD: Final = 4
+"""Tasks a worker may be ahead of the slowest one."""
+_DIED: Final = "BrokenProcessPool"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one run did."""
+
+    written: int
+    skipped: int
+    """Already in the output."""
+    failed: int
+    """Named in `errors`."""
+    truncated: int
+    """Written, but cut at a bound of `Limits`."""
+    seconds: float
+    output: Path
+    errors: Path
+
+
+def parse_many(
+    paths: Iterable[str | Path] | str | Path,
+    output: str | Path,
+    *,
+    workers: int | None = None,
+    limits: Limits | None = None,
+    main_only: bool = False,
+    strict: bool = False,
+    seconds: float = 60.0,
+    progress: bool | Progress = False,
+) -> Counts:
+    """Parse files and folders into `output`, and return the counts.
+
+    Args:
+        paths: files, and folders that are searched for HTML pages (if there are none: for Markdown, text and JSON).
+        output: ends in `.jsonl` (one document a line, which `Document.from_json` reads) or `.parquet` (needs the
+            extra "embed"). It is appended to if it is there.
+        workers: processes; None for the number of cores; 1 parses in this process.
+        main_only: keep the main content of HTML pages only.
+        strict: a page past a bound of `limits` fails instead of being cut.
+        seconds: for one file; 0 for no bound. Where the system has no interval timers there is none.
+        progress: True for a bar on stderr, or a function that is called with files done and files in all.
+
+    Raises:
+        DataError: a path does not exist, or `output` cannot be written or is being written by another process.
+        MissingExtraError: `.parquet` without pyarrow.
+    """
+    begin = time.monotonic()
+    target = Path(output)
+    jobs = expand([paths] if isinstance(paths, str | Path) else list(paths))
+    task = _Task(limits or Limits(), main_only, strict, seconds)
+    written = failed = truncated = 0
+    with open_output(target) as sink, _reporting(progress) as report:
+        todo = [job for job in jobs if job.id not in sink.ids]
+        skipped = len(jobs) - len(todo)
+        done = skipped
+        report(done, len(jobs))
+        for results in _results(todo, task, workers or os.cpu_count() or 1):
+            for result in results:
+                if isinstance(result, Failure):
+                    failed += 1
+                    sink.fail(result)
+                else:
+                    written += 1
+                    truncated += result.truncated
+                    sink.write(result)
+            done += len(results)
+            report(done, len(jobs))
+        errors = sink.errors
+    return Counts(written, skipped, failed, truncated, time.monotonic() - begin, target, errors)
+
+
+class Job(NamedTuple):
+    """A file to parse."""
+
+    id: str
+    path: Path
+
+
+def expand(paths: Sequence[str | Path]) -> list[Job]:
+    """Return the files that paths stand for, folders searched, in order of their ids.
+
+    Raises:
+        DataError: a path does not exist.
+    """
+    files: list[Path] = []
+    tops: list[str] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += _documents_in(path)
+            tops.append(os.path.abspath(path))
+        elif path.exists():
+            files.append(path)
+            tops.append(os.path.abspath(path.parent))
+        else:
+            raise DataError(f"every path to parse must exist, but {path} does not.")
+    if not tops:
+        return []
+    top = os.path.commonpath(tops)
+    jobs = {Path(os.path.relpath(os.path.abspath(file), top)).as_posix(): file for file in files}
+    return [Job(name, jobs[name]) for name in sorted(jobs)]
+
+
+def _documents_in(folder: Path) -> list[Path]:
+    """Return the HTML pages under a folder, or where there are none all files that `load_document` reads."""
+    files = [path for path in folder.rglob("*") if document_suffix(path) in SUFFIXES and path.is_file()]
+    return [path for path in files if document_suffix(path) in HTML_SUFFIXES] or files
+
+
+# -- the work of one process ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Task:
+    """How files are parsed; calling it does so."""
+
+    limits: Limits
+    main_only: bool
+    strict: bool
+    seconds: float
+
+    def __call__(self, jobs: Sequence[Job]) -> list[Result]:
+        return [self.parse(job) for job in jobs]
+
+    def parse(self, job: Job) -> Result:
+        options: dict[str, Any] = {"limits": self.limits, "strict": self.strict}
+        if self.main_only and document_suffix(job.path) in HTML_SUFFIXES:
+            options["main_only"] = True
+        try:
+            with _timed(self.seconds):
+                return row_of(job.id, load_document(job.path, **options))
+        except Exception as error:  # the outermost loop: one page must not end the run, whatever it does
+            return Failure(job.id, type(error).__name__, str(error))
+
+
+@contextmanager
+def _timed(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the body once it has taken too long, where this thread can be told so."""
+
+    def late(number: int, frame: object) -> None:
+        raise TimeoutError(f"parsing must take at most {seconds:g} seconds, but took longer.")
+
+    try:
+        before = signal.signal(signal.SIGALRM, late) if seconds > 0 else None
+    except (AttributeError, ValueError):  # no such signal on this system, or not the main thread
+        before = None
+    if before is None:
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# -- sharing it out ------------------------------------------------------------------------------------------
+
+
+def _results(jobs: Sequence[Job], task: _Task, workers: int) -> Iterator[list[Result]]:
+    """Yield the results of batches of jobs, in order."""
+    batches = [jobs[start : start + _BATCH] for start in range(0, len(jobs), _BATCH)]
+    if workers == 1 or len(batches) <= 1:
+        yield from map(task, batches)
+        return
+    place = 0
+    while place < len(batches):
+        try:
+            for results in _pooled(batches[place:], task, min(workers, len(batches))):
+                place += 1
+                yield results
+        except BrokenProcessPool:
+            # Some page killed its process. The batch that was next is done file by file, each in a process of
+            # its own; then the others go on.
+            results = [_alone(job, task) for job in batches[place]]
+            if (
+                place == 0
+                and len(results) > 1
+                and all(isinstance(one, Failure) and one.error == _DIED for one in results)
+            ):
+                raise DataError(
+                    "processes that parse must live, but each dies at once; "
+                    "the script that calls parse_many needs `if __name__ == '__main__':`, or memory is short."
+                ) from None
+            yield results
+            place += 1
+
+
+def _pooled(batches: Sequence[Sequence[Job]], task: _Task, workers: int) -> Iterator[list[Result]]:
+    waiting: deque[Future[list[Result]]] = deque()
+    rest = iter(batches)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        try:
+            while True:
+                while len(waiting) < workers * _AHEAD and (batch := next(rest, None)) is not None:
+                    waiting.append(pool.submit(task, batch))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _alone(job: Job, task: _Task) -> Result:
+    """Parse one file in a process of its own, which may die of it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(task, [job]).result()[0]
+        except BrokenProcessPool:
+            return Failure(
+                job.id, "BrokenProcessPool", "the process that parsed it died, perhaps for lack of memory."
+            )
+
+
+@contextmanager
+def _reporting(progress: bool | Progress) -> Iterator[Progress]:
+    """Yield a function that takes files done and files in all."""
+    if callable(progress):
+        yield progress
+        return
+    if not progress:
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("parsing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        line = bar.add_task("parsing", total=None)
+        yield lambda done, total: bar.update(line, completed=done, total=total)
