@@ -16,7 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoProcessor,
+    PreTrainedModel,
+)
 from transformers.utils.generic import ModelOutput
 
 from docgraph import Document
@@ -393,3 +399,5 @@ def _shuffled(batch: DocumentBatch) -> Tensor:
 
 AutoConfig.register("docgraph", DocumentConfig, exist_ok=True)
 AutoModel.register(DocumentConfig, DocumentModel, exist_ok=True)
+AutoModelForSequenceClassification.register(DocumentConfig, DocumentForClassification, exist_ok=True)
+AutoProcessor.register(DocumentConfig, DocumentProcessor, exist_ok=True)

@@ -277,10 +277,12 @@ def test_wrong_calls_are_clear_errors(documents: list[Document]) -> None:
 
 
 def test_auto_classes_find_the_model(documents: list[Document], tmp_path: Path) -> None:
-    from transformers import AutoModel
+    from transformers import AutoModel, AutoModelForSequenceClassification, AutoProcessor
 
     model = build(documents).eval()
     model.save_pretrained(tmp_path)
+    assert isinstance(AutoModelForSequenceClassification.from_pretrained(tmp_path), DocumentForClassification)
+    assert isinstance(AutoProcessor.from_pretrained(tmp_path), DocumentProcessor)
     loaded = AutoModel.from_pretrained(tmp_path)
     assert isinstance(loaded, DocumentModel)
     np.testing.assert_allclose(loaded.encode(documents).vectors, model.encode(documents).vectors, atol=1e-6)
@@ -363,3 +365,25 @@ def test_loading_does_not_draw_weights_anew(documents: list[Document], tmp_path:
     loaded = DocumentForClassification.from_pretrained(tmp_path)
     for (name, want), got in zip(model.state_dict().items(), loaded.state_dict().values(), strict=True):
         torch.testing.assert_close(got, want, atol=0, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize(
+    "variant", ["default", "hte", "text nodes", "attention readout", "pooled between layers", "permuted"]
+)
+def test_mixed_precision_stays_near_full_precision(documents: list[Document], variant: str) -> None:
+    model = build(
+        documents,
+        hidden_dropout_prob=0.0,
+        text_dropout_prob=0.0,
+        classifier_dropout_prob=0.0,
+        **VARIANTS[variant],
+    )
+    assert model.processor is not None
+    batch = model.processor(documents)
+    full = model.train()(batch=batch, labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = model(batch=batch, labels=torch.tensor([0, 1, 2, 0, 1, 2]))
+    mixed.loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+    torch.testing.assert_close(mixed.loss, full.loss, atol=2e-2, rtol=0)
+    torch.testing.assert_close(mixed.document_states.float(), full.document_states, atol=0.15, rtol=0)

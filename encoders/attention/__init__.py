@@ -11,7 +11,7 @@ Axes:  N leaves   R rows   T documents   H query heads   K key-value heads   D q
 
 import math
 
-from torch import Tensor
+from torch import Tensor, autocast
 
 from docgraph.errors import AttentionError
 from encoders.attention import naive
@@ -80,18 +80,19 @@ def hierarchical_attention(
         scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
     attend = naive.attend if backend == "naive" else torch_backend.attend
     options = {} if family_attention is None else {"family_attention": family_attention}
-    output, energy = attend(
-        query,
-        key,
-        value,
-        forest,
-        query_position=query_position,
-        key_position=key_position,
-        present=present,
-        scale=scale,
-        attend_self=attend_self,
-        **options,
-    )
+    with autocast(query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
+        output, energy = attend(
+            query,
+            key,
+            value,
+            forest,
+            query_position=query_position,
+            key_position=key_position,
+            present=present,
+            scale=scale,
+            attend_self=attend_self,
+            **options,
+        )
     return (output, energy) if return_energy else output
 
 
