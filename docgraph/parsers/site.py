@@ -58,8 +58,13 @@ def parse_site(
     pages = _Pages(limits, strict, url)
     location = Path(source) if isinstance(source, str | Path) else None
     if location is not None:
-        for page in _sources(location, limits):
-            pages.add_source(page)
+        try:
+            for page in _sources(location, limits):
+                pages.add_source(page)
+        except ParseError as error:
+            if strict or not pages.documents:
+                raise
+            pages.warnings.append(Warning("site.archive", str(error)))
         pages.root = None if _is_warc(location) else str(location)
     else:
         for given in source.items() if isinstance(source, Mapping) else source:  # type: ignore[union-attr]

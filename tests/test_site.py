@@ -1,0 +1,344 @@
+"""Sites: pages joined into one document, links as edges, shared blocks marked, bad pages named."""
+
+import gzip
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from documents import documents, drawn
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from docgraph import DataError, Document, Domain, LimitError, Limits, ParseError, parse_html, parse_site
+from docgraph.join import join
+
+
+def png(size=(4, 3)) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", size, "red").save(file, "PNG")
+    return file.getvalue()
+
+
+NAV = "<nav><ul><li><a href='/index.html'>Home</a><li><a href='/about.html'>About us</a></ul></nav>"
+FOOT = "<footer><p>© The harbour company, all rights reserved.</p></footer>"
+
+
+def page(title: str, body: str, head: str = "") -> str:
+    body += "".join(
+        f"<p>{title}, part {n}: the boats left at {n} in the morning, and nobody in {title} had seen so many.</p>"
+        for n in range(6)
+    )
+    return f"<html lang=en><head><title>{title}</title>{head}</head><body>{NAV}<main><h1>{title}</h1>{body}</main>{FOOT}</body></html>"
+
+
+PAGES = {
+    "index.html": page("Home", "<p>Welcome to the harbour. <a href='news/a.html'>First</a> and <a href='news/b'>second</a>.</p>"),
+    "about.html": page("About", "<p>We run ferries. <a href='./'>Back</a> <a href='https://elsewhere.org/index.html'>Other</a></p>"),
+    "news/a.html": page("First", "<p>It rained. <a href='b.html#top'>Next</a> <a href='#here'>Here</a></p><img src='../img/boat.png'>"),
+    "news/b.html": page("Second", "<p>It stopped. <a href='a.html'>Before</a></p><img src='own.png'>", "<base href='/img/'>"),
+}  # fmt: skip
+NAMES = sorted(PAGES)
+# about -> index (and the nav of every page -> index, about); index -> a, b; a -> b. b's base is /img/, so a.html is not its link.
+EDGES = {
+    ("about.html", "index.html"), ("index.html", "about.html"), ("index.html", "news/a.html"), ("index.html", "news/b.html"),
+    ("news/a.html", "news/b.html"), ("news/a.html", "index.html"), ("news/a.html", "about.html"),
+    ("news/b.html", "index.html"), ("news/b.html", "about.html"),
+}  # fmt: skip
+
+
+def write(folder: Path) -> Path:
+    for name, markup in PAGES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(markup, encoding="utf-8")
+    (folder / "img").mkdir()
+    for name in ("boat.png", "own.png"):
+        (folder / "img" / name).write_bytes(png())
+    (folder / "notes.txt").write_text("no page")
+    return folder
+
+
+def zipped(folder: Path) -> Path:
+    path = folder / "site.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, markup in PAGES.items():
+            archive.writestr(name, markup)
+        archive.writestr("img/boat.png", png())
+        archive.writestr("img/own.png", png())
+    return path
+
+
+def record(kind: str, url: str, content_type: str, block: bytes) -> bytes:
+    head = f"WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nContent-Type: {content_type}\r\nContent-Length: {len(block)}\r\n\r\n"
+    return head.encode() + block + b"\r\n\r\n"
+
+
+def answer(
+    body: bytes, media: str = "text/html; charset=utf-8", status: str = "200 OK", *headers: str
+) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {media}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def warc(folder: Path, *, packed: bool = False) -> Path:
+    host = "http://harbour.org/"
+    records = [record("warcinfo", "", "application/warc-fields", b"software: test\r\n")]
+    for number, name in enumerate(NAMES):
+        body, headers = PAGES[name].encode(), ()
+        if number == 0:
+            body, headers = (
+                b"%x;ext\r\n%s\r\n64\r\n%s\r\n0\r\n\r\n" % (len(body) - 100, body[:-100], body[-100:]),
+                ("Transfer-Encoding: chunked",),
+            )
+        if number == 1:
+            body, headers = gzip.compress(body), ("Content-Encoding: gzip",)
+        records.append(record("request", host + name, "application/http", b"GET / HTTP/1.1\r\n\r\n"))
+        records.append(
+            record(
+                "response",
+                host + name,
+                "application/http; msgtype=response",
+                answer(body, "text/html", "200 OK", *headers),
+            )
+        )
+    records += [
+        record("response", f"{host}img/{name}", "application/http", answer(png(), "image/png"))
+        for name in ("boat.png", "own.png")
+    ]
+    records.append(
+        record("response", host + "gone.html", "application/http", answer(b"gone", status="404 Not Found"))
+    )
+    records.append(
+        record("response", host + "data.json", "application/http", answer(b"{}", "application/json"))
+    )
+    records.append(record("response", "dns:harbour.org", "text/dns", b"1.2.3.4"))
+    path = folder / ("site.warc.gz" if packed else "site.warc")
+    path.write_bytes(b"".join(map(gzip.compress, records)) if packed else b"".join(records))
+    return path
+
+
+FORMS = {
+    "folder": write,
+    "zip": zipped,
+    "warc": warc,
+    "warc.gz": lambda folder: warc(folder, packed=True),
+    "pairs": lambda folder: [(f"http://harbour.org/{name}", PAGES[name].encode()) for name in NAMES],
+    "mapping": lambda folder: {f"http://harbour.org/{name}": PAGES[name] for name in NAMES},
+    "documents": lambda folder: [parse_html(PAGES[name], url=f"http://harbour.org/{name}") for name in NAMES],
+}
+
+
+@pytest.fixture(params=FORMS)
+def site(request, tmp_path) -> Document:
+    return parse_site(FORMS[request.param](tmp_path))
+
+
+def test_pages_are_the_children_of_a_graph_and_links_its_edges(site):
+    assert (site.root.kind, site.root.domain) == ("site", Domain.GRAPH)
+    assert [child.kind for child in site.root.children] == ["page"] * 4
+    assert [child.attributes["title"] for child in site.root.children] == ["About", "Home", "First", "Second"]
+    edges = {(NAMES[a], NAMES[b]) for a, b in site.edges[0].T.tolist()}
+    assert edges == EDGES
+    assert site.edges[0].shape == (2, len(EDGES))  # each pair once
+    assert site.warnings == ()
+
+
+def test_the_text_is_that_of_the_pages_in_turn(site):
+    pages = [parse_html(PAGES[name]) for name in NAMES]
+    assert site.text == "\n\n".join(one.text for one in pages)
+    assert [child.text for child in site.root.children] == [one.text for one in pages]
+
+
+def test_what_pages_share_is_boilerplate_and_the_rest_is_not(site):
+    shared = {node.text for node in site.find(role="boilerplate")}
+    assert {"Home\n\nAbout us", "© The harbour company, all rights reserved."} <= shared
+    assert {n.text for n in site.find(kind="heading") if n.role == "main"} == {
+        "About",
+        "Home",
+        "First",
+        "Second",
+    }
+    assert "harbour company" not in site.main_text
+    assert "It rained." in site.main_text
+    kept = [
+        n.attributes.get("page_role") for n in site.find(role="boilerplate") if n.parent.role != "boilerplate"
+    ]
+    assert set(kept) <= {"nav", "footer"}
+
+
+def test_sites_survive_json_and_networkx(site):
+    assert Document.from_json(site.to_json()).same_as(site)
+    assert Document.from_networkx(site.to_networkx()).same_as(site)
+    assert "Home" in site.outline()
+    assert "# First" in site.to_markdown()
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "warc", "warc.gz"])
+def test_pictures_are_found_from_each_pages_own_folder_and_base(form, tmp_path):
+    site = parse_site(FORMS[form](tmp_path))
+    assert [node.image.size() for node in site.images()] == [(4, 3), (4, 3)]
+    again = Document.from_json(site.to_json())
+    assert [node.image.status() for node in again.images()] == ["ok", "ok"]
+
+
+def test_with_its_url_a_folder_has_whole_addresses_and_its_pictures_still(tmp_path):
+    site = parse_site(write(tmp_path), url="http://harbour.org/")
+    assert {(NAMES[a], NAMES[b]) for a, b in site.edges[0].T.tolist()} == EDGES
+    assert site.root.children[2].attributes["url"] == "http://harbour.org/news/a.html"
+    assert [node.attributes["src"] for node in site.images()] == [
+        "http://harbour.org/img/boat.png",
+        "http://harbour.org/img/own.png",
+    ]
+    assert site.images()[0].image.size() == (4, 3)
+
+
+def test_a_page_is_also_known_by_its_canonical_address(tmp_path):
+    pages = [
+        ("http://a.org/p?id=1", "<link rel=canonical href='http://a.org/pretty'><p>One <a href='http://a.org/two'>x</a></p>"),
+        ("http://a.org/two", "<p>Two <a href='/pretty/'>x</a> <a href='https://www.a.org/pretty#y'>y</a></p>"),
+    ]  # fmt: skip
+    assert parse_site(pages).edges[0].T.tolist() == [[0, 1], [1, 0]]
+
+
+def test_bad_pages_are_named_and_set_aside(tmp_path):
+    folder = write(tmp_path)
+    (folder / "out.html").symlink_to(tmp_path.parent)
+    (folder / "gone.html").symlink_to(folder / "nowhere.html")
+    site = parse_site(folder)
+    assert len(site.root.children) == 4
+    assert {warning.code for warning in site.warnings} == {"site.page"}
+    told = " ".join(warning.message for warning in site.warnings)
+    assert "page out.html was set aside" in told
+    assert "page gone.html was set aside" in told
+    with pytest.raises(ParseError, match=r"out|gone"):
+        parse_site(folder, strict=True)
+
+
+def test_a_zip_bomb_costs_one_bounded_read(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.html", b"<p>" + b"word " * 20_000_000)
+        archive.writestr("good.html", "<p>good")
+    site = parse_site(path, limits=Limits(input_bytes=10_000))
+    assert len(site.text) < 11_000
+    assert site.truncated
+    assert site.text.endswith("good")
+
+
+def test_a_warc_that_breaks_off_keeps_what_came_before_or_says_so(tmp_path):
+    path = warc(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    site = parse_site(path)
+    assert 1 <= len(site.root.children) < 4
+    assert [warning.code for warning in site.warnings] == ["site.archive"]
+    with pytest.raises(ParseError, match="must be a whole WARC file"):
+        parse_site(path, strict=True)
+    for rubbish in (
+        b"",
+        b"GET / HTTP/1.1\r\n",
+        b"WARC/1.0\r\nContent-Length: x\r\n\r\n",
+        gzip.compress(b"WARC/1.0\r\n")[:-5],
+    ):
+        path.write_bytes(rubbish)
+        with pytest.raises(
+            ParseError,
+            match=r"at least one page|must begin with WARC/|must give its length|must be a whole WARC",
+        ):
+            parse_site(path)
+
+
+def test_the_whole_site_is_bounded_in_nodes(tmp_path):
+    size = len(parse_html(PAGES["index.html"]))
+    site = parse_site(write(tmp_path), limits=Limits(nodes=3 * size))
+    assert len(site) <= 3 * size
+    assert site.truncated
+    assert any(w.code == "limit.nodes" and "was left out" in w.message for w in site.warnings)
+    with pytest.raises(LimitError, match=r"Limits\.nodes"):
+        parse_site(tmp_path, limits=Limits(nodes=3 * size), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("/nowhere/at/all", ParseError, "there is no /nowhere/at/all"),
+        (__file__, ParseError, r"must be a folder, a \.zip or a \.warc file"),
+        ([], ParseError, "at least one page"),
+        ([5], DataError, "must be a Document or an"),
+        ([("http://a.org/", 5)], DataError, "must be a Document or an"),
+        (["<p>x"], DataError, "must be a Document or an"),
+    ],
+)
+def test_what_is_no_site_is_one_clear_error(source, error, message):
+    with pytest.raises(error, match=message):
+        parse_site(source)
+
+
+def test_an_empty_folder_and_a_file_that_is_no_zip_are_named(tmp_path):
+    with pytest.raises(ParseError, match="at least one page"):
+        parse_site(tmp_path)
+    (tmp_path / "x.zip").write_bytes(b"no zip")
+    with pytest.raises(ParseError, match=r"x\.zip must be a zip archive"):
+        parse_site(tmp_path / "x.zip")
+
+
+def test_short_headings_and_cells_that_repeat_stay_content_and_copies_keep_their_text():
+    body = "<h2>Summary</h2><p>About number {0}, told at length.</p><table><tr><th>Year<th>Value<tr><td>{0}<td>yes</table>"
+    site = parse_site([(f"http://a.org/{n}", page(f"Page {n}", body.format(n))) for n in range(5)])
+    assert {n.role for n in site.find(kind="heading")} == {"main"}
+    assert {n.role for n in site.find(kind="cell")} == {"main"}
+    copies = parse_site(
+        [(f"http://a.org/{n}", page("Same", "<p>The very same words.</p>")) for n in range(5)]
+    )
+    assert copies.main_text.count("The very same words.") == 5
+    assert "harbour company" not in copies.main_text
+    two = parse_site([(f"http://a.org/{n}", page("Same", "<p>x</p>")) for n in range(2)])
+    assert not two.find(role="boilerplate")
+    assert not parse_site(
+        [(f"http://a.org/{n}", page(f"P{n}", "<p>x</p>")) for n in range(4)], mark_shared=False
+    ).find(role="boilerplate")
+
+
+@drawn
+@given(
+    st.lists(documents(most_nodes=8), min_size=1, max_size=4),
+    st.sampled_from([Domain.SEQUENCE, Domain.SET, Domain.GRAPH]),
+)
+def test_joined_documents_keep_every_node_as_it_was(parts, domain):
+    whole = join(parts, kind="site", domain=domain)
+    assert Document.from_json(whole.to_json()).same_as(whole)
+    assert whole.root.domain is domain
+    row = 1
+    for ordinal, part in enumerate(parts):
+        assert whole[row].position == ((0, 0) if domain is Domain.SET else (ordinal, 0))
+        for node in part:
+            moved = whole[row + node.row]
+            assert (moved.kind, moved.text, moved.domain, moved.document.role[moved.row]) == (node.kind, node.text, node.domain, part.role[node.row])  # fmt: skip
+            assert (moved.key, dict(moved.attributes), moved.box, moved.score) == (
+                node.key,
+                dict(node.attributes),
+                node.box,
+                node.score,
+            )
+            assert [(*m[3:], whole.text[m.start : m.end]) for m in moved.marks] == [
+                (*m[3:], part.text[m.start : m.end]) for m in node.marks
+            ]
+            assert moved.source == node.source
+            if node.row and node.parent.domain is not Domain.KEYED:
+                assert moved.position == node.position
+            if node.row in part.edges:
+                assert np.array_equal(whole.edges[moved.row], part.edges[node.row])
+        row += len(part)
+    assert row == len(whole)
+
+
+def test_real_pages_of_one_site(shared_data):
+    folder = shared_data / "html_images/f18/html"
+    pages = sorted(folder.glob("*.html"))[:40]
+    site = parse_site([parse_html(path) for path in pages])
+    assert len(site.root.children) == 40
+    footers = [n for n in site.find(role="boilerplate") if n.attributes.get("page_role") == "footer"]
+    assert len(footers) == 40
+    assert all(page.find("heading") for page in site.root.children)
