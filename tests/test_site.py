@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from docgraph import DataError, Document, Domain, LimitError, Limits, ParseError, parse_html, parse_site
+from docgraph import (
+    DataError,
+    Document,
+    Domain,
+    LimitError,
+    Limits,
+    ParseError,
+    parse_article,
+    parse_html,
+    parse_site,
+)
 from docgraph.join import join
 
 
@@ -181,6 +191,25 @@ def test_pictures_are_found_from_each_pages_own_folder_and_base(form, tmp_path):
     assert [node.image.size() for node in site.images()] == [(4, 3), (4, 3)]
     again = Document.from_json(site.to_json())
     assert [node.image.status() for node in again.images()] == ["ok", "ok"]
+
+
+def test_documents_bring_their_own_pictures_and_none_reaches_into_anothers_folder(tmp_path):
+    parts = []
+    for name, size in (("a", (1, 1)), ("b", (2, 2))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p 1.png").write_bytes(png(size))
+        other = "b" if name == "a" else "a"
+        (tmp_path / name / "x.html").write_text(
+            f"<p>x</p><img src='p%201.png'><img src='../{other}/p%201.png'><img src='/p%201.png'>"
+        )
+        parts.append(parse_html(tmp_path / name / "x.html"))
+    parts.append(parse_article({"image": png((3, 3))}))
+    parts.append(parse_article({"image": png((4, 4))}))
+    site = parse_site(parts)
+    found = [
+        node.image.size() if node.image.status() == "ok" else node.image.status() for node in site.images()
+    ]
+    assert found == [(1, 1), "missing", (1, 1), (2, 2), "missing", (2, 2), (3, 3), (4, 4)]
 
 
 def test_with_its_url_a_folder_has_whole_addresses_and_its_pictures_still(tmp_path):

@@ -7,11 +7,11 @@ A page that cannot be read or parsed is set aside and named in `warnings`; the o
 address: a page is known by its path or URL and by the canonical URL that it declares.
 """
 
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from docgraph.document import Document, Images, Warning
 from docgraph.errors import DataError, DocgraphError, LimitError, ParseError
@@ -296,29 +296,41 @@ def _with_rooted_pictures(document: Document, page: str) -> Document:
 
 
 def _with_shared_pictures(documents: list[Document], limits: Limits) -> tuple[list[Document], Images]:
-    """Return documents whose pictures are reached through one `Images`: given bytes, and one common folder."""
+    """Return documents whose pictures are all reached through one `Images`.
+
+    Its folder is the one that holds all of theirs, so each name is checked here against its own document's folder:
+    one that leads out of it loses its source.
+    """
+    access = [document.image_access for document in documents]
+    roots = {os.path.abspath(one.root) for one in access if one.root is not None}
+    top = os.path.commonpath(roots) if roots else None
     resources: dict[str, bytes] = {}
     moved: list[Document] = []
-    access = [document.image_access for document in documents]
-    places = {(one.root, one.base) for one in access if one.root is not None}
-    root, base = places.pop() if len(places) == 1 else (None, None)
-    for ordinal, document in enumerate(documents):
-        own = document.image_access.resources
-        names = {name: f"{ordinal}/{name}" if name in resources else name for name in own}
-        resources.update({names[name]: data for name, data in own.items()})
-        if any(new != old for old, new in names.items()):
-            attributes = dict(document.attributes)
-            for node in document.images():
-                attributes[node.row] = {
-                    **node.attributes,
-                    "src": names.get(node.attributes.get("src", ""), node.attributes.get("src")),
-                }
-            document = document.replace(attributes=attributes)
-        moved.append(document)
+    for ordinal, (document, own) in enumerate(zip(documents, access, strict=True)):
+        names = {name: f"{ordinal}/{name}" for name in own.resources}
+        resources.update({names[name]: data for name, data in own.resources.items()})
+        attributes = dict(document.attributes)
+        for node in document.images():
+            values = dict(node.attributes)
+            for name in ("src", "src_raw"):
+                source = values.pop(name, None)
+                if (source := names.get(source) or _moved_name(source, own, top)) is not None:
+                    values[name] = source
+            attributes[node.row] = values
+        moved.append(document.replace(attributes=attributes))
     fetchers = {id(one.fetch): one.fetch for one in access if one.fetch is not None}
     fetch = next(iter(fetchers.values())) if len(fetchers) == 1 else None
-    if places:
-        moved[0] = moved[0].replace(
-            warnings=(*moved[0].warnings, Warning("site.images", "the pages have pictures in different folders; none of these can be opened from the site."))
-        )  # fmt: skip
-    return moved, Images(resources=resources, root=root, base=base, fetch=fetch, limits=replace(limits))
+    return moved, Images(resources=resources, root=top, fetch=fetch, limits=limits)
+
+
+def _moved_name(source: Any, own: Images, top: str | None) -> Any:
+    """Return a file name as it stands under `top`, None if it leads out of its own root; others as they are."""
+    if not isinstance(source, str) or not is_file_name(source) or own.root is None or top is None:
+        return source
+    name = unquote(urlsplit(source).path).replace("\\", "/")
+    root = os.path.abspath(own.root)
+    base = root if name.startswith("/") else os.path.abspath(own.base or root)
+    path = os.path.normpath(os.path.join(base, name.lstrip("/")))
+    if not Path(path).is_relative_to(root):
+        return None
+    return "/" + quote(Path(os.path.relpath(path, top)).as_posix())
