@@ -97,6 +97,8 @@ class ScratchTextLeaves(nn.Module):
 
     def names(self, token_id: Tensor) -> Tensor:
         """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""
+        if len(token_id) == 0:  # not even a gradient of zeros, which would have the whole table's size
+            return self.embed.weight.new_zeros(0, self.embed.embedding_dim)
         return _mean_embedding(self.embed, token_id)
 
     def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
@@ -106,8 +108,10 @@ class ScratchTextLeaves(nn.Module):
         if self.weight is None:
             states = torch.stack([self._dropped(self.embed(entry) * real) for entry, real in runs]).sum(0)
         else:
-            states = torch.cat([self.embed(entry) for entry, _ in runs])
-            weight = torch.cat([self.weight(entry).clamp(-10, 10).exp() * real for entry, real in runs])
+            # One look-up: each would give a gradient of the whole table's size.
+            entries = torch.cat([entry for entry, _ in runs])
+            states = self.embed(entries)
+            weight = self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])
             leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(runs)))
         tokens = self.norm(self.project(states))
         placed = torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
