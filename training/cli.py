@@ -2,6 +2,7 @@
 
     docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
     docgraph train CONFIG | --recipe   train a classifier                                fit.py
+    docgraph compare --recipe ...      several kinds of attention and seeds in one table compare.py
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
     docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
     docgraph embed DIR PATHS...        vectors of documents and nodes to parquet         embed.py, shards.py
@@ -165,6 +166,51 @@ def _config(
         chosen = read_config(file, under=chosen)
     chosen = chosen.with_values({name: value for name, value in values.items() if value is not None})
     return chosen.with_values(dict(map(parse_setting, settings)))
+
+
+@app.command()
+def compare(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Name of a recipe, instead of or under CONFIG.yaml.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data set: a folder or file.")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Folder of runs and table; finished runs are kept.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="Format of the data set.")] = None,
+    attention: Annotated[
+        str, typer.Option(help="Kinds of attention, with commas between.")
+    ] = "hsa,flat,none,permuted",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each kind, from seeds 0, 1, ...")] = 1,
+    split: Annotated[str, typer.Option(help="Which split; dev stands in where there is no test.")] = "test",
+    baseline: Annotated[bool, typer.Option(help="Train the bag of words on the same records, too.")] = True,
+    minutes: Annotated[
+        float | None, typer.Option(help="Start no further run after so long; the same command goes on.")
+    ] = None,
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the same model with several kinds of attention, and say which differences are significant."""
+    chosen = _config(config, recipe, {"data": data, "output": output, "format": format}, set or [])
+    _need("accelerate", "torchmetrics", "sklearn", "matplotlib")
+    from training.compare import compare as run
+    from training.compare_report import to_markdown
+
+    found = run(
+        chosen,
+        attention=[kind.strip() for kind in attention.split(",") if kind.strip()],
+        seeds=seeds,
+        split=split,
+        with_baseline=baseline,
+        minutes=minutes,
+        console=_console(quiet),
+    )
+    print(to_markdown(found))
 
 
 @app.command()

@@ -1,0 +1,234 @@
+"""The table of a comparison: Markdown, JSON and a picture that say the same.
+
+    Comparison ──write_comparison(folder)──> comparison.md  comparison.json  comparison.png
+
+A difference is called significant only where Holm's adjusted p, over all pairs of the table, is below 0.05.
+"""
+
+import io
+import json
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from docgraph.errors import MissingExtraError
+from training.report import environment
+from training.shards import write_atomically
+
+LEVEL: Final = 0.05
+COLOURS: Final = {"hsa": "tab:blue", "flat": "tab:orange", "none": "tab:green", "permuted": "tab:red"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One kind of attention over its seeds."""
+
+    kind: str
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    """By seed."""
+    accuracy: float
+    accuracy_half_width: float | None
+    """Of Student's 95 % interval over seeds; None for a single seed."""
+    macro_f1: float
+    macro_f1_half_width: float | None
+    parameters: int
+    seconds: float
+    """Of training, mean over seeds."""
+    peak_memory: int
+    """Bytes, the most of any seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The difference in accuracy of two kinds, by paired bootstrap; see significance.py."""
+
+    one: str
+    other: str
+    value: float
+    low: float
+    high: float
+    p: float
+    adjusted_p: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference counts as one."""
+        return self.adjusted_p < LEVEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What a comparison found."""
+
+    config: dict[str, Any]
+    split: str
+    """The split that was asked for; dev stood in where there is no test split."""
+    records: int
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    runs_left: int = 0
+    """Runs that were not started for want of time."""
+    about: dict[str, Any] = field(default_factory=lambda: {**environment(), **machine()})
+
+    def pair(self, one: str, other: str) -> Pair:
+        """Return the pair of two kinds, as `one` less `other`.
+
+        Raises:
+            KeyError: it was not compared.
+        """
+        for pair in self.pairs:
+            if (pair.one, pair.other) == (one, other):
+                return pair
+        raise KeyError((one, other))
+
+
+def machine() -> dict[str, Any]:
+    """Return what a run's time depends on."""
+    found: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+    if hasattr(os, "getloadavg"):
+        found["load"] = round(os.getloadavg()[2], 1)
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Write the three files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = asdict(comparison)
+    for pair, written in zip(comparison.pairs, values["pairs"], strict=True):
+        written["significant"] = pair.significant
+    write_atomically(folder / "comparison.json", json.dumps(values, ensure_ascii=False, indent=1) + "\n")
+    write_atomically(folder / "comparison.md", to_markdown(comparison))
+    (folder / "comparison.png").write_bytes(picture(comparison))
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Return the table, the differences, and what made them."""
+    config = comparison.config
+    lines = [
+        f"# {Path(config['data']).name}: {comparison.records} records of the {comparison.split} split",
+        "",
+        _row(["attention", "accuracy", "macro-F1", "seeds", "parameters", "training s", "peak memory MB"]),
+        _row(["---"] * 7),
+    ]
+    lines += [_row(_row_cells(row)) for row in comparison.rows]
+    lines += ["", "± is the 95 % interval over seeds (Student's t); a single seed has none.", ""]
+    lines += [
+        "Differences in accuracy, paired bootstrap over records and seeds (10,000 samples), 95 % interval; "
+        "p adjusted by Holm over the pairs of this table:",
+        "",
+        _row(["pair", "difference, points", "95 % interval", "p", "adjusted p", ""]),
+        _row(["---"] * 6),
+        *(_row(_pair_cells(pair)) for pair in comparison.pairs),
+        "",
+        verdict(comparison),
+        "",
+        *(
+            [f"{comparison.runs_left} planned runs are not in this table.", ""]
+            if comparison.runs_left
+            else []
+        ),
+        *_about(comparison),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def verdict(comparison: Comparison) -> str:
+    """Say in words which differences are significant."""
+    real = [pair for pair in comparison.pairs if pair.significant]
+    if not real:
+        return "No difference in this table is significant."
+    said = [
+        f"{pair.one} {'above' if pair.value > 0 else 'below'} {pair.other} by {abs(100 * pair.value):.1f} points"
+        for pair in real
+    ]
+    return "Significant: " + "; ".join(said) + ". All other differences are not."
+
+
+def picture(comparison: Comparison) -> bytes:
+    """Return accuracy by kind as PNG: the mean, its interval over seeds, every seed a point.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "train", "drawing a comparison") from error
+    figure = Figure(figsize=(5.2, 0.9 + 0.5 * len(comparison.rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for place, row in enumerate(reversed(comparison.rows)):
+        colour = COLOURS.get(row.kind, "grey")
+        axes.errorbar([row.accuracy], [place], xerr=row.accuracy_half_width, fmt="D", capsize=4, color=colour)
+        axes.plot(row.accuracies, [place] * len(row.accuracies), "o", color=colour, alpha=0.4, markersize=5)
+    axes.set_yticks(range(len(comparison.rows)), [row.kind for row in reversed(comparison.rows)])
+    axes.set_ylim(-0.6, len(comparison.rows) - 0.4)
+    axes.set_xlabel(f"accuracy, {comparison.records} records of {Path(comparison.config['data']).name}")
+    axes.grid(axis="x", alpha=0.3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _with_width(value: float, half_width: float | None) -> str:
+    return f"{value:.4f}" if half_width is None else f"{value:.4f} ± {half_width:.4f}"
+
+
+def _row_cells(row: Row) -> list[str]:
+    return [
+        row.kind,
+        _with_width(row.accuracy, row.accuracy_half_width),
+        _with_width(row.macro_f1, row.macro_f1_half_width),
+        str(len(row.seeds)),
+        f"{row.parameters:,}" if row.parameters else "",
+        f"{row.seconds:.0f}",
+        f"{row.peak_memory / 1e6:.0f}",
+    ]
+
+
+def _pair_cells(pair: Pair) -> list[str]:
+    return [
+        f"{pair.one} − {pair.other}",
+        f"{100 * pair.value:+.2f}",
+        f"{100 * pair.low:+.2f} to {100 * pair.high:+.2f}",
+        f"{pair.p:.4f}",
+        f"{pair.adjusted_p:.4f}",
+        "significant" if pair.significant else "not significant",
+    ]
+
+
+def _about(comparison: Comparison) -> Iterable[str]:
+    yield "Made by:"
+    yield ""
+    for name, value in comparison.about.items():
+        said = (
+            ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
+        )
+        yield f"* {name}: {said}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
