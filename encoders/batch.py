@@ -197,10 +197,7 @@ class TreeBatch:
 
     def tensors(self, present: Tensor | None = None, non_blocking: bool = False) -> FamilyTensors:
         """Return the families as tensors on this forest's device, cached like `families`."""
-        families = self._host.families(present)
-        if self.device not in families.on_device:
-            families.on_device[self.device] = families.on_host.to(self.device, non_blocking)
-        return families.on_device[self.device]
+        return self._host.families(present).on(self.device, non_blocking)
 
     def __repr__(self) -> str:
         return f"TreeBatch({self.num_documents} documents, {self.num_rows} rows, {self.num_leaves} leaves, {self.device})"

@@ -12,9 +12,10 @@ that counts leaves.
 Axes:  R rows   M nodes   F families   T documents   V levels
 """
 
-from dataclasses import dataclass, fields
-from functools import cached_property
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Derived = TypeVar("Derived")
 
 LARGE = 512
 """Families with more children are streamed through attention in blocks of this size."""
@@ -55,15 +57,19 @@ class Families:
     size: Index
     """(F,) children of each family, at least 2."""
 
-    @cached_property
-    def on_device(self) -> "dict[torch.device, FamilyTensors]":
-        """Copies already made, by device."""
-        return {}
+    cache: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+    """What others derive from the families, by name: see `cached`."""
 
-    @cached_property
-    def on_host(self) -> "FamilyTensors":
-        """The same arrays as tensors on the CPU."""
-        return FamilyTensors.of(self)
+    def cached(self, name: Hashable, make: Callable[[], Derived]) -> Derived:
+        """Return what was stored under `name`, made by `make` the first time."""
+        if name not in self.cache:
+            self.cache[name] = make()
+        return cast(Derived, self.cache[name])
+
+    def on(self, device: torch.device, non_blocking: bool = False) -> "FamilyTensors":
+        """Return the arrays as tensors on a device, cached."""
+        host = self.cached("tensors", lambda: FamilyTensors.of(self))
+        return self.cached(("tensors", device), lambda: host.to(device, non_blocking))
 
 
 @dataclass(frozen=True, eq=False)

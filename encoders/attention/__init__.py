@@ -2,6 +2,7 @@
 
     naive    the definition, one tree node at a time, any float dtype, gradients by autograd
     torch    vectorised over all families of all levels of all documents, any device; takes other family attentions
+    cpu      compiled loops (Numba), fused and multi-threaded; what "auto" takes for tensors on a CPU
 
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
@@ -10,8 +11,13 @@ Axes:  N leaves   R rows   T documents   H query heads   K key-value heads   D q
 """
 
 import math
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import cast
 
-from torch import Tensor, autocast
+from torch import Tensor, autocast, bfloat16, float16, float32, float64
 
 from docgraph.errors import AttentionError
 from encoders.attention import naive
@@ -23,7 +29,7 @@ __all__ = ["FamilyAttention", "hierarchical_attention"]
 
 Positions = Tensor | tuple[Tensor, Tensor] | None
 
-BACKENDS = ("auto", "naive", "torch")
+BACKENDS = ("auto", "naive", "torch", "cpu")
 
 
 def hierarchical_attention(
@@ -78,7 +84,9 @@ def hierarchical_attention(
         raise AttentionError(f'family_attention needs backend="torch" or "auto", but backend is {backend!r}.')
     if scale is None:
         scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
-    attend = naive.attend if backend == "naive" else torch_backend.attend
+    if backend == "auto":
+        backend = "torch" if family_attention else _fastest(query)
+    attend = _attend(backend, query)
     options = {} if family_attention is None else {"family_attention": family_attention}
     with autocast(query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
         output, energy = attend(
@@ -94,6 +102,35 @@ def hierarchical_attention(
             **options,
         )
     return (output, energy) if return_energy else output
+
+
+def _fastest(query: Tensor) -> str:
+    """The backend to take for such tensors."""
+    known = query.dtype in (float64, float32, bfloat16, float16)
+    return "cpu" if known and query.device.type == "cpu" and _compiled("cpu") else "torch"
+
+
+def _attend(backend: str, query: Tensor) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The function of a backend that can take such tensors."""
+    if backend == "cpu":
+        if query.device.type != "cpu":
+            raise AttentionError(f'backend "cpu" needs tensors on the CPU, but query is on {query.device}.')
+        compiled = _compiled("cpu")
+        if compiled is None:
+            raise AttentionError(
+                'backend "cpu" needs numba, which cannot be imported here. "torch" does without.'
+            )
+        return cast(Callable[..., tuple[Tensor, Tensor]], compiled.attend)
+    return naive.attend if backend == "naive" else torch_backend.attend
+
+
+@cache
+def _compiled(backend: str) -> ModuleType | None:
+    """The module of a backend, loaded when first needed; None if what it compiles with cannot be imported."""
+    try:
+        return import_module(f"encoders.attention.{backend}")
+    except ImportError:
+        return None
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch) -> None:

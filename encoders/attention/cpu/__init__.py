@@ -1,0 +1,175 @@
+"""Hierarchical self-attention on the CPU: compiled with Numba, multi-threaded, forward and backward.
+
+    tensors ─ flat arrays ─> up ─> [what was deferred] ─> down ─> outputs, energies
+
+The kernels take q, k, v where they lie, need no copy of them, and keep O(inner nodes) besides the output. Threads are
+Python's own: the kernels release the GIL, chunks are handed out as threads become free, and no second OpenMP runtime
+fights torch's. Small batches stay on the calling thread. Half precision is computed in float32.
+
+Axes as in `encoders.attention`.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from encoders.attention.cpu.backward import Slope, ascend_back, descend_back
+from encoders.attention.cpu.forward import ascend, descend
+from encoders.attention.cpu.plan import Plan, make_plan
+from encoders.attention.cpu.threads import each
+from encoders.attention.cpu.tiles import Rows, Side, State
+from encoders.attention.once import once
+from encoders.batch import TreeBatch
+
+Array = NDArray[Any]
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    forest: TreeBatch,
+    *,
+    query_position: Tensor | None,
+    key_position: Tensor | None,
+    present: Tensor | None,
+    scale: float,
+    attend_self: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
+    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
+    families = forest.families(present)
+    plan = make_plan(
+        families, torch.get_num_threads(), np.dtype(np.float64 if wide == torch.float64 else np.float32)
+    )
+    sides = [None if side is None else side.to(wide) for side in (query_position, key_position)]
+    output, energy = cast(
+        tuple[Tensor, Tensor],
+        _Attention.apply(query.to(wide), key.to(wide), value.to(wide), *sides, plan, scale, attend_self),
+    )
+    return output.to(value.dtype), energy
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        query_position: Tensor | None,
+        key_position: Tensor | None,
+        plan: Plan,
+        scale: float,
+        attend_self: bool,
+    ) -> tuple[Tensor, Tensor]:
+        tree = plan.tree
+        dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
+        heads, width, whole = query.shape[1], value.shape[2], plan.leaves == len(query)
+        q, k, v = (_rows(x, families) for x in (query, key, value))
+        e, f = _side(query_position, dtype), _side(key_position, dtype)
+        result = _result((len(query), heads, width), dtype, whole)
+        o = _rows(result, families)
+        scalars = np.zeros((4, heads, members), dtype)
+        nodes = np.zeros((2, families, heads), dtype)
+        state = State(scalars[0], scalars[1], scalars[2], scalars[3], nodes[0], nodes[1])
+        options = plan.widest, attend_self, dtype.type(scale)
+
+        def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
+            ascend(tree, q, k, v, e, f, o, state, plan.deferred, first, end, waiting, tiles, *options)
+
+        each([(up, (*chunk, NONE, NO_TILES)) for chunk in plan.chunks])
+        if len(plan.waiting):
+            up(0, 0, plan.waiting, NO_TILES)
+            each([(up, (0, 0, NONE, tiles)) for tiles in plan.tiles])
+            descend(tree, o, state, plan.deferred, 0, 0, plan.waiting)
+        each([(descend, (tree, o, state, plan.deferred, *chunk, NONE)) for chunk in plan.chunks])
+
+        energy = np.zeros((len(plan.root), heads), dtype)
+        energy[plan.root >= 0] = state.L[plan.root[plan.root >= 0]]
+        ctx.save_for_backward(query, key, value, query_position, key_position)
+        ctx.kept = plan, options, (q, k, v, e, f), state
+        ctx.set_materialize_grads(False)
+        return result, torch.from_numpy(energy)
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, output_bar: Tensor | None, energy_bar: Tensor | None) -> tuple[Tensor | None, ...]:
+        query, key, value, query_position, key_position = (
+            ctx.saved_tensors
+        )  # raises if one was changed in place
+        plan, options, (q, k, v, e, f), state = ctx.kept
+        tree = plan.tree
+        dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
+        heads, width, whole = query.shape[1], value.shape[2], plan.leaves == len(query)
+        if output_bar is None:
+            output_bar = value.new_zeros(1, 1, 1).expand(len(value), heads, width)
+        c_bar = _rows(output_bar, families)
+        scalars = np.zeros((2, heads, members), dtype)
+        nodes = np.zeros((2, families, heads), dtype)
+        slope = Slope(scalars[0], scalars[1], nodes[0], nodes[1])
+        if energy_bar is not None:
+            slope.L_bar[plan.root[plan.root >= 0]] = energy_bar.numpy()[plan.root >= 0]
+        grads = [_result(tuple(x.shape), dtype, whole) for x in (query, key, value)]
+        q_bar, k_bar, v_bar = (_rows(grad, families) for grad in grads)
+        position_grads = [
+            None if x is None else _result(tuple(x.shape), dtype, False)
+            for x in (query_position, key_position)
+        ]
+        e_bar, f_bar = (_side(grad, dtype) for grad in position_grads)
+        inputs = (tree, q, k, v, e, f, c_bar, state, slope)
+
+        def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
+            ascend_back(*inputs, plan.deferred, first, end, waiting, tiles, *options)
+
+        def down(first: int, end: int, sweeping: Array, tiles: Array, spreading: Array) -> None:
+            outputs = (q_bar, k_bar, v_bar, e_bar, f_bar)
+            descend_back(*inputs, *outputs, plan.deferred, first, end, sweeping, tiles, spreading, *options)
+
+        each([(up, (*chunk, NONE, NO_TILES)) for chunk in plan.chunks])
+        if len(plan.waiting):
+            up(0, 0, plan.waiting, NO_TILES)
+            each([(up, (0, 0, NONE, tiles)) for tiles in plan.tiles])
+            down(0, 0, plan.waiting, NO_TILES, NONE)
+            each([(down, (0, 0, NONE, tiles, NONE)) for tiles in plan.tiles])
+            down(0, 0, NONE, NO_TILES, plan.waiting)
+        each([(down, (*chunk, NONE, NO_TILES, NONE)) for chunk in plan.chunks])
+        return (*grads, *position_grads, None, None, None)
+
+
+NONE = np.empty(0, np.int64)
+NO_TILES = np.empty((0, 2), np.int64)
+
+
+def _result(shape: tuple[int, ...], dtype: Any, whole: bool) -> Tensor:
+    """Allocate for a kernel to fill; zeros unless it fills the whole.
+
+    By numpy, which asks Linux for huge pages: a fresh tensor of torch's costs more in page faults than to compute.
+    """
+    return torch.from_numpy((np.empty if whole else np.zeros)(shape, dtype))
+
+
+def _rows(tensor: Tensor, families: int) -> Rows:
+    """View (N, heads, width) where it lies, if every row is contiguous, with room for so many inner nodes."""
+    rows, heads, width = tensor.shape
+    if (width > 1 and tensor.stride(2) != 1) or (heads > 1 and tensor.stride(1) != width):
+        tensor = tensor.contiguous()
+    stride = tensor.stride(0)
+    span = (rows - 1) * stride + heads * width if rows else 0
+    flat = tensor.detach().as_strided((span,), (1,)).numpy()
+    return Rows(flat, stride, np.empty(families * heads * width, flat.dtype), heads, width)
+
+
+def _side(position: Tensor | None, dtype: Any) -> Side:
+    """View (R, H, P) where it lies, if its last axis is contiguous; None is a position of width 0."""
+    if position is None or not position.numel():
+        return Side(np.empty(0, dtype), 0, 0, 0)
+    if position.shape[2] > 1 and position.stride(2) != 1:
+        position = position.contiguous()
+    rows, heads, width = position.shape
+    span = (rows - 1) * position.stride(0) + (heads - 1) * position.stride(1) + width
+    flat = position.detach().as_strided((span,), (1,)).numpy()
+    return Side(flat, position.stride(0), position.stride(1), width)

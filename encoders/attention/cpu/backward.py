@@ -1,0 +1,333 @@
+"""The backward pass of the `cpu` backend, family by family. Names as in `naive.py`, a gradient with `_bar`.
+
+    ascend_back    c_bar and m_bar of the parent, a = c_bar . u of the members              (families ascending)
+    descend_back   L_bar of the inner members; q_bar, k_bar, v_bar, e_bar, f_bar of all     (families descending)
+
+Nothing of size b x b is kept from the forward pass: weights come again from q, k and R. With P the weights and
+T_ij = c_bar_i . v_j,  a_i = sum_j P_ij T_ij,  u_bar_i = m h_i c_bar_i,  and with t_i = m g_i h_i (m_bar_i - a_i)
+
+    Z_bar_i = share_i L_bar,   L_bar_i = g_i Z_bar_i + t_i,   R_bar_i = h_i Z_bar_i - t_i
+    logits_bar_ij = P_ij (m h_i (T_ij - a_i) + R_bar_i),      at i = j of a leaf: L_bar_i
+
+where m, L_bar are the parent's. Gradients of means go down to the leaves: an inner node holds what every leaf under it
+gets. What is deferred is so as in `forward.py`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from encoders.attention.cpu.products import TILE, add_mix, add_mix_transposed, entry, inner, products
+from encoders.attention.cpu.simd import LANES, exp, load, splat, store
+from encoders.attention.cpu.tiles import (
+    Array,
+    Rows,
+    Side,
+    State,
+    Tree,
+    Work,
+    clear,
+    gather,
+    lanes,
+    pack,
+    pack_position,
+    work_space,
+    zero,
+)
+
+R, A, WEIGHT, R_BAR, OWN_P, OWN_S = range(6)
+"""Rows of `Work.vector`: R, a, m h, R_bar, and what a leaf has on the diagonals of P m h and of logits_bar."""
+
+
+class Slope(NamedTuple):
+    """Scalars of the backward pass: a, m_bar of members (H, C); L_bar, m_bar of inner nodes (F, H)."""
+
+    a: Array
+    m_bar: Array
+    L_bar: Array
+    parent_m_bar: Array
+
+
+@entry
+def ascend_back(
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, deferred: Array,
+    first: int, end: int, waiting: Array, tiles: Array, widest: int, attend_self: bool, scale: float,
+) -> None:  # fmt: skip
+    """Do the families first ... end - 1 that are not deferred, c_bar of those waiting, and (tiles, 2) tiles."""
+    work = work_space(c_bar.inner, widest, q.width + e.width, v.width)
+    for step in range(end - first + len(tiles)):
+        at = step - (end - first)
+        family, query = (first + step, 0) if at < 0 else (tiles[at, 0], tiles[at, 1])
+        if at < 0 and deferred[family]:
+            continue
+        if at < 0:
+            gather(c_bar, tree, family, False)
+        measure(tree, q, k, v, e, f, c_bar, state, slope, family, query, attend_self, scale, work)
+        if at < 0:
+            rise_back(tree, state, slope, family)
+    for family in waiting:
+        gather(c_bar, tree, family, False)
+
+
+@entry
+def descend_back(
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, q_bar: Rows,
+    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, deferred: Array, first: int, end: int, sweeping: Array,
+    tiles: Array, spreading: Array, widest: int, attend_self: bool, scale: float,
+) -> None:  # fmt: skip
+    """Do, in this order, the deferred families' scalars, (tiles, 2) tiles of them, their inner members, and a range.
+
+    Of the range end - 1 ... first, deferred families only pass on to their leaves what comes from above.
+    """
+    work = work_space(c_bar.inner, widest, q.width + e.width, v.width)
+    for family in sweeping:
+        rise_back(tree, state, slope, family)
+    for family in sweeping[::-1]:
+        for head in range(q.heads):
+            for at in range(0, tree.start[family + 1] - tree.start[family], TILE):
+                weigh(tree, state, slope, head, family, at, attend_self, work)
+    for step in range(2 * len(tiles) + end - first):
+        at = step - 2 * len(tiles)
+        if at >= 0:
+            family, block, by_query, by_key = end - 1 - at, 0, True, True
+        else:
+            family, block = tiles[step // 2, 0], tiles[step // 2, 1]
+            by_query, by_key = step % 2 == 0, step % 2 == 1
+        if at >= 0 and deferred[family]:
+            for rows in (q_bar, k_bar, v_bar):
+                spread(tree, rows, family, True)
+            continue
+        if at >= 0 and tree.above[family] < 0:
+            for rows in (q_bar, k_bar, v_bar):
+                zero(rows, family)
+        push(
+            tree, q, k, v, e, f, c_bar, state, slope, q_bar, k_bar, v_bar, e_bar, f_bar, family, block, by_query, by_key,
+            at >= 0, attend_self, scale, work,
+        )  # fmt: skip
+    for family in spreading[::-1]:
+        for rows in (q_bar, k_bar, v_bar):
+            if tree.above[family] < 0:
+                zero(rows, family)
+            spread(tree, rows, family, False)
+
+
+@inner
+def pair(
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, head: int, first: int, size: int,
+    first_query: int, first_key: int, scale: float, work: Work,
+) -> None:  # fmt: skip
+    """Put logits, without log n, into S and c_bar . v into T, for a tile of keys and one of queries; and R."""
+    one = work.S.dtype.type(1)
+    queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
+    group = q.heads // k.heads
+    pack(work.Q, q, head, tree, first + first_query, queries, scale)
+    pack(work.U, c_bar, head, tree, first + first_query, queries, one)
+    if size > TILE or head % group == 0:
+        pack(work.K, k, head // group, tree, first + first_key, keys, one)
+        pack(work.V, v, head // group, tree, first + first_key, keys, one)
+    if e.width:
+        pack_position(work.Q, q.width, e, head, tree, first + first_query, queries)
+        pack_position(work.K, k.width, f, head, tree, first + first_key, keys)
+    for i in range(queries):
+        work.vector[R, i] = state.R[head, first + first_query + i] if size > 1 else 0
+    products(work.K, work.Q, work.S, keys, lanes(queries))
+    products(work.V, work.U, work.T, keys, lanes(queries))
+
+
+@inner
+def measure(
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, family: int,
+    first_query: int, attend_self: bool, scale: float, work: Work,
+) -> None:  # fmt: skip
+    """Set a of one tile of a family's members, and m_bar, which for inner members must be known or set again."""
+    S, T, vector = work.S, work.T, work.vector
+    first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
+    queries = min(TILE, size - first_query)
+    for head in range(q.heads):
+        for i in range(lanes(queries)):
+            vector[A, i] = 0
+        for at in range(0, size, TILE):
+            keys = min(TILE, size - at)
+            pair(tree, q, k, v, e, f, c_bar, state, head, first, size, first_query, at, scale, work)
+            if at == first_query:
+                for i in range(queries):
+                    S[i, i] = -np.inf
+                    source = tree.source[first + at + i]
+                    own = T[i, i] if attend_self else T.dtype.type(0)
+                    slope.m_bar[head, first + at + i] = (
+                        own if source >= 0 else slope.parent_m_bar[~source, head]
+                    )
+            for lane in range(0, queries, LANES):
+                a, r = load(vector, A, lane), load(vector, R, lane)
+                for j in range(keys):
+                    weights = exp(load(S, j, lane) + splat(tree.log_n[first + at + j]) - r)
+                    a = a + weights * load(T, j, lane)
+                store(vector, A, lane, a)
+        for i in range(queries):
+            slope.a[head, first + first_query + i] = vector[A, i]
+
+
+@inner
+def rise_back(tree: Tree, state: State, slope: Slope, family: int) -> None:
+    """Set m_bar of the parent, and take it from the inner members."""
+    for head in range(state.R.shape[0]):
+        total = slope.a.dtype.type(0)
+        for member in range(tree.start[family], tree.start[family + 1]):
+            source = tree.source[member]
+            if source < 0:
+                slope.m_bar[head, member] = slope.parent_m_bar[~source, head]
+            total += (
+                state.g[head, member] * slope.m_bar[head, member]
+                + state.h[head, member] * slope.a[head, member]
+            )
+        slope.parent_m_bar[family, head] = total
+
+
+@inner
+def weigh(
+    tree: Tree,
+    state: State,
+    slope: Slope,
+    head: int,
+    family: int,
+    first_query: int,
+    attend_self: bool,
+    work: Work,
+) -> None:
+    """Set what a tile of queries multiplies its weights by, and L_bar of the inner members among them."""
+    vector = work.vector
+    first = tree.start[family] + first_query
+    m, L_bar = state.m[family, head], slope.L_bar[family, head]
+    for i in range(min(TILE, tree.start[family + 1] - first)):
+        member = first + i
+        source = tree.source[member]
+        g, h, a = state.g[head, member], state.h[head, member], slope.a[head, member]
+        tilt = m * g * h * (slope.m_bar[head, member] - a)
+        Z_bar = tree.share[member] * L_bar
+        vector[A, i], vector[WEIGHT, i], vector[R_BAR, i] = a, m * h, h * Z_bar - tilt
+        vector[OWN_P, i] = m * g if source >= 0 and attend_self else 0
+        vector[OWN_S, i] = g * Z_bar + tilt if source >= 0 and attend_self else 0
+        if source < 0:
+            slope.L_bar[~source, head] = g * Z_bar + tilt
+
+
+@inner
+def push(
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, q_bar: Rows,
+    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, family: int, block: int, by_query: bool, by_key: bool,
+    closed: bool, attend_self: bool, scale: float, work: Work,
+) -> None:  # fmt: skip
+    """Write the gradients of one tile of members: as queries, as keys, or, if they are the whole family, as both."""
+    S, T, vector = work.S, work.T, work.vector
+    one = S.dtype.type(1)
+    first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
+    count = min(TILE, size - block)
+    group = q.heads // k.heads
+    for head in range(q.heads):
+        clear(work.Q_bar, count)
+        if head % group == 0:
+            clear(work.K_bar, count)
+            clear(work.V_bar, count)
+        for other in range(0, size, TILE):
+            first_query, first_key = block if by_query else other, block if by_key else other
+            queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
+            weigh(tree, state, slope, head, family, first_query, attend_self, work)
+            pair(tree, q, k, v, e, f, c_bar, state, head, first, size, first_query, first_key, scale, work)
+            if first_query == first_key:
+                for i in range(queries):
+                    S[i, i] = -np.inf
+            for at in range(0, queries, LANES):
+                r, a, weight, r_bar = (
+                    load(vector, R, at),
+                    load(vector, A, at),
+                    load(vector, WEIGHT, at),
+                    load(vector, R_BAR, at),
+                )
+                for j in range(keys):
+                    p = exp(load(S, j, at) + splat(tree.log_n[first + first_key + j]) - r)
+                    store(S, j, at, p * weight)
+                    store(T, j, at, p * (weight * (load(T, j, at) - a) + r_bar))
+            if first_query == first_key:
+                for i in range(queries):
+                    S[i, i], T[i, i] = vector[OWN_P, i], vector[OWN_S, i]
+            if by_query:
+                add_mix_transposed(T, work.K, work.Q_bar, keys, queries)
+            if by_key:
+                add_mix(T, work.Q, work.K_bar, keys, queries)
+                add_mix(S, work.U, work.V_bar, keys, queries)
+        if by_query:
+            emit(work.Q_bar, q_bar, head, tree, family, block, count, closed, scale)
+            emit_position(work.Q_bar, q.width, e_bar, head, tree, first + block, count)
+        if by_key:
+            emit_position(work.K_bar, k.width, f_bar, head, tree, first + block, count)
+            if head % group == group - 1:
+                emit(work.K_bar, k_bar, head // group, tree, family, block, count, closed, one)
+                emit(work.V_bar, v_bar, head // group, tree, family, block, count, closed, one)
+
+
+@inner
+def emit(
+    tile: Array,
+    rows: Rows,
+    head: int,
+    tree: Tree,
+    family: int,
+    block: int,
+    count: int,
+    closed: bool,
+    factor: float,
+) -> None:
+    """Write gradients of members: to leaves as they are, to inner members for each leaf below.
+
+    If `closed`, what comes from above is there already and is added.
+    """
+    width = np.uint64(rows.width)
+    above = np.uint64((family * rows.heads + head) * rows.width)
+    for i in range(count):
+        member = tree.start[family] + block + i
+        source = tree.source[member]
+        if source >= 0:
+            at, into, each = np.uint64(source * rows.stride + head * rows.width), rows.leaf, factor
+        else:
+            at, into, each = (
+                np.uint64((~source * rows.heads + head) * rows.width),
+                rows.inner,
+                factor / tree.leaves[member],
+            )
+        if closed:
+            for d in range(width):
+                into[at + d] = tile[i, d] * each + rows.inner[above + d]
+        else:
+            for d in range(width):
+                into[at + d] = tile[i, d] * each
+
+
+@inner
+def emit_position(
+    tile: Array, column: int, side: Side, head: int, tree: Tree, first: int, count: int
+) -> None:
+    """Write the gradients of members' positions, and clear their columns."""
+    for i in range(count):
+        at = np.uint64(tree.row[first + i] * side.stride + head * side.head_stride)
+        for d in range(np.uint64(side.width)):
+            side.value[at + d] = tile[i, np.uint64(column) + d]
+            tile[i, np.uint64(column) + d] = 0
+
+
+@inner
+def spread(tree: Tree, rows: Rows, family: int, leaves: bool) -> None:
+    """Add what comes from above to the gradients of a deferred family's leaves, or of its inner members."""
+    if leaves and tree.above[family] < 0:
+        return
+    numbers = np.uint64(rows.heads * rows.width)
+    above = np.uint64(family) * numbers
+    for member in range(tree.start[family], tree.start[family + 1]):
+        source = tree.source[member]
+        if leaves and source >= 0:
+            at = np.uint64(source * rows.stride)
+            for d in range(numbers):
+                rows.leaf[at + d] += rows.inner[above + d]
+        elif not leaves and source < 0:
+            at = np.uint64(~source) * numbers
+            for d in range(numbers):
+                rows.inner[at + d] += rows.inner[above + d]

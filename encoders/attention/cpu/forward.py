@@ -1,0 +1,254 @@
+"""The forward pass of the `cpu` backend, family by family. Names of quantities as in `naive.py`.
+
+    ascend    means of the family; R, u, g, h, Z of its members; L of its parent    (families ascending)
+    descend   m and c of its inner members, outputs of its leaves                   (families descending)
+
+Up to TILE children are one tile. A larger family is streamed tile by tile, and deferred, so that its tiles can be shared
+out over threads; so is a family with another thread's work below it. Its means, its tiles and its part in the sweeps are
+separate arguments of the same two functions. Every sum has a fixed order: results depend on neither threads nor deferral.
+"""
+
+import numpy as np
+
+from encoders.attention.cpu.products import TILE, add_mix_transposed, entry, inner, products
+from encoders.attention.cpu.simd import LANES, exp, larger, load, log, splat, store, where_larger
+from encoders.attention.cpu.tiles import (
+    Array,
+    Rows,
+    Side,
+    State,
+    Tree,
+    Work,
+    clear,
+    gather,
+    lanes,
+    pack,
+    pack_position,
+    work_space,
+    zero,
+)
+
+TOP, TOTAL, FACTOR, OWN, Z = range(5)
+"""Rows of `Work.vector`: largest logit, sum of weights, what to rescale by, own logit and later L, Z."""
+
+
+@entry
+def ascend(
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, o: Rows, state: State, deferred: Array, first: int, end: int,
+    waiting: Array, tiles: Array, widest: int, attend_self: bool, scale: float,
+) -> None:  # fmt: skip
+    """Do the families first ... end - 1 that are not deferred, the means of those waiting, and (tiles, 2) tiles.
+
+    A tile is a deferred family and its first query.
+    """
+    work = work_space(o.leaf, widest, q.width + e.width, v.width)
+    for step in range(end - first + len(tiles)):
+        at = step - (end - first)
+        family, query = (first + step, 0) if at < 0 else (tiles[at, 0], tiles[at, 1])
+        if at < 0 and deferred[family]:
+            continue
+        if at < 0:
+            means(tree, q, k, v, o, state, family)
+        attend(tree, q, k, v, e, f, o, state, family, query, attend_self, scale, work)
+        if at < 0:
+            rise(tree, state, family, False, work)
+    for family in waiting:
+        means(tree, q, k, v, o, state, family)
+
+
+@entry
+def descend(tree: Tree, o: Rows, state: State, deferred: Array, first: int, end: int, waiting: Array) -> None:
+    """Finish the deferred families' inner members; then do families end - 1 ... first, of deferred ones the leaves."""
+    work = work_space(o.leaf, LANES, 0, 0)
+    for family in waiting:
+        rise(tree, state, family, True, work)
+    for family in waiting[::-1]:
+        fall(tree, o, state, family, False, True)
+    for family in range(end - 1, first - 1, -1):
+        fall(tree, o, state, family, True, not deferred[family])
+
+
+@inner
+def means(tree: Tree, q: Rows, k: Rows, v: Rows, o: Rows, state: State, family: int) -> None:
+    """Set the means of the parent; if it is a root, also its m = 1 and c = 0."""
+    gather(q, tree, family, True)
+    gather(k, tree, family, True)
+    gather(v, tree, family, True)
+    if tree.above[family] < 0:
+        zero(o, family)
+        for head in range(o.heads):
+            state.m[family, head] = 1
+
+
+@inner
+def attend(
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, o: Rows, state: State, family: int, first_query: int,
+    attend_self: bool, scale: float, work: Work,
+) -> None:  # fmt: skip
+    """Attend from one tile of a family's members to all of them.
+
+    Writes R, and u of inner members to `o`. Where L is known, at leaves and at inner members that are not deferred,
+    also g, h and Z; leaves then get h u + g v, their output but for what comes from above.
+    """
+    Q, K, V, U, S, vector = work.Q, work.K, work.V, work.U, work.S, work.vector
+    nothing, one = S.dtype.type(0), S.dtype.type(1)
+    first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
+    here, queries = first + first_query, min(TILE, size - first_query)
+    group = q.heads // k.heads
+    for head in range(q.heads):
+        shared = head // group
+        pack(Q, q, head, tree, here, queries, scale)
+        if e.width:
+            pack_position(Q, q.width, e, head, tree, here, queries)
+        clear(U, queries)
+        for i in range(lanes(queries)):
+            vector[TOP, i], vector[TOTAL, i] = -np.inf, nothing
+        for at in range(0, size, TILE):
+            keys = min(TILE, size - at)
+            if size > TILE or head % group == 0:
+                pack(K, k, shared, tree, first + at, keys, one)
+                pack(V, v, shared, tree, first + at, keys, one)
+            if f.width:
+                pack_position(K, k.width, f, head, tree, first + at, keys)
+            products(K, Q, S, keys, lanes(queries))
+            if size == 1:
+                vector[OWN, 0] = S[0, 0]
+                break
+            soften(work, tree, first + at, keys, queries, first_query - at)
+            if at:
+                for i in range(queries):
+                    for d in range(V.shape[1]):
+                        U[i, d] *= vector[FACTOR, i]
+            add_mix_transposed(S, V, U, keys, queries)
+        rate(tree, state, head, here, queries, attend_self, size == 1, work)
+        release(tree, v, o, state, head, shared, here, queries, work)
+
+
+@inner
+def soften(work: Work, tree: Tree, first_key: int, keys: int, queries: int, own: int) -> None:
+    """Turn a tile of logits into weights relative to the largest logit so far.
+
+    Query i is key i + own: that logit is kept in OWN and gets no weight. FACTOR is what sums before are to be
+    rescaled by.
+    """
+    S, vector = work.S, work.vector
+    for i in range(max(0, -own), min(queries, keys - own)):
+        vector[OWN, i] = S[i + own, i]
+        S[i + own, i] = -np.inf
+    for at in range(0, queries, LANES):
+        before = top = load(vector, TOP, at)
+        for j in range(keys):
+            logits = load(S, j, at) + splat(tree.log_n[first_key + j])
+            store(S, j, at, logits)
+            top = larger(logits, top)
+        store(vector, TOP, at, top)
+        factor = exp(before - top)
+        store(vector, FACTOR, at, factor)
+        total = load(vector, TOTAL, at) * factor
+        for j in range(keys):
+            weights = exp(load(S, j, at) - top)
+            store(S, j, at, weights)
+            total = total + weights
+        store(vector, TOTAL, at, total)
+
+
+@inner
+def rate(
+    tree: Tree, state: State, head: int, first: int, queries: int, attend_self: bool, alone: bool, work: Work
+) -> None:
+    """Write R of a tile's members, and g, h and Z, which are to be done again where L is not yet known."""
+    vector = work.vector
+    for i in range(queries):
+        source = tree.source[first + i]
+        if source < 0:
+            vector[OWN, i] = state.L[~source, head]
+        elif not attend_self:
+            vector[OWN, i] = -np.inf
+    if alone:
+        vector[TOTAL, 0] = 1
+        state.R[head, first], state.Z[head, first], state.h[head, first] = -np.inf, vector[OWN, 0], 0
+        state.g[head, first] = 1 if attend_self else 0
+        return
+    for at in range(0, queries, LANES):
+        store(vector, TOP, at, load(vector, TOP, at) + log(load(vector, TOTAL, at)))
+        for i in range(at, min(at + LANES, queries)):
+            state.R[head, first + i] = vector[TOP, i]
+        balance(vector, at)
+        for i in range(at, min(at + LANES, queries)):
+            state.g[head, first + i], state.h[head, first + i] = vector[FACTOR, i], vector[TOP, i]
+            state.Z[head, first + i] = vector[Z, i]
+
+
+@inner
+def balance(vector: Array, at: int) -> None:
+    """For eight members with L in OWN and a finite R in TOP, put g in FACTOR, h = 1 - g in TOP and Z in Z."""
+    one = splat(vector.dtype.type(1))
+    L, R = load(vector, OWN, at), load(vector, TOP, at)
+    small = exp(where_larger(L, R, R - L, L - R))
+    large = one / (one + small)
+    small = small * large
+    store(vector, FACTOR, at, where_larger(L, R, large, small))
+    store(vector, TOP, at, where_larger(L, R, small, large))
+    store(vector, Z, at, larger(L, R) - log(large))
+
+
+@inner
+def release(
+    tree: Tree, v: Rows, o: Rows, state: State, head: int, shared: int, first: int, queries: int, work: Work
+) -> None:
+    """Write u of inner members and h u + g v of leaves."""
+    width, one = np.uint64(v.width), work.U.dtype.type(1)
+    for i in range(queries):
+        part = one / work.vector[TOTAL, i]
+        source = tree.source[first + i]
+        if source >= 0:
+            at = np.uint64(source * o.stride + head * o.width)
+            own = np.uint64(source * v.stride + shared * v.width)
+            g, h = state.g[head, first + i], state.h[head, first + i] * part
+            for d in range(width):
+                o.leaf[at + d] = h * work.U[i, d] + g * v.leaf[own + d]
+        else:
+            at = np.uint64((~source * o.heads + head) * o.width)
+            for d in range(width):
+                o.inner[at + d] = part * work.U[i, d]
+
+
+@inner
+def rise(tree: Tree, state: State, family: int, deferred: bool, work: Work) -> None:
+    """Set L of the parent; of a deferred family first g, h and Z of the inner members."""
+    vector = work.vector
+    for head in range(state.R.shape[0]):
+        L = state.L.dtype.type(0)
+        for member in range(tree.start[family], tree.start[family + 1]):
+            source = tree.source[member]
+            if deferred and source < 0:
+                vector[OWN, 0], vector[TOP, 0] = state.L[~source, head], state.R[head, member]
+                balance(vector, 0)
+                state.g[head, member], state.h[head, member] = vector[FACTOR, 0], vector[TOP, 0]
+                state.Z[head, member] = vector[Z, 0]
+            L += tree.share[member] * state.Z[head, member]
+        state.L[family, head] = L
+
+
+@inner
+def fall(tree: Tree, o: Rows, state: State, family: int, leaves: bool, inner_members: bool) -> None:
+    """Take m and c of the parent to the members; c of an inner node replaces its u in `o`."""
+    width = np.uint64(o.width)
+    root = tree.above[family] < 0
+    for member in range(tree.start[family], tree.start[family + 1]):
+        source = tree.source[member]
+        if source >= 0 and (root or not leaves):
+            continue
+        for head in range(o.heads):
+            m = state.m[family, head]
+            above = np.uint64((family * o.heads + head) * o.width)
+            if source >= 0:
+                at = np.uint64(source * o.stride + head * o.width)
+                for d in range(width):
+                    o.leaf[at + d] = o.inner[above + d] + m * o.leaf[at + d]
+            elif inner_members:
+                at = np.uint64((~source * o.heads + head) * o.width)
+                outside = m * state.h[head, member]
+                state.m[~source, head] = m * state.g[head, member]
+                for d in range(width):
+                    o.inner[at + d] = o.inner[above + d] + outside * o.inner[at + d]

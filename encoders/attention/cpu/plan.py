@@ -1,0 +1,156 @@
+"""How a forest is shared out over threads by the `cpu` backend.
+
+    Families ─ number ─> Tree (post-order) ─ cut ─> chunks of families, and families that must wait
+
+A chunk is a range of families that one thread works through; it can do alone every family whose subtree lies inside
+it. The others are deferred (ancestors of a cut, and families large enough to be shared out themselves).
+"""
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.attention.cpu.products import TILE, entry
+from encoders.attention.cpu.tiles import Tree
+from encoders.families import Families, Index
+
+CHUNKS = 8
+"""Chunks for each thread, so that one that is held up does not hold up all."""
+SMALL = 1 << 17
+"""Cost below which a batch is left to the calling thread: about 0.2 ms with 8 heads of 64."""
+
+
+class Plan(NamedTuple):
+    """Everything about a forest that the kernels need."""
+
+    tree: Tree
+    root: Index
+    """(T,) family of each document's root, -1 where the document is empty."""
+    chunks: list[tuple[int, int]]
+    """First family and end of each chunk."""
+    deferred: NDArray[np.bool_]
+    """(F,) whether the family waits."""
+    waiting: Index
+    """Deferred families, ascending."""
+    tiles: list[Index]
+    """For each task (tiles, 2): a deferred family and a first member."""
+    widest: int
+    """Most children in a family."""
+    leaves: int
+    """Leaves in all families: those present."""
+
+
+def make_plan(families: Families, threads: int, dtype: np.dtype[Any]) -> Plan:
+    """Number the families in post-order and cut them for so many threads; cached on `families`."""
+    tree, root, begin = families.cached(("cpu tree", dtype), lambda: _number_families(families, dtype))
+    return families.cached(("cpu plan", dtype, threads), lambda: _cut(tree, root, begin, threads))
+
+
+def _number_families(families: Families, dtype: np.dtype[Any]) -> tuple[Tree, Index, Index]:
+    """Return the tree, the family of each root, and (F,) the first family of each subtree."""
+    number, begin, inner = _post_order(families.parent, families.leaf, families.root)
+    start, above, source, node = _members(families.parent, families.leaf, number, inner)
+    total = np.where(families.parent[node] >= 0, families.count[families.parent[node]], families.count[node])
+    tree = Tree(
+        start=start,
+        above=above,
+        source=source,
+        row=families.top_row[node],
+        leaves=families.count[node].astype(dtype),
+        share=(families.count[node] / total).astype(dtype),
+        log_n=np.log(families.count[node]).astype(dtype),
+    )
+    root = np.append(number, -1)[families.root]  # -1, the empty document, stays -1
+    return tree, root, begin
+
+
+@entry
+def _post_order(parent: Any, leaf: Any, roots: Any) -> Any:
+    """Number inner nodes, and roots that are leaves (families of one, nothing special to the kernels), children first.
+
+    Nodes come level by level, as in `Families`. Returns the number of each node (-1 at other leaves), the first number
+    of each one's subtree, by number, and how many there are.
+    """
+    nodes = len(parent)
+    below = np.zeros(nodes, np.int64)
+    for node in range(nodes - 1, -1, -1):
+        if leaf[node] < 0 or parent[node] < 0:
+            below[node] += 1
+        if parent[node] >= 0:
+            below[parent[node]] += below[node]
+    number = np.full(nodes, -1)
+    next_free = np.zeros(nodes, np.int64)
+    top = 0
+    for node in range(nodes):
+        if parent[node] < 0:
+            next_free[node] = top
+            top += below[node]
+        else:
+            next_free[node] = next_free[parent[node]]
+            next_free[parent[node]] += below[node]
+        number[node] = next_free[node] + below[node] - 1 if below[node] else -1
+    begin = np.zeros(top, np.int64)
+    for node in range(nodes):
+        if below[node]:
+            begin[number[node]] = number[node] - below[node] + 1
+    return number, begin, top
+
+
+@entry
+def _members(parent: Any, leaf: Any, number: Any, families: Any) -> Any:
+    """List the members family by family: first member and parent family of each family, source and node of each."""
+    nodes = len(parent)
+    start = np.zeros(families + 1, np.int64)
+    above = np.full(families, -1)
+    for node in range(nodes):
+        if parent[node] >= 0:
+            start[number[parent[node]] + 1] += 1
+            if number[node] >= 0:
+                above[number[node]] = number[parent[node]]
+        elif leaf[node] >= 0:
+            start[number[node] + 1] += 1
+    for family in range(families):
+        start[family + 1] += start[family]
+    at = start[:-1].copy()
+    source = np.zeros(start[families], np.int64)
+    member = np.zeros(start[families], np.int64)
+    for node in range(nodes):
+        if parent[node] >= 0 or leaf[node] >= 0:
+            family = number[parent[node]] if parent[node] >= 0 else number[node]
+            source[at[family]] = leaf[node] if leaf[node] >= 0 else ~number[node]
+            member[at[family]] = node
+            at[family] += 1
+    return start, above, source, member
+
+
+def _cut(tree: Tree, root: Index, begin: Index, threads: int) -> Plan:
+    """Cut the families into chunks of about equal cost."""
+    size = np.diff(tree.start)
+    large = size > TILE
+    cost = np.where(large, 0, size * (size + 16))
+    each = max(SMALL // 2, int(cost.sum()) // (CHUNKS * threads)) if threads > 1 else SMALL * len(size)
+    # A large family is a chunk of its own, so that its ancestors do not lie inside one with it.
+    piece = np.cumsum(cost) // max(each, 1) + (2 * np.cumsum(large) - large) * len(size)
+    edges = np.append(np.flatnonzero(np.diff(piece, prepend=-1)), len(size))
+    deferred = large | (begin < np.repeat(edges[:-1], np.diff(edges)))
+    waiting = np.flatnonzero(deferred)
+    chunks = list(pairwise(edges.tolist()))
+    tiles = _share_out(waiting, size, threads)
+    leaves = int(np.count_nonzero(tree.source >= 0))
+    return Plan(tree, root, chunks, deferred, waiting, tiles, int(size.max(initial=1)), leaves)
+
+
+def _share_out(waiting: Index, size: Index, threads: int) -> list[Index]:
+    """Split the deferred families into tiles of queries, and the tiles into tasks of about equal cost."""
+    tiles = (size[waiting] + TILE - 1) // TILE
+    family = np.repeat(waiting, tiles)
+    first = (np.arange(len(family)) - np.repeat(np.cumsum(tiles) - tiles, tiles)) * TILE
+    cost = np.cumsum(np.minimum(TILE, size[family] - first) * (size[family] + 16))
+    each = max(SMALL // 2, int(cost[-1]) // (CHUNKS * threads)) if len(cost) else 1
+    return (
+        np.split(np.stack([family, first], axis=1), np.flatnonzero(np.diff(cost // each)) + 1)
+        if len(cost)
+        else []
+    )

@@ -1,0 +1,136 @@
+"""How the `cpu` backend compiles, and the small matrix products its tiles need.
+
+A tile holds up to TILE keys as rows and as many queries as columns, `LANES` queries to a vector, so that maxima, sums and
+exponentials over keys are elementwise. Products keep eight vectors in registers, which fits the sixteen of AVX2.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+from encoders.attention.cpu.simd import load, splat, store, store_sums
+
+TILE = 64
+"""Most children of a family that are attended to at once: q, k, v of 64 x 64 floats are 48 KiB."""
+
+FUSED = {"contract"}
+"""Products may be fused with sums. Nothing else is relaxed: `exp` rounds on purpose, infinities and NaN go through."""
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """Compile what only compiled functions call and what allocates nothing: no wrappers, no reference counts."""
+    options: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+    return njit(nogil=True, error_model="numpy", fastmath=FUSED, **options)(function)
+
+
+def allocating(function: Callable[..., Any]) -> Any:
+    """Compile what only compiled functions call, but what makes arrays."""
+    options: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return njit(nogil=True, error_model="numpy", **options)(function)
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """Compile what Python calls: without the GIL, and kept on disk where that is possible."""
+    try:
+        kept = njit(nogil=True, error_model="numpy", fastmath=FUSED, cache=True)(function)
+    except RuntimeError:  # no folder to keep it in: neither beside this file nor in the user's home
+        return njit(nogil=True, error_model="numpy", fastmath=FUSED)(function)
+    _forget_older(Path(str(kept.stats.cache_path)), function.__name__)
+    return kept
+
+
+def _forget_older(folder: Path, name: str) -> None:
+    """Remove what was compiled before any file of this package last changed; Numba looks at one of them only."""
+    changed = max(file.stat().st_mtime for file in Path(__file__).parent.glob("*.py"))
+    for index in folder.glob(f"*.{name}-*.nbi"):
+        with suppress(OSError):  # another process was faster, or the folder is read-only and so never stale
+            if index.stat().st_mtime < changed:
+                index.unlink()
+
+
+@inner
+def products(left: Any, right: Any, into: Any, rows: int, columns: int) -> None:
+    """into[r, c] = left[r] . right[c]; rows are rounded up to 2, columns to 4, and widths are multiples of 8."""
+    nothing = splat(into.dtype.type(0))
+    for r in range(0, rows, 2):
+        for c in range(0, columns, 4):
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = nothing
+            for d in range(0, left.shape[1], 8):
+                a, b = load(left, r, d), load(left, r + 1, d)
+                x = load(right, c, d)
+                a0, b0 = a0 + a * x, b0 + b * x
+                x = load(right, c + 1, d)
+                a1, b1 = a1 + a * x, b1 + b * x
+                x = load(right, c + 2, d)
+                a2, b2 = a2 + a * x, b2 + b * x
+                x = load(right, c + 3, d)
+                a3, b3 = a3 + a * x, b3 + b * x
+            store_sums(into, r, c, a0, a1, a2, a3)
+            store_sums(into, r + 1, c, b0, b1, b2, b3)
+
+
+@inner
+def add_mix(weights: Any, values: Any, into: Any, rows: int, columns: int) -> None:
+    """into[r] += sum_c weights[r, c] values[c]; rows are rounded up to 4, and widths are multiples of 16."""
+    for r in range(0, rows, 4):
+        for d in range(0, into.shape[1], 16):
+            a, b, c, e = load(into, r, d), load(into, r + 1, d), load(into, r + 2, d), load(into, r + 3, d)
+            s, t, u, w = (
+                load(into, r, d + 8),
+                load(into, r + 1, d + 8),
+                load(into, r + 2, d + 8),
+                load(into, r + 3, d + 8),
+            )
+            for j in range(columns):
+                x, y = load(values, j, d), load(values, j, d + 8)
+                p = splat(weights[r, j])
+                a, s = a + p * x, s + p * y
+                p = splat(weights[r + 1, j])
+                b, t = b + p * x, t + p * y
+                p = splat(weights[r + 2, j])
+                c, u = c + p * x, u + p * y
+                p = splat(weights[r + 3, j])
+                e, w = e + p * x, w + p * y
+            store(into, r, d, a)
+            store(into, r, d + 8, s)
+            store(into, r + 1, d, b)
+            store(into, r + 1, d + 8, t)
+            store(into, r + 2, d, c)
+            store(into, r + 2, d + 8, u)
+            store(into, r + 3, d, e)
+            store(into, r + 3, d + 8, w)
+
+
+@inner
+def add_mix_transposed(weights: Any, values: Any, into: Any, rows: int, columns: int) -> None:
+    """into[c] += sum_r weights[r, c] values[r]; columns are rounded up to 4, and widths are multiples of 16."""
+    for r in range(0, columns, 4):
+        for d in range(0, into.shape[1], 16):
+            a, b, c, e = load(into, r, d), load(into, r + 1, d), load(into, r + 2, d), load(into, r + 3, d)
+            s, t, u, w = (
+                load(into, r, d + 8),
+                load(into, r + 1, d + 8),
+                load(into, r + 2, d + 8),
+                load(into, r + 3, d + 8),
+            )
+            for j in range(rows):
+                x, y = load(values, j, d), load(values, j, d + 8)
+                p = splat(weights[j, r])
+                a, s = a + p * x, s + p * y
+                p = splat(weights[j, r + 1])
+                b, t = b + p * x, t + p * y
+                p = splat(weights[j, r + 2])
+                c, u = c + p * x, u + p * y
+                p = splat(weights[j, r + 3])
+                e, w = e + p * x, w + p * y
+            store(into, r, d, a)
+            store(into, r, d + 8, s)
+            store(into, r + 1, d, b)
+            store(into, r + 1, d + 8, t)
+            store(into, r + 2, d, c)
+            store(into, r + 2, d + 8, u)
+            store(into, r + 3, d, e)
+            store(into, r + 3, d + 8, w)
