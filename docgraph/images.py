@@ -10,7 +10,8 @@ Where the bytes may come from, in this order; nothing else is ever read, and the
     `Images.fetch(src)`              the caller's own function
 
 A file name is resolved first, symbolic links included, and must then still lie under the root. The size in the
-header is checked against `Limits.image_pixels` before any pixel is decoded. Only the first frame is decoded.
+header is checked against `Limits.image_pixels` before any pixel is decoded. Only the first frame
+is decoded unless another is asked for.
 Every failure is one `ImageError` that names the picture; its `code` says which kind (see `ImageError`).
 
 Sources: RFC 2397 (data URIs); Pillow handbook, decompression bombs.
@@ -79,14 +80,17 @@ class ImageReference:
             return f"{src[:30]}… ({len(src)} characters)" if len(src) > 30 else src
         return src if len(src) <= 120 else f"{src[:60]}…{src[-50:]}"
 
-    def open(self, mode: str | None = None, *, near: tuple[int, int] | None = None) -> "Image.Image":
-        """Return the first frame, decoded, turned as its EXIF orientation says.
+    def open(
+        self, mode: str | None = None, *, near: tuple[int, int] | None = None, frame: int = 0
+    ) -> "Image.Image":
+        """Return one frame, decoded, turned as its EXIF orientation says.
 
         Args:
             mode: a Pillow mode to convert to, such as "RGB"; transparent places become white where the mode has no
                 alpha. None leaves the picture as it is.
             near: (width, height) that is enough. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where that
                 still covers it, which saves most of the time; the result is not smaller than asked for.
+            frame: of an animation; `Limits.image_frames` bounds it, as those before it are decoded too.
 
         Raises:
             ImageError: the picture is missing, not allowed, too large or unreadable.
@@ -97,6 +101,9 @@ class ImageReference:
             orientation = _orientation(image)
             if near is not None:
                 image.draft(None, near if orientation < 5 else near[::-1])
+            if frame:
+                self._check_frame(frame)
+                image.seek(frame)
             image.load()
             turned = ImageOps.exif_transpose(image) if orientation > 1 else image
             return turned if mode is None else _converted(turned, mode)
@@ -257,6 +264,14 @@ class ImageReference:
                 f"picture {self.name} must be a whole {allowed} file, but {_reason(error, data)}.",
                 "unreadable",
             ) from error
+
+    def _check_frame(self, frame: int) -> None:
+        limit = self.access.limits.image_frames
+        if not 0 <= frame < limit:
+            raise ImageError(
+                f"picture {self.name} is decoded up to Limits.image_frames={limit} frames, but frame {frame} is asked for.",
+                "too_large",
+            )
 
     def _check_pixels(self, size: tuple[int, int], limit: int) -> None:
         width, height = size

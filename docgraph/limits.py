@@ -41,7 +41,7 @@ class Limits:
     image_pixels: int = 25_000_000
     """Checked before decoding: 25 Mpx is 75 MB as RGB."""
     image_frames: int = 1
-    """Frames decoded of an animated picture."""
+    """Frames of an animated picture that may be decoded; the first one is enough for most."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -124,6 +124,8 @@ def _begins_item(text: str, place: int, mark: str) -> bool:
 
 def _is_end(text: str, start: int, stop: int, end: int, *, small: bool, ordinals: bool) -> bool:
     """Whether the sentence from `start` ends with the stop at `stop`, closing marks up to `end`."""
+    if stop - start < 4 and not text[start:stop].strip(". …"):
+        return False  # a stray stop is no sentence of its own
     if text[stop] in _WIDE_STOPS:
         return _is_wide_end(text, stop, end)
     found = _NEXT_WORD.match(text, end)

@@ -193,6 +193,8 @@ def test_bounds_hold_for_articles_too():
     document = parse_article(WHOLE, limits=Limits(nodes=9))
     assert document.truncated
     assert len(document) <= 9
+    few = parse_article({"image": [b"a", b"b", b"c"]}, limits=Limits(images=2))
+    assert (len(few.images()), few.truncated, few.warnings[0].code) == (2, True, "limit.images")
     with pytest.raises(LimitError, match=r"Limits\.nodes=9"):
         parse_article(WHOLE, limits=Limits(nodes=9), strict=True)
 

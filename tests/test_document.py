@@ -67,6 +67,7 @@ def test_the_views_agree_with_a_tree_of_lists(document):
 def test_json_pickle_and_copies_keep_everything(document):
     text = document.to_json()
     text.encode("utf-8")
+    json.loads(text, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
     for again in (Document.from_json(text), Document.from_json(text.encode()), Document.from_json(document.to_json(indent=1)),
                   pickle.loads(pickle.dumps(document)), copy.copy(document), copy.deepcopy(document)):  # fmt: skip
         assert again.to_json() == text

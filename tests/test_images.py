@@ -123,6 +123,15 @@ def test_only_the_first_frame_of_an_animation_is_decoded():
     frames = [Image.new("RGB", (5, 5), (40 * i, 0, 0)) for i in range(1, 6)]
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
     assert given(file.getvalue()).open("RGB").getpixel((2, 2)) == (40, 0, 0)
+    assert given(file.getvalue(), image_frames=3).open("RGB", frame=2).getpixel((2, 2)) == (120, 0, 0)
+    for limit, frame, message in (
+        (1, 1, r"Limits\.image_frames=1"),
+        (3, 3, "=3 frames, but frame 3"),
+        (3, -1, "frame -1"),
+        (99, 5, "picture cat"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            given(file.getvalue(), image_frames=limit).open(frame=frame)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -293,6 +302,18 @@ def test_encoded_bytes_are_bounded(site):
     path.write_bytes(encoded() + bytes(1000))
     access = Images(root=str(path.parent), limits=Limits(image_bytes=500))
     refusal(ImageReference("big.png", access), "too_large", "Limits.image_bytes is 500")
+
+
+def test_of_a_huge_file_no_more_is_read_than_allowed(site):
+    path = site / "pages" / "huge.png"
+    try:
+        with path.open("wb") as file:
+            file.truncate(
+                1 << 40
+            )  # sparse: it takes no room on the disk, and would take a terabyte of memory
+    except OSError:
+        pytest.skip("needs a file system with sparse files")
+    refusal(in_site(site, "huge.png"), "too_large", r"Limits\.image_bytes")
 
 
 def test_pictures_in_a_zip_archive_open_and_none_leads_out_of_it(tmp_path):

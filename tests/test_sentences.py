@@ -70,6 +70,11 @@ def test_chinese_and_japanese_stops_need_no_space(sentences):
     assert [text[a:b] for a, b in sentence_spans(text)] == sentences
 
 
+def test_a_stray_stop_is_no_sentence_of_its_own():
+    text = ". The ferry left. . . It sank."
+    assert [text[a:b] for a, b in sentence_spans(text)] == [". The ferry left.", ". . It sank."]
+
+
 def test_bullets_and_blank_lines_begin_a_sentence_and_line_breaks_do_not():
     text = "Buy:\n• milk\n• tea ▪ salt\n- bread\n2. eggs\n\nbut not\nwine • beer"
     assert [text[a:b] for a, b in sentence_spans(text)] == [

@@ -90,6 +90,12 @@ def parse_article(
             builder.close()
         elif has_room(builder, 1 + len(spans := sentence_spans(text, language)), limits):
             builder.block("field", text, sentences=spans, key=name)
+    if len(pictures.sources) > limits.images:
+        builder.cut(
+            "limit.images",
+            f"the record has {len(pictures.sources)} pictures, but Limits.images is {limits.images}; the rest was left out.",
+        )
+        del pictures.sources[limits.images :]
     if pictures.sources and has_room(builder, 1 + len(pictures.sources), limits):
         builder.open("field", key="image", domain=Domain.SET)
         for source in pictures.sources:
