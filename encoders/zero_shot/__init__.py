@@ -1,0 +1,52 @@
+"""Hierarchical self-attention inside pre-trained transformers models, without training.
+
+    from encoders import zero_shot
+
+    print(zero_shot.convert(model, layers=[6, 8, 10], branching=(2, 4, 8, 16)))     # the paper's form
+    zero_shot.convert(model, untie="queries", near=1, pooling="attention")          # close to softmax, still O(n log n)
+    zero_shot.calibrate(model, batches, budget=...)                                 # choose layers and forms by divergence
+    zero_shot.revert(model)                                                         # bit for bit as before
+
+    model.save_pretrained(folder); model = zero_shot.restore(AutoModel.from_pretrained(folder))
+
+In the order of reading:
+
+    architectures   what can be converted, and why the rest cannot
+    convert         convert, revert, enable, disable, restore; report: the table of costs; cost: the counts
+    hierarchy       windows and quad-trees; text_trees: sentences, paragraphs, Documents; route: trees for one call
+    interface       what transformers calls; masks, layout: from a padded batch to a forest
+    forms           the paper's form and the improved ones; interaction and untied compute them, naive defines them
+    line            the causal form's cache, causal_cache: the same for `generate`
+    calibrate       the divergence from softmax on the user's data, and the choice by it
+
+Supported: BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA, ViT, DeiT, both towers of CLIP; in the strictly causal
+form OPT, GPT-2, Llama. Everything else raises ModelError and says why.
+
+Source: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), section 5.3.
+"""
+
+from encoders.zero_shot.causal_cache import HierarchicalCache
+from encoders.zero_shot.convert import convert, disable, enable, is_converted, restore, revert
+from encoders.zero_shot.forms import Form
+from encoders.zero_shot.hierarchy import Quadtree, Windows
+from encoders.zero_shot.report import Report, summary
+from encoders.zero_shot.route import hierarchy
+from encoders.zero_shot.text_trees import trees_from_documents, trees_from_text
+
+__all__ = [
+    "Form",
+    "HierarchicalCache",
+    "Quadtree",
+    "Report",
+    "Windows",
+    "convert",
+    "disable",
+    "enable",
+    "hierarchy",
+    "is_converted",
+    "restore",
+    "revert",
+    "summary",
+    "trees_from_documents",
+    "trees_from_text",
+]

@@ -1,0 +1,272 @@
+"""Put HSA into chosen layers of a pre-trained model, take it out again, keep the choice with the model.
+
+    convert(model, layers=..., ...) ─> Report      revert(model)      disable / enable(model, which)
+    model.save_pretrained(folder)   ─> restore(AutoModel.from_pretrained(folder))
+
+A converted attention module gets a copy of its config that names HSA as its attention function, and the attribute
+`docgraph_hsa` that says what to do; weights are not touched. So `revert` restores the model bit for bit. What was
+converted is written to `model.config.docgraph_zero_shot`, which travels in config.json.
+"""
+
+import copy
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from docgraph.errors import ModelError
+from encoders.zero_shot.architectures import Site, attention_modules
+from encoders.zero_shot.forms import Form, Pooling, Untie
+from encoders.zero_shot.hierarchy import Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
+from encoders.zero_shot.interface import Layer
+from encoders.zero_shot.masks import IMPLEMENTATION
+from encoders.zero_shot.report import Report, summary
+from encoders.zero_shot.route import Calls
+
+ATTRIBUTE = "docgraph_hsa"
+RECORD = "docgraph_zero_shot"
+RECORD_VERSION = 1
+
+Which = str | Iterable[int] | Callable[[str], bool]
+"""Layers: a pattern of module names as in the shell ("*layer.[0-3].*"), 0-based numbers, or a test of names."""
+
+
+def convert(
+    model: PreTrainedModel,
+    layers: Which = "*",
+    branching: tuple[int, ...] = (2, 4, 8, 16),
+    *,
+    hierarchy: Hierarchy | None = None,
+    special_tokens: SpecialTokens = "inside",
+    untie: Untie = None,
+    near: int = 0,
+    pooling: Pooling = "mean",
+    cumulant: bool = False,
+    form: Form | None = None,
+    tower: str | None = None,
+    backend: str = "auto",
+) -> Report:
+    """Replace softmax attention by HSA in the chosen layers, without training.
+
+    Layers that are converted already and chosen again change to the new hierarchy and form; others stay.
+
+    Args:
+        layers: 0-based numbers (within each tower), a pattern or a test of module names; all by default.
+        branching: children of a node at each level of the windows, leaves first; `()` is softmax itself. Windows
+            run over all unpadded positions, and what remains above the last level are the root's children.
+        hierarchy: instead of windows: `Windows`, `Quadtree`, or "given": a tree comes with each call, as
+            `model(..., hsa_tree=tree)` or inside `with zero_shot.hierarchy(tree)`.
+        special_tokens: "own" makes `[CLS]` and `[SEP]` (in decoders the first position) children of the root.
+        untie, near, pooling, cumulant: see `Form`; or hand over the `form`.
+        tower: "text" or "vision" to convert one tower of a joint model.
+        backend: of `hierarchical_attention`, for the paper's form; not kept with the model.
+
+    Returns:
+        A table of what was converted and its cost; print it.
+
+    Raises:
+        ModelError: the model cannot be converted, a layer does not exist, or the options do not go together.
+    """
+    sites = [s for s in attention_modules(model) if tower is None or s.tower == tower]
+    if tower is not None and not sites:
+        raise ModelError(
+            f"tower must be one of the model's, but {type(model).__name__} has none called {tower!r}."
+        )
+    chosen = [site for site in sites if site.name in set(_choose(layers, [(s.name, s.layer) for s in sites]))]
+    hierarchy = Windows(tuple(branching), special_tokens) if hierarchy is None else hierarchy
+    if hierarchy != "given" and not isinstance(hierarchy, Windows | Quadtree):
+        raise ModelError(f'hierarchy must be Windows, Quadtree or "given", but is {hierarchy!r}.')
+    form = Form(untie, near, pooling, cumulant) if form is None else form
+    for site in chosen:
+        if site.causal:
+            form.for_causal()
+    calls = _calls(model)
+    for site in chosen:
+        _convert_site(site, hierarchy, form, backend, calls)
+    _settle(model)
+    return summary(model)
+
+
+def revert(model: PreTrainedModel) -> None:
+    """Put softmax attention back everywhere; the model is as it was before `convert`. Nothing happens if it was not."""
+    for module in model.modules():
+        layer = _layer(module)
+        if layer is not None:
+            module.config = layer.original_config
+            del module.__dict__[ATTRIBUTE]
+    _settle(model)
+
+
+def disable(model: PreTrainedModel, which: Which = "*") -> None:
+    """Let these converted layers attend by softmax until `enable`."""
+    _switch(model, which, enabled=False)
+
+
+def enable(model: PreTrainedModel, which: Which = "*") -> None:
+    """Undo `disable`."""
+    _switch(model, which, enabled=True)
+
+
+def is_converted(model: PreTrainedModel) -> bool:
+    """Return whether any layer attends by HSA."""
+    return any(layer.enabled for layer in layers_of(model))
+
+
+def layers_of(model: nn.Module) -> list[Layer]:
+    """Return the converted layers in their order, disabled ones included."""
+    return [layer for module in model.modules() if (layer := _layer(module)) is not None]
+
+
+def restore(model: PreTrainedModel) -> PreTrainedModel:
+    """Convert a loaded model as it was when it was saved: `restore(AutoModel.from_pretrained(folder))`.
+
+    Raises:
+        ModelError: its config holds no conversion, or one of a later version, or the model is another one.
+    """
+    record = getattr(model.config, RECORD, None)
+    if not record:
+        raise ModelError(
+            f"the config must hold a conversion under {RECORD!r}, but has none: call convert first."
+        )
+    if record["version"] > RECORD_VERSION:
+        raise ModelError(
+            f"the conversion must be of version {RECORD_VERSION} or earlier, but is of {record['version']}: update docgraph."
+        )
+    sites = {(s.tower, s.layer): s for s in attention_modules(model)}
+    calls = _calls(model)
+    for entry in record["layers"]:
+        site = sites.get((entry["tower"], entry["layer"]))
+        if site is None:
+            raise ModelError(
+                f"the model must have the layers of its conversion, but has no layer {entry['layer']}."
+            )
+        layer = _convert_site(site, from_json(entry["hierarchy"]), Form(**entry["form"]), "auto", calls)
+        layer.enabled = entry["enabled"]
+    _settle(model)
+    return model
+
+
+def _layer(module: nn.Module) -> Layer | None:
+    layer: Layer | None = module.__dict__.get(ATTRIBUTE)
+    return layer
+
+
+def _choose(which: Which, layers: list[tuple[str, int]]) -> list[str]:
+    """Return the names of the chosen layers out of (name, number)."""
+    if isinstance(which, str):
+        chosen = [name for name, _ in layers if fnmatchcase(name, which)]
+        if not chosen:
+            raise ModelError(
+                f"layers must match a module, but {which!r} matches none of {layers[0][0]}, ...."
+            )
+        return chosen
+    if callable(which):
+        return [name for name, _ in layers if which(name)]
+    numbers = set(which)
+    missing = sorted(numbers - {number for _, number in layers})
+    if missing:
+        raise ModelError(
+            f"layers must be from 0 to {max(number for _, number in layers)}, but are {sorted(numbers)}."
+        )
+    return [name for name, number in layers if number in numbers]
+
+
+def _convert_site(site: Site, hierarchy: Hierarchy, form: Form, backend: str, calls: Calls) -> Layer:
+    before = _layer(site.module)
+    layer = Layer(
+        name=site.name,
+        tower=site.tower,
+        index=site.layer,
+        ends=site.ends,
+        causal=site.causal,
+        hierarchy=hierarchy,
+        form=form,
+        backend=backend,
+        calls=calls,
+        original_config=site.module.config if before is None else before.original_config,
+    )
+    site.module.__dict__[ATTRIBUTE] = layer
+    return layer
+
+
+def _switch(model: PreTrainedModel, which: Which, *, enabled: bool) -> None:
+    layers = layers_of(model)
+    if not layers:
+        raise ModelError(f"the model must be converted, but {type(model).__name__} is not.")
+    chosen = set(_choose(which, [(layer.name, layer.index) for layer in layers]))
+    for layer in layers:
+        if layer.name in chosen:
+            layer.enabled = enabled
+    _settle(model)
+
+
+def _calls(model: PreTrainedModel) -> Calls:
+    """Return what watches the forward passes of the model, hooked in the first time."""
+    state = model.__dict__.get("_docgraph_calls")
+    if state is not None:
+        return state[0]  # type: ignore[no-any-return]
+    calls = Calls()
+    handles = []
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):
+            handles.append(module.register_forward_pre_hook(calls.before, with_kwargs=True))
+            handles.append(module.register_forward_hook(calls.after, with_kwargs=True, always_call=True))
+    model.__dict__["_docgraph_calls"] = calls, handles
+    return calls
+
+
+def _settle(model: PreTrainedModel) -> None:
+    """Make configs, hooks and record follow from the converted layers."""
+    layers = layers_of(model)
+    for module in model.modules():
+        layer = _layer(module)
+        if layer is None:
+            continue
+        config = layer.original_config
+        if layer.enabled:
+            config = copy.copy(config)
+            config._attn_implementation_internal = IMPLEMENTATION
+        module.config = config
+    _settle_masks(model)
+    if layers:
+        setattr(model.config, RECORD, _record(layers))
+    else:
+        if hasattr(model.config, RECORD):
+            delattr(model.config, RECORD)
+        for handle in model.__dict__.pop("_docgraph_calls", (None, []))[1]:
+            handle.remove()
+
+
+def _settle_masks(model: PreTrainedModel) -> None:
+    """Ask transformers for O(n) masks where all layers of a config are converted, for its own elsewhere."""
+    before: dict[int, tuple[Any, str]] = model.__dict__.setdefault("_docgraph_masks", {})
+    for config, implementation in before.values():
+        config._attn_implementation_internal = implementation
+    before.clear()
+    exact = {id(s.module.config) for s in attention_modules(model) if _layer(s.module) is None}
+    exact |= {id(layer.original_config) for layer in layers_of(model) if not layer.enabled}
+    for layer in layers_of(model):
+        config = layer.original_config
+        if layer.enabled and id(config) not in exact and id(config) not in before:
+            before[id(config)] = config, config._attn_implementation_internal
+            config._attn_implementation_internal = IMPLEMENTATION
+    if not before:
+        del model.__dict__["_docgraph_masks"]
+
+
+def _record(layers: list[Layer]) -> dict[str, Any]:
+    return {
+        "version": RECORD_VERSION,
+        "layers": [
+            {
+                "tower": layer.tower,
+                "layer": layer.index,
+                "hierarchy": to_json(layer.hierarchy),
+                "form": dict(vars(layer.form)),
+                "enabled": layer.enabled,
+            }
+            for layer in layers
+        ],
+    }

@@ -1,0 +1,123 @@
+"""From a padding mask and a hierarchy to a forest over the unpadded positions of a batch, made once a shape.
+
+    (B, n) mask, Hierarchy ─ layout_of ─> Layout: rows of the packed batch, TreeBatch
+
+All layers of a forward pass ask for the same layout, and a model is called with the same shapes again and again: the
+last layouts are kept, by value of the mask.
+
+Axes:  B sequences   n positions   N unpadded positions of the batch
+"""
+
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from docgraph.errors import TreeError
+from encoders.batch import TreeBatch
+from encoders.zero_shot.hierarchy import Ends, Quadtree, Windows
+
+KEPT = 32
+"""Layouts kept. One of a batch of 64 x 512 positions takes about 10 MB, with its interaction lists."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the leaves of a forest are in a padded batch."""
+
+    rows: Tensor | None
+    """(N,) place of each leaf in the flattened (B * n) batch; None where nothing is padded."""
+    forest: TreeBatch
+
+    def pack(self, states: Tensor) -> Tensor:
+        """Take (B, H, n, D) to (N, H, D)."""
+        flat = states.transpose(1, 2).flatten(0, 1)
+        return flat if self.rows is None else flat[self.rows]
+
+    def unpack(self, leaves: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Take (N, H, E) to (B, n, H, E), zeros in the padding."""
+        if self.rows is not None:
+            leaves = leaves.new_zeros(shape[0] * shape[1], *leaves.shape[1:]).index_copy(0, self.rows, leaves)
+        return leaves.view(*shape, *leaves.shape[1:])
+
+
+class Padding:
+    """A padding mask on the host. Layers hand over the same tensor one after the other: it is read once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[weakref.ref[Tensor], int | None, NDArray[np.bool_]] | None = None
+
+    def read(self, mask: Tensor) -> NDArray[np.bool_]:
+        """Return the values of a (B, n) bool mask, True at unpadded positions."""
+        version = None if mask.is_inference() else mask._version
+        if self._last and version is not None and self._last[0]() is mask and self._last[1] == version:
+            return self._last[2]
+        values: NDArray[np.bool_] = mask.detach().cpu().numpy().copy()
+        self._last = weakref.ref(mask), version, values
+        return values
+
+
+_kept: OrderedDict[object, Layout] = OrderedDict()
+_padding = Padding()
+
+
+def layout_of(
+    hierarchy: Windows | Quadtree,
+    shape: tuple[int, int],
+    mask: Tensor | None,
+    ends: Ends,
+    device: torch.device,
+) -> Layout:
+    """Return the layout of a batch of this shape (B, n).
+
+    Args:
+        mask: (B, n) bool, True at unpadded positions, anywhere in the row; None: nothing is padded.
+        ends: special positions at the two ends of each sequence.
+    """
+    values = None if mask is None else _padding.read(mask)
+    key = (hierarchy, shape, ends, device, None if values is None else values.tobytes())
+    if key in _kept:
+        _kept.move_to_end(key)
+        return _kept[key]
+    lengths = [shape[1]] * shape[0] if values is None else values.sum(1).tolist()
+    forest = hierarchy.forest(lengths, ends).to(device)
+    _kept[key] = Layout(_rows(values, device), forest)
+    while len(_kept) > KEPT:
+        _kept.popitem(last=False)
+    return _kept[key]
+
+
+def layout_of_given(
+    forest: TreeBatch, shape: tuple[int, int], mask: Tensor | None, device: torch.device
+) -> Layout:
+    """Return the layout of a forest that the caller made for this batch.
+
+    Raises:
+        TreeError: the forest does not have one document a sequence with one leaf an unpadded position, in order.
+    """
+    if not isinstance(forest, TreeBatch):
+        raise TreeError(f"the hierarchy of a call must be a TreeBatch, but is a {type(forest).__name__}.")
+    values = None if mask is None else _padding.read(mask)
+    want = [shape[1]] * shape[0] if values is None else values.sum(1).tolist()
+    document = forest.leaf_document.cpu().numpy()
+    have = np.bincount(document, minlength=forest.num_documents).tolist()
+    if have != want or bool(np.any(document[1:] < document[:-1])):
+        raise TreeError(
+            f"the given hierarchy must have one leaf for each unpadded position, sequence by sequence: {_few(want)} "
+            f"leaves, but has {_few(have)}."
+        )
+    return Layout(_rows(values, device), forest.to(device))
+
+
+def _rows(values: NDArray[np.bool_] | None, device: torch.device) -> Tensor | None:
+    if values is None or bool(values.all()):
+        return None
+    return torch.from_numpy(np.flatnonzero(values)).to(device)
+
+
+def _few(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:8])) + (f", ... ({len(numbers)} in all)" if len(numbers) > 8 else "")
