@@ -20,7 +20,7 @@ from docgraph.errors import DataError
 from encoders import DocumentForClassification
 from training.batches import PlannedBatches
 from training.config import ConfigError, TrainingConfig, make_config, parse_setting, read_config
-from training.fit import fit
+from training.fit import document_config, fit
 from training.trainer import temperature
 
 QUIET = Console(quiet=True)
@@ -255,6 +255,31 @@ def test_records_with_next_to_nothing_train_and_predict(tmp_path):
     assert found.labels == ("a", "b", "once")
 
 
+def test_two_processes_train_as_one_does_with_a_picture_in_one_of_them_only(tmp_path):
+    """A step of two processes with a batch each is a step of one process with two batches."""
+    Image.new("RGB", (40, 30), (9, 200, 30)).save(tmp_path / "one.png")
+    data = write_table(tmp_path / "pets.jsonl", 12)
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    rows[2]["image"] = "one.png"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    still = {
+        f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")
+    }
+    changes = {**still, "model.image_encoder": "test_vit", "epochs": 1, "batch_documents": 2}
+    file = tmp_path / "two.yaml"
+    file.write_text(tiny(data, tmp_path / "two", **changes).to_yaml())
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ran = subprocess.run(
+        [*command, "-m", "training.fit", str(file)], env=environment, capture_output=True, timeout=240
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    fit(tiny(data, tmp_path / "one", accumulate=2, **changes), QUIET)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
 # -- configurations --------------------------------------------------------------------------------------------
 
 
@@ -289,6 +314,9 @@ def test_a_wrong_value_is_named(values, message):
 def test_a_model_field_that_does_not_exist_is_refused(table, tmp_path):
     with pytest.raises(ConfigError, match="a document model has no field hiden_size"):
         fit(tiny(table, tmp_path / "x", **{"model.hiden_size": 3}), QUIET)
+    with pytest.raises(ConfigError, match=r"a field of the document model is wrong: .*hidden_dropout_prob"):
+        document_config({"hidden_dropout_prob": "much"})
+    assert document_config({"hidden_dropout_prob": 0}).hidden_dropout_prob == 0.0
 
 
 def test_temperature_is_the_likeliest():

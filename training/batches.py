@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -27,18 +28,24 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, int]]):
     """The records of a data set as arrays. Those that cannot be made into a document are set aside, by name."""
 
     def __init__(
-        self, dataset: DocumentDataset, processor: DocumentProcessor, *, progress: str | None = None
+        self, dataset: DocumentDataset, processor: DocumentProcessor, *, console: Console | None = None
     ) -> None:
         """Make and encode every document.
 
         Args:
-            progress: what to call the work beside a progress bar; None shows none.
+            console: where a progress bar is shown; None shows none.
         """
         self.labels = dataset.labels
         self.encoded: list[EncodedDocument] = []
         self.targets: list[int] = []
         self.problems: list[Problem] = list(dataset.problems)
-        for index in track(range(len(dataset)), progress or "", disable=progress is None):
+        for index in track(
+            range(len(dataset)),
+            f"encoding {dataset.split}",
+            console=console,
+            disable=console is None,
+            transient=True,
+        ):
             record = dataset.records[index]
             try:
                 self.encoded.append(processor.encode(record.document()))

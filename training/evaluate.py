@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from rich.progress import track
 
 from docgraph.errors import DataError, DocgraphError
@@ -127,7 +128,8 @@ def predict_records(
     read: list[Record] = []
     problems: list[Problem] = []
     starts = range(0, len(records), chunk)
-    for start in track(starts, "predicting", disable=not show_progress_bar, transient=True):
+    progress = Console(stderr=True, quiet=not show_progress_bar)
+    for start in track(starts, "predicting", console=progress, transient=True):
         some, documents = [], []
         for record in records[start : start + chunk]:
             try:

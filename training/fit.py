@@ -14,14 +14,16 @@ encodes all records, then takes its share of every step.
 
 import contextlib
 import json
+import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from rich.console import Console
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
@@ -127,14 +129,11 @@ def _claim(config: TrainingConfig) -> Path:
 
 
 def _new_model(config: TrainingConfig, records: DocumentDataset) -> DocumentForClassification:
-    known = {one.name for one in fields(DocumentConfig)}
-    if unknown := sorted(set(config.model) - known):
-        raise ConfigError(f"a document model has no field {', '.join(unknown)}.")
     chosen = None
     if config.fields is not None and records.records and "page" not in records.records[0].fields:
         chosen = tuple(config.fields)
     return build_classifier(
-        DocumentConfig(**config.model),
+        document_config(config.model),
         _documents(records.records),
         records.labels,
         text_encoder=text_encoder_folder(config.text_encoder),
@@ -144,6 +143,27 @@ def _new_model(config: TrainingConfig, records: DocumentDataset) -> DocumentForC
         max_tokens=config.max_tokens,
         vocab_size=config.vocab_size,
     )
+
+
+def document_config(values: Mapping[str, Any]) -> DocumentConfig:
+    """Return a model configuration; whole numbers are taken where it wants real ones.
+
+    Raises:
+        ConfigError: a field that does not exist, or a value of the wrong type.
+    """
+    defaults = {one.name: one.default for one in fields(DocumentConfig)}
+    if unknown := sorted(set(values) - set(defaults)):
+        raise ConfigError(f"a document model has no field {', '.join(unknown)}.")
+    real: dict[str, Any] = dict(values)
+    for name, value in values.items():
+        if isinstance(defaults[name], float) and type(value) is int:
+            real[name] = float(value)
+    try:
+        return DocumentConfig(**real)
+    except StrictDataclassError as error:
+        raise ConfigError(
+            f"a field of the document model is wrong: {' '.join(str(error).split())}"
+        ) from error
 
 
 def text_encoder_folder(name: str | None) -> str | None:
@@ -217,11 +237,10 @@ def _trainer(
     console: Console,
 ) -> DocumentTrainer:
     processor = model.needs_processor(None)
-    name = "encoding" if console.is_terminal and not console.quiet else None
-    train = EncodedDataset(train_records, processor, progress=name)
+    train = EncodedDataset(train_records, processor, console=console)
     dev = None
     if corpus.splits.get("dev"):
-        dev = EncodedDataset(DocumentDataset(corpus, "dev"), processor, progress=name)
+        dev = EncodedDataset(DocumentDataset(corpus, "dev"), processor, console=console)
     if dev is not None and not len(dev):
         dev = None
         args.eval_strategy = "no"
@@ -239,7 +258,7 @@ def _trainer(
         [KeepBest(folder / "best", config), MarkComplete(), ShowProgress(console)],
     )
     trainer.remove_callback(PrinterCallback)
-    args.logging_steps = min(10, len(trainer.get_train_dataloader()))
+    args.logging_steps = min(10, -(-len(trainer.get_train_dataloader()) // config.accumulate))
     return trainer
 
 
@@ -258,6 +277,7 @@ def _finish(
 ) -> None:
     """Take the best weights, calibrate them, and write the run's files; the scores last, as the mark of its end."""
     model = trainer.documents
+    _wait_for_all()
     if (folder / "best").is_dir():
         best = DocumentForClassification.from_pretrained(folder / "best")
         model.load_state_dict(best.state_dict())
@@ -276,7 +296,13 @@ def _finish(
     if trainer.args.should_save:
         model.save_pretrained(folder)
         write_atomically(folder / SCORES, json.dumps(scores, indent=1) + "\n")
+    _wait_for_all()
+    if trainer.args.should_save:
         shutil.rmtree(folder / "best", ignore_errors=True)
+
+
+def _wait_for_all() -> None:
+    """Let every process come here: what the first one writes is read by the others."""
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
 
@@ -313,7 +339,8 @@ def main(arguments: Sequence[str]) -> int:
     except DocgraphError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"trained {run.folder}")
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"trained {run.folder}")
     return 0
 
 

@@ -112,7 +112,7 @@ def print_evaluation(
     from rich.console import Console
     from rich.table import Table
 
-    console = console or Console()
+    console = console or Console(width=None if sys.stdout.isatty() else 120)
     for title, head, rows in _tables(evaluation):
         if only is not None and title not in only:
             continue
