@@ -67,15 +67,28 @@ def to_dict(document: Document) -> dict[str, Any]:
 
 
 def to_json(document: Document, *, indent: int | None = None) -> str:
-    """Return the document as JSON text that is valid UTF-8 (lone surrogates are escaped)."""
-    separators = (",", ":") if indent is None else None
+    """Return the document as JSON text that is valid UTF-8 (lone surrogates are escaped).
+
+    Raises:
+        DocumentError: an attribute or metadata value is none that JSON knows (a date, NaN, an object).
+    """
     values = to_dict(document)
-    written = json.dumps(values, ensure_ascii=False, indent=indent, separators=separators)
+    written = _dumped(values, indent, ascii_only=False)
     try:
         written.encode("utf-8")
     except UnicodeEncodeError:
-        return json.dumps(values, indent=indent, separators=separators)
+        return _dumped(values, indent, ascii_only=True)
     return written
+
+
+def _dumped(values: dict[str, Any], indent: int | None, *, ascii_only: bool) -> str:
+    separators = (",", ":") if indent is None else None
+    try:
+        return json.dumps(
+            values, ensure_ascii=ascii_only, indent=indent, separators=separators, allow_nan=False
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DocumentError(f"attributes and metadata must hold JSON values only, but {error}.") from error
 
 
 def from_json(source: str | bytes) -> Document:

@@ -14,7 +14,13 @@ drawn = settings(max_examples=60, deadline=None)
 TEXT = st.text(
     st.sampled_from("abé我😀 .!?\n*_`[]()<>|#-+1\\&;\u2028\0\x1f\"'"), max_size=24
 ).map(str.strip)  # fmt: skip
-VALUES = st.none() | st.booleans() | st.integers(-5, 10**12) | st.floats(allow_nan=False) | TEXT
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 10**12)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
 ATTRIBUTES = st.dictionaries(
     st.sampled_from(["href", "src", "alt", "level", "ordered", "start", "header", "x"]),
     VALUES | st.lists(VALUES, max_size=2),

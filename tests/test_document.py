@@ -222,6 +222,12 @@ def test_text_that_is_no_json_document_is_one_clear_error(source):
         Document.from_json(source)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), {1, 2}])
+def test_a_value_that_json_does_not_know_is_named_when_written(value):
+    with pytest.raises(DocumentError, match="must hold JSON values only"):
+        small().replace(attributes={1: {"x": value}}).to_json()
+
+
 def test_a_lone_surrogate_survives_json_that_is_valid_utf8():
     builder = DocumentBuilder()
     builder.open("page")

@@ -232,12 +232,15 @@ def test_a_page_is_also_known_by_its_canonical_address(tmp_path):
 
 
 def test_bad_pages_are_named_and_set_aside(tmp_path):
-    folder = write(tmp_path)
-    (folder / "out.html").symlink_to(tmp_path.parent)
+    (tmp_path / "site").mkdir()
+    folder = write(tmp_path / "site")
+    (tmp_path / "secret.html").write_text("<p>secret")
+    (folder / "out.html").symlink_to(tmp_path / "secret.html")
     (folder / "gone.html").symlink_to(folder / "nowhere.html")
     site = parse_site(folder)
     assert len(site.root.children) == 4
     assert {warning.code for warning in site.warnings} == {"site.page"}
+    assert "secret" not in site.text
     told = " ".join(warning.message for warning in site.warnings)
     assert "page out.html was set aside" in told
     assert "page gone.html was set aside" in told
