@@ -193,6 +193,15 @@ def test_pictures_are_found_from_each_pages_own_folder_and_base(form, tmp_path):
     assert [node.image.status() for node in again.images()] == ["ok", "ok"]
 
 
+@pytest.mark.parametrize("form", ["folder", "zip", "warc", "pairs"])
+def test_pictures_may_be_skipped_or_fetched_and_only_main_content_kept(form, tmp_path):
+    site = parse_site(FORMS[form](tmp_path), images="skip", main_only=True)
+    assert {node.image.status() for node in site.images()} == {"refused"}
+    assert "harbour company" not in site.text
+    fetched = parse_site([("http://a.org/", "<p>x</p><img src='i.png'>")], images=lambda src: png((7, 7)))
+    assert fetched.images()[0].image.size() == (7, 7)
+
+
 def test_documents_bring_their_own_pictures_and_none_reaches_into_anothers_folder(tmp_path):
     parts = []
     for name, size in (("a", (1, 1)), ("b", (2, 2))):

@@ -10,10 +10,10 @@ address: a page is known by its path or URL and by the canonical URL that it dec
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from docgraph.document import Document, Images, Warning
+from docgraph.document import Document, Fetcher, Images, Warning
 from docgraph.errors import DataError, DocgraphError, LimitError, ParseError
 from docgraph.images import is_file_name
 from docgraph.join import join
@@ -35,6 +35,8 @@ def parse_site(
     source: str | Path | Pages,
     *,
     url: str | None = None,
+    images: Literal["lazy", "skip"] | Fetcher = "lazy",
+    main_only: bool = False,
     mark_shared: bool = True,
     limits: Limits | None = None,
     strict: bool = False,
@@ -45,8 +47,11 @@ def parse_site(
         source: a folder of HTML files, a .zip or .warc(.gz) file, or pages: (url, markup or bytes or Document)
             pairs, a mapping of such, or Documents with a `metadata.url`.
         url: where the folder or archive stands on the web; without it pages are known by their paths.
+        images: "lazy": pictures in the folder or archive may be opened. "skip": no file may. A callable: asked for the
+            bytes of pictures that are not in it. Documents bring their own pictures.
+        main_only: keep the main content of each page only.
         mark_shared: mark blocks that pages share with role "boilerplate"; see templates.py.
-        limits: of each page; `nodes` and `images` bound the site as a whole too.
+        limits: of each page; `nodes` bounds the site as a whole too.
         strict: raise where a bound cuts something off, or a page cannot be read.
 
     Raises:
@@ -55,7 +60,7 @@ def parse_site(
         DataError: `source` is none of the above.
     """
     limits = limits or Limits()
-    pages = _Pages(limits, strict, url)
+    pages = _Pages(limits, strict, url, images, main_only)
     location = Path(source) if isinstance(source, str | Path) else None
     if location is not None:
         try:
@@ -65,7 +70,7 @@ def parse_site(
             if strict or not pages.documents:
                 raise
             pages.warnings.append(Warning("site.archive", str(error)))
-        pages.root = None if _is_warc(location) else str(location)
+        pages.root = None if _is_warc(location) or images == "skip" else str(location)
     else:
         for given in source.items() if isinstance(source, Mapping) else source:  # type: ignore[union-attr]
             pages.add_given(given)
@@ -97,8 +102,16 @@ def _sources(path: Path, limits: Limits) -> Iterable[PageSource]:
 class _Pages:
     """The pages of a site as they come in."""
 
-    def __init__(self, limits: Limits, strict: bool, url: str | None) -> None:
-        self.limits, self.strict, self.url = limits, strict, url
+    def __init__(
+        self,
+        limits: Limits,
+        strict: bool,
+        url: str | None,
+        images: Literal["lazy", "skip"] | Fetcher,
+        main_only: bool,
+    ) -> None:
+        self.limits, self.strict, self.url, self.images = limits, strict, url, images
+        self.options: dict[str, Any] = {"limits": limits, "strict": strict, "main_only": main_only}
         self.root: str | None = None
         self.documents: list[Document] = []
         self.names: list[str] = []
@@ -117,7 +130,7 @@ class _Pages:
             if page.error is not None:
                 raise page.error
             address = page.url or (urljoin(self.url, site_path(page.name)[1:]) if self.url else None)
-            document = parse_html(page.data, url=address, limits=self.limits, strict=self.strict)
+            document = parse_html(page.data, url=address, **self.options)
         except DocgraphError as error:
             self.set_aside(page.name, error)
             return
@@ -139,7 +152,7 @@ class _Pages:
                 f"a page of a site must be a Document or an (url, markup) pair, but is a {type(given).__name__}: {given!r:.60}."
             )
         try:
-            self.add(parse_html(page, url=address, limits=self.limits, strict=self.strict), address)
+            self.add(parse_html(page, url=address, **self.options), address)
         except DocgraphError as error:
             self.set_aside(address, error)
 
@@ -164,6 +177,8 @@ class _Pages:
 
     def keep_picture(self, page: PageSource) -> None:
         """Keep a picture of a WARC file, as long as all of them together are within `Limits.image_bytes`."""
+        if self.images == "skip":
+            return
         self.resource_bytes += len(page.data)
         if self.resource_bytes <= self.limits.image_bytes:
             self.resources[page.name] = page.data
@@ -178,12 +193,11 @@ class _Pages:
 
     def joined(self, location: Path | None) -> Document:
         """Return the site, with its edges."""
-        documents, images = (
-            self.documents,
-            Images(resources=self.resources, root=self.root, limits=self.limits),
-        )
+        fetch = self.images if callable(self.images) else None
+        documents = self.documents
+        images = Images(resources=self.resources, root=self.root, fetch=fetch, limits=self.limits)
         if location is None:
-            documents, images = _with_shared_pictures(documents, self.limits)
+            documents, images = _with_shared_pictures(documents, self.limits, fetch)
         site = join(
             documents,
             kind="site",
@@ -295,7 +309,9 @@ def _with_rooted_pictures(document: Document, page: str) -> Document:
     return document.replace(attributes=attributes)
 
 
-def _with_shared_pictures(documents: list[Document], limits: Limits) -> tuple[list[Document], Images]:
+def _with_shared_pictures(
+    documents: list[Document], limits: Limits, fetch: Fetcher | None
+) -> tuple[list[Document], Images]:
     """Return documents whose pictures are all reached through one `Images`.
 
     Its folder is the one that holds all of theirs, so each name is checked here against its own document's folder:
@@ -319,7 +335,8 @@ def _with_shared_pictures(documents: list[Document], limits: Limits) -> tuple[li
             attributes[node.row] = values
         moved.append(document.replace(attributes=attributes))
     fetchers = {id(one.fetch): one.fetch for one in access if one.fetch is not None}
-    fetch = next(iter(fetchers.values())) if len(fetchers) == 1 else None
+    if fetch is None and len(fetchers) == 1:
+        fetch = next(iter(fetchers.values()))
     return moved, Images(resources=resources, root=top, fetch=fetch, limits=limits)
 
 
