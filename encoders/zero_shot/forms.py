@@ -96,8 +96,24 @@ def attend(
     Returns:
         (N, H, E) in the dtype of `value`.
     """
+    if not len(query):
+        return value.new_zeros(0, query.shape[1], value.shape[2])
     if causal:
         form = form.for_causal()
+    with torch.autocast(query.device.type, enabled=False):
+        return _attend(query, key, value, forest, form, scale, causal, backend)
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    forest: TreeBatch,
+    form: Form,
+    scale: float,
+    causal: bool,
+    backend: str,
+) -> Tensor:
     if form.untie is None:
         position = cumulant_positions(query, key, forest, scale) if form.cumulant else None
         output = hierarchical_attention(

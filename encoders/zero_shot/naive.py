@@ -42,11 +42,14 @@ def siblings_on_path(tree: Tree, leaf: int, *, causal: bool = False) -> list[lis
     return blocks
 
 
-def blocks_with_near_field(tree: Tree, leaf: int, near: int, *, causal: bool = False) -> list[list[int]]:
-    """Return the blocks that a leaf attends to when `near` cells on each side of its own are exact.
+def blocks_with_near_field(
+    tree: Tree, leaf: int, near: int, *, causal: bool = False
+) -> list[tuple[list[int], list[int]]]:
+    """Return (group, block) for all blocks that a leaf attends to when `near` cells on each side of its own are exact.
 
     Walks down from (root, root). A pair (group, entry) whose entry has no leaf in the near field of the group's
-    cells is one block; any other pair is taken apart on both sides, a cell and a leaf as far as they go.
+    cells is one block; any other pair is taken apart on both sides, a cell and a leaf as far as they go. The group
+    of an exact leaf is the querying leaf.
     """
     tree = collapse(tree)
     cells = cells_of(tree)
@@ -56,17 +59,17 @@ def blocks_with_near_field(tree: Tree, leaf: int, near: int, *, causal: bool = F
         last = own[-1] if causal else own[-1] + near
         return {i for cell in cells[max(own[0] - near, 0) : last + 1] for i in cell}
 
-    def walk(group: Tree, entry: Tree) -> list[list[int]]:
+    def walk(group: Tree, entry: Tree) -> list[tuple[list[int], list[int]]]:
         is_cell = leaves_of(group) in cells and (isinstance(group, int) or leaves_of(group) == group)
         if is_cell and isinstance(entry, int):
-            return [[entry]] if not causal or entry <= leaf else []
+            return [([leaf], [entry])] if not causal or entry <= leaf else []
         below = group if is_cell else next(child for child in group if leaf in leaves_of(child))
         blocks = []
         for part in [entry] if isinstance(entry, int) else entry:
             under = leaves_of(part)
             if causal and min(under) > max(leaves_of(below)):
                 continue
-            blocks += walk(below, part) if near_field(below) & set(under) else [under]
+            blocks += walk(below, part) if near_field(below) & set(under) else [(leaves_of(below), under)]
         return blocks
 
     return walk(tree, tree)
@@ -82,15 +85,28 @@ def cells_of(tree: Tree) -> list[list[int]]:
 
 
 def untied_weights(
-    query: Tensor, key: Tensor, scale: float, blocks: Callable[[int], Sequence[Sequence[int]]]
+    query: Tensor,
+    key: Tensor,
+    scale: float,
+    blocks: Callable[[int], Sequence[tuple[Sequence[int], Sequence[int]]]],
+    log_weight: Tensor | None = None,
 ) -> Tensor:
-    """Return P (N, N) for query and key (N, D): one softmax a leaf over its blocks, each with its mean key."""
+    """Return P (N, N) for query and key (N, D): one softmax a leaf over its blocks.
+
+    Args:
+        blocks: from a leaf to (group, block) pairs; the query of a block is the mean over its group.
+        log_weight: (N,) log of each leaf's share of its block; None: all alike.
+    """
     weights = query.new_zeros(len(query), len(query))
     for i in range(len(query)):
-        seen = [list(block) for block in blocks(i)]
-        logits = torch.stack([scale * query[i] @ key[b].mean(0) + math.log(len(b)) for b in seen])
-        for block, p in zip(seen, logits.softmax(0), strict=True):
-            weights[i, block] = p / len(block)
+        logits, shares = [], []
+        for group, block in blocks(i):
+            at = list(block)
+            share = (query.new_zeros(len(at)) if log_weight is None else log_weight[at]).softmax(0)
+            logits.append(scale * query[list(group)].mean(0) @ (share @ key[at]) - share @ share.log())
+            shares.append(share)
+        for (_, block), share, p in zip(blocks(i), shares, torch.stack(logits).softmax(0), strict=True):
+            weights[i, list(block)] = p * share
     return weights
 
 

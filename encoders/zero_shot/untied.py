@@ -123,7 +123,10 @@ def _pool(
         key=_with_padding(k),
         value=_with_padding(v),
         entropy=_with_padding(entropy, lowest),
-        variance=None if square is None else _with_padding((square - k.square()).clamp(min=0)),
+        # The mean of one leaf's square may differ from its square by rounding.
+        variance=None
+        if square is None
+        else _with_padding((square - k.square()).clamp(min=0).masked_fill((log_n == 0)[..., None], 0)),
         log_n=_with_padding(log_n),
     )
 
@@ -218,5 +221,5 @@ def _logits(query: Tensor, blocks: _Blocks, bucket: Bucket, hidden: Tensor | Non
 def second_cumulant(variance: Tensor, log_n: Tensor) -> Tensor:
     """Return what the log of a block's mean exponential exceeds its mean logit by, frozen past 2 log n."""
     limit = 2 * log_n
-    frozen = (variance.clamp(min=1e-12) * limit).sqrt() - limit / 2
-    return torch.where(variance <= limit, variance / 2, frozen)
+    frozen = torch.where(variance > limit, variance * limit, 1).sqrt() - limit / 2
+    return torch.where(variance > limit, frozen, variance / 2)

@@ -1,0 +1,313 @@
+"""The improved forms of HSA against their definitions, closed forms and invariants."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from encoders import TreeBatch, hierarchical_attention
+from encoders.zero_shot import Form, naive
+from encoders.zero_shot.forms import attend, attention_log_weight, cumulant_positions
+from encoders.zero_shot.interaction import Order, build_plan, interactions
+from encoders.zero_shot.untied import attend as attend_untied
+from encoders.zero_shot.untied import second_cumulant
+
+SCALE = 0.7
+# Cells of 1, 2 and 3 leaves, a leaf among inner siblings, only children, chains, a single leaf.
+TREES = [
+    [[[0, 0], [0, 0, 0]], [[0, 0], [0]], 0, [0, [0, 0, 0], [0, 0]]],
+    [0, 0, 0],
+    [[0, 0], [0, 0], [0, 0], [0, 0], [0, 0]],
+    [0],
+    [[[0]]],
+    [0, [[0, 0], [0, 0]], [[0, 0], [0, 0]], [[0, 0], 0]],
+]
+trees = st.recursive(st.just(0), lambda child: st.lists(child, min_size=1, max_size=4), max_leaves=24).map(
+    lambda t: [t]
+)
+
+
+def numbered(tree):
+    count = itertools.count()
+
+    def walk(node):
+        return [walk(child) for child in node] if isinstance(node, list) else next(count)
+
+    return walk(tree)
+
+
+def draw(forest, heads=2, key_heads=None, width=5, out=3, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    n, k = forest.num_leaves, key_heads or heads
+    return (
+        torch.randn(n, heads, width, generator=g, dtype=torch.float64),
+        torch.randn(n, k, width, generator=g, dtype=torch.float64),
+        torch.randn(n, k, out, generator=g, dtype=torch.float64),
+    )
+
+
+def by_definition(documents, query, key, value, form, *, causal=False, log_weight=None):
+    """Dense weights of each document and head, from `naive`."""
+    output = torch.zeros(len(query), query.shape[1], value.shape[2], dtype=torch.float64)
+    group = query.shape[1] // key.shape[1]
+    start = 0
+    for document in documents:
+        tree = numbered(document)
+        n = len(naive.leaves_of(tree))
+        at = slice(start, start + n)
+
+        def blocks(leaf, tree=tree):
+            pairs = naive.blocks_with_near_field(tree, leaf, form.near, causal=causal)
+            return pairs if form.untie == "rows" else [([leaf], block) for _, block in pairs]
+
+        for h in range(query.shape[1]):
+            lw = None if log_weight is None else log_weight[at, h]
+            weights = naive.untied_weights(query[at, h], key[at, h // group], SCALE, blocks, lw)
+            output[at, h] = weights @ value[at, h // group]
+        start += n
+    return output
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("near", [0, 1, 2])
+@pytest.mark.parametrize("untie", ["queries", "rows"])
+@pytest.mark.parametrize("key_heads", [1, 2])
+def test_untied_forms_are_their_definition(untie, near, causal, key_heads):
+    if causal and untie == "rows":
+        pytest.skip("not a form of causal layers")
+    forest = TreeBatch.from_nested(TREES)
+    query, key, value = draw(forest, key_heads=key_heads)
+    form = Form(untie, near)
+    got = attend(query, key, value, forest, form, scale=SCALE, causal=causal)
+    torch.testing.assert_close(
+        got, by_definition(TREES, query, key, value, form, causal=causal), rtol=0, atol=1e-14
+    )
+
+
+@pytest.mark.parametrize("untie", ["queries", "rows"])
+def test_attention_pooling_is_its_definition(untie):
+    forest = TreeBatch.from_nested(TREES)
+    query, key, value = draw(forest)
+    log_weight = []
+    for document in range(len(TREES)):
+        at = forest.leaf_document == document
+        log_weight.append(SCALE * torch.einsum("hd,nhd->nh", query[at].mean(0), key[at]))
+    form = Form(untie, 1, "attention")
+    want = by_definition(TREES, query, key, value, form, log_weight=torch.cat(log_weight))
+    torch.testing.assert_close(attend(query, key, value, forest, form, scale=SCALE), want, rtol=0, atol=1e-14)
+
+
+def test_causal_attention_pooling_uses_the_mean_query_so_far():
+    forest = TreeBatch.from_nested(TREES)
+    query, key, value = draw(forest)
+    log_weight = torch.empty(forest.num_leaves, 2, dtype=torch.float64)
+    for leaf in range(forest.num_leaves):
+        so_far = (forest.leaf_document == forest.leaf_document[leaf]) & (
+            torch.arange(forest.num_leaves) <= leaf
+        )
+        log_weight[leaf] = SCALE * (query[so_far].mean(0) * key[leaf]).sum(-1)
+    form = Form("queries", 0, "attention")
+    want = by_definition(TREES, query, key, value, form, causal=True, log_weight=log_weight)
+    got = attend(query, key, value, forest, form, scale=SCALE, causal=True)
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-14)
+
+
+@given(document=trees, near=st.integers(0, 3), causal=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_every_leaf_is_covered_once(document, near, causal):
+    """The entries on a leaf's path cover each leaf it may see exactly once, and its near field leaf by leaf."""
+    forest = TreeBatch.from_nested([document, document])
+    families = forest.families()
+    order = Order.of(families)
+    group, entry = interactions(order, near=near, causal=causal)
+    n = forest.num_leaves // 2
+    seen = torch.zeros(2 * n, 2 * n)
+    for x, b in zip(group.tolist(), entry.tolist(), strict=True):
+        seen[order.start[x] : order.end[x], order.start[b] : order.end[b]] += 1
+    one = torch.ones(n, n)
+    cells = naive.cells_of(naive.collapse(numbered(document)))
+    if causal:  # within a cell, `hidden` does the rest
+        one = one.tril()
+        for cell in cells:
+            one[cell[0] : cell[-1] + 1, cell[0] : cell[-1] + 1] = 1
+    assert torch.equal(seen, torch.block_diag(one, one))
+    plan = build_plan(families, 2 * n, near=near, causal=causal)
+    tree = numbered(document)
+    count = sum(len(naive.blocks_with_near_field(tree, leaf, near, causal=causal)) for leaf in range(n))
+    assert plan.pairs == 2 * count
+
+
+@given(document=trees)
+@settings(max_examples=50, deadline=None)
+def test_without_a_near_field_blocks_are_the_siblings_on_the_path(document):
+    tree = numbered(document)
+    for causal in (False, True):
+        for leaf in naive.leaves_of(tree):
+            got = [block for _, block in naive.blocks_with_near_field(tree, leaf, 0, causal=causal)]
+            assert sorted(got) == sorted(naive.siblings_on_path(naive.collapse(tree), leaf, causal=causal))
+
+
+@pytest.mark.parametrize("form", [Form("queries"), Form("rows", 1), Form("queries", 1, "attention")])
+def test_blocks_of_equal_leaves_cost_nothing(form):
+    """If the leaves of every top-level block are alike, tying them is exact: the form is softmax attention."""
+    forest = TreeBatch.from_nested([[[[0, 0], [0, 0, 0]], [[0, 0], 0], 0]])
+    block = torch.tensor([0] * 5 + [1] * 3 + [2])
+    query, key, value = (t[block] for t in draw(forest))
+    flat = torch.einsum("ihd,jhd->hij", query, key).mul(SCALE).softmax(-1)
+    want = torch.einsum("hij,jhe->ihe", flat, value)
+    torch.testing.assert_close(attend(query, key, value, forest, form, scale=SCALE), want, rtol=0, atol=1e-14)
+
+
+def test_attention_pooling_is_exact_for_equal_queries():
+    forest = TreeBatch.from_nested(TREES[:1])
+    query, key, value = draw(forest)
+    query = query[:1].expand_as(query)
+    flat = torch.einsum("ihd,jhd->hij", query, key).mul(SCALE).softmax(-1)
+    want = torch.einsum("hij,jhe->ihe", flat, value)
+    for untie in ("queries", "rows"):
+        got = attend(query, key, value, forest, Form(untie, pooling="attention"), scale=SCALE)
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-14)
+    mean_pooled = attend(query, key, value, forest, Form("queries"), scale=SCALE)
+    assert not torch.allclose(mean_pooled, want, atol=0.05)
+
+
+def dense_weights(query, key, forest, form, causal=False):
+    n = forest.num_leaves
+    one_hot = torch.eye(n, dtype=query.dtype)[:, None].expand(-1, key.shape[1], -1)
+    return attend(query, key, one_hot, forest, form, scale=SCALE, causal=causal).transpose(0, 1)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+def test_the_normaliser_measures_the_divergence(pooling, causal):
+    """KL(P_i || softmax_i) = log z_i - logsumexp of leaf i's logits, and no other weights of this form have less."""
+    forest = TreeBatch.from_nested(TREES[:1])
+    query, key, value = draw(forest)
+    form = Form("queries", 1, pooling)
+    logits = torch.einsum("ihd,jhd->hij", query, key) * SCALE
+    if causal:
+        logits = logits.masked_fill(torch.ones(len(query), len(query)).triu(1).bool(), -math.inf)
+    P = dense_weights(query, key, forest, form, causal)
+    log_weight = (
+        attention_log_weight(query, key, forest, SCALE, causal=causal) if pooling == "attention" else None
+    )
+    plan = build_plan(forest.families(), forest.num_leaves, near=1, causal=causal)
+    _, normaliser = attend_untied(query, key, value, forest, plan, scale=SCALE, log_weight=log_weight)
+    kl = (torch.special.xlogy(P, P) - torch.where(P > 0, P * logits, 0)).sum(-1) + logits.logsumexp(-1)
+    torch.testing.assert_close(kl.T, logits.logsumexp(-1).T - normaliser, rtol=0, atol=1e-13)
+    generator = torch.Generator().manual_seed(3)
+    tree = numbered(TREES[0])
+    for _ in range(20):
+        other = P.clone()
+        for i in range(len(query)):
+            for _, block in naive.blocks_with_near_field(tree, i, 1, causal=causal):
+                other[:, i, block] *= 1 + 0.2 * torch.randn((), generator=generator, dtype=torch.float64)
+        other = other.abs() / other.abs().sum(-1, keepdim=True)
+        worse = (torch.special.xlogy(other, other) - torch.where(other > 0, other * logits, 0)).sum(
+            -1
+        ) + logits.logsumexp(-1)
+        assert (worse >= kl - 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        Form(),
+        Form(cumulant=True),
+        Form("rows", 1, "attention"),
+        Form("queries", 1, "attention", True),
+        Form("queries"),
+    ],
+)
+def test_gradients_are_finite_and_right(form):
+    forest = TreeBatch.from_nested([[[[0, 0], [0, 0]], 0, [0, 0]], [], [[0]]])
+    inputs = [t.requires_grad_() for t in draw(forest, heads=2, key_heads=1, width=2, out=2)]
+    assert torch.autograd.gradcheck(lambda q, k, v: attend(q, k, v, forest, form, scale=SCALE), inputs)
+
+
+@pytest.mark.parametrize(
+    "form", [Form(cumulant=True), Form("rows", 1), Form("queries", 1, "attention", True)]
+)
+@pytest.mark.parametrize("size", [1e4, 1e-30])
+def test_extreme_logits_stay_finite(form, size):
+    forest = TreeBatch.from_nested(TREES)
+    inputs = [(t * size if i < 2 else t).float().requires_grad_() for i, t in enumerate(draw(forest))]
+    inputs = [t.detach().requires_grad_() for t in inputs]
+    output = attend(*inputs, forest, form, scale=1e-4 if size > 1 else 1.0)
+    output.sum().backward()
+    assert output.isfinite().all()
+    assert all(t.grad.isfinite().all() for t in inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    forest = TreeBatch.from_nested(TREES)
+    inputs = [t.to(dtype) for t in draw(forest)]
+    for form in (Form("queries", 1, "attention"), Form("rows")):
+        got = attend(*inputs, forest, form, scale=SCALE)
+        want = attend(*[t.double() for t in inputs], forest, form, scale=SCALE)
+        assert got.dtype == dtype
+        torch.testing.assert_close(
+            got.double(), want.to(dtype).double(), rtol=torch.finfo(dtype).eps, atol=1e-6
+        )
+
+
+def test_permuting_siblings_permutes_outputs():
+    left, right = [[0, 0], [0, 0, 0]], [[0], [0, 0]]
+    one, other = TreeBatch.from_nested([[left, right]]), TreeBatch.from_nested([[right, left]])
+    query, key, value = draw(one)
+    swap = torch.tensor([5, 6, 7, 0, 1, 2, 3, 4])
+    for form in (Form("queries", 0, "attention"), Form("rows"), Form(cumulant=True)):
+        got = attend(query[swap], key[swap], value[swap], other, form, scale=SCALE)
+        torch.testing.assert_close(
+            got, attend(query, key, value, one, form, scale=SCALE)[swap], rtol=0, atol=1e-14
+        )
+
+
+def test_the_papers_form_gets_the_row_wise_variance():
+    """1/2 mean_{i in A} Var_{j in B}(s_ij), here with keys of one dimension, where the diagonal is everything."""
+    forest = TreeBatch.from_nested([[[0, 0], [0, 0, 0], 0]])
+    query, key, value = draw(forest, heads=1, width=1)
+    q, k, _ = (t[:, 0, 0] for t in (query, key, value))
+    left, right = cumulant_positions(query, key, forest, SCALE)
+    blocks = {1: [0, 1], 4: [2, 3, 4], 8: [5]}  # row -> leaves; rows are in pre-order
+    for a, under_a in blocks.items():
+        for b, under_b in blocks.items():
+            variance = (SCALE * q[under_a][:, None] * k[under_b]).var(1, correction=0).mean()
+            torch.testing.assert_close((left[a] * right[b]).sum(), variance / 2, rtol=0, atol=1e-14)
+    got = attend(query, key, value, forest, Form(cumulant=True), scale=SCALE)
+    plain = hierarchical_attention(query, key, value, forest, scale=SCALE)
+    assert not torch.allclose(got, plain, atol=1e-3)
+
+
+def test_the_second_cumulant_is_that_of_normal_logits():
+    """For many normal logits the log of the mean exponential is mean + variance / 2, until its largest term decides."""
+    generator = torch.Generator().manual_seed(0)
+    log_n = torch.tensor(math.log(2**16))
+    for sigma in (0.5, 1.0, 2.0, 8.0, 16.0):
+        draws = torch.randn(200, 2**16, generator=generator) * sigma
+        excess = (draws.logsumexp(1) - log_n).mean()
+        got = second_cumulant(torch.tensor(sigma**2), log_n)
+        assert abs(got - excess) < 0.12 * max(1.0, float(excess)), sigma
+    limit = 2 * log_n
+    assert second_cumulant(limit * 0.999, log_n) == pytest.approx(
+        float(second_cumulant(limit * 1.001, log_n)), rel=2e-3
+    )
+
+
+def test_a_document_alone_and_in_a_batch():
+    forest = TreeBatch.from_nested([*TREES, []])
+    query, key, value = draw(forest)
+    for form in (Form("queries", 1, "attention"), Form("rows", 1, "attention"), Form(cumulant=True)):
+        together = attend(query, key, value, forest, form, scale=SCALE)
+        for d, document in enumerate(TREES):
+            at = forest.leaf_document == d
+            alone = attend(
+                query[at], key[at], value[at], TreeBatch.from_nested([document]), form, scale=SCALE
+            )
+            torch.testing.assert_close(alone, together[at], rtol=0, atol=1e-14)
+    empty = TreeBatch.from_nested([[]])
+    assert attend(query[:0], key[:0], value[:0], empty, Form("queries"), scale=SCALE).shape == (0, 2, 3)
