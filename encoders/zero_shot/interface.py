@@ -130,9 +130,8 @@ def hsa(
             )
         if n == 1 and tree is None and isinstance(layer.hierarchy, Windows) and not layer.form.near:
             line = _line(layer, scale)
-            line.ingest(
-                key[:, :, :-1], key[:, :, :-1], value[:, :, :-1], None if padding is None else padding[:, :-1]
-            )
+            before = None if padding is None else padding[:, :-1]
+            line.ingest(None, key[:, :, :-1], value[:, :, :-1], before)
             return line.step(query, key[:, :, -1:], value[:, :, -1:]), None
         query = torch.cat([query.new_zeros(B, query.shape[1], m - n, query.shape[3]), query], dim=2)
     layout = _layout(layer, tree, (B, m), padding, query.device, decoding=n != m)

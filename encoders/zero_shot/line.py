@@ -42,20 +42,30 @@ class Line:
         self.shelves: list[Tensor] = []
         """(B, S, J, C) at each level."""
         self.query_sum: Tensor | None = None
-        """(B, H, D) of all queries so far."""
+        """(B, H, D) of all queries so far, where blocks are attention-pooled."""
 
-    def ingest(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
-        """Take in the positions of a prompt: query (B, H, n, D), key and value (B, K, n, .), mask (B, n) or None."""
-        query, key, value = (x.detach().transpose(1, 2) for x in (query, key, value))
+    def ingest(self, query: Tensor | None, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
+        """Take in the positions of a prompt.
+
+        Args:
+            query: (B, H, n, D); None will do unless blocks are attention-pooled.
+            key, value: (B, K, n, .).
+            mask: (B, n) True at unpadded positions, None if all are.
+        """
+        key, value = key.detach().transpose(1, 2), value.detach().transpose(1, 2)
         rows = []
         sums = []
         for r in range(len(key)):
             seen = slice(None) if mask is None else mask[r]
-            q, k, v = query[r, seen], key[r, seen], value[r, seen]
-            rows.append(self._leaves(mean_so_far(_wide(q)) if self.pooled else None, k, v))
-            sums.append(_wide(q).sum(0))
+            reference = None
+            if self.pooled:
+                assert query is not None
+                q = _wide(query[r].detach().transpose(0, 1)[seen])
+                reference = mean_so_far(q)
+                sums.append(q.sum(0))
+            rows.append(self._leaves(reference, key[r, seen], value[r, seen]))
         self.count = torch.tensor([len(row) for row in rows], device=key.device)
-        self.query_sum = torch.stack(sums)
+        self.query_sum = torch.stack(sums) if self.pooled else None
         levels = [self._shelve(row) for row in rows]
         slots = [*self.branching, max(len(shelves[-1]) for shelves in levels)]
         self.shelves = [
@@ -71,10 +81,11 @@ class Line:
         Returns:
             (B, 1, H, E) in the dtype of `value`.
         """
-        assert self.query_sum is not None
         q = _wide(query[:, :, 0].detach())
-        self.query_sum = self.query_sum + q
-        reference = self.query_sum / (self.count + 1)[:, None, None]
+        reference = None
+        if self.query_sum is not None:
+            self.query_sum = self.query_sum + q
+            reference = self.query_sum / (self.count + 1)[:, None, None]
         leaf = self._leaves(reference, key[:, :, 0].detach(), value[:, :, 0].detach())
         used = self._used()
         blocks = torch.cat([*self.shelves, leaf[:, None]], dim=1)
