@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from encoders import zero_shot as zero_shot
+    import encoders.zero_shot as zero_shot
     from encoders.attention import hierarchical_attention as hierarchical_attention
     from encoders.batch import TreeBatch as TreeBatch
     from encoders.build import build_classifier as build_classifier
