@@ -148,3 +148,14 @@ def test_the_outline_tells_kind_role_place_and_picture(tmp_path):
         assert told in text
     assert max(map(len, lines)) <= 60
     assert "64 x 48" not in parse_html(tmp_path / "p.html").outline(sizes=False)
+
+
+def test_the_outline_sends_no_control_characters_to_a_terminal():
+    builder = DocumentBuilder()
+    builder.open("page", attributes={"language": "\x1b[31m"})
+    builder.block("para\x1bgraph", "\x1b]0;title\x07 re\u202ad", attributes={"href": "\x9b2J"})
+    builder.leaf("image", attributes={"src": "a\x1b[2J.png", "alt": "\x1b[5m"})
+    builder.close()
+    shown = builder.build().outline()
+    assert all(character == "\n" or character.isprintable() for character in shown)
+    assert "title" in shown
