@@ -19,8 +19,9 @@ from torch import Tensor
 from encoders.attention.cpu.backward import Slope, ascend_back, descend_back
 from encoders.attention.cpu.forward import ascend, descend
 from encoders.attention.cpu.plan import Plan, make_plan
+from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.threads import each
-from encoders.attention.cpu.tiles import Rows, Side, State
+from encoders.attention.cpu.tiles import Rows, Side, State, Work, work_space
 from encoders.attention.once import once
 from encoders.batch import TreeBatch
 
@@ -41,16 +42,22 @@ def attend(
 ) -> tuple[Tensor, Tensor]:
     """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
-    families = forest.families(present)
-    plan = make_plan(
-        families, torch.get_num_threads(), np.dtype(np.float64 if wide == torch.float64 else np.float32)
-    )
-    sides = [None if side is None else side.to(wide) for side in (query_position, key_position)]
+    dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
+    plan = make_plan(forest.families(present), torch.get_num_threads(), dtype)
+    sides = [None if side is None else _widen(side.to(wide)) for side in (query_position, key_position)]
     output, energy = cast(
         tuple[Tensor, Tensor],
-        _Attention.apply(query.to(wide), key.to(wide), value.to(wide), *sides, plan, scale, attend_self),
+        _Attention.apply(
+            *(_widen(x.to(wide)) for x in (query, key, value)), *sides, plan, scale, attend_self
+        ),
     )
-    return output.to(value.dtype), energy
+    return output[..., : value.shape[2]].to(value.dtype), energy
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    """Fill the last axis with zeros up to whole vectors, if it is not (heads commonly are)."""
+    missing = -tensor.shape[-1] % LANES
+    return torch.nn.functional.pad(tensor, (0, missing)) if missing else tensor
 
 
 class _Attention(torch.autograd.Function):
@@ -76,17 +83,21 @@ class _Attention(torch.autograd.Function):
         scalars = np.zeros((4, heads, members), dtype)
         nodes = np.zeros((2, families, heads), dtype)
         state = State(scalars[0], scalars[1], scalars[2], scalars[3], nodes[0], nodes[1])
-        options = plan.widest, attend_self, dtype.type(scale)
+        options = attend_self, dtype.type(scale)
+
+        def work() -> Work:
+            return work_space(dtype, plan.widest, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
-            ascend(tree, q, k, v, e, f, o, state, plan.deferred, first, end, waiting, tiles, *options)
+            ascend(tree, q, k, v, e, f, o, state, plan.deferred, first, end, waiting, tiles, *options, work())
 
         each([(up, (*chunk, NONE, NO_TILES)) for chunk in plan.chunks])
         if len(plan.waiting):
             up(0, 0, plan.waiting, NO_TILES)
             each([(up, (0, 0, NONE, tiles)) for tiles in plan.tiles])
-            descend(tree, o, state, plan.deferred, 0, 0, plan.waiting)
-        each([(descend, (tree, o, state, plan.deferred, *chunk, NONE)) for chunk in plan.chunks])
+            descend(tree, o, state, plan.deferred, 0, 0, plan.waiting, work())
+        spare = work()
+        each([(descend, (tree, o, state, plan.deferred, *chunk, NONE, spare)) for chunk in plan.chunks])
 
         energy = np.zeros((len(plan.root), heads), dtype)
         energy[plan.root >= 0] = state.L[plan.root[plan.root >= 0]]
@@ -122,12 +133,17 @@ class _Attention(torch.autograd.Function):
         e_bar, f_bar = (_side(grad, dtype) for grad in position_grads)
         inputs = (tree, q, k, v, e, f, c_bar, state, slope)
 
+        def work() -> Work:
+            return work_space(dtype, plan.widest, q.width + e.width, width)
+
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
-            ascend_back(*inputs, plan.deferred, first, end, waiting, tiles, *options)
+            ascend_back(*inputs, plan.deferred, first, end, waiting, tiles, *options, work())
 
         def down(first: int, end: int, sweeping: Array, tiles: Array, spreading: Array) -> None:
             outputs = (q_bar, k_bar, v_bar, e_bar, f_bar)
-            descend_back(*inputs, *outputs, plan.deferred, first, end, sweeping, tiles, spreading, *options)
+            descend_back(
+                *inputs, *outputs, plan.deferred, first, end, sweeping, tiles, spreading, *options, work()
+            )
 
         each([(up, (*chunk, NONE, NO_TILES)) for chunk in plan.chunks])
         if len(plan.waiting):
@@ -158,18 +174,23 @@ def _rows(tensor: Tensor, families: int) -> Rows:
     if (width > 1 and tensor.stride(2) != 1) or (heads > 1 and tensor.stride(1) != width):
         tensor = tensor.contiguous()
     stride = tensor.stride(0)
-    span = (rows - 1) * stride + heads * width if rows else 0
-    flat = tensor.detach().as_strided((span,), (1,)).numpy()
-    return Rows(flat, stride, np.empty(families * heads * width, flat.dtype), heads, width)
+    flat = _flat(tensor, (rows - 1) * stride + heads * width if rows else 0)
+    return Rows(flat, stride, np.empty((1, families * heads * width), flat.dtype), heads, width)
 
 
 def _side(position: Tensor | None, dtype: Any) -> Side:
     """View (R, H, P) where it lies, if its last axis is contiguous; None is a position of width 0."""
     if position is None or not position.numel():
-        return Side(np.empty(0, dtype), 0, 0, 0)
+        return Side(np.empty((1, 0), dtype), 0, 0, 0)
     if position.shape[2] > 1 and position.stride(2) != 1:
         position = position.contiguous()
     rows, heads, width = position.shape
-    span = (rows - 1) * position.stride(0) + (heads - 1) * position.stride(1) + width
-    flat = position.detach().as_strided((span,), (1,)).numpy()
-    return Side(flat, position.stride(0), position.stride(1), width)
+    stride, head_stride, _ = position.stride()
+    return Side(
+        _flat(position, (rows - 1) * stride + (heads - 1) * head_stride + width), stride, head_stride, width
+    )
+
+
+def _flat(tensor: Tensor, span: int) -> Array:
+    """The numbers from the tensor's first on as an array (1, span), not copied."""
+    return tensor.detach().as_strided((1, span), (span, 1)).numpy()

@@ -31,7 +31,6 @@ from encoders.attention.cpu.tiles import (
     lanes,
     pack,
     pack_position,
-    work_space,
     zero,
 )
 
@@ -51,10 +50,9 @@ class Slope(NamedTuple):
 @entry
 def ascend_back(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, deferred: Array,
-    first: int, end: int, waiting: Array, tiles: Array, widest: int, attend_self: bool, scale: float,
+    first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, c_bar of those waiting, and (tiles, 2) tiles."""
-    work = work_space(c_bar.inner, widest, q.width + e.width, v.width)
     for step in range(end - first + len(tiles)):
         at = step - (end - first)
         family, query = (first + step, 0) if at < 0 else (tiles[at, 0], tiles[at, 1])
@@ -65,7 +63,8 @@ def ascend_back(
         measure(tree, q, k, v, e, f, c_bar, state, slope, family, query, attend_self, scale, work)
         if at < 0:
             rise_back(tree, state, slope, family)
-    for family in waiting:
+    for at in range(len(waiting)):
+        family = waiting[at]
         gather(c_bar, tree, family, False)
 
 
@@ -73,16 +72,17 @@ def ascend_back(
 def descend_back(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, q_bar: Rows,
     k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, deferred: Array, first: int, end: int, sweeping: Array,
-    tiles: Array, spreading: Array, widest: int, attend_self: bool, scale: float,
+    tiles: Array, spreading: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do, in this order, the deferred families' scalars, (tiles, 2) tiles of them, their inner members, and a range.
 
     Of the range end - 1 ... first, deferred families only pass on to their leaves what comes from above.
     """
-    work = work_space(c_bar.inner, widest, q.width + e.width, v.width)
-    for family in sweeping:
+    for at in range(len(sweeping)):
+        family = sweeping[at]
         rise_back(tree, state, slope, family)
-    for family in sweeping[::-1]:
+    for step in range(len(sweeping) - 1, -1, -1):
+        family = sweeping[step]
         for head in range(q.heads):
             for at in range(0, tree.start[family + 1] - tree.start[family], TILE):
                 weigh(tree, state, slope, head, family, at, attend_self, work)
@@ -104,7 +104,8 @@ def descend_back(
             tree, q, k, v, e, f, c_bar, state, slope, q_bar, k_bar, v_bar, e_bar, f_bar, family, block, by_query, by_key,
             at >= 0, attend_self, scale, work,
         )  # fmt: skip
-    for family in spreading[::-1]:
+    for step in range(len(spreading) - 1, -1, -1):
+        family = spreading[step]
         for rows in (q_bar, k_bar, v_bar):
             if tree.above[family] < 0:
                 zero(rows, family)
@@ -281,25 +282,21 @@ def emit(
 
     If `closed`, what comes from above is there already and is added.
     """
-    width = np.uint64(rows.width)
-    above = np.uint64((family * rows.heads + head) * rows.width)
+    above = (family * rows.heads + head) * rows.width
     for i in range(count):
         member = tree.start[family] + block + i
         source = tree.source[member]
         if source >= 0:
-            at, into, each = np.uint64(source * rows.stride + head * rows.width), rows.leaf, factor
+            at, into, each = source * rows.stride + head * rows.width, rows.leaf, factor
         else:
             at, into, each = (
-                np.uint64((~source * rows.heads + head) * rows.width),
+                (~source * rows.heads + head) * rows.width,
                 rows.inner,
                 factor / tree.leaves[member],
             )
-        if closed:
-            for d in range(width):
-                into[at + d] = tile[i, d] * each + rows.inner[above + d]
-        else:
-            for d in range(width):
-                into[at + d] = tile[i, d] * each
+        for d in range(0, rows.width, LANES):
+            part = load(tile, i, d) * splat(each)
+            store(into, 0, at + d, part + load(rows.inner, 0, above + d) if closed else part)
 
 
 @inner
@@ -307,11 +304,12 @@ def emit_position(
     tile: Array, column: int, side: Side, head: int, tree: Tree, first: int, count: int
 ) -> None:
     """Write the gradients of members' positions, and clear their columns."""
+    nothing = splat(tile.dtype.type(0))
     for i in range(count):
-        at = np.uint64(tree.row[first + i] * side.stride + head * side.head_stride)
-        for d in range(np.uint64(side.width)):
-            side.value[at + d] = tile[i, np.uint64(column) + d]
-            tile[i, np.uint64(column) + d] = 0
+        at = tree.row[first + i] * side.stride + head * side.head_stride
+        for d in range(0, side.width, LANES):
+            store(side.value, 0, at + d, load(tile, i, column + d))
+            store(tile, i, column + d, nothing)
 
 
 @inner
@@ -319,15 +317,12 @@ def spread(tree: Tree, rows: Rows, family: int, leaves: bool) -> None:
     """Add what comes from above to the gradients of a deferred family's leaves, or of its inner members."""
     if leaves and tree.above[family] < 0:
         return
-    numbers = np.uint64(rows.heads * rows.width)
-    above = np.uint64(family) * numbers
+    numbers = rows.heads * rows.width
+    above = family * numbers
     for member in range(tree.start[family], tree.start[family + 1]):
         source = tree.source[member]
-        if leaves and source >= 0:
-            at = np.uint64(source * rows.stride)
-            for d in range(numbers):
-                rows.leaf[at + d] += rows.inner[above + d]
-        elif not leaves and source < 0:
-            at = np.uint64(~source) * numbers
-            for d in range(numbers):
-                rows.inner[at + d] += rows.inner[above + d]
+        if leaves != (source >= 0):
+            continue
+        at, into = (source * rows.stride, rows.leaf) if leaves else (~source * numbers, rows.inner)
+        for d in range(0, numbers, LANES):
+            store(into, 0, at + d, load(into, 0, at + d) + load(rows.inner, 0, above + d))

@@ -24,7 +24,6 @@ from encoders.attention.cpu.tiles import (
     lanes,
     pack,
     pack_position,
-    work_space,
     zero,
 )
 
@@ -35,13 +34,12 @@ TOP, TOTAL, FACTOR, OWN, Z = range(5)
 @entry
 def ascend(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, o: Rows, state: State, deferred: Array, first: int, end: int,
-    waiting: Array, tiles: Array, widest: int, attend_self: bool, scale: float,
+    waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, the means of those waiting, and (tiles, 2) tiles.
 
     A tile is a deferred family and its first query.
     """
-    work = work_space(o.leaf, widest, q.width + e.width, v.width)
     for step in range(end - first + len(tiles)):
         at = step - (end - first)
         family, query = (first + step, 0) if at < 0 else (tiles[at, 0], tiles[at, 1])
@@ -52,17 +50,21 @@ def ascend(
         attend(tree, q, k, v, e, f, o, state, family, query, attend_self, scale, work)
         if at < 0:
             rise(tree, state, family, False, work)
-    for family in waiting:
+    for at in range(len(waiting)):
+        family = waiting[at]
         means(tree, q, k, v, o, state, family)
 
 
 @entry
-def descend(tree: Tree, o: Rows, state: State, deferred: Array, first: int, end: int, waiting: Array) -> None:
+def descend(
+    tree: Tree, o: Rows, state: State, deferred: Array, first: int, end: int, waiting: Array, work: Work
+) -> None:
     """Finish the deferred families' inner members; then do families end - 1 ... first, of deferred ones the leaves."""
-    work = work_space(o.leaf, LANES, 0, 0)
-    for family in waiting:
+    for at in range(len(waiting)):
+        family = waiting[at]
         rise(tree, state, family, True, work)
-    for family in waiting[::-1]:
+    for at in range(len(waiting) - 1, -1, -1):
+        family = waiting[at]
         fall(tree, o, state, family, False, True)
     for family in range(end - 1, first - 1, -1):
         fall(tree, o, state, family, True, not deferred[family])
@@ -117,8 +119,8 @@ def attend(
             soften(work, tree, first + at, keys, queries, first_query - at)
             if at:
                 for i in range(queries):
-                    for d in range(V.shape[1]):
-                        U[i, d] *= vector[FACTOR, i]
+                    for d in range(0, V.shape[1], LANES):
+                        store(U, i, d, load(U, i, d) * splat(vector[FACTOR, i]))
             add_mix_transposed(S, V, U, keys, queries)
         rate(tree, state, head, here, queries, attend_self, size == 1, work)
         release(tree, v, o, state, head, shared, here, queries, work)
@@ -197,20 +199,18 @@ def release(
     tree: Tree, v: Rows, o: Rows, state: State, head: int, shared: int, first: int, queries: int, work: Work
 ) -> None:
     """Write u of inner members and h u + g v of leaves."""
-    width, one = np.uint64(v.width), work.U.dtype.type(1)
     for i in range(queries):
-        part = one / work.vector[TOTAL, i]
+        part = work.U.dtype.type(1) / work.vector[TOTAL, i]
         source = tree.source[first + i]
         if source >= 0:
-            at = np.uint64(source * o.stride + head * o.width)
-            own = np.uint64(source * v.stride + shared * v.width)
-            g, h = state.g[head, first + i], state.h[head, first + i] * part
-            for d in range(width):
-                o.leaf[at + d] = h * work.U[i, d] + g * v.leaf[own + d]
+            at, own = source * o.stride + head * o.width, source * v.stride + shared * v.width
+            g, h = splat(state.g[head, first + i]), splat(state.h[head, first + i] * part)
+            for d in range(0, v.width, LANES):
+                store(o.leaf, 0, at + d, h * load(work.U, i, d) + g * load(v.leaf, 0, own + d))
         else:
-            at = np.uint64((~source * o.heads + head) * o.width)
-            for d in range(width):
-                o.inner[at + d] = part * work.U[i, d]
+            at = (~source * o.heads + head) * o.width
+            for d in range(0, v.width, LANES):
+                store(o.inner, 0, at + d, load(work.U, i, d) * splat(part))
 
 
 @inner
@@ -233,7 +233,6 @@ def rise(tree: Tree, state: State, family: int, deferred: bool, work: Work) -> N
 @inner
 def fall(tree: Tree, o: Rows, state: State, family: int, leaves: bool, inner_members: bool) -> None:
     """Take m and c of the parent to the members; c of an inner node replaces its u in `o`."""
-    width = np.uint64(o.width)
     root = tree.above[family] < 0
     for member in range(tree.start[family], tree.start[family + 1]):
         source = tree.source[member]
@@ -241,14 +240,16 @@ def fall(tree: Tree, o: Rows, state: State, family: int, leaves: bool, inner_mem
             continue
         for head in range(o.heads):
             m = state.m[family, head]
-            above = np.uint64((family * o.heads + head) * o.width)
+            above = (family * o.heads + head) * o.width
             if source >= 0:
-                at = np.uint64(source * o.stride + head * o.width)
-                for d in range(width):
-                    o.leaf[at + d] = o.inner[above + d] + m * o.leaf[at + d]
+                at = source * o.stride + head * o.width
+                for d in range(0, o.width, LANES):
+                    store(o.leaf, 0, at + d, load(o.inner, 0, above + d) + splat(m) * load(o.leaf, 0, at + d))
             elif inner_members:
-                at = np.uint64((~source * o.heads + head) * o.width)
-                outside = m * state.h[head, member]
+                at = (~source * o.heads + head) * o.width
+                outside = splat(m * state.h[head, member])
                 state.m[~source, head] = m * state.g[head, member]
-                for d in range(width):
-                    o.inner[at + d] = o.inner[above + d] + outside * o.inner[at + d]
+                for d in range(0, o.width, LANES):
+                    store(
+                        o.inner, 0, at + d, load(o.inner, 0, above + d) + outside * load(o.inner, 0, at + d)
+                    )

@@ -50,79 +50,70 @@ def make_plan(families: Families, threads: int, dtype: np.dtype[Any]) -> Plan:
 
 def _number_families(families: Families, dtype: np.dtype[Any]) -> tuple[Tree, Index, Index]:
     """Return the tree, the family of each root, and (F,) the first family of each subtree."""
-    number, begin, inner = _post_order(families.parent, families.leaf, families.root)
-    start, above, source, node = _members(families.parent, families.leaf, number, inner)
-    total = np.where(families.parent[node] >= 0, families.count[families.parent[node]], families.count[node])
+    parent, leaf = families.parent, families.leaf
+    # A document of one leaf is a family of one, and so nothing special to the kernels.
+    alone = (parent < 0) & (leaf >= 0)
+    heads_family = (leaf < 0) | alone
+    total = int(np.count_nonzero(heads_family))
+    members = int(np.count_nonzero((parent >= 0) | alone))
+    below, number, begin = heads_family.astype(np.int64), np.full(len(parent), -1), np.empty(total, np.int64)
+    start, above = np.zeros(total + 1, np.int64), np.full(total, -1)
+    source, node = np.empty(members, np.int64), np.empty(members, np.int64)
+    _number(parent, leaf, below, np.zeros(len(parent), np.int64), number, begin, start, above, source, node)
+    count = families.count[node]
     tree = Tree(
         start=start,
         above=above,
         source=source,
         row=families.top_row[node],
-        leaves=families.count[node].astype(dtype),
-        share=(families.count[node] / total).astype(dtype),
-        log_n=np.log(families.count[node]).astype(dtype),
+        leaves=count.astype(dtype),
+        share=(count / np.where(parent[node] >= 0, families.count[parent[node]], count)).astype(dtype),
+        log_n=np.log(count).astype(dtype),
     )
     root = np.append(number, -1)[families.root]  # -1, the empty document, stays -1
     return tree, root, begin
 
 
 @entry
-def _post_order(parent: Any, leaf: Any, roots: Any) -> Any:
-    """Number inner nodes, and roots that are leaves (families of one, nothing special to the kernels), children first.
+def _number(
+    parent: Index, leaf: Index, below: Index, free: Index, number: Index, begin: Index, start: Index, above: Index,
+    source: Index, member: Index,
+) -> None:  # fmt: skip
+    """Number the families of nodes that come level by level, children first, and list their members.
 
-    Nodes come level by level, as in `Families`. Returns the number of each node (-1 at other leaves), the first number
-    of each one's subtree, by number, and how many there are.
+    `below` comes with 1 at the nodes that have a number, and `free` with zeros. Everything after them is filled in:
+    number of each node, and for each number the first one of its subtree, first member and parent's family; source and
+    node of each member.
     """
     nodes = len(parent)
-    below = np.zeros(nodes, np.int64)
     for node in range(nodes - 1, -1, -1):
-        if leaf[node] < 0 or parent[node] < 0:
-            below[node] += 1
         if parent[node] >= 0:
             below[parent[node]] += below[node]
-    number = np.full(nodes, -1)
-    next_free = np.zeros(nodes, np.int64)
     top = 0
     for node in range(nodes):
         if parent[node] < 0:
-            next_free[node] = top
+            free[node] = top
             top += below[node]
         else:
-            next_free[node] = next_free[parent[node]]
-            next_free[parent[node]] += below[node]
-        number[node] = next_free[node] + below[node] - 1 if below[node] else -1
-    begin = np.zeros(top, np.int64)
-    for node in range(nodes):
+            free[node] = free[parent[node]]
+            free[parent[node]] += below[node]
         if below[node]:
-            begin[number[node]] = number[node] - below[node] + 1
-    return number, begin, top
-
-
-@entry
-def _members(parent: Any, leaf: Any, number: Any, families: Any) -> Any:
-    """List the members family by family: first member and parent family of each family, source and node of each."""
-    nodes = len(parent)
-    start = np.zeros(families + 1, np.int64)
-    above = np.full(families, -1)
-    for node in range(nodes):
-        if parent[node] >= 0:
-            start[number[parent[node]] + 1] += 1
-            if number[node] >= 0:
-                above[number[node]] = number[parent[node]]
-        elif leaf[node] >= 0:
-            start[number[node] + 1] += 1
-    for family in range(families):
-        start[family + 1] += start[family]
-    at = start[:-1].copy()
-    source = np.zeros(start[families], np.int64)
-    member = np.zeros(start[families], np.int64)
+            number[node] = free[node] + below[node] - 1
+            begin[number[node]] = free[node]
     for node in range(nodes):
         if parent[node] >= 0 or leaf[node] >= 0:
-            family = number[parent[node]] if parent[node] >= 0 else number[node]
-            source[at[family]] = leaf[node] if leaf[node] >= 0 else ~number[node]
-            member[at[family]] = node
-            at[family] += 1
-    return start, above, source, member
+            start[number[parent[node] if parent[node] >= 0 else node] + 1] += 1
+        if below[node] and parent[node] >= 0:
+            above[number[node]] = number[parent[node]]
+    for family in range(len(above)):
+        start[family + 1] += start[family]
+        free[family] = start[family]
+    for node in range(nodes):
+        if parent[node] >= 0 or leaf[node] >= 0:
+            family = number[parent[node] if parent[node] >= 0 else node]
+            source[free[family]] = leaf[node] if leaf[node] >= 0 else ~number[node]
+            member[free[family]] = node
+            free[family] += 1
 
 
 def _cut(tree: Tree, root: Index, begin: Index, threads: int) -> Plan:

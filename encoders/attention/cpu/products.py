@@ -20,24 +20,22 @@ FUSED = {"contract"}
 """Products may be fused with sums. Nothing else is relaxed: `exp` rounds on purpose, infinities and NaN go through."""
 
 
+OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": FUSED, "_nrt": False}
+"""Nothing compiled here allocates, so nothing counts references."""
+UNWRAPPED: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
 def inner(function: Callable[..., Any]) -> Any:
-    """Compile what only compiled functions call and what allocates nothing: no wrappers, no reference counts."""
-    options: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
-    return njit(nogil=True, error_model="numpy", fastmath=FUSED, **options)(function)
-
-
-def allocating(function: Callable[..., Any]) -> Any:
-    """Compile what only compiled functions call, but what makes arrays."""
-    options: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return njit(nogil=True, error_model="numpy", **options)(function)
+    """Compile what only compiled functions call."""
+    return njit(**OPTIONS, **UNWRAPPED)(function)
 
 
 def entry(function: Callable[..., Any]) -> Any:
-    """Compile what Python calls: without the GIL, and kept on disk where that is possible."""
+    """Compile what Python calls, without the GIL, and keep it on disk where that is possible."""
     try:
-        kept = njit(nogil=True, error_model="numpy", fastmath=FUSED, cache=True)(function)
+        kept = njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # no folder to keep it in: neither beside this file nor in the user's home
-        return njit(nogil=True, error_model="numpy", fastmath=FUSED)(function)
+        return njit(**OPTIONS)(function)
     _forget_older(Path(str(kept.stats.cache_path)), function.__name__)
     return kept
 

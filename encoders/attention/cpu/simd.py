@@ -210,9 +210,9 @@ def log(typing: Any, x: Any) -> Any:
 def _address(context: Any, builder: Any, array: Any, args: Any) -> Any:
     """Pointer to array[row, column]."""
     value, row, column = args
-    made = context.make_array(array)(context, builder, value)
-    width = builder.extract_value(made.shape, 1)
-    return builder.gep(made.data, [builder.add(builder.mul(row, width), column)])
+    model = context.data_model_manager.lookup(array)
+    width = builder.extract_value(model.get(builder, value, "shape"), 1)
+    return builder.gep(model.get(builder, value, "data"), [builder.add(builder.mul(row, width), column)])
 
 
 def _format(vector: Any) -> tuple[Any, Any, int, int]:

@@ -4,6 +4,8 @@ Families are numbered in post-order: children before parents, so a subtree is a 
 the family it is the parent of; arrays over inner nodes are arrays over families. Members are the children, family by
 family. A tile holds one head of up to TILE members, a member a row.
 
+Widths are multiples of LANES.
+
 Axes:  N leaves   F families (inner nodes)   C members   H heads   D, E, P widths
 """
 
@@ -12,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.attention.cpu.products import TILE, allocating, inner
-from encoders.attention.cpu.simd import LANES
+from encoders.attention.cpu.products import TILE, inner
+from encoders.attention.cpu.simd import LANES, load, splat, store
 
 Array = NDArray[Any]
 
@@ -38,7 +40,7 @@ class Tree(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """`heads` vectors of `width` for every leaf and every inner node, both in flat arrays."""
+    """`heads` vectors of `width` for every leaf and every inner node, both in flat arrays (1, numbers)."""
 
     leaf: Array
     """Leaf n begins at n * stride."""
@@ -50,7 +52,7 @@ class Rows(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One side of the positions in a flat array: row r, head h begins at r * stride + h * head_stride."""
+    """One side of the positions in a flat array (1, numbers): row r, head h begins at r * stride + h * head_stride."""
 
     value: Array
     stride: int
@@ -85,15 +87,14 @@ class Work(NamedTuple):
     """(8, rows) numbers of a tile's queries; the passes name their rows."""
 
 
-@allocating
-def work_space(like: Array, widest: int, width: int, value_width: int) -> Work:
+def work_space(dtype: Any, widest: int, width: int, value_width: int) -> Work:
     """Allocate a thread's tiles for families of up to `widest` or TILE; columns beyond the widths stay zero."""
     rows = min(TILE, (widest + LANES - 1) // LANES * LANES)
     width, value_width = (width + 15) // 16 * 16, (value_width + 15) // 16 * 16
-    q = np.zeros((4, rows, width), like.dtype)
-    v = np.zeros((3, rows, value_width), like.dtype)
-    s = np.zeros((2, rows, rows), like.dtype)
-    return Work(q[0], q[1], v[0], v[1], s[0], s[1], q[2], q[3], v[2], np.zeros((8, rows), like.dtype))
+    q = np.zeros((4, rows, width), dtype)
+    v = np.zeros((3, rows, value_width), dtype)
+    s = np.zeros((2, rows, rows), dtype)
+    return Work(q[0], q[1], v[0], v[1], s[0], s[1], q[2], q[3], v[2], np.zeros((8, rows), dtype))
 
 
 @inner
@@ -105,28 +106,29 @@ def lanes(count: int) -> int:
 @inner
 def clear(tile: Array, count: int) -> None:
     """Set the vectors of `count` rows to zero."""
+    nothing = splat(tile.dtype.type(0))
     for i in range(lanes(count)):
-        for d in range(tile.shape[1]):
-            tile[i, d] = 0
+        for d in range(0, tile.shape[1], LANES):
+            store(tile, i, d, nothing)
 
 
 @inner
 def pack(into: Array, rows: Rows, head: int, tree: Tree, first: int, count: int, factor: float) -> None:
     """Copy `factor` times one head of `count` members to the first columns of a tile; zeros fill the last vector."""
-    width = np.uint64(rows.width)  # unsigned indices are not checked for counting from the end
+    times, nothing = splat(factor), splat(into.dtype.type(0))
     for i in range(count):
         source = tree.source[first + i]
         if source >= 0:
-            at = np.uint64(source * rows.stride + head * rows.width)
-            for d in range(width):
-                into[i, d] = rows.leaf[at + d] * factor
+            at = source * rows.stride + head * rows.width
+            for d in range(0, rows.width, LANES):
+                store(into, i, d, load(rows.leaf, 0, at + d) * times)
         else:
-            at = np.uint64((~source * rows.heads + head) * rows.width)
-            for d in range(width):
-                into[i, d] = rows.inner[at + d] * factor
+            at = (~source * rows.heads + head) * rows.width
+            for d in range(0, rows.width, LANES):
+                store(into, i, d, load(rows.inner, 0, at + d) * times)
     for i in range(count, lanes(count)):
-        for d in range(into.shape[1]):
-            into[i, d] = 0
+        for d in range(0, into.shape[1], LANES):
+            store(into, i, d, nothing)
 
 
 @inner
@@ -135,34 +137,34 @@ def pack_position(
 ) -> None:
     """Copy one head of `count` members' positions beside the columns of `pack`."""
     for i in range(count):
-        at = np.uint64(tree.row[first + i] * side.stride + head * side.head_stride)
-        for d in range(np.uint64(side.width)):
-            into[i, np.uint64(column) + d] = side.value[at + d]
+        at = tree.row[first + i] * side.stride + head * side.head_stride
+        for d in range(0, side.width, LANES):
+            store(into, i, column + d, load(side.value, 0, at + d))
 
 
 @inner
 def gather(rows: Rows, tree: Tree, family: int, mean: bool) -> None:
     """Set the inner node to the sum of its members, or to their mean, each weighted by its leaves."""
-    numbers = np.uint64(rows.heads * rows.width)
-    into = np.uint64(family) * numbers
-    for d in range(numbers):
-        rows.inner[into + d] = 0
+    numbers = rows.heads * rows.width
+    into = family * numbers
+    zero(rows, family)
     for member in range(tree.start[family], tree.start[family + 1]):
-        share = tree.share[member] if mean else rows.inner.dtype.type(1)
+        share = splat(tree.share[member] if mean else rows.inner.dtype.type(1))
         source = tree.source[member]
         if source >= 0:
-            at = np.uint64(source * rows.stride)
-            for d in range(numbers):
-                rows.inner[into + d] += share * rows.leaf[at + d]
+            for d in range(0, numbers, LANES):
+                part = share * load(rows.leaf, 0, source * rows.stride + d)
+                store(rows.inner, 0, into + d, load(rows.inner, 0, into + d) + part)
         else:
-            at = np.uint64(~source) * numbers
-            for d in range(numbers):
-                rows.inner[into + d] += share * rows.inner[at + d]
+            for d in range(0, numbers, LANES):
+                part = share * load(rows.inner, 0, ~source * numbers + d)
+                store(rows.inner, 0, into + d, load(rows.inner, 0, into + d) + part)
 
 
 @inner
 def zero(rows: Rows, family: int) -> None:
     """Set the inner node to zeros."""
-    numbers = np.uint64(rows.heads * rows.width)
-    for d in range(numbers):
-        rows.inner[np.uint64(family) * numbers + d] = 0
+    nothing = splat(rows.inner.dtype.type(0))
+    numbers = rows.heads * rows.width
+    for d in range(0, numbers, LANES):
+        store(rows.inner, 0, family * numbers + d, nothing)
