@@ -107,8 +107,8 @@ def test_missing_and_broken_pictures_are_named_and_left_out(tmp_path):
 
 
 def test_error_pages_and_empty_fields_are_counted_and_left_out(tmp_path):
-    wall = "Subscribe to keep reading this and every other story of ours."
-    records = [news_record(n, body=wall) for n in range(5)]
+    shared = "The very same words under several headlines: the page of a newsletter, say."
+    records = [news_record(n, body=shared) for n in range(5)]
     records += [news_record(5, body="Page not found. Go back to our home page."), news_record(6, body=" ")]
     records += [news_record(7, caption=None), news_record(8, image_id="")]
     corpus = read_n24news(split_lists(tmp_path, {"train": records}))

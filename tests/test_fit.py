@@ -210,6 +210,13 @@ def test_a_finished_run_is_returned_and_another_one_is_refused_its_folder(traine
         fit(tiny(table, trained, learning_rate=0.1, **{"model.hidden_size": 32}), QUIET)
 
 
+def test_the_kept_weights_are_the_best_of_all_epochs_not_the_last(table, tmp_path):
+    run = fit(tiny(table, tmp_path / "x", epochs=8, learning_rate=0.3, metric="loss"), QUIET)
+    losses = [entry["eval_loss"] for entry in run.scores["history"] if "eval_loss" in entry]
+    assert min(losses) < losses[-1]  # or the case would show nothing
+    assert run.scores["best"]["dev_loss"] == pytest.approx(min(losses))
+
+
 def test_patience_stops_early(table, tmp_path):
     run = fit(tiny(table, tmp_path / "x", epochs=30, patience=2, learning_rate=1e-9), QUIET)
     evaluations = [entry for entry in run.scores["history"] if "eval_loss" in entry]
