@@ -35,6 +35,7 @@ def build_classifier(
     readout_node: str | None = None,
     max_tokens: int | None = None,
     vocab_size: int = 16_000,
+    document_labels: Sequence[str] | None = None,
 ) -> DocumentForClassification:
     """Return a new classifier with `model.processor` attached.
 
@@ -45,9 +46,11 @@ def build_classifier(
         text_encoder: local folder (or hub name) of a transformers model, needed with `config.text_encoder="pretrained"`.
         image_weights: local file with weights of the timm model.
         fields, main_only, readout_node, max_tokens: see `ProcessorSettings`.
+        document_labels: the label of each of `documents`, needed with `config.text_start="evidence"`.
 
     Raises:
-        ModelError: a pre-trained text encoder is configured and none is given, or labels repeat.
+        ModelError: a pre-trained text encoder is configured and none is given, labels repeat, or evidence is asked
+            for and a document has no label.
     """
     if len(set(labels)) != len(labels) or not labels:
         raise ModelError(f"labels must be different names, at least one, but are {list(labels)}.")
@@ -69,10 +72,8 @@ def build_classifier(
     config.label2id = {label: number for number, label in enumerate(labels)}
     model = DocumentForClassification(config)
     model.processor = processor
-    if isinstance(model.document.text, ScratchTextLeaves) and config.text_leaves == "node":
-        model.document.text.set_frequencies(
-            _document_frequency(model.document.text, processor, documents), len(documents)
-        )
+    if isinstance(model.document.text, ScratchTextLeaves):
+        _start(model.document.text, config, processor, documents, labels, document_labels)
     if isinstance(model.document.text, PretrainedTextLeaves):
         model.document.text.load_encoder(str(text_encoder))
     if image_weights is not None and model.document.image is not None and config.image_encoder is not None:
@@ -106,16 +107,52 @@ def _processor(
     return processor
 
 
+def _start(
+    text: ScratchTextLeaves,
+    config: DocumentConfig,
+    processor: DocumentProcessor,
+    documents: Sequence[Document],
+    labels: Sequence[str],
+    document_labels: Sequence[str] | None,
+) -> None:
+    """Count sub-words, and runs of them, in the training documents and start the text encoder from that."""
+    if config.text_start == "evidence":
+        number = {label: place for place, label in enumerate(labels)}
+        if (
+            document_labels is None
+            or len(document_labels) != len(documents)
+            or set(document_labels) - set(number)
+        ):
+            raise ModelError(
+                'text_start="evidence" needs document_labels, one of `labels` for each document, but has '
+                f"{'none' if document_labels is None else f'{len(document_labels)} for {len(documents)} documents'}."
+            )
+        classes = [number[label] for label in document_labels]
+        counts = _document_frequency(text, processor, documents, classes, len(labels))
+        text.set_evidence(counts, torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1))
+    elif config.text_start == "frequency" and config.text_leaves == "node":
+        counts = _document_frequency(text, processor, documents, [0] * len(documents), 1)
+        text.set_frequencies(counts[0], len(documents))
+
+
 def _document_frequency(
-    text: ScratchTextLeaves, processor: DocumentProcessor, documents: Iterable[Document]
+    text: ScratchTextLeaves,
+    processor: DocumentProcessor,
+    documents: Sequence[Document],
+    classes: Sequence[int],
+    count: int,
 ) -> Tensor:
-    """(V,) in how many of the documents each sub-word, and each bucket of runs of them, stands."""
-    count = np.zeros(text.embed.num_embeddings, dtype=np.int64)
-    for document in documents:
+    """(C, V) in how many documents of each class each sub-word, and each bucket of runs of them, stands."""
+    counts = np.zeros((count, text.embed.num_embeddings), dtype=np.int64)
+    for document, place in zip(documents, classes, strict=True):
         one = processor.encode(document)
-        runs = text.runs(torch.from_numpy(one.token_id), torch.from_numpy(one.token_row))
-        count[np.unique(np.concatenate([entry.numpy()[real[:, 0].numpy() > 0] for entry, real in runs]))] += 1
-    return torch.from_numpy(count)
+        unit = np.repeat(np.arange(len(one.unit_start) - 1), np.diff(one.unit_start))
+        group = one.token_row if text.weight is not None else unit
+        runs = text.runs(torch.from_numpy(one.token_id), torch.from_numpy(group))
+        counts[
+            place, np.unique(np.concatenate([entry.numpy()[real[:, 0].numpy() > 0] for entry, real in runs]))
+        ] += 1
+    return torch.from_numpy(counts)
 
 
 def _text_config(folder: str | Path) -> dict[str, Any]:

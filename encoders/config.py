@@ -53,6 +53,9 @@ class DocumentConfig(PreTrainedConfig):
     """Longest run of sub-words that has an embedding of its own (scratch): 2 adds pairs, 3 adds triples."""
     text_ngram_buckets: int = 131_072
     """Embeddings that runs of sub-words are hashed into."""
+    text_start: Literal["frequency", "equal", "evidence"] = "frequency"
+    """What scratch text starts from. "frequency": a pooled leaf weighs its sub-words by their rarity. "equal": all alike.
+    "evidence": all alike, and embeddings begin with what each entry says about the classes; needs labels."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None

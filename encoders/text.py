@@ -22,6 +22,9 @@ from encoders.encoded import Ints, TextInputs
 WINDOW_TOKENS = 8_192
 """Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
 
+EVIDENCE_DOCUMENTS = 20
+"""Documents of no evidence that are counted with each entry's own; see `ScratchTextLeaves.set_evidence`."""
+
 
 class Window(NamedTuple):
     """A stretch of sub-words read at once, and the part of it whose states are kept."""
@@ -59,7 +62,10 @@ class ScratchTextLeaves(nn.Module):
     sub-words have embeddings too, hashed into buckets: more entries of a pooled leaf's mean, or added to the sub-word
     that a run ends with.
 
-    Source of hashed runs: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759).
+    `set_evidence` starts embeddings from class counts.
+
+    Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed runs; Wang
+    and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for log ratios of class counts as features.
     """
 
     def __init__(
@@ -94,6 +100,30 @@ class ScratchTextLeaves(nn.Module):
         if self.weight is not None:
             rarity = torch.log((1 + documents) / (1 + document_frequency.float()))
             self.weight.weight[: len(rarity), 0] = torch.log(rarity.clamp(min=0.05))
+
+    @torch.no_grad()
+    def set_evidence(self, class_frequency: Tensor, class_documents: Tensor) -> None:
+        """Add to each embedding what its entry says about the classes, in directions drawn at random.
+
+        An entry's evidence for class c is log(P(c | entry) / P(c)), less its mean over classes; P(c | entry) is
+        counted with `EVIDENCE_DOCUMENTS` more documents that have the classes' shares, so rare entries say little.
+        With two classes it comes to the naive Bayes log ratio along one direction of length 1.
+
+        Args:
+            class_frequency: (C, V) in how many documents of each class each sub-word (and bucket) stands.
+            class_documents: (C,) documents of each class, at least 1.
+        """
+        share = (class_documents / class_documents.sum()).float()[:, None]
+        count = class_frequency.float()
+        likely = (count + EVIDENCE_DOCUMENTS * share) / ((count.sum(0) + EVIDENCE_DOCUMENTS) * share)
+        evidence = torch.log(likely)
+        evidence = evidence - evidence.mean(0)
+        directions = torch.linalg.qr(
+            torch.randn(max(evidence.shape[0], self.embed.embedding_dim), self.embed.embedding_dim)
+        )[0]
+        self.embed.weight += (
+            2**0.5 * evidence.T.to(self.embed.weight) @ directions[: len(evidence)].to(self.embed.weight)
+        )
 
     def names(self, token_id: Tensor) -> Tensor:
         """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""

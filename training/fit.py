@@ -132,10 +132,12 @@ def _new_model(config: TrainingConfig, records: DocumentDataset) -> DocumentForC
     chosen = None
     if config.fields is not None and records.records and "page" not in records.records[0].fields:
         chosen = tuple(config.fields)
+    readable = list(_documents(records.records))
     return build_classifier(
         document_config(config.model),
-        _documents(records.records),
+        [document for document, _ in readable],
         records.labels,
+        document_labels=[label for _, label in readable],
         text_encoder=text_encoder_folder(config.text_encoder),
         image_weights=config.image_weights,
         fields=chosen,
@@ -184,10 +186,10 @@ def text_encoder_folder(name: str | None) -> str | None:
     return str(get_model_path())
 
 
-def _documents(records: Sequence[Record]) -> Iterator[Document]:
+def _documents(records: Sequence[Record]) -> Iterator[tuple[Document, str]]:
     for record in records:
         with contextlib.suppress(DocgraphError):
-            yield record.document()
+            yield record.document(), str(record.label)
 
 
 def _attach_cache(model: DocumentForClassification, config: TrainingConfig, folder: Path) -> None:
