@@ -14,12 +14,16 @@ def main_spans(document: Document) -> list[tuple[int, int]]:
     """Return the spans of the text blocks that are main content, in document order.
 
     A block is a node with text of its own: a leaf, or the parent of sentences. It is main content if its effective
-    role is "main", or None where no node of the document has any role.
+    role is "main", or None where no node of the document has any role. Of a page with roles, captions,
+    credits and the heading that is its title (attribute "title") stand beside the running text and are left out.
     """
     wanted = "main" if has_roles(document) else None
+    beside = ("caption", "credit") if wanted else ()
     spans: list[tuple[int, int]] = []
     for row in text_blocks(document):
-        if document.effective_roles[row] == wanted:
+        if document.effective_roles[row] == wanted and document.kind[row] not in beside:
+            if wanted and document.attributes.get(row, {}).get("title") is True:
+                continue
             start, end = document.span[row].tolist()
             spans.append((start, end))
     return spans

@@ -24,7 +24,7 @@ from docgraph.parsers.html_blocks import read_flow
 from docgraph.parsers.html_elements import Elements, read_markup
 from docgraph.parsers.html_figures import find_figures
 from docgraph.parsers.html_main import judge
-from docgraph.parsers.html_metadata import read_metadata
+from docgraph.parsers.html_metadata import declared_text, read_metadata
 from docgraph.parsers.html_pictures import resolve
 from docgraph.parsers.html_tree import Page, grow
 
@@ -69,13 +69,20 @@ def parse_html(
     flow = read_flow(elements)
     base = _base(elements, url)
     metadata = read_metadata(elements, url=url, base=base, **found)
-    verdict = judge(elements, flow)
+    figures = find_figures(elements, flow)
+    verdict = judge(
+        elements,
+        flow,
+        figures.captions | figures.credits,
+        title=metadata.title or "",
+        declared=declared_text(elements),
+    )
     grow(
         Page(
             elements=elements,
             flow=flow,
             verdict=verdict,
-            figures=find_figures(elements, flow),
+            figures=figures,
             base=base,
             language=metadata.language,
             limits=limits,

@@ -1,72 +1,203 @@
-"""Which elements bind pictures to their captions: `figure`, and containers whose class names say so.
+"""Which elements bind pictures to their captions, and which runs are captions: by tag, by class name, by place.
 
-    Elements, Flow ─> the elements that become figure nodes
+    Elements, Flow ─> Figures: elements that become figure nodes, runs that are captions or credits
 
-A `figure` (or `role="figure"`) with something to see in it is one. Elsewhere a run whose class says caption (or
-credit) is bound to the pictures of the nearest element around it that holds pictures and, captions aside, little text.
+A `figure` with a picture, a table or code in it is one, unless it holds half the page (it was left open). Elsewhere
+a run whose class says caption (or credit) is bound to the pictures of the nearest element around it that holds
+pictures and, captions aside, little text. In a figure without a named caption, or in a small container named after
+pictures, the text beside the picture is the caption.
 """
 
+import re
+from dataclasses import dataclass, field
 from typing import Final
 
 from docgraph.parsers.html_blocks import Block, Flow
 from docgraph.parsers.html_elements import Elements
 from docgraph.parsers.html_rules import CAPTION_CLASS, CREDIT_CLASS
 
-_LEVELS_UP: Final = 5
+_LEVELS_UP: Final = 6
 _CAPTION_LETTERS: Final = 1500
+_FIGURE_LETTERS: Final = 2500
+"""A figure with more text than this, captions aside, is no figure but an element that was left open."""
+_MOST_PICTURES: Final = 40
+_PICTURE_CONTAINER: Final = re.compile(
+    r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail)"
+    r"(?:$|[\s_-]|\d|[A-Z]|s\b)"
+)
+_ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
 
 
-def find_figures(elements: Elements, flow: Flow) -> set[int]:
-    """Return the figure elements of a page; none of them lies in another."""
-    pictures: dict[int, int] = {}
-    letters: dict[int, int] = {}
-    captions: dict[int, int] = {}
-    for item in flow.items:
+@dataclass(slots=True)
+class Figures:
+    """The figures of a page."""
+
+    elements: set[int] = field(default_factory=set)
+    """Elements that become figure nodes; none of them lies in another."""
+    captions: set[int] = field(default_factory=set)
+    """Indices in `Flow.items` of runs that are captions."""
+    credits: set[int] = field(default_factory=set)
+    """Indices in `Flow.items` of runs that name a source or photographer."""
+
+
+@dataclass(slots=True)
+class _Content:
+    """What an element close around pictures or captions holds."""
+
+    pictures: int = 0
+    letters: int = 0
+    captions: int = 0
+    """Letters in runs that are named captions or credits."""
+    linked: int = 0
+    runs: int = 0
+    headings: int = 0
+
+
+def find_figures(elements: Elements, flow: Flow) -> Figures:
+    """Return the figures of a page. Linear: each run looks at most `_LEVELS_UP` levels up."""
+    named = _named_captions(elements, flow)
+    content = _contents(elements, flow, named)
+    found: set[int] = set()
+    for row, held in content.items():
+        if elements.tag[row] == "figure" or elements.attributes[row].get("role") == "figure":
+            if _is_figure(elements, row, held):
+                found.add(row)
+        elif _is_picture_container(elements, row, held):
+            found.add(row)
+    for index in named:
+        if (around := _around(elements, flow, index, content)) is not None:
+            found.add(around)
+    figures = Figures(elements=_outermost(elements, found))
+    _find_captions(elements, flow, named, figures)
+    return figures
+
+
+def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
+    """Return the runs that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
+    known: dict[int, str] = {}
+    found: dict[int, str] = {}
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, Block) or not 0 < len(item.text) <= _CAPTION_LETTERS:
+            continue
+        if item.element in flow.headings:
+            continue
+        if item.element not in known:
+            known[item.element] = _named(elements, item.element)
+        if known[item.element]:
+            found[index] = known[item.element]
+    return found
+
+
+def _named(elements: Elements, element: int) -> str:
+    kind = ""
+    for _ in range(3):
+        if element < 0 or elements.tag[element] in _ENDS:
+            break
+        names = elements.attributes[element].get("class")
+        if names:
+            if CREDIT_CLASS.search(names):
+                return "credit"
+            if CAPTION_CLASS.search(names):
+                kind = "caption"
+        if elements.tag[element] == "figcaption":
+            kind = "caption"
+        element = elements.parent[element]
+    return kind
+
+
+def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
+    content: dict[int, _Content] = {}
+    for index, item in enumerate(flow.items):
         if not isinstance(item, Block):
             continue
-        own = len(item.text) if is_caption(elements, item.element) else 0
         row = item.element
-        for _ in range(_LEVELS_UP + 3):
-            if row < 0:
+        for _ in range(_LEVELS_UP + 2):
+            if row < 0 or elements.tag[row] in ("body", "html"):
                 break
-            pictures[row] = pictures.get(row, 0) + len(item.pictures)
-            letters[row] = letters.get(row, 0) + len(item.text)
-            captions[row] = captions.get(row, 0) + own
+            held = content.get(row)
+            if held is None:
+                held = content[row] = _Content()
+            held.pictures += len(item.pictures)
+            held.letters += len(item.text)
+            held.linked += item.linked
+            held.runs += 1
+            if index in named:
+                held.captions += len(item.text)
+            if item.element in flow.headings:
+                held.headings += 1
             row = elements.parent[row]
-    found: set[int] = set()
-    for row, tag in enumerate(elements.tag):
-        if (tag == "figure" or elements.attributes[row].get("role") == "figure") and row in letters:
-            found.add(row)
-    for item in flow.items:
-        if (
-            isinstance(item, Block)
-            and 0 < len(item.text) <= _CAPTION_LETTERS
-            and is_caption(elements, item.element)
+    return content
+
+
+def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
+    if held.letters - held.captions > _FIGURE_LETTERS and held.pictures:
+        return False
+    if held.pictures:
+        return True
+    inner = elements.tag[row + 1 : min(elements.end(row), row + 60)]
+    return "table" in inner or "pre" in inner or "code" in inner
+
+
+def _is_picture_container(elements: Elements, row: int, held: _Content) -> bool:
+    """Whether an element is named after pictures and holds one or two of them and a caption's worth of text."""
+    if not (1 <= held.pictures <= 2 and 10 <= held.letters <= 600 and not held.headings and held.runs <= 5):
+        return False
+    if (
+        held.linked > 0.5 * held.letters
+        or elements.tag[row] in _ENDS
+        or elements.tag[row] in ("a", "li", "p")
+    ):
+        return False
+    return bool(_PICTURE_CONTAINER.search(elements.attributes[row].get("class", "")))
+
+
+def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Content]) -> int | None:
+    """Return the element that binds a named caption to its pictures, or None."""
+    item = flow.items[index]
+    assert isinstance(item, Block)
+    row = item.element
+    for _ in range(_LEVELS_UP):
+        if row < 0 or elements.tag[row] in _ENDS or row not in content:
+            return None
+        held = content[row]
+        if held.pictures:
+            rest = held.letters - held.captions
+            few = held.pictures <= 3 or (held.pictures <= _MOST_PICTURES and rest <= 0.1 * held.captions)
+            return row if few and rest <= 0.3 * held.captions + 20 else None
+        row = elements.parent[row]
+    return None
+
+
+def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figures: Figures) -> None:
+    """Sort the runs inside figures, and the named ones outside, into captions and credits."""
+    end, held_named, pending = -1, False, list[int]()
+    inside = -1
+    for index, item in enumerate(flow.items):
+        if isinstance(item, int):
+            if item in figures.elements:
+                inside, end, held_named, pending = item, ~item, False, []
+            elif inside >= 0 and item == end:
+                if not held_named:
+                    figures.captions.update(pending)
+                inside = -1
+            continue
+        if not item.text:
+            continue
+        kind = named.get(index)
+        if kind == "credit":
+            figures.credits.add(index)
+        elif kind == "caption":
+            figures.captions.add(index)
+            held_named = True
+        elif (
+            inside >= 0
+            and item.element not in flow.headings
+            and not item.preformatted
+            and item.linked < len(item.text)
+            and len(item.text) <= _CAPTION_LETTERS
+            and elements.tag[item.element] not in ("td", "th", "li", "button", "blockquote", "label")
         ):
-            row = item.element
-            for _ in range(_LEVELS_UP):
-                if row < 0 or row in found or elements.tag[row] in ("body", "table", "article", "main"):
-                    break
-                if pictures.get(row, 0):
-                    if letters[row] - captions[row] <= 0.3 * captions[row] + 20 and pictures[row] <= 3:
-                        found.add(row)
-                    break
-                row = elements.parent[row]
-    return _outermost(elements, found)
-
-
-def is_caption(elements: Elements, element: int) -> bool:
-    """Whether an element, or one of the two around it, says that it holds a caption or credit."""
-    for _ in range(3):
-        if element < 0:
-            return False
-        if elements.tag[element] == "figcaption":
-            return True
-        names = elements.attributes[element].get("class")
-        if names and (CAPTION_CLASS.search(names) or CREDIT_CLASS.search(names)):
-            return True
-        element = elements.parent[element]
-    return False
+            pending.append(index)
 
 
 def _outermost(elements: Elements, found: set[int]) -> set[int]:

@@ -3,6 +3,11 @@
 First version: title, language, OpenGraph and meta elements.
 """
 
+import html
+import json
+import re
+from typing import Final
+
 from docgraph.metadata import Candidate, Metadata
 from docgraph.parsers.html_elements import Elements
 from docgraph.parsers.html_pictures import resolve
@@ -57,3 +62,23 @@ def read_metadata(
         source=source,
         candidates=tuple(found),
     )
+
+
+def declared_text(elements: Elements) -> str:
+    """Return the article's text as JSON-LD gives it (`articleBody`), white space collapsed, or ""."""
+    found: list[str] = []
+    for row, tag in enumerate(elements.tag):
+        if tag == "script" and "ld+json" in elements.attributes[row].get("type", ""):
+            for match in _ARTICLE_BODY.finditer(elements.text(row)):
+                written = _CONTROL.sub(" ", match.group(1))
+                try:
+                    body = str(json.loads(f'"{written}"'))
+                except ValueError:
+                    body = written
+                found.append(" ".join(_TAG.sub(" ", html.unescape(body)).split()))
+    return " ".join(found)
+
+
+_ARTICLE_BODY: Final = re.compile(r'"(?:articleBody|text)"\s*:\s*"((?:[^"\\]|\\.){200,})"')
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
+_TAG: Final = re.compile(r"<[^>]{1,400}>")

@@ -16,9 +16,10 @@ from docgraph.kinds import Domain
 from docgraph.limits import Limits
 from docgraph.parsers.html_blocks import Block, Flow
 from docgraph.parsers.html_elements import Elements
+from docgraph.parsers.html_figures import Figures
 from docgraph.parsers.html_main import Verdict
 from docgraph.parsers.html_pictures import picture_attributes, resolve
-from docgraph.parsers.html_rules import CAPTION_CLASS, CREDIT_CLASS, HEADINGS, MEDIA, PREFORMATTED
+from docgraph.parsers.html_rules import HEADINGS, MEDIA, PREFORMATTED
 from docgraph.parsers.html_tables import Grid, read_grid
 from docgraph.sentences import sentence_spans
 
@@ -46,8 +47,7 @@ class Page:
     elements: Elements
     flow: Flow
     verdict: Verdict
-    figures: set[int]
-    """Elements that bind pictures (or a table, code) to their captions."""
+    figures: Figures
     base: str = ""
     """Addresses are resolved against it."""
     language: str | None = None
@@ -151,7 +151,7 @@ class _Walk:
         role = self.verdict.region_role.get(element)
         if role is not None and not self.page.main_only:
             frame = self.push_frame("group", element, role=role)
-        if element in self.page.figures:
+        if element in self.page.figures.elements:
             frame = self.push_frame("figure", element, domain=self.figure_domain(element))
         if tag in _LISTS or tag == "dl":
             self.enter_list(element, tag)
@@ -327,18 +327,18 @@ class _Walk:
 
     def only_run(self, element: int) -> tuple[int, int] | None:
         """Return where the only run of an element is and where the element ends, None if there is more in it."""
-        found = -1
+        found, tag = -1, self.elements.tag[element]
         for index in range(self.index, min(self.index + _ONLY_RUN_ITEMS, len(self.items))):
             item = self.items[index]
             if isinstance(item, Block):
-                if found >= 0 or not item.text:
+                if found >= 0 or not item.text or (item.pictures and tag in ("td", "th", "dt")):
                     return None
                 found = index
             elif item >= 0:
                 if item in self.wanted and not self.is_neutral(item):
                     return None
             elif ~item == element:
-                if found < 0 or (self.elements.tag[element] == "li" and self.next_is_list(index + 1)):
+                if found < 0 or (tag == "li" and self.next_is_list(index + 1)):
                     return None
                 return found, index + 1
         return None
@@ -347,7 +347,7 @@ class _Walk:
         """Whether an element stands for no structure of its own."""
         return not (
             self.elements.tag[element] in _STRUCTURAL
-            or element in self.page.figures
+            or element in self.page.figures.elements
             or element in self.page.flow.headings
             or element in self.verdict.region_role
         )
@@ -390,16 +390,19 @@ class _Walk:
             return
         if element in self.page.flow.headings:
             level = HEADINGS[self.elements.tag[element]]
+            attributes: dict[str, Any] = {"level": level}
+            if element == self.verdict.title:
+                attributes["title"] = True
             if self.opens_section(frame, element, role):
-                self.open_section(frame, level, "main" if element == self.verdict.title else role, element)
-            self.add_run("heading", block, role, score, attributes={"level": level})
+                self.open_section(frame, level, role, element)
+            self.add_run("heading", block, role, score, attributes=attributes)
         elif block.preformatted and self.elements.tag[element] != "textarea":
             language = self.code_language(block)
             self.add_run(
                 "code", block, role, score, attributes={"code_language": language} if language else None
             )
         else:
-            self.add_run(self.text_kind(frame, element), block, role, score)
+            self.add_run(self.text_kind(self.index - 1), block, role, score)
 
     def opens_section(self, frame: Frame, element: int, role: str | None) -> bool:
         """Whether a heading takes what follows it: not within cells and items, nor if it interrupts the article."""
@@ -409,19 +412,11 @@ class _Walk:
         in_article = frame.kind == "page" and start < self.index <= stop
         return not in_article or role == "main" or element == self.verdict.title
 
-    def text_kind(self, frame: Frame, element: int) -> str:
-        """Return what a run of text is: in a figure a caption or credit, elsewhere a paragraph."""
-        if frame.kind != "figure":
-            return "paragraph"
-        row, kind = element, "paragraph"
-        while row != frame.element and row >= 0:
-            names = self.elements.attributes[row].get("class", "")
-            if CREDIT_CLASS.search(names):
-                return "credit"
-            if self.elements.tag[row] == "figcaption" or CAPTION_CLASS.search(names):
-                kind = "caption"
-            row = self.elements.parent[row]
-        return kind
+    def text_kind(self, index: int) -> str:
+        """Return what a run of text is: a caption or credit beside a picture, else a paragraph."""
+        if index in self.page.figures.captions:
+            return "caption"
+        return "credit" if index in self.page.figures.credits else "paragraph"
 
     def code_language(self, block: Block) -> str | None:
         """Return the language that a class of the code, or of an element close around it, names."""
@@ -467,13 +462,16 @@ class _Walk:
                     self.add_picture(pictures[0][1], pictures[0][2], None, start + pictures[0][0])
                     pictures = pictures[1:]
                 builder.leaf("sentence", span=(start + first, start + last), element=element)
-        for offset, picture, link in pictures:
-            self.add_picture(picture, link, None, start + offset)
+            for offset, picture, link in pictures:
+                self.add_picture(picture, link, None, start + offset)
+            pictures = []
         self.close_node()
         for first, last, type_, origin in block.marks:
             href = self.href(origin) if type_ == "link" else None
             if type_ != "link" or href:
                 builder.mark(row, start + first, start + last, type_, href)
+        for _, picture, link in pictures:
+            self.add_picture(picture, link, role)
 
     def add_picture(self, picture: int, link: int, role: str | None, place: int | None = None) -> None:
         """Add an image (or a media element) at a place of the text, the end if none is given."""
