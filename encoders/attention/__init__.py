@@ -22,10 +22,11 @@ from torch import Tensor, autocast, bfloat16, float16, float32, float64
 from docgraph.errors import AttentionError
 from encoders.attention import naive
 from encoders.attention import torch as torch_backend
+from encoders.attention.family import linear_family, softmax_family
 from encoders.attention.torch import FamilyAttention
 from encoders.batch import TreeBatch
 
-__all__ = ["FamilyAttention", "hierarchical_attention"]
+__all__ = ["FamilyAttention", "hierarchical_attention", "linear_family", "softmax_family"]
 
 Positions = Tensor | tuple[Tensor, Tensor] | None
 
@@ -62,7 +63,8 @@ def hierarchical_attention(
             the paper's.
         return_energy: also return L of every root.
         backend: "auto" takes the fastest that can do what is asked; or one of the names above.
-        family_attention: replaces the softmax among siblings; `torch` backend only, see `FamilyAttention`.
+        family_attention: replaces the softmax among siblings; `torch` backend only. See
+            `FamilyAttention`; `softmax_family` and `linear_family` are ready-made.
 
     Returns:
         (N, H, E) in the dtype of `value`. With `return_energy` also (T, H), float64 for float64 inputs and

@@ -43,7 +43,7 @@ def attend(
     """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
-    plan = make_plan(forest.families(present), torch.get_num_threads(), dtype)
+    plan = make_plan(forest.families(present), dtype)
     sides = [None if side is None else _widen(side.to(wide)) for side in (query_position, key_position)]
     output, energy = cast(
         tuple[Tensor, Tensor],

@@ -5,7 +5,7 @@
 
 Up to TILE children are one tile. A larger family is streamed tile by tile, and deferred, so that its tiles can be shared
 out over threads; so is a family with another thread's work below it. Its means, its tiles and its part in the sweeps are
-separate arguments of the same two functions. Every sum has a fixed order: results depend on neither threads nor deferral.
+separate arguments of the same two functions. Every sum has a fixed order: results do not depend on the number of threads.
 """
 
 import numpy as np
