@@ -20,7 +20,7 @@ from docgraph.errors import ModelError
 from encoders.zero_shot.architectures import Site, attention_modules
 from encoders.zero_shot.forms import Form, Pooling, Untie
 from encoders.zero_shot.hierarchy import Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
-from encoders.zero_shot.interface import Layer
+from encoders.zero_shot.interface import Layer, Watched
 from encoders.zero_shot.masks import IMPLEMENTATION
 from encoders.zero_shot.report import Report, summary
 from encoders.zero_shot.route import Calls
@@ -89,6 +89,15 @@ def convert(
     return summary(model)
 
 
+def watch(model: PreTrainedModel, layers: Which, tell: Callable[[Watched], None]) -> list[Layer]:
+    """Let layers go on attending by softmax and tell what they attend over, until `revert`."""
+    calls = _calls(model)
+    for site in choose_sites(model, layers):
+        _convert_site(site, Windows(()), Form(), "auto", calls).watch = tell
+    _settle(model)
+    return layers_of(model)
+
+
 def revert(model: PreTrainedModel) -> None:
     """Put softmax attention back everywhere; the model is as it was before `convert`. Nothing happens if it was not."""
     for module in model.modules():
@@ -146,6 +155,21 @@ def restore(model: PreTrainedModel) -> PreTrainedModel:
         layer.enabled = entry["enabled"]
     _settle(model)
     return model
+
+
+def choose_sites(model: PreTrainedModel, layers: Which, tower: str | None = None) -> list[Site]:
+    """Return the attention modules that `layers` names.
+
+    Raises:
+        ModelError: the model cannot be converted, or lacks such layers or such a tower.
+    """
+    sites = [s for s in attention_modules(model) if tower is None or s.tower == tower]
+    if not sites:
+        raise ModelError(
+            f"tower must be one of the model's, but {type(model).__name__} has none called {tower!r}."
+        )
+    names = set(_choose(layers, [(s.name, s.layer) for s in sites]))
+    return [site for site in sites if site.name in names]
 
 
 def _layer(module: nn.Module) -> Layer | None:
@@ -246,7 +270,7 @@ def _settle_masks(model: PreTrainedModel) -> None:
         config._attn_implementation_internal = implementation
     before.clear()
     exact = {id(s.module.config) for s in attention_modules(model) if _layer(s.module) is None}
-    exact |= {id(layer.original_config) for layer in layers_of(model) if not layer.enabled}
+    exact |= {id(layer.original_config) for layer in layers_of(model) if not layer.enabled or layer.watch}
     for layer in layers_of(model):
         config = layer.original_config
         if layer.enabled and id(config) not in exact and id(config) not in before:

@@ -1,0 +1,322 @@
+"""Choose layers, hierarchies and forms on the user's own data, by the divergence from softmax attention.
+
+    model, batches ─ measure ─> gap and cost of every (layer, candidate) ─ select(budget) ─> the choice ─> convert
+
+The *gap* of a layer is the mean over positions and heads of KL(P_i || softmax(s_i)): what the hierarchy costs it, in
+nats, with the layer's inputs those of the unconverted model. For the paper's form and for untied queries it
+comes out of the energies, mean_i log z_i - L_root and log z_i - logsumexp of a leaf's logits (hsa.md), with no P in memory;
+for the others P is formed, document by document.
+
+The choice is the best one over all layers together: least total gap within a budget of FLOPs, or least FLOPs within
+a budget of gap. It is written into the model's config by `convert`, and `restore` brings it back.
+
+Axes:  B sequences   n positions   N unpadded positions   T sequences   H heads   D width
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from docgraph.errors import DataError, ModelError
+from encoders.attention import hierarchical_attention
+from encoders.batch import TreeBatch
+from encoders.zero_shot.architectures import attention_modules
+from encoders.zero_shot.convert import Which, convert, revert, watch
+from encoders.zero_shot.cost import hsa_cost, softmax_cost
+from encoders.zero_shot.forms import Form, attend, attention_log_weight, leaves_per_document, plan_of
+from encoders.zero_shot.hierarchy import Hierarchy, Windows
+from encoders.zero_shot.interface import Layer, Watched
+from encoders.zero_shot.layout import layout_of
+from encoders.zero_shot.untied import attend as attend_untied
+
+GRAIN = 2000
+"""Costs are told apart to this fraction of softmax attention in all layers."""
+
+Candidate = tuple[Hierarchy, Form]
+
+CANDIDATES: tuple[Candidate, ...] = (
+    (Windows((2, 4, 8, 16)), Form()),
+    (Windows((8, 4, 2), "own"), Form()),
+    (Windows((16, 8), "own"), Form()),
+    (Windows((8, 4, 4, 4, 4), "own"), Form("rows", 1, "attention")),
+    (Windows((2, 4, 8, 16), "own"), Form("queries", 0, "attention")),
+    (Windows((16, 4, 4, 4), "own"), Form("queries", 0, "attention")),
+    (Windows((4, *(2,) * 10), "own"), Form("queries", 1, "attention")),
+    (Windows((8, *(2,) * 10), "own"), Form("queries", 1, "attention")),
+)
+"""The paper's form and its neighbours, then the improved ones, cheap before exact."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the chosen layers may cost. At least one of `flops` and `kl`."""
+
+    flops: float | None = None
+    """Share of the model's softmax attention that may remain, over all its layers, by the full count."""
+    kl: float | None = None
+    """Gap in nats that the model may have, summed over its layers."""
+    layers: int | None = None
+    """Exactly so many layers are to be converted; None: as many as are worth it."""
+
+    def __post_init__(self) -> None:
+        if self.flops is None and self.kl is None:
+            raise ModelError(
+                "budget must say what may remain: flops, a share of softmax attention, or kl, in nats."
+            )
+
+
+@dataclass
+class Measured:
+    """One candidate in one layer, over all batches."""
+
+    layer: Layer
+    hierarchy: Hierarchy
+    form: Form
+    divergence: float = 0.0
+    """Summed over positions and heads."""
+    weight: int = 0
+    """Positions times heads."""
+    cost: int = 0
+    """Multiply-adds, by the full count."""
+    softmax: int = 0
+    """Those of softmax attention."""
+    chosen: bool = False
+
+    @property
+    def gap(self) -> float:
+        """Mean divergence from softmax attention, in nats."""
+        return self.divergence / max(self.weight, 1)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All that was measured, the choice marked; `str` gives a table."""
+
+    measured: tuple[Measured, ...]
+    layers: int
+    """Layers of the model."""
+    flops: float
+    """Share of softmax attention that remains in the whole model, on these batches."""
+    kl: float
+    """Sum of the gaps of the chosen."""
+
+    @property
+    def chosen(self) -> list[Measured]:
+        """What was converted, layer by layer."""
+        return [m for m in self.measured if m.chosen]
+
+    @property
+    def flops_saved(self) -> float:
+        """Share of the converted layers' attention that is gone, on these batches."""
+        before = sum(m.softmax for m in self.chosen)
+        return 1 - sum(m.cost for m in self.chosen) / before if before else 0.0
+
+    def __str__(self) -> str:
+        lines = ["layer  gap (nats)  of softmax  attention"]
+        for m in sorted(self.measured, key=lambda m: (m.layer.tower, m.layer.index, m.cost)):
+            mark = " <- chosen" if m.chosen else ""
+            name = f"{m.layer.tower} {m.layer.index}".strip()
+            lines.append(
+                f"{name:<5}  {m.gap:>10.4f}  {100 * m.cost / max(m.softmax, 1):>8.1f} %  {m.hierarchy}; {m.form}{mark}"
+            )
+        lines.append(
+            f"{len(self.chosen)} of {self.layers} layers converted; {100 * self.flops_saved:.1f} % of their attention gone, "
+            f"{100 * self.flops:.1f} % of the model's remains; total gap {self.kl:.4f} nats"
+        )
+        return "\n".join(lines)
+
+
+def calibrate(
+    model: PreTrainedModel,
+    batches: Iterable[Mapping[str, Any]],
+    budget: Budget | Mapping[str, Any] | float,
+    *,
+    candidates: Iterable[Candidate] = CANDIDATES,
+    layers: Which = "*",
+) -> Calibration:
+    """Measure candidates on data, and convert the set of layers that meets a budget at the least cost.
+
+    Args:
+        batches: keyword arguments of the model, such as `tokenizer(texts, return_tensors="pt", ...)`; a few
+            dozen documents will do. They are read once, without gradients.
+        budget: see `Budget`; a number is the share of the model's attention FLOPs that may remain.
+        candidates: pairs of a hierarchy from shape alone and a form, tried in every layer. Those that causal layers
+            cannot run are passed over there.
+        layers: which layers may be converted.
+
+    Returns:
+        A table of gaps and costs with the choice; print it. Nothing is converted where no set of layers is better
+        than softmax.
+
+    Raises:
+        DataError: there are no batches.
+        ModelError: the model cannot be converted, or no set of layers meets the budget.
+    """
+    budget = _budget(budget)
+    revert(model)
+    tried = tuple(candidates)
+    if any(hierarchy == "given" for hierarchy, _ in tried):
+        raise ModelError('candidates must be hierarchies from shape alone, but one is "given".')
+    measured = _measure(model, batches, tried, layers)
+    total = len(attention_modules(model))
+    if not measured or not measured[0].weight:
+        raise DataError("batches must hold at least one, but there are none.")
+    chosen = _select(measured, total, budget)
+    for m in chosen:
+        m.chosen = True
+        convert(model, [m.layer.index], hierarchy=m.hierarchy, form=m.form, tower=m.layer.tower or None)
+    softmax = {m.layer.name: m.softmax for m in measured}
+    remaining = sum(m.cost - m.softmax for m in chosen) + sum(softmax.values())
+    # Layers that were not to be converted are taken to cost what the others do on average.
+    mean = sum(softmax.values()) / len(softmax)
+    whole = sum(softmax.values()) + mean * (total - len(softmax))
+    return Calibration(
+        tuple(measured),
+        total,
+        (remaining + mean * (total - len(softmax))) / whole,
+        sum(m.gap for m in chosen),
+    )
+
+
+def _budget(budget: Budget | Mapping[str, Any] | float) -> Budget:
+    if isinstance(budget, Budget):
+        return budget
+    return Budget(**budget) if isinstance(budget, Mapping) else Budget(flops=float(budget))
+
+
+def _measure(
+    model: PreTrainedModel,
+    batches: Iterable[Mapping[str, Any]],
+    candidates: tuple[Candidate, ...],
+    layers: Which,
+) -> list[Measured]:
+    """Run the model as it is, and let the layers tell what they attend over."""
+    table: dict[str, list[Measured]] = {}
+    try:
+        for layer in watch(model, layers, lambda watched: _gaps(watched, table[watched.layer.name])):
+            runnable = [(h, f) for h, f in candidates if not (layer.causal and f.untie == "rows")]
+            table[layer.name] = [
+                Measured(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable
+            ]
+        with torch.no_grad():
+            for batch in batches:
+                model(**batch)
+    finally:
+        revert(model)
+    return [m for measured in table.values() for m in measured]
+
+
+def _gaps(watched: Watched, candidates: list[Measured]) -> None:
+    """Add one call's divergences and costs to the candidates of its layer."""
+    B, H, n, _ = watched.query.shape
+    flat = layout_of(Windows(()), (B, n), watched.padding, watched.layer.ends, watched.query.device)
+    q, k = (flat.pack(x).float() for x in (watched.query, watched.key))
+    lengths = leaves_per_document(flat.forest)
+    log_z = _log_partition(q, k, lengths, watched.scale, watched.causal)
+    width = watched.layer.original_config.hidden_size
+    for m in candidates:
+        assert m.hierarchy != "given"
+        layout = layout_of(m.hierarchy, (B, n), watched.padding, watched.layer.ends, watched.query.device)
+        m.divergence += float(
+            divergence(q, k, layout.forest, m.form, watched.scale, watched.causal, log_z).sum()
+        )
+        m.weight += len(q) * H
+        for length in lengths:
+            one = m.hierarchy.forest([length], watched.layer.ends)
+            m.cost += hsa_cost(one, m.hierarchy, m.form, width, H, causal=watched.causal).full
+            m.softmax += softmax_cost(length, width, H, causal=watched.causal).full
+
+
+def divergence(
+    query: Tensor, key: Tensor, forest: TreeBatch, form: Form, scale: float, causal: bool, log_z: Tensor
+) -> Tensor:
+    """Return KL(P_i || softmax(s_i)) of a form, summed over each document's positions.
+
+    Args:
+        query, key: (N, H, D) and (N, K, D), in the order of the leaves.
+        log_z: (N, H) log-partition of each position's softmax attention.
+
+    Returns:
+        (T, H).
+    """
+    document = forest.leaf_document
+    by_document = log_z.new_zeros(forest.num_documents, log_z.shape[1])
+    if form.untie is None and not form.cumulant and not causal:
+        _, energy = hierarchical_attention(query, key, key, forest, scale=scale, return_energy=True)
+        count = torch.tensor(leaves_per_document(forest), device=log_z.device)
+        return by_document.index_add(0, document, log_z) - energy * count[:, None]
+    if form.untie == "queries" and not form.cumulant:
+        pooled = form.pooling == "attention"
+        log_weight = attention_log_weight(query, key, forest, scale, causal=causal) if pooled else None
+        plan = plan_of(forest, form, causal=causal)
+        _, normaliser = attend_untied(query, key, key, forest, plan, scale=scale, log_weight=log_weight)
+        return by_document.index_add(0, document, log_z - normaliser)
+    return by_document.index_add(0, document, _by_weights(query, key, forest, form, scale, causal) + log_z)
+
+
+def _by_weights(
+    query: Tensor, key: Tensor, forest: TreeBatch, form: Form, scale: float, causal: bool
+) -> Tensor:
+    """(N, H) sum_j P_ij (log P_ij - s_ij), with all of P in memory: one-hot values give it."""
+    n, group = len(query), query.shape[1] // key.shape[1]
+    one_hot = torch.eye(n, dtype=query.dtype, device=query.device)[:, None].expand(-1, key.shape[1], -1)
+    P = attend(query, key, one_hot.contiguous(), forest, form, scale=scale, causal=causal)  # (N, H, N)
+    logits = torch.einsum("ihd,jhd->ihj", query, key.repeat_interleave(group, dim=1)) * scale
+    cost: Tensor = (torch.special.xlogy(P, P) - P * logits).sum(-1)
+    return cost
+
+
+def _log_partition(query: Tensor, key: Tensor, lengths: list[int], scale: float, causal: bool) -> Tensor:
+    """(N, H) log of the sum of exponentials that each position's softmax divides by."""
+    group = query.shape[1] // key.shape[1]
+    parts = []
+    for q, k in zip(query.split(lengths), key.split(lengths), strict=True):
+        logits = torch.einsum("ihd,jhd->ihj", q, k.repeat_interleave(group, dim=1)) * scale
+        if causal:
+            place = torch.arange(len(q), device=q.device)
+            logits = logits.masked_fill(place > place[:, None, None], -torch.inf)
+        parts.append(logits.logsumexp(-1))
+    return torch.cat(parts)
+
+
+def _select(measured: list[Measured], layers: int, budget: Budget) -> list[Measured]:
+    """Return the best set: dynamic programming over layers, by what a set costs and how many it converts."""
+    by_layer: dict[str, list[Measured]] = {}
+    for m in measured:
+        by_layer.setdefault(m.layer.name, []).append(m)
+    softmax = sum(options[0].softmax for options in by_layer.values()) / len(by_layer) * layers
+    kept_softmax = softmax * (layers - len(by_layer)) / layers
+    # (converted, cost to the grain) -> (gap, cost, choice)
+    best: dict[tuple[int, int], tuple[float, float, tuple[Measured, ...]]] = {(0, 0): (0.0, kept_softmax, ())}
+    for options in by_layer.values():
+        following: dict[tuple[int, int], tuple[float, float, tuple[Measured, ...]]] = {}
+        for (converted, _), (gap, cost, choice) in best.items():
+            steps: list[tuple[int, float, float, tuple[Measured, ...]]] = [
+                (converted, gap, cost + options[0].softmax, choice)
+            ]
+            steps += [(converted + 1, gap + m.gap, cost + m.cost, (*choice, m)) for m in options]
+            for count, g, c, chosen in steps:
+                key = count if budget.layers is not None else 0, int(GRAIN * c / softmax)
+                if (count <= (budget.layers or count)) and (key not in following or g < following[key][0]):
+                    following[key] = g, c, chosen
+        best = following
+    fitting = [
+        (gap, cost, choice)
+        for gap, cost, choice in best.values()
+        if (budget.layers is None or len(choice) == budget.layers)
+        and (budget.flops is None or cost <= budget.flops * softmax)
+        and (budget.kl is None or gap <= budget.kl)
+    ]
+    if not fitting:
+        least = min(cost for _, cost, _ in best.values()) / softmax
+        raise ModelError(
+            f"the budget must leave a choice, but no set of candidates meets {budget}: the cheapest leaves {100 * least:.1f} % "
+            "of the model's attention. Allow more, or add candidates."
+        )
+    if budget.flops is not None:
+        return list(min(fitting, key=lambda f: (f[0], f[1]))[2])
+    return list(min(fitting, key=lambda f: (f[1], f[0]))[2])
