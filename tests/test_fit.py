@@ -16,11 +16,13 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
-from docgraph.errors import DataError
+from docgraph.errors import DataError, ModelError
 from encoders import DocumentForClassification
 from training.batches import PlannedBatches
 from training.config import ConfigError, TrainingConfig, make_config, parse_setting, read_config
+from training.evaluate import evaluate, open_model
 from training.fit import document_config, fit
+from training.recipes import RECIPES, recipe
 from training.trainer import temperature
 
 QUIET = Console(quiet=True)
@@ -254,8 +256,6 @@ def test_records_with_next_to_nothing_train_and_predict(tmp_path):
     run = fit(tiny(tmp_path, tmp_path / "run", **changes), QUIET)
     problems = [json.loads(line) for line in (tmp_path / "run" / "problems.jsonl").read_text().splitlines()]
     assert {"image.unreadable", "record.empty"} <= {problem["code"] for problem in problems}
-    from training.evaluate import evaluate
-
     found = evaluate(run.model, run.corpus, "test", with_baselines=False)
     assert len(found.predictions) == 2
     assert "label.unseen" in {problem.code for problem in found.problems}
@@ -324,6 +324,42 @@ def test_a_model_field_that_does_not_exist_is_refused(table, tmp_path):
     with pytest.raises(ConfigError, match=r"a field of the document model is wrong: .*hidden_dropout_prob"):
         document_config({"hidden_dropout_prob": "much"})
     assert document_config({"hidden_dropout_prob": 0}).hidden_dropout_prob == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_makes_a_model_configuration_and_is_its_yaml(name, tmp_path):
+    chosen = recipe(name)
+    document_config(chosen.model)
+    (tmp_path / "recipe.yaml").write_text(chosen.to_yaml())
+    assert read_config(tmp_path / "recipe.yaml") == chosen
+    (tmp_path / "named.yaml").write_text(f"recipe: {name}\nepochs: 1\n")
+    assert read_config(tmp_path / "named.yaml") == chosen.with_values({"epochs": 1})
+
+
+def test_a_pretrained_recipe_says_that_it_needs_a_folder(table, tmp_path):
+    config = recipe("elec-hsa").with_values(
+        {"data": str(table), "output": str(tmp_path / "x"), "format": "table"}
+    )
+    with pytest.raises(ModelError, match="needs the folder of a transformers model"):
+        fit(config, QUIET)
+
+
+def test_checkpointing_gives_the_same_weights_and_bfloat16_trains(trained, table, tmp_path):
+    fit(tiny(table, tmp_path / "g", gradient_checkpointing=True), QUIET)
+    assert_equal_weights(trained, tmp_path / "g")
+    run = fit(tiny(table, tmp_path / "b", precision="bfloat16"), QUIET)
+    assert run.scores["best"]["dev_accuracy"] == 1.0
+    assert all(value.dtype == torch.float32 for value in weights(tmp_path / "b").values())
+
+
+def test_a_frozen_encoder_reads_a_text_once_for_training_evaluation_and_embedding(minilm, table, tmp_path):
+    values = {"model.text_encoder": "pretrained", "text_encoder": str(minilm), "epochs": 1}
+    run = fit(tiny(table, tmp_path / "run", **values), QUIET)
+    model = open_model(tmp_path / "run")
+    reads = []
+    model.document.text.encoder.register_forward_hook(lambda *_: reads.append(1))
+    evaluate(model, run.corpus, "dev", with_baselines=False)
+    assert not reads
 
 
 def test_temperature_is_the_likeliest():

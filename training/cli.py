@@ -2,6 +2,7 @@
 
     docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
     docgraph train CONFIG | --recipe   train a classifier                                fit.py
+    docgraph recipes [NAME]            named configurations                              recipes.py
     docgraph compare --recipe ...      several kinds of attention and seeds in one table compare.py
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
     docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
@@ -302,6 +303,16 @@ def embed(
     )
     print(f"{rows} vectors in {output}")
     raise typer.Exit(errors.exit_code(rows))
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="One of them, to print as YAML.")] = None,
+) -> None:
+    """List the recipes, or print one as a configuration to start from."""
+    from training.recipes import RECIPES, recipe
+
+    print("\n".join(RECIPES) if name is None else recipe(name).to_yaml(), end="\n" if name is None else "")
 
 
 @app.command()

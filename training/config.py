@@ -16,6 +16,8 @@ import yaml
 from docgraph.errors import DataError
 
 FILE_NAME: Final = "training.yaml"
+CACHE: Final = "features.sqlite"
+"""Features of a frozen text encoder, in the run folder: training, evaluation, prediction and embedding share them."""
 
 
 class ConfigError(DataError):
@@ -50,8 +52,9 @@ class TrainingConfig:
     """Sub-words read of one document; the rest is cut, and counted. None reads all."""
     main_only: bool = False
     """Read a page's main content only."""
-    feature_cache: str | None = "features.sqlite"
-    """Where features of a frozen text encoder are kept, from the run folder; None keeps them in memory."""
+    feature_cache: str | None = CACHE
+    """File, from the run folder, that keeps features of a frozen text encoder: 1.5 KB a leaf for width 384. None keeps
+    them in memory."""
 
     epochs: float = 10
     batch_documents: int = 16

@@ -6,6 +6,7 @@ The model reads the very records that the baselines read. Records whose label th
 counted and left out of the scores; the rest goes on.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from rich.console import Console
 from rich.progress import track
 
 from docgraph.errors import DataError, DocgraphError
+from encoders.cache import FeatureCache
 from encoders.model import DocumentForClassification
+from encoders.text import PretrainedTextLeaves
 from training.baselines import baselines
-from training.config import FILE_NAME, TrainingConfig, read_config
+from training.config import CACHE, FILE_NAME, TrainingConfig, read_config
 from training.datasets import Corpus, Problem, Record, load
 from training.datasets.load import options_of
 from training.datasets.records import unseen_labels
@@ -43,7 +46,11 @@ def open_model(folder: str | Path) -> DocumentForClassification:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    return DocumentForClassification.from_pretrained(path).eval()  # type: ignore[no-any-return]
+    model: DocumentForClassification = DocumentForClassification.from_pretrained(path).eval()
+    text, features = model.document.text, path / CACHE
+    if isinstance(text, PretrainedTextLeaves) and text.frozen and os.access(features, os.W_OK):
+        text.cache = FeatureCache(features)
+    return model
 
 
 def evaluation_corpus(model_folder: str | Path, data: str | Path, format: str = "auto") -> Corpus:

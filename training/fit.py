@@ -5,7 +5,7 @@
     runs/x/  training.yaml      the configuration, complete        split.json     the random split, if it was drawn here
              config.json, model.safetensors, processor_config.json, tokenizer.json     the model, loadable anywhere
              scores.json        dev scores of every epoch           problems.jsonl what was missing, broken, set aside
-             checkpoints/       to resume from; best/ (the best weights so far) while training
+             checkpoints/, best/   only while training: to resume from, and the best weights so far
 
 Seeds are set before the model is built, so two runs give the same weights on one machine, and so does a run that was
 killed and started again. `python -m training.fit CONFIG.yaml` is the same under torchrun: every process reads and
@@ -89,7 +89,10 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
     else:
         console.print(f"resuming from {checkpoint}", soft_wrap=True)
         model = DocumentForClassification.from_pretrained(checkpoint)
-    _attach_cache(model, config, folder)
+    if isinstance(model.document.text, PretrainedTextLeaves) and model.document.text.frozen:
+        model.document.text.cache = FeatureCache(
+            None if config.feature_cache is None else folder / config.feature_cache
+        )
     show = console if args.process_index == 0 else Console(quiet=True)
     trainer = _trainer(model, args, config, train_records, corpus, folder, show)
     result = _train(trainer, checkpoint)
@@ -190,12 +193,6 @@ def _documents(records: Sequence[Record]) -> Iterator[tuple[Document, str]]:
     for record in records:
         with contextlib.suppress(DocgraphError):
             yield record.document(), str(record.label)
-
-
-def _attach_cache(model: DocumentForClassification, config: TrainingConfig, folder: Path) -> None:
-    text = model.document.text
-    if isinstance(text, PretrainedTextLeaves) and text.frozen:
-        text.cache = FeatureCache(None if config.feature_cache is None else folder / config.feature_cache)
 
 
 def _arguments(config: TrainingConfig, folder: Path, *, has_dev: bool) -> TrainingArguments:
@@ -300,7 +297,8 @@ def _finish(
         write_atomically(folder / SCORES, json.dumps(scores, indent=1) + "\n")
     _wait_for_all()
     if trainer.args.should_save:
-        shutil.rmtree(folder / "best", ignore_errors=True)
+        for name in ("best", "checkpoints"):
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _wait_for_all() -> None:
