@@ -55,10 +55,24 @@ class Flow:
     """Block elements where they open (row) and close (~row), blocks in between, in document order."""
     headings: set[int] = field(default_factory=set)
     """Heading elements that hold a title (and not, left open, half the page)."""
+    _places: dict[int, tuple[int, int]] = field(default_factory=dict)
     twins: dict[int, int] = field(default_factory=dict)
     """Picture -> its twin inside `noscript`, which has the source that a script would load."""
     from_noscript: set[int] = field(default_factory=set)
     """Pictures inside `noscript` without a twin outside, kept in their place."""
+
+
+    def places(self) -> dict[int, tuple[int, int]]:
+        """Return where each block element opens and closes in `items`."""
+        if not self._places:
+            opened: dict[int, int] = {}
+            for index, item in enumerate(self.items):
+                if isinstance(item, int):
+                    if item >= 0:
+                        opened[item] = index
+                    else:
+                        self._places[~item] = (opened[~item], index)
+        return self._places
 
 
 def is_hidden(tag: str, attributes: Attributes) -> bool:

@@ -19,6 +19,7 @@ Sources: the idea of a container and its junk from Readability.js (mozilla); the
 subsequence segmentation (Pasternack and Roth, WWW 2009), on the tree instead of the sequence of tokens.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,8 +53,13 @@ LEAST_SURE: Final = 0.3
 
 _LINKS: Final = FEATURES.index("link_density")
 _ASKING: Final = FEATURES.index("asking")
-_TITLE_ELEMENTS: Final = 3
-"""Heading levels that may be the page's title."""
+_TITLE_LEVELS: Final = 3
+"""Headings of these levels may be the page's title."""
+_LIST_LEVELS: Final = 6
+_BOX_LEVELS: Final = 4
+_SECOND_LINE_WORDS: Final = 10
+"""An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
+_SECTIONING: Final = frozenset(("article", "aside", "main", "nav", "section"))
 
 
 @dataclass(slots=True)
@@ -66,10 +72,14 @@ class Verdict:
     """Index in `Flow.items` of a block with text -> main-content score in [0, 1]."""
     region_role: dict[int, str] = field(default_factory=dict)
     """Element -> role, for elements that are a part of the page of their own and hold no main content."""
+    holds_main: set[int] = field(default_factory=set)
+    """Elements with main content, or the title, in them."""
     root: int = 0
     """The element that holds the main content."""
     title: int = -1
     """The heading element that is the title of the page, or -1."""
+    second_lines: set[int] = field(default_factory=set)
+    """Heading elements that go on with the title: they open no section."""
     article: tuple[int, int] = (-1, -1)
     """Where in `Flow.items` the article, its title included, begins and ends."""
     sections_by_element: bool = False
@@ -98,6 +108,8 @@ def judge(
         for index, block, keep in zip(measured.index, measured.block, kept.tolist(), strict=True)
         if keep and block.element != verdict.title and index not in captions
     }
+    _drop_boxed_headings(elements, flow, main)
+    verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
     _set_regions(verdict, elements, flow, main, measured)
     _set_roles(verdict, elements, flow, main, captions)
@@ -107,22 +119,35 @@ def judge(
 def find_title(elements: Elements, flow: Flow, title: str) -> int:
     """Return the heading element that is the page's title, or -1.
 
-    That is the one of the first levels whose words agree best with the title of the metadata; without agreement,
-    the first `h1`.
+    That is the one of the first levels whose words agree best with the title of the metadata, not counting those in
+    navigation and lists; without agreement, the first `h1`.
     """
     wanted = set(title.lower().split())
     best, best_score = -1, 0.0
     for row in sorted(flow.headings):
         level = HEADINGS[elements.tag[row]]
-        if level > _TITLE_ELEMENTS:
+        if level > _TITLE_LEVELS:
             continue
         words = set(elements.text(row).lower().split())
-        agreement = len(words & wanted) / len(words | wanted) if wanted and words else 0.0
-        covered = len(words & wanted) / len(words) if words else 0.0
-        score = agreement + 0.5 * covered * (len(words) >= 3) + (0.3 if level == 1 else 0.0)
+        both = len(words & wanted)
+        agreement = both / len(words | wanted) if both else 0.0
+        covered = both / len(words) if both and len(words) >= 3 else 0.0
+        score = agreement + 0.5 * covered + (0.3 if level == 1 else 0.0)
+        if score > best_score and _is_in_list(elements, row):
+            score -= 0.5
         if score > best_score + 1e-9 and (level == 1 or agreement > 0.4):
             best, best_score = row, score
     return best
+
+
+def _is_in_list(elements: Elements, row: int) -> bool:
+    for _ in range(_LIST_LEVELS):
+        row = elements.parent[row]
+        if row < 0:
+            return False
+        if elements.tag[row] in ("nav", "li", "aside", "footer"):
+            return True
+    return False
 
 
 def keep(
@@ -177,11 +202,57 @@ def _best_cut(
     return root, (owner >= root) & (owner < ends[root])
 
 
+def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Take out of `main` the headings of boxes: linked, or with a picture, in an element without other main text."""
+    places = flow.places()
+    texts = sorted(index for index in main if flow.items[index].element not in flow.headings)  # type: ignore[union-attr]
+    for index in sorted(main):
+        block = flow.items[index]
+        assert isinstance(block, Block)
+        if block.element not in flow.headings:
+            continue
+        box = block.element
+        for _ in range(_BOX_LEVELS):
+            box = elements.parent[box]
+            if box < 0:
+                break
+            if box not in places:
+                continue
+            start, stop = places[box]
+            if bisect_left(texts, start) != bisect_left(texts, stop):
+                break
+            inside = [item for item in flow.items[start:stop] if isinstance(item, Block)]
+            if len(inside) > 1 and (block.linked == len(block.text) or any(item.pictures for item in inside)):
+                main.discard(index)
+                break
+
+
+def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:
+    """Return the headings between the title and the first main text that repeat it, or are its long second line."""
+    if title < 0:
+        return set()
+    found: set[int] = set()
+    said = "".join(elements.text(title).split()).lower()
+    for index in sorted(main):
+        block = flow.items[index]
+        assert isinstance(block, Block)
+        if block.element < title:
+            continue
+        if block.element not in flow.headings:
+            break
+        second_line = (elements.tag[title], elements.tag[block.element]) == ("h1", "h2")
+        if "".join(block.text.split()).lower() in said or (
+            second_line and len(block.text.split()) >= _SECOND_LINE_WORDS
+        ):
+            found.add(block.element)
+    return found
+
+
 def _set_regions(
     verdict: Verdict, elements: Elements, flow: Flow, main: set[int], measured: Measured
 ) -> None:
     """Find the elements that are a part of the page of their own: landmarks and named containers without main content."""
-    holds_main: set[int] = set()
+    holds_main = verdict.holds_main
     for index in main:
         item = flow.items[index]
         assert isinstance(item, Block)
@@ -196,7 +267,14 @@ def _set_regions(
     for row, role in measured.junk_elements.items():
         if row not in holds_main:
             verdict.region_role[row] = role
+    sectioned: list[bool] = []
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
+        above = elements.parent[row]
+        within = above >= 0 and sectioned[above]
+        sectioned.append(within or tag in _SECTIONING)
+        if tag == "header" and within:
+            # The head of a part, not of the page: its heading is the part's.
+            continue
         landmark = LANDMARKS.get(tag) or (LANDMARK_ROLES.get(own.get("role", "")) if own else None)
         if landmark is not None and row not in holds_main:
             verdict.region_role[row] = landmark
@@ -209,20 +287,18 @@ def _set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int],
     for row, above in enumerate(elements.parent):
         role = regions.get(row)
         inherited.append(role if role is not None else inherited[above] if above >= 0 else None)
-    places = {item: index for index, item in enumerate(flow.items) if isinstance(item, int)}
+    places = flow.places()
     root, items = verdict.root, flow.items
-    start, stop = places.get(root, 0), places.get(~root, len(items))
+    start, stop = places.get(root, (0, len(items)))
     if 0 <= verdict.title < root and inherited[verdict.title] is None:
-        start = min(start, places[verdict.title])
+        start = min(start, places[verdict.title][0])
     verdict.article = (start, stop)
     first_main = min(main, default=len(items))
     for index, item in enumerate(items):
         if not isinstance(item, Block):
             continue
         role = inherited[item.element]
-        if index in main:
-            role = "main"
-        elif item.element == verdict.title:
+        if index in main or item.element == verdict.title:
             role = "main"
         elif role is None:
             if not start <= index <= stop:

@@ -33,8 +33,9 @@ class Frame:
     """The element it ends with; -1 at the page."""
     nodes: int
     """Nodes that it opened: 0 if it was flattened, else 1."""
-    levels: list[int] = field(default_factory=list)
-    """Levels of the sections open in it."""
+    sections: list[tuple[int, bool]] = field(default_factory=list)
+    """Level of each section open in it, and whether it is an aside: opened by a heading that interrupts the
+    article, and closed where the article goes on."""
     grid: Grid | None = None
     ended: bool = False
     """In an item: whether its element has ended; it is kept open for a list that follows it."""
@@ -72,6 +73,8 @@ _HOLDERS: Final = {
 }
 _LEAVES: Final = frozenset(("heading", "cell", "code", "term"))
 """Kinds whose text is not cut into sentences."""
+_NO_LEVEL: Final = 7
+"""Deeper than any heading: closes asides only."""
 _DEEPEST_BLOCK: Final = 3
 """Levels that a block may need below an open structure: item, paragraph, sentence."""
 _LANGUAGE_CLASS: Final = re.compile(
@@ -148,6 +151,8 @@ class _Walk:
         if frame.ended and tag not in _LISTS:
             self.pop_frame()
             frame = self.frames[-1]
+        if element in self.verdict.holds_main:
+            self.close_sections(frame, _NO_LEVEL)
         role = self.verdict.region_role.get(element)
         if role is not None and not self.page.main_only:
             frame = self.push_frame("group", element, role=role)
@@ -204,15 +209,23 @@ class _Walk:
             self.close_node()
 
     def open_section(self, frame: Frame, level: int, role: str | None, element: int) -> None:
-        self.close_sections(frame, level)
+        """Open a section for a heading, after those that it ends."""
+        start, stop = self.verdict.article
+        aside = frame.kind == "page" and start < self.index <= stop and role != "main"
+        if aside:
+            while frame.sections and frame.sections[-1][1] and frame.sections[-1][0] >= level:
+                frame.sections.pop()
+                self.close_node()
+        else:
+            self.close_sections(frame, level)
         if self.builder.depth + _DEEPEST_BLOCK < self.page.limits.depth:
             self.open_node("section", role, self.language_of(element), element=element)
-            frame.levels.append(level)
+            frame.sections.append((level, aside))
 
     def close_sections(self, frame: Frame, level: int) -> None:
-        """Close the frame's sections of this level and deeper."""
-        while frame.levels and frame.levels[-1] >= level:
-            frame.levels.pop()
+        """Close the frame's asides, and its sections of this level and deeper."""
+        while frame.sections and (frame.sections[-1][1] or frame.sections[-1][0] >= level):
+            frame.sections.pop()
             self.close_node()
 
     def open_node(self, kind: str, role: str | None, language: str | None, **columns: Any) -> None:
@@ -384,6 +397,8 @@ class _Walk:
             self.pop_frame()
             frame = self.frames[-1]
         element = block.element
+        if role == "main" and block.text and element not in self.page.flow.headings:
+            self.close_sections(frame, _NO_LEVEL)
         if not block.text:
             for _, picture, link in block.pictures:
                 self.add_picture(picture, link, role)
@@ -393,7 +408,7 @@ class _Walk:
             attributes: dict[str, Any] = {"level": level}
             if element == self.verdict.title:
                 attributes["title"] = True
-            if self.opens_section(frame, element, role):
+            if frame.kind in _SECTIONING and element not in self.verdict.second_lines:
                 self.open_section(frame, level, role, element)
             self.add_run("heading", block, role, score, attributes=attributes)
         elif block.preformatted and self.elements.tag[element] != "textarea":
@@ -403,14 +418,6 @@ class _Walk:
             )
         else:
             self.add_run(self.text_kind(self.index - 1), block, role, score)
-
-    def opens_section(self, frame: Frame, element: int, role: str | None) -> bool:
-        """Whether a heading takes what follows it: not within cells and items, nor if it interrupts the article."""
-        if frame.kind not in _SECTIONING:
-            return False
-        start, stop = self.verdict.article
-        in_article = frame.kind == "page" and start < self.index <= stop
-        return not in_article or role == "main" or element == self.verdict.title
 
     def text_kind(self, index: int) -> str:
         """Return what a run of text is: a caption or credit beside a picture, else a paragraph."""
