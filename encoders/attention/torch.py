@@ -114,54 +114,57 @@ class _SoftmaxFamilies(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, families: FamilyTensors) -> tuple[Tensor, Tensor]:
         log_n = families.count.to(q.dtype).log()
-        R = q.new_zeros(q.shape[:2])
-        u = torch.zeros_like(v)
+        # Weights are exp(logit - top) / total: from R alone, which is rounded, they would lose digits where it is large.
+        top, total, u = q.new_zeros(q.shape[:2]), q.new_ones(q.shape[:2]), torch.zeros_like(v)
         for i, size in _small(families, q.shape[1]):
             logits = _logits(q[i], k[i], log_n[i], size)
-            logits.diagonal(dim1=-2, dim2=-1).fill_(-torch.inf)
-            R_i = logits.logsumexp(-1)
-            R[i] = _by_node(R_i)
-            u[i] = _by_node((logits - R_i[..., None]).exp_() @ _by_family(v[i], size))
+            highest = logits.amax(-1, keepdim=True)
+            p = (logits - highest).exp_()
+            sums = p.sum(-1, keepdim=True)
+            top[i], total[i] = _by_node(highest).squeeze(-1), _by_node(sums).squeeze(-1)
+            u[i] = _by_node((p @ _by_family(v[i], size)) / sums)
         for first, size in families.large:
             for block in _blocks(first, size):
-                R[block], u[block] = _stream(q, k, v, log_n, block, _blocks(first, size))
-        ctx.save_for_backward(q, k, v, R, u)
+                top[block], total[block], u[block] = _stream(q, k, v, log_n, block, _blocks(first, size))
+        ctx.save_for_backward(q, k, v, top, total, u)
         ctx.families = families
-        return R, u
+        return top + total.log(), u
 
     @staticmethod
     @once
     def backward(ctx: Any, R_bar: Tensor, u_bar: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, R, u = ctx.saved_tensors
+        q, k, v, top, total, u = ctx.saved_tensors
         families = ctx.families
         log_n = families.count.to(q.dtype).log()
         shift = R_bar - (u_bar * u).sum(-1)
         q_bar, k_bar, v_bar = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
         for i, size in _small(families, q.shape[1]):
-            logits = _logits(q[i], k[i], log_n[i], size)
-            logits.diagonal(dim1=-2, dim2=-1).fill_(-torch.inf)
-            p = (logits - _by_family(R[i, :, None], size)).exp_()
+            top_i, total_i, shift_i = (_by_family(x[i, :, None], size) for x in (top, total, shift))
+            p = (_logits(q[i], k[i], log_n[i], size) - top_i).exp_() / total_i
             u_bar_i = _by_family(u_bar[i], size)
             v_bar[i] = _by_node(p.mT @ u_bar_i)
-            p *= (u_bar_i @ _by_family(v[i], size).mT) + _by_family(shift[i, :, None], size)
+            p *= (u_bar_i @ _by_family(v[i], size).mT) + shift_i
             q_bar[i] = _by_node(p @ _by_family(k[i], size))
             k_bar[i] = _by_node(p.mT @ _by_family(q[i], size))
         for first, size in families.large:
             blocks = _blocks(first, size)
             for at in blocks:
-                u_bar_i, shift_i, R_i, q_i = (x[at].transpose(0, 1) for x in (u_bar, shift, R, q))
+                u_bar_i, q_i = u_bar[at].transpose(0, 1), q[at].transpose(0, 1)
+                top_i, total_i, shift_i = (x[at].T[..., None] for x in (top, total, shift))
                 for j in blocks:
-                    p = (_block_logits(q, k, log_n, at, j) - R_i[..., None]).exp_()
+                    p = (_block_logits(q, k, log_n, at, j) - top_i).exp_() / total_i
                     v_bar[j] += (p.mT @ u_bar_i).transpose(0, 1)
-                    p *= (u_bar_i @ v[j].permute(1, 2, 0)) + shift_i[..., None]
+                    p *= (u_bar_i @ v[j].permute(1, 2, 0)) + shift_i
                     q_bar[at] += (p @ k[j].transpose(0, 1)).transpose(0, 1)
                     k_bar[j] += (p.mT @ q_i).transpose(0, 1)
         return q_bar, k_bar, v_bar, None
 
 
 def _logits(q: Tensor, k: Tensor, log_n: Tensor, size: int) -> Tensor:
-    """(F, H, b, b)."""
-    return (_by_family(q, size) @ _by_family(k, size).mT).add_(log_n.view(-1, 1, 1, size))
+    """(F, H, b, b), -inf between a node and itself."""
+    logits = (_by_family(q, size) @ _by_family(k, size).mT).add_(log_n.view(-1, 1, 1, size))
+    logits.diagonal(dim1=-2, dim2=-1).fill_(-torch.inf)
+    return logits
 
 
 def _block_logits(q: Tensor, k: Tensor, log_n: Tensor, i: slice, j: slice) -> Tensor:
@@ -174,24 +177,22 @@ def _block_logits(q: Tensor, k: Tensor, log_n: Tensor, i: slice, j: slice) -> Te
 
 def _stream(
     q: Tensor, k: Tensor, v: Tensor, log_n: Tensor, i: slice, blocks: list[slice]
-) -> tuple[Tensor, Tensor]:
-    """R and u of one block of queries, the keys block by block, joined by their log-normalisers."""
-    R = u = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Largest logit, sum of weights relative to it, and u of a block of queries, over the keys block by block."""
+    top = q.new_full((q.shape[1], i.stop - i.start, 1), -torch.inf)
+    total, u = (
+        torch.zeros_like(top),
+        torch.zeros((*top.shape[:2], v.shape[2]), dtype=q.dtype, device=q.device),
+    )
     for j in blocks:
         logits = _block_logits(q, k, log_n, i, j)
-        R_j = logits.logsumexp(-1)
-        # A block that is only the node itself has nothing to attend to: R_j is -inf, and it weighs nothing.
-        p = (logits - R_j.clamp(min=torch.finfo(q.dtype).min)[..., None]).exp_()
-        u_j = p @ v[j].transpose(0, 1)
-        if R is None or u is None:
-            R, u = R_j, u_j
-        else:
-            joint = torch.logaddexp(R, R_j)
-            u = u * (R - joint).exp()[..., None] + u_j * (R_j - joint).exp()[..., None]
-            R = joint
-    assert R is not None
-    assert u is not None
-    return R.transpose(0, 1), u.transpose(0, 1)
+        higher = torch.maximum(top, logits.amax(-1, keepdim=True))
+        p = (logits - higher).exp_()
+        rescale = (top - higher).exp_()
+        total = total * rescale + p.sum(-1, keepdim=True)
+        u = u * rescale + p @ v[j].transpose(0, 1)
+        top = higher
+    return top.squeeze(-1).T, total.squeeze(-1).T, (u / total).transpose(0, 1)
 
 
 def _any_families(
@@ -206,8 +207,7 @@ def _any_families(
             _by_family(q[i], size), _by_family(k[i], size), _by_family(v[i], size), log_n[i].view(-1, size)
         )
         if isinstance(result, Tensor):
-            self_mask = torch.zeros(size, size, dtype=q.dtype, device=q.device).fill_diagonal_(-torch.inf)
-            result = result, (_logits(q[i], k[i], log_n[i], size) + self_mask).logsumexp(-1)
+            result = result, _logits(q[i], k[i], log_n[i], size).logsumexp(-1)
         nodes.append(i)
         us.append(_by_node(result[0]))
         Rs.append(_by_node(result[1]))

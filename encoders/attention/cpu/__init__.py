@@ -80,9 +80,9 @@ class _Attention(torch.autograd.Function):
         e, f = _side(query_position, dtype), _side(key_position, dtype)
         result = _result((len(query), heads, width), dtype, whole)
         o = _rows(result, families)
-        scalars = np.zeros((4, heads, members), dtype)
+        scalars = np.zeros((5, heads, members), dtype)
         nodes = np.zeros((2, families, heads), dtype)
-        state = State(scalars[0], scalars[1], scalars[2], scalars[3], nodes[0], nodes[1])
+        state = State(*scalars, *nodes)
         options = attend_self, dtype.type(scale)
 
         def work() -> Work:
@@ -121,7 +121,7 @@ class _Attention(torch.autograd.Function):
         c_bar = _rows(output_bar, families)
         scalars = np.zeros((2, heads, members), dtype)
         nodes = np.zeros((2, families, heads), dtype)
-        slope = Slope(scalars[0], scalars[1], nodes[0], nodes[1])
+        slope = Slope(*scalars, *nodes)
         if energy_bar is not None:
             slope.L_bar[plan.root[plan.root >= 0]] = energy_bar.numpy()[plan.root >= 0]
         grads = [_result(tuple(x.shape), dtype, whole) for x in (query, key, value)]

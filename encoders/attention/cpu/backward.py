@@ -34,8 +34,8 @@ from encoders.attention.cpu.tiles import (
     zero,
 )
 
-R, A, WEIGHT, R_BAR, OWN_P, OWN_S = range(6)
-"""Rows of `Work.vector`: R, a, m h, R_bar, and what a leaf has on the diagonals of P m h and of logits_bar."""
+TOP, PART, A, WEIGHT, R_BAR, OWN_P, OWN_S = range(7)
+"""Rows of `Work.vector`: top, 1 / total, a, m h, R_bar, and a leaf's entries on the diagonals of P m h and logits_bar."""
 
 
 class Slope(NamedTuple):
@@ -117,7 +117,7 @@ def pair(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, head: int, first: int, size: int,
     first_query: int, first_key: int, scale: float, work: Work,
 ) -> None:  # fmt: skip
-    """Put logits, without log n, into S and c_bar . v into T, for a tile of keys and one of queries; and R."""
+    """Put logits, without log n, into S and c_bar . v into T, for a tile of keys and one of queries."""
     one = work.S.dtype.type(1)
     queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
     group = q.heads // k.heads
@@ -130,7 +130,8 @@ def pair(
         pack_position(work.Q, q.width, e, head, tree, first + first_query, queries)
         pack_position(work.K, k.width, f, head, tree, first + first_key, keys)
     for i in range(queries):
-        work.vector[R, i] = state.R[head, first + first_query + i] if size > 1 else 0
+        member = first + first_query + i
+        work.vector[TOP, i], work.vector[PART, i] = state.top[head, member], one / state.total[head, member]
     products(work.K, work.Q, work.S, keys, lanes(queries))
     products(work.V, work.U, work.T, keys, lanes(queries))
 
@@ -141,7 +142,7 @@ def measure(
     first_query: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Set a of one tile of a family's members, and m_bar, which for inner members must be known or set again."""
-    S, T, vector = work.S, work.T, work.vector
+    S, T, vector, one = work.S, work.T, work.vector, work.S.dtype.type(1)
     first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
     queries = min(TILE, size - first_query)
     for head in range(q.heads):
@@ -159,11 +160,11 @@ def measure(
                         own if source >= 0 else slope.parent_m_bar[~source, head]
                     )
             for lane in range(0, queries, LANES):
-                a, r = load(vector, A, lane), load(vector, R, lane)
+                sums, top = splat(one) - splat(one), load(vector, TOP, lane)
                 for j in range(keys):
-                    weights = exp(load(S, j, lane) + splat(tree.log_n[first + at + j]) - r)
-                    a = a + weights * load(T, j, lane)
-                store(vector, A, lane, a)
+                    weights = exp(load(S, j, lane) + splat(tree.log_n[first + at + j]) - top)
+                    sums = sums + weights * load(T, j, lane)
+                store(vector, A, lane, load(vector, A, lane) + sums * load(vector, PART, lane))
         for i in range(queries):
             slope.a[head, first + first_query + i] = vector[A, i]
 
@@ -171,7 +172,7 @@ def measure(
 @inner
 def rise_back(tree: Tree, state: State, slope: Slope, family: int) -> None:
     """Set m_bar of the parent, and take it from the inner members."""
-    for head in range(state.R.shape[0]):
+    for head in range(state.g.shape[0]):
         total = slope.a.dtype.type(0)
         for member in range(tree.start[family], tree.start[family + 1]):
             source = tree.source[member]
@@ -238,14 +239,10 @@ def push(
                 for i in range(queries):
                     S[i, i] = -np.inf
             for at in range(0, queries, LANES):
-                r, a, weight, r_bar = (
-                    load(vector, R, at),
-                    load(vector, A, at),
-                    load(vector, WEIGHT, at),
-                    load(vector, R_BAR, at),
-                )
+                top, part, a = load(vector, TOP, at), load(vector, PART, at), load(vector, A, at)
+                weight, r_bar = load(vector, WEIGHT, at), load(vector, R_BAR, at)
                 for j in range(keys):
-                    p = exp(load(S, j, at) + splat(tree.log_n[first + first_key + j]) - r)
+                    p = exp(load(S, j, at) + splat(tree.log_n[first + first_key + j]) - top) * part
                     store(S, j, at, p * weight)
                     store(T, j, at, p * (weight * (load(T, j, at) - a) + r_bar))
             if first_query == first_key:

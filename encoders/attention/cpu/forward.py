@@ -167,14 +167,13 @@ def rate(
         elif not attend_self:
             vector[OWN, i] = -np.inf
     if alone:
-        vector[TOTAL, 0] = 1
-        state.R[head, first], state.Z[head, first], state.h[head, first] = -np.inf, vector[OWN, 0], 0
-        state.g[head, first] = 1 if attend_self else 0
+        vector[TOTAL, 0] = state.total[head, first] = 1
+        state.top[head, first], state.Z[head, first] = 0, vector[OWN, 0]
+        state.g[head, first], state.h[head, first] = 1 if attend_self else 0, 0
         return
     for at in range(0, queries, LANES):
-        store(vector, TOP, at, load(vector, TOP, at) + log(load(vector, TOTAL, at)))
         for i in range(at, min(at + LANES, queries)):
-            state.R[head, first + i] = vector[TOP, i]
+            state.top[head, first + i], state.total[head, first + i] = vector[TOP, i], vector[TOTAL, i]
         balance(vector, at)
         for i in range(at, min(at + LANES, queries)):
             state.g[head, first + i], state.h[head, first + i] = vector[FACTOR, i], vector[TOP, i]
@@ -183,9 +182,9 @@ def rate(
 
 @inner
 def balance(vector: Array, at: int) -> None:
-    """For eight members with L in OWN and a finite R in TOP, put g in FACTOR, h = 1 - g in TOP and Z in Z."""
+    """For eight members with L in OWN and R in TOP and TOTAL, put g in FACTOR, h = 1 - g in TOP and Z in Z."""
     one = splat(vector.dtype.type(1))
-    L, R = load(vector, OWN, at), load(vector, TOP, at)
+    L, R = load(vector, OWN, at), load(vector, TOP, at) + log(load(vector, TOTAL, at))
     small = exp(where_larger(L, R, R - L, L - R))
     large = one / (one + small)
     small = small * large
@@ -217,12 +216,13 @@ def release(
 def rise(tree: Tree, state: State, family: int, deferred: bool, work: Work) -> None:
     """Set L of the parent; of a deferred family first g, h and Z of the inner members."""
     vector = work.vector
-    for head in range(state.R.shape[0]):
+    for head in range(state.Z.shape[0]):
         L = state.L.dtype.type(0)
         for member in range(tree.start[family], tree.start[family + 1]):
             source = tree.source[member]
             if deferred and source < 0:
-                vector[OWN, 0], vector[TOP, 0] = state.L[~source, head], state.R[head, member]
+                vector[OWN, 0] = state.L[~source, head]
+                vector[TOP, 0], vector[TOTAL, 0] = state.top[head, member], state.total[head, member]
                 balance(vector, 0)
                 state.g[head, member], state.h[head, member] = vector[FACTOR, 0], vector[TOP, 0]
                 state.Z[head, member] = vector[Z, 0]

@@ -61,9 +61,13 @@ class Side(NamedTuple):
 
 
 class State(NamedTuple):
-    """Scalars of the forward pass: R, Z, g, h of members (H, C); L, m of inner nodes (F, H)."""
+    """Scalars of the forward pass: of members (H, C), of inner nodes (F, H).
 
-    R: Array
+    R is top + log(total), but kept in two: weights are exp(logit - top) / total, with all their digits.
+    """
+
+    top: Array
+    total: Array
     Z: Array
     g: Array
     h: Array
