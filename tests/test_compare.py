@@ -105,7 +105,7 @@ def test_holm_by_hand():
 
 def result(kind: str, seed: int, right: list[bool], **changes: object) -> Result:
     values = {
-        "kind": kind, "seed": seed, "split": "test", "labels": ("a", "b"), "accuracy": float(np.mean(right)),
+        "kind": kind, "seed": seed, "split": "test", "scored": "test", "labels": ("a", "b"), "accuracy": float(np.mean(right)),
         "macro_f1": 0.5, "dev_accuracy": None, "parameters": 7, "seconds": 1.0, "peak_memory": 2,
         "ids": tuple(map(str, range(len(right)))), "right": tuple(right),
     }  # fmt: skip
@@ -157,7 +157,10 @@ def test_a_comparison_writes_runs_and_its_table(compared):
     assert [row["kind"] for row in written["rows"]] == ["tf-idf", "hsa", "none"]
     assert written["rows"][1]["parameters"] == written["rows"][2]["parameters"] > 0
     assert 50e6 < written["rows"][1]["peak_memory"] < 8e9
-    assert "| hsa − none |" in (output / "comparison.md").read_text()
+    text = (output / "comparison.md").read_text()
+    assert "| hsa − none |" in text
+    assert "records of the dev split" in text  # the table has no test split
+    assert "also chose each run's epoch" in text
     assert (output / "comparison.png").read_bytes().startswith(b"\x89PNG")
     kinds = {
         name: json.loads((output / "runs" / name / "config.json").read_text()) for name in ("hsa-0", "none-0")

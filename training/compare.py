@@ -52,7 +52,9 @@ class Result:
     kind: str
     seed: int
     split: str
-    """The split that was scored."""
+    """The split that was asked for."""
+    scored: str
+    """The split that was scored: dev where there is no test."""
     labels: tuple[str, ...]
     accuracy: float
     macro_f1: float
@@ -127,7 +129,7 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
     Raises:
         DataError: the runs did not score the same records.
     """
-    if len({(one.ids, one.split) for one in results}) > 1:
+    if len({(one.ids, one.scored) for one in results}) > 1:
         raise DataError(
             "runs of a comparison must score the same records, but these did not: the data changed."
         )
@@ -141,7 +143,7 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
     adjusted = holm([difference.p for difference in found])
     return Comparison(
         config=asdict(replace(config, output="")),
-        split=results[0].split,
+        split=results[0].scored,
         records=len(results[0].ids),
         rows=tuple(rows),
         pairs=tuple(
@@ -226,6 +228,7 @@ def _trained(config: TrainingConfig, kind: str, split: str) -> Result:
         kind=kind,
         seed=config.seed,
         split=split,
+        scored=found.split,
         labels=found.labels,
         accuracy=found.scores.accuracy,
         macro_f1=found.scores.macro_f1,
@@ -241,9 +244,8 @@ def _trained(config: TrainingConfig, kind: str, split: str) -> Result:
 def _bag(config: TrainingConfig, split: str) -> Result:
     """Train the bag of words on the records of a configuration."""
     corpus = load_corpus(config)
-    test, _ = unseen_labels(
-        corpus["dev" if split == "test" and "test" not in corpus.splits else split], corpus.labels
-    )
+    scored = "dev" if split == "test" and "test" not in corpus.splits else split
+    test, _ = unseen_labels(corpus[scored], corpus.labels)
     train, _ = unseen_labels(corpus["train"], corpus.labels)
     number = {name: place for place, name in enumerate(corpus.labels)}
     target = torch.tensor([number[str(record.label)] for record in test])
@@ -261,6 +263,7 @@ def _bag(config: TrainingConfig, split: str) -> Result:
         kind=BAG,
         seed=0,
         split=split,
+        scored=scored,
         labels=corpus.labels,
         accuracy=scores.accuracy,
         macro_f1=scores.macro_f1,

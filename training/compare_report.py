@@ -68,7 +68,7 @@ class Comparison:
 
     config: dict[str, Any]
     split: str
-    """The split that was asked for; dev stood in where there is no test split."""
+    """The split that was scored: dev where there is no test split."""
     records: int
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
@@ -133,6 +133,11 @@ def to_markdown(comparison: Comparison) -> str:
     ]
     lines += [_row(_row_cells(row)) for row in comparison.rows]
     lines += ["", "± is the 95 % interval over seeds (Student's t); a single seed has none.", ""]
+    if comparison.split == "dev":
+        lines += [
+            "The dev split also chose each run's epoch, so all figures but tf-idf's flatter a little.",
+            "",
+        ]
     lines += [
         "Differences in accuracy, paired bootstrap over records and seeds (10,000 samples), 95 % interval; "
         "p adjusted by Holm over the pairs of this table:",
