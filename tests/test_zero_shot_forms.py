@@ -225,7 +225,9 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
 def test_gradients_are_finite_and_right(form):
     forest = TreeBatch.from_nested([[[[0, 0], [0, 0]], 0, [0, 0]], [], [[0]]])
     inputs = [t.requires_grad_() for t in draw(forest, heads=2, key_heads=1, width=2, out=2)]
-    assert torch.autograd.gradcheck(lambda q, k, v: attend(q, k, v, forest, form, scale=SCALE), inputs)
+    assert torch.autograd.gradcheck(
+        lambda q, k, v: attend(q, k, v, forest, form, scale=SCALE, backend="torch"), inputs
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ def test_extreme_logits_stay_finite(form, size):
     forest = TreeBatch.from_nested(TREES)
     inputs = [(t * size if i < 2 else t).float().requires_grad_() for i, t in enumerate(draw(forest))]
     inputs = [t.detach().requires_grad_() for t in inputs]
-    output = attend(*inputs, forest, form, scale=1e-4 if size > 1 else 1.0)
+    output = attend(*inputs, forest, form, scale=1e-4 if size > 1 else 1.0, backend="torch")
     output.sum().backward()
     assert output.isfinite().all()
     assert all(t.grad.isfinite().all() for t in inputs)
@@ -311,3 +313,36 @@ def test_a_document_alone_and_in_a_batch():
             torch.testing.assert_close(alone, together[at], rtol=0, atol=1e-14)
     empty = TreeBatch.from_nested([[]])
     assert attend(query[:0], key[:0], value[:0], empty, Form("queries"), scale=SCALE).shape == (0, 2, 3)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+@pytest.mark.parametrize(
+    ("key_heads", "near", "causal"), [(4, 0, False), (2, 1, False), (1, 2, True), (4, 0, True)]
+)
+def test_the_compiled_form_is_the_plain_one(key_heads, near, causal, pooling):
+    pytest.importorskip("numba")
+    forest = TreeBatch.from_nested([*TREES, [], [[0] * 19, [0] * 8, 0]])
+    inputs = [t.float() for t in draw(forest, heads=4, key_heads=key_heads, width=12, out=20)]
+    form = Form("queries", near, pooling)
+    plain = attend(*(t.double() for t in inputs), forest, form, scale=SCALE, causal=causal, backend="torch")
+    compiled = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="cpu")
+    single = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="torch")
+    bound = 2 * (single - plain).abs().max() + 1e-6
+    assert (compiled - plain).abs().max() < bound
+    if causal:  # no rounding of a later leaf reaches an earlier output either
+        changed = [t.clone() for t in inputs]
+        for tensor in changed:
+            tensor[20] += 1
+        again = attend(*changed, forest, form, scale=SCALE, causal=True, backend="cpu")
+        assert torch.equal(again[:20], compiled[:20])
+
+
+def test_the_compiled_form_keeps_extreme_logits_finite():
+    pytest.importorskip("numba")
+    forest = TreeBatch.from_nested(TREES)
+    inputs = [t.float() * 100 for t in draw(forest)]
+    for pooling in ("mean", "attention"):
+        compiled = attend(*inputs, forest, Form("queries", 1, pooling), scale=1.0, backend="cpu")
+        plain = attend(*inputs, forest, Form("queries", 1, pooling), scale=1.0, backend="torch")
+        assert compiled.isfinite().all()
+        torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-2)

@@ -297,7 +297,7 @@ def test_a_tree_that_does_not_fit_the_batch_raises():
     model, batch = build("bert"), inputs_for("bert", pad="right")
     zero_shot.convert(model)
     with pytest.raises(
-        TreeError, match="one leaf for each unpadded position.*37, 23, 1 leaves, but has 37, 22, 1"
+        TreeError, match=r"one leaf for each unpadded position.*37, 23, 1 leaves, but has 37, 22, 1"
     ):
         run(model, batch, hsa_tree=TreeBatch.from_nested([[None] * 37, [None] * 22, [None]]))
     with pytest.raises(TreeError, match="must be a TreeBatch, but is a list"):

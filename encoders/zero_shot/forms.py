@@ -16,7 +16,9 @@ Axes:  N leaves   R rows   T documents   H heads   K key-value heads   D query w
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
+from types import ModuleType
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -91,7 +93,8 @@ def attend(
     Args:
         query: (N, H, D), and key (N, K, D), value (N, K, E) with H a multiple of K.
         causal: leaves are in the order of the sequence, and none sees a later one.
-        backend: of `hierarchical_attention`, for the paper's form.
+        backend: of `hierarchical_attention`, for the paper's form. "auto" and "cpu" also take the compiled untied
+            form where no gradients are needed, "torch" does not.
 
     Returns:
         (N, H, E) in the dtype of `value`.
@@ -124,6 +127,16 @@ def _attend(
     log_weight = None
     if form.pooling == "attention":
         log_weight = attention_log_weight(query, key, forest, scale, causal=causal)
+    compiled = _compiled(query, key, value, form, backend)
+    if compiled is not None:
+        families = forest.families()
+        covers = families.cached(
+            ("covers", form.near, causal),
+            lambda: compiled.make_covers(families, near=form.near, causal=causal),
+        )
+        q, k, v = (x.detach().float() for x in (query, key, value))
+        output, _ = compiled.attend(q, k, v, covers, scale=scale, log_weight=log_weight, causal=causal)
+        return cast(Tensor, output).to(value.dtype)
     output, _ = attend_untied(
         query,
         key,
@@ -136,6 +149,20 @@ def _attend(
         cumulant=form.cumulant,
     )
     return output
+
+
+def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: str) -> ModuleType | None:
+    """Return the compiled form of `untied` if it can do this: on the CPU, without gradients, in float32 or less."""
+    if backend not in ("auto", "cpu") or form.untie != "queries" or form.cumulant:
+        return None
+    if query.device.type != "cpu" or query.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        return None
+    if torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
+        return None
+    try:
+        return import_module("encoders.zero_shot.untied_cpu")
+    except ImportError:  # numba is missing
+        return None
 
 
 def plan_of(forest: TreeBatch, form: Form, *, causal: bool) -> Plan:
@@ -162,7 +189,9 @@ def attention_log_weight(
         mean = torch.cat([mean_so_far(part) for part in q.split(leaves_per_document(forest))])
         return (mean * k).sum(-1) * scale
     document = forest.leaf_document
-    logits = (subtree_mean(q, forest)[forest.roots][document] * k).sum(-1) * scale
+    total = q.new_zeros(forest.num_documents, *q.shape[1:]).index_add(0, document, q)
+    count = torch.bincount(document, minlength=forest.num_documents)
+    logits = ((total / count.clamp(min=1)[:, None, None])[document] * k).sum(-1) * scale
     largest = logits.new_zeros(forest.num_documents, logits.shape[1])
     index = document[:, None].expand_as(logits)
     return logits - largest.scatter_reduce(0, index, logits.detach(), "amax", include_self=False)[document]

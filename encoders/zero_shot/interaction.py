@@ -86,10 +86,19 @@ def _cells(
 
 
 def interactions(order: Order, *, near: int = 0, causal: bool = False) -> tuple[Index, Index]:
-    """Return (P,) groups and (P,) entries, sorted by group."""
+    """Return (P,) groups and (P,) entries, sorted by group.
+
+    Raises:
+        ModelError: `causal`, and the leaves under a node do not follow one another.
+    """
+    if causal and np.any(order.leaf_at[1:] < order.leaf_at[:-1]):
+        raise ModelError(
+            "every node of a hierarchy must span consecutive positions in a causal layer, but one does not: left and right "
+            "have no meaning for it."
+        )
     left, right = _near_field(order, near, causal)
-    groups: list[Index] = []
-    entries: list[Index] = []
+    groups = [np.empty(0, dtype=np.int64)]
+    entries = [np.empty(0, dtype=np.int64)]
     group = entry = order.roots
     while len(group):
         done = order.cell[group] & (order.first[entry] < 0)
@@ -200,16 +209,8 @@ def build_plan(families: Families, leaves: int, *, near: int = 0, causal: bool =
 
     Args:
         near: cells on each side that are taken leaf by leaf; on the left only if `causal`.
-
-    Raises:
-        ModelError: `causal`, and the leaves under a node do not follow one another.
     """
     order = Order.of(families)
-    if causal and np.any(order.leaf_at[1:] < order.leaf_at[:-1]):
-        raise ModelError(
-            "every node of a hierarchy must span consecutive positions in a causal layer, but one does not: left and right "
-            "have no meaning for it."
-        )
     group, entry = interactions(order, near=near, causal=causal)
     left, right = _near_field(order, near, causal)
     is_near = (
