@@ -22,7 +22,7 @@ from encoders.encoded import Ints, TextInputs
 WINDOW_TOKENS = 8_192
 """Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
 
-EVIDENCE_DOCUMENTS = 20
+EVIDENCE_DOCUMENTS = 60
 """Documents of no evidence that are counted with each entry's own; see `ScratchTextLeaves.set_evidence`."""
 
 
