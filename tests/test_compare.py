@@ -12,7 +12,7 @@ from test_fit import TINY, write_table
 from docgraph.errors import DataError
 from training.compare import Result, compare, summarise
 from training.config import ConfigError, TrainingConfig, make_config
-from training.significance import holm, paired_bootstrap, seed_interval
+from training.significance import Difference, holm, paired_bootstrap, seed_interval
 
 
 def config(data: Path, output: Path) -> TrainingConfig:
@@ -86,6 +86,19 @@ def test_the_spread_of_seeds_widens_the_interval():
     found = paired_bootstrap(wild, steady)
     assert found.value == pytest.approx(0)
     assert found.high - found.low > 0.3
+
+
+def test_seeds_are_paired_where_both_sides_have_them():
+    """Seeds move both sides alike: the difference is that of ten records, whatever the seeds do."""
+    draw = np.random.default_rng(2)
+    other = draw.random((3, 400)) < np.array([0.4, 0.6, 0.8])[:, None]
+    one = other.copy()
+    one[:, :10] = True
+    found = paired_bootstrap(one, other)
+    assert found.value > 0
+    assert found.low > 0
+    assert found.high < 0.03
+    assert paired_bootstrap(other, other) == Difference(value=0.0, low=0.0, high=0.0, p=1.0)
 
 
 def test_arrays_that_do_not_match_are_refused():

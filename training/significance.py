@@ -56,12 +56,13 @@ def paired_bootstrap(
 ) -> Difference:
     """Return how much more often `one` is right than `other`.
 
-    A sample draws N records with replacement, the same for both sides, and, for each side on its own, as many seeds
-    as it has: seeds are pooled by averaging, and their spread is part of the interval.
+    A sample draws N records with replacement, the same for both sides, and as many seeds as there are: the same for
+    both sides where they have equally many, else for each side on its own. Seeds are pooled by averaging, and their
+    spread is part of the interval.
 
     Args:
-        one, other: (S, N) which records each seed's run got right; the same records in the same order, but S may
-            differ.
+        one, other: (S, N) which records each seed's run got right; the same records in the same order, and the same
+            seeds where S is the same.
     """
     if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1] or not one.size or not other.size:
         raise ValueError(
@@ -72,7 +73,9 @@ def paired_bootstrap(
     for start in range(0, samples, CHUNK):
         size, count = min(CHUNK, samples - start), one.shape[1]
         times = draw.multinomial(count, np.full(count, 1 / count), size=size)
-        found.append(_sampled(one, times, draw) - _sampled(other, times, draw))
+        shares = _shares(len(one), size, draw)
+        others = shares if len(other) == len(one) else _shares(len(other), size, draw)
+        found.append(_sampled(one, times, shares) - _sampled(other, times, others))
     differences = np.concatenate(found)
     low, high = np.quantile(differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     beyond = 1 + min(int((differences <= 0).sum()), int((differences >= 0).sum()))
@@ -94,12 +97,15 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def _shares(seeds: int, samples: int, draw: np.random.Generator) -> NDArray[np.float64]:
+    """(B, S) share of each seed in each sample."""
+    return draw.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
+
+
 def _sampled(
-    right: NDArray[np.bool_], times: NDArray[np.int64], draw: np.random.Generator
+    right: NDArray[np.bool_], times: NDArray[np.int64], shares: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(B,) accuracy on each sample of records (B, N) and of seeds."""
-    seeds = len(right)
+    """(B,) accuracy on each sample of records (B, N) and of seeds (B, S)."""
     by_seed = times @ right.T.astype(np.float64) / right.shape[1]
-    share = draw.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(times)) / seeds
-    result: NDArray[np.float64] = (by_seed * share).sum(1)
+    result: NDArray[np.float64] = (by_seed * shares).sum(1)
     return result
