@@ -1,0 +1,78 @@
+"""Bytes of pages to text: the order of evidence, and what is said about it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docgraph.parsers.decode import declared_encoding, decode
+from docgraph.parsers.html import parse_html
+
+RUSSIAN = (
+    "Вчера в городе прошёл дождь, и на улицах никого не было. Сегодня снова светит солнце, люди гуляют. " * 4
+)
+JAPANESE = (
+    "昨日は東京で雨が降りました。今日は晴れていて、多くの人が公園を散歩しています。とても良い天気です。" * 4
+)
+
+
+def test_a_byte_order_mark_beats_all():
+    for mark, name in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        got = decode(mark + "<meta charset=koi8-r>é".encode(name))
+        assert (got.text, got.encoding, got.source) == ("<meta charset=koi8-r>é", name, "bom")
+
+
+def test_utf_8_beats_a_wrong_label():
+    got = decode(b"<meta charset=windows-1252>" + "žluť".encode())
+    assert (got.text[-4:], got.encoding, got.source) == ("žluť", "utf-8", "utf-8")
+
+
+def test_a_label_counts_if_it_decodes():
+    page = f"<html><meta charset=windows-1251><p>{RUSSIAN}".encode("windows-1251")
+    got = decode(page)
+    assert (got.encoding, got.source) == ("cp1251", "declared")
+    assert RUSSIAN in got.text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [(RUSSIAN, "koi8-r"), (RUSSIAN, "windows-1251"), (JAPANESE, "shift_jis"), (JAPANESE, "euc-jp")],
+)
+@pytest.mark.parametrize("label", ["", "<meta charset=utf-8>", "<meta charset=nonsense>"])
+def test_an_encoding_that_is_not_or_wrongly_declared_is_detected(text: str, encoding: str, label: str):
+    got = decode(f"<html>{label}<p>{text}</p>".encode(encoding))
+    assert text in got.text
+    assert got.source == "detected"
+
+
+def test_a_utf_8_page_with_a_broken_byte_stays_utf_8():
+    page = ("<p>žluťoučký kůň úpěl ďábelské ódy " * 20).encode() + b"\xff</p>"
+    got = decode(page)
+    assert (got.encoding, got.replaced) == ("utf-8", 1)
+    assert [warning.code for warning in parse_html(page).warnings] == ["decode.replaced"]
+
+
+def test_wide_text_without_a_mark_is_seen_by_its_zero_bytes():
+    assert decode("<html><p>Hello, world".encode("utf-16-le")).text == "<html><p>Hello, world"
+    assert decode("<html><p>Hello, world".encode("utf-16-be")).text == "<html><p>Hello, world"
+
+
+@pytest.mark.parametrize(
+    ("markup", "name"),
+    [
+        (b'<meta charset="ISO-8859-1">', "cp1252"),
+        (b'<meta http-equiv="content-type" content="text/html; charset=gb2312">', "gb18030"),
+        (b'<?xml version="1.0" encoding="Shift_JIS"?>', "cp932"),
+        (b"<meta charset=utf-16>", "utf-8"),
+        (b"<meta charset=rot13>", None),
+        (b"<p>charset=koi8-r", None),
+    ],
+)
+def test_labels_are_read_as_the_standard_reads_them(markup: bytes, name: str | None):
+    assert declared_encoding(markup) == name
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_become_text(data: bytes):
+    got = decode(data)
+    assert isinstance(got.text, str)
+    assert got.replaced <= len(data)
