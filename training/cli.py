@@ -320,12 +320,15 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for everything it writes.")] = Path("demo_output"),
     data: Annotated[Path | None, typer.Option(help="The sample documents.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    recipe: Annotated[
+        str, typer.Option(help="news-scratch, or news-minilm: some minutes longer.")
+    ] = "news-scratch",
 ) -> None:
     """Parse, train, evaluate, predict and embed the sample documents: a few minutes on two cores."""
     _need("accelerate", "torchmetrics", "sklearn", "matplotlib", "pyarrow")
     from training.demo import demo as run
 
-    run(output, data, seed)
+    run(output, data, seed, recipe)
 
 
 def _need(*packages: str) -> None:

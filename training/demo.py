@@ -35,22 +35,32 @@ from training.shards import read_vectors
 SHOWN_PAGE: Final = "2016-08-29-data-act-prototype-simplicty-is-key.html"
 NEIGHBOURS: Final = 3
 CHANGES: Final[dict[str, Any]] = {"epochs": 12, "batch_documents": 8, "metric": "loss"}
-"""Of the recipe news-scratch: more epochs and smaller batches for 42 records; 12 dev records rank weights by loss, as
+"""Of the recipe: more epochs and smaller batches for 42 records; 12 dev records rank weights by loss, as
 their accuracy takes 13 values."""
 
 
-def demo(output: Path, data: Path | None = None, seed: int = 0, console: Console | None = None) -> list[Path]:
+def demo(
+    output: Path,
+    data: Path | None = None,
+    seed: int = 0,
+    recipe_name: str = "news-scratch",
+    console: Console | None = None,
+) -> list[Path]:
     """Run it; return what it wrote.
+
+    Args:
+        data: the sample documents; None for those of the repository.
+        recipe_name: for training; "news-minilm" reads words with pre-trained weights and takes some minutes longer.
 
     Raises:
         DataError: the sample documents are not there.
     """
     console = console or Console(highlight=False, soft_wrap=True)
     start = time.monotonic()
-    samples = data or find_samples()
+    samples = find_samples(data)
     output.mkdir(parents=True, exist_ok=True)
     written = _parse(console, samples, output)
-    run = _train(console, samples, output, seed)
+    run = _train(console, samples, output, recipe_name, seed)
     written += [run.folder, *_evaluate(console, run, output), *_predict(console, run, samples, output)]
     vectors = _embed(console, run, samples, output)
     _neighbours(console, vectors)
@@ -62,18 +72,18 @@ def demo(output: Path, data: Path | None = None, seed: int = 0, console: Console
     return written
 
 
-def find_samples() -> Path:
-    """Return the sample documents of the repository: in the current folder, or beside the packages.
+def find_samples(data: Path | None = None) -> Path:
+    """Return the sample documents: where they are said to be, in the current folder, or beside the packages.
 
     Raises:
         DataError: they are in neither place.
     """
-    places = [Path("sample_data"), Path(__file__).resolve().parent.parent / "sample_data"]
+    places = [data] if data else [Path("sample_data"), Path(__file__).resolve().parent.parent / "sample_data"]
     for place in places:
         if (place / "news" / "news").is_dir():
             return place
     raise DataError(
-        f"the demo needs the repository's sample_data, but it is not at {' or '.join(map(str, places))}. Name it with --data."
+        f"the demo needs the sample_data of the repository, but it is not at {' or '.join(map(str, places))}. Name it with --data."
     )
 
 
@@ -98,13 +108,15 @@ def _parse(console: Console, samples: Path, output: Path) -> list[Path]:
     return [tree, whole]
 
 
-def _train(console: Console, samples: Path, output: Path, seed: int) -> Run:
+def _train(console: Console, samples: Path, output: Path, name: str, seed: int) -> Run:
     console.rule("2  train")
     shutil.rmtree(output / "run", ignore_errors=True)
-    config: TrainingConfig = recipe("news-scratch").with_values(
+    config: TrainingConfig = recipe(name).with_values(
         {**CHANGES, "data": str(samples / "news"), "output": str(output / "run"), "seed": seed}
     )
-    console.print("A classifier of news records (headline, abstract, caption, body, picture), from scratch:")
+    console.print(
+        f"A classifier of news records (headline, abstract, caption, body, picture), recipe {name}:"
+    )
     run = fit(config, console)
     sizes = run.scores["records"]
     weights = sum(parameter.numel() for parameter in run.model.parameters())
@@ -162,19 +174,18 @@ def _embed(console: Console, run: Run, samples: Path, output: Path) -> Path:
 
 
 def _neighbours(console: Console, vectors: Path) -> None:
-    """Show the sections nearest to one section: of the last document that has any, its middle one."""
+    """Show the sections of other documents that are nearest to the middle section of the page shown first."""
     console.rule("6  nearest sections")
     table, matrix = read_vectors(vectors)
     rows: list[dict[str, Any]] = table.drop_columns(["vector"]).to_pylist()
     sections = [place for place, row in enumerate(rows) if row["kind"] == "section"]
-    last = rows[sections[-1]]["document_id"]
-    own = [place for place in sections if rows[place]["document_id"] == last]
+    names = [Path(row["document_id"]).name for row in rows]
+    shown = SHOWN_PAGE if any(names[place] == SHOWN_PAGE for place in sections) else names[sections[0]]
+    own = [place for place in sections if names[place] == shown]
+    others = [place for place in sections if names[place] != shown]
     asked = own[len(own) // 2]
-    others = [place for place in sections if rows[place]["document_id"] != last]
     closeness = matrix[others] @ matrix[asked]
-    console.print(f"to “{rows[asked]['text'][:90]}” of {last}:", markup=False)
+    console.print(f"to “{rows[asked]['text'][:90]}” of {names[asked]}:", markup=False)
     for place in (-closeness).argsort()[:NEIGHBOURS].tolist():
-        row = rows[others[place]]
-        console.print(
-            f"  {closeness[place]:.3f}  “{row['text'][:90]}” of {Path(row['document_id']).name}", markup=False
-        )
+        row, name = rows[others[place]], names[others[place]]
+        console.print(f"  {closeness[place]:.3f}  “{row['text'][:90]}” of {name}", markup=False)
