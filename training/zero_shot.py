@@ -1,0 +1,408 @@
+"""Measure HSA inside a pre-trained model on labelled texts: accuracy, cosine, and the attention that is gone.
+
+    model, data ─ Subject ─ vectors(condition) ─> Outcome, one a condition ─> table of the paper's Table 3 or Appendix L
+
+A model with a classification head is scored by it. Any other is an encoder: its mean-pooled, normalised vectors are
+compared by cosine with those of the model as it was, and a linear probe (logistic regression, cross-validated) is
+trained on them. Two probe accuracies: `transferred` takes the probe trained on the original vectors, as if the layers
+were swapped under a finished classifier; `retrained` trains it on the converted model's own.
+
+Axes:  n documents   C classes
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from docgraph.errors import DataError, ModelError
+from encoders import zero_shot
+from encoders.zero_shot import Form, Windows
+from encoders.zero_shot.convert import layers_of
+from encoders.zero_shot.cost import Cost, hsa_cost, softmax_cost
+from encoders.zero_shot.interface import Layer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Vectors = NDArray[np.float32]
+
+PAPER = Windows((2, 4, 8, 16))
+PAPER_FORM = Form()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is converted; no layers is the model as it was."""
+
+    name: str
+    layers: tuple[int, ...] = ()
+    """0-based."""
+    hierarchy: Windows = PAPER
+    form: Form = PAPER_FORM
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a condition gives on one data set."""
+
+    data: str
+    condition: str
+    layers: tuple[int, ...]
+    documents: int
+    mean_tokens: float
+    accuracy: float
+    """Of the classification head, or of the retrained probe."""
+    transferred: float | None
+    """Of the probe trained on the original vectors."""
+    agreement: float
+    """Share of documents whose predicted class (head, or transferred probe) is that of the model as it was."""
+    cosine: float
+    """Mean cosine with the original vectors (logits, where there is a head)."""
+    lowest_cosine: float
+    paper_mflops: float
+    """Of one converted layer's attention at the mean length, by the paper's count."""
+    softmax_mflops: float
+    flops_gone: float
+    """Share of the converted layers' attention that is gone, by the full count, over all documents."""
+
+
+class Subject:
+    """A model with its tokenizer on one data set."""
+
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerBase",
+        name: str,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        *,
+        max_length: int | None = None,
+        batch_size: int = 16,
+        folds: int = 5,
+        console: Console | None = None,
+    ) -> None:
+        if not texts:
+            raise DataError(f"{name} must hold documents with a label, but holds none.")
+        self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
+        self.console, self.folds = console, folds
+        longest = getattr(model.config, "max_position_embeddings", 512)
+        if getattr(model.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert"):
+            longest -= 2  # their positions begin behind the padding index
+        limit = min(max_length or longest, longest)
+        ids = [tokenizer(text, truncation=True, max_length=limit)["input_ids"] for text in texts]
+        self.lengths = [len(i) for i in ids]
+        order = np.argsort(self.lengths, kind="stable")
+        self.batches = [
+            (part, tokenizer.pad({"input_ids": [ids[i] for i in part]}, return_tensors="pt"))
+            for part in np.array_split(order, -(-len(ids) // batch_size))
+        ]
+        self.classes, self.y = np.unique(np.array(labels), return_inverse=True)
+        self.has_head = any(a.endswith("ForSequenceClassification") for a in model.config.architectures or ())
+        zero_shot.revert(model)
+        self.original = self.vectors("original")
+        self.fold = self._folds()
+        self.probes = [] if self.has_head else self._probes(self.original)
+        self.predicted = self._predict(self.original)
+
+    def measure(self, condition: Condition) -> Outcome:
+        """Convert, score, and put the model back."""
+        zero_shot.revert(self.model)
+        try:
+            if condition.layers:
+                zero_shot.convert(
+                    self.model, condition.layers, hierarchy=condition.hierarchy, form=condition.form
+                )
+            return self.score(condition, self.vectors(condition.name))
+        finally:
+            zero_shot.revert(self.model)
+
+    def score(self, condition: Condition, vectors: Vectors) -> Outcome:
+        """Compare the vectors of a condition with the original ones."""
+        predicted = self._predict(vectors)
+        cosine = (vectors * self.original).sum(1) / (
+            np.linalg.norm(vectors, axis=1) * np.linalg.norm(self.original, axis=1)
+        )
+        transferred = None if self.has_head else float((predicted == self.y).mean())
+        if self.has_head:
+            accuracy = float((predicted == self.y).mean())
+        elif condition.layers:
+            accuracy = self._cross_validated(vectors)
+        else:
+            accuracy = float((predicted == self.y).mean())
+        layers = layers_of(self.model)
+        mean = round(float(np.mean(self.lengths)))
+        return Outcome(
+            data=self.name,
+            condition=condition.name,
+            layers=condition.layers,
+            documents=len(self.y),
+            mean_tokens=float(np.mean(self.lengths)),
+            accuracy=accuracy,
+            transferred=transferred,
+            agreement=float((predicted == self.predicted).mean()),
+            cosine=float(cosine.mean()),
+            lowest_cosine=float(cosine.min()),
+            paper_mflops=np.mean([self._cost(layer, mean).paper for layer in layers]).item() / 1e6
+            if layers
+            else 0.0,
+            softmax_mflops=self._cost(None, mean).paper / 1e6,
+            flops_gone=1 - self._full(layers) / self._full([None] * len(layers)) if layers else 0.0,
+        )
+
+    def _cost(self, layer: Layer | None, n: int) -> Cost:
+        """Of one layer's attention over n positions; None is softmax."""
+        width, heads = self.model.config.hidden_size, self.model.config.num_attention_heads
+        if layer is None:
+            return softmax_cost(n, width, heads)
+        assert layer.hierarchy != "given"
+        return hsa_cost(layer.hierarchy.forest([n], layer.ends), layer.hierarchy, layer.form, width, heads)
+
+    def _full(self, layers: Sequence[Layer | None]) -> int:
+        """Multiply-adds of these layers over all documents."""
+        counts = Counter(self.lengths)
+        return sum(times * self._cost(layer, n).full for layer in layers for n, times in counts.items())
+
+    def vectors(self, what: str) -> Vectors:
+        """(n, C) logits, or (n, width) mean-pooled and normalised."""
+        vectors: Vectors | None = None
+        batches: Iterator[Any] = iter(self.batches)
+        if self.console is not None:
+            batches = iter(track(self.batches, f"{self.name}, {what}", console=self.console, transient=True))
+        with torch.inference_mode():
+            for rows, batch in batches:
+                output = self.model(**batch)
+                if self.has_head:
+                    found = output.logits
+                else:
+                    mask = batch["attention_mask"][..., None].to(output.last_hidden_state.dtype)
+                    found = torch.nn.functional.normalize(
+                        (output.last_hidden_state * mask).sum(1) / mask.sum(1), dim=1
+                    )
+                if vectors is None:
+                    vectors = np.empty((len(self.lengths), found.shape[1]), np.float32)
+                vectors[rows] = found.float().numpy()
+        assert vectors is not None
+        return vectors
+
+    def _folds(self) -> NDArray[np.int64]:
+        """(n,) number of the fold that each document is held out in."""
+        from sklearn.model_selection import StratifiedKFold
+
+        fold = np.zeros(len(self.y), np.int64)
+        splitter = StratifiedKFold(self.folds, shuffle=True, random_state=0)
+        for number, (_, held_out) in enumerate(splitter.split(np.zeros((len(self.y), 1)), self.y)):
+            fold[held_out] = number
+        return fold
+
+    def _probes(self, vectors: Vectors) -> list[Any]:
+        """Fit one logistic regression a fold."""
+        from sklearn.linear_model import LogisticRegression
+
+        kept = [self.fold != number for number in range(self.folds)]
+        return [LogisticRegression(C=10.0, max_iter=1000).fit(vectors[k], self.y[k]) for k in kept]
+
+    def _predict(self, vectors: Vectors) -> NDArray[np.int64]:
+        """(n,) classes, by the head, or for each document by the original probe that has not seen it."""
+        if self.has_head:
+            found: NDArray[np.int64] = _as_classes(self.model.config, self.classes)[vectors.argmax(1)]
+            return found
+        return self._held_out(self.probes, vectors)
+
+    def _held_out(self, probes: list[Any], vectors: Vectors) -> NDArray[np.int64]:
+        predicted = np.empty(len(self.y), np.int64)
+        for number, probe in enumerate(probes):
+            here = self.fold == number
+            if here.any():
+                predicted[here] = probe.predict(vectors[here])
+        return predicted
+
+    def _cross_validated(self, vectors: Vectors) -> float:
+        """Accuracy of probes trained anew; NaN where a part of a data set is too small for that."""
+        if min(np.bincount(self.y, minlength=len(self.classes))) < 2 * self.folds:
+            return float("nan")
+        return float((self._held_out(self._probes(vectors), vectors) == self.y).mean())
+
+
+def _as_classes(config: Any, classes: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Match the outputs of a head with the labels of the data: by name, or in order if the head names none of them."""
+    names = [str(config.id2label[i]).lower() for i in range(config.num_labels)]
+    known = {str(c).lower(): i for i, c in enumerate(classes)}
+    if all(name in known for name in names):
+        return np.array([known[name] for name in names])
+    if len(names) != len(classes):
+        raise ModelError(
+            f"the model's classes must be those of the data, {', '.join(map(str, classes))}, but are {', '.join(names)}."
+        )
+    return np.arange(len(names))
+
+
+def open_subject(
+    model: str | Path,
+    data: str | Path,
+    *,
+    limit: int | None = None,
+    max_length: int | None = None,
+    batch_size: int = 16,
+    folds: int = 5,
+    console: Console | None = None,
+) -> Subject:
+    """Load a model and a labelled data set.
+
+    Args:
+        model: folder or hub name of a transformers text model, with or without a classification head.
+        data: anything `docgraph train` reads; all its splits are taken together.
+        limit: documents, drawn at random with a fixed seed; None takes all.
+    """
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+    from training.datasets import load
+
+    corpus = load(data)
+    records = [r for split in corpus.splits.values() for r in split if r.label is not None]
+    if limit is not None and limit < len(records):
+        chosen = np.random.default_rng(0).permutation(len(records))[:limit]
+        records = [records[i] for i in sorted(chosen)]
+    architectures = AutoConfig.from_pretrained(str(model)).architectures or []
+    head = any(a.endswith("ForSequenceClassification") for a in architectures)
+    auto = AutoModelForSequenceClassification if head else AutoModel
+    loaded = auto.from_pretrained(str(model))
+    return Subject(
+        loaded,
+        AutoTokenizer.from_pretrained(str(model)),
+        Path(data).name.split(".")[0],
+        [r.origin.text() for r in records],
+        [str(r.label) for r in records],
+        max_length=max_length,
+        batch_size=batch_size,
+        folds=folds,
+        console=console,
+    )
+
+
+def start_layer_conditions(
+    layers: int, hierarchies: Sequence[tuple[str, Windows, Form]], step: int = 2
+) -> list[Condition]:
+    """Return the paper's Appendix L: for each start layer SL, layers SL, SL + 2, ... (SL is 1-based, as there)."""
+    return [
+        Condition(f"{name}, SL {start + 1}", tuple(range(start, layers, step)), hierarchy, form)
+        for name, hierarchy, form in hierarchies
+        for start in range(layers)
+    ]
+
+
+def table_3(outcomes: Sequence[Outcome]) -> str:
+    """Return the paper's Table 3 as Markdown: original and converted side by side, cost of one replaced layer."""
+    lines = [
+        "| data | tokens | condition | layers | accuracy | transferred | agreement | cosine | lowest | paper's MFLOPs a layer | attention gone |",
+        "|---|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for o in outcomes:
+        flops = f"{o.softmax_mflops:.4g} -> {o.paper_mflops:.4g}" if o.layers else f"{o.softmax_mflops:.4g}"
+        transferred = "" if o.transferred is None else f"{o.transferred:.4f}"
+        lines.append(
+            f"| {o.data} ({o.documents}) | {o.mean_tokens:.0f} | {o.condition} | {','.join(map(str, o.layers)) or '-'} | {o.accuracy:.4f} "
+            f"| {transferred} | {o.agreement:.4f} | {o.cosine:.4f} | {o.lowest_cosine:.4f} | {flops} | {100 * o.flops_gone:.1f} % |"
+        )
+    return "\n".join(lines)
+
+
+def appendix_l(outcomes: Sequence[Outcome]) -> str:
+    """Return the paper's Appendix L as Markdown: one row a hierarchy, one column a start layer; then the original."""
+    original = {o.data: o for o in outcomes if not o.layers}
+    rows: dict[tuple[str, str], dict[int, Outcome]] = {}
+    for o in outcomes:
+        if ", SL " in o.condition:
+            name, start = o.condition.rsplit(", SL ", 1)
+            rows.setdefault((o.data, name), {})[int(start)] = o
+    starts = sorted({s for row in rows.values() for s in row})
+    lines = [
+        "| data | hierarchy and form | " + " | ".join(f"SL {s}" for s in starts) + " | original |",
+        "|---|---|" + "--:|" * (len(starts) + 1),
+    ]
+    for (data, name), row in rows.items():
+        cells = [f"{_score(row[s]):.3f} ({row[s].cosine:.3f})" if s in row else "" for s in starts]
+        lines.append(f"| {data} | {name} | " + " | ".join(cells) + f" | {_score(original[data]):.3f} |")
+    return "\n".join(
+        [*lines, "", "Accuracy with the probe (or head) of the original model, in brackets the mean cosine."]
+    )
+
+
+def _score(outcome: Outcome) -> float:
+    return outcome.accuracy if outcome.transferred is None else outcome.transferred
+
+
+def run(
+    model: str | Path,
+    data: Sequence[str | Path],
+    *,
+    layers: Sequence[int] | None = None,
+    branching: Sequence[int] = (2, 4, 8, 16),
+    own_special_tokens: bool = False,
+    form: Form | None = None,
+    budget: dict[str, Any] | None = None,
+    sweep: bool = False,
+    limit: int | None = None,
+    max_length: int | None = None,
+    batch_size: int = 16,
+    output: Path | None = None,
+    save: Path | None = None,
+    console: Console | None = None,
+) -> list[Outcome]:
+    """Measure one conversion, or with `sweep` all start layers, on each data set; print tables, write JSON.
+
+    Args:
+        layers: 0-based; None is the later half of them, every second one, as in the paper.
+        budget: let `calibrate` choose layers and forms on 12 documents of the first data set instead.
+        output: JSON file of all outcomes.
+        save: folder for the converted model; `zero_shot.restore` brings the conversion back.
+    """
+    outcomes: list[Outcome] = []
+    windows = Windows(tuple(branching), "own" if own_special_tokens else "inside")
+    form = form or Form()
+    for path in data:
+        subject = open_subject(
+            model, path, limit=limit, max_length=max_length, batch_size=batch_size, console=console
+        )
+        count = len(zero_shot.summary(subject.model).rows)
+        outcomes.append(subject.score(Condition("original"), subject.original))
+        chosen = tuple(range(count // 2, count, 2)) if layers is None else tuple(layers)
+        if sweep:
+            sweeps = start_layer_conditions(count, [(f"{windows}; {form}", windows, form)])
+            outcomes.extend(subject.measure(condition) for condition in sweeps)
+            print(appendix_l([o for o in outcomes if o.data == subject.name]))
+        elif budget is not None:
+            outcomes.append(calibrated(subject, budget))
+        else:
+            outcomes.append(subject.measure(Condition(f"{windows}; {form}", chosen, windows, form)))
+        if save is not None and path == data[-1]:
+            if budget is None:
+                zero_shot.convert(subject.model, chosen, hierarchy=windows, form=form)
+            subject.model.save_pretrained(save)
+            subject.tokenizer.save_pretrained(save)
+    if not sweep:
+        print(table_3(outcomes))
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps([asdict(o) for o in outcomes], indent=1), encoding="utf-8")
+    return outcomes
+
+
+def calibrated(subject: Subject, budget: dict[str, Any], documents: int = 12) -> Outcome:
+    """Choose by `calibrate` on some documents of the data, and measure the choice; the model stays converted."""
+    step = max(1, len(subject.batches) // documents)
+    some = [{k: v[:1] for k, v in batch.items()} for _, batch in subject.batches[::step]][:documents]
+    trimmed = [{k: v[:, : int(b["attention_mask"].sum())] for k, v in b.items()} for b in some]
+    choice = zero_shot.calibrate(subject.model, trimmed, budget)
+    print(choice)
+    condition = Condition("calibrated", tuple(m.layer.index for m in choice.chosen))
+    return subject.score(condition, subject.vectors("calibrated"))
