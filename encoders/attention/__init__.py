@@ -3,6 +3,7 @@
     naive    the definition, one tree node at a time, any float dtype, gradients by autograd
     torch    vectorised over all families of all levels of all documents, any device; takes other family attentions
     cpu      compiled loops (Numba), fused and multi-threaded; what "auto" takes for tensors on a CPU
+    triton   fused kernels for CUDA; what "auto" takes there
 
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
@@ -14,10 +15,11 @@ import math
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from os import getenv
 from types import ModuleType
-from typing import cast
+from typing import NamedTuple, cast
 
-from torch import Tensor, autocast, bfloat16, float16, float32, float64
+from torch import Tensor, autocast, bfloat16, dtype, float16, float32, float64
 
 from docgraph.errors import AttentionError
 from encoders.attention import naive
@@ -30,7 +32,25 @@ __all__ = ["FamilyAttention", "hierarchical_attention", "linear_family", "softma
 
 Positions = Tensor | tuple[Tensor, Tensor] | None
 
-BACKENDS = ("auto", "naive", "torch", "cpu")
+BACKENDS = ("auto", "naive", "torch", "cpu", "triton")
+
+
+class _Need(NamedTuple):
+    """What a compiled backend takes."""
+
+    package: str
+    device: str
+    dtypes: tuple[dtype, ...]
+
+
+COMPILED = {
+    "cpu": _Need("numba", "cpu", (float64, float32, bfloat16, float16)),
+    # Triton's interpreter, which is there for tests, runs on the CPU.
+    "triton": _Need(
+        "triton", "cpu" if getenv("TRITON_INTERPRET") == "1" else "cuda", (float32, bfloat16, float16)
+    ),
+}
+"""In the order in which "auto" considers them."""
 
 
 def hierarchical_attention(
@@ -108,22 +128,29 @@ def hierarchical_attention(
 
 def _fastest(query: Tensor) -> str:
     """The backend to take for such tensors."""
-    known = query.dtype in (float64, float32, bfloat16, float16)
-    return "cpu" if known and query.device.type == "cpu" and _compiled("cpu") else "torch"
+    for backend, need in COMPILED.items():
+        if query.device.type == need.device and query.dtype in need.dtypes and _compiled(backend):
+            return backend
+    return "torch"
 
 
 def _attend(backend: str, query: Tensor) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The function of a backend that can take such tensors."""
-    if backend == "cpu":
-        if query.device.type != "cpu":
-            raise AttentionError(f'backend "cpu" needs tensors on the CPU, but query is on {query.device}.')
-        compiled = _compiled("cpu")
-        if compiled is None:
-            raise AttentionError(
-                'backend "cpu" needs numba, which cannot be imported here. "torch" does without.'
-            )
-        return cast(Callable[..., tuple[Tensor, Tensor]], compiled.attend)
-    return naive.attend if backend == "naive" else torch_backend.attend
+    """The function of a backend, which must be able to take such tensors."""
+    if backend not in COMPILED:
+        return naive.attend if backend == "naive" else torch_backend.attend
+    need = COMPILED[backend]
+    if query.device.type != need.device or query.dtype not in need.dtypes:
+        dtypes = ", ".join(str(known).removeprefix("torch.") for known in need.dtypes)
+        raise AttentionError(
+            f'backend "{backend}" needs tensors on {need.device} of {dtypes}, '
+            f"but query is {query.dtype} on {query.device}."
+        )
+    module = _compiled(backend)
+    if module is None:
+        raise AttentionError(
+            f'backend "{backend}" needs {need.package}, which cannot be imported here. "torch" does without.'
+        )
+    return cast(Callable[..., tuple[Tensor, Tensor]], module.attend)
 
 
 @cache

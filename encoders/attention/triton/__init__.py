@@ -1,0 +1,298 @@
+"""Hierarchical self-attention in Triton: CUDA devices, float32, bfloat16 and float16, forward and backward.
+
+    leaves ─ gather ─> node means ─ attend ─> R, u ─ rise, fall, finish ─> outputs, energies
+
+Every stage is one launch over all families of a level, or over all tiles of the batch, whatever their sizes; index
+tensors are made once for a batch and stay on the device, nothing waits for the GPU, so a step can be captured in a CUDA
+graph. Means, logits, normalisers and sweeps are float32; products of half-precision inputs have half-precision factors
+and float32 sums. With TRITON_INTERPRET=1 in the environment the kernels also run on the CPU, slowly: for tests.
+
+Axes as in `encoders.attention`.
+"""
+
+import os
+from typing import Any, cast
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from encoders.attention.once import once
+from encoders.attention.triton import kernels
+from encoders.attention.triton.plan import BLOCK, Plan, make_plan
+from encoders.batch import TreeBatch
+
+STRIPE = 1024
+"""Numbers of a vector that one program of `spread` handles."""
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    forest: TreeBatch,
+    *,
+    query_position: Tensor | None,
+    key_position: Tensor | None,
+    present: Tensor | None,
+    scale: float,
+    attend_self: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
+    plan = make_plan(forest.families(present), forest.device)
+    arguments = (
+        query,
+        key,
+        value,
+        query_position,
+        key_position,
+        plan,
+        forest.num_documents,
+        scale,
+        attend_self,
+    )
+    with torch.cuda.device_of(query):
+        return cast(tuple[Tensor, Tensor], _Attention.apply(*arguments))
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        query_position: Tensor | None,
+        key_position: Tensor | None,
+        plan: Plan,
+        documents: int,
+        scale: float,
+        attend_self: bool,
+    ) -> tuple[Tensor, Tensor]:
+        query, key, value = (_rows_contiguous(x) for x in (query, key, value))
+        heads, shared, width = query.shape[1], key.shape[1], value.shape[2]
+        families = len(plan.first)
+        inner = [_new(query, families, x.shape[1], x.shape[2]) for x in (query, key, value)]
+        for x, means in zip((query, key, value), inner, strict=True):
+            _gather(x, means, plan, mean=True)
+        nodes = len(plan.source)
+        top, total, g, h = (_new(query, nodes, heads) for _ in range(4))
+        L = torch.zeros(nodes, heads, dtype=torch.float32, device=query.device)
+        u_leaf, c = _new(query, len(query), heads, width), _new(query, families, heads, width)
+        m = torch.ones(families, heads, dtype=torch.float32, device=query.device)
+        sizes = _sizes(query, value, query_position)
+        positions = (*_side(query_position), *_side(key_position))
+        vectors = [
+            part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)
+        ]
+        index = (plan.source, plan.family, plan.row, plan.log_n)
+        grid = (len(plan.tiles), heads)
+        if len(plan.tiles):
+            kernels.attend[grid](
+                *vectors, *positions, u_leaf, c, top, total, L, *index, plan.tiles, scale, heads, shared,
+                SELF=attend_self, **sizes,
+            )  # fmt: skip
+        lone = plan.lone_leaf
+        if len(lone):
+            L[plan.lone_node] = (
+                _own(query, key, query_position, key_position, plan, scale) if attend_self else -torch.inf
+            )
+        HH = triton.next_power_of_2(heads)
+        for first, count in reversed(plan.levels):
+            kernels.rise[(count,)](
+                top,
+                total,
+                g,
+                h,
+                L,
+                plan.share,
+                plan.first,
+                plan.size,
+                plan.parent_node,
+                first,
+                heads,
+                HH=HH,
+                BLOCK=BLOCK,
+            )
+        for first, count in plan.levels[:1]:
+            c[first : first + count] = 0  # roots have no siblings
+        for first, count in plan.levels[1:]:
+            kernels.fall[(count, heads)](
+                c, m, c, g, h, plan.parent_node, plan.parent_family, first, heads, E=width, EE=sizes["EE"]
+            )
+        output = torch.zeros(len(query), heads, width, dtype=value.dtype, device=value.device)
+        blocks = triton.cdiv(len(plan.leaf_node), BLOCK)
+        if blocks:
+            kernels.finish[(blocks, heads)](
+                output, u_leaf, *_strided(value, inner[2]), c, m, g, h, plan.source, plan.family, plan.leaf_node,
+                len(plan.leaf_node), heads, shared, SELF=attend_self, E=width, EE=sizes["EE"], BLOCK=BLOCK,
+            )  # fmt: skip
+        if attend_self and len(lone):
+            output[lone] = value[lone].repeat_interleave(heads // shared, dim=1)
+        energy = torch.zeros(documents, heads, dtype=torch.float32, device=query.device)
+        energy[plan.root_document] = L[plan.root_node]
+        ctx.save_for_backward(query, key, value, query_position, key_position, *inner, top, total, g, h, m)
+        ctx.kept = plan, scale, attend_self, sizes
+        ctx.set_materialize_grads(False)
+        return output, energy
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, output_bar: Tensor | None, energy_bar: Tensor | None) -> tuple[Tensor | None, ...]:
+        query, key, value, query_position, key_position, *inner, top, total, g, h, m = ctx.saved_tensors
+        plan, scale, attend_self, sizes = ctx.kept
+        heads, shared, width = query.shape[1], key.shape[1], value.shape[2]
+        if output_bar is None:
+            output_bar = query.new_zeros(len(query), heads, width)
+        output_bar = _rows_contiguous(output_bar)
+        c_bar = _new(query, len(plan.first), heads, width)
+        _gather(output_bar, c_bar, plan, mean=False)
+        a, m_bar, L_bar, R_bar, weight = (torch.zeros_like(g) for _ in range(5))
+        positions = (*_side(query_position), *_side(key_position))
+        vectors = [
+            part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)
+        ]
+        slopes = _strided(output_bar, c_bar)
+        index = (plan.source, plan.family, plan.row, plan.log_n)
+        HH = triton.next_power_of_2(heads)
+        if len(plan.tiles):
+            kernels.measure[(len(plan.tiles), heads)](
+                *vectors, *positions, *slopes, top, total, a, m_bar, *index, plan.tiles, scale, heads, shared,
+                SELF=attend_self, **sizes,
+            )  # fmt: skip
+        for first, count in reversed(plan.levels):
+            kernels.rise_back[(count,)](
+                a, m_bar, g, h, plan.first, plan.size, plan.parent_node, first, heads, HH=HH, BLOCK=BLOCK
+            )
+        if energy_bar is not None:
+            L_bar[plan.root_node] = energy_bar[plan.root_document].float()
+        for first, count in plan.levels:
+            kernels.fall_back[(count,)](
+                a, m_bar, g, h, m, L_bar, R_bar, weight, plan.share, plan.first, plan.size, plan.parent_node, first, heads,
+                HH=HH, BLOCK=BLOCK,
+            )  # fmt: skip
+        grads = [torch.zeros(x.shape, dtype=torch.float32, device=x.device) for x in (query, key, value)]
+        inner_grads = [torch.zeros_like(means) for means in inner]
+        sides = [
+            None if x is None else torch.zeros(x.shape, dtype=torch.float32, device=x.device)
+            for x in (query_position, key_position)
+        ]
+        e_bar, f_bar = (
+            grads[0] if side is None else side for side in sides
+        )  # not written to where there is none
+        scalars = (top, total, a, L_bar, R_bar, weight)
+        if len(plan.tiles):
+            kernels.push_queries[(len(plan.tiles), heads)](
+                *vectors, *positions, *slopes, *scalars, grads[0], inner_grads[0], e_bar, *index, plan.count, plan.tiles,
+                scale, heads, shared, SELF=attend_self, **sizes,
+            )  # fmt: skip
+            kernels.push_keys[(len(plan.tiles), shared)](
+                *vectors, *positions, *slopes, *scalars, g, grads[1], inner_grads[1], grads[2], inner_grads[2], f_bar, m,
+                *index, plan.count, plan.tiles, scale, heads, shared, SELF=attend_self, **sizes,
+            )  # fmt: skip
+        for leaf_grad, inner_grad in zip(grads, inner_grads, strict=True):
+            _spread(leaf_grad, inner_grad, plan)
+        if attend_self and len(plan.lone_leaf):
+            _lone_backward(ctx.saved_tensors[:5], plan, scale, output_bar, L_bar, grads, sides)
+        narrow = [grad.to(x.dtype) for grad, x in zip(grads, (query, key, value), strict=True)]
+        narrow_sides = [
+            None if grad is None or x is None else grad.to(x.dtype)
+            for grad, x in zip(sides, (query_position, key_position), strict=True)
+        ]
+        return (*narrow, *narrow_sides, None, None, None, None)
+
+
+def _new(like: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=torch.float32, device=like.device)
+
+
+def _rows_contiguous(x: Tensor) -> Tensor:
+    """The tensor, or a copy of it if its last axis is not contiguous."""
+    return x if x.stride(2) == 1 else x.contiguous()
+
+
+def _strided(x: Tensor, inner: Tensor) -> tuple[Any, ...]:
+    """Leaves with their strides, and inner nodes, as kernels take them."""
+    return x, x.stride(0), x.stride(1), inner
+
+
+def _side(position: Tensor | None) -> tuple[Any, ...]:
+    """Positions with their strides, as kernels take them; where there are none, nothing is read."""
+    if position is None:
+        return None, 0, 0
+    position = _rows_contiguous(position)
+    return position, position.stride(0), position.stride(1)
+
+
+def _sizes(query: Tensor, value: Tensor, position: Tensor | None) -> dict[str, Any]:
+    """Widths and what they are padded to: `tl.dot` needs powers of two from 16 up."""
+    narrow = {torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}.get(query.dtype, tl.float32)
+    if narrow is tl.bfloat16 and os.environ.get("TRITON_INTERPRET") == "1":
+        narrow = tl.float32  # the interpreter would multiply the bits as integers
+    D, E, P = query.shape[2], value.shape[2], 0 if position is None else position.shape[2]
+    DD, EE, PP = (max(16, triton.next_power_of_2(max(1, width))) for width in (D, E, P))
+    padded = {"D": D, "DD": DD, "E": E, "EE": EE, "P": P, "PP": PP}
+    # Float32 products run outside the tensor cores: with 4 warps their tiles do not fit the registers.
+    return {**padded, "NARROW": narrow, "BLOCK": BLOCK, "num_warps": 8 if narrow is tl.float32 else 4}
+
+
+def _gather(leaves: Tensor, inner: Tensor, plan: Plan, mean: bool) -> None:
+    """Fill the inner nodes from the leaves, the deepest level first."""
+    heads, width = leaves.shape[1], leaves.shape[2]
+    WW = triton.next_power_of_2(width)
+    for first, count in reversed(plan.levels):
+        kernels.gather[(count, heads)](
+            *_strided(leaves, inner), heads, plan.source, plan.share, plan.first, plan.size, first,
+            MEAN=mean, W=width, WW=WW, BLOCK=16,
+        )  # fmt: skip
+
+
+def _spread(leaf_grad: Tensor, inner_grad: Tensor, plan: Plan) -> None:
+    """Take what every leaf under an inner node gets down to the leaves, the highest level first."""
+    numbers = leaf_grad.shape[1] * leaf_grad.shape[2]
+    stripes = triton.cdiv(numbers, STRIPE)
+    for first, count in plan.levels[1:]:
+        kernels.spread[(count, stripes)](inner_grad, plan.parent_family, first, numbers, BLOCK=STRIPE)
+    if len(plan.leaf_node):
+        kernels.finish_back[(len(plan.leaf_node), stripes)](
+            leaf_grad, inner_grad, plan.source, plan.family, plan.leaf_node, numbers, BLOCK=STRIPE
+        )
+
+
+def _own(
+    query: Tensor, key: Tensor, left: Tensor | None, right: Tensor | None, plan: Plan, scale: float
+) -> Tensor:
+    """(lone leaves, H) L of documents that are one leaf."""
+    q, k = query[plan.lone_leaf].float(), key[plan.lone_leaf].float()
+    own = scale * (q * k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)).sum(-1)
+    if left is not None and right is not None:
+        rows = plan.row[plan.lone_node]
+        own = own + (left[rows].float() * right[rows].float()).sum(-1)
+    return own
+
+
+def _lone_backward(
+    saved: Any,
+    plan: Plan,
+    scale: float,
+    output_bar: Tensor,
+    L_bar: Tensor,
+    grads: list[Tensor],
+    sides: list[Any],
+) -> None:
+    """Write the gradients of documents that are one leaf: its output is v, its energy its own logit."""
+    query, key, _, left, right = saved
+    lone, rows = plan.lone_leaf, plan.row[plan.lone_node]
+    own = L_bar[plan.lone_node][..., None]
+    group = query.shape[1] // key.shape[1]
+
+    def per_key_head(x: Tensor) -> Tensor:
+        return x.view(len(x), -1, group, x.shape[2]).sum(2)
+
+    grads[0][lone] = scale * own * key[lone].float().repeat_interleave(group, dim=1)
+    grads[1][lone] = per_key_head(scale * own * query[lone].float())
+    grads[2][lone] = per_key_head(output_bar[lone].float())
+    if left is not None:
+        sides[0][rows] = own * right[rows].float()
+        sides[1][rows] = own * left[rows].float()
