@@ -7,6 +7,7 @@
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
     docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
     docgraph embed DIR PATHS...        vectors of documents and nodes to parquet         embed.py, shards.py
+    docgraph zero-shot MODEL --data .. HSA inside a pre-trained model, measured           zero_shot.py
     docgraph demo                      all of it on the sample documents                 demo.py
 
 Exit codes: 0 done; 1 some inputs were set aside (named on stderr and in errors.jsonl); 2 wrong usage, or nothing
@@ -313,6 +314,60 @@ def recipes(
     from training.recipes import RECIPES, recipe
 
     print("\n".join(RECIPES) if name is None else recipe(name).to_yaml(), end="\n" if name is None else "")
+
+
+@app.command("zero-shot")
+def zero_shot(
+    model: Annotated[str, typer.Argument(help="Folder or hub name of a transformers text model.")],
+    data: Annotated[list[Path], typer.Option(help="Labelled data set; may be repeated.")],
+    layers: Annotated[
+        str | None, typer.Option(help="0-based, such as 6,8,10 or 3-5; every second of the later half.")
+    ] = None,
+    branching: Annotated[str, typer.Option(help="Windows, leaves first; empty is softmax.")] = "2,4,8,16",
+    own: Annotated[
+        bool, typer.Option("--own-special-tokens", help="[CLS] and [SEP] are children of the root.")
+    ] = False,
+    untie: Annotated[str | None, typer.Option(help="rows or queries; the paper's form ties both.")] = None,
+    near: Annotated[int, typer.Option(help="Neighbouring windows that are exact; needs --untie.")] = 0,
+    pooling: Annotated[str, typer.Option(help="mean or attention; attention needs --untie.")] = "mean",
+    cumulant: Annotated[bool, typer.Option("--cumulant", help="Second cumulant of block logits.")] = False,
+    keep: Annotated[
+        float | None,
+        typer.Option(help="Choose layers and forms by calibration: share of the attention that may remain."),
+    ] = None,
+    choose: Annotated[int | None, typer.Option(help="With --keep: convert exactly so many layers.")] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="All start layers: the paper's Appendix L.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Documents of each data set, drawn at random.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of a document.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Documents at a time.")] = 16,
+    output: Annotated[Path | None, typer.Option(help="JSON file of all outcomes.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder for the converted model.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Replace attention by HSA in layers of a pre-trained model, without training, and measure what it costs."""
+    _need("sklearn")
+    from training.zero_shot import numbers, run
+
+    run(
+        model,
+        data,
+        layers=None if layers is None else numbers(layers),
+        branching=numbers(branching),
+        own_special_tokens=own,
+        untie=untie,
+        near=near,
+        pooling=pooling,
+        cumulant=cumulant,
+        keep=keep,
+        choose=choose,
+        sweep=sweep,
+        limit=limit,
+        max_length=max_length,
+        batch_size=batch_size,
+        output=output,
+        save=save,
+        console=_console(quiet),
+    )
 
 
 @app.command()

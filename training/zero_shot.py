@@ -25,7 +25,7 @@ from rich.progress import track
 
 from docgraph.errors import DataError, ModelError
 from encoders import zero_shot
-from encoders.zero_shot import Form, Windows
+from encoders.zero_shot import Budget, Form, Windows
 from encoders.zero_shot.convert import layers_of
 from encoders.zero_shot.cost import Cost, hsa_cost, softmax_cost
 from encoders.zero_shot.interface import Layer
@@ -341,6 +341,21 @@ def _score(outcome: Outcome) -> float:
     return outcome.accuracy if outcome.transferred is None else outcome.transferred
 
 
+def numbers(text: str) -> list[int]:
+    """Read "6,8,10" or "3-5" or both mixed.
+
+    Raises:
+        DataError: it is neither.
+    """
+    found: list[int] = []
+    for piece in filter(None, text.replace(" ", "").split(",")):
+        first, _, last = piece.partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise DataError(f"numbers must be written as 6,8,10 or 3-5, but are {text!r}.")
+        found.extend(range(int(first), int(last or first) + 1))
+    return found
+
+
 def run(
     model: str | Path,
     data: Sequence[str | Path],
@@ -348,8 +363,12 @@ def run(
     layers: Sequence[int] | None = None,
     branching: Sequence[int] = (2, 4, 8, 16),
     own_special_tokens: bool = False,
-    form: Form | None = None,
-    budget: dict[str, Any] | None = None,
+    untie: Any = None,
+    near: int = 0,
+    pooling: Any = "mean",
+    cumulant: bool = False,
+    keep: float | None = None,
+    choose: int | None = None,
     sweep: bool = False,
     limit: int | None = None,
     max_length: int | None = None,
@@ -361,14 +380,17 @@ def run(
     """Measure one conversion, or with `sweep` all start layers, on each data set; print tables, write JSON.
 
     Args:
-        layers: 0-based; None is the later half of them, every second one, as in the paper.
-        budget: let `calibrate` choose layers and forms on 12 documents of the first data set instead.
+        layers: 0-based; None is every second one of the later half.
+        untie, near, pooling, cumulant: see `zero_shot.Form`.
+        keep: let `calibrate` choose layers and forms instead, on 12 documents of each data set: the share of the
+            model's attention FLOPs that may remain.
+        choose: with `keep`, how many layers to convert.
         output: JSON file of all outcomes.
-        save: folder for the converted model; `zero_shot.restore` brings the conversion back.
+        save: folder for the model as converted for the last data set; `zero_shot.restore` brings that back.
     """
+    form = Form(untie, near, pooling, cumulant)
     outcomes: list[Outcome] = []
     windows = Windows(tuple(branching), "own" if own_special_tokens else "inside")
-    form = form or Form()
     for path in data:
         subject = open_subject(
             model, path, limit=limit, max_length=max_length, batch_size=batch_size, console=console
@@ -380,12 +402,12 @@ def run(
             sweeps = start_layer_conditions(count, [(f"{windows}; {form}", windows, form)])
             outcomes.extend(subject.measure(condition) for condition in sweeps)
             print(appendix_l([o for o in outcomes if o.data == subject.name]))
-        elif budget is not None:
-            outcomes.append(calibrated(subject, budget))
+        elif keep is not None:
+            outcomes.append(calibrated(subject, Budget(flops=keep, layers=choose)))
         else:
             outcomes.append(subject.measure(Condition(f"{windows}; {form}", chosen, windows, form)))
         if save is not None and path == data[-1]:
-            if budget is None:
+            if keep is None:
                 zero_shot.convert(subject.model, chosen, hierarchy=windows, form=form)
             subject.model.save_pretrained(save)
             subject.tokenizer.save_pretrained(save)
@@ -397,7 +419,7 @@ def run(
     return outcomes
 
 
-def calibrated(subject: Subject, budget: dict[str, Any], documents: int = 12) -> Outcome:
+def calibrated(subject: Subject, budget: Budget, documents: int = 12) -> Outcome:
     """Choose by `calibrate` on some documents of the data, and measure the choice; the model stays converted."""
     step = max(1, len(subject.batches) // documents)
     some = [{k: v[:1] for k, v in batch.items()} for _, batch in subject.batches[::step]][:documents]
