@@ -1,6 +1,7 @@
 """HSA inside transformers models: equality with softmax where it must hold, and refusal where it cannot be honoured."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -197,7 +198,7 @@ def test_gradient_checkpointing_changes_no_gradient(name, route):
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["bert", "vit", "llama"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "clip"])
 def test_one_level_has_the_gradients_of_softmax(name):
     model, batch = build(name).train().double(), double(inputs_for(name))
 
@@ -254,7 +255,11 @@ def test_a_deep_copy_is_independent():
     other = copy.deepcopy(model)
     zero_shot.revert(other)
     assert torch.equal(states(other, batch), want)
+    assert not other._forward_pre_hooks
     assert torch.equal(states(model, batch), converted)
+    assert model._forward_pre_hooks
+    again = pickle.loads(pickle.dumps(model))
+    assert torch.equal(states(again, batch), converted)
 
 
 def test_the_tree_of_a_call_reaches_the_layers_by_both_routes():
@@ -270,6 +275,45 @@ def test_the_tree_of_a_call_reaches_the_layers_by_both_routes():
     zero_shot.convert(model, hierarchy="given")
     torch.testing.assert_close(states(model, batch, hsa_tree=flat), want, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(by_keyword, want, atol=1e-3)
+
+
+HEADS = {
+    "bert": lambda c: tf.BertForSequenceClassification(c),
+    "roberta": lambda c: tf.RobertaForMaskedLM(c),
+    "xlm-roberta": lambda c: tf.XLMRobertaForTokenClassification(c),
+    "distilbert": lambda c: tf.DistilBertForSequenceClassification(c),
+    "electra": lambda c: tf.ElectraForQuestionAnswering(c),
+    "vit": lambda c: tf.ViTForImageClassification(c),
+    "deit": lambda c: tf.DeiTForImageClassification(c),
+    "clip-text": lambda c: tf.CLIPTextModelWithProjection(c),
+    "clip-vision": lambda c: tf.CLIPVisionModelWithProjection(c),
+    "opt": lambda c: tf.OPTForCausalLM(c),
+    "gpt2": lambda c: tf.GPT2LMHeadModel(c),
+    "llama": lambda c: tf.LlamaForSequenceClassification(c),
+}
+
+
+@pytest.mark.parametrize("name", list(HEADS))
+def test_models_with_heads_pass_the_tree_on(name):
+    config = MODELS[name]().config
+    config.pad_token_id = 0
+    model, batch = HEADS[name](config).eval(), inputs_for(name)
+    softmax = run(model, batch)[0]
+    report = zero_shot.convert(model, hierarchy="given")
+    n = report.rows[0].length if "pixel_values" in batch else 37
+    one_level = TreeBatch.from_nested([[None] * n] * 2)
+    torch.testing.assert_close(run(model, batch, hsa_tree=one_level)[0], softmax, rtol=1e-4, atol=1e-4)
+    with zero_shot.hierarchy(one_level):
+        torch.testing.assert_close(run(model, batch)[0], softmax, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ModelError, match="must be given its hierarchy"):
+        run(model, batch)
+
+
+def test_the_attention_needs_a_conversion():
+    model = tf.BertModel(build("bert").config, add_pooling_layer=False)
+    model.set_attn_implementation("docgraph_hsa")
+    with pytest.raises(ModelError, match=r"must be put in by zero_shot.convert, but a BertSelfAttention"):
+        run(model, inputs_for("bert"))
 
 
 def test_a_tree_that_does_not_arrive_raises():

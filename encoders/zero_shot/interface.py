@@ -97,7 +97,12 @@ def hsa(
     Raises:
         ModelError: the call brings something that HSA cannot honour, or lacks the hierarchy it needs.
     """
-    layer = cast(Layer, module.docgraph_hsa)
+    layer: Layer | None = module.__dict__.get("docgraph_hsa")
+    if layer is None:
+        raise ModelError(
+            f'attention "{IMPLEMENTATION}" must be put in by zero_shot.convert, but a {type(module).__name__} names it that was '
+            "not converted."
+        )
     for name in NOT_HONOURED:
         if kwargs.get(name) is not None:
             raise ModelError(f"{name} must be None for HSA, but {layer} was called with one.")

@@ -8,6 +8,7 @@ last layouts are kept, by value of the mask.
 Axes:  B sequences   n positions   N unpadded positions of the batch
 """
 
+import threading
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Padding:
 
 
 _kept: OrderedDict[object, Layout] = OrderedDict()
+_lock = threading.Lock()
 _padding = Padding()
 
 
@@ -80,15 +82,18 @@ def layout_of(
     """
     values = None if mask is None else _padding.read(mask)
     key = (hierarchy, shape, ends, device, None if values is None else values.tobytes())
-    if key in _kept:
-        _kept.move_to_end(key)
-        return _kept[key]
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
     lengths = [shape[1]] * shape[0] if values is None else values.sum(1).tolist()
     forest = hierarchy.forest(lengths, ends).to(device)
-    _kept[key] = Layout(_rows(values, device), forest)
-    while len(_kept) > KEPT:
-        _kept.popitem(last=False)
-    return _kept[key]
+    layout = Layout(_rows(values, device), forest)
+    with _lock:
+        _kept[key] = layout
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return layout
 
 
 def layout_of_given(

@@ -51,17 +51,8 @@ def padding_mask(
 AttentionMaskInterface.register(IMPLEMENTATION, padding_mask)
 
 
-class _Last:
-    """The padding of the mask read last: the layers of a model hand over the same tensor one after the other."""
-
-    def __init__(self) -> None:
-        self.mask: weakref.ref[Tensor] | None = None
-        self.version: int | None = None
-        self.asked: tuple[object, ...] = ()
-        self.padding: Tensor | None = None
-
-
-_last = _Last()
+_last: tuple[weakref.ref[Tensor], tuple[object, ...], Tensor | None] | None = None
+"""The mask read last, what was asked of it, its padding: the layers of a model hand over the same tensor in turn."""
 
 
 def padding_of(mask: Tensor | None, shape: tuple[int, int, int], causal: bool, where: str) -> Tensor | None:
@@ -78,12 +69,14 @@ def padding_of(mask: Tensor | None, shape: tuple[int, int, int], causal: bool, w
         return None
     version = None if mask.is_inference() else mask._version
     asked = (shape, causal, version)
-    if version is not None and _last.mask is not None and _last.mask() is mask and _last.asked == asked:
-        return _last.padding
+    global _last
+    last = _last
+    if version is not None and last is not None and last[0]() is mask and last[1] == asked:
+        return last[2]
     padding: Tensor | None = _read(mask, shape, causal, where)
     if padding is not None and bool(padding.all()):
         padding = None
-    _last.mask, _last.asked, _last.padding = weakref.ref(mask), asked, padding
+    _last = weakref.ref(mask), asked, padding
     return padding
 
 
