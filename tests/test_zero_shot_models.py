@@ -309,6 +309,14 @@ def test_models_with_heads_pass_the_tree_on(name):
         run(model, batch)
 
 
+@pytest.mark.parametrize("form", [{}, {"untie": "queries", "near": 1, "pooling": "attention"}])
+def test_a_compiled_model_computes_the_same(form):
+    model, batch = build("bert"), inputs_for("bert", pad="right")
+    zero_shot.convert(model, branching=(2, 4), **form)
+    want = states(model, batch)
+    torch.testing.assert_close(states(torch.compile(model, backend="eager"), batch), want, rtol=1e-5, atol=1e-5)
+
+
 def test_the_attention_needs_a_conversion():
     model = tf.BertModel(build("bert").config, add_pooling_layer=False)
     model.set_attn_implementation("docgraph_hsa")

@@ -4,7 +4,7 @@
 
 Registered as "docgraph_hsa" when this module is imported. A converted attention module carries a `Layer`, which says
 what to do. Nothing that a call brings is passed over: what HSA cannot honour raises. The one exception is attention
-dropout, which needs weights that are never formed; there is one warning.
+dropout, which needs weights that are never formed; there is one warning. torch.compile leaves this function as it is.
 
 Axes:  B sequences   n queries   m keys   H heads   K key-value heads   D width   N unpadded positions
 """
@@ -71,6 +71,7 @@ class Watched:
     causal: bool
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def hsa(
     module: nn.Module,
     query: Tensor,
