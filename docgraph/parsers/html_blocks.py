@@ -61,7 +61,6 @@ class Flow:
     from_noscript: set[int] = field(default_factory=set)
     """Pictures inside `noscript` without a twin outside, kept in their place."""
 
-
     def places(self) -> dict[int, tuple[int, int]]:
         """Return where each block element opens and closes in `items`."""
         if not self._places:
