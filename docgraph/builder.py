@@ -142,6 +142,22 @@ class DocumentBuilder:
         self.close()
         return row
 
+    def leaves(self, kind: str, spans: Sequence[tuple[int, int]], *, element: int = -1) -> None:
+        """Add one childless node for each span under the innermost open node, whose domain is a sequence, at once."""
+        above, count = self._open[-1], len(spans)
+        first = self._children[above]
+        self._children[above] += count
+        self._parent += [above] * count
+        self._kind += [kind] * count
+        self._domain += [Domain.SEQUENCE] * count
+        self._role += [None] * count
+        self._position += [(place, 0) for place in range(first, first + count)]
+        self._span += spans
+        self._place += [self._length] * count
+        self._score += [float("nan")] * count
+        self._element += [element] * count
+        self._children += [0] * count
+
     def block(
         self,
         kind: str,

@@ -10,6 +10,7 @@ White space: runs of it become one space, across inline elements; none is added 
 "wo<b>rd</b>" stays one word. `<br>` is a line break, two of them end the run. `<pre>` and its kin stay as they are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,8 +40,8 @@ class Block:
     element: int
     """The block element it stands in."""
     text: str
-    marks: list[RunMark]
-    pictures: list[tuple[int, int, int]]
+    marks: Sequence[RunMark]
+    pictures: Sequence[tuple[int, int, int]]
     """(offset in the text, picture or media element, link element around it or -1)."""
     linked: int
     """Characters of the text within links."""
@@ -349,31 +350,46 @@ class _Reader:
     def flush(self) -> None:
         """End the run; keep it if there is anything to see in it."""
         if self.length or self.pictures:
-            text = "".join(self.pieces)
-            text = text.strip("\n").rstrip() if self.verbatim else text.rstrip()
+            text = self.pieces[0] if len(self.pieces) == 1 else "".join(self.pieces)
+            whole = len(text)
+            cut = 0
+            if self.verbatim:
+                text = text.lstrip("\n")
+                cut = whole - len(text)
+            text = text.rstrip()
             if not text.strip(_NOTHING):
                 text = ""
             if text or self.pictures:
-                self.keep(text)
+                plain = not (self.marks or self.open_marks or self.pictures)
+                self.flow.items.append(
+                    Block(self.containers[-1], text, (), (), 0, self.verbatim > 0)
+                    if plain
+                    else self.marked(text, cut)
+                )
             self.pieces.clear()
-            self.marks = []
-            self.pictures = []
+            if self.marks:
+                self.marks = []
+            if self.pictures:
+                self.pictures = []
             self.length = 0
-        for type_, (_, element) in self.open_marks.items():
-            self.open_marks[type_] = (0, element)
+        if self.open_marks:
+            for type_, (_, element) in self.open_marks.items():
+                self.open_marks[type_] = (0, element)
         self.spaced, self.broken = True, False
 
-    def keep(self, text: str) -> None:
-        cut = self.length - len("".join(self.pieces).lstrip("\n")) if self.verbatim else 0
-        marks = self.marks + [(start, self.length, t, e) for t, (start, e) in self.open_marks.items()]
+    def marked(self, text: str, cut: int) -> Block:
+        """Return the run with its marks and pictures, whose offsets lose `cut` characters at the front."""
         end = len(text)
         kept: list[RunMark] = []
         linked = 0
-        for start, stop, type_, element in marks:
+        still_open = [
+            (start, self.length, type_, element) for type_, (start, element) in self.open_marks.items()
+        ]
+        for start, stop, type_, element in self.marks + still_open:
             start, stop = max(start - cut, 0), min(stop - cut, end)
             if start < stop:
                 kept.append((start, stop, type_, element))
                 if type_ == "link":
                     linked += stop - start
         pictures = [(min(max(offset - cut, 0), end), row, link) for offset, row, link in self.pictures]
-        self.flow.items.append(Block(self.containers[-1], text, kept, pictures, linked, self.verbatim > 0))
+        return Block(self.containers[-1], text, kept, pictures, linked, self.verbatim > 0)

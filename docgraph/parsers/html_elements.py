@@ -38,6 +38,7 @@ class Elements:
     last: list[int] = field(default_factory=list)
     """Index of the end event."""
     events: list[int | str] = field(default_factory=list)
+    _rows_of: dict[str, list[int]] = field(default_factory=dict)
     cut: bool = False
     """Whether elements were left out because there were more than the bound."""
 
@@ -62,6 +63,12 @@ class Elements:
             else:
                 high = middle
         return low
+
+    def rows_of(self, tag: str) -> list[int]:
+        """Return the rows of all elements of one name, in order. Found once."""
+        if tag not in self._rows_of:
+            self._rows_of[tag] = [row for row, name in enumerate(self.tag) if name == tag]
+        return self._rows_of[tag]
 
     def steps(self) -> list[str]:
         """Return one xpath step an element ("div[3]"): its place among siblings of its own name."""

@@ -10,6 +10,7 @@ pictures, the text beside the picture is the caption.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from docgraph.parsers.html_blocks import Block, Flow
@@ -21,6 +22,7 @@ _CAPTION_LETTERS: Final = 1500
 _FIGURE_LETTERS: Final = 2500
 """A figure with more text than this, captions aside, is no figure but an element that was left open."""
 _MOST_PICTURES: Final = 40
+_NAME_LETTERS: Final = 300
 _PICTURE_CONTAINER: Final = re.compile(
     r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail)"
     r"(?:$|[\s_-]|\d|[A-Z]|s\b)"
@@ -59,6 +61,8 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
     content = _contents(elements, flow, named)
     found: set[int] = set()
     for row, held in content.items():
+        if not held.runs:
+            continue
         if elements.tag[row] == "figure" or elements.attributes[row].get("role") == "figure":
             if _is_figure(elements, row, held):
                 found.add(row)
@@ -70,6 +74,14 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
     figures = Figures(elements=_outermost(elements, found))
     _find_captions(elements, flow, named, figures)
     return figures
+
+
+@lru_cache(maxsize=8_192)
+def _kind_of_name(names: str) -> str:
+    """Return "credit" or "caption" if a class attribute says so, else ""."""
+    if CREDIT_CLASS.search(names):
+        return "credit"
+    return "caption" if CAPTION_CLASS.search(names) else ""
 
 
 def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
@@ -94,11 +106,10 @@ def _named(elements: Elements, element: int) -> str:
         if element < 0 or elements.tag[element] in _ENDS:
             break
         names = elements.attributes[element].get("class")
-        if names:
-            if CREDIT_CLASS.search(names):
-                return "credit"
-            if CAPTION_CLASS.search(names):
-                kind = "caption"
+        if names and (named := _kind_of_name(names[:_NAME_LETTERS])):
+            kind = named
+            if kind == "credit":
+                break
         if elements.tag[element] == "figcaption":
             kind = "caption"
         element = elements.parent[element]
@@ -106,17 +117,32 @@ def _named(elements: Elements, element: int) -> str:
 
 
 def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
-    content: dict[int, _Content] = {}
+    """Return what the figures and the elements close around pictures hold."""
+    parents, tags = elements.parent, elements.tag
+    content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure")}
+    for item in flow.items:
+        if isinstance(item, Block) and item.pictures:
+            row = item.element
+            for _ in range(_LEVELS_UP + 2):
+                if row < 0 or tags[row] in ("body", "html"):
+                    break
+                content.setdefault(row, _Content())
+                row = parents[row]
+    around: dict[int, list[_Content]] = {}
     for index, item in enumerate(flow.items):
         if not isinstance(item, Block):
             continue
-        row = item.element
-        for _ in range(_LEVELS_UP + 2):
-            if row < 0 or elements.tag[row] in ("body", "html"):
-                break
-            held = content.get(row)
-            if held is None:
-                held = content[row] = _Content()
+        close = around.get(item.element)
+        if close is None:
+            close, row = [], item.element
+            for _ in range(_LEVELS_UP + 2):
+                if row < 0:
+                    break
+                if (held := content.get(row)) is not None:
+                    close.append(held)
+                row = parents[row]
+            around[item.element] = close
+        for held in close:
             held.pictures += len(item.pictures)
             held.letters += len(item.text)
             held.linked += item.linked
@@ -125,7 +151,6 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
                 held.captions += len(item.text)
             if item.element in flow.headings:
                 held.headings += 1
-            row = elements.parent[row]
     return content
 
 
@@ -157,10 +182,10 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
     assert isinstance(item, Block)
     row = item.element
     for _ in range(_LEVELS_UP):
-        if row < 0 or elements.tag[row] in _ENDS or row not in content:
+        if row < 0 or elements.tag[row] in _ENDS:
             return None
-        held = content[row]
-        if held.pictures:
+        held = content.get(row)
+        if held is not None and held.pictures:
             rest = held.letters - held.captions
             few = held.pictures <= 3 or (held.pictures <= _MOST_PICTURES and rest <= 0.1 * held.captions)
             return row if few and rest <= 0.3 * held.captions + 20 else None

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILE: Final = "main_content.json"
+_ROWS_AT_ONCE: Final = 4096
+"""Bounds the memory of a prediction: rows times trees, in a few arrays."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Forest:
 
     def predict(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of each row of a (B, F) matrix."""
+        if len(matrix) > _ROWS_AT_ONCE:
+            parts = [matrix[start : start + _ROWS_AT_ONCE] for start in range(0, len(matrix), _ROWS_AT_ONCE)]
+            return np.concatenate([self.predict(part) for part in parts])
         count, width = matrix.shape
         flat = np.ascontiguousarray(matrix).ravel()
         start = np.arange(count, dtype=np.intp)[:, None] * width

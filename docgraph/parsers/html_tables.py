@@ -3,6 +3,8 @@
 Sources: HTML Living Standard 4.9.12 (forming a table); Firefox's and Readability's rules for layout tables.
 """
 
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from docgraph.limits import Limits
@@ -35,75 +37,94 @@ class Grid(NamedTuple):
 
 
 def read_grid(elements: Elements, table: int, limits: Limits) -> Grid | None:
-    """Return the grid of a data table, or None if the table lays out the page. Linear in the table's elements."""
-    rows, caption, inner, loose = _rows(elements, table)
-    if not rows or loose or _is_layout(elements, table, rows, caption, inner):
+    """Return the grid of a data table, or None if the table lays out the page.
+
+    Costs the size of the table without what its cells hold, so that tables nested to any depth stay linear.
+    """
+    content = _read(elements, table)
+    if not content.rows or content.loose or _is_layout(elements, table, content):
         return None
-    cells, width, cut = _place(elements, rows, limits)
-    return Grid(cells, len(rows), width, caption, cut)
+    cells, width, cut = _place(elements, content.rows, limits)
+    return Grid(cells, len(content.rows), width, content.caption, cut)
 
 
-def _rows(elements: Elements, table: int) -> tuple[list[list[int]], int, bool, bool]:
-    """Return the cell elements row by row, the caption, whether tables nest in it, and whether text stands loose."""
-    rows: list[list[int]] = []
-    caption, inner, loose = -1, False, False
-    tags, events = elements.tag, elements.events
+@dataclass(slots=True)
+class _Content:
+    """What stands in a table, not looking into its cells."""
+
+    rows: list[list[int]] = field(default_factory=list)
+    """Cell elements, row by row."""
+    caption: int = -1
+    inner: bool = False
+    """Whether a cell holds a table."""
+    loose: bool = False
+    """Whether there is something outside of cells and captions."""
+    parts: bool = False
+    """Whether it has a head, a foot or columns."""
+
+
+def _read(elements: Elements, table: int) -> _Content:
+    content = _Content()
+    tags, events, tables = elements.tag, elements.events, elements.rows_of("table")
     index, stop = elements.first[table] + 1, elements.last[table]
     open_row = -1
-    while index < stop:
+    while index < stop and not content.loose:
         event = events[index]
         index += 1
         if isinstance(event, str):
-            loose = loose or not event.isspace()
+            content.loose = not event.isspace()
             continue
         if event < 0:
             continue
         tag = tags[event]
         if tag == "tr":
-            rows.append([])
+            content.rows.append([])
             open_row = event
         elif tag in ("td", "th"):
             if elements.parent[event] != open_row:
-                rows.append([])
+                content.rows.append([])
                 open_row = elements.parent[event]
-            rows[-1].append(event)
-            inner = inner or "table" in tags[event + 1 : elements.end(event)]
+            content.rows[-1].append(event)
+            following = bisect_right(tables, event)
+            content.inner = content.inner or (
+                following < len(tables) and elements.first[tables[following]] < elements.last[event]
+            )
             index = elements.last[event] + 1
         elif tag == "caption":
-            caption = event if caption < 0 else caption
+            content.caption = event if content.caption < 0 else content.caption
             index = elements.last[event] + 1
         elif tag in _UNSEEN_IN_TABLES or is_hidden(tag, elements.attributes[event]):
+            content.parts = content.parts or tag in ("col", "colgroup")
             index = elements.last[event] + 1
-        elif tag not in ("thead", "tbody", "tfoot"):
-            return rows, caption, inner, True
-    return [cells for cells in rows if cells], caption, inner, loose
+        elif tag in ("thead", "tfoot"):
+            content.parts = True
+        elif tag != "tbody":
+            content.loose = True
+    content.rows = [cells for cells in content.rows if cells]
+    return content
 
 
 _UNSEEN_IN_TABLES: Final = frozenset(("col", "colgroup", "script", "style", "template", "noscript", "input"))
+_NOT_IN_DATA: Final = frozenset((*HEADINGS, "form", "article"))
+_LETTERS_A_CELL: Final = 400
+"""Cells with more letters than this on average hold a page, not data."""
 
 
-def _is_layout(elements: Elements, table: int, rows: list[list[int]], caption: int, inner: bool) -> bool:
+def _is_layout(elements: Elements, table: int, content: _Content) -> bool:
     own = elements.attributes[table]
     if own.get("role") in ("presentation", "none") or own.get("datatable") == "0":
         return True
-    if own.get("role") in ("table", "grid", "treegrid") or own.get("summary") or caption >= 0:
+    if own.get("role") in ("table", "grid", "treegrid") or own.get("summary") or content.caption >= 0:
         return False
-    tags = elements.tag
-    if any(tags[cell] == "th" for cells in rows for cell in cells):
+    tags, rows = elements.tag, content.rows
+    if content.parts or any(tags[cell] == "th" for cells in rows for cell in cells):
         return False
-    end = elements.end(table)
-    within = set(tags[table + 1 : end])
-    if not within.isdisjoint(("thead", "tfoot", "colgroup", "col")):
-        return False
-    if inner:
+    if content.inner or len(rows) <= 1 or max(map(len, rows)) <= 1:
         return True
-    width = max(len(cells) for cells in rows)
-    if len(rows) <= 1 or width <= 1:
-        return True
-    if not within.isdisjoint(HEADINGS) or "form" in within or "article" in within:
+    if not _NOT_IN_DATA.isdisjoint(tags[table + 1 : elements.end(table)]):
         return True
     letters = sum(len(elements.text(cell)) for cells in rows for cell in cells)
-    return letters > 400 * sum(map(len, rows))
+    return letters > _LETTERS_A_CELL * sum(map(len, rows))
 
 
 def _place(elements: Elements, rows: list[list[int]], limits: Limits) -> tuple[dict[int, Cell], int, bool]:

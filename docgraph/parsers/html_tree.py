@@ -8,6 +8,7 @@ node: `div` and its kind do not. Past a bound of `Limits` structure is flattened
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -75,6 +76,8 @@ _LEAVES: Final = frozenset(("heading", "cell", "code", "term"))
 """Kinds whose text is not cut into sentences."""
 _NO_LEVEL: Final = 7
 """Deeper than any heading: closes asides only."""
+_LONGEST_SPLIT: Final = 1_000_000
+"""Characters of one run that are cut into sentences; the rest of a longer one is one sentence."""
 _DEEPEST_BLOCK: Final = 3
 """Levels that a block may need below an open structure: item, paragraph, sentence."""
 _LANGUAGE_CLASS: Final = re.compile(
@@ -462,23 +465,38 @@ class _Walk:
             **columns,
         )
         row = len(builder) - 1
-        pictures = block.pictures
         if kind not in _LEAVES:
-            for first, last in sentence_spans(block.text, language):
-                while pictures and pictures[0][0] <= first:
-                    self.add_picture(pictures[0][1], pictures[0][2], None, start + pictures[0][0])
-                    pictures = pictures[1:]
-                builder.leaf("sentence", span=(start + first, start + last), element=element)
-            for offset, picture, link in pictures:
-                self.add_picture(picture, link, None, start + offset)
-            pictures = []
+            self.add_sentences(block, start, element, language)
         self.close_node()
         for first, last, type_, origin in block.marks:
             href = self.href(origin) if type_ == "link" else None
             if type_ != "link" or href:
                 builder.mark(row, start + first, start + last, type_, href)
-        for _, picture, link in pictures:
-            self.add_picture(picture, link, role)
+        if kind in _LEAVES:
+            for _, picture, link in block.pictures:
+                self.add_picture(picture, link, role)
+
+    def add_sentences(self, block: Block, start: int, element: int, language: str | None) -> None:
+        """Add the sentences of a run whose text begins at `start`, and its pictures between them."""
+        builder, text = self.builder, block.text
+        spans = [
+            (start + first, start + last) for first, last in sentence_spans(text[:_LONGEST_SPLIT], language)
+        ]
+        if len(text) > _LONGEST_SPLIT:
+            spans.append((start + _LONGEST_SPLIT, start + len(text)))
+            self.warn(
+                "limit.sentences",
+                f"a run of text longer than {_LONGEST_SPLIT} characters was not cut to its end.",
+            )
+        if len(spans) > (left := max(0, self.page.limits.nodes - len(builder))):
+            spans = spans[:left]
+        done = 0
+        for offset, picture, link in block.pictures:
+            until = bisect_left(spans, (start + offset, 0), done)
+            builder.leaves("sentence", spans[done:until], element=element)
+            done = until
+            self.add_picture(picture, link, None, start + offset)
+        builder.leaves("sentence", spans[done:] if done else spans, element=element)
 
     def add_picture(self, picture: int, link: int, role: str | None, place: int | None = None) -> None:
         """Add an image (or a media element) at a place of the text, the end if none is given."""
