@@ -314,7 +314,9 @@ def test_a_compiled_model_computes_the_same(form):
     model, batch = build("bert"), inputs_for("bert", pad="right")
     zero_shot.convert(model, branching=(2, 4), **form)
     want = states(model, batch)
-    torch.testing.assert_close(states(torch.compile(model, backend="eager"), batch), want, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        states(torch.compile(model, backend="eager"), batch), want, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_the_attention_needs_a_conversion():
