@@ -12,6 +12,7 @@ Sources: HTML Living Standard; the evidence for each choice is in the modules na
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from docgraph.parsers.html_elements import Elements, read_markup
 from docgraph.parsers.html_figures import find_figures
 from docgraph.parsers.html_main import judge
 from docgraph.parsers.html_metadata import declared_text, read_metadata
+from docgraph.parsers.html_offsets import element_offsets, node_offsets
 from docgraph.parsers.html_pictures import resolve
 from docgraph.parsers.html_tree import Page, grow
 
@@ -52,7 +54,8 @@ def parse_html(
         limits: bounds on what the page may cost.
         main_only: keep the main content only.
         strict: raise where a bound cuts something off.
-        offsets: find where each node stands in the decoded input (`node.source.offsets`); costs a second pass.
+        offsets: find where the element of each node stands in the decoded input (`node.source.offsets`); costs a
+            second pass over the markup.
 
     Raises:
         LimitError: `strict` and a bound was passed.
@@ -95,6 +98,9 @@ def parse_html(
         images=_image_access(images, source, limits),
         elements=(elements.parent, elements.steps()),
     )
+    if offsets and document.sources is not None:
+        places = node_offsets(document, element_offsets(markup, elements))
+        document = document.replace(sources=replace(document.sources, node_offsets=places))
     if strict and document.truncated:
         raise LimitError(f"{document.warnings[0].message} Raise the limit if the source is trusted.")
     return document

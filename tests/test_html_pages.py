@@ -1,0 +1,132 @@
+"""What must hold of every page, whatever it is: the shipped pages, and those at hand in the larger data."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docgraph import Document
+from docgraph.parsers.decode import decode
+from docgraph.parsers.html import parse_html
+from docgraph.parsers.html_blocks import is_hidden
+from docgraph.parsers.html_elements import from_soup, read_markup
+
+
+def pages_of(folder: Path) -> Iterator[bytes]:
+    for path in sorted(folder.rglob("*.html*")):
+        data = path.read_bytes()
+        yield gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+@pytest.fixture(scope="module", params=["shipped", "scrapinghub", "readability", "fundus", "cleaneval-dev"])
+def pages(request: pytest.FixtureRequest) -> list[bytes]:
+    if request.param == "shipped":
+        return list(pages_of(request.getfixturevalue("sample_data")))
+    folder = request.getfixturevalue("shared_data") / "html_gold" / request.param
+    if request.param == "cleaneval-dev":
+        return [gzip.decompress(path.read_bytes()) for path in sorted((folder / "input").iterdir())]
+    return list(pages_of(folder))
+
+
+def check(page: Document) -> None:
+    """The promises of every document of a page."""
+    parent, span = page.parent[1:], page.span
+    assert (span[1:, 0] >= span[parent, 0]).all()
+    assert (span[1:, 1] <= span[parent, 1]).all()
+    for mark in page.marks:
+        assert span[mark.row, 0] <= mark.start < mark.end <= span[mark.row, 1]
+    covered = np.zeros(len(page.text) + 1, dtype=bool)
+    for node in page.walk():
+        assert page.text[slice(*node.span)] == node.text
+        if node.kind == "sentence" or node.is_leaf:
+            covered[node.span[0] : node.span[1]] = True
+            assert node.text == node.text.strip() or node.kind == "code"
+    assert not "".join(letter for letter, seen in zip(page.text, covered, strict=False) if not seen).strip()
+
+
+def test_spans_sentences_and_json_of_every_page(pages: list[bytes]):
+    assert pages
+    for data in pages:
+        page = parse_html(data, url="https://example.org/a/b.html")
+        check(page)
+        written = page.to_json()
+        assert Document.from_json(written).to_json() == written
+
+
+UNSEEN = "script style template noscript title iframe audio video canvas object datalist rp annotation noembed desc".split()
+BLANK = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\xad")
+"""Characters without width: a run of nothing else is no text."""
+
+
+def visible_letters(markup: str) -> str:
+    """All that can be seen, white space left out: BeautifulSoup's text, hidden elements cut out of its tree."""
+    soup = BeautifulSoup(markup, "lxml")
+    for drawing in soup.find_all("svg"):
+        drawing.replace_with("".join(tag.get_text() for tag in drawing.find_all("text")))
+    for tag in soup.find_all(UNSEEN):
+        tag.decompose()
+    for tag in soup.find_all(True):
+        if not tag.decomposed:
+            own = {name: " ".join(v) if isinstance(v, list) else v for name, v in tag.attrs.items()}
+            if is_hidden(tag.name, own):
+                tag.decompose()
+    return "".join(soup.get_text().translate(BLANK).split())
+
+
+def test_all_visible_text_is_kept_in_order_and_nothing_hidden_leaks(pages: list[bytes]):
+    for data in pages:
+        text = decode(data).text
+        assert "".join(parse_html(text).text.translate(BLANK).split()) == visible_letters(text)
+
+
+def test_elements_are_those_of_beautifulsoup_over_lxml(pages: list[bytes]):
+    for data in pages[:40]:
+        text = decode(data).text
+        ours, theirs = read_markup(text, most=10**6), from_soup(BeautifulSoup(text, "lxml"), most=10**6)
+        assert ours.tag == theirs.tag
+        assert ours.parent == theirs.parent
+
+
+def test_main_only_keeps_the_main_text(pages: list[bytes]):
+    for data in pages[:25]:
+        whole, main = parse_html(data), parse_html(data, main_only=True)
+        assert main.main_text == whole.main_text
+        assert len(main.text) <= len(whole.text)
+
+
+def test_offsets_lead_to_the_text_in_the_input(pages: list[bytes]):
+    known = right = total = 0
+    for data in pages[:25]:
+        text = decode(data).text
+        for node in parse_html(text, offsets=True).find("paragraph"):
+            total += 1
+            if (offsets := node.source.offsets) is not None:
+                known += 1
+                found = BeautifulSoup(text[slice(*offsets)], "lxml").get_text()
+                right += "".join(node.text.split())[:20] in "".join(found.split())
+    assert known >= 0.99 * total
+    assert right >= 0.99 * known
+
+
+MARKUP = st.lists(
+    st.sampled_from(
+        "<p>|</p>|<div>|</div>|<ul>|</ul>|<li>|<table>|<tr>|<td rowspan=2>|<th colspan=3>|</table>|<h1>|<h3>|</h1>|<b>|</b>|<a href=x>|</a>|<br>|"
+        "<img src=a.png>|<figure>|<figcaption>|</figure>|<pre>|</pre>|<blockquote>|<dl>|<dt>|<dd>|<nav>|<aside>|<header>|<section>|"
+        "<p hidden>|<script>|</script>|<noscript>|<caption>|<span class=caption>|<div class=comment>|<!-- c -->|<![|&amp;|&#0;|\n|  |"
+        "One two three. |Words, more of them, and a stop! |字。|\ud800|\x00|<svg><text>t</text></svg>|<template>|<textarea>|<option>|<embed>".split("|")
+    ),
+    max_size=40,
+).map("".join)  # fmt: skip
+
+
+@given(MARKUP)
+def test_any_tag_soup_is_a_document(markup: str):
+    page = parse_html(markup, url="http://[bad/", offsets=True)
+    check(page)
+    assert Document.from_json(page.to_json()).to_json() == page.to_json()
+    assert parse_html(markup, main_only=True).root.kind == "page"
