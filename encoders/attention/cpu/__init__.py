@@ -9,6 +9,8 @@ fights torch's. Small batches stay on the calling thread. Half precision is comp
 Axes as in `encoders.attention`.
 """
 
+import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -76,17 +78,21 @@ class _Attention(torch.autograd.Function):
         tree = plan.tree
         dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
         heads, width, whole = query.shape[1], value.shape[2], plan.leaves == len(query)
-        q, k, v = (_rows(x, families) for x in (query, key, value))
-        e, f = _side(query_position, dtype), _side(key_position, dtype)
         result = _result((len(query), heads, width), dtype, whole)
-        o = _rows(result, families)
-        scalars = np.zeros((5, heads, members), dtype)
-        nodes = np.zeros((2, families, heads), dtype)
-        state = State(*scalars, *nodes)
+        per_node = [x.shape[1] * x.shape[2] for x in (query, key, value, result)]
+        *inner, scalars, nodes = _carve(
+            dtype, *(families * numbers for numbers in per_node), 5 * heads * members, 2 * families * heads
+        )
+        q, k, v, o = (
+            _rows(x, nodes_of) for x, nodes_of in zip((query, key, value, result), inner, strict=True)
+        )
+        e, f = _side(query_position, dtype), _side(key_position, dtype)
+        state = State(*scalars.reshape(5, heads, members), *nodes.reshape(2, families, heads))
+        state.L.fill(0)
         options = attend_self, dtype.type(scale)
 
         def work() -> Work:
-            return work_space(dtype, plan.widest, q.width + e.width, width)
+            return work_space(dtype, plan.widest, heads, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
             ascend(tree, q, k, v, e, f, o, state, plan.deferred, first, end, waiting, tiles, *options, work())
@@ -109,23 +115,25 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     @once
     def backward(ctx: Any, output_bar: Tensor | None, energy_bar: Tensor | None) -> tuple[Tensor | None, ...]:
-        query, key, value, query_position, key_position = (
-            ctx.saved_tensors
-        )  # raises if one was changed in place
+        query, key, value, query_position, key_position = ctx.saved_tensors
         plan, options, (q, k, v, e, f), state = ctx.kept
         tree = plan.tree
         dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
         heads, width, whole = query.shape[1], value.shape[2], plan.leaves == len(query)
         if output_bar is None:
             output_bar = value.new_zeros(1, 1, 1).expand(len(value), heads, width)
-        c_bar = _rows(output_bar, families)
-        scalars = np.zeros((2, heads, members), dtype)
-        nodes = np.zeros((2, families, heads), dtype)
-        slope = Slope(*scalars, *nodes)
+        grads = [_result(tuple(x.shape), dtype, whole) for x in (query, key, value)]
+        per_node = [x.shape[1] * x.shape[2] for x in (output_bar, query, key, value)]
+        *inner, scalars, nodes = _carve(
+            dtype, *(families * numbers for numbers in per_node), 2 * heads * members, 2 * families * heads
+        )
+        c_bar, q_bar, k_bar, v_bar = (
+            _rows(x, nodes_of) for x, nodes_of in zip((output_bar, *grads), inner, strict=True)
+        )
+        slope = Slope(*scalars.reshape(2, heads, members), *nodes.reshape(2, families, heads))
+        nodes.fill(0)
         if energy_bar is not None:
             slope.L_bar[plan.root[plan.root >= 0]] = energy_bar.numpy()[plan.root >= 0]
-        grads = [_result(tuple(x.shape), dtype, whole) for x in (query, key, value)]
-        q_bar, k_bar, v_bar = (_rows(grad, families) for grad in grads)
         position_grads = [
             None if x is None else _result(tuple(x.shape), dtype, False)
             for x in (query_position, key_position)
@@ -134,7 +142,7 @@ class _Attention(torch.autograd.Function):
         inputs = (tree, q, k, v, e, f, c_bar, state, slope)
 
         def work() -> Work:
-            return work_space(dtype, plan.widest, q.width + e.width, width)
+            return work_space(dtype, plan.widest, heads, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
             ascend_back(*inputs, plan.deferred, first, end, waiting, tiles, *options, work())
@@ -158,24 +166,43 @@ class _Attention(torch.autograd.Function):
 
 NONE = np.empty(0, np.int64)
 NO_TILES = np.empty((0, 2), np.int64)
+HUGE_PAGE = 1 << 21
+"""Bytes."""
 
 
 def _result(shape: tuple[int, ...], dtype: Any, whole: bool) -> Tensor:
-    """Allocate for a kernel to fill; zeros unless it fills the whole.
+    """Allocate for a kernel to fill; zeros unless it fills the whole."""
+    return torch.from_numpy(
+        _allocate(np.empty if whole else np.zeros, math.prod(shape), dtype).reshape(shape)
+    )
 
-    By numpy, which asks Linux for huge pages: a fresh tensor of torch's costs more in page faults than to compute.
-    """
-    return torch.from_numpy((np.empty if whole else np.zeros)(shape, dtype))
+
+def _carve(dtype: Any, *counts: int) -> list[Array]:
+    """Allocate arrays (1, count) as one."""
+    rounded = [-(-count // 16) * 16 for count in counts]
+    whole = _allocate(np.empty, sum(rounded), dtype)[None]
+    starts = np.cumsum(rounded) - rounded
+    return [whole[:, start : start + count] for start, count in zip(starts.tolist(), counts, strict=True)]
 
 
-def _rows(tensor: Tensor, families: int) -> Rows:
-    """View (N, heads, width) where it lies, if every row is contiguous, with room for so many inner nodes."""
+def _allocate(make: Callable[..., Array], count: int, dtype: Any) -> Array:
+    """Allocate with whole huge pages, for which numpy asks Linux: else page faults cost more than the kernels."""
+    size = np.dtype(dtype).itemsize
+    if count * size < 2 * HUGE_PAGE:
+        return make(count, dtype)
+    array = make(count + 2 * HUGE_PAGE // size, dtype)  # what is not touched takes no memory
+    start = -array.ctypes.data % HUGE_PAGE // size
+    return array[start : start + count]
+
+
+def _rows(tensor: Tensor, inner: Array) -> Rows:
+    """View (N, heads, width) where it lies, if every row is contiguous, beside the array of its inner nodes."""
     rows, heads, width = tensor.shape
     if (width > 1 and tensor.stride(2) != 1) or (heads > 1 and tensor.stride(1) != width):
         tensor = tensor.contiguous()
     stride = tensor.stride(0)
     flat = _flat(tensor, (rows - 1) * stride + heads * width if rows else 0)
-    return Rows(flat, stride, np.empty((1, families * heads * width), flat.dtype), heads, width)
+    return Rows(flat, stride, inner, heads, width)
 
 
 def _side(position: Tensor | None, dtype: Any) -> Side:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoders.attention.cpu.products import TILE, add_mix, add_mix_transposed, entry, inner, products
+from encoders.attention.cpu.products import TILE, add_mix, entry, inner, products
 from encoders.attention.cpu.simd import LANES, exp, load, splat, store
 from encoders.attention.cpu.tiles import (
     Array,
@@ -26,7 +26,6 @@ from encoders.attention.cpu.tiles import (
     State,
     Tree,
     Work,
-    clear,
     gather,
     lanes,
     pack,
@@ -122,7 +121,7 @@ def pair(
     queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
     group = q.heads // k.heads
     pack(work.Q, q, head, tree, first + first_query, queries, scale)
-    pack(work.U, c_bar, head, tree, first + first_query, queries, one)
+    pack(work.C, c_bar, head, tree, first + first_query, queries, one)
     if size > TILE or head % group == 0:
         pack(work.K, k, head // group, tree, first + first_key, keys, one)
         pack(work.V, v, head // group, tree, first + first_key, keys, one)
@@ -133,7 +132,7 @@ def pair(
         member = first + first_query + i
         work.vector[TOP, i], work.vector[PART, i] = state.top[head, member], one / state.total[head, member]
     products(work.K, work.Q, work.S, keys, lanes(queries))
-    products(work.V, work.U, work.T, keys, lanes(queries))
+    products(work.V, work.C, work.T, keys, lanes(queries))
 
 
 @inner
@@ -226,10 +225,6 @@ def push(
     count = min(TILE, size - block)
     group = q.heads // k.heads
     for head in range(q.heads):
-        clear(work.Q_bar, count)
-        if head % group == 0:
-            clear(work.K_bar, count)
-            clear(work.V_bar, count)
         for other in range(0, size, TILE):
             first_query, first_key = block if by_query else other, block if by_key else other
             queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
@@ -249,10 +244,11 @@ def push(
                 for i in range(queries):
                     S[i, i], T[i, i] = vector[OWN_P, i], vector[OWN_S, i]
             if by_query:
-                add_mix_transposed(T, work.K, work.Q_bar, keys, queries)
+                add_mix(T, True, work.K, work.Q_bar, 0, queries, keys, other == 0)
             if by_key:
-                add_mix(T, work.Q, work.K_bar, keys, queries)
-                add_mix(S, work.U, work.V_bar, keys, queries)
+                fresh = other == 0 and head % group == 0
+                add_mix(T, False, work.Q, work.K_bar, 0, keys, queries, fresh)
+                add_mix(S, False, work.C, work.V_bar, 0, keys, queries, fresh)
         if by_query:
             emit(work.Q_bar, q_bar, head, tree, family, block, count, closed, scale)
             emit_position(work.Q_bar, q.width, e_bar, head, tree, first + block, count)

@@ -10,7 +10,7 @@ separate arguments of the same two functions. Every sum has a fixed order: resul
 
 import numpy as np
 
-from encoders.attention.cpu.products import TILE, add_mix_transposed, entry, inner, products
+from encoders.attention.cpu.products import TILE, add_mix, entry, inner, products
 from encoders.attention.cpu.simd import LANES, exp, larger, load, log, splat, store, where_larger
 from encoders.attention.cpu.tiles import (
     Array,
@@ -19,7 +19,7 @@ from encoders.attention.cpu.tiles import (
     State,
     Tree,
     Work,
-    clear,
+    fetch,
     gather,
     lanes,
     pack,
@@ -47,7 +47,8 @@ def ascend(
             continue
         if at < 0:
             means(tree, q, k, v, o, state, family)
-        attend(tree, q, k, v, e, f, o, state, family, query, attend_self, scale, work)
+        ahead = family + 1 if at < 0 and step + 1 < end - first else -1
+        attend(tree, q, k, v, e, f, o, state, family, query, ahead, attend_self, scale, work)
         if at < 0:
             rise(tree, state, family, False, work)
     for at in range(len(waiting)):
@@ -85,25 +86,24 @@ def means(tree: Tree, q: Rows, k: Rows, v: Rows, o: Rows, state: State, family: 
 @inner
 def attend(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, o: Rows, state: State, family: int, first_query: int,
-    attend_self: bool, scale: float, work: Work,
+    ahead: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
-    """Attend from one tile of a family's members to all of them.
+    """Attend from one tile of a family's members to all of them; meanwhile fetch the family `ahead`, if not -1.
 
     Writes R, and u of inner members to `o`. Where L is known, at leaves and at inner members that are not deferred,
     also g, h and Z; leaves then get h u + g v, their output but for what comes from above.
     """
-    Q, K, V, U, S, vector = work.Q, work.K, work.V, work.U, work.S, work.vector
+    Q, K, V, S, vector = work.Q, work.K, work.V, work.S, work.vector
     nothing, one = S.dtype.type(0), S.dtype.type(1)
     first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
     here, queries = first + first_query, min(TILE, size - first_query)
     group = q.heads // k.heads
     for head in range(q.heads):
-        shared = head // group
+        shared, base = head // group, head * lanes(queries)
         pack(Q, q, head, tree, here, queries, scale)
         if e.width:
             pack_position(Q, q.width, e, head, tree, here, queries)
-        clear(U, queries)
-        for i in range(lanes(queries)):
+        for i in range(base, base + lanes(queries)):
             vector[TOP, i], vector[TOTAL, i] = -np.inf, nothing
         for at in range(0, size, TILE):
             keys = min(TILE, size - at)
@@ -113,71 +113,82 @@ def attend(
             if f.width:
                 pack_position(K, k.width, f, head, tree, first + at, keys)
             products(K, Q, S, keys, lanes(queries))
-            if size == 1:
-                vector[OWN, 0] = S[0, 0]
-                break
-            soften(work, tree, first + at, keys, queries, first_query - at)
+            soften(work, base, tree, first + at, keys, queries, first_query - at, size == 1)
             if at:
-                for i in range(queries):
+                for i in range(base, base + queries):
                     for d in range(0, V.shape[1], LANES):
-                        store(U, i, d, load(U, i, d) * splat(vector[FACTOR, i]))
-            add_mix_transposed(S, V, U, keys, queries)
-        rate(tree, state, head, here, queries, attend_self, size == 1, work)
-        release(tree, v, o, state, head, shared, here, queries, work)
+                        store(work.U, i, d, load(work.U, i, d) * splat(vector[FACTOR, i]))
+            add_mix(S, True, V, work.U, base, queries, keys, at == 0)
+        if ahead >= 0:
+            fetch(q, head, tree, ahead)
+            if head % group == 0:
+                fetch(k, shared, tree, ahead)
+                fetch(v, shared, tree, ahead)
+    rate(tree, state, here, queries, attend_self, size == 1, work)
+    release(tree, v, o, state, here, queries, work)
 
 
 @inner
-def soften(work: Work, tree: Tree, first_key: int, keys: int, queries: int, own: int) -> None:
+def soften(
+    work: Work, base: int, tree: Tree, first_key: int, keys: int, queries: int, own: int, alone: bool
+) -> None:
     """Turn a tile of logits into weights relative to the largest logit so far.
 
     Query i is key i + own: that logit is kept in OWN and gets no weight. FACTOR is what sums before are to be
-    rescaled by.
+    rescaled by. A member without siblings has no weights: a largest logit of zero, and a sum of one.
     """
     S, vector = work.S, work.vector
     for i in range(max(0, -own), min(queries, keys - own)):
-        vector[OWN, i] = S[i + own, i]
+        vector[OWN, base + i] = S[i + own, i]
         S[i + own, i] = -np.inf
+    if alone:
+        vector[TOP, base], vector[TOTAL, base], S[0, 0] = 0, 1, 0
+        return
     for at in range(0, queries, LANES):
-        before = top = load(vector, TOP, at)
+        before = top = load(vector, TOP, base + at)
         for j in range(keys):
             logits = load(S, j, at) + splat(tree.log_n[first_key + j])
             store(S, j, at, logits)
             top = larger(logits, top)
-        store(vector, TOP, at, top)
+        store(vector, TOP, base + at, top)
         factor = exp(before - top)
-        store(vector, FACTOR, at, factor)
-        total = load(vector, TOTAL, at) * factor
+        store(vector, FACTOR, base + at, factor)
+        total = load(vector, TOTAL, base + at) * factor
         for j in range(keys):
             weights = exp(load(S, j, at) - top)
             store(S, j, at, weights)
             total = total + weights
-        store(vector, TOTAL, at, total)
+        store(vector, TOTAL, base + at, total)
 
 
 @inner
 def rate(
-    tree: Tree, state: State, head: int, first: int, queries: int, attend_self: bool, alone: bool, work: Work
+    tree: Tree, state: State, first: int, queries: int, attend_self: bool, alone: bool, work: Work
 ) -> None:
     """Write R of a tile's members, and g, h and Z, which are to be done again where L is not yet known."""
-    vector = work.vector
+    vector, heads = work.vector, state.g.shape[0]
     for i in range(queries):
         source = tree.source[first + i]
-        if source < 0:
-            vector[OWN, i] = state.L[~source, head]
-        elif not attend_self:
-            vector[OWN, i] = -np.inf
+        if source < 0 or not attend_self:
+            for head in range(heads):
+                at = head * lanes(queries) + i
+                vector[OWN, at] = state.L[~source, head] if source < 0 else -np.inf
+    for head in range(heads):
+        for i in range(queries):
+            at = head * lanes(queries) + i
+            state.top[head, first + i], state.total[head, first + i] = vector[TOP, at], vector[TOTAL, at]
     if alone:
-        vector[TOTAL, 0] = state.total[head, first] = 1
-        state.top[head, first], state.Z[head, first] = 0, vector[OWN, 0]
-        state.g[head, first], state.h[head, first] = 1 if attend_self else 0, 0
+        for head in range(heads):
+            state.Z[head, first] = vector[OWN, head * LANES]
+            state.g[head, first], state.h[head, first] = 1 if attend_self else 0, 0
         return
-    for at in range(0, queries, LANES):
-        for i in range(at, min(at + LANES, queries)):
-            state.top[head, first + i], state.total[head, first + i] = vector[TOP, i], vector[TOTAL, i]
+    for at in range(0, heads * lanes(queries), LANES):
         balance(vector, at)
-        for i in range(at, min(at + LANES, queries)):
-            state.g[head, first + i], state.h[head, first + i] = vector[FACTOR, i], vector[TOP, i]
-            state.Z[head, first + i] = vector[Z, i]
+    for head in range(heads):
+        for i in range(queries):
+            at = head * lanes(queries) + i
+            state.g[head, first + i], state.h[head, first + i] = vector[FACTOR, at], vector[TOP, at]
+            state.Z[head, first + i] = vector[Z, at]
 
 
 @inner
@@ -194,22 +205,23 @@ def balance(vector: Array, at: int) -> None:
 
 
 @inner
-def release(
-    tree: Tree, v: Rows, o: Rows, state: State, head: int, shared: int, first: int, queries: int, work: Work
-) -> None:
+def release(tree: Tree, v: Rows, o: Rows, state: State, first: int, queries: int, work: Work) -> None:
     """Write u of inner members and h u + g v of leaves."""
+    one, group = work.U.dtype.type(1), o.heads // v.heads
     for i in range(queries):
-        part = work.U.dtype.type(1) / work.vector[TOTAL, i]
         source = tree.source[first + i]
-        if source >= 0:
-            at, own = source * o.stride + head * o.width, source * v.stride + shared * v.width
-            g, h = splat(state.g[head, first + i]), splat(state.h[head, first + i] * part)
-            for d in range(0, v.width, LANES):
-                store(o.leaf, 0, at + d, h * load(work.U, i, d) + g * load(v.leaf, 0, own + d))
-        else:
-            at = (~source * o.heads + head) * o.width
-            for d in range(0, v.width, LANES):
-                store(o.inner, 0, at + d, load(work.U, i, d) * splat(part))
+        for head in range(o.heads):
+            row = head * lanes(queries) + i
+            part = one / work.vector[TOTAL, row]
+            if source >= 0:
+                at, own = source * o.stride + head * o.width, source * v.stride + head // group * v.width
+                g, h = splat(state.g[head, first + i]), splat(state.h[head, first + i] * part)
+                for d in range(0, v.width, LANES):
+                    store(o.leaf, 0, at + d, h * load(work.U, row, d) + g * load(v.leaf, 0, own + d))
+            else:
+                at = (~source * o.heads + head) * o.width
+                for d in range(0, v.width, LANES):
+                    store(o.inner, 0, at + d, load(work.U, row, d) * splat(part))
 
 
 @inner

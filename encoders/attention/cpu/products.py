@@ -71,64 +71,42 @@ def products(left: Any, right: Any, into: Any, rows: int, columns: int) -> None:
 
 
 @inner
-def add_mix(weights: Any, values: Any, into: Any, rows: int, columns: int) -> None:
-    """into[r] += sum_c weights[r, c] values[c]; rows are rounded up to 4, and widths are multiples of 16."""
+def add_mix(
+    weights: Any, turned: bool, values: Any, into: Any, first: int, rows: int, columns: int, fresh: bool
+) -> None:
+    """into[first + r] += sum_c weights[r, c] values[c], or weights[c, r] if `turned`; from zero if `fresh`.
+
+    Rows are rounded up to 4, and widths are multiples of 16.
+    """
+    nothing = splat(into.dtype.type(0))
     for r in range(0, rows, 4):
+        at = first + r
         for d in range(0, into.shape[1], 16):
-            a, b, c, e = load(into, r, d), load(into, r + 1, d), load(into, r + 2, d), load(into, r + 3, d)
-            s, t, u, w = (
-                load(into, r, d + 8),
-                load(into, r + 1, d + 8),
-                load(into, r + 2, d + 8),
-                load(into, r + 3, d + 8),
-            )
+            a = b = c = e = s = t = u = w = nothing
+            if not fresh:
+                a, b, c, e = (
+                    load(into, at, d),
+                    load(into, at + 1, d),
+                    load(into, at + 2, d),
+                    load(into, at + 3, d),
+                )
+                s, t = load(into, at, d + 8), load(into, at + 1, d + 8)
+                u, w = load(into, at + 2, d + 8), load(into, at + 3, d + 8)
             for j in range(columns):
                 x, y = load(values, j, d), load(values, j, d + 8)
-                p = splat(weights[r, j])
+                p = splat(weights[j, r] if turned else weights[r, j])
                 a, s = a + p * x, s + p * y
-                p = splat(weights[r + 1, j])
+                p = splat(weights[j, r + 1] if turned else weights[r + 1, j])
                 b, t = b + p * x, t + p * y
-                p = splat(weights[r + 2, j])
+                p = splat(weights[j, r + 2] if turned else weights[r + 2, j])
                 c, u = c + p * x, u + p * y
-                p = splat(weights[r + 3, j])
+                p = splat(weights[j, r + 3] if turned else weights[r + 3, j])
                 e, w = e + p * x, w + p * y
-            store(into, r, d, a)
-            store(into, r, d + 8, s)
-            store(into, r + 1, d, b)
-            store(into, r + 1, d + 8, t)
-            store(into, r + 2, d, c)
-            store(into, r + 2, d + 8, u)
-            store(into, r + 3, d, e)
-            store(into, r + 3, d + 8, w)
-
-
-@inner
-def add_mix_transposed(weights: Any, values: Any, into: Any, rows: int, columns: int) -> None:
-    """into[c] += sum_r weights[r, c] values[r]; columns are rounded up to 4, and widths are multiples of 16."""
-    for r in range(0, columns, 4):
-        for d in range(0, into.shape[1], 16):
-            a, b, c, e = load(into, r, d), load(into, r + 1, d), load(into, r + 2, d), load(into, r + 3, d)
-            s, t, u, w = (
-                load(into, r, d + 8),
-                load(into, r + 1, d + 8),
-                load(into, r + 2, d + 8),
-                load(into, r + 3, d + 8),
-            )
-            for j in range(rows):
-                x, y = load(values, j, d), load(values, j, d + 8)
-                p = splat(weights[j, r])
-                a, s = a + p * x, s + p * y
-                p = splat(weights[j, r + 1])
-                b, t = b + p * x, t + p * y
-                p = splat(weights[j, r + 2])
-                c, u = c + p * x, u + p * y
-                p = splat(weights[j, r + 3])
-                e, w = e + p * x, w + p * y
-            store(into, r, d, a)
-            store(into, r, d + 8, s)
-            store(into, r + 1, d, b)
-            store(into, r + 1, d + 8, t)
-            store(into, r + 2, d, c)
-            store(into, r + 2, d + 8, u)
-            store(into, r + 3, d, e)
-            store(into, r + 3, d + 8, w)
+            store(into, at, d, a)
+            store(into, at, d + 8, s)
+            store(into, at + 1, d, b)
+            store(into, at + 1, d + 8, t)
+            store(into, at + 2, d, c)
+            store(into, at + 2, d + 8, u)
+            store(into, at + 3, d, e)
+            store(into, at + 3, d + 8, w)

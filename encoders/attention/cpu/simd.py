@@ -93,6 +93,22 @@ def store(typing: Any, array: Any, row: Any, column: Any, vector: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typing: Any, array: Any, row: Any, column: Any) -> Any:
+    """Ask for the cache line of [row, column], to be read in some microseconds."""
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        pointer = builder.bitcast(_address(context, builder, array, args), byte)
+        reading, second_level, data = (ir.Constant(number, value) for value in (0, 2, 1))
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(function, [pointer, reading, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(array, row, column), lower
+
+
+@intrinsic
 def splat(typing: Any, number: Any) -> Any:
     """The number eight times."""
 

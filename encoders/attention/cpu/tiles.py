@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.attention.cpu.products import TILE, inner
-from encoders.attention.cpu.simd import LANES, load, splat, store
+from encoders.attention.cpu.simd import LANES, load, prefetch, splat, store
 
 Array = NDArray[Any]
 
@@ -76,44 +76,38 @@ class State(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One thread's tiles: Q, K (rows, width of q with positions), V, U (rows, width of v), S, T (keys, queries)."""
+    """One thread's tiles: Q, K (rows, width of q with positions), V, C (rows, width of v), S, T (keys, queries)."""
 
     Q: Array
     K: Array
     V: Array
-    U: Array
+    C: Array
     S: Array
     T: Array
     Q_bar: Array
     K_bar: Array
     V_bar: Array
+    U: Array
+    """(heads * rows, width of v): forward only."""
     vector: Array
-    """(8, rows) numbers of a tile's queries; the passes name their rows."""
+    """(8, heads * rows) numbers of queries; the passes name the rows."""
 
 
-def work_space(dtype: Any, widest: int, width: int, value_width: int) -> Work:
+def work_space(dtype: Any, widest: int, heads: int, width: int, value_width: int) -> Work:
     """Allocate a thread's tiles for families of up to `widest` or TILE; columns beyond the widths stay zero."""
     rows = min(TILE, (widest + LANES - 1) // LANES * LANES)
     width, value_width = (width + 15) // 16 * 16, (value_width + 15) // 16 * 16
     q = np.zeros((4, rows, width), dtype)
     v = np.zeros((3, rows, value_width), dtype)
     s = np.zeros((2, rows, rows), dtype)
-    return Work(q[0], q[1], v[0], v[1], s[0], s[1], q[2], q[3], v[2], np.zeros((8, rows), dtype))
+    u = np.zeros((heads * rows, value_width), dtype)
+    return Work(q[0], q[1], v[0], v[1], s[0], s[1], q[2], q[3], v[2], u, np.zeros((8, heads * rows), dtype))
 
 
 @inner
 def lanes(count: int) -> int:
     """Round up to whole vectors."""
     return (count + LANES - 1) // LANES * LANES
-
-
-@inner
-def clear(tile: Array, count: int) -> None:
-    """Set the vectors of `count` rows to zero."""
-    nothing = splat(tile.dtype.type(0))
-    for i in range(lanes(count)):
-        for d in range(0, tile.shape[1], LANES):
-            store(tile, i, d, nothing)
 
 
 @inner
@@ -144,6 +138,17 @@ def pack_position(
         at = tree.row[first + i] * side.stride + head * side.head_stride
         for d in range(0, side.width, LANES):
             store(into, i, column + d, load(side.value, 0, at + d))
+
+
+@inner
+def fetch(rows: Rows, head: int, tree: Tree, family: int) -> None:
+    """Ask for one head of a family's leaves: the memory is to be busy while a thread computes."""
+    line = 64 // rows.leaf.itemsize
+    for member in range(tree.start[family], tree.start[family + 1]):
+        source = tree.source[member]
+        if source >= 0:
+            for d in range(0, rows.width, line):
+                prefetch(rows.leaf, 0, source * rows.stride + head * rows.width + d)
 
 
 @inner
