@@ -17,7 +17,7 @@ from training.datasets.origins import TextOrigin
 from training.datasets.pictures import judge
 from training.datasets.records import Record, unseen_labels
 from training.datasets.sentiment import paragraphs, read_elec, read_imdb
-from training.datasets.splitting import read_split, split_records, write_split
+from training.datasets.splitting import read_split, split_records, take_share, write_split
 
 
 def news_record(number: int, section: str = "Health", **changes: object) -> dict[str, object]:
@@ -329,6 +329,15 @@ def test_groups_stay_together_and_shares_are_met():
         records, {"train": 0.8, "dev": 0.1, "test": 0.1}, seed=4, key=lambda r: r.id.split("/")[0]
     )
     assert other != split
+
+
+def test_a_share_keeps_the_labels_proportions_and_a_larger_one_holds_it():
+    records = [plain(str(n), "rare" if n % 100 == 0 else "often") for n in range(400)]
+    some, more = take_share(records, 0.1), take_share(records, 0.3)
+    assert [r.label for r in some].count("often") == 40  # 0.1 * 396
+    assert [r.label for r in take_share(records, 0.001)].count("rare") == 1
+    assert set(some) < set(more) < set(records)
+    assert more == [r for r in records if r in set(more)]
 
 
 def test_a_split_file_with_an_unknown_id_is_refused(tmp_path):

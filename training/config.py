@@ -38,6 +38,9 @@ class TrainingConfig:
     """Options of the reader: seed of the random split, label column, ..."""
     fields: list[str] | None = None
     """Fields of articles to use; None for all. Kept by the model: it never reads others."""
+    train_share: float = 1.0
+    """Share of the training records to use, at least one of each label; the dev and test splits stay whole. What a smaller
+    share takes, a larger one takes too."""
 
     model: dict[str, Any] = field(default_factory=dict)
     """Fields of `DocumentConfig` that differ from their defaults."""
@@ -102,6 +105,8 @@ class TrainingConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, but is {getattr(self, name)!r}.")
+        if not 0 < self.train_share <= 1:
+            raise ConfigError(f"train_share must lie above 0 and be 1 at most, but is {self.train_share!r}.")
         for name in ("warmup", "weight_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie from 0 to 1, but is {getattr(self, name)!r}.")

@@ -18,7 +18,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from training.config import FILE_NAME, ConfigError, TrainingConfig, differences,
 from training.datasets import Corpus, Problem, Record, load
 from training.datasets.dataset import DocumentDataset
 from training.datasets.load import options_of
+from training.datasets.splitting import take_share
 from training.progress import ShowProgress
 from training.shards import write_atomically
 from training.trainer import DocumentTrainer, KeepBest, MarkComplete, last_checkpoint, temperature
@@ -108,7 +109,11 @@ def load_corpus(config: TrainingConfig) -> Corpus:
         options.setdefault("split_file", Path(config.output) / "split.json")
     if config.fields is not None and "fields" in known:
         options.setdefault("fields", config.fields)
-    return load(config.data, config.format, **options)
+    corpus = load(config.data, config.format, **options)
+    if config.train_share < 1 and "train" in corpus.splits:
+        some = take_share(corpus["train"], config.train_share)
+        corpus = replace(corpus, splits={**corpus.splits, "train": some})
+    return corpus
 
 
 def _claim(config: TrainingConfig) -> Path:

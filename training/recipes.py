@@ -68,6 +68,14 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
         "batch_documents": 32,
         "model": {**_SMALL, **_TEXT},
     },
+    "reviews-minilm": {
+        "epochs": 6,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.05,
+        "batch_documents": 32,
+        "text_encoder": "minilm",
+        "model": {**_SMALL, **_TEXT, "text_encoder": "pretrained"},
+    },
     "reviews-imdb": {
         "format": "imdb",
         "epochs": 4,

@@ -52,6 +52,21 @@ def split_records(
     return split
 
 
+def take_share(records: Sequence[Record], share: float, *, seed: int = 0) -> list[Record]:
+    """Return a share of the records of each label, at least one, in their given order.
+
+    The records of a smaller share are among those of a larger one.
+    """
+    by_label: dict[str | None, list[Record]] = defaultdict(list)
+    for record in records:
+        by_label[record.label].append(record)
+    taken = set()
+    for some in by_label.values():
+        some.sort(key=lambda record: hashlib.sha256(f"{seed} {record.id}".encode()).digest())
+        taken |= {record.id for record in some[: max(1, round(share * len(some)))]}
+    return [record for record in records if record.id in taken]
+
+
 def write_split(path: Path, splits: Mapping[str, Sequence[Record]]) -> None:
     """Store which record is in which split."""
     path.parent.mkdir(parents=True, exist_ok=True)
