@@ -174,7 +174,10 @@ def _row(kind: str, runs: Sequence[Result]) -> Row:
 def _run_config(config: TrainingConfig, kind: str, seed: int, target: Path) -> TrainingConfig:
     """Return the configuration of one run; features of a frozen encoder are shared by all of them."""
     if kind == BAG:
-        same = {name: getattr(config, name) for name in ("data", "format", "data_options", "fields", "train_share")}
+        same = {
+            name: getattr(config, name)
+            for name in ("data", "format", "data_options", "fields", "train_share")
+        }
         return TrainingConfig(output=str(target), **same)
     changes: dict[str, Any] = {"output": str(target), "seed": seed, "model.attention": kind}
     if config.feature_cache is not None:
