@@ -1,23 +1,25 @@
-"""Features of frozen encoders, kept by content: the same caption, logo or boilerplate is encoded once.
+"""Arrays kept by content: the same caption, logo or boilerplate is encoded once, the same picture decoded once.
 
-    (scope, digest) -> (rows, width) float array
+    (scope, digest) -> (rows, width) array of one dtype
 
-The scope is a fingerprint of the encoder (its weights and how it reads); the digest hashes the content. Kept in
-memory, and on disk where a file is given: one SQLite file that training, evaluation and embedding share, and that
-several processes may write at once.
+For features of a frozen encoder the scope is a fingerprint of the encoder (its weights and how it reads), for
+prepared pictures the model's picture size; the digest hashes the content. Kept in memory, and on disk where a file
+is given: one SQLite file that training, evaluation and embedding share, and that several processes may write at once.
 """
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from numpy.typing import DTypeLike, NDArray
 from torch import nn
 
-Features = NDArray[np.float32]
+Features = NDArray[Any]
 
 
 def fingerprint(module: nn.Module, extra: object = ()) -> str:
@@ -29,30 +31,45 @@ def fingerprint(module: nn.Module, extra: object = ()) -> str:
     return content.hexdigest()
 
 
+def cache_scope(encoder: str, device: torch.device) -> str:
+    """Return the scope of an encoder's features: its fingerprint, and the arithmetic if that is not float32."""
+    if not torch.is_autocast_enabled(device.type):
+        return encoder
+    return f"{encoder} {torch.get_autocast_dtype(device.type)}"
+
+
 class FeatureCache:
-    """Float arrays by scope and digest, in memory and in an optional SQLite file.
+    """Arrays by scope and digest, in memory and in an optional SQLite file.
 
     Args:
-        path: the file; its folder is made. None keeps features in memory only.
+        path: the file; its folder is made. None keeps arrays in memory only.
         memory_bytes: bound of what stays in memory; the oldest goes first.
+        dtype: of every array; a file holds one dtype.
     """
 
-    def __init__(self, path: str | Path | None = None, memory_bytes: int = 2_000_000_000) -> None:
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        memory_bytes: int = 2_000_000_000,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         self.path = None if path is None else Path(path)
         self.memory_bytes = memory_bytes
+        self.dtype = np.dtype(dtype)
         self.hits = self.misses = 0
         self._held: dict[tuple[str, bytes], Features] = {}
         self._size = 0
         self._connection: sqlite3.Connection | None = None
+        self._opened_by = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "memory_bytes": self.memory_bytes}
+        return {"path": self.path, "memory_bytes": self.memory_bytes, "dtype": self.dtype}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
     def get(self, scope: str, digests: Sequence[bytes]) -> list[Features | None]:
-        """Return the features of each digest, None where they are not known."""
+        """Return the array of each digest, None where it is not known. Not to be written to."""
         missing = [digest for digest in dict.fromkeys(digests) if (scope, digest) not in self._held]
         known: dict[bytes, Features] = {}
         if missing and (database := self._database()) is not None:
@@ -61,7 +78,7 @@ class FeatureCache:
                     "SELECT width, data FROM features WHERE scope=? AND digest=?", (scope, digest)
                 ).fetchone()
                 if row is not None:
-                    known[digest] = np.frombuffer(row[1], dtype=np.float32).reshape(-1, row[0])
+                    known[digest] = np.frombuffer(row[1], dtype=self.dtype).reshape(-1, row[0])
             self._hold(scope, known)
         found = [self._held.get((scope, digest), known.get(digest)) for digest in digests]
         self.hits += sum(features is not None for features in found)
@@ -69,11 +86,11 @@ class FeatureCache:
         return found
 
     def put(self, scope: str, features: Mapping[bytes, Features]) -> None:
-        """Keep the features of some digests."""
+        """Keep the (rows, width) arrays of some digests."""
         self._hold(scope, features)
         if (database := self._database()) is not None:
             rows = [
-                (scope, digest, f.shape[1], np.ascontiguousarray(f, np.float32).tobytes())
+                (scope, digest, f.shape[1], np.ascontiguousarray(f, self.dtype).tobytes())
                 for digest, f in features.items()
             ]
             with database:
@@ -81,16 +98,20 @@ class FeatureCache:
 
     def _hold(self, scope: str, features: Mapping[bytes, Features]) -> None:
         for digest, value in features.items():
-            self._held[scope, digest] = value
-            self._size += value.nbytes
+            if (scope, digest) not in self._held:
+                self._held[scope, digest] = value
+                self._size += value.nbytes
         while self._size > self.memory_bytes and len(self._held) > 1:
             self._size -= self._held.pop(next(iter(self._held))).nbytes
 
     def _database(self) -> sqlite3.Connection | None:
-        if self.path is None or self._connection is not None:
-            return self._connection
+        if self.path is None:
+            return None
+        if self._connection is not None and self._opened_by == os.getpid():
+            return self._connection  # one that a fork inherited must not be used
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(self.path, timeout=60)
+        self._opened_by = os.getpid()
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute(

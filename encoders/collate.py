@@ -2,17 +2,16 @@
 
     collate([EncodedDocument, ...], prepare) -> DocumentBatch
 
-Pictures are decoded here (in a data loader's worker, if there is one). One that cannot be read becomes absent
+Pictures are read here (in a data loader's worker, if there is one). One that cannot be read becomes absent
 leaves and a named problem; it never stops the batch.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from docgraph.errors import ImageError
@@ -29,15 +28,18 @@ from encoders.encoded import (
     TextInputs,
 )
 
-Prepare = Callable[[Image.Image], Tensor]
-"""An RGB picture in, (3, height, width) out."""
+if TYPE_CHECKING:
+    from docgraph.images import ImageReference
+
+Prepare = Callable[["ImageReference"], Tensor]
+"""A picture that has not been opened in, normalised pixels (3, height, width) out; ImageError if it cannot be read."""
 
 
 def collate(documents: Sequence[EncodedDocument], prepare: Prepare) -> DocumentBatch:
     """Return the batch of some encoded documents; an empty sequence gives an empty batch.
 
     Args:
-        prepare: turns an opened picture into normalised pixels.
+        prepare: opens a picture and turns it into normalised pixels.
     """
     rows = np.array([document.num_rows for document in documents], dtype=np.int64)
     row_start = np.concatenate([[0], np.cumsum(rows)])
@@ -95,7 +97,7 @@ def _images(
         for leaf in document.images:
             first = int(leaf_of_row[leaf.first_row + offset])
             try:
-                pixels.append(prepare(leaf.reference.open("RGB")))
+                pixels.append(prepare(leaf.reference))
             except ImageError as error:
                 problems.append(Problem(number, leaf.node_row, str(error)))
                 absent.append((first, first + document.patches))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from docgraph.errors import ModelError
-from encoders.cache import FeatureCache, fingerprint
+from encoders.cache import FeatureCache, cache_scope, fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +47,20 @@ class ImageSettings:
         return (1, 1) if self.leaves == "one" else (self.grid_height, self.grid_width)
 
     def transform(self) -> v2.Compose:
-        """Return the torchvision transform from an RGB picture to normalised pixels (3, height, width).
+        """Return the torchvision transform from an RGB picture to normalised pixels (3, height, width)."""
+        return v2.Compose([self.resize(), self.normalise()])
+
+    def resize(self) -> v2.Compose:
+        """Return the first half of `transform`: an RGB picture to bytes (3, height, width).
 
         The whole picture is kept: it is resized to the model's shape, not cropped.
         """
-        return v2.Compose(
-            [
-                v2.ToImage(),
-                v2.Resize(
-                    (self.height, self.width),
-                    interpolation=v2.InterpolationMode(self.interpolation),
-                    antialias=True,
-                ),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(self.mean, self.std),
-            ]
-        )
+        size, mode = (self.height, self.width), v2.InterpolationMode(self.interpolation)
+        return v2.Compose([v2.ToImage(), v2.Resize(size, interpolation=mode, antialias=True)])
+
+    def normalise(self) -> v2.Compose:
+        """Return the second half of `transform`: bytes to float32 of the model's mean and deviation."""
+        return v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(self.mean, self.std)])
 
 
 def make_image_encoder(
@@ -195,15 +193,15 @@ class ImageLeaves(nn.Module):
     def _cached(self, pixels: Tensor, cache: FeatureCache) -> Tensor:
         """As `features`, for a frozen encoder: pictures that are in the cache do not pass through it again."""
         digests = [blake2b(one.tobytes(), digest_size=16).digest() for one in pixels.cpu().numpy()]
-        found = cache.get(self.fingerprint(), digests)
+        scope = cache_scope(self.fingerprint(), pixels.device)
+        found = cache.get(scope, digests)
         missing = [place for place, features in enumerate(found) if features is None]
         if missing:
             fresh = self.features(pixels[missing]).float().cpu().numpy()
             for place, features in zip(missing, fresh, strict=True):
                 found[place] = features
             cache.put(
-                self.fingerprint(),
-                {digests[place]: features for place, features in zip(missing, fresh, strict=True)},
+                scope, {digests[place]: features for place, features in zip(missing, fresh, strict=True)}
             )
         return torch.from_numpy(np.stack([features for features in found if features is not None])).to(
             pixels.device

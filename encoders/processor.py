@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from docgraph import Document, Domain
 from docgraph.errors import ModelError
+from docgraph.images import ImageReference
 from docgraph.walk import text_blocks
+from encoders.cache import FeatureCache
 from encoders.collate import collate
 from encoders.encoded import DOMAIN_CODE, DocumentBatch, EncodedDocument, ImageLeaf, Ints
 from encoders.graph_features import laplacian_features
@@ -72,7 +75,8 @@ class DocumentProcessor:
         if tokenizer is not None:
             tokenizer.no_truncation()
             tokenizer.no_padding()
-        self._prepare = None if self.settings.image is None else self.settings.image.transform()
+        self.pictures: FeatureCache | None = None
+        """Where prepared pictures are kept, as bytes at the model's size; None decodes a picture whenever it is read."""
 
     @classmethod
     def from_documents(
@@ -144,13 +148,23 @@ class DocumentProcessor:
         return self.collate([self.encode(document) for document in documents])
 
     def collate(self, encoded: Sequence[EncodedDocument]) -> DocumentBatch:
-        """Return the batch of some encoded documents; pictures are decoded here."""
+        """Return the batch of some encoded documents; pictures are read here."""
         return collate(encoded, self._prepare_image)
 
-    def _prepare_image(self, picture: Any) -> Tensor:
-        assert self._prepare is not None, "a document without picture leaves has no pictures to prepare"
-        pixels: Tensor = self._prepare(picture)
-        return pixels
+    def _prepare_image(self, reference: ImageReference) -> Tensor:
+        """Return a picture's normalised pixels: the same numbers with `pictures` and without."""
+        settings = self.settings.image
+        assert settings is not None, "a document without picture leaves has no pictures to prepare"
+        if self.pictures is None:
+            return _normalised(settings, settings.resize()(reference.open("RGB")))
+        shape = (3, settings.height, settings.width)
+        scope = f"{settings.height} x {settings.width} {settings.interpolation}"
+        digest = hashlib.blake2b(reference.bytes(), digest_size=16).digest()
+        known = self.pictures.get(scope, [digest])[0]
+        if known is None:
+            known = settings.resize()(reference.open("RGB")).numpy().reshape(-1, settings.width)
+            self.pictures.put(scope, {digest: known})
+        return _normalised(settings, torch.tensor(known).reshape(shape))
 
     def encode(self, document: Document) -> EncodedDocument:
         """Return one document as arrays; no picture is opened."""
@@ -207,6 +221,12 @@ class DocumentProcessor:
             else place[:0]
         )
         return _Tokens(token_id, owner, np.unique(unit_start), cut)
+
+
+def _normalised(settings: ImageSettings, pixels: Tensor) -> Tensor:
+    """(3, H, W) bytes -> float32."""
+    normalised: Tensor = settings.normalise()(pixels)
+    return normalised.as_subclass(Tensor)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from docgraph.errors import ModelError
-from encoders.cache import FeatureCache, fingerprint
+from encoders.cache import FeatureCache, cache_scope, fingerprint
 from encoders.encoded import Ints, TextInputs
 
 WINDOW_TOKENS = 8_192
@@ -263,7 +263,7 @@ class PretrainedTextLeaves(nn.Module):
         if self.cache is None:
             with torch.no_grad():
                 return self._fresh(inputs)
-        scope = self.fingerprint()
+        scope = cache_scope(self.fingerprint(), inputs.token_id.device)
         found = self.cache.get(scope, inputs.unit_digest)
         missing = [unit for unit, features in enumerate(found) if features is None]
         if missing:

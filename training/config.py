@@ -17,7 +17,7 @@ from docgraph.errors import DataError
 
 FILE_NAME: Final = "training.yaml"
 CACHE: Final = "features.sqlite"
-"""Features of a frozen text encoder, in the run folder: training, evaluation, prediction and embedding share them."""
+"""Features of frozen encoders, in the run folder: training, evaluation, prediction and embedding share them."""
 
 
 class ConfigError(DataError):
@@ -56,8 +56,13 @@ class TrainingConfig:
     main_only: bool = False
     """Read a page's main content only."""
     feature_cache: str | None = CACHE
-    """File, from the run folder, that keeps features of a frozen text encoder: 1.5 KB a leaf for width 384. None keeps
-    them in memory."""
+    """File, from the run folder, that keeps features of frozen encoders: 1.5 KB a leaf for width 384. None keeps them in
+    memory."""
+    picture_memory: int = 1_000
+    """Megabytes of pictures kept at the model's size (77 KB each at 160 pixels) from one epoch to the next, in each
+    process that reads them; those past it are decoded again. 0 keeps none."""
+    picture_cache: str | None = None
+    """File, from the run folder, that keeps all of them as well: for more pictures than memory, and for `workers`."""
 
     epochs: float = 10
     batch_documents: int = 16
@@ -107,6 +112,8 @@ class TrainingConfig:
                 raise ConfigError(f"{name} must be above 0, but is {getattr(self, name)!r}.")
         if not 0 < self.train_share <= 1:
             raise ConfigError(f"train_share must lie above 0 and be 1 at most, but is {self.train_share!r}.")
+        if self.picture_memory < 0:
+            raise ConfigError(f"picture_memory must be 0 or more, but is {self.picture_memory!r}.")
         for name in ("warmup", "weight_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie from 0 to 1, but is {getattr(self, name)!r}.")
@@ -198,6 +205,8 @@ def differences(one: TrainingConfig, other: TrainingConfig) -> list[str]:
         "keep_checkpoints",
         "checkpoint_steps",
         "feature_cache",
+        "picture_memory",
+        "picture_cache",
         "device",
     }
     one, other = (replace(config, data=str(Path(config.data).resolve())) for config in (one, other))

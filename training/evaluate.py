@@ -18,9 +18,8 @@ from rich.progress import track
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.model import DocumentForClassification
-from encoders.text import PretrainedTextLeaves
 from training.baselines import baselines
-from training.config import CACHE, FILE_NAME, TrainingConfig, read_config
+from training.config import FILE_NAME, TrainingConfig, read_config
 from training.datasets import Corpus, Problem, Record, load
 from training.datasets.load import options_of
 from training.datasets.records import unseen_labels
@@ -47,9 +46,9 @@ def open_model(folder: str | Path) -> DocumentForClassification:
 
     logging.disable_progress_bar()
     model: DocumentForClassification = DocumentForClassification.from_pretrained(path).eval()
-    text, features = model.document.text, path / CACHE
-    if isinstance(text, PretrainedTextLeaves) and text.frozen and os.access(features, os.W_OK):
-        text.cache = FeatureCache(features)
+    trained = read_config(path / FILE_NAME) if (path / FILE_NAME).is_file() else TrainingConfig()
+    if trained.feature_cache is not None and os.access(features := path / trained.feature_cache, os.W_OK):
+        model.use_cache(FeatureCache(features))
     return model
 
 

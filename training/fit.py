@@ -22,6 +22,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from rich.console import Console
@@ -35,7 +36,6 @@ from encoders.build import build_classifier
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
 from encoders.model import DocumentForClassification
-from encoders.text import PretrainedTextLeaves
 from training.batches import EncodedDataset
 from training.config import FILE_NAME, ConfigError, TrainingConfig, differences, read_config
 from training.datasets import Corpus, Problem, Record, load
@@ -90,15 +90,25 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
     else:
         console.print(f"resuming from {checkpoint}", soft_wrap=True)
         model = DocumentForClassification.from_pretrained(checkpoint)
-    if isinstance(model.document.text, PretrainedTextLeaves) and model.document.text.frozen:
-        model.document.text.cache = FeatureCache(
-            None if config.feature_cache is None else folder / config.feature_cache
-        )
+    _keep_what_stays(config, model, folder)
     show = console if args.process_index == 0 else Console(quiet=True)
     trainer = _trainer(model, args, config, train_records, corpus, folder, show)
     result = _train(trainer, checkpoint)
     _finish(trainer, config, folder, corpus, result)
+    model.needs_processor(None).pictures = None  # what memory it holds is of no use past training
     return Run(folder=folder, model=model.eval(), corpus=corpus, scores=_read_json(folder / SCORES))
+
+
+def _keep_what_stays(config: TrainingConfig, model: DocumentForClassification, folder: Path) -> None:
+    """Let features of frozen encoders, and decoded pictures, outlast an epoch."""
+    features = None if config.feature_cache is None else folder / config.feature_cache
+    model.use_cache(FeatureCache(features))
+    if config.picture_memory or config.picture_cache:
+        model.needs_processor(None).pictures = FeatureCache(
+            None if config.picture_cache is None else folder / config.picture_cache,
+            config.picture_memory * 1_000_000,
+            np.uint8,
+        )
 
 
 def load_corpus(config: TrainingConfig) -> Corpus:
