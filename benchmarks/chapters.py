@@ -32,7 +32,8 @@ from training.shards import write_atomically
 from training.significance import holm, paired_bootstrap, seed_interval
 
 RESULTS: Final = Path(__file__).parent / "results"
-GROUPS, FOLDS: Final = 10, 5
+GROUPS: Final = 10
+FOLDS: Final = 5
 
 SETTINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "headline": ("news-scratch", {"fields": ["headline"], "model.image_encoder": None}),
