@@ -115,7 +115,9 @@ def table(output: Path, seeds: int) -> dict[str, Any]:
         except FileNotFoundError:
             continue
     if not ours:
-        raise DataError(f"{output} must hold a setting with all its folds, but holds none: give it more --minutes.")
+        raise DataError(
+            f"{output} must hold a setting with all its folds, but holds none: give it more --minutes."
+        )
     pairs = [(name, f"{BAG} on {name}", ours[name], bags[name]) for name in ours]
     pairs += [(one, other, ours[one], ours[other]) for one, other in PAIRS if one in ours and other in ours]
     differences = [paired_bootstrap(a, b) for _, _, a, b in pairs]
@@ -162,15 +164,23 @@ def to_markdown(found: dict[str, Any]) -> str:
             f"{100 * pair['high']:+.2f} | {pair['adjusted_p']:.4f} | {said} |"
         )
     about = found["about"]
-    lines += ["", f"Made by `{about['command']}`, {about['date']}, {about['processor']}, {about['versions']}.", ""]
+    lines += [
+        "",
+        f"Made by `{about['command']}`, {about['date']}, {about['processor']}, {about['versions']}.",
+        "",
+    ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of the OpenStax documents")
     parser.add_argument("--output", type=Path, default=Path("runs/chapters"), help="folder of folds and runs")
-    parser.add_argument("--only", nargs="*", default=list(SETTINGS), choices=list(SETTINGS), help="settings to train")
+    parser.add_argument(
+        "--only", nargs="*", default=list(SETTINGS), choices=list(SETTINGS), help="settings to train"
+    )
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so long")
     args = parser.parse_args()
