@@ -51,14 +51,16 @@ PAIRS: Final = [("headline + image", "headline")]
 def write_folds(data: Path, output: Path) -> list[Path]:
     """Write the folds in the layout of N24News, pictures linked; return their folders."""
     index = json.loads((data / "index.json").read_text(encoding="utf-8"))
-    chapter = {one["id"]: f"{one['label']} / {one['chapter']}" for one in index}
+    chapter = {(one["label"], one["id"]): f"{one['label']} / {one['chapter']}" for one in index}
     records = [
         record
         for split in ("train", "dev", "test")
         for record in json.loads((data / "news" / f"nytimes_{split}.json").read_text(encoding="utf-8"))
     ]
     label = [record["section"] for record in records]
-    chapters = [chapter[record["article_url"].removeprefix("openstax:")] for record in records]
+    chapters = [
+        chapter[record["section"], record["article_url"].removeprefix("openstax:")] for record in records
+    ]
     group = np.zeros(len(records), dtype=int)
     splitter = StratifiedGroupKFold(GROUPS, shuffle=True, random_state=0)
     for number, (_, held) in enumerate(splitter.split(records, label, chapters)):
