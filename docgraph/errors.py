@@ -74,3 +74,14 @@ class MissingExtraError(DocgraphError, ImportError):
         super().__init__(
             f"{what} needs the package {package}, which is not installed. Install it with `pip install 'docgraph[{extra}]'`."
         )
+
+
+def check_type(name: str, value: object, *types: type) -> None:
+    """Raise unless an argument is of one of some types.
+
+    Raises:
+        DataError: it is not; the message names what it is instead.
+    """
+    if not isinstance(value, types):
+        known = " or ".join(one.__name__ for one in types)
+        raise DataError(f"{name} must be {known}, but is {type(value).__name__}.")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docgraph.document import Document
-from docgraph.errors import DataError, LimitError, ParseError
+from docgraph.errors import DataError, LimitError, ParseError, check_type
 from docgraph.limits import Limits
 
 HTML_SUFFIXES: Final = (".html", ".htm", ".xhtml", ".xht")
@@ -36,8 +36,9 @@ def load_document(
     Raises:
         ParseError: the path does not exist, cannot be read, or has a suffix that no parser knows.
         LimitError: the file is larger than `Limits.input_bytes` and cannot be cut (JSON), or `strict` is set.
-        DocumentError, DataError: the JSON is no document and no article record.
+        DocumentError, DataError: the JSON is no document and no article record; `path` is no path.
     """
+    check_type("path", path, str, Path)
     path, limits = Path(path), limits or Limits()
     if path.is_dir():
         from docgraph.parsers.site import parse_site

@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 from docgraph.builder import DocumentBuilder
 from docgraph.document import Document, Images
-from docgraph.errors import DataError
+from docgraph.errors import DataError, check_type
 from docgraph.kinds import Domain
 from docgraph.limits import Limits
 from docgraph.metadata import Metadata
@@ -75,9 +75,10 @@ def parse_article(
         strict: raise where a bound cuts something off.
 
     Raises:
-        DataError: a field is of a type that it cannot have.
+        DataError: the record, or a field, is of a type that it cannot have.
         LimitError: `strict` and a bound was passed.
     """
+    check_type("record", record, Mapping)
     limits = limits or Limits()
     builder = DocumentBuilder()
     fields = _text_fields(builder, record, limits)

@@ -18,7 +18,7 @@ from typing import Literal
 
 from docgraph.builder import DocumentBuilder
 from docgraph.document import Document, Images
-from docgraph.errors import LimitError, ParseError
+from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.limits import Limits
 from docgraph.parsers.decode import decode
 from docgraph.parsers.html_blocks import read_flow
@@ -60,7 +60,9 @@ def parse_html(
     Raises:
         LimitError: `strict` and a bound was passed.
         ParseError: the file of a path cannot be read.
+        DataError: `source` is none of the above.
     """
+    check_type("source", source, str, bytes, bytearray, Path)
     limits = limits or Limits()
     builder = DocumentBuilder()
     markup, found = _read(source, limits, builder)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from docgraph.builder import DocumentBuilder
 from docgraph.document import Document
+from docgraph.errors import check_type
 from docgraph.limits import Limits
 from docgraph.parsers.html import parse_html
 from docgraph.parsers.text import bounded, finished
@@ -45,7 +46,9 @@ def parse_markdown(
 
     Raises:
         LimitError: `strict` and a bound was passed.
+        DataError: `text` is not a str.
     """
+    check_type("text", text, str)
     from markdown_it import MarkdownIt
 
     limits = limits or Limits()

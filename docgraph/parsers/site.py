@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from docgraph.document import Document, Fetcher, Images, Warning
-from docgraph.errors import DataError, DocgraphError, LimitError, ParseError
+from docgraph.errors import DataError, DocgraphError, LimitError, ParseError, check_type
 from docgraph.images import is_file_name
 from docgraph.join import join
 from docgraph.kinds import Domain
@@ -59,6 +59,7 @@ def parse_site(
         LimitError: `strict` and a bound was passed.
         DataError: `source` is none of the above.
     """
+    check_type("source", source, str, Path, Iterable)
     limits = limits or Limits()
     pages = _Pages(limits, strict, url, images, main_only)
     location = Path(source) if isinstance(source, str | Path) else None

@@ -12,7 +12,7 @@ from typing import Final
 
 from docgraph.builder import DocumentBuilder
 from docgraph.document import Document
-from docgraph.errors import LimitError
+from docgraph.errors import LimitError, check_type
 from docgraph.limits import Limits
 from docgraph.metadata import Metadata
 from docgraph.sentences import sentence_spans
@@ -39,7 +39,9 @@ def parse_text(
 
     Raises:
         LimitError: `strict` and a bound was passed.
+        DataError: `text` is not a str; bytes go through `load_document` or `parse_html`.
     """
+    check_type("text", text, str)
     limits = limits or Limits()
     builder = DocumentBuilder()
     builder.open("document")
