@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 Features = NDArray[Any]
 
@@ -27,7 +28,8 @@ def fingerprint(module: nn.Module, extra: object = ()) -> str:
     content = hashlib.blake2b(repr((type(module).__name__, extra)).encode(), digest_size=12)
     for name, tensor in sorted(module.state_dict().items()):
         content.update(name.encode())
-        content.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
+        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        content.update(whole.detach().cpu().contiguous().float().numpy().tobytes())
     return content.hexdigest()
 
 

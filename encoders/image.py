@@ -22,6 +22,7 @@ from torchvision.transforms import v2
 
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
+from encoders.sharding import passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,10 @@ class ImageLeaves(nn.Module):
         scope = cache_scope(self.fingerprint(), pixels.device)
         found = cache.get(scope, digests)
         missing = [place for place, features in enumerate(found) if features is None]
-        if missing:
+        if not missing and passes(self.encoder, 0, pixels.device):
+            self.features(pixels[:1])  # others read pictures and wait for this process
+        elif missing:
+            passes(self.encoder, 1, pixels.device)
             fresh = self.features(pixels[missing]).float().cpu().numpy()
             for place, features in zip(missing, fresh, strict=True):
                 found[place] = features

@@ -37,6 +37,7 @@ from encoders.positions import FourierFeatures, PositionFeatures, PositionHeads
 from encoders.predict import Predictions, predict_documents
 from encoders.processor import CONFIG_NAME, DocumentProcessor
 from encoders.readout import Readout
+from encoders.sharding import is_sharded
 from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
 
 
@@ -98,6 +99,10 @@ class DocumentPreTrainedModel(PreTrainedModel):
         if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
             loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)
         return model
+
+    def get_input_embeddings(self) -> nn.Module | None:  # type: ignore[override]
+        """Return None: leaves come from encoders, none of which is "the" embedding that others could replace or tie."""
+        return None
 
     def needs_processor(self, processor: DocumentProcessor | None) -> DocumentProcessor:
         """Return the processor to use: the one given, else the model's own.
@@ -240,7 +245,7 @@ class DocumentModel(DocumentPreTrainedModel):
         assert self.image is not None
         image = batch.image
         if image is None:
-            if not self.training:
+            if not self.training and not is_sharded(self.image.encoder):
                 return state, modality
             blank = torch.zeros(1, 3, *self.image.input_size, device=state.device)
             return state + 0 * self.image(blank).sum(), modality

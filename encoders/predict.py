@@ -1,7 +1,7 @@
 """Documents in, labels and probabilities out."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +34,8 @@ class Predictions:
     empty: tuple[int, ...] = ()
     """Places of documents that had nothing to read: their probabilities say nothing about them."""
     problems: tuple[Problem, ...] = ()
+    cut: dict[int, int] = field(default_factory=dict)
+    """Sub-words past the processor's `max_tokens`, which were not read, by the place of their document."""
 
     @property
     def labels(self) -> list[str]:
@@ -80,4 +82,5 @@ def predict_documents(
         logits = model(batch.to(model.device)).logits
         probabilities[group] = torch.softmax(logits.float() / model.config.temperature, dim=-1).cpu().numpy()
     model.train(was_training)
-    return Predictions(classes, probabilities, tuple(sorted(empty)), tuple(sorted(problems)))
+    cut = {place: one.cut_tokens for place, one in enumerate(encoded) if one.cut_tokens}
+    return Predictions(classes, probabilities, tuple(sorted(empty)), tuple(sorted(problems)), cut)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
 from encoders.encoded import Ints, TextInputs
+from encoders.sharding import is_sharded, passes
 
 WINDOW_TOKENS = 8_192
 """Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
@@ -232,20 +233,9 @@ class PretrainedTextLeaves(nn.Module):
         """Return (N, D): rows of leaves without text are 0."""
         weight = self.project.weight
         leaf, features = self._cached(inputs) if self.frozen else self._fresh(inputs)
-        state = torch.zeros(leaves, weight.shape[0], dtype=weight.dtype, device=weight.device)
-        if len(leaf) == 0:
-            return state + 0 * self._idle() if self.training else state
         projected: Tensor = self.norm(self.project(features.to(weight.dtype)))
-        return state.to(projected.dtype).index_copy(0, leaf, projected)
-
-    def _idle(self) -> Tensor:
-        """A pass over nothing but special sub-words: keeps every rank's gradients alike where one has no text."""
-        weight = self.project.weight
-        ids = torch.zeros(1, 1, dtype=torch.int64, device=weight.device)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            states = self.encoder(input_ids=ids).last_hidden_state[0]
-        total: Tensor = self.norm(self.project(states.to(weight.dtype))).sum()
-        return total
+        state = torch.zeros(leaves, weight.shape[0], dtype=projected.dtype, device=weight.device)
+        return state.index_copy(0, leaf, projected)
 
     def _fresh(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
         """Return the leaves that have text, ascending by first sub-word, and their features (L, C)."""
@@ -266,12 +256,13 @@ class PretrainedTextLeaves(nn.Module):
         scope = cache_scope(self.fingerprint(), inputs.token_id.device)
         found = self.cache.get(scope, inputs.unit_digest)
         missing = [unit for unit, features in enumerate(found) if features is None]
-        if missing:
+        if missing or is_sharded(self.encoder):
             bounds = [(int(inputs.unit_start[u]), int(inputs.unit_start[u + 1])) for u in missing]
-            chosen = torch.cat([torch.arange(s, e) for s, e in bounds]).to(inputs.token_id.device)
+            ranges = [np.arange(start, end) for start, end in bounds]
+            chosen = torch.from_numpy(np.concatenate(ranges) if ranges else np.zeros(0, np.int64))
             starts = np.concatenate([[0], np.cumsum([e - s for s, e in bounds])])
             with torch.no_grad():
-                states = self._read(inputs.token_id[chosen], starts)
+                states = self._read(inputs.token_id[chosen.to(inputs.token_id.device)], starts)
             for unit, (start, end), first in zip(missing, bounds, starts[:-1].tolist(), strict=True):
                 piece = states[first : first + end - start]
                 found[unit] = self._pool(piece, inputs.token_leaf[start:end])[1].float().cpu().numpy()
@@ -290,25 +281,33 @@ class PretrainedTextLeaves(nn.Module):
         return self._fingerprint
 
     def _read(self, token_id: Tensor, unit_start: Ints) -> Tensor:
-        """(T,) -> (T, C): the encoder's last states, window by window, of like length together."""
+        """(T,) -> (T, C): the encoder's last states, window by window, of like length together.
+
+        An encoder that learns makes at least one pass, so that every process has gradients for it.
+        """
         windows = windows_of(unit_start, self.capacity)
+        groups = self._groups(windows)
+        pieces: dict[int, Tensor] = {}
+        for group in groups:
+            read = self._read_group(token_id, [windows[w] for w in group])
+            pieces |= dict(zip(group, read, strict=True))
+        least = int(self.training and not self.frozen)
+        idle = passes(self.encoder, max(len(groups), least), token_id.device) - len(groups)
+        ids = torch.zeros(1, 1, dtype=torch.int64, device=token_id.device)
+        unused = [0 * self.encoder(input_ids=ids).last_hidden_state.sum() for _ in range(idle)]
+        joined = torch.cat([pieces[w] for w in range(len(windows))]) if windows else None
+        states = torch.zeros(0, self.width, device=token_id.device) if joined is None else joined
+        return states + sum(unused) if unused else states
+
+    def _groups(self, windows: list[Window]) -> list[list[int]]:
+        """Return places of windows that are read together, longest first."""
+        special = len(self.prefix_ids) + len(self.suffix_ids)
         order = sorted(range(len(windows)), key=lambda w: windows[w].end - windows[w].start)
-        pieces: list[Tensor | None] = [None] * len(windows)
+        groups = []
         while order:
-            longest = (
-                windows[order[-1]].end
-                - windows[order[-1]].start
-                + len(self.prefix_ids)
-                + len(self.suffix_ids)
-            )
-            group = [order.pop() for _ in range(min(len(order), max(1, WINDOW_TOKENS // longest)))]
-            for window, states in zip(
-                group, self._read_group(token_id, [windows[w] for w in group]), strict=True
-            ):
-                pieces[window] = states
-        if not windows:
-            return torch.zeros(0, self.width, device=token_id.device)
-        return torch.cat([piece for piece in pieces if piece is not None])
+            longest = windows[order[-1]].end - windows[order[-1]].start + special
+            groups.append([order.pop() for _ in range(min(len(order), max(1, WINDOW_TOKENS // longest)))])
+        return groups
 
     def _read_group(self, token_id: Tensor, windows: list[Window]) -> list[Tensor]:
         """Run the encoder on one padded group and return the kept states of each window."""

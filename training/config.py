@@ -95,6 +95,9 @@ class TrainingConfig:
     workers: int = 0
     """Processes that decode pictures beside the training; 0 decodes in the training process."""
     gradient_checkpointing: bool = False
+    shard: bool = False
+    """Under torchrun, spread weights and optimiser state over the processes (FSDP2) instead of copying them to each:
+    for encoders that do not fit one device."""
     checkpoint_steps: int | None = None
     """Steps from one checkpoint to the next; None for one an epoch."""
     keep_checkpoints: int = 2

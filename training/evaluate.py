@@ -154,6 +154,10 @@ def predict_records(
             )
             for place in predicted.empty
         ]
+        problems += [
+            Problem("text.cut", some[place].id, f"{count} sub-words past max_tokens were not read.")
+            for place, count in predicted.cut.items()
+        ]
         found += [
             Prediction(
                 id=record.id,

@@ -5,6 +5,7 @@
     runs/x/  training.yaml      the configuration, complete        split.json     the random split, if it was drawn here
              config.json, model.safetensors, processor_config.json, tokenizer.json     the model, loadable anywhere
              scores.json        dev scores of every epoch           problems.jsonl what was missing, broken, set aside
+             tensorboard/       curves, with report_to: tensorboard
              checkpoints/, best/   only while training: to resume from, and the best weights so far
 
 Seeds are set before the model is built, so two runs give the same weights on one machine, and so does a run that was
@@ -26,16 +27,17 @@ import numpy as np
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from rich.console import Console
-from transformers import TrainingArguments, set_seed
+from transformers import TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from docgraph import Document
-from docgraph.errors import DataError, DocgraphError
+from docgraph.errors import DataError, DocgraphError, MissingExtraError
 from encoders.build import build_classifier
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
 from encoders.model import DocumentForClassification
+from encoders.sharding import layers_to_shard
 from training.batches import EncodedDataset
 from training.config import FILE_NAME, ConfigError, TrainingConfig, differences, read_config
 from training.datasets import Corpus, Problem, Record, load
@@ -45,7 +47,14 @@ from training.datasets.splitting import take_share
 from training.pretrained import image_weights, text_encoder_folder
 from training.progress import ShowProgress
 from training.shards import write_atomically
-from training.trainer import DocumentTrainer, KeepBest, MarkComplete, last_checkpoint, temperature
+from training.trainer import (
+    DocumentTrainer,
+    KeepBest,
+    MarkComplete,
+    last_checkpoint,
+    temperature,
+    wait_for_all,
+)
 
 SCORES = "scores.json"
 CALIBRATION_RECORDS = 50
@@ -68,8 +77,10 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
     Raises:
         DataError: no usable training records, or the run folder holds another run.
         ConfigError: a model field that does not exist.
+        MissingExtraError: report_to asks for what is not installed.
     """
     console = console or Console()
+    watchers = _watchers(config)
     folder = _claim(config)
     corpus = load_corpus(config)
     if (folder / SCORES).is_file():
@@ -78,11 +89,15 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
         return Run(folder=folder, model=model, corpus=corpus, scores=_read_json(folder / SCORES))
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    args = _arguments(config, folder, has_dev=bool(corpus.splits.get("dev")))
     train_records = DocumentDataset(corpus, "train")
     if not len(train_records):
         raise DataError(
             f"training needs records with labels, but {config.data} has none in its training split."
+        )
+    if len(train_records.labels) < 2:
+        raise DataError(
+            f"training needs records of two labels at least, but all {len(train_records)} of {config.data} "
+            f"have the label {train_records.labels[0]!r}."
         )
     set_seed(config.seed)
     checkpoint = last_checkpoint(folder / "checkpoints")
@@ -92,12 +107,36 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
         console.print(f"resuming from {checkpoint}", soft_wrap=True)
         model = DocumentForClassification.from_pretrained(checkpoint)
     _keep_what_stays(config, model, folder)
+    args = _arguments(config, folder, model, has_dev=bool(corpus.splits.get("dev")))
     show = console if args.process_index == 0 else Console(quiet=True)
-    trainer = _trainer(model, args, config, train_records, corpus, folder, show)
+    trainer = _trainer(model, args, config, train_records, corpus, folder, show, watchers)
     result = _train(trainer, checkpoint)
     _finish(trainer, config, folder, corpus, result)
     model.needs_processor(None).pictures = None  # what memory it holds is of no use past training
+    if args.fsdp:  # the weights of this process are a part of the model
+        model = DocumentForClassification.from_pretrained(folder)
     return Run(folder=folder, model=model.eval(), corpus=corpus, scores=_read_json(folder / SCORES))
+
+
+def _watchers(config: TrainingConfig) -> list[TrainerCallback]:
+    """Return what follows the run from outside: TensorBoard, which gets the run folder's own sub-folder.
+
+    The Trainer would put it among the checkpoints, which go when the run is done.
+
+    Raises:
+        MissingExtraError: TensorBoard is asked for and not installed.
+    """
+    if config.report_to == "none":
+        return []
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("tensorboard", "tensorboard", "report_to: tensorboard") from error
+    from transformers.integrations import TensorBoardCallback
+
+    board = TensorBoardCallback()
+    board.logging_dir = str(Path(config.output) / "tensorboard")
+    return [board]
 
 
 def _keep_what_stays(config: TrainingConfig, model: DocumentForClassification, folder: Path) -> None:
@@ -193,8 +232,12 @@ def _documents(records: Sequence[Record]) -> Iterator[tuple[Document, str]]:
             yield record.document(), str(record.label)
 
 
-def _arguments(config: TrainingConfig, folder: Path, *, has_dev: bool) -> TrainingArguments:
+def _arguments(
+    config: TrainingConfig, folder: Path, model: DocumentForClassification, *, has_dev: bool
+) -> TrainingArguments:
     steps = config.checkpoint_steps
+    shard = config.shard and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    layers = layers_to_shard(model)
     return TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         num_train_epochs=config.epochs,
@@ -216,9 +259,11 @@ def _arguments(config: TrainingConfig, folder: Path, *, has_dev: bool) -> Traini
         save_total_limit=config.keep_checkpoints,
         logging_strategy="steps",
         disable_tqdm=True,
-        report_to=config.report_to,
+        report_to="none",
         remove_unused_columns=False,
         label_names=["labels"],
+        fsdp=shard,
+        fsdp_config={"version": 2, "transformer_layer_cls_to_wrap": layers} if shard else None,
         ddp_find_unused_parameters=True,
         accelerator_config={"dispatch_batches": False, "even_batches": False},
     )
@@ -232,6 +277,7 @@ def _trainer(
     corpus: Corpus,
     folder: Path,
     console: Console,
+    watchers: Sequence[TrainerCallback],
 ) -> DocumentTrainer:
     processor = model.needs_processor(None)
     train = EncodedDataset(train_records, processor, console=console)
@@ -252,7 +298,7 @@ def _trainer(
         config,
         train,
         dev,
-        [KeepBest(folder / "best", config), MarkComplete(), ShowProgress(console)],
+        [KeepBest(folder / "best", config), MarkComplete(), ShowProgress(console), *watchers],
     )
     trainer.remove_callback(PrinterCallback)
     args.logging_steps = min(10, -(-len(trainer.get_train_dataloader()) // config.accumulate))
@@ -274,10 +320,9 @@ def _finish(
 ) -> None:
     """Take the best weights, calibrate them, and write the run's files; the scores last, as the mark of its end."""
     model = trainer.documents
-    _wait_for_all()
+    wait_for_all()
     if (folder / "best").is_dir():
-        best = DocumentForClassification.from_pretrained(folder / "best")
-        model.load_state_dict(best.state_dict())
+        trainer.take_weights(folder / "best")
     scores: dict[str, Any] = {"records": {name: len(records) for name, records in corpus.splits.items()}}
     dev = trainer.dev_data
     if dev is not None:
@@ -290,19 +335,13 @@ def _finish(
         scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
     scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]
     scores["seconds"] = result.get("train_runtime")
+    trainer.write_model(folder)
     if trainer.args.should_save:
-        model.save_pretrained(folder)
         write_atomically(folder / SCORES, json.dumps(scores, indent=1) + "\n")
-    _wait_for_all()
+    wait_for_all()
     if trainer.args.should_save:
         for name in ("best", "checkpoints"):
             shutil.rmtree(folder / name, ignore_errors=True)
-
-
-def _wait_for_all() -> None:
-    """Let every process come here: what the first one writes is read by the others."""
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
 
 
 def _write_problems(folder: Path, problems: Sequence[Problem], console: Console) -> None:

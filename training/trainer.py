@@ -5,6 +5,7 @@ What differs from the Trainer, and why:
 * batches come from `PlannedBatches`, unprepared by accelerate, which would shard them a second time;
 * the loss of an optimiser step is the mean over its documents, however many batches and processes they came in;
 * evaluation gathers one row of logits a document, so batches may differ in size from process to process;
+* weights that are spread over processes (`shard`) are gathered before they are written, and spread on CPUs too;
 * the best weights on the dev split are kept as they come; checkpoints are for resuming only.
 """
 
@@ -12,11 +13,17 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.distributed as dist
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    set_model_state_dict,
+)
 from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -25,6 +32,7 @@ from encoders.model import DocumentForClassification
 from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
 from training.config import TrainingConfig
 
+WHOLE: Final = StateDictOptions(full_state_dict=True, cpu_offload=True)
 COMPLETE = "complete"
 """A file in every checkpoint that was written to its end."""
 
@@ -49,6 +57,9 @@ class DocumentTrainer(Trainer):
             data_collator=Collator(model.needs_processor(None)),
             callbacks=list(callbacks),
         )
+        for callback in callbacks:
+            if isinstance(callback, KeepBest):
+                callback.trainer = self
         self.config = config
         self.documents = model
         self.train_data, self.dev_data = train, dev
@@ -56,6 +67,29 @@ class DocumentTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = True  # makes the Trainer count the documents of a step
         self.class_weights = _class_weights(train) if config.class_weights == "balanced" else None
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Also spread weights over CPU processes, which accelerate does for GPUs only: the same code, so it is tested."""
+        super().create_accelerator_and_postprocess()
+        state = self.accelerator.state
+        if self.args.fsdp and state.distributed_type == DistributedType.MULTI_CPU:
+            state.distributed_type = DistributedType.FSDP
+            state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
+            self.is_fsdp_enabled = True
+
+    def write_model(self, folder: Path) -> None:
+        """Write weights, configuration and processor; every process calls it, the first one writes."""
+        whole = get_model_state_dict(self.documents, options=WHOLE) if self.is_fsdp_enabled else None
+        if self.args.should_save:
+            self.documents.save_pretrained(folder, state_dict=whole)
+
+    def take_weights(self, folder: Path) -> None:
+        """Take over the weights that `write_model` wrote."""
+        weights = DocumentForClassification.from_pretrained(folder).state_dict()
+        if self.is_fsdp_enabled:
+            set_model_state_dict(self.documents, weights, options=WHOLE)
+        else:
+            self.documents.load_state_dict(weights)
 
     def get_train_dataloader(self) -> BatchLoader:
         """Return the planned batches of this process."""
@@ -147,6 +181,8 @@ class KeepBest(TrainerCallback):
     def __init__(self, folder: Path, config: TrainingConfig) -> None:
         self.folder = folder
         self.config = config
+        self.trainer: DocumentTrainer | None = None
+        """Set by the trainer: writes the model."""
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -154,12 +190,15 @@ class KeepBest(TrainerCallback):
         """Compare with all earlier evaluations, which the Trainer's state keeps through a resume."""
         ranks = [_rank(entry, self.config.metric) for entry in state.log_history if "eval_loss" in entry]
         best = max(range(len(ranks)), key=lambda place: (ranks[place], -place))
-        if best == len(ranks) - 1 and args.should_save:
+        if best == len(ranks) - 1:
+            assert self.trainer is not None
             beside = self.folder.with_name(f"{self.folder.name}.new")
-            shutil.rmtree(beside, ignore_errors=True)
-            kwargs["model"].save_pretrained(beside)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            beside.rename(self.folder)
+            if args.should_save:
+                shutil.rmtree(beside, ignore_errors=True)
+            self.trainer.write_model(beside)
+            if args.should_save:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                beside.rename(self.folder)
         if self.config.patience is not None and len(ranks) - 1 - best >= self.config.patience:
             control.should_training_stop = True
 
@@ -170,9 +209,16 @@ class MarkComplete(TrainerCallback):
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Write the mark."""
+        """Write the mark, after every process has written its part."""
+        wait_for_all()
         if args.should_save and args.output_dir is not None:
             Path(args.output_dir, f"checkpoint-{state.global_step}", COMPLETE).touch()
+
+
+def wait_for_all() -> None:
+    """Let every process come here: what one of them writes is read by others."""
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -6,13 +6,12 @@
 
 IMDB's line break marks are paragraph marks where two stand together. Validation is a tenth of the training half. It
 has films of its own where films are known: reviews of one film share its names, so a random tenth flatters. Elec's training files
-are ordered by product, so the last tenth has products of its own.
+are ordered so that each fifth has products of its own: the last tenth shares products with the tenth before it at most.
 
 Sources: ai.stanford.edu/~amaas/data/sentiment; riejohnson.com (elec2.tar.gz, README).
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -152,8 +151,9 @@ def _read_pair(stem: Path, split: str, problems: list[Problem]) -> list[Record]:
         raise DataError(
             f"{stem}.txt.tok and .cat must have one line for each review, but have {len(reviews)} and {len(marks)}."
         )
-    names: Sequence[str] = LABELS
+    if strange := sorted(set(marks) - {"1", "2"}):
+        raise DataError(f"{stem}.cat must hold 1 or 2 on each line, but holds {', '.join(strange[:5])}.")
     return [
-        _record(f"{split}/{place}", names[int(mark) - 1], text, problems)
+        _record(f"{split}/{place}", LABELS[int(mark) - 1], text, problems)
         for place, (text, mark) in enumerate(zip(reviews, marks, strict=True))
     ]

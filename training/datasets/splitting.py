@@ -12,6 +12,7 @@ from pathlib import Path
 
 from docgraph.errors import DataError
 from training.datasets.records import Record
+from training.shards import write_atomically
 
 
 def split_records(
@@ -71,7 +72,7 @@ def write_split(path: Path, splits: Mapping[str, Sequence[Record]]) -> None:
     """Store which record is in which split."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = {name: [record.id for record in records] for name, records in splits.items()}
-    path.write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(ids, indent=1) + "\n")
 
 
 def read_split(path: Path, records: Sequence[Record]) -> dict[str, list[Record]]:

@@ -1,0 +1,131 @@
+"""Two processes train as one does, with copies of the weights (DDP) and with weights spread over both (FSDP2).
+
+A step of two processes with a batch each is a step of one process with two batches. The processes meet different
+things on purpose: one has no picture, and one has more text than the other, so that it runs its text encoder more often.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from tests.test_fit import tiny, weights, write_table
+from training.fit import fit
+
+STILL = {
+    f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")
+}
+SMALL_WINDOWS = """
+import sys
+import encoders.text
+encoders.text.WINDOW_TOKENS = 24
+from training.fit import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve records, one of them with a picture and one with five times the text."""
+    folder = tmp_path_factory.mktemp("data")
+    Image.new("RGB", (40, 30), (9, 200, 30)).save(folder / "one.png")
+    file = write_table(folder / "pets.jsonl", 12)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[2]["image"] = "one.png"
+    rows[3]["text"] = "\n\n".join([rows[3]["text"]] * 5)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers with weights drawn at random, and its tokenizer."""
+    folder = tmp_path_factory.mktemp("bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"sun rain wind snow fog the purr bark of it . The".split()]
+    tokenizer = Tokenizer(
+        models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    torch.manual_seed(0)
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    size = {
+        "vocab_size": len(words),
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "max_position_embeddings": 40,
+    }
+    BertModel(
+        BertConfig(**size, **still, num_hidden_layers=2, num_attention_heads=2), add_pooling_layer=False
+    ).save_pretrained(folder)
+    return folder
+
+
+def run_two(file: Path, *settings: str) -> None:
+    """Train with two gloo processes, in groups of few sub-words."""
+    script = file.with_suffix(".py")
+    script.write_text(SMALL_WINDOWS)
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ran = subprocess.run(
+        [*launch, str(script), str(file), *settings],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        capture_output=True,
+        timeout=400,
+    )
+    assert ran.returncode == 0, ran.stderr.decode()[-4000:]
+
+
+def curve(folder: Path) -> list[tuple[str, float]]:
+    """Return all logged losses and gradient norms of a run."""
+    history = json.loads((folder / "scores.json").read_text())["history"]
+    return [
+        (name, entry[name])
+        for entry in history
+        for name in ("loss", "grad_norm", "eval_loss")
+        if name in entry
+    ]
+
+
+def assert_one_curve(one: Path, two: Path) -> None:
+    left, right = curve(one), curve(two)
+    assert [name for name, _ in left] == [name for name, _ in right]
+    assert len(left) >= 6
+    for (name, want), (_, got) in zip(left, right, strict=True):
+        assert got == pytest.approx(want, rel=2e-3), (name, left, right)
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_two_processes_train_as_one_does(data: Path, encoder: Path, tmp_path: Path, shard: bool) -> None:
+    changes: dict[str, Any] = {
+        **STILL,
+        "model.image_encoder": "test_vit",
+        "model.image_size": 32,
+        "model.text_encoder": "pretrained",
+        "model.freeze_text_encoder": False,
+        "text_encoder": str(encoder),
+        "epochs": 2,
+        "batch_documents": 2,
+    }
+    file = tmp_path / "two.yaml"
+    file.write_text(tiny(data, tmp_path / "two", shard=shard, **changes).to_yaml())
+    run_two(file)
+    run = fit(tiny(data, tmp_path / "one", accumulate=2, **changes), Console(quiet=True))
+    assert_one_curve(tmp_path / "one", tmp_path / "two")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert all(two[name].shape == value.shape for name, value in one.items())
+    assert (
+        run.scores["best"].keys() == json.loads((tmp_path / "two" / "scores.json").read_text())["best"].keys()
+    )
