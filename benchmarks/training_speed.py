@@ -134,7 +134,7 @@ def clocked(clock: Clock) -> Iterator[None]:
         (DocumentProcessor, "_prepare_image", "pictures"),
         (Collator, "__call__", "batching"),
         (training.trainer.DocumentTrainer, "compute_loss", "loss"),
-        (training.trainer.DocumentTrainer, "log", "logging"),
+        (Trainer, "log", "logging"),
         (Trainer, "_clip_grad_norm", "clipping"),
         (Trainer, "_get_grad_norm", "clipping"),
         (DocumentForClassification, "forward", "model"),

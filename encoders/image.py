@@ -11,7 +11,7 @@ Axes:  I pictures   P patches   C width of the timm model   D width of the docum
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import timm
@@ -23,6 +23,8 @@ from torchvision.transforms import v2
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
 from encoders.sharding import passes
+
+WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +73,17 @@ def make_image_encoder(
 
     Args:
         image_size: pixels a side, 0 for the model's own.
-        weights: a local file of weights (safetensors or torch); wins over `pretrained`.
+        weights: a local file of weights (safetensors or torch), or a folder that holds one; wins over `pretrained`.
         pretrained: fetch the weights from the hub; needs a network.
 
     Raises:
-        ModelError: timm does not know the name, or the model cannot take that size.
+        ModelError: timm does not know the name, the model cannot take that size, or there are no such weights.
     """
     options: dict[str, Any] = {"num_classes": 0}
     if image_size and "vit" in name:
         options["img_size"] = image_size
     if weights is not None:
-        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
+        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(_weights_file(weights))}}
     elif pretrained:
         options["pretrained"] = True
     try:
@@ -91,6 +93,18 @@ def make_image_encoder(
             f"image_encoder must be a timm model that takes {image_size or 'its own'} pixels, but {name!r}: {error}."
         ) from error
     return model
+
+
+def _weights_file(path: str | Path) -> Path:
+    """Return a file of weights, in a folder the one that timm and transformers write."""
+    found = Path(path)
+    if found.is_dir():
+        found = next((found / name for name in WEIGHTS if (found / name).is_file()), found)
+    if not found.is_file():
+        raise ModelError(
+            f"weights of an image encoder must be a file, or a folder with {' or '.join(WEIGHTS)}, but {path} is neither."
+        )
+    return found
 
 
 def image_settings(name: str, image_size: int = 0, leaves: str = "patches") -> ImageSettings:

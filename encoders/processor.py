@@ -96,7 +96,13 @@ class DocumentProcessor:
         """Return a processor with the tokenizer of a transformers model (a local folder first, else a hub name)."""
         from transformers import AutoTokenizer
 
-        fast: Any = AutoTokenizer.from_pretrained(str(folder))
+        try:
+            fast: Any = AutoTokenizer.from_pretrained(str(folder))
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"the text encoder must be the folder of a transformers model, or its name on the hub, but {folder}: {reason}"
+            ) from error
         if getattr(fast, "backend_tokenizer", None) is None:
             raise ModelError(
                 f"the text encoder must have a fast tokenizer (tokenizer.json), but {folder} has none."

@@ -7,6 +7,8 @@ for it with passes over next to nothing, whose result counts 0 times.
 Source: torch.distributed.fsdp.fully_shard, "Notes".
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -22,7 +24,10 @@ def is_sharded(module: nn.Module) -> bool:
 
 
 def passes(encoder: nn.Module, own: int, device: torch.device) -> int:
-    """Return how often to run an encoder: `own` times, or the most of all processes where its weights are spread."""
+    """Return how often to run an encoder: `own` times, or the most of all processes where its weights are spread.
+
+    To be asked before the first of them: a process that is still at a pass keeps those waiting that have none left.
+    """
     if not is_sharded(encoder):
         return own
     most = torch.tensor([own], device=device)
@@ -33,13 +38,21 @@ def passes(encoder: nn.Module, own: int, device: torch.device) -> int:
 def layers_to_shard(model: nn.Module) -> list[str]:
     """Return the class names of the layers that are spread one by one: the blocks of the model and of its encoders.
 
-    transformers models name theirs; in others they are what stands in a list named "blocks".
+    transformers models name theirs, and those that stand in a list are meant: embeddings are read from outside, too.
+    In other models they are what stands in a list named "blocks".
     """
-    here = {type(module).__name__ for module in model.modules()}
+    listed = {
+        type(one).__name__ for part in model.modules() if isinstance(part, nn.ModuleList) for one in part
+    }
     names: set[str] = set()
     for module in model.modules():
-        names |= here & set(getattr(module, "_no_split_modules", None) or ())
-        blocks = getattr(module, "blocks", None)
-        if isinstance(blocks, nn.ModuleList | nn.Sequential):
-            names |= {type(block).__name__ for block in blocks}
+        names |= listed & set(getattr(module, "_no_split_modules", None) or ())
+        names |= set(_kinds(getattr(module, "blocks", None)))
     return sorted(names)
+
+
+def _kinds(blocks: object) -> Iterator[str]:
+    """Yield the class names of what stands in a list of modules, or in lists of them."""
+    for block in blocks if isinstance(blocks, nn.ModuleList | nn.Sequential) else ():
+        nested = isinstance(block, nn.ModuleList | nn.Sequential)
+        yield from _kinds(block) if nested else (type(block).__name__,)

@@ -287,12 +287,12 @@ class PretrainedTextLeaves(nn.Module):
         """
         windows = windows_of(unit_start, self.capacity)
         groups = self._groups(windows)
+        least = int(self.training and not self.frozen)
+        idle = passes(self.encoder, max(len(groups), least), token_id.device) - len(groups)
         pieces: dict[int, Tensor] = {}
         for group in groups:
             read = self._read_group(token_id, [windows[w] for w in group])
             pieces |= dict(zip(group, read, strict=True))
-        least = int(self.training and not self.frozen)
-        idle = passes(self.encoder, max(len(groups), least), token_id.device) - len(groups)
         ids = torch.zeros(1, 1, dtype=torch.int64, device=token_id.device)
         unused = [0 * self.encoder(input_ids=ids).last_hidden_state.sum() for _ in range(idle)]
         joined = torch.cat([pieces[w] for w in range(len(windows))]) if windows else None

@@ -18,8 +18,11 @@ from rich.console import Console
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from docgraph import parse_text
+from encoders.build import build_classifier
+from encoders.sharding import layers_to_shard
 from tests.test_fit import tiny, weights, write_table
-from training.fit import fit
+from training.fit import document_config, fit
 
 STILL = {
     f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")
@@ -129,3 +132,18 @@ def test_two_processes_train_as_one_does(data: Path, encoder: Path, tmp_path: Pa
     assert (
         run.scores["best"].keys() == json.loads((tmp_path / "two" / "scores.json").read_text())["best"].keys()
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("test_vit", {"Block"}), ("test_resnet", set()), ("test_efficientnet", None)]
+)
+def test_layers_are_spread_block_by_block(encoder: Path, name: str, blocks: set[str] | None) -> None:
+    documents = [parse_text("The bark of it."), parse_text("The purr of it.")]
+    config = document_config(
+        {"text_encoder": "pretrained", "hidden_size": 16, "num_attention_heads": 2, "image_encoder": name}
+    )
+    found = set(layers_to_shard(build_classifier(config, documents, ["a", "b"], text_encoder=encoder)))
+    assert {"PreNormLayer", "BertLayer"} <= found
+    assert not found & {"Sequential", "ModuleList", "BertEmbeddings", "Linear"}
+    if blocks is not None:
+        assert found - {"PreNormLayer", "BertLayer"} == blocks

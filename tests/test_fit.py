@@ -269,31 +269,6 @@ def test_records_with_next_to_nothing_train_and_predict(tmp_path):
     assert found.labels == ("a", "b", "once")
 
 
-def test_two_processes_train_as_one_does_with_a_picture_in_one_of_them_only(tmp_path):
-    """A step of two processes with a batch each is a step of one process with two batches."""
-    Image.new("RGB", (40, 30), (9, 200, 30)).save(tmp_path / "one.png")
-    data = write_table(tmp_path / "pets.jsonl", 12)
-    rows = [json.loads(line) for line in data.read_text().splitlines()]
-    rows[2]["image"] = "one.png"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    still = {
-        f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")
-    }
-    changes = {**still, "model.image_encoder": "test_vit", "epochs": 1, "batch_documents": 2}
-    file = tmp_path / "two.yaml"
-    file.write_text(tiny(data, tmp_path / "two", **changes).to_yaml())
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    ran = subprocess.run(
-        [*command, "-m", "training.fit", str(file)], env=environment, capture_output=True, timeout=240
-    )
-    assert ran.returncode == 0, ran.stderr.decode()
-    fit(tiny(data, tmp_path / "one", accumulate=2, **changes), QUIET)
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-6, msg=name)
-
-
 # -- configurations --------------------------------------------------------------------------------------------
 
 

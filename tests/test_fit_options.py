@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from docgraph.errors import DataError, MissingExtraError
+from docgraph.errors import DataError, MissingExtraError, ModelError
 from encoders import DocumentForClassification
 from tests.test_distributed import encoder  # noqa: F401
 from tests.test_fit import assert_equal_weights, tiny, write_table
@@ -60,7 +60,11 @@ def test_without_tensorboard_one_sentence_says_what_to_install(
 
 def test_calibrated_logits_need_no_further_temperature_and_rank_as_before(tmp_path: Path) -> None:
     table = write_table(tmp_path / "pets.jsonl", rows=180)
-    changes = {"epochs": 1, "learning_rate": 3e-3}
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    for row in rows[::5]:  # a fifth of the labels are wrong: no temperature makes them likely
+        row["label"] = "dogs" if row["label"] == "cats" else "cats"
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changes = {"epochs": 2, "learning_rate": 1e-2}
     plain = fit(tiny(table, tmp_path / "plain", calibrate=False, **changes), QUIET)
     scaled = fit(tiny(table, tmp_path / "scaled", **changes), QUIET)
     assert scaled.scores["temperature"] != pytest.approx(1, abs=0.05)
@@ -96,7 +100,7 @@ def test_balanced_weights_are_in_the_loss(tmp_path: Path, monkeypatch: pytest.Mo
         each = torch.nn.functional.cross_entropy(output.logits, labels, reduction="none")
         counts = torch.bincount(torch.tensor(self.train_data.targets))
         weight = len(self.train_data) / (2 * counts[labels])
-        losses.append((float(loss), float((each * weight).sum() / len(labels))))
+        losses.append((loss.item(), ((each * weight).sum() / len(labels)).item()))
         return loss
 
     monkeypatch.setattr(DocumentTrainer, "compute_loss", noting)
@@ -236,3 +240,19 @@ def test_the_papers_recipe_trains_on_aclimdb_by_name_and_as_its_yaml(
     assert scores["records"] == {"train": 22, "dev": 2, "test": 24}
     found = evaluate(open_model("runs/x"), load("aclImdb"), "test", with_baselines=False)
     assert len(found.predictions) == 24
+
+
+def test_an_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "pets.jsonl", image=None)
+    absent = str(tmp_path / "no" / "such")
+    values = {"model.text_encoder": "pretrained", "text_encoder": absent}
+    with pytest.raises(
+        ModelError, match=r"must be the folder of a transformers model, or its name on the hub, but .*such"
+    ):
+        fit(tiny(table, tmp_path / "x", **values), QUIET)
+    (tmp_path / "empty").mkdir()
+    pictures = {"model.image_encoder": "test_vit", "image_weights": str(tmp_path / "empty")}
+    with pytest.raises(
+        ModelError, match=r"a folder with model\.safetensors or pytorch_model\.bin, but .*empty is neither"
+    ):
+        fit(tiny(table, tmp_path / "y", **pictures), QUIET)

@@ -63,6 +63,9 @@ def test_weights_come_from_a_local_file(tmp_path: Path) -> None:
     )
     loaded = make_image_encoder("test_vit", weights=tmp_path / "vit.safetensors")
     torch.testing.assert_close(loaded.patch_embed.proj.weight, trained.patch_embed.proj.weight)
+    (tmp_path / "vit.safetensors").rename(tmp_path / "model.safetensors")
+    from_folder = make_image_encoder("test_vit", weights=tmp_path)
+    torch.testing.assert_close(from_folder.patch_embed.proj.weight, trained.patch_embed.proj.weight)
 
 
 def test_an_unknown_model_is_one_clear_error() -> None:
