@@ -51,7 +51,7 @@ from training.batches import Collator
 from training.compare_report import machine
 from training.config import TrainingConfig, make_config
 from training.datasets import load
-from training.fit import fit
+from training.fit import Run, fit
 from training.recipes import recipe
 from training.report import environment
 from training.shards import write_atomically
@@ -144,7 +144,7 @@ def clocked(clock: Clock) -> Iterator[None]:
         (accelerate.Accelerator, "backward", "the way back"),
         (torch.optim.AdamW, "step", "optimiser"),
     ]
-    before = [(owner, name, owner.__dict__[name]) for owner, name, _ in wrapped]
+    before = [(owner, name, owner.__dict__.get(name)) for owner, name, _ in wrapped]
     for owner, name, part in wrapped:
         function = clock.wrapped(part, getattr(owner, name))
         setattr(owner, name, staticmethod(function) if name == "from_parents" else function)
@@ -154,7 +154,10 @@ def clocked(clock: Clock) -> Iterator[None]:
     finally:
         CallbackHandler.call_event = event
         for owner, name, plain in before:
-            setattr(owner, name, plain)
+            if plain is None:  # it was inherited
+                delattr(owner, name)
+            else:
+                setattr(owner, name, plain)
 
 
 def some_reviews(data: Path, count: int, folder: Path) -> Path:
@@ -173,7 +176,7 @@ def some_reviews(data: Path, count: int, folder: Path) -> Path:
 
 def step_settings(data: Path, folder: Path) -> dict[str, TrainingConfig]:
     """Name -> a run of two epochs without a dev split."""
-    reviews = some_reviews(data, 4_000, folder)
+    reviews = some_reviews(data, 3_000, folder)
     few = some_reviews(data, 160, folder / "few")
     news = {"data": str(data / "html_images" / "openstax")}
     token = {"batch_documents": 16, "learning_rate": 1e-3, "vocab_size": 8_000, "model": TOKENS}
@@ -225,12 +228,21 @@ class _Padded(Dataset[dict[str, Any]]):
 
 
 class _Timed(TrainerCallback):
-    """Seconds from the first step to the last: what comes before it warms up."""
+    """Seconds and tokens of all steps but the first, which warms up."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.start = self.seconds = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step == 1:
             self.start = time.perf_counter()
         self.seconds = time.perf_counter() - self.start
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second."""
+        return sum(self.tokens[1:]) / self.seconds
 
 
 def _pad(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -245,8 +257,8 @@ def _pad(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     }
 
 
-def padded_seconds(ids: list[list[int]], labels: list[int], words: int, batch: int) -> tuple[float, int]:
-    """Train one epoch of the plain padded transformer; return seconds past its first step, and its weights."""
+def padded_speed(ids: list[list[int]], labels: list[int], words: int, batch: int) -> tuple[float, int]:
+    """Train one epoch of the plain padded transformer; return tokens a second and the number of its weights."""
     set_seed(0)
     model = BertForSequenceClassification(
         BertConfig(
@@ -256,10 +268,17 @@ def padded_seconds(ids: list[list[int]], labels: list[int], words: int, batch: i
             num_attention_heads=TOKENS["num_attention_heads"],
             intermediate_size=TOKENS["intermediate_size"],
             max_position_embeddings=max(map(len, ids)),
+            attention_probs_dropout_prob=0.0,  # docgraph has none, and SDPA is slow with it
             num_labels=2,
         )
     )
     timed = _Timed()
+
+    def pad(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        batch = _pad(items)
+        timed.tokens.append(int(batch["attention_mask"].sum()))
+        return batch
+
     with tempfile.TemporaryDirectory() as folder:
         args = TrainingArguments(
             output_dir=folder,
@@ -273,46 +292,55 @@ def padded_seconds(ids: list[list[int]], labels: list[int], words: int, batch: i
             use_cpu=not torch.cuda.is_available(),
         )
         trainer = Trainer(
-            model=model, args=args, train_dataset=_Padded(ids, labels), data_collator=_pad, callbacks=[timed]
+            model=model, args=args, train_dataset=_Padded(ids, labels), data_collator=pad, callbacks=[timed]
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return timed.seconds, model.num_parameters()
+    return timed.speed, model.num_parameters()
+
+
+def docgraph_speed(config: TrainingConfig) -> tuple[float, Run]:
+    """Train one epoch; return tokens a second and the run."""
+    timed = _Timed()
+    collate, step_end = Collator.__call__, training.trainer.MarkComplete.on_step_end
+
+    def counting(self: Collator, items: Any) -> dict[str, Any]:
+        batch = collate(self, items)
+        timed.tokens.append(len(batch["batch"].text.token_id))
+        return batch
+
+    Collator.__call__ = counting
+    training.trainer.MarkComplete.on_step_end = timed.on_step_end
+    try:
+        run = fit(config, Console(quiet=True))
+    finally:
+        Collator.__call__ = collate
+        training.trainer.MarkComplete.on_step_end = step_end
+    return timed.speed, run
 
 
 def measure_padded(data: Path, reviews: int, batch: int) -> dict[str, Any]:
-    """Return tokens a second of both, on whole reviews and on their first 128 sub-words."""
+    """Return tokens a second of both, on whole reviews and on their first sub-words."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = some_reviews(data, reviews, Path(folder))
         for limit in (None, 512, 128):
-            seconds, timed = {}, _Timed()
             values = {
                 "data": str(file), "output": f"{folder}/{limit}", "epochs": 1, "batch_documents": batch,
                 "learning_rate": 1e-3, "vocab_size": 8_000, "max_tokens": limit, "calibrate": False, "model": TOKENS,
             }  # fmt: skip
-            plain = training.trainer.MarkComplete.on_step_end
-            training.trainer.MarkComplete.on_step_end = timed.on_step_end
-            try:
-                run = fit(make_config(values), Console(quiet=True))
-            finally:
-                training.trainer.MarkComplete.on_step_end = plain
-            seconds["docgraph"] = timed.seconds
+            ours, run = docgraph_speed(make_config(values))
             processor = run.model.needs_processor(None)
             records = run.corpus["train"]
             ids = [processor.encode(record.document()).token_id.tolist() for record in records]
             labels = [int(record.label == records[0].label) for record in records]
-            seconds["padded"], weights = padded_seconds(ids, labels, processor.vocab_size, batch)
-            longest_first = sorted(map(len, ids), reverse=True)
-            steps = -(-reviews // batch)
-            share = (steps - 1) / steps
+            theirs, weights = padded_speed(ids, labels, processor.vocab_size, batch)
             rows.append(
                 {
                     "limit": limit,
-                    "tokens": sum(longest_first),
-                    "longest": longest_first[0],
-                    "seconds": seconds,
-                    "tokens_per_second": {k: share * sum(longest_first) / v for k, v in seconds.items()},
+                    "tokens": sum(map(len, ids)),
+                    "longest": max(map(len, ids)),
+                    "tokens_per_second": {"docgraph": ours, "padded": theirs},
                     "weights": {"docgraph": run.model.num_parameters(), "padded": weights},
                 }
             )
