@@ -426,6 +426,8 @@ def main() -> None:
             else measure_padded(args.data, args.reviews, args.batch)
         )
         file = RESULTS / f"training_speed_{args.what}.json"
+        if args.only is not None and file.is_file():
+            runs = json.loads(file.read_text(encoding="utf-8"))["runs"] | runs
         write_atomically(file, json.dumps({"about": about, "runs": runs}, indent=1) + "\n")
     page = to_markdown()
     write_atomically(RESULTS / "training_speed.md", page)
