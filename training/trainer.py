@@ -77,6 +77,13 @@ class DocumentTrainer(Trainer):
             state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
             self.is_fsdp_enabled = True
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the model into a checkpoint."""
+        if self.is_fsdp_enabled and output_dir is not None:
+            self.write_model(Path(output_dir))
+        else:
+            super().save_model(output_dir, _internal_call)
+
     def write_model(self, folder: Path) -> None:
         """Write weights, configuration and processor; every process calls it, the first one writes."""
         whole = get_model_state_dict(self.documents, options=WHOLE) if self.is_fsdp_enabled else None
