@@ -132,7 +132,7 @@ def _watchers(config: TrainingConfig) -> list[TrainerCallback]:
         import tensorboard  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("tensorboard", "tensorboard", "report_to: tensorboard") from error
-    from transformers.integrations import TensorBoardCallback
+    from transformers.integrations.integration_utils import TensorBoardCallback
 
     board = TensorBoardCallback()
     board.logging_dir = str(Path(config.output) / "tensorboard")
@@ -262,7 +262,7 @@ def _arguments(
         report_to="none",
         remove_unused_columns=False,
         label_names=["labels"],
-        fsdp=shard,
+        fsdp=shard,  # type: ignore[arg-type]
         fsdp_config={"version": 2, "transformer_layer_cls_to_wrap": layers} if shard else None,
         ddp_find_unused_parameters=True,
         accelerator_config={"dispatch_batches": False, "even_batches": False},
