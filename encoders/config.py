@@ -68,7 +68,8 @@ class DocumentConfig(PreTrainedConfig):
     """Sub-words a window of the pre-trained encoder holds; 0 for all that the encoder allows."""
 
     image_encoder: str | None = "test_vit"
-    """Name of a timm model, or None for no pictures. The default has 0.3 M weights and trains on a CPU."""
+    """Name of a timm model, "statistics" (colours and edges, nothing to train: for few pictures), or None for no pictures.
+    The default has 0.3 M weights and trains on a CPU."""
     image_size: int = 0
     """Pixels a side; 0 for what the timm model was made for."""
     image_leaves: Literal["patches", "one"] = "patches"

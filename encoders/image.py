@@ -22,6 +22,7 @@ from torchvision.transforms import v2
 
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
+from encoders.image_statistics import STATISTICS, PictureStatistics
 from encoders.sharding import passes
 
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
@@ -69,7 +70,7 @@ class ImageSettings:
 def make_image_encoder(
     name: str, image_size: int = 0, weights: str | Path | None = None, pretrained: bool = False
 ) -> nn.Module:
-    """Return a timm model without its classifier.
+    """Return a timm model without its classifier, or the statistics that need no training.
 
     Args:
         image_size: pixels a side, 0 for the model's own.
@@ -79,6 +80,8 @@ def make_image_encoder(
     Raises:
         ModelError: timm does not know the name, the model cannot take that size, or there are no such weights.
     """
+    if name == STATISTICS:
+        return PictureStatistics()
     options: dict[str, Any] = {"num_classes": 0}
     if image_size and "vit" in name:
         options["img_size"] = image_size

@@ -8,11 +8,12 @@ from PIL import Image
 
 from docgraph.errors import ModelError
 from encoders.image import ImageLeaves, image_settings, make_image_encoder
+from encoders.image_statistics import PictureStatistics
 from training.config import ConfigError
 from training.pretrained import LITE0, image_weights
 
 
-@pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext"])
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext", "statistics"])
 def test_the_grid_found_is_the_grid_made(name: str) -> None:
     settings = image_settings(name, 64)
     leaves = ImageLeaves(name, 64, "patches", 12, frozen=False).eval()
@@ -106,3 +107,28 @@ def test_packaged_weights_of_another_model_are_refused() -> None:
         image_weights("lite0", "test_vit")
     assert image_weights("a/file.safetensors", "test_vit") == "a/file.safetensors"
     assert image_weights(None, None) is None
+
+
+def picture_of(value: float) -> torch.Tensor:
+    return torch.full((1, 3, 96, 96), value)
+
+
+def test_statistics_tell_colours_and_the_direction_and_place_of_edges() -> None:
+    describe = PictureStatistics().forward_features
+    assert describe(torch.randn(3, 3, 96, 96)).shape == (3, PictureStatistics.num_features, 1, 1)
+    black, white = describe(picture_of(-1.0))[0, :64, 0, 0], describe(picture_of(1.0))[0, :64, 0, 0]
+    assert (int(black.argmax()), int(white.argmax())) == (0, 63)
+    half = picture_of(-1.0)
+    half[..., 48:] = 1.0  # a vertical edge from black to white: one direction, the middle columns of cells
+    edges = describe(half)[0, 64 : 64 + 8 * 21, 0, 0]
+    whole = edges[:8]
+    assert int(whole.argmax()) == 4
+    assert (whole > whole.min()).sum() == 1
+    cells = edges[8 + 32 :].view(8, 4, 4)[4]
+    assert (cells[:, 1:3] > cells[:, [0, 3]].max()).all()
+
+
+def test_statistics_do_not_change_with_the_other_pictures_of_a_batch() -> None:
+    pixels = torch.rand(4, 3, 96, 96) * 2 - 1
+    describe = PictureStatistics().forward_features
+    torch.testing.assert_close(describe(pixels)[2:3], describe(pixels[2:3]))
