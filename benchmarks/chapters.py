@@ -26,6 +26,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from docgraph.errors import DataError
 from training.compare import BAG, RESULT, compare
 from training.compare_report import machine
+from training.config import CACHE
 from training.recipes import recipe
 from training.report import environment
 from training.shards import write_atomically
@@ -39,12 +40,14 @@ SETTINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "headline": ("news-scratch", {"fields": ["headline"], "model.image_encoder": None}),
     "headline + image": ("news-scratch", {"fields": ["headline", "image"]}),
     "caption": ("news-scratch", {"fields": ["caption"], "model.image_encoder": None}),
+    "headline, MiniLM": ("news-minilm", {"fields": ["headline"], "model.image_encoder": None}),
+    "headline + image, pretrained": ("news-pretrained", {"fields": ["headline", "image"]}),
     "all five": ("news-scratch", {}),
     "all five, MiniLM": ("news-minilm", {}),
 }
 """Name -> recipe and changes."""
 
-PAIRS: Final = [("headline + image", "headline")]
+PAIRS: Final = [("headline + image", "headline"), ("headline + image, pretrained", "headline, MiniLM")]
 """Settings that are compared with each other, beside each with the bag of words on its fields."""
 
 
@@ -87,7 +90,8 @@ def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: fl
         if minutes <= 0:
             return
         target = output / name.replace(" ", "_") / str(number)
-        config = recipe(base).with_values({**changes, "data": str(fold), "output": str(target)})
+        shared = {"data": str(fold), "output": str(target), "feature_cache": str((output / CACHE).resolve())}
+        config = recipe(base).with_values({**changes, **shared})
         compare(config, attention=("hsa",), seeds=seeds, minutes=minutes)
 
 
