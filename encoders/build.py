@@ -133,8 +133,7 @@ def _start(
             )
         classes = [number[label] for label in document_labels]
         counts = _document_frequency(text, processor, documents, classes, len(labels))
-        documents_of = torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1)
-        text.set_evidence(counts, documents_of, config.text_evidence_prior)
+        text.set_evidence(counts, torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1))
     elif config.text_start == "frequency" and config.text_leaves == "node":
         counts = _document_frequency(text, processor, documents, [0] * len(documents), 1)
         text.set_frequencies(counts[0], len(documents))

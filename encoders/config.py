@@ -55,10 +55,7 @@ class DocumentConfig(PreTrainedConfig):
     """Embeddings that runs of sub-words are hashed into."""
     text_start: Literal["frequency", "equal", "evidence"] = "frequency"
     """What scratch text starts from. "frequency": a pooled leaf weighs its sub-words by their rarity. "equal": all alike.
-    "evidence": all alike, and embeddings begin with what each entry says about the classes, and keep in proportion to it;
-    needs labels."""
-    text_evidence_prior: float = 10.0
-    """Documents of no evidence that are counted with each entry's own: the more, the less a rare entry says."""
+    "evidence": all alike, and embeddings begin with what each entry says about the classes; needs labels."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None

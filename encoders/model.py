@@ -366,7 +366,6 @@ def _text_leaves(config: DocumentConfig) -> ScratchTextLeaves | PretrainedTextLe
             pooled=pooled,
             ngrams=config.text_ngrams,
             buckets=config.text_ngram_buckets,
-            evidence=config.text_start == "evidence",
         )
     if config.text_config is None:
         raise ModelError(

@@ -23,6 +23,9 @@ from encoders.sharding import is_sharded, passes
 WINDOW_TOKENS = 8_192
 """Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
 
+EVIDENCE_DOCUMENTS = 60
+"""Documents of no evidence that are counted with each entry's own; see `ScratchTextLeaves.set_evidence`."""
+
 
 class Window(NamedTuple):
     """A stretch of sub-words read at once, and the part of it whose states are kept."""
@@ -60,8 +63,7 @@ class ScratchTextLeaves(nn.Module):
     sub-words have embeddings too, hashed into buckets: more entries of a pooled leaf's mean, or added to the sub-word
     that a run ends with.
 
-    With `evidence`, each entry's embedding is multiplied by a fixed strength: how much `set_evidence` found it to say about
-    the classes. Entries that say little stay small however long they are trained.
+    `set_evidence` starts embeddings from class counts.
 
     Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed runs; Wang
     and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for log ratios of class counts as features.
@@ -77,7 +79,6 @@ class ScratchTextLeaves(nn.Module):
         pooled: bool,
         ngrams: int = 1,
         buckets: int = 131_072,
-        evidence: bool = False,
     ) -> None:
         super().__init__()
         self.words = max(vocab_size, 256)
@@ -85,8 +86,6 @@ class ScratchTextLeaves(nn.Module):
         entries = self.words + (buckets if ngrams > 1 else 0)
         self.embed = nn.Embedding(entries, embedding_size)
         self.weight = nn.Embedding(entries, 1) if pooled else None
-        self.strength: Tensor | None
-        self.register_buffer("strength", torch.ones(entries, 1) if evidence else None)
         self.project = (
             nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
         )
@@ -104,31 +103,28 @@ class ScratchTextLeaves(nn.Module):
             self.weight.weight[: len(rarity), 0] = torch.log(rarity.clamp(min=0.05))
 
     @torch.no_grad()
-    def set_evidence(self, class_frequency: Tensor, class_documents: Tensor, prior: float) -> None:
-        """Set each entry's strength, and turn its embedding to what it says, in directions drawn at random.
+    def set_evidence(self, class_frequency: Tensor, class_documents: Tensor) -> None:
+        """Add to each embedding what its entry says about the classes, in directions drawn at random.
 
         An entry's evidence for class c is log(P(c | entry) / P(c)), less its mean over classes; P(c | entry) is
-        counted with `prior` more documents that have the classes' shares, so rare entries say little.
-        With two classes strength and direction come to the naive Bayes log ratio.
+        counted with `EVIDENCE_DOCUMENTS` more documents that have the classes' shares, so rare entries say little.
+        With two classes it comes to the naive Bayes log ratio along one direction of length 1.
 
         Args:
             class_frequency: (C, V) in how many documents of each class each sub-word (and bucket) stands.
             class_documents: (C,) documents of each class, at least 1.
-            prior: above 0.
         """
-        if self.strength is None:
-            raise ModelError("text leaves must be made with evidence=True to be given any, but were not.")
         share = (class_documents / class_documents.sum()).float()[:, None]
         count = class_frequency.float()
-        likely = (count + prior * share) / ((count.sum(0) + prior) * share)
+        likely = (count + EVIDENCE_DOCUMENTS * share) / ((count.sum(0) + EVIDENCE_DOCUMENTS) * share)
         evidence = torch.log(likely)
         evidence = evidence - evidence.mean(0)
         directions = torch.linalg.qr(
             torch.randn(max(evidence.shape[0], self.embed.embedding_dim), self.embed.embedding_dim)
         )[0]
-        says = 2**0.5 * evidence.T.to(self.embed.weight) @ directions[: len(evidence)].to(self.embed.weight)
-        self.strength.copy_(says.norm(dim=1, keepdim=True))
-        self.embed.weight += says / self.strength.clamp(min=1e-6)
+        self.embed.weight += (
+            2**0.5 * evidence.T.to(self.embed.weight) @ directions[: len(evidence)].to(self.embed.weight)
+        )
 
     def names(self, token_id: Tensor) -> Tensor:
         """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""
@@ -141,11 +137,11 @@ class ScratchTextLeaves(nn.Module):
         runs = self.runs(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
         leaf = inputs.token_leaf
         if self.weight is None:
-            states = torch.stack([self._dropped(self._embedded(entry) * real) for entry, real in runs]).sum(0)
+            states = torch.stack([self._dropped(self.embed(entry) * real) for entry, real in runs]).sum(0)
         else:
             # One look-up: each would give a gradient of the whole table's size.
             entries = torch.cat([entry for entry, _ in runs])
-            states = self._embedded(entries)
+            states = self.embed(entries)
             weight = self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])
             leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(runs)))
         tokens = self.norm(self.project(states))
@@ -171,10 +167,6 @@ class ScratchTextLeaves(nn.Module):
             entry[back:] = self.words + mixed % self.buckets
             found.append((torch.where(real[:, 0] > 0, entry, 0), real))
         return found
-
-    def _embedded(self, entries: Tensor) -> Tensor:
-        states: Tensor = self.embed(entries)
-        return states if self.strength is None else states * self.strength[entries]
 
     def _dropped(self, values: Tensor) -> Tensor:
         """Set whole entries to zero by chance in training."""
