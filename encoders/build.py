@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from docgraph import Document
 from docgraph.errors import ModelError
 from encoders.config import DocumentConfig
+from encoders.entries import class_frequency, entries_of, regression
 from encoders.image import image_settings, make_image_encoder
 from encoders.model import DocumentForClassification
 from encoders.processor import DocumentProcessor, ProcessorSettings
@@ -46,7 +46,8 @@ def build_classifier(
         text_encoder: local folder (or hub name) of a transformers model, needed with `config.text_encoder="pretrained"`.
         image_weights: weights of the timm model: a local file, or tensors by name.
         fields, main_only, readout_node, max_tokens: see `ProcessorSettings`.
-        document_labels: the label of each of `documents`, needed with `config.text_start="evidence"`.
+        document_labels: the label of each of `documents`, needed where `config.text_start` is "evidence" or
+            "regression".
 
     Raises:
         ModelError: a pre-trained text encoder is configured and none is given, labels repeat, or evidence is asked
@@ -119,44 +120,30 @@ def _start(
     labels: Sequence[str],
     document_labels: Sequence[str] | None,
 ) -> None:
-    """Count sub-words, and runs of them, in the training documents and start the text encoder from that."""
-    if config.text_start == "evidence":
-        number = {label: place for place, label in enumerate(labels)}
-        if (
-            document_labels is None
-            or len(document_labels) != len(documents)
-            or set(document_labels) - set(number)
-        ):
-            raise ModelError(
-                'text_start="evidence" needs document_labels, one of `labels` for each document, but has '
-                f"{'none' if document_labels is None else f'{len(document_labels)} for {len(documents)} documents'}."
-            )
-        classes = [number[label] for label in document_labels]
-        counts = _document_frequency(text, processor, documents, classes, len(labels))
+    """Look which sub-words, and runs of them, stand in the training documents, and start the text encoder from that."""
+    if config.text_start == "equal" or (config.text_start == "frequency" and config.text_leaves == "token"):
+        return
+    if config.text_start == "frequency":
+        entries = entries_of(text, map(processor.encode, documents))
+        text.set_frequencies(class_frequency(entries, [0] * len(documents), 1)[0], len(documents))
+        return
+    number = {label: place for place, label in enumerate(labels)}
+    if (
+        document_labels is None
+        or len(document_labels) != len(documents)
+        or set(document_labels) - set(number)
+    ):
+        raise ModelError(
+            f'text_start="{config.text_start}" needs document_labels, one of `labels` for each document, but has '
+            f"{'none' if document_labels is None else f'{len(document_labels)} for {len(documents)} documents'}."
+        )
+    classes = [number[label] for label in document_labels]
+    entries = entries_of(text, map(processor.encode, documents))
+    if config.text_start == "regression":
+        text.set_weights(regression(entries, classes, len(labels)))
+    else:
+        counts = class_frequency(entries, classes, len(labels))
         text.set_evidence(counts, torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1))
-    elif config.text_start == "frequency" and config.text_leaves == "node":
-        counts = _document_frequency(text, processor, documents, [0] * len(documents), 1)
-        text.set_frequencies(counts[0], len(documents))
-
-
-def _document_frequency(
-    text: ScratchTextLeaves,
-    processor: DocumentProcessor,
-    documents: Sequence[Document],
-    classes: Sequence[int],
-    count: int,
-) -> Tensor:
-    """(C, V) in how many documents of each class each sub-word, and each bucket of runs of them, stands."""
-    counts = np.zeros((count, text.embed.num_embeddings), dtype=np.int64)
-    for document, place in zip(documents, classes, strict=True):
-        one = processor.encode(document)
-        unit = np.repeat(np.arange(len(one.unit_start) - 1), np.diff(one.unit_start))
-        group = one.token_row if text.weight is not None else unit
-        runs = text.runs(torch.from_numpy(one.token_id), torch.from_numpy(group))
-        counts[
-            place, np.unique(np.concatenate([entry.numpy()[real[:, 0].numpy() > 0] for entry, real in runs]))
-        ] += 1
-    return torch.from_numpy(counts)
 
 
 def _text_config(folder: str | Path) -> dict[str, Any]:

@@ -53,9 +53,10 @@ class DocumentConfig(PreTrainedConfig):
     """Longest run of sub-words that has an embedding of its own (scratch): 2 adds pairs, 3 adds triples."""
     text_ngram_buckets: int = 131_072
     """Embeddings that runs of sub-words are hashed into."""
-    text_start: Literal["frequency", "equal", "evidence"] = "frequency"
+    text_start: Literal["frequency", "equal", "evidence", "regression"] = "frequency"
     """What scratch text starts from. "frequency": a pooled leaf weighs its sub-words by their rarity. "equal": all alike.
-    "evidence": all alike, and embeddings begin with what each entry says about the classes; needs labels."""
+    "evidence": all alike, and embeddings begin with what each entry says about the classes by itself; "regression": with its
+    weight in a logistic regression on all of them. Both need labels."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None

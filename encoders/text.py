@@ -63,7 +63,7 @@ class ScratchTextLeaves(nn.Module):
     sub-words have embeddings too, hashed into buckets: more entries of a pooled leaf's mean, or added to the sub-word
     that a run ends with.
 
-    `set_evidence` starts embeddings from class counts.
+    `set_evidence` starts embeddings from class counts, `set_weights` from a regression; see entries.py.
 
     Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed runs; Wang
     and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for log ratios of class counts as features.
@@ -118,13 +118,23 @@ class ScratchTextLeaves(nn.Module):
         count = class_frequency.float()
         likely = (count + EVIDENCE_DOCUMENTS * share) / ((count.sum(0) + EVIDENCE_DOCUMENTS) * share)
         evidence = torch.log(likely)
-        evidence = evidence - evidence.mean(0)
-        directions = torch.linalg.qr(
-            torch.randn(max(evidence.shape[0], self.embed.embedding_dim), self.embed.embedding_dim)
-        )[0]
-        self.embed.weight += (
-            2**0.5 * evidence.T.to(self.embed.weight) @ directions[: len(evidence)].to(self.embed.weight)
-        )
+        self._add((evidence - evidence.mean(0)).T)
+
+    @torch.no_grad()
+    def set_weights(self, weight: Tensor) -> None:
+        """Add to each embedding its entry's weights for the classes, (V, C), in directions drawn at random.
+
+        Weights are scaled to a mean length of 1/2 over the entries that have any, about that of strong evidence.
+        """
+        length = weight.norm(dim=1)
+        mean = length.sum() / (length > 0).sum().clamp(min=1)
+        self._add(weight / mean.clamp(min=1e-6) / 8**0.5)
+
+    def _add(self, said: Tensor) -> None:
+        """Add (V, C) to the embeddings, a direction for each class."""
+        width = self.embed.embedding_dim
+        directions = torch.linalg.qr(torch.randn(max(said.shape[1], width), width))[0][: said.shape[1]]
+        self.embed.weight += 2**0.5 * said.to(self.embed.weight) @ directions.to(self.embed.weight)
 
     def names(self, token_id: Tensor) -> Tensor:
         """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from docgraph import parse_text
 from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
+from encoders.entries import Entries, regression
 from encoders.text import EVIDENCE_DOCUMENTS, ScratchTextLeaves
 
 
@@ -79,3 +81,50 @@ def test_documents_with_labels_give_their_words_evidence() -> None:
     assert model.document.text.weight.weight.abs().max() < 1e-3  # no weight by rarity
     with pytest.raises(ModelError, match='text_start="evidence" needs document_labels'):
         build_classifier(config, documents, ["cat", "dog"], vocab_size=300)
+
+
+def test_the_regression_is_scikit_learns_on_scaled_entries() -> None:
+    """Two classes, each with a weight per entry: together the one weight of a regression with twice the cost."""
+    sklearn = pytest.importorskip("sklearn.linear_model")
+    draw = np.random.default_rng(0)
+    stands = draw.random((120, 15)) < draw.uniform(0.1, 0.6, 15)
+    classes = (stands @ draw.normal(size=15) + draw.normal(size=120) > 0).astype(int)
+    document, entry = np.nonzero(stands)
+    entries = Entries(torch.from_numpy(document), torch.from_numpy(entry) + 3, 120, 20)
+    weight = regression(entries, classes.tolist(), 2, cost=0.3, steps=500)
+    positive, negative = 1 + stands[classes == 1].sum(0), 1 + stands[classes == 0].sum(0)
+    ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+    want = (
+        sklearn.LogisticRegression(C=0.6, tol=1e-9, max_iter=5000).fit(stands * ratio, classes).coef_[0]
+        * ratio
+    )
+    found = (weight[:, 1] - weight[:, 0]).numpy()
+    np.testing.assert_allclose(found[3:18], want, rtol=0, atol=1e-3)
+    assert not weight[[0, 1, 2, 18, 19]].any()  # entries that stand nowhere
+    torch.testing.assert_close(weight.sum(1), torch.zeros(20))
+
+
+def test_a_regression_start_turns_words_of_a_class_one_way() -> None:
+    config = DocumentConfig(
+        hidden_size=8, num_attention_heads=2, intermediate_size=8, num_hidden_layers=1, image_encoder=None,
+        text_leaves="node", text_start="regression", initializer_range=1e-6,
+    )  # fmt: skip
+    labels = ["cat", "dog"] * 12
+    noises = {"cat": ("purrs", "mews"), "dog": ("barks", "growls")}
+    documents = [parse_text(f"It {noises[label][n // 2 % 2]} today.") for n, label in enumerate(labels)]
+    torch.manual_seed(0)
+    model = build_classifier(config, documents, ["cat", "dog"], vocab_size=320, document_labels=labels)
+    assert model.processor is not None
+    assert model.processor.tokenizer is not None
+    tokens = model.processor.tokenizer
+    embedding = {
+        word: model.document.text.embed.weight[
+            tokens.encode(f"it {word}", add_special_tokens=False).ids
+        ].detach()
+        for word in ("purrs", "mews", "barks", "growls", "today")
+    }
+    purrs, mews, barks, growls, today = (one[one.norm(dim=1).argmax()] for one in embedding.values())
+    assert torch.cosine_similarity(purrs, mews, dim=0) > 0.99
+    assert torch.cosine_similarity(purrs, barks, dim=0) < -0.99
+    assert torch.cosine_similarity(barks, growls, dim=0) > 0.99
+    assert today.norm() < 0.05 * purrs.norm()
