@@ -57,6 +57,9 @@ class DocumentConfig(PreTrainedConfig):
     """What scratch text starts from. "frequency": a pooled leaf weighs its sub-words by their rarity. "equal": all alike.
     "evidence": all alike, and embeddings begin with what each entry says about the classes by itself; "regression": with its
     weight in a logistic regression on all of them. Both need labels."""
+    freeze_text_start: bool = False
+    """Leave scratch embeddings and their weights as they started. After "regression" they hold what the words say by
+    themselves already, and training on would learn the training documents by heart."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None

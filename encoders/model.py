@@ -358,7 +358,7 @@ def _text_leaves(config: DocumentConfig) -> ScratchTextLeaves | PretrainedTextLe
         return None
     if config.text_encoder == "scratch":
         width = config.text_embedding_size or config.hidden_size
-        return ScratchTextLeaves(
+        leaves = ScratchTextLeaves(
             config.vocab_size,
             width,
             config.hidden_size,
@@ -367,6 +367,9 @@ def _text_leaves(config: DocumentConfig) -> ScratchTextLeaves | PretrainedTextLe
             ngrams=config.text_ngrams,
             buckets=config.text_ngram_buckets,
         )
+        if config.freeze_text_start:
+            leaves.freeze()
+        return leaves
     if config.text_config is None:
         raise ModelError(
             'text_encoder="pretrained" needs text_config, the configuration of a transformers model, but has none.'

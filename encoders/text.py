@@ -136,6 +136,12 @@ class ScratchTextLeaves(nn.Module):
         directions = torch.linalg.qr(torch.randn(max(said.shape[1], width), width))[0][: said.shape[1]]
         self.embed.weight += 2**0.5 * said.to(self.embed.weight) @ directions.to(self.embed.weight)
 
+    def freeze(self) -> None:
+        """Train neither embeddings nor their weights; the projection goes on learning."""
+        self.embed.requires_grad_(False)
+        if self.weight is not None:
+            self.weight.requires_grad_(False)
+
     def names(self, token_id: Tensor) -> Tensor:
         """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""
         if len(token_id) == 0:  # not even a gradient of zeros, which would have the whole table's size

@@ -107,7 +107,7 @@ def test_the_regression_is_scikit_learns_on_scaled_entries() -> None:
 def test_a_regression_start_turns_words_of_a_class_one_way() -> None:
     config = DocumentConfig(
         hidden_size=8, num_attention_heads=2, intermediate_size=8, num_hidden_layers=1, image_encoder=None,
-        text_leaves="node", text_start="regression", initializer_range=1e-6,
+        text_leaves="node", text_start="regression", freeze_text_start=True, initializer_range=1e-6,
     )  # fmt: skip
     labels = ["cat", "dog"] * 12
     noises = {"cat": ("purrs", "mews"), "dog": ("barks", "growls")}
@@ -128,3 +128,9 @@ def test_a_regression_start_turns_words_of_a_class_one_way() -> None:
     assert torch.cosine_similarity(purrs, barks, dim=0) < -0.99
     assert torch.cosine_similarity(barks, growls, dim=0) > 0.99
     assert today.norm() < 0.05 * purrs.norm()
+    output = model.train()(model.processor(documents[:4]), torch.tensor([0, 1, 0, 1]))
+    output.loss.backward()
+    text = model.document.text
+    assert isinstance(text, ScratchTextLeaves)
+    assert text.embed.weight.grad is None
+    assert text.norm.weight.grad is not None
