@@ -87,7 +87,7 @@ def regression(
         bias.grad = error.sum(0)
         return weight.square().sum() / 2 - cost * (logits.log_softmax(1) * target).sum()
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     found = torch.zeros(entries.size, count)
     found[seen] = ratio * weight
     return found - found.mean(1, keepdim=True)
