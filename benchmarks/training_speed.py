@@ -174,9 +174,9 @@ def some_reviews(data: Path, count: int, folder: Path) -> Path:
     return target
 
 
-def step_settings(data: Path, folder: Path) -> dict[str, TrainingConfig]:
-    """Name -> a run of two epochs without a dev split."""
-    reviews = some_reviews(data, 3_000, folder)
+def step_settings(data: Path, count: int, folder: Path) -> dict[str, TrainingConfig]:
+    """Name -> a run of two epochs."""
+    reviews = some_reviews(data, count, folder)
     few = some_reviews(data, 160, folder / "few")
     news = {"data": str(data / "html_images" / "openstax")}
     token = {"batch_documents": 16, "learning_rate": 1e-3, "vocab_size": 8_000, "model": TOKENS}
@@ -194,11 +194,11 @@ def step_settings(data: Path, folder: Path) -> dict[str, TrainingConfig]:
     }
 
 
-def measure_steps(data: Path, only: str | None) -> dict[str, Any]:
+def measure_steps(data: Path, only: str | None, reviews: int) -> dict[str, Any]:
     """Return seconds by part for every setting, first epoch and second apart."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, config in step_settings(data, Path(folder)).items():
+        for name, config in step_settings(data, reviews, Path(folder)).items():
             if only is not None and not name.startswith(only):
                 continue
             clock = Clock()
@@ -414,16 +414,16 @@ def main() -> None:
     parser.add_argument("what", choices=("steps", "padded", "page"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", help="steps: the setting whose name begins so")
-    parser.add_argument("--reviews", type=int, default=256)
+    parser.add_argument("--reviews", type=int, help="how many; 3,000 for steps, 256 for padded")
     parser.add_argument("--batch", type=int, default=16)
     args = parser.parse_args()
     transformers_logging.set_verbosity_error()
     about = {**environment(), **machine()}
     if args.what != "page":
         runs = (
-            measure_steps(args.data, args.only)
+            measure_steps(args.data, args.only, args.reviews or 3_000)
             if args.what == "steps"
-            else measure_padded(args.data, args.reviews, args.batch)
+            else measure_padded(args.data, args.reviews or 256, args.batch)
         )
         file = RESULTS / f"training_speed_{args.what}.json"
         if args.only is not None and file.is_file():
