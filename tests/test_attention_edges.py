@@ -208,6 +208,19 @@ def test_a_family_of_thousands_takes_no_memory_of_its_square(backend):
     assert float(done.stdout) < 64
 
 
+def test_a_broken_module_of_our_own_is_not_taken_for_a_missing_package(monkeypatch):
+    def broken(name):
+        raise ImportError("cannot import name 'Plan' from 'encoders.attention.cpu.plan'", name=f"{name}.plan")
+
+    monkeypatch.setattr(attention, "import_module", broken)
+    attention._compiled.cache_clear()
+    try:
+        with pytest.raises(ImportError, match="cannot import name 'Plan'"):
+            attention._fastest(torch.zeros(1, 1, 1))
+    finally:
+        attention._compiled.cache_clear()
+
+
 def test_auto_takes_the_compiled_backend_and_does_without_it(monkeypatch):
     forest = TreeBatch.from_nested([[None, None]])
     tensors = [x.float() for x in inputs(forest)[:3]]

@@ -155,10 +155,15 @@ def _attend(backend: str, query: Tensor) -> Callable[..., tuple[Tensor, Tensor]]
 
 @cache
 def _compiled(backend: str) -> ModuleType | None:
-    """The module of a backend, loaded when first needed; None if what it compiles with cannot be imported."""
+    """The module of a backend, loaded when first needed; None if what it compiles with cannot be imported.
+
+    An error of our own modules is raised: one of several processes must not go on with another backend unnoticed.
+    """
     try:
         return import_module(f"encoders.attention.{backend}")
-    except ImportError:
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "encoders":
+            raise
         return None
 
 
