@@ -10,6 +10,7 @@ is given: one SQLite file that training, evaluation and embedding share, and tha
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 Features = NDArray[Any]
+LOCKED_SECONDS = 60
+"""How long to wait for another process that writes."""
 
 
 def fingerprint(module: nn.Module, extra: object = ()) -> str:
@@ -112,11 +115,29 @@ class FeatureCache:
         if self._connection is not None and self._opened_by == os.getpid():
             return self._connection  # one that a fork inherited must not be used
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(self.path, timeout=60)
-        self._opened_by = os.getpid()
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS features (scope TEXT, digest BLOB, width INTEGER, data BLOB, PRIMARY KEY (scope, digest))"
-        )
+        self._connection, self._opened_by = _opened(self.path), os.getpid()
         return self._connection
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open the file, or make it.
+
+    Two processes that make it at once can both be told that it is locked, without the wait that SQLite has for
+    everything else: they try again.
+    """
+    start = time.monotonic()
+    while True:
+        connection = sqlite3.connect(path, timeout=LOCKED_SECONDS)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS features (scope TEXT, digest BLOB, width INTEGER, data BLOB, PRIMARY KEY (scope, digest))"
+            )
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if "locked" not in str(error) or time.monotonic() - start > LOCKED_SECONDS:
+                raise
+            time.sleep(0.02)
+            continue
+        return connection

@@ -1,6 +1,7 @@
 """Prepared pictures: decoded once in a run, the same numbers as decoding them every time, within a bound of memory."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,28 @@ def test_memory_is_bounded_and_counts_each_array_once(tmp_path: Path) -> None:
         if found is not None
     ]
     assert held == [b"\2", b"\3", b"\4"]
+
+
+def test_two_processes_that_make_the_file_at_once_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite then says "locked" at once to one of them, one time in ten; here three times in a row."""
+    refusals = 3
+
+    class Contended(sqlite3.Connection):
+        def execute(self, *arguments: Any) -> sqlite3.Cursor:
+            nonlocal refusals
+            if "journal_mode" in arguments[0] and refusals:
+                refusals -= 1
+                raise sqlite3.OperationalError("database is locked")
+            return super().execute(*arguments)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **options: connect(*a, **options, factory=Contended))
+    cache = FeatureCache(tmp_path / "features.sqlite")
+    cache.put("s", {b"one": np.ones((1, 3), np.float32)})
+    assert refusals == 0
+    monkeypatch.undo()
+    (found,) = FeatureCache(tmp_path / "features.sqlite").get("s", [b"one"])
+    assert found is not None
+    np.testing.assert_array_equal(found, np.ones((1, 3), np.float32))
