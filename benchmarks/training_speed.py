@@ -178,7 +178,8 @@ def step_settings(data: Path, count: int, folder: Path) -> dict[str, TrainingCon
     """Name -> a run of two epochs."""
     reviews = some_reviews(data, count, folder)
     few = some_reviews(data, 160, folder / "few")
-    news = {"data": str(data / "html_images" / "openstax")}
+    trained = {"model.image_encoder": "test_vit", "model.freeze_image_encoder": False}
+    news = {"data": str(data / "html_images" / "openstax"), **trained}
     token = {"batch_documents": 16, "learning_rate": 1e-3, "vocab_size": 8_000, "model": TOKENS}
     runs = {
         "reviews-imdb: sentences, scratch": recipe("reviews-imdb").with_values(

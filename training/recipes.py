@@ -26,6 +26,7 @@ _SMALL: Final[dict[str, Any]] = {
     "label_smoothing": 0.1,
 }
 _NEWS: Final[dict[str, Any]] = {"epochs": 8, "learning_rate": 2e-3, "weight_decay": 0.05, "vocab_size": 8_000}
+_STATISTICS: Final[dict[str, Any]] = {"image_encoder": "statistics", "freeze_image_encoder": True}
 _LITE0: Final[dict[str, Any]] = {"image_encoder": "tf_efficientnet_lite0", "freeze_image_encoder": True}
 _TEXT: Final[dict[str, Any]] = {"image_encoder": None}
 _PAPER: Final[dict[str, Any]] = {
@@ -59,8 +60,12 @@ _PAPER_ARTICLES: Final[dict[str, Any]] = {
 }
 
 RECIPES: Final[dict[str, dict[str, Any]]] = {
-    "news-scratch": {**_NEWS, "model": _SMALL},
-    "news-minilm": {**_NEWS, "text_encoder": "minilm", "model": {**_SMALL, "text_encoder": "pretrained"}},
+    "news-scratch": {**_NEWS, "model": {**_SMALL, **_STATISTICS, "text_start": "regression"}},
+    "news-minilm": {
+        **_NEWS,
+        "text_encoder": "minilm",
+        "model": {**_SMALL, **_STATISTICS, "text_encoder": "pretrained"},
+    },
     "news-pretrained": {
         **_NEWS,
         "text_encoder": "minilm",
