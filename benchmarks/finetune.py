@@ -190,7 +190,7 @@ def to_markdown(found: dict[str, Any]) -> str:
     about = found["about"]
     lines += [
         "",
-        f"Made by `{about['command']}`, {about['date']}, {about['processor']}, {about['versions']}.",
+        f"Made by `{about['command']}`, {about['date']}, {about['processor']}, commit {about.get('commit')}, {about['versions']}.",
         "",
     ]
     return "\n".join(lines)

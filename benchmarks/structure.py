@@ -158,7 +158,7 @@ def to_markdown(found: dict[str, Any]) -> str:
     return "\n".join(
         [
             *lines,
-            f"Made by `{about['command']}`, {about['date']}, {about['processor']}, {about['versions']}.",
+            f"Made by `{about['command']}`, {about['date']}, {about['processor']}, commit {about.get('commit')}, {about['versions']}.",
             "",
         ]
     )

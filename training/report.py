@@ -11,6 +11,7 @@ import base64
 import html
 import io
 import json
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -74,19 +75,32 @@ class Evaluation:
 
 
 def environment() -> dict[str, Any]:
-    """Return what made a result: date, command, versions."""
+    """Return what made a result: date, command, versions, and the commit where the code lies in a repository."""
     versions = {}
     for package in PACKAGES:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {
+    made = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(sys.argv),
         "python": sys.version.split()[0],
         "versions": versions,
     }
+    return made | ({"commit": commit} if (commit := _commit()) else {})
+
+
+def _commit() -> str | None:
+    """Return the commit of the repository that this file lies in; None where it was installed without one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def write_report(path: str | Path, evaluation: Evaluation) -> Path:
