@@ -37,6 +37,7 @@ from zero_shot_report import write_report
 
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Calibration, Form, Windows
+from encoders.zero_shot.hierarchy import from_json, to_json
 from training.zero_shot import Condition, Subject, open_subject, start_layer_conditions
 
 RESULTS = Path(__file__).parent / "results"
@@ -77,55 +78,67 @@ SWEEP: list[tuple[str, Windows, Form]] = [
 
 def long(args: argparse.Namespace) -> dict[str, Any]:
     """Choose on some long documents, measure on others."""
-    choice, held_out = choose(args)
+    calibration, held_out = long_documents(args)
+    choice = choose(held_out[0].model, calibration)
+    chosen = [(m.layer.index, m.hierarchy, m.form) for m in choice.chosen]
     outcomes, forms = [], []
-    half = converted(choice)
+    half = tuple(layer for layer, _, _ in chosen)
     for subject in held_out:
         layers = tuple(range(choice.layers))
-        outcomes += [measure_choice(subject, choice)]
-        for name, chosen, (_, hierarchy, form) in (
+        outcomes.append(measure_choice(subject, chosen))
+        for name, which, (_, hierarchy, form) in (
             ("half, paper's form", half, PAPER),
             ("all, paper's form", layers, PAPER),
             ("all, closest form", layers, CLOSE),
         ):
-            outcomes.append(asdict(subject.measure(Condition(name, chosen, hierarchy, form))))
+            outcomes.append(asdict(subject.measure(Condition(name, which, hierarchy, form))))
         some = part(subject, list(range(min(args.forms_documents, len(subject.lengths)))))
         for name, hierarchy, form in FORMS:
-            for chosen in (half, layers):
-                forms.append(asdict(some.measure(Condition(name, chosen, hierarchy, form))))
-                print(forms[-1]["data"], name, chosen, f"{forms[-1]['cosine']:.4f}", flush=True)
+            for which in (half, layers):
+                forms.append(asdict(some.measure(Condition(name, which, hierarchy, form))))
+                print(forms[-1]["data"], name, which, f"{forms[-1]['cosine']:.4f}", flush=True)
     gaps = [{"layer": m.layer.index, "attention": f"{m.hierarchy}; {m.form}", "gap": m.gap, "of_softmax": m.cost / m.softmax, "chosen": m.chosen}
             for m in choice.measured]  # fmt: skip
-    return {"outcomes": outcomes, "forms": forms, "gaps": gaps, "choice": str(choice).splitlines()[-1]}
+    record = [
+        {"layer": layer, "hierarchy": to_json(hierarchy), "form": vars(form)}
+        for layer, hierarchy, form in chosen
+    ]
+    return {
+        "outcomes": outcomes,
+        "forms": forms,
+        "gaps": gaps,
+        "choice": str(choice).splitlines()[-1],
+        "chosen": record,
+    }
 
 
-def choose(args: argparse.Namespace) -> tuple[Calibration, list[Subject]]:
-    """Calibrate on some long documents, drawn at random with a fixed seed; return the choice and others."""
+def long_documents(args: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Subject]]:
+    """Draw long documents at random with a fixed seed: some to calibrate on, others to measure on."""
     calibration, held_out = [], []
     for name in args.long_sets:
         subject = subject_of(args, name, limit=args.long_limit, at_least=LONG)
         rows = np.random.default_rng(1).permutation(len(subject.lengths)).tolist()
         calibration += [single(subject, i) for i in rows[: args.calibration]]
         held_out.append(part(subject, rows[args.calibration : args.calibration + args.documents]))
-    model = held_out[0].model
+    return calibration, held_out
+
+
+def choose(model: Any, calibration: list[dict[str, Any]]) -> Calibration:
+    """Let `calibrate` choose half of the layers, with a tenth of their attention left."""
     layers = len(zero_shot.summary(model).rows)
     half = layers // 2
     budget = Budget(flops=(layers - half + KEPT * half) / layers, layers=half)
     choice = zero_shot.calibrate(model, calibration, budget)
     print(choice)
     zero_shot.revert(model)
-    return choice, held_out
+    return choice
 
 
-def converted(choice: Calibration) -> tuple[int, ...]:
-    return tuple(m.layer.index for m in choice.chosen)
-
-
-def measure_choice(subject: Subject, choice: Calibration) -> dict[str, Any]:
+def measure_choice(subject: Subject, chosen: list[tuple[int, Any, Form]]) -> dict[str, Any]:
     zero_shot.revert(subject.model)
-    for m in choice.chosen:
-        zero_shot.convert(subject.model, [m.layer.index], hierarchy=m.hierarchy, form=m.form)
-    condition = Condition("half, calibrated", converted(choice))
+    for layer, hierarchy, form in chosen:
+        zero_shot.convert(subject.model, [layer], hierarchy=hierarchy, form=form)
+    condition = Condition("half, calibrated", tuple(layer for layer, _, _ in chosen))
     outcome = asdict(subject.score(condition, subject.vectors(condition.name)))
     zero_shot.revert(subject.model)
     print(outcome["data"], condition.name, f"{outcome['cosine']:.4f} {outcome['flops_gone']:.3f}", flush=True)
@@ -170,15 +183,16 @@ def part(subject: Subject, rows: list[int]) -> Subject:
 
 def probe(args: argparse.Namespace) -> dict[str, Any]:
     """Linear probes (or the model's own classifier) on whole data sets, for the choice of `long` and the paper's form."""
-    choice, _ = choose(args)
+    record = json.loads((RESULTS / "zero_shot_long.json").read_text())["chosen"]
+    chosen = [(c["layer"], from_json(c["hierarchy"]), Form(**c["form"])) for c in record]
     outcomes = []
     for name in args.data_sets:
         subject = subject_of(args, name, limit=args.probe_limit)
         outcomes.append(asdict(subject.score(Condition("original"), subject.original)))
-        outcomes.append(measure_choice(subject, choice))
+        outcomes.append(measure_choice(subject, chosen))
         if args.paper_form:
-            condition = Condition("half, paper's form", converted(choice), PAPER[1], PAPER[2])
-            outcomes.append(asdict(subject.measure(condition)))
+            layers = tuple(layer for layer, _, _ in chosen)
+            outcomes.append(asdict(subject.measure(Condition("half, paper's form", layers, *PAPER[1:]))))
     return {"outcomes": outcomes}
 
 
@@ -207,9 +221,8 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         for n in args.lengths:
             rows.append({"length": n, **attention_times(args, n)})
             print(rows[-1], flush=True)
-            if n <= args.whole_up_to:
-                rows[-1].update(model_times(args, n))
-                print({k: v for k, v in rows[-1].items() if k.startswith("model")}, flush=True)
+            rows[-1].update(model_times(args, n))
+            print({k: v for k, v in rows[-1].items() if k.startswith("model")}, flush=True)
     return {"rows": rows}
 
 
@@ -243,16 +256,18 @@ def model_times(args: argparse.Namespace, n: int) -> dict[str, float]:
     extend_positions(model, n)
     ids = torch.randint(1000, 2000, (1, n))
     layers = len(zero_shot.summary(model).rows)
-    tasks: dict[str, Callable[[], Any]] = {"sdpa": lambda: model(ids)}
+    tasks: dict[str, Callable[[], Any]] = {"sdpa": lambda: model(ids)} if n <= args.whole_up_to else {}
     for name, chosen, (_, hierarchy, form) in (
         ("half chosen", range(layers // 2, layers), FIT),
         ("all chosen", range(layers), FIT),
         ("all paper", range(layers), PAPER),
     ):
+        if n > args.whole_up_to and len(chosen) < layers:
+            continue
         other = copy.deepcopy(model)
         zero_shot.convert(other, chosen, hierarchy=hierarchy, form=form)
         tasks[name] = lambda other=other: other(ids)
-    return {f"model {k}": v for k, v in medians(tasks, 3).items()}
+    return {f"model {k}": v for k, v in medians(tasks, 3 if n <= args.whole_up_to else 1).items()}
 
 
 def extend_positions(model: Any, n: int) -> None:
@@ -387,7 +402,7 @@ def parse() -> argparse.Namespace:
     add("--sweep-length", type=int, default=256, help="tokens of a document in the sweep, at most")
     add("--batch-size", type=int, default=8)
     add("--lengths", type=int, nargs="+", default=[512, 1024, 2048, 4096, 8192, 16384, 32768])
-    add("--whole-up-to", type=int, default=16384)
+    add("--whole-up-to", type=int, default=8192, help="longest input of the whole model with SDPA layers")
     add("--prompts", type=int, nargs="+", default=[512, 2048, 8192, 16384])
     add("--repeats", type=int, default=7)
     add("--threads", type=int, default=2)

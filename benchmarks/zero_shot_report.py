@@ -136,7 +136,8 @@ def _speed_table(rows: list[dict[str, Any]]) -> str:
 def _time_cell(row: dict[str, Any], key: str) -> str:
     if key not in row:
         return ""
-    faster = "" if key.endswith("sdpa") else f" ({row[f'{key.split()[0]} sdpa'] / row[key]:.1f}x)"
+    softmax = row.get(f"{key.split()[0]} sdpa")
+    faster = "" if softmax is None or key.endswith("sdpa") else f" ({softmax / row[key]:.1f}x)"
     return f"{1e3 * row[key]:.1f} ms{faster}"
 
 

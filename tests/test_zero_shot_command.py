@@ -1,7 +1,6 @@
 """`docgraph zero-shot`: a conversion measured on labelled texts, with and without a classification head."""
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -141,7 +140,7 @@ def test_measuring_leaves_the_model_as_it_was(small, data):
     assert not zero_shot.is_converted(model)
     assert np.array_equal(subject.vectors("again"), subject.original)
     assert 0 < outcome.flops_gone < 1
-    assert not math.isnan(outcome.accuracy)
+    assert outcome.accuracy is not None
     original = subject.score(Condition("original"), subject.original)
     assert "| original |" in appendix_l(
         [
@@ -149,6 +148,26 @@ def test_measuring_leaves_the_model_as_it_was(small, data):
             subject.measure(start_layer_conditions(4, [("w", zero_shot.Windows(), zero_shot.Form())])[3]),
         ]
     )
+
+
+def test_few_documents_are_measured_without_a_probe_of_their_own(small, data, tmp_path):
+    """Ten documents, five of a label: `retrained` has nothing to be said, and the JSON stays standard JSON."""
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(line + "\n" for line in data.read_text().splitlines()[:10]))
+    result = command(small / "encoder", "--data", few, "--output", tmp_path / "out.json")
+    assert "| - | " in result.stdout
+    _, converted = json.loads((tmp_path / "out.json").read_text(), parse_constant=pytest.fail)
+    assert converted["accuracy"] is None
+    assert 0 <= converted["transferred"] <= 1
+
+
+def test_what_no_probe_can_be_trained_on_raises(small):
+    tokenizer = tf.AutoTokenizer.from_pretrained(small / "encoder")
+    model = tf.AutoModel.from_pretrained(small / "encoder")
+    with pytest.raises(DataError, match=r"two labels or more.* but holds 3 documents of 1 labels"):
+        Subject(model, tokenizer, "texts", ["a", "b", "c"], ["x"] * 3)
+    with pytest.raises(DataError, match="of 9 tokens or more"):
+        Subject(model, tokenizer, "texts", ["a", "b", "c"], ["x", "x", "y"], at_least=9)
 
 
 def test_classes_are_matched_by_name_or_in_order():

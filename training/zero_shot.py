@@ -59,8 +59,8 @@ class Outcome:
     layers: tuple[int, ...]
     documents: int
     mean_tokens: float
-    accuracy: float
-    """Of the classification head, or of the retrained probe."""
+    accuracy: float | None
+    """Of the classification head, or of the retrained probe; None where there are too few documents to train one."""
     transferred: float | None
     """Of the probe trained on the original vectors."""
     agreement: float
@@ -93,7 +93,7 @@ class Subject:
         console: Console | None = None,
     ) -> None:
         self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
-        self.console, self.folds = console, folds
+        self.console = console
         longest = getattr(model.config, "max_position_embeddings", 512)
         if getattr(model.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert"):
             longest -= 2  # their positions begin behind the padding index
@@ -111,10 +111,17 @@ class Subject:
             for part in np.array_split(order, -(-len(ids) // batch_size))
         ]
         self.classes, self.y = np.unique(np.array(labels), return_inverse=True)
+        counts = np.bincount(self.y)
         self.has_head = any(a.endswith("ForSequenceClassification") for a in model.config.architectures or ())
+        if not self.has_head and (len(counts) < 2 or counts.max() < 2):
+            raise DataError(
+                f"{name} must hold two labels or more, and several documents of one, for a probe, but holds "
+                f"{len(self.y)} documents of {len(counts)} labels."
+            )
+        self.folds = max(2, min(folds, int(counts.min())))
         zero_shot.revert(model)
         self.original = self.vectors("original")
-        self.fold = self._folds()
+        self.fold = np.zeros(len(self.y), np.int64) if self.has_head else self._folds()
         self.probes = [] if self.has_head else self._probes(self.original)
         self.predicted = self._predict(self.original)
 
@@ -136,13 +143,8 @@ class Subject:
         cosine = (vectors * self.original).sum(1) / (
             np.linalg.norm(vectors, axis=1) * np.linalg.norm(self.original, axis=1)
         )
-        transferred = None if self.has_head else float((predicted == self.y).mean())
-        if self.has_head:
-            accuracy = float((predicted == self.y).mean())
-        elif condition.layers:
-            accuracy = self._cross_validated(vectors)
-        else:
-            accuracy = float((predicted == self.y).mean())
+        right = float((predicted == self.y).mean())
+        retrained = not self.has_head and bool(condition.layers)
         layers = layers_of(self.model)
         mean = round(float(np.mean(self.lengths)))
         return Outcome(
@@ -151,8 +153,8 @@ class Subject:
             layers=condition.layers,
             documents=len(self.y),
             mean_tokens=float(np.mean(self.lengths)),
-            accuracy=accuracy,
-            transferred=transferred,
+            accuracy=self._cross_validated(vectors) if retrained else right,
+            transferred=None if self.has_head else right,
             agreement=float((predicted == self.predicted).mean()),
             cosine=float(cosine.mean()),
             lowest_cosine=float(cosine.min()),
@@ -230,10 +232,10 @@ class Subject:
                 predicted[here] = probe.predict(vectors[here])
         return predicted
 
-    def _cross_validated(self, vectors: Vectors) -> float:
-        """Accuracy of probes trained anew; NaN where a part of a data set is too small for that."""
+    def _cross_validated(self, vectors: Vectors) -> float | None:
+        """Accuracy of probes trained anew; None where a part of a data set is too small for that."""
         if min(np.bincount(self.y, minlength=len(self.classes))) < 2 * self.folds:
-            return float("nan")
+            return None
         return float((self._held_out(self._probes(vectors), vectors) == self.y).mean())
 
 
@@ -315,9 +317,11 @@ def table_3(outcomes: Sequence[Outcome]) -> str:
     ]
     for o in outcomes:
         flops = f"{o.softmax_mflops:.4g} -> {o.paper_mflops:.4g}" if o.layers else f"{o.softmax_mflops:.4g}"
-        transferred = "" if o.transferred is None else f"{o.transferred:.4f}"
+        accuracy, transferred = (
+            "-" if score is None else f"{score:.4f}" for score in (o.accuracy, o.transferred)
+        )
         lines.append(
-            f"| {o.data} ({o.documents}) | {o.mean_tokens:.0f} | {o.condition} | {','.join(map(str, o.layers)) or '-'} | {o.accuracy:.4f} "
+            f"| {o.data} ({o.documents}) | {o.mean_tokens:.0f} | {o.condition} | {','.join(map(str, o.layers)) or '-'} | {accuracy} "
             f"| {transferred} | {o.agreement:.4f} | {o.cosine:.4f} | {o.lowest_cosine:.4f} | {flops} | {100 * o.flops_gone:.1f} % |"
         )
     return "\n".join(lines)
@@ -345,7 +349,9 @@ def appendix_l(outcomes: Sequence[Outcome]) -> str:
 
 
 def _score(outcome: Outcome) -> float:
-    return outcome.accuracy if outcome.transferred is None else outcome.transferred
+    score = outcome.accuracy if outcome.transferred is None else outcome.transferred
+    assert score is not None  # a head's accuracy is always known
+    return score
 
 
 def numbers(text: str) -> list[int]:
