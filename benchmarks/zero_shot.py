@@ -247,7 +247,7 @@ def attention_times(args: argparse.Namespace, n: int) -> dict[str, float]:
         zero_shot.convert(other, [0], hierarchy=hierarchy, form=form)
         module = zero_shot.architectures.attention_modules(other)[0].module
         tasks[name] = lambda module=module: hsa(module, *states, None)
-    return {f"attention {k}": v for k, v in medians(tasks, args.repeats if n < 16384 else 3).items()}
+    return {f"attention {k}": v for k, v in medians(tasks, args.repeats if n < 16384 else 2).items()}
 
 
 def model_times(args: argparse.Namespace, n: int) -> dict[str, float]:
@@ -403,8 +403,8 @@ def parse() -> argparse.Namespace:
     add("--batch-size", type=int, default=8)
     add("--lengths", type=int, nargs="+", default=[512, 1024, 2048, 4096, 8192, 16384, 32768])
     add("--whole-up-to", type=int, default=8192, help="longest input of the whole model with SDPA layers")
-    add("--prompts", type=int, nargs="+", default=[512, 2048, 8192, 16384])
-    add("--repeats", type=int, default=7)
+    add("--prompts", type=int, nargs="+", default=[512, 2048, 8192])
+    add("--repeats", type=int, default=5)
     add("--threads", type=int, default=2)
     args = parser.parse_args()
     args.named = args.model is not None
