@@ -2,8 +2,8 @@
 
     python benchmarks/zero_shot.py long probe sweep speed decode report --data ../shared/data/text
 
-Each section writes benchmarks/results/zero_shot_<section>.json; a section that goes over data sets replaces the rows of
-those that it is given (--data-sets) and keeps the others. `report` makes zero_shot.md and the figures of all.
+Each section writes benchmarks/results/zero_shot_<section>.json; those that go over data sets or lengths replace the rows
+that they are asked for (--data-sets, --lengths, --prompts) and keep others. `report` makes zero_shot.md and the figures.
 
     long     half of the layers chosen by `calibrate` on some documents of 200 tokens or more, then the cosine to the
              original vectors and the attention that is gone on others; the paper's form and the improved ones beside it
@@ -346,6 +346,13 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "speed": speed,
     "decode": decode,
 }
+ROWS = {
+    "probe": ("outcomes", "data"),
+    "sweep": ("outcomes", "data"),
+    "speed": ("rows", "length"),
+    "decode": ("rows", "prompt"),
+}
+"""Rows that a section replaces one by one, and what tells them apart."""
 
 
 def main() -> None:
@@ -358,10 +365,11 @@ def main() -> None:
             continue
         path = RESULTS / f"zero_shot_{name}.json"
         found = SECTIONS[name](args)
-        if path.is_file() and name in ("probe", "sweep"):
-            measured = {o["data"] for o in found["outcomes"]}
-            kept = [o for o in json.loads(path.read_text())["outcomes"] if o["data"] not in measured]
-            found["outcomes"] = kept + found["outcomes"]
+        rows, key = ROWS.get(name, ("", ""))
+        if rows and path.is_file():
+            measured = {row[key] for row in found[rows]}
+            kept = [row for row in json.loads(path.read_text())[rows] if row[key] not in measured]
+            found[rows] = kept + found[rows]
         found["about"] = {
             "command": f"python benchmarks/zero_shot.py {name}",
             "machine": f"{cpu_name()}, {args.threads} threads",
