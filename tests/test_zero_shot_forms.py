@@ -100,6 +100,18 @@ def test_attention_pooling_is_its_definition(untie):
     torch.testing.assert_close(attend(query, key, value, forest, form, scale=SCALE), want, rtol=0, atol=1e-14)
 
 
+def test_attention_pooling_keeps_interleaved_documents_apart():
+    """Leaves 0, 2, 4 are one document, 1, 3, 5 another: each weighs its keys by its own mean query."""
+    forest = TreeBatch.from_parents([6, 7, 6, 7, 6, 7, -1, -1])
+    g = torch.Generator().manual_seed(4)
+    query, key = torch.randn(6, 1, 3, generator=g), torch.randn(6, 1, 3, generator=g)
+    got = attention_log_weight(query, key, forest, 0.5, causal=False)[:, 0]
+    for leaves in ([0, 2, 4], [1, 3, 5]):
+        mean = sum(query[i, 0] for i in leaves) / 3
+        want = torch.stack([0.5 * mean @ key[i, 0] for i in leaves])
+        torch.testing.assert_close(got[leaves], want - want.max())
+
+
 def test_causal_attention_pooling_uses_the_mean_query_so_far():
     forest = TreeBatch.from_nested(TREES)
     query, key, value = draw(forest)

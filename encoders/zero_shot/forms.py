@@ -188,13 +188,27 @@ def attention_log_weight(
     if causal:
         mean = torch.cat([mean_so_far(part) for part in q.split(leaves_per_document(forest))])
         return (mean * k).sum(-1) * scale
+    if not _in_order(forest):
+        order = forest.leaf_document.argsort(stable=True)
+        logits = _log_weights(q[order], k[order], leaves_per_document(forest), scale)
+        return torch.empty_like(logits).index_copy(0, order, logits)
+    return _log_weights(q, k, leaves_per_document(forest), scale)
+
+
+def _log_weights(query: Tensor, key: Tensor, lengths: list[int], scale: float) -> Tensor:
+    """(N, H) for (N, H, D) queries and keys, document after document."""
+    parts = []
+    for q, k in zip(query.split(lengths), key.split(lengths), strict=True):
+        if len(q):
+            logits = torch.einsum("hd,nhd->nh", q.mean(0) * scale, k)
+            parts.append(logits - logits.detach().amax(0))
+    return torch.cat(parts)
+
+
+def _in_order(forest: TreeBatch) -> bool:
+    """Whether leaves come document after document."""
     document = forest.leaf_document
-    total = q.new_zeros(forest.num_documents, *q.shape[1:]).index_add(0, document, q)
-    count = torch.bincount(document, minlength=forest.num_documents)
-    logits = ((total / count.clamp(min=1)[:, None, None])[document] * k).sum(-1) * scale
-    largest = logits.new_zeros(forest.num_documents, logits.shape[1])
-    index = document[:, None].expand_as(logits)
-    return logits - largest.scatter_reduce(0, index, logits.detach(), "amax", include_self=False)[document]
+    return forest.families().cached("in order", lambda: bool((document[1:] >= document[:-1]).all()))
 
 
 def mean_so_far(query: Tensor) -> Tensor:
