@@ -3,14 +3,16 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders import TreeBatch, hierarchical_attention
-from encoders.zero_shot import Form, naive
+from encoders.zero_shot import Form, Windows, naive
 from encoders.zero_shot.forms import attend, attention_log_weight, cumulant_positions
+from encoders.zero_shot.hierarchy import Ends
 from encoders.zero_shot.interaction import Order, build_plan, interactions
 from encoders.zero_shot.untied import attend as attend_untied
 from encoders.zero_shot.untied import second_cumulant
@@ -347,6 +349,21 @@ def test_the_compiled_form_is_the_plain_one(key_heads, near, causal, pooling):
             tensor[20] += 1
         again = attend(*changed, forest, form, scale=SCALE, causal=True, backend="cpu")
         assert torch.equal(again[:20], compiled[:20])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("near", [0, 1])
+def test_small_cells_that_share_a_tile_see_their_own_blocks(near, causal):
+    untied_cpu = pytest.importorskip("encoders.zero_shot.untied_cpu", exc_type=ImportError)
+    forest = Windows((2, 3, 2)).forest([37, 5, 1], Ends(1, 1))
+    covers = untied_cpu.make_covers(forest.families(), near=near, causal=causal)
+    assert np.diff(covers.begin).max() == 6  # three cells of two
+    inputs = [t.float() for t in draw(forest, heads=4, key_heads=2, width=12, out=20)]
+    for pooling in ("mean", "attention"):
+        form = Form("queries", near, pooling)
+        plain = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="torch")
+        compiled = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="cpu")
+        torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-5)
 
 
 def test_the_compiled_form_keeps_extreme_logits_finite():

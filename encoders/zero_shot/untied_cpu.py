@@ -3,8 +3,9 @@
     key, value ─ pool ─> inner blocks ─ attend, cell by cell ─> outputs, log-normalisers
 
 All leaves of a cell attend to the same blocks, its *cover*: the entries of the groups on the path from the root to
-it. So a tile of eight queries meets one list of keys, read where they lie, and one softmax finishes it. What is kept
-is one row an inner node. Same quantities and names as `untied`, which is the definition to test against.
+it. So a tile of eight queries meets one list of keys, read where they lie, and one softmax finishes it. Sibling cells
+that are small share a tile: their covers are joined, and what a query does not see is masked. What is kept is one row
+an inner node. Same quantities and names as `untied`, which is the definition to test against.
 
 Axes:  N leaves   I inner nodes   C cells   H heads   K key-value heads   D query width   E value width
 """
@@ -26,25 +27,30 @@ from encoders.zero_shot.interaction import Order, interactions
 
 Array = NDArray[Any]
 
+ALL = 255
 TILE = 8
 """Queries at a time: as many as a vector has lanes."""
+SMALL = 2
+"""Leaves of a cell that shares its tile with its siblings: from three on, masked work costs more than empty lanes."""
 PIECES = 8
 """Tasks a thread, so that none waits long for the last."""
 
 
 @dataclass(frozen=True, eq=False)
 class Covers:
-    """What every cell attends to. A block is a leaf of the batch, or ~i for inner node i."""
+    """What every cell, or joint of small cells, attends to. A block is a leaf of the batch, or ~i for inner node i."""
 
     leaf_at: Index
     """(N,) leaf at each place."""
     begin: Index
-    """(C+1,) first place of each cell."""
+    """(C+1,) first place of each cell or joint."""
     first: Index
     """(C+1,) its first block in `block`."""
     block: Index
     place: Index
     """Place of each block's first leaf."""
+    lanes: Array
+    """Which queries of a joint see each block, as bits; `ALL` in cells of their own."""
     child_first: Index
     """(I+1,) first child of each inner node in `child`; children come before parents."""
     child: Index
@@ -80,22 +86,45 @@ def make_covers(families: Families, *, near: int, causal: bool) -> Covers:
     seen = entries[
         group_first[path][pair] + np.arange(len(pair)) - np.repeat(np.cumsum(length) - length, length)
     ]
-    by_cell = np.lexsort((order.start[seen], owner[pair]))
-    seen, owner = seen[by_cell], owner[pair][by_cell]
-    first = np.searchsorted(owner, np.arange(len(cells) + 1))
+    begin = np.append(order.start[cells], len(order.leaf_at))
+    joint = _joints(families.parent[cells], np.diff(begin))
+    leader = np.append(np.flatnonzero(np.diff(joint, prepend=-1)), len(cells))  # first cell of each joint
+    shift = begin[:-1] - begin[leader[joint]]
+    bits = ((1 << np.minimum(np.diff(begin), TILE)) - 1) << np.where(np.diff(leader)[joint] > 1, shift, 0)
+    bits = np.where(np.diff(leader)[joint] > 1, bits, ALL)
+    owner = owner[pair]
+    by_joint = np.lexsort((seen, order.start[seen], joint[owner]))
+    seen, owner = seen[by_joint], owner[by_joint]
+    new = np.append(True, (joint[owner][1:] != joint[owner][:-1]) | (seen[1:] != seen[:-1]))
+    lanes = np.bitwise_or.reduceat(bits[owner], np.flatnonzero(new)).astype(np.uint8)
+    seen, owner = seen[new], joint[owner][new]
+    first = np.searchsorted(owner, np.arange(len(leader)))
+    begin = begin[leader]
 
     sizes = order.size[inner]
     child_first = np.append(0, np.cumsum(sizes))
     child = np.repeat(order.first[inner] - child_first[:-1], sizes) + np.arange(int(child_first[-1]))
-    begin = np.append(order.start[cells], len(order.leaf_at))
     work = np.append(0, np.cumsum(np.diff(begin) * np.diff(first)))
-    parts = max(1, min(len(cells), PIECES * torch.get_num_threads()))
+    parts = max(1, min(len(begin) - 1, PIECES * torch.get_num_threads()))
     cuts = np.unique(np.searchsorted(work, np.linspace(0, work[-1], parts + 1)[1:-1], side="right"))
-    bounds = [0, *cuts.tolist(), len(cells)]
+    bounds = [0, *cuts.tolist(), len(begin) - 1]
     return Covers(
-        order.leaf_at, begin, first, block_of[seen], order.start[seen], child_first, block_of[child],
+        order.leaf_at, begin, first, block_of[seen], order.start[seen], lanes, child_first, block_of[child],
         int(np.diff(first).max(initial=0)), tuple((a, b) for a, b in pairwise(bounds) if a < b),
     )  # fmt: skip
+
+
+def _joints(parent: Index, size: Index) -> Index:
+    """Return the number of the joint of each cell: small siblings together, as many as fit into a tile."""
+    joint = np.zeros(len(size), dtype=np.int64)
+    number, filled, last = -1, TILE, -1
+    for i, (above, leaves) in enumerate(zip(parent.tolist(), size.tolist(), strict=True)):
+        if leaves > SMALL or above < 0 or above != last or filled + leaves > TILE:
+            number, filled = number + 1, 0
+        filled = TILE if leaves > SMALL else filled + leaves
+        last = above
+        joint[i] = number
+    return joint
 
 
 def attend(
@@ -140,7 +169,7 @@ def attend(
         tile = np.empty((TILE, k.shape[2]), np.float32)
         mixed = np.empty((TILE, v.shape[2]), np.float32)
         _attend(q, keys, values, inner_key, inner_value, entropy, output, normaliser, covers.leaf_at, covers.begin,
-                covers.first, covers.block, covers.place, heads, group, shared, leaves, np.float32(scale), causal,
+                covers.first, covers.block, covers.place, covers.lanes, heads, group, shared, leaves, np.float32(scale), causal,
                 scores, tile, mixed, a, b)  # fmt: skip
 
     each([(run, piece) for piece in covers.pieces])
@@ -232,7 +261,7 @@ def _pool(
 @entry
 def _attend(
     query: Any, key: Any, value: Any, inner_key: Any, inner_value: Any, entropy: Any, output: Any, normaliser: Any,
-    leaf_at: Any, begin: Any, first: Any, block: Any, place: Any, heads: int, group: int, shared: int, leaves: int,
+    leaf_at: Any, begin: Any, first: Any, block: Any, place: Any, lanes: Any, heads: int, group: int, shared: int, leaves: int,
     scale: float, causal: bool, scores: Any, tile: Any, mixed: Any, cell_from: int, cell_to: int,
 ) -> None:  # fmt: skip
     """Attend from the leaves of cells [cell_from, cell_to), eight at a time."""
@@ -275,6 +304,10 @@ def _attend(
                     if causal and place[e] > start:
                         for i in range(count):
                             if place[e] > start + i:
+                                scores[e - e_from, i] = -3e38
+                    if lanes[e] != 255:
+                        for i in range(count):
+                            if not (lanes[e] >> i) & 1:
                                 scores[e - e_from, i] = -3e38
                     s = load(scores, e - e_from, 0) + splat(extra)
                     store(scores, e - e_from, 0, s)
