@@ -30,8 +30,8 @@ Array = NDArray[Any]
 ALL = 255
 TILE = 8
 """Queries at a time: as many as a vector has lanes."""
-SMALL = 2
-"""Leaves of a cell that shares its tile with its siblings: from three on, masked work costs more than empty lanes."""
+SMALL = 4
+"""Most leaves of a cell that shares its tile with its siblings: half a tile."""
 PIECES = 8
 """Tasks a thread, so that none waits long for the last."""
 
