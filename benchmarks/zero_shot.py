@@ -65,6 +65,8 @@ CHEAP = FORMS[7]
 FIT = FORMS[-2]
 """What `calibrate` chooses for MiniLM at a tenth of the attention."""
 
+TIMED = {"paper": PAPER, "untied": CHEAP, "chosen": FIT, "closest": CLOSE}
+
 SWEEP: list[tuple[str, Windows, Form]] = [
     ("2,4,8,16", Windows((2, 4, 8, 16)), Form()),
     ("8,4,2", Windows((8, 4, 2)), Form()),
@@ -237,12 +239,7 @@ def attention_times(args: argparse.Namespace, n: int) -> dict[str, float]:
     states = [torch.randn(1, n, heads, width).transpose(1, 2) for _ in range(3)]
     sdpa, hsa = transformers.AttentionInterface()["sdpa"], transformers.AttentionInterface()["docgraph_hsa"]
     tasks: dict[str, Callable[[], Any]] = {"sdpa": lambda: sdpa(attention, *states, None)}
-    for name, hierarchy, form in (
-        ("paper", *PAPER[1:]),
-        ("untied", *CHEAP[1:]),
-        ("chosen", *FIT[1:]),
-        ("closest", *CLOSE[1:]),
-    ):
+    for name, (_, hierarchy, form) in TIMED.items():
         other = copy.deepcopy(model)
         zero_shot.convert(other, [0], hierarchy=hierarchy, form=form)
         module = zero_shot.architectures.attention_modules(other)[0].module
@@ -361,7 +358,8 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for name in args.sections:
         if name == "report":
-            write_report(RESULTS, list(SECTIONS), args.paper)
+            timed = {name: f"{windows}; {form}" for name, (_, windows, form) in TIMED.items()}
+            write_report(RESULTS, list(SECTIONS), args.paper, timed)
             continue
         path = RESULTS / f"zero_shot_{name}.json"
         found = SECTIONS[name](args)

@@ -13,8 +13,13 @@ from training.zero_shot import Outcome, appendix_l, table_3
 Found = dict[str, Any]
 
 
-def write_report(results: Path, sections: list[str], paper: Path | None) -> None:
-    """Write the report of what the sections have left in the folder `results`."""
+def write_report(results: Path, sections: list[str], paper: Path | None, timed: dict[str, str]) -> None:
+    """Write the report of what the sections have left in the folder `results`.
+
+    Args:
+        paper: JSON file of the curves read off the paper's figures.
+        timed: what the names of the section `speed` stand for.
+    """
     lines = ["# HSA inside pre-trained models, without training", ""]
     for section in sections:
         path = results / f"zero_shot_{section}.json"
@@ -22,13 +27,16 @@ def write_report(results: Path, sections: list[str], paper: Path | None) -> None
             found = json.loads(path.read_text())
             about = "; ".join(f"{k}: {v}" for k, v in found["about"].items())
             lines += [f"## {TITLES[section]}", "", about, "", *WRITERS[section](found, results, paper)]
+            if section == "speed":
+                lines += [*(f"* {name}: {attention}" for name, attention in timed.items()), ""]
     (results / "zero_shot.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 def _long(found: Found, results: Path, paper: Path | None) -> list[str]:
     _figure_of_forms(found["forms"], results / "zero_shot_forms.png")
     return [
-        "`calibrate` saw 8 documents of each data set; these are others, of 200 tokens or more each.",
+        "`calibrate` saw 8 documents of each data set; these are others, of 200 tokens or more each. "
+        "Accuracies on so few say little: see the probes.",
         "",
         found["choice"] + ".",
         "",
