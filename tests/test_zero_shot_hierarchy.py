@@ -295,6 +295,9 @@ def test_calibrate_by_gap_and_by_number_of_layers():
         zero_shot.calibrate(model, batches, 0.001)
     with pytest.raises(DataError, match="at least one"):
         zero_shot.calibrate(model, [], 0.5)
+    with pytest.raises(DataError, match=r"must be mappings of the model's arguments.*but one is a str"):
+        zero_shot.calibrate(model, ["a text"], 0.5)
+    assert not zero_shot.is_converted(model)
     with pytest.raises(ModelError, match="budget must say"):
         Budget(layers=2)
 
