@@ -10,6 +10,7 @@ White space: runs of it become one space, across inline elements; none is added 
 "wo<b>rd</b>" stays one word. `<br>` is a line break, two of them end the run. `<pre>` and its kin stay as they are.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,15 +19,15 @@ from docgraph.parsers.html_elements import Attributes, Elements
 from docgraph.parsers.html_pictures import is_invisible
 from docgraph.parsers.html_rules import (
     BLOCKS,
-    CAPTION_CLASS,
-    CREDIT_CLASS,
     HEADINGS,
     HIDING_STYLE,
     MARKS,
     MEDIA,
+    NAME_LETTERS,
     PREFORMATTED,
     READER_ONLY,
     UNSEEN,
+    kind_by_class,
 )
 
 RunMark = tuple[int, int, str, int]
@@ -75,12 +76,15 @@ class Flow:
         return self._places
 
 
+_MAY_HIDE: Final = re.compile(r"none|hidden|collapse", re.I).search
+
+
 def is_hidden(tag: str, attributes: Attributes) -> bool:
     """Whether an element and all in it are hidden from the eye by its own markup."""
     if "hidden" in attributes:
         return True
     style = attributes.get("style")
-    if style and HIDING_STYLE.search(style):
+    if style and _MAY_HIDE(style) and HIDING_STYLE.search(style):
         return True
     names = attributes.get("class")
     if names and (
@@ -190,7 +194,7 @@ class _Reader:
         names = own.get("class")
         if not names or self.heading >= 0:
             return False
-        return bool(CAPTION_CLASS.search(names) or CREDIT_CLASS.search(names))
+        return bool(kind_by_class(names[:NAME_LETTERS]))
 
     def open_block(self, row: int, tag: str) -> None:
         if self.heading >= 0:

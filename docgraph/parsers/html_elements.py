@@ -73,10 +73,12 @@ class Elements:
     def steps(self) -> list[str]:
         """Return one xpath step an element ("div[3]"): its place among siblings of its own name."""
         seen: dict[tuple[int, str], int] = {}
+        names: dict[str, str] = {}
         steps = []
         for tag, parent in zip(self.tag, self.parent, strict=True):
             count = seen[parent, tag] = seen.get((parent, tag), 0) + 1
-            name = tag if _is_plain_name(tag) else f"*[name()={_quoted(tag)}]"
+            if (name := names.get(tag)) is None:
+                name = names[tag] = tag if _is_plain_name(tag) else f"*[name()={_quoted(tag)}]"
             steps.append(f"{name}[{count}]")
         return steps
 

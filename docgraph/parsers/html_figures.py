@@ -10,19 +10,17 @@ pictures, the text beside the picture is the caption.
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 from docgraph.parsers.html_blocks import Block, Flow
 from docgraph.parsers.html_elements import Elements
-from docgraph.parsers.html_rules import CAPTION_CLASS, CREDIT_CLASS
+from docgraph.parsers.html_rules import NAME_LETTERS, kind_by_class
 
 _LEVELS_UP: Final = 6
 _CAPTION_LETTERS: Final = 1500
 _FIGURE_LETTERS: Final = 2500
 """A figure with more text than this, captions aside, is no figure but an element that was left open."""
 _MOST_PICTURES: Final = 40
-_NAME_LETTERS: Final = 300
 _PICTURE_CONTAINER: Final = re.compile(
     r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail)"
     r"(?:$|[\s_-]|\d|[A-Z]|s\b)"
@@ -76,14 +74,6 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
     return figures
 
 
-@lru_cache(maxsize=8_192)
-def _kind_of_name(names: str) -> str:
-    """Return "credit" or "caption" if a class attribute says so, else ""."""
-    if CREDIT_CLASS.search(names):
-        return "credit"
-    return "caption" if CAPTION_CLASS.search(names) else ""
-
-
 def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     """Return the runs that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
     known: dict[int, str] = {}
@@ -106,7 +96,7 @@ def _named(elements: Elements, element: int) -> str:
         if element < 0 or elements.tag[element] in _ENDS:
             break
         names = elements.attributes[element].get("class")
-        if names and (named := _kind_of_name(names[:_NAME_LETTERS])):
+        if names and (named := kind_by_class(names[:NAME_LETTERS])):
             kind = named
             if kind == "credit":
                 break

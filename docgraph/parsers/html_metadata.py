@@ -107,6 +107,8 @@ _NO_NAME: Final = re.compile(
     re.I,
 )
 _SEPARATOR: Final = re.compile(r"\s+[|\-–—\\/>»·:]\s+|\s*[|»]\s*")
+_TELLING: Final = frozenset(("itemprop", "datetime", "rel", "href", "class", "id"))
+"""Attributes that an element of the body may tell something with."""
 _HOST: Final = re.compile(r"^[\w-]+\.[a-z]{2,6}$", re.I)
 _MOST_CANDIDATES: Final = 400
 _LONGEST: Final = 4_000
@@ -190,7 +192,7 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
                 add("image", own["href"], "html")
         elif tag == "html":
             add("language", own.get("lang") or own.get("xml:lang") or "", "html")
-        elif own:
+        elif own and not _TELLING.isdisjoint(own):
             for field, value, source in _from_page(elements, row, tag):
                 if source == "byline":
                     bylines.append((row < heading, value))

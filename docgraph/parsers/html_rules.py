@@ -4,6 +4,7 @@ Sources: HTML Living Standard 15.3 (rendering: which elements are not displayed,
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 HEADINGS: Final = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
@@ -65,3 +66,15 @@ CREDIT_CLASS: Final = re.compile(
     r"credit|copyright|photographer|fotograf|bildquelle|image-?source|img-?source|photo-?by|image-?author|bildrechte",
     re.I,
 )
+
+
+@lru_cache(maxsize=8_192)
+def kind_by_class(names: str) -> str:
+    """Return "credit" or "caption" if a class attribute says so, else ""."""
+    if CREDIT_CLASS.search(names):
+        return "credit"
+    return "caption" if CAPTION_CLASS.search(names) else ""
+
+
+NAME_LETTERS: Final = 300
+"""Letters of a class attribute that are looked at: class names say what they say early."""

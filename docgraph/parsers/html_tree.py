@@ -63,6 +63,7 @@ def grow(page: Page, builder: DocumentBuilder) -> None:
 
 
 _SECTIONING: Final = frozenset(("page", "group"))
+_BOXES: Final = frozenset(("item", "definition", "cell", "quote"))
 _LISTS: Final = frozenset(("ul", "ol", "menu", "dir"))
 _HOLDERS: Final = {
     "li": "item",
@@ -411,7 +412,7 @@ class _Walk:
             attributes: dict[str, Any] = {"level": level}
             if element == self.verdict.title:
                 attributes["title"] = True
-            if frame.kind in _SECTIONING and element not in self.verdict.second_lines:
+            if element not in self.verdict.second_lines and self.takes_sections(frame):
                 self.open_section(frame, level, role, element)
             self.add_run("heading", block, role, score, attributes=attributes)
         elif block.preformatted and self.elements.tag[element] != "textarea":
@@ -421,6 +422,17 @@ class _Walk:
             )
         else:
             self.add_run(self.text_kind(self.index - 1), block, role, score)
+
+    def takes_sections(self, frame: Frame) -> bool:
+        """Whether a heading opens a section in a frame: in an item or the like only if more than the heading is in it."""
+        if frame.kind not in _BOXES:
+            return frame.kind in _SECTIONING
+        for item in self.items[self.index : self.index + _ONLY_RUN_ITEMS]:
+            if item == ~frame.element:
+                return False
+            if isinstance(item, Block) and item.text:
+                return True
+        return False
 
     def text_kind(self, index: int) -> str:
         """Return what a run of text is: a caption or credit beside a picture, else a paragraph."""

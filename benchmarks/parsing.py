@@ -1,0 +1,217 @@
+"""The parser side by side with its peers: quality, speed and hostile pages, with the targets it is held to.
+
+    python benchmarks/parsing.py [--parts quality unseen speed hostile] [--systems NAME ...] [--peers FOLDER] [--data FOLDER]
+    pip install --target FOLDER trafilatura readability-lxml html_text resiliparse "docling-slim[format-html]" unstructured
+
+    quality  body F1, structure recall and metadata on gold pages (`parsing_gold`), for every system (`parsing_systems`)
+    unseen   body F1 of docgraph where each page is judged by trees grown without its site (five folds)
+    speed    the whole call, page after page, as a ratio to `BeautifulSoup(page, "lxml")` timed in between, one core
+    hostile  pages made to break a parser (`parsing_hostile`): time, memory, text kept
+
+Writes benchmarks/results/parsing.json, part by part, and parsing.md from it. The forest of docgraph has seen the gold
+pages, so its body F1 under "quality" flatters it: the figure to compare with peers is the one under "unseen". Peers'
+rules may have been tuned on some of these pages too; nobody knows. Time speed alone on the machine. Packages in
+`--peers` come after those of the environment, so that all systems run over one lxml and one BeautifulSoup.
+"""
+
+import argparse
+import gc
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bs4 import BeautifulSoup
+from parsing_gold import GoldPage, body_f1, gold_pages, metadata_hits, section_hits, structure_hits
+from parsing_hostile import hostile_pages
+from parsing_report import report
+from parsing_systems import SYSTEMS, set_up, version
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "parsing.json"
+SETS = ("scrapinghub", "readability", "fundus", "cleaneval")
+TIMED_SETS = ("scrapinghub", "readability", "fundus")
+ROUNDS = 2
+"""Times that each page is timed; the faster one counts."""
+
+
+def measure_quality(names: list[str], pages: list[GoldPage]) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    for name in names:
+        if (system := set_up(name)) is None:
+            continue
+        bodies: dict[str, list[tuple[str, str]]] = {}
+        structure: dict[str, dict[str, list[int]]] = {"readability": {}, "fundus": {}}
+        metadata: dict[str, dict[str, list[int]]] = {"readability": {}, "fundus": {}}
+        failures = 0
+        for page in pages:
+            body = bodies.setdefault(page.set, [])
+            try:
+                output = system.run(page.markup, page.url)
+                body.append((page.body, system.text(output)))
+            except Exception as error:
+                failures += 1
+                print(f"   {name} failed on {page.set}/{page.name}: {error!r:.100}", flush=True)
+                body.append((page.body, ""))
+                continue
+            if page.structure is not None and system.structure is not None:
+                measure = structure_hits if page.set == "readability" else section_hits
+                for kind, counts in measure(page.structure, system.structure(output)).items():
+                    total = structure[page.set].setdefault(kind, [0, 0, 0])
+                    total[:] = [a + b for a, b in zip(total, counts, strict=True)]
+            if page.metadata and system.metadata is not None:
+                for field, hit in metadata_hits(page.metadata, system.metadata(output)):
+                    total = metadata[page.set].setdefault(field, [0, 0])
+                    total[0] += hit
+                    total[1] += 1
+        results[name] = {
+            "version": version(SYSTEMS[name][0]),
+            "failures": failures,
+            "body": {label: body_f1(pairs) for label, pairs in bodies.items()},
+            "structure": structure,
+            "metadata": metadata,
+        }
+        said = "  ".join(f"{label} {values['f1']:.4f}" for label, values in results[name]["body"].items())
+        print(f"{name:26} body F1  {said}", flush=True)
+    return results
+
+
+def measure_unseen(folder: Path, folds: int, seeds: int) -> dict[str, Any]:
+    """Return body F1 of the whole parser, each page judged by trees grown without its site."""
+    import train_main_content
+    from sklearn.model_selection import GroupKFold
+
+    from docgraph import parse_html
+    from docgraph.parsers import html_main
+    from docgraph.parsers.html_forest import from_json
+
+    raw = list(train_main_content.gold_pages(folder))
+    examples = [train_main_content.example(*page) for page in raw]
+    sites = [example.site for example in examples]
+    found: dict[str, list[dict[str, float]]] = {}
+    for seed in range(seeds):
+        pairs: dict[str, list[tuple[str, str]]] = {}
+        for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(examples, groups=sites):
+            forest = from_json(train_main_content.grow([examples[i] for i in train]))
+            html_main.main_content = lambda forest=forest: forest
+            for i in test:
+                set_, _, _, data, gold = raw[i]
+                pairs.setdefault(set_, []).append((gold, parse_html(data).main_text))
+        for label in SETS:
+            found.setdefault(label, []).append(body_f1(pairs[label]))
+            print(f"unseen, seed {seed}: {label:12} {found[label][-1]}", flush=True)
+    mean = {
+        label: {name: round(sum(run[name] for run in runs) / len(runs), 4) for name in runs[0]}
+        for label, runs in found.items()
+    }
+    return {"folds": folds, "seeds": seeds, "body": mean, "runs": found}
+
+
+def measure_speed(names: list[str], pages: list[GoldPage]) -> dict[str, Any]:
+    """Return pages a second and the ratio to BeautifulSoup; both take the fastest of `ROUNDS` on each page."""
+    results: dict[str, Any] = {}
+    pages = [page for page in pages if page.set in TIMED_SETS]
+    for name in names:
+        if (system := set_up(name)) is None:
+            continue
+        for page in pages[:3]:
+            system.run(page.markup, page.url)
+        soups, runs = [1e9] * len(pages), [1e9] * len(pages)
+        gc.collect()
+        for _ in range(ROUNDS):
+            for place, page in enumerate(pages):
+                started = time.perf_counter()
+                BeautifulSoup(page.markup, "lxml")
+                between = time.perf_counter()
+                try:
+                    system.run(page.markup, page.url)
+                except Exception:
+                    soups[place] = runs[place] = 0.0
+                    continue
+                ended = time.perf_counter()
+                soups[place] = min(soups[place], between - started)
+                runs[place] = min(runs[place], ended - between)
+        read = sum(run > 0 for run in runs)
+        results[name] = {
+            "pages": read,
+            "pages_per_second": round(read / sum(runs), 1),
+            "milliseconds": round(1000 * sum(runs) / read, 2),
+            "beautifulsoup_milliseconds": round(1000 * sum(soups) / read, 2),
+            "ratio": round(sum(runs) / sum(soups), 3),
+        }
+        print(f"{name:26} {results[name]}", flush=True)
+    return results
+
+
+def machine() -> str:
+    model = platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        named = [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        model = named[0] if named else model
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data")
+    arguments.add_argument("--data", type=Path, default=Path(default))
+    arguments.add_argument("--parts", nargs="*", default=["quality", "unseen", "speed", "hostile"])
+    arguments.add_argument("--systems", nargs="*", choices=list(SYSTEMS), default=list(SYSTEMS))
+    arguments.add_argument("--peers", type=Path, help="folder with the peers' packages")
+    arguments.add_argument("--folds", type=int, default=5)
+    arguments.add_argument("--seeds", type=int, default=3, help="shuffles of sites into folds")
+    arguments.add_argument("--dry", action="store_true", help="print only, write no results")
+    options = arguments.parse_args()
+    if options.peers:
+        sys.path.append(str(options.peers))
+    warnings.simplefilter("ignore")
+    folder = options.data / "html_gold"
+    results: dict[str, Any] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    needs_pages = {"quality", "speed"} & set(options.parts)
+    pages = gold_pages(folder, SETS) if needs_pages else []
+    parts = {
+        "quality": lambda: measure_quality(options.systems, pages),
+        "unseen": lambda: measure_unseen(folder, options.folds, options.seeds),
+        "speed": lambda: measure_speed(options.systems, pages),
+        "hostile": lambda: hostile_pages(options.systems),
+    }
+    for part in options.parts:
+        found = parts[part]()
+        before = results.get(part, {}).get("found", {}) if part != "unseen" else {}
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+        )
+        results[part] = {
+            "command": f"python benchmarks/parsing.py --parts {part}",
+            "machine": machine(),
+            "load": round(os.getloadavg()[0], 2),
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": commit.stdout.strip(),
+            "versions": {name: version(name) for name in ("lxml", "beautifulsoup4", "numpy")},
+            "found": {**before, **found},
+        }
+    if not options.dry:
+        RESULTS.parent.mkdir(parents=True, exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        RESULTS.with_suffix(".md").write_text(report(results), "utf-8")
+    print(
+        report(results)
+        if not options.dry
+        else json.dumps(results.get("quality", {}).get("found", {}).get("docgraph"))
+    )
+
+
+if __name__ == "__main__":
+    main()
