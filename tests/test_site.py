@@ -383,3 +383,13 @@ def test_real_pages_of_one_site(shared_data):
     footers = [n for n in site.find(role="boilerplate") if n.attributes.get("page_role") == "footer"]
     assert len(footers) == 40
     assert all(page.find("heading") for page in site.root.children)
+
+
+def test_addresses_that_nobody_can_read_join_nothing(tmp_path):
+    bad = '<link rel=canonical href="http://[x"><base href="//[b"><a href="//[z">q</a><img src="//[y/a.png"><p>t'
+    for name in ("a.html", "b[1].html"):
+        (tmp_path / name).write_text(bad, "utf-8")
+    for url in (None, "https://example.org/", "http://[bad/"):
+        site = parse_site(tmp_path, url=url)
+        assert len(site.root.children) == 2
+        assert site.edges[0].shape == (2, 0)

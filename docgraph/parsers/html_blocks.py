@@ -25,8 +25,8 @@ from docgraph.parsers.html_rules import (
     MEDIA,
     NAME_LETTERS,
     PREFORMATTED,
-    READER_ONLY,
     UNSEEN,
+    hides_by_class,
     kind_by_class,
 )
 
@@ -87,10 +87,8 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
     if style and _MAY_HIDE(style) and HIDING_STYLE.search(style):
         return True
     names = attributes.get("class")
-    if names and (
-        "hid" in names or "reader" in names or "sr" in names or "screen" in names or "invis" in names
-    ):
-        return not READER_ONLY.isdisjoint(names.lower().split())
+    if names and hides_by_class(names):
+        return True
     if tag == "dialog":
         return "open" not in attributes
     return tag == "input" and attributes.get("type", "").lower() == "hidden"
@@ -182,6 +180,8 @@ class _Reader:
             elif tag == "embed":
                 # Void, but the parser does not know: what follows stands inside it.
                 self.add_picture(row)
+            elif tag == "rp":
+                index = self.end_of_bracket(row)
             else:
                 self.pass_over(row, tag, action)
                 index = last[row] + 1
@@ -245,6 +245,14 @@ class _Reader:
                 self.add_text(" ")
             elif self.verbatim:
                 self.start_line()
+
+    def end_of_bracket(self, row: int) -> int:
+        """Return where an `rp` ends: before the `rt` that ends it, which the parser puts inside."""
+        elements = self.elements
+        inner = row + 1
+        if inner < len(elements.tag) and elements.parent[inner] == row and elements.tag[inner] == "rt":
+            return elements.first[inner]
+        return elements.last[row] + 1
 
     def pass_over(self, row: int, tag: str, action: int) -> None:
         """Read what is to be kept of an element whose content is not text of the page."""

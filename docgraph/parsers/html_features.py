@@ -325,7 +325,7 @@ def _around(tree: _Tree, owner: Rows) -> Floats:
             tree.prose[row] / words,
             np.log2(1 + tree.blocks[row]),
             np.log2(1 + words),
-            *(count[row] / tree.blocks[row] for count in tree.counts),
+            *(count[row] / np.maximum(tree.blocks[row], 1.0) for count in tree.counts),
         ]
         row = tree.above(row)
     return np.stack(columns, axis=1)

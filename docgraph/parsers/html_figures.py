@@ -107,16 +107,17 @@ def _named(elements: Elements, element: int) -> str:
 
 
 def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
-    """Return what the figures and the elements close around pictures hold."""
-    parents, tags = elements.parent, elements.tag
-    content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure")}
+    """Return what the figures and the block elements close around pictures hold; an inline one makes no node."""
+    parents, tags, places = elements.parent, elements.tag, flow.places()
+    content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure") if row in places}
     for item in flow.items:
         if isinstance(item, Block) and item.pictures:
             row = item.element
             for _ in range(_LEVELS_UP + 2):
                 if row < 0 or tags[row] in ("body", "html"):
                     break
-                content.setdefault(row, _Content())
+                if row in places:
+                    content.setdefault(row, _Content())
                 row = parents[row]
     around: dict[int, list[_Content]] = {}
     for index, item in enumerate(flow.items):

@@ -108,6 +108,7 @@ def judge(
         for index, block, keep in zip(measured.index, measured.block, kept.tolist(), strict=True)
         if keep and block.element != verdict.title and index not in captions
     }
+    _keep_headings_of_main(elements, flow, main, verdict.title)
     _drop_boxed_headings(elements, flow, main)
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
@@ -200,6 +201,23 @@ def _best_cut(
         if root <= row < ends[root]:
             root = row
     return root, (owner >= root) & (owner < ends[root])
+
+
+def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
+    """Add to `main` the headings right before a main text in the same element: nobody reads the one without the other."""
+    parents = elements.parent
+    leading = -1
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, Block) or not item.text:
+            continue
+        if item.element in flow.headings:
+            leading = index if item.element != title and item.linked < len(item.text) else -1
+            continue
+        if leading >= 0 and index in main and leading not in main:
+            heading = flow.items[leading].element  # type: ignore[union-attr]
+            if parents[heading] in (item.element, parents[item.element]):
+                main.add(leading)
+        leading = -1
 
 
 def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:

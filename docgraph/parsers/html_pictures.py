@@ -19,7 +19,12 @@ _LAZY_SOURCES: Final = (
     "data-delayed-url", "data-defer-src", "data-srco", "data-native-src", "data-default-src", "data-placeholder-src",
     "data-raw-src", "data-cfsrc", "data-src-medium", "data-src-large", "data-a-hires", "data-canonical-src",
 )  # fmt: skip
-_LAZY_SETS: Final = ("srcset", "data-srcset", "data-lazy-srcset", "data-original-set", "data-sizes-srcset")
+_LAZY_SETS: Final = ("data-original-set", "data-set")
+"""And every name with "srcset" in it."""
+_IS_SET: Final = re.compile(r"\s*\S{4,}\s+\d{1,5}(?:\.\d+)?[wx]\s*(?:,|$)")
+_IS_PICTURE: Final = re.compile(
+    r"\s*[^\s{}\[\]<>\"']{1,2000}\.(?:jpe?g|png|gif|webp|avif)(?:[?#][^\s<>\"']*)?\s*$", re.I
+)
 _PLACEHOLDER: Final = re.compile(
     r"^data:image/(?:gif|svg\+xml|png)[;,].{0,1200}$|^about:|(?:^|[/_.-])(?:blank|spacer|placeholder|transparent|pixel|"
     r"1x1|grey|gray|clear|lazy[_-]?load|loading|loader)[^/]{0,24}\.(?:gif|png|svg|jpe?g|webp)",
@@ -111,13 +116,7 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
     if src:
         found.append({"src": src})
     if len(own) > 1:
-        for name in _LAZY_SOURCES:
-            value = own.get(name)
-            if value and not value.lstrip().startswith(("{", "[")):
-                found.append({"src": value.strip()})
-        for name in _LAZY_SETS:
-            if name in own:
-                found += read_srcset(own[name])
+        found += _late_sources(own)
     above = elements.parent[row]
     while above >= 0 and elements.tag[above] == "source":
         # Void, but libxml2 does not know: the picture stands inside it.
@@ -126,7 +125,7 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
         for sibling in range(above + 1, row):
             if elements.tag[sibling] == "source":
                 attributes = elements.attributes[sibling]
-                listed = read_srcset(attributes.get("srcset") or attributes.get("data-srcset") or "")
+                listed = _late_sources(attributes)
                 if type_ := attributes.get("type"):
                     listed = [{**source, "type": type_} for source in listed]
                 found += listed
@@ -135,6 +134,29 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
         if not source["src"].startswith("data:") or source["src"] == src:
             unique.setdefault(source["src"], source)
     return list(unique.values())
+
+
+def _late_sources(own: Attributes) -> list[dict[str, Any]]:
+    """Return the sources in an element's `srcset` and in the attributes that a script would read.
+
+    The known names come first, then any other `data-` attribute that holds a list of candidates or the address of a
+    picture: every script that loads late has a name of its own.
+    """
+    found: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for name in _LAZY_SOURCES:
+        value = own.get(name)
+        if value and not value.lstrip().startswith(("{", "[")):
+            found.append({"src": value.strip()})
+    for name, value in own.items():
+        if "srcset" in name or name in _LAZY_SETS:
+            found += read_srcset(value)
+        elif name[:5] == "data-" and name not in _LAZY_SOURCES and len(value) < _SRCSET_CHARACTERS:
+            if _IS_SET.match(value):
+                others += read_srcset(value)
+            elif _IS_PICTURE.match(value):
+                others.append({"src": value.strip()})
+    return found + others
 
 
 def read_srcset(value: str) -> list[dict[str, Any]]:

@@ -54,16 +54,19 @@ HIDING_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden
 READER_ONLY: Final = frozenset(
     "sr-only visually-hidden visuallyhidden screen-reader-text screen-reader screenreader sr_only u-visually-hidden "
     "is-visually-hidden element-invisible assistive-text sr-only-focusable visually-hidden-focusable "
-    "screen-reader-only screenreader-only offscreen off-screen".split()
+    "screen-reader-only screenreader-only offscreen off-screen katex-html mjx_assistive_mathml".split()
 )
-"""Class names that by wide convention hide text from the eye, for screen readers only."""
+"""Class names, in small letters, that by wide convention hide text from the eye, for screen readers only; and those
+under which a formula is written a second time."""
 
 CAPTION_CLASS: Final = re.compile(
-    r"caption|legende|bildunterschrift|bildtext|cutline|image-?text|photo-?text|pie-?de-?foto|wp-caption-dd",
+    r"caption|legende|bildunterschrift|bild-?(?:text|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
+    r"(?:image|img|photo|foto|picture|figure)[-_]*(?:sub-?title|text|desc|legend|info)|media[-_]*(?:sub-?title|desc)",
     re.I,
 )
 CREDIT_CLASS: Final = re.compile(
-    r"credit|copyright|photographer|fotograf|bildquelle|image-?source|img-?source|photo-?by|image-?author|bildrechte",
+    r"credit|copyright|photographer|fotograf|bild-?(?:quelle|rechte)|photo-?by|"
+    r"(?:image|img|photo|foto|picture|figure|caption)[-_]*(?:source(?!d|s)|author|rights|attribution|agency)|media-?rights",
     re.I,
 )
 
@@ -74,6 +77,12 @@ def kind_by_class(names: str) -> str:
     if CREDIT_CLASS.search(names):
         return "credit"
     return "caption" if CAPTION_CLASS.search(names) else ""
+
+
+@lru_cache(maxsize=8_192)
+def hides_by_class(names: str) -> bool:
+    """Whether a class attribute hides its element from the eye."""
+    return not READER_ONLY.isdisjoint(names.lower().split())
 
 
 NAME_LETTERS: Final = 300

@@ -169,6 +169,10 @@ class _Walk:
         elif tag == "caption" and frame.kind == "table":
             self.skip(element)
         elif tag in _HOLDERS:
+            if tag in ("dt", "dd") and frame.kind in ("term", "definition"):
+                # A `dd` ends the one before it, but the parser puts it inside.
+                self.pop_frame()
+                frame = self.frames[-1]
             self.enter_holder(element, tag, frame)
         elif (
             tag in ("section", "article")

@@ -22,6 +22,7 @@ from docgraph.limits import Limits
 from docgraph.metadata import Metadata
 from docgraph.parsers.archives import PageSource, pages_of_folder, pages_of_warc, pages_of_zip, site_path
 from docgraph.parsers.html import parse_html
+from docgraph.parsers.html_pictures import resolve
 from docgraph.parsers.templates import mark_templates
 
 Pages = Iterable[tuple[str, str | bytes | Document] | Document] | Mapping[str, str | bytes | Document]
@@ -130,7 +131,7 @@ class _Pages:
         try:
             if page.error is not None:
                 raise page.error
-            address = page.url or (urljoin(self.url, site_path(page.name)[1:]) if self.url else None)
+            address = page.url or (resolve(site_path(page.name)[1:], self.url) if self.url else None)
             document = parse_html(page.data, url=address, **self.options)
         except DocgraphError as error:
             self.set_aside(page.name, error)
@@ -256,8 +257,8 @@ def _edges(documents: list[Document], names: list[str]) -> Any:
     pages: dict[str, int] = {}
     for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
         for address in (home, document.metadata.canonical_url):
-            if address:
-                pages.setdefault(_known_as(urljoin(home, address)), ordinal)
+            if address and (known := _resolved(home, address)):
+                pages.setdefault(known, ordinal)
     found: set[tuple[int, int]] = set()
     for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
         for link in document.links:

@@ -1,0 +1,110 @@
+"""Structure as pages really write it: end tags left out, elements of their own making, captions by class, lazy names."""
+
+import warnings
+
+import pytest
+
+from docgraph import Document
+from docgraph.parsers.html import parse_html
+
+
+def pairs(page: Document) -> list[tuple[str, str]]:
+    """(source, caption) of every picture in a figure."""
+    found = []
+    for image in page.images():
+        figure = image.parent
+        while figure is not None and figure.kind != "figure":
+            figure = figure.parent
+        if figure is not None:
+            said = " ".join(child.text for child in figure.children if child.kind == "caption")
+            found.append((image.attributes["src"], said))
+    return found
+
+
+def test_a_definition_ends_the_one_before_it():
+    page = parse_html(
+        "<dl><dt>T<dd>One<dd>Two<div><dt>U</dt><dd><p>a.</p><ul><li>x</ul></dd></div></dl><p>After."
+    )
+    (list_,) = (node for node in page.find("list") if node.attributes.get("definitions"))
+    assert [(child.kind, child.text) for child in list_.children] == [
+        ("term", "T"), ("definition", "One"), ("definition", "Two"), ("term", "U"), ("definition", "a.\n\nx"),
+    ]  # fmt: skip
+    assert page.root.children[-1].text == "After."
+
+
+def test_ruby_without_end_tags_keeps_its_reading():
+    assert parse_html("<ruby>漢<rp>(<rt>kan<rp>)</ruby>字").text == "漢kan字"
+
+
+def test_a_formula_written_twice_is_read_once():
+    katex = (
+        '<span class="katex"><span class="katex-mathml"><math><mi>E</mi></math></span>'
+        '<span class="katex-html" aria-hidden="true">E</span></span>'
+    )
+    page = parse_html(f"<p>Energy {katex} is kept.")
+    assert page.text == "Energy E is kept."
+    assert [(page.text[m.start : m.end], m.type) for m in page.marks] == [("E", "math")]
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<figure><img src=a.jpg><figcaption>Cap.</figcaption></figure>",
+        # An element of the page's own making around a figure is no block, but is named after pictures.
+        "<x-box class=article-image><figure><div><img src=a.jpg></div><figcaption><p>Cap.</p></figcaption></figure></x-box>",
+        "<div class=wp-caption><img src=a.jpg><p class=wp-caption-text>Cap.</p></div>",
+        "<div class=media><div><img src=a.jpg></div><div><span class=mediaSubtitle>Cap.</span></div></div>",
+        "<div><a href=b><img src=a.jpg></a><div class=bildunterschrift>Cap.</div></div>",
+        "<div class=thumb><div><a><img src=a.jpg></a><div class=thumbcaption>Cap.</div></div></div>",
+        "<div><img src=a.jpg><p class=image-description>Cap.</p></div>",
+    ],
+)
+def test_a_caption_is_bound_to_its_picture(markup: str):
+    page = parse_html(
+        f"<article><h1>T</h1><p>{'Words of the text. ' * 9}</p>{markup}<p>{'And more of it. ' * 9}</p></article>"
+    )
+    assert pairs(page) == [("a.jpg", "Cap.")]
+
+
+def test_a_component_called_media_is_no_caption():
+    """ "media" with "text" or "body" is the name of a layout, not of pictures."""
+    page = parse_html(
+        "<div class=media><img src=a.jpg><div class=media-text><h2>H</h2><p>Some words here.</p></div></div>"
+    )
+    assert not page.find("caption")
+    assert page.find("paragraph")[0].text == "Some words here."
+
+
+@pytest.mark.parametrize(
+    ("attributes", "src"),
+    [
+        ('data-flickity-lazyload-srcset="s.jpg 1x,l.jpg 2x" src="data:image/gif;base64,R0lGOD"', "l.jpg"),
+        ('data-some-own-name="real.jpg?w=600" src="data:image/gif;base64,R0lGOD"', "real.jpg?w=600"),
+        ('data-own-set="s.webp 320w, l.webp 1280w" src="/img/placeholder.png"', "l.webp"),
+        ('data-json=\'{"src": "no.jpg"}\' data-text="see a.jpg" src="plain.jpg"', "plain.jpg"),
+    ],
+)
+def test_a_late_picture_is_found_under_any_name(attributes: str, src: str):
+    assert [image.attributes["src"] for image in parse_html(f"<p>x</p><img {attributes}>").images()] == [src]
+
+
+def test_a_heading_right_before_main_text_is_main():
+    words = "Words of a text, with a pause, that goes on for a while. " * 5
+    page = parse_html(
+        f"<article><h1>Title</h1><p>{words}</p><p>{words}</p><div><h4>Note</h4><p>{words}</p></div><p>{words}</p></article>"
+    )
+    note = next(node for node in page.find("heading") if node.text == "Note")
+    assert note.role == "main"
+    assert "Note" in page.main_text
+
+
+def test_several_roots_are_measured_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for markup in (
+            "<title>x</title></html>x<p>y",
+            "<head></head></html>text",
+            "<html/><p>x",
+            "<p>a</p></html><p>b",
+        ):
+            assert parse_html(markup).root.kind == "page"
