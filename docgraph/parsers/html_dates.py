@@ -38,6 +38,7 @@ _ISO: Final = re.compile(
 _COMPACT: Final = re.compile(r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:T?\d{4,6})?$")
 _YEAR_FIRST: Final = re.compile(r"\b((?:19|20)\d{2})[./-](\d{1,2})[./-](\d{1,2})\b")
 _NUMBERS: Final = re.compile(r"\b(\d{1,2})[./-](\d{1,2})[./-]((?:19|20)\d{2})\b")
+_SHORT_YEAR: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{2})(?![\d.])")
 _DAY_MONTH: Final = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?\s+(?:de\s+)?([^\W\d_]{3,10})\.?,?\s+(?:de\s+|del\s+)?((?:19|20)\d{2})\b"
 )
@@ -68,6 +69,9 @@ def iso_date(text: str) -> str | None:
     if found := _NUMBERS.search(text):
         day, month, year = found.groups()
         return _date(year, month, day) or _date(year, day, month)
+    if found := _SHORT_YEAR.search(text):
+        day, month, year = found.groups()
+        return _date(f"20{year}", month, day)
     return None
 
 

@@ -57,7 +57,12 @@ _META: Final[dict[str, tuple[str, str]]] = {
 }  # fmt: skip
 """Names of meta elements -> field and source. Within one source, earlier names are trusted more."""
 
-_META_ORDER: Final = {name: place for place, name in enumerate(_META)}
+_NO_SEPARATORS: Final = str.maketrans("", "", ":._-")
+_META_KEYS: Final = {
+    name.translate(_NO_SEPARATORS): (place, *about)
+    for place, (name, about) in reversed([*enumerate(_META.items())])
+}
+"""The same without separators, for nobody agrees on them ("DC.title", "article:published:time"): order, field, source."""
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
@@ -79,6 +84,10 @@ _MICRODATA: Final = {
     "datemodified": "modified", "description": "description", "image": "image",
 }  # fmt: skip
 
+_DATE_WORDS: Final = frozenset(
+    "date dates time timestamp datetime published publication pubdate publish posted dateline datum fecha data".split()
+)
+_LONGEST_DATE: Final = 60
 _BYLINE_WORDS: Final = frozenset(
     "byline bylines author authors authorname authornames byl writer reporter".split()
 )
@@ -97,7 +106,7 @@ _BEFORE_NAMES: Final = re.compile(
     re.I,
 )
 _AFTER_NAMES: Final = re.compile(
-    r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+\s+\d|\bupdated\b|\bpublished\b|\bam\s+\d|,?\s+\d{1,2}[.:/ ]|"
+    r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+\s+\d|\bupdated\b|\bpublished\b|\b(?:stand|veröffentlicht|publié|publicado)\b|\bam\s+\d|,?\s+\d{1,2}[.:/ ]|"
     r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\s+\d).*$",
     re.I | re.S,
 )
@@ -109,7 +118,8 @@ _NO_NAME: Final = re.compile(
 _SEPARATOR: Final = re.compile(r"\s+[|\-–—\\/>»·:]\s+|\s*[|»]\s*")
 _TELLING: Final = frozenset(("itemprop", "datetime", "rel", "href", "class", "id"))
 """Attributes that an element of the body may tell something with."""
-_HOST: Final = re.compile(r"^[\w-]+\.[a-z]{2,6}$", re.I)
+_HOST: Final = re.compile(r"^[\w-]+\.[a-z]{2,6}$|\bwww\.|\b(?:GmbH|Inc|Ltd|LLC|Corp|S\.A)\b\.?$", re.I)
+"""Names of sites and companies."""
 _MOST_CANDIDATES: Final = 400
 _LONGEST: Final = 4_000
 _LONGEST_BYLINE: Final = 120
@@ -168,7 +178,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         else:
             add(field, value, "json-ld")
     named: list[tuple[int, str, str, str]] = []
-    bylines: list[tuple[bool, str]] = []
+    shown: list[tuple[bool, str, str, str]] = []
+    """What the page shows, and whether it shows it before its heading, which makes it less likely to be about the article."""
     heading = elements.tag.index("h1") if "h1" in elements.tag else 0
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
         if tag == "meta":
@@ -194,14 +205,14 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
             add("language", own.get("lang") or own.get("xml:lang") or "", "html")
         elif own and not _TELLING.isdisjoint(own):
             for field, value, source in _from_page(elements, row, tag):
-                if source == "byline":
-                    bylines.append((row < heading, value))
+                if source in ("byline", "text"):
+                    shown.append((row < heading, field, value, source))
                 else:
                     add(field, value, source)
     for _, field, value, source in sorted(named, key=lambda item: item[0]):
         add(field, value, source)
-    for _, value in sorted(bylines, key=lambda item: item[0]):
-        add("authors", value, "byline")
+    for _, field, value, source in sorted(shown, key=lambda item: item[0]):
+        add(field, value, source)
     if url and (day := date_in_url(url)):
         add("date", day, "url")
     return found
@@ -212,10 +223,10 @@ def _from_meta(content: str, *names: str | None) -> list[tuple[int, str, str, st
     found = []
     for listed in names:
         for name in (listed or "").lower().split():
-            name = re.sub(r"^(dc|dcterms|dcterm)\.", r"\1:", name).replace("dcterm:", "dcterms:")
-            if name in _META and content.strip():
-                field, source = _META[name]
-                found.append((_META_ORDER[name], field, content, source))
+            key = name.translate(_NO_SEPARATORS)
+            if key in _META_KEYS and content.strip():
+                order, field, source = _META_KEYS[key]
+                found.append((order, field, content, source))
     return found
 
 
@@ -231,8 +242,8 @@ def _from_page(elements: Elements, row: int, tag: str) -> list[tuple[str, str, s
                 or (own.get("src") or own.get("href") if field == "image" else "")
             )
             found.append((field, value or _short_text(elements, row, _LONGEST_BYLINE), "microdata"))
-    if tag == "time" and (moment := own.get("datetime")):
-        found.append(("date", moment, "time"))
+    if tag == "time":
+        found.append(("date", own.get("datetime") or _short_text(elements, row, _LONGEST_DATE), "time"))
     if tag == "a":
         rel = own.get("rel", "").lower().split()
         if "author" in rel:
@@ -249,6 +260,17 @@ def _from_page(elements: Elements, row: int, tag: str) -> list[tuple[str, str, s
         words = {word.lower() for word in _WORD.findall(names)}
         if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
             found.append(("authors", _short_text(elements, row, _LONGEST_BYLINE), "byline"))
+    if (
+        "ate" in names
+        or "ime" in names
+        or "ubli" in names
+        or "osted" in names
+        or "atum" in names
+        or "echa" in names
+    ):
+        words = {word.lower() for word in _WORD.findall(names)}
+        if words & _DATE_WORDS and (day := iso_date(_short_text(elements, row, _LONGEST_DATE))):
+            found.append(("date", day, "text"))
     return found
 
 
