@@ -33,7 +33,7 @@ class Figures:
     """The figures of a page."""
 
     elements: set[int] = field(default_factory=set)
-    """Elements that become figure nodes; none of them lies in another."""
+    """Elements that become figure nodes."""
     captions: set[int] = field(default_factory=set)
     """Indices in `Flow.items` of runs that are captions."""
     credits: set[int] = field(default_factory=set)
@@ -69,7 +69,7 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
     for index in named:
         if (around := _around(elements, flow, index, content)) is not None:
             found.add(around)
-    figures = Figures(elements=_outermost(elements, found))
+    figures = Figures(elements=_nested(elements, found, content))
     _find_captions(elements, flow, named, figures)
     return figures
 
@@ -186,16 +186,15 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
 
 def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figures: Figures) -> None:
     """Sort the runs inside figures, and the named ones outside, into captions and credits."""
-    end, held_named, pending = -1, False, list[int]()
-    inside = -1
+    open_figures: list[_Open] = []
     for index, item in enumerate(flow.items):
         if isinstance(item, int):
             if item in figures.elements:
-                inside, end, held_named, pending = item, ~item, False, []
-            elif inside >= 0 and item == end:
-                if not held_named:
-                    figures.captions.update(pending)
-                inside = -1
+                open_figures.append(_Open(item))
+            elif open_figures and ~item == open_figures[-1].element:
+                done = open_figures.pop()
+                if not done.named:
+                    figures.captions.update(done.beside)
             continue
         if not item.text:
             continue
@@ -204,23 +203,54 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
             figures.credits.add(index)
         elif kind == "caption":
             figures.captions.add(index)
-            held_named = True
+            if open_figures:
+                open_figures[-1].named = True
         elif (
-            inside >= 0
+            open_figures
             and item.element not in flow.headings
             and not item.preformatted
             and item.linked < len(item.text)
             and len(item.text) <= _CAPTION_LETTERS
             and elements.tag[item.element] not in ("td", "th", "li", "button", "blockquote", "label")
         ):
-            pending.append(index)
+            open_figures[-1].beside.append(index)
 
 
-def _outermost(elements: Elements, found: set[int]) -> set[int]:
-    kept: set[int] = set()
-    end = -1
+@dataclass(slots=True)
+class _Open:
+    """A figure that the walk is in."""
+
+    element: int
+    named: bool = False
+    """Whether one of its own runs says that it is the caption."""
+    beside: list[int] = field(default_factory=list)
+    """Its other runs: the caption if none is named."""
+
+
+def _nested(elements: Elements, found: set[int], content: dict[int, _Content]) -> set[int]:
+    """Return the figures to keep where one lies in another.
+
+    One that is all there is in the other is the same figure under two names, and the outer one is kept. Several are a
+    gallery: each is kept, and the outer one too if it is a `figure` or has a caption of its own.
+    """
+    inner: dict[int, list[int]] = {-1: []}
+    around: list[int] = []
     for row in sorted(found):
-        if row >= end:
+        while around and row >= elements.end(around[-1]):
+            around.pop()
+        inner[around[-1] if around else -1].append(row)
+        inner[row] = []
+        around.append(row)
+    kept: set[int] = set()
+    waiting = inner[-1][::-1]
+    while waiting:
+        row = waiting.pop()
+        own, within = content[row], inner[row]
+        if not within or (len(within) == 1 and content[within[0]].pictures == own.pictures):
             kept.add(row)
-            end = elements.end(row)
+            continue
+        captions = sum(content[one].captions for one in within)
+        if elements.tag[row] == "figure" or own.captions > captions:
+            kept.add(row)
+        waiting.extend(within)
     return kept
