@@ -57,13 +57,14 @@ def test_a_formula_written_twice_is_read_once():
         "<div><a href=b><img src=a.jpg></a><div class=bildunterschrift>Cap.</div></div>",
         "<div class=thumb><div><a><img src=a.jpg></a><div class=thumbcaption>Cap.</div></div></div>",
         "<div><img src=a.jpg><p class=image-description>Cap.</p></div>",
+        "<div class=Carousel><div class=CarouselSlide><div><img src=a.jpg></div><div><span><p>A cat on a mat.</p></span></div></div></div>",
     ],
 )
 def test_a_caption_is_bound_to_its_picture(markup: str):
     page = parse_html(
         f"<article><h1>T</h1><p>{'Words of the text. ' * 9}</p>{markup}<p>{'And more of it. ' * 9}</p></article>"
     )
-    assert pairs(page) == [("a.jpg", "Cap.")]
+    assert pairs(page) in ([("a.jpg", "Cap.")], [("a.jpg", "A cat on a mat.")])
 
 
 def test_a_component_called_media_is_no_caption():
@@ -108,3 +109,36 @@ def test_several_roots_are_measured_without_a_warning():
             "<p>a</p></html><p>b",
         ):
             assert parse_html(markup).root.kind == "page"
+
+
+def test_a_gallery_keeps_each_picture_with_its_own_caption():
+    page = parse_html(
+        "<figure><figure><img src=a><figcaption>A.</figcaption></figure><figure><img src=b><figcaption>B.</figcaption></figure>"
+        "<figcaption>Both.</figcaption></figure>"
+    )
+    assert pairs(page) == [("a", "A."), ("b", "B.")]
+    gallery = page.find("figure")[0]
+    assert [(child.kind, child.text) for child in gallery.children] == [
+        ("figure", "A."), ("figure", "B."), ("caption", "Both."),
+    ]  # fmt: skip
+
+
+WORDS = "Words of a text, with a pause, that goes on for a while. " * 5
+
+
+def test_a_list_that_is_mostly_main_is_main_as_a_whole():
+    items = "".join(f"<li>A sentence of item {n}, which says something of its own.</li>" for n in range(6))
+    page = parse_html(
+        f"<article><h1>Title</h1><p>{WORDS}</p><ul>{items}<li><a href=x>Link</a></li></ul><p>{WORDS}</p></article>"
+    )
+    assert [item.role for item in page.find("item")] == ["main"] * 7
+
+
+def test_the_lead_picture_of_an_article_is_main_although_it_stands_before_the_title():
+    page = parse_html(
+        "<header><img src=logo.png></header><article><figure><img src=lead.jpg><figcaption>Lead.</figcaption></figure>"
+        f"<div><h1>Title</h1><div><p>{WORDS}</p><p>{WORDS}</p></div></div></article>",
+        main_only=True,
+    )
+    assert pairs(page) == [("lead.jpg", "Lead.")]
+    assert "Lead." not in page.main_text

@@ -22,8 +22,8 @@ _FIGURE_LETTERS: Final = 2500
 """A figure with more text than this, captions aside, is no figure but an element that was left open."""
 _MOST_PICTURES: Final = 40
 _PICTURE_CONTAINER: Final = re.compile(
-    r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail)"
-    r"(?:$|[\s_-]|\d|[A-Z]|s\b)"
+    r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail|"
+    r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
 )
 _ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
 

@@ -108,6 +108,7 @@ def judge(
         for index, block, keep in zip(measured.index, measured.block, kept.tolist(), strict=True)
         if keep and block.element != verdict.title and index not in captions
     }
+    _keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
     _keep_headings_of_main(elements, flow, main, verdict.title)
     _drop_boxed_headings(elements, flow, main)
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
@@ -201,6 +202,37 @@ def _best_cut(
         if root <= row < ends[root]:
             root = row
     return root, (owner >= root) & (owner < ends[root])
+
+
+def _keep_lists_whole(
+    elements: Elements, flow: Flow, measured: Measured, main: set[int], titles: set[int], captions: set[int]
+) -> None:
+    """Add to `main` what is missing of a list or table that is mostly in it: half a list is no list."""
+    if not main:
+        return
+    places, index = flow.places(), measured.index
+    words = measured.words
+    held = np.concatenate([[0.0], np.cumsum(words)])
+    kept = np.concatenate([[0.0], np.cumsum(words * np.asarray([i in main for i in index]))])
+    odd = np.concatenate(
+        [[0], np.cumsum(measured.junk | np.asarray([b.element in flow.headings for b in measured.block]))]
+    )
+    rows = [row for tag in ("ul", "ol", "dl", "table") for row in elements.rows_of(tag) if row in places]
+    done = -1
+    for start, stop in sorted(places[row] for row in rows):
+        if start < done:
+            continue
+        first, last = bisect_left(index, start), bisect_left(index, stop)
+        total, own = held[last] - held[first], kept[last] - kept[first]
+        if not _MOSTLY * total <= own < total or odd[last] > odd[first] or total > _LIST_SHARE * kept[-1]:
+            continue
+        done = stop
+        main.update(i for i in index[first:last] if i not in captions and flow.items[i].element not in titles)  # type: ignore[union-attr]
+
+
+_MOSTLY: Final = 0.6
+_LIST_SHARE: Final = 0.5
+"""A table with more of the main words than this lays out the page."""
 
 
 def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
@@ -312,6 +344,7 @@ def _set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int],
         start = min(start, places[verdict.title][0])
     verdict.article = (start, stop)
     first_main = min(main, default=len(items))
+    lead = _lead_figures(verdict, elements, flow, captions, start)
     for index, item in enumerate(items):
         if not isinstance(item, Block):
             continue
@@ -319,10 +352,37 @@ def _set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int],
         if index in main or item.element == verdict.title:
             role = "main"
         elif role is None:
-            if not start <= index <= stop:
+            if index in lead:
+                role = "main"
+            elif not start <= index <= stop:
                 role = "boilerplate"
             elif not item.text or index in captions:
                 role = "main"
             else:
                 role = "header" if index < first_main else "aside"
         verdict.block_role[index] = role
+
+
+def _lead_figures(
+    verdict: Verdict, elements: Elements, flow: Flow, captions: set[int], start: int
+) -> set[int]:
+    """Return the captions, and the pictures right before them, that stand in the title's `article` before the text."""
+    row = verdict.title
+    while row >= 0 and elements.tag[row] not in ("article", "main"):
+        row = elements.parent[row]
+    if row < 0:
+        return set()
+    found: set[int] = set()
+    pictures: list[int] = []
+    for index in range(flow.places()[row][0], start):
+        item = flow.items[index]
+        if not isinstance(item, Block):
+            continue
+        if not item.text:
+            pictures.append(index)
+        elif index in captions:
+            found.update(pictures, (index,))
+            pictures = []
+        else:
+            pictures = []
+    return found
