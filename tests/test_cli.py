@@ -12,7 +12,7 @@ import networkx
 import numpy as np
 import pytest
 
-from docgraph import Document
+from docgraph import Document, read_many
 from docgraph.errors import DataError
 from training import cli
 from training.config import make_config
@@ -85,6 +85,26 @@ def test_parse_prints_what_the_library_gives(run, capsys, sample_data):
 def test_parse_reads_a_folder_as_a_site(run, capsys, sample_data):
     assert run("parse", sample_data / "pages", "--max-nodes", "3") == 0
     assert capsys.readouterr().out.startswith("site ")
+
+
+@pytest.mark.parametrize("name", ["docs.jsonl", "docs.parquet"])
+def test_parse_writes_every_page_of_a_folder_and_goes_on_where_it_was(run, capsys, sample_data, name):
+    pages = sorted((sample_data / "pages").glob("*.html"))
+    shutil.copytree(sample_data / "pages", "in")
+    Path("in/broken.html").symlink_to("nowhere.html")
+    Path("in/zz.html").mkdir()
+    assert run("parse", "in", "--output", name, "--workers", 1, "--quiet") == 0
+    assert f"{len(pages)} documents written" in capsys.readouterr().out
+    Path("in/one more.html").write_text("<p>One more.", "utf-8")
+    assert run("parse", "in", "--output", name, "--workers", 1) == 0
+    assert (
+        f"1 documents written to {name} (0 cut at a bound), {len(pages)} were there"
+        in capsys.readouterr().out
+    )
+    documents = dict(read_many(name))
+    assert documents["one more.html"].text == "One more."
+    assert len(documents) == len(pages) + 1
+    assert run("parse", "in", "absent", "--output", name) == 2
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes_on(run, capsys, sample_data):

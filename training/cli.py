@@ -1,6 +1,7 @@
 """The `docgraph` command.
 
     docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
+    docgraph parse FOLDER --output F   every page of a folder, on all cores              (no torch)
     docgraph train CONFIG | --recipe   train a classifier                                fit.py
     docgraph recipes [NAME]            named configurations                              recipes.py
     docgraph compare --recipe ...      several kinds of attention and seeds in one table compare.py
@@ -18,7 +19,7 @@ command, so that help comes at once and parsing never loads torch. Results go to
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -63,13 +64,26 @@ def parse(
         ),
     ],
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.outline,
-    output: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write instead of stdout; .jsonl or .parquet: a document a line or row."),
+    ] = None,
     main_only: Annotated[bool, typer.Option("--main-only", help="Keep a page's main content only.")] = False,
     max_nodes: Annotated[int | None, typer.Option(help="Nodes that an outline shows.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes for .jsonl and .parquet; all cores if not given.")
+    ] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Print the tree of a page, text, article or site. A folder is a site."""
+    """Print the tree of a page, text, article or site. A folder is a site.
+
+    With --output FILE.jsonl or FILE.parquet every file is a document of its own, parsed on all cores; the same command
+    goes on where it was cut off, and what cannot be read is named in errors.jsonl beside the file.
+    """
     from training.inputs import ERRORS, Errors
 
+    if output is not None and output.suffix.lower() in (".jsonl", ".parquet"):
+        _parse_many(paths, output, main_only, workers, quiet)
     errors = Errors((output.parent if output else Path()) / ERRORS)
     written = []
     for path in paths:
@@ -93,6 +107,22 @@ def parse(
         output.write_text(text, encoding="utf-8")
     errors.write()
     raise typer.Exit(errors.exit_code(len(written)))
+
+
+def _parse_many(
+    paths: list[Path], output: Path, main_only: bool, workers: int | None, quiet: bool
+) -> NoReturn:
+    from docgraph import parse_many
+
+    counts = parse_many(paths, output, main_only=main_only, workers=workers, progress=not quiet)
+    print(
+        f"{counts.output}: {counts.written} documents written ({counts.truncated} cut at a bound), "
+        f"{counts.skipped} there already, {counts.failed} failed, {counts.seconds:.1f} s"
+    )
+    if counts.failed:
+        print(f"what failed is in {counts.errors}", file=sys.stderr)
+        raise typer.Exit(1 if counts.written + counts.skipped else 2)
+    raise typer.Exit(0)
 
 
 def _read(path: Path, main_only: bool) -> "Document":
