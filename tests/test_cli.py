@@ -98,7 +98,7 @@ def test_parse_writes_every_page_of_a_folder_and_goes_on_where_it_was(run, capsy
     Path("in/one more.html").write_text("<p>One more.", "utf-8")
     assert run("parse", "in", "--output", name, "--workers", 1) == 0
     assert (
-        f"1 documents written to {name} (0 cut at a bound), {len(pages)} were there"
+        f"{name}: 1 documents written (0 cut at a bound), {len(pages)} there already, 0 failed"
         in capsys.readouterr().out
     )
     documents = dict(read_many(name))
