@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
+from bs4.element import Tag
 
 from docgraph import Node
 from docgraph.parsers.html import parse_html
@@ -59,6 +61,70 @@ def test_main_text_of_the_shipped_pages(sample_data: Path):
         assert not [text for text in frame if text in page.main_text]
         body = [node for node in page.find("paragraph") if node.role == "main"]
         assert len(page.main_text) > 0.8 * sum(len(node.text) for node in body) > 300
+
+
+def article_of(path: Path) -> Tag:
+    """The article of a shipped page as BeautifulSoup sees it, without what is beside the text: title, byline, captions."""
+    article = BeautifulSoup(path.read_bytes(), "lxml").find("article")
+    assert article is not None
+    return article
+
+
+def test_body_f1_of_the_shipped_pages(sample_data: Path):
+    pairs = []
+    for path in sorted((sample_data / "html").glob("*.html")) + sorted(
+        (sample_data / "pages").glob("*.html")
+    ):
+        article = article_of(path)
+        for tag in [article.find("h1"), *article.select("p.byline, figcaption, table > caption")]:
+            if tag is not None:
+                tag.decompose()
+        pairs.append((article.get_text(" "), parse_html(path).main_text))
+    assert len(pairs) == 22
+    assert body_f1(pairs) >= 0.99
+
+
+def test_structure_of_the_shipped_pages(sample_data: Path):
+    """Every item, nested item, cell, bound caption and code block of the articles, with boilerplate removed."""
+    wanted: Counter[tuple[str, str]] = Counter()
+    missing: Counter[tuple[str, str]] = Counter()
+    for path in sorted((sample_data / "html").glob("*.html")) + sorted(
+        (sample_data / "pages").glob("*.html")
+    ):
+        article, page = article_of(path), parse_html(path, main_only=True)
+        want = Counter(
+            [("item", letters(tag.get_text())) for tag in article.find_all("li")]
+            + [("nested item", letters(tag.get_text())) for tag in article.select("li li")]
+            + [("cell", letters(tag.get_text())) for tag in article.select("td, th")]
+            + [("code", letters(tag.get_text())) for tag in article.find_all("pre")]
+            + [
+                ("caption", f"{tag.find('img')['src']} {letters(tag.figcaption.get_text())}")
+                for tag in article.find_all("figure")
+                if tag.find("img") and tag.figcaption
+            ]
+        )
+        have = Counter(
+            (node.kind, letters(node.text)) for node in page.walk() if node.kind in ("item", "cell", "code")
+        )
+        have.update(
+            ("nested item", letters(node.text))
+            for node in page.find("item")
+            if any(above.kind == "item" for above in node.ancestors)
+        )
+        have.update(
+            ("caption", f"{image.attributes['src']} {letters(child.text)}")
+            for image in page.images()
+            if image.parent is not None
+            for child in image.parent.children
+            if child.kind == "caption"
+        )
+        wanted += want
+        missing += want - have
+    kinds = Counter(kind for kind, text in wanted.elements() if text)
+    lost = Counter(kind for kind, text in missing.elements() if text)
+    assert kinds["item"] > 100
+    assert kinds["caption"] > 10
+    assert {kind: lost[kind] for kind in kinds if lost[kind] > 0.02 * kinds[kind]} == {}
 
 
 def test_main_text_of_the_gold_pages(shared_data: Path):
