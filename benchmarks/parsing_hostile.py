@@ -71,6 +71,8 @@ CASES: dict[str, Callable[[], str]] = {
     "20,000 pictures": lambda: "<img src=a.jpg alt=b>" * 20_000,
     "10,000 noscript twins": lambda: "<noscript><img src=x></noscript>" * 10_000,
     "10,000 open figures": lambda: "<figure><img src=a>" * 10_000,
+    "10,000 sources in one picture": lambda: "<picture>" + "<source srcset='a 1x'><img src=b>" * 10_000,
+    "10,000 nested section h2": lambda: "<section><h2>head</h2>" * 10_000,
     "10,000 base elements": lambda: "<base href=x>" * 10_000,
     "empty": lambda: "",
 }  # fmt: skip

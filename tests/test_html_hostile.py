@@ -39,6 +39,8 @@ CASES: dict[str, str] = {
     "pictures": "<img src=a.jpg>" * 20_000,
     "twins": "<noscript><img src=x></noscript>" * 10_000,
     "figures": "<figure><img src=a>" * 10_000,
+    "sources": "<picture>" + "<source srcset='a 1x'><img src=b>" * 5_000,
+    "sections": "<section><h2>head</h2>" * 5_000,
     "captions": "<div class=caption><img src=a>c</div>" * 5_000,
     "class names": f"<div class='{'comment ' * 100_000}'>x</div>",
     "linked data": '<script type="application/ld+json">' + "[" * 100_000 + "</script>",
@@ -84,6 +86,12 @@ def test_each_bound_is_named_and_strict_raises(limits: Limits, code: str, markup
     assert Document.from_json(page.to_json()).warnings == page.warnings
     with pytest.raises(LimitError, match="Raise the limit"):
         parse_html(markup, limits=limits, strict=True)
+
+
+def test_strict_names_the_bound_and_not_what_was_repaired_before_it():
+    broken = "é".encode() * 50 + b"\xff " + b"<p>word </p>" * 20
+    with pytest.raises(LimitError, match="more than 10 elements"):
+        parse_html(broken, limits=Limits(nodes=10), strict=True)
 
 
 def test_strict_passes_a_page_within_its_bounds():

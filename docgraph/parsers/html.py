@@ -104,7 +104,8 @@ def parse_html(
         places = node_offsets(document, element_offsets(markup, elements))
         document = document.replace(sources=replace(document.sources, node_offsets=places))
     if strict and document.truncated:
-        raise LimitError(f"{document.warnings[0].message} Raise the limit if the source is trusted.")
+        reason = next(warning.message for warning in document.warnings if warning.code.startswith("limit."))
+        raise LimitError(f"{reason} Raise the limit if the source is trusted.")
     return document
 
 

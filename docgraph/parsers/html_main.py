@@ -57,6 +57,8 @@ _TITLE_LEVELS: Final = 3
 """Headings of these levels may be the page's title."""
 _LIST_LEVELS: Final = 6
 _BOX_LEVELS: Final = 4
+_BOX_ITEMS: Final = 80
+"""A box is small: so many openings, closings and runs at most."""
 _SECOND_LINE_WORDS: Final = 10
 """An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
 _SECTIONING: Final = frozenset(("article", "aside", "main", "nav", "section"))
@@ -269,7 +271,7 @@ def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None
             if box not in places:
                 continue
             start, stop = places[box]
-            if bisect_left(texts, start) != bisect_left(texts, stop):
+            if stop - start > _BOX_ITEMS or bisect_left(texts, start) != bisect_left(texts, stop):
                 break
             inside = [item for item in flow.items[start:stop] if isinstance(item, Block)]
             if len(inside) > 1 and (block.linked == len(block.text) or any(item.pictures for item in inside)):

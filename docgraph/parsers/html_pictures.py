@@ -82,6 +82,8 @@ def picture_attributes(
 
 
 _MOST_CANDIDATES: Final = 32
+_MOST_SOURCES: Final = 24
+"""Elements of one `<picture>` that are looked at: a page may open it and never close it."""
 
 
 def resolve(address: str, base: str) -> str:
@@ -118,11 +120,13 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
     if len(own) > 1:
         found += _late_sources(own)
     above = elements.parent[row]
-    while above >= 0 and elements.tag[above] == "source":
+    for _ in range(_MOST_SOURCES):
         # Void, but libxml2 does not know: the picture stands inside it.
+        if above < 0 or elements.tag[above] != "source":
+            break
         above = elements.parent[above]
     if above >= 0 and elements.tag[above] == "picture":
-        for sibling in range(above + 1, row):
+        for sibling in range(above + 1, min(row, above + 1 + _MOST_SOURCES)):
             if elements.tag[sibling] == "source":
                 attributes = elements.attributes[sibling]
                 listed = _late_sources(attributes)
