@@ -142,3 +142,16 @@ def test_the_lead_picture_of_an_article_is_main_although_it_stands_before_the_ti
     )
     assert pairs(page) == [("lead.jpg", "Lead.")]
     assert "Lead." not in page.main_text
+
+
+def test_an_element_that_says_it_is_a_heading_opens_a_section():
+    page = parse_html(
+        "<h1>T</h1><p>a.</p><div role=heading aria-level=2>Part</div><p>b.</p><div role=heading>Next</div><p>c.</p>"
+    )
+    headings = page.find("heading")
+    assert [(h.text, h.attributes["level"]) for h in headings] == [("T", 1), ("Part", 2), ("Next", 2)]
+    assert [p.parent.children[0].text for p in page.find("paragraph") if p.parent is not None] == [
+        "T",
+        "Part",
+        "Next",
+    ]

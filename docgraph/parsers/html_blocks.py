@@ -19,13 +19,13 @@ from docgraph.parsers.html_elements import Attributes, Elements
 from docgraph.parsers.html_pictures import is_invisible
 from docgraph.parsers.html_rules import (
     BLOCKS,
-    HEADINGS,
     HIDING_STYLE,
     MARKS,
     MEDIA,
     NAME_LETTERS,
     PREFORMATTED,
     UNSEEN,
+    heading_level,
     hides_by_class,
     kind_by_class,
 )
@@ -55,8 +55,8 @@ class Flow:
 
     items: list["int | Block"] = field(default_factory=list)
     """Block elements where they open (row) and close (~row), blocks in between, in document order."""
-    headings: set[int] = field(default_factory=set)
-    """Heading elements that hold a title (and not, left open, half the page)."""
+    headings: dict[int, int] = field(default_factory=dict)
+    """Heading elements that hold a title (and not, left open, half the page) -> level."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
     twins: dict[int, int] = field(default_factory=dict)
     """Picture -> its twin inside `noscript`, which has the source that a script would load."""
@@ -208,9 +208,9 @@ class _Reader:
         self.flow.items.append(row)
         if tag in PREFORMATTED:
             self.verbatim += 1
-        elif tag in HEADINGS and self.is_heading(row):
+        elif (level := heading_level(tag, self.elements.attributes[row])) and self.is_heading(row):
             self.heading = row
-            self.flow.headings.add(row)
+            self.flow.headings[row] = level
 
     def is_heading(self, row: int) -> bool:
         """Whether a heading element holds a title, and not, being left open or abused, a part of the page."""

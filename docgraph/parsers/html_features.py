@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from docgraph.parsers.html_blocks import Block, Flow
 from docgraph.parsers.html_elements import Elements
-from docgraph.parsers.html_rules import HEADINGS
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -251,7 +250,7 @@ def _local(elements: Elements, flow: Flow, blocks: list[Block], declared: str) -
                 strong += end - start
             elif type_ == "emphasis":
                 emphasis += end - start
-        level = HEADINGS[tag] if block.element in flow.headings else 0
+        level = flow.headings.get(block.element, 0)
         rows.append(
             (
                 words,

@@ -34,7 +34,7 @@ from docgraph.parsers.html_features import (
     measure,
 )
 from docgraph.parsers.html_forest import main_content
-from docgraph.parsers.html_rules import HEADINGS, LANDMARK_ROLES, LANDMARKS
+from docgraph.parsers.html_rules import LANDMARK_ROLES, LANDMARKS
 
 PRICE: Final = 0.3
 """What each word of the article's element costs, in probability."""
@@ -128,8 +128,7 @@ def find_title(elements: Elements, flow: Flow, title: str) -> int:
     """
     wanted = set(title.lower().split())
     best, best_score = -1, 0.0
-    for row in sorted(flow.headings):
-        level = HEADINGS[elements.tag[row]]
+    for row, level in sorted(flow.headings.items()):
         if level > _TITLE_LEVELS:
             continue
         words = set(elements.text(row).lower().split())

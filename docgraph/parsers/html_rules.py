@@ -4,6 +4,7 @@ Sources: HTML Living Standard 15.3 (rendering: which elements are not displayed,
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -87,3 +88,13 @@ def hides_by_class(names: str) -> bool:
 
 NAME_LETTERS: Final = 300
 """Letters of a class attribute that are looked at: class names say what they say early."""
+
+
+def heading_level(tag: str, attributes: Mapping[str, str]) -> int:
+    """Return the level of a heading element, 0 if it is none. Any element may say that it is one (ARIA `role`)."""
+    if tag in HEADINGS:
+        return HEADINGS[tag]
+    if not attributes or attributes.get("role") != "heading":
+        return 0
+    level = attributes.get("aria-level", "2").strip()
+    return int(level) if level in ("1", "2", "3", "4", "5", "6") else 2

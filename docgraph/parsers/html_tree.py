@@ -20,7 +20,7 @@ from docgraph.parsers.html_elements import Elements
 from docgraph.parsers.html_figures import Figures
 from docgraph.parsers.html_main import Verdict
 from docgraph.parsers.html_pictures import picture_attributes, resolve
-from docgraph.parsers.html_rules import HEADINGS, MEDIA, PREFORMATTED
+from docgraph.parsers.html_rules import MEDIA, PREFORMATTED
 from docgraph.parsers.html_tables import Grid, read_grid
 from docgraph.sentences import sentence_spans
 
@@ -412,7 +412,7 @@ class _Walk:
                 self.add_picture(picture, link, role)
             return
         if element in self.page.flow.headings:
-            level = HEADINGS[self.elements.tag[element]]
+            level = self.page.flow.headings[element]
             attributes: dict[str, Any] = {"level": level}
             if element == self.verdict.title:
                 attributes["title"] = True
