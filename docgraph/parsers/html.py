@@ -28,7 +28,8 @@ from docgraph.parsers.html_main import judge
 from docgraph.parsers.html_metadata import declared_text, read_metadata
 from docgraph.parsers.html_offsets import element_offsets, node_offsets
 from docgraph.parsers.html_pictures import resolve
-from docgraph.parsers.html_tree import Page, grow
+from docgraph.parsers.html_runs import Page
+from docgraph.parsers.html_tree import grow
 
 ImagePolicy = Literal["lazy", "skip"] | str | Path | Callable[[str], bytes | None]
 

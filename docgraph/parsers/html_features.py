@@ -13,7 +13,6 @@ a Chinese, Japanese or Thai character counts as one.
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from docgraph.parsers.html_blocks import Block, Flow
 from docgraph.parsers.html_elements import Elements
+from docgraph.parsers.html_names import ITEM_BODY, NAMES, TAG_COLUMNS, families_of_name
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -49,82 +49,6 @@ _CREDITS: Final = re.compile(
 _DATE: Final = re.compile(
     r"\b\d{1,2}[:.]\d{2}\b|\b(?:19|20)\d\d\b|\b(?:ago|min read|uhr)\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}", re.I
 )
-
-FAMILIES: Final[dict[str, str]] = {
-    "article": r"^articles?$|^story$|^stories$|^post$|^entry$|^news$|^blog",
-    "body": r"body|^bod$|^text$|^copy$|^rte$|^richtext|^prose$|^markdown$|^wysiwyg|^rich$",
-    "content": r"^cont$|content|^contenido|^inhalt",
-    "main": r"^main|^primary$|^single$|^center$|^middle$|^detail",
-    "paragraph": r"^para|^paragraph|^p$",
-    "lead": r"^lead$|^lede$|^intro|^summary|^abstract|^standfirst|^teasertext|^dek$|^deck$|^excerpt|^subtitle|^subhead|^kicker|^vorspann",
-    "comment": r"comments?$|^comment(?!ed|ab|at|ar)|disqus|discuss|repl(?:y|ies)|respond|remark|^reactions?$|forum|kommentar|livefyre",
-    "share": r"shar(?:e|ing)|social|facebook|twitter|whatsapp|pinterest|addthis|addtoany|sharedaddy|follow|^like",
-    "related": r"^relate|relatedp|recommend|^more$|^also$|similar|read(?:more|next|also)|outbrain|taboola|zerg|revcontent|mgid|trending|popular|latest|mostread|^most$|suggest|^further|upnext|^seealso",
-    "navigation": r"^nav|menu|breadcrumb|crumb|pagination|^pager|^pages?link|^tabs?$|^toc$|^skip|sitemap|toolbar|^jump|dropdown|accordion",
-    "header": r"header|masthead|^head$|^top$|^topbar|^logo|^hero|brand",
-    "footer": r"foot|^bottom|colophon|^legal|copyright|imprint|disclaimer|^end$",
-    "side": r"side|^aside|^rail|^right|^left$|^col2|^secondary|^margin|^gutter|complementary|^sticky",
-    "advert": r"^ads?$|^adv|advert|sponsor|banner|promoted|^dfp|^gpt|^adsense|doubleclick|^commercial|werbung|anzeige|paid|affiliate|^native|^adslot|^adbox|^adunit|interstitial",
-    "promo": r"promo|newsletter|subscri|signup|paywall|^cta|^offer|donat|membership|^register|registration|^upsell|^plus$|piano|abo$|^abo|marketing|campaign|shop|product|^buy|price",
-    "author": r"auth?or|byline|^bio$|^by$|writer|contributor|reporter|^profile|avatar|^person",
-    "meta": r"^meta|^date|^time|timestamp|publish|^posted|^info$|^updated|dateline|^read(?:ing)?time|stats|counter|views|rating|votes?|score",
-    "caption": r"caption|credit|legend|^figure|^fig$|^photo|^image|^img|^picture|^pic$|thumb|gallery|slide|carousel|swiper|^media|lightbox|bild",
-    "tags": r"^tags?$|taglist|tagged|^topics?$|keyword|categor|^cat$|^labels?$|^channel|^section(?:name|label)|themen",
-    "video": r"video|player|audio|podcast|youtube|^embed|jwplayer|brightcove|playlist",
-    "consent": r"cookie|consent|gdpr|privacy|modal|popup|overlay|dialog|tooltip|notice|alert|^message|toast|hidden|print|noprint",
-    "search": r"search|^form|login|signin|^user|account|^input|^field|^btn|^button|survey|poll$|quiz",
-    "teaser": r"teaser|^cards?$|^tiles?$|^items?$|^blocks?$|^widget|^module|^box|^list|^grid|feed|^stream|^archive|collection|headlines?$|^river|^ticker|^panel",
-    "quote": r"quot|^pull|^tweet|instagram|^aside$|callout|highlight|^factbox|infobox|^fact|^note|^sidebar",
-    "title": r"^title|^headline|^heading|^hed$|^ueberschrift|^titel",
-}
-"""What a word in a class name or id says about its element: family -> pattern on one word in small letters."""
-
-TAG_FAMILIES: Final[dict[str, tuple[str, ...]]] = {
-    "tag_nav": ("nav", "menu"),
-    "tag_header": ("header", "hgroup"),
-    "tag_footer": ("footer",),
-    "tag_aside": ("aside", "dialog"),
-    "tag_form": ("form", "fieldset", "button", "select", "label", "textarea"),
-    "tag_figure": ("figure", "figcaption", "picture"),
-    "tag_list": ("ul", "ol", "dl", "menu"),
-    "tag_table": ("table",),
-    "tag_article": ("article",),
-    "tag_main": ("main",),
-    "tag_section": ("section",),
-    "tag_quote": ("blockquote",),
-    "tag_link": ("a",),
-    "item_body": (),
-}
-
-_NAMES: Final = tuple(FAMILIES) + tuple(TAG_FAMILIES)
-_TAG_COLUMNS: Final[dict[str, tuple[int, ...]]] = {
-    tag: tuple(_NAMES.index(name) for name, tags in TAG_FAMILIES.items() if tag in tags)
-    for tags in TAG_FAMILIES.values()
-    for tag in tags
-}
-_ITEM_BODY: Final = _NAMES.index("item_body")
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_HASH: Final = re.compile(r"__(?=[A-Za-z_-]*[A-Z0-9])[A-Za-z0-9_-]{5}$|^(?:css|sc|jsx|svelte|astro)-.*")
-"""What tools add to a class name; and names of theirs that say nothing (with ":" or "[", Tailwind's)."""
-_PATTERNS: Final = tuple(re.compile(pattern) for pattern in FAMILIES.values())
-
-
-@lru_cache(maxsize=16_384)
-def families_of_word(word: str) -> tuple[int, ...]:
-    """Return the columns of the families that a word of a class name belongs to."""
-    return tuple(column for column, pattern in enumerate(_PATTERNS) if pattern.search(word))
-
-
-@lru_cache(maxsize=8_192)
-def families_of_name(names: str) -> tuple[int, ...]:
-    """Return the columns of the families that a class or id attribute names."""
-    found: set[int] = set()
-    for name in names.split():
-        if ":" in name or "[" in name:
-            continue
-        for word in _WORD.findall(_HASH.sub("", name)):
-            found.update(families_of_word(word.lower()))
-    return tuple(sorted(found))
 
 
 @dataclass(slots=True)
@@ -178,7 +102,7 @@ PLACE: Final = (
     "family_blocks", "depth", "page_words", "page_prose", "page_blocks", "root_share", "in_root", "below_root",
     "block_share", "to_prose_before", "to_prose_after",
 )  # fmt: skip
-FEATURES: Final = LOCAL + AROUND + _NAMES + SUMMARY + NEIGHBOURS + PLACE
+FEATURES: Final = LOCAL + AROUND + NAMES + SUMMARY + NEIGHBOURS + PLACE
 
 
 def measure(elements: Elements, flow: Flow, *, title: int = -1, declared: str = "") -> Measured:
@@ -214,9 +138,9 @@ def measure(elements: Elements, flow: Flow, *, title: int = -1, declared: str = 
     neighbours = _neighbours(words, links, prose, heading, kind, owner, tree)
     place = _place(elements, tree, owner, words, prose, title)
     local[:, 0] = np.log2(1 + words)
-    junk = np.minimum.reduce([names[:, _NAMES.index(name)] for name in JUNK])
+    junk = np.minimum.reduce([names[:, NAMES.index(name)] for name in JUNK])
     good = np.minimum.reduce(
-        [np.where(names[:, _NAMES.index(n)] > 0.4, names[:, _NAMES.index(n)], 2) for n in GOOD]
+        [np.where(names[:, NAMES.index(n)] > 0.4, names[:, NAMES.index(n)], 2) for n in GOOD]
     )
     names = np.concatenate([names, junk[:, None], good[:, None]], axis=1)
     matrix = np.concatenate([local, around, names, neighbours, place], axis=1).astype(np.float32)
@@ -332,7 +256,7 @@ def _around(tree: _Tree, owner: Rows) -> Floats:
 
 def _name_columns(elements: Elements, owner: Rows, tree: _Tree) -> Floats:
     """Return, for each family, the share of prose of the nearest element around a block that it names; 2 if none."""
-    none = (-1,) * len(_NAMES)
+    none = (-1,) * len(NAMES)
     tags, attributes, parents = elements.tag, elements.attributes, elements.parent
     around: set[int] = set()
     for row in owner.tolist():
@@ -344,14 +268,14 @@ def _name_columns(elements: Elements, owner: Rows, tree: _Tree) -> Floats:
         state = nearest[parents[row]]
         own = attributes[row]
         tag = tags[row]
-        columns = _TAG_COLUMNS.get(tag, ())
+        columns = TAG_COLUMNS.get(tag, ())
         if own and tag != "body" and tag != "html":
             if names := own.get("class"):
                 columns += families_of_name(names[:200])
             if names := own.get("id"):
                 columns += families_of_name(names[:100])
             if own.get("itemprop") in ("articleBody", "text") or own.get("property") == "content:encoded":
-                columns += (_ITEM_BODY,)
+                columns += (ITEM_BODY,)
         if columns:
             changed = list(state)
             for column in columns:
@@ -369,8 +293,8 @@ JUNK_ROLES: Final[dict[str, str]] = {
 _CONTAINERS: Final = frozenset(
     "div section ul ol dl aside nav footer form table article figure details dialog center".split()
 )
-_JUNK_COLUMNS: Final = {_NAMES.index(name): JUNK_ROLES.get(name, "aside") for name in JUNK}
-_COMMENT: Final = _NAMES.index("comment")
+_JUNK_COLUMNS: Final = {NAMES.index(name): JUNK_ROLES.get(name, "aside") for name in JUNK}
+_COMMENT: Final = NAMES.index("comment")
 _SMALL: Final = 0.3
 _NEARLY_ALL: Final = 0.95
 """Shares of the page's prose: a junk container holds at most this; one of comments at most that."""
@@ -385,7 +309,7 @@ def _junk(elements: Elements, tree: _Tree) -> dict[int, str]:
         if row < end or tag not in _CONTAINERS or share[row] > _NEARLY_ALL:
             continue
         own = elements.attributes[row]
-        columns = _TAG_COLUMNS.get(tag, ())
+        columns = TAG_COLUMNS.get(tag, ())
         if own:
             columns += families_of_name(own.get("class", "")[:200]) + families_of_name(
                 own.get("id", "")[:100]

@@ -12,7 +12,8 @@ Three steps, from evidence that is weak to labels that fit together:
 3. Inside it a block must be rubbish to be left out; outside nothing is main. A block that is all link, or that asks
    the reader to do something, must make a better case. If hardly anything is left, the filters are relaxed.
 
-Nothing is deleted: the verdict is a label and a score. Bylines and dates before the first main block are `header`;
+What belongs together stays together: a list or table that is mostly main is main, and so is a heading right before
+main text. Nothing is deleted: the verdict is a label and a score. Bylines and dates before the first main block are `header`;
 captions have their pictures' role, and the title is main (`main_text` leaves both out: they are beside the text).
 
 Sources: the idea of a container and its junk from Readability.js (mozilla); the best-cut formulation from maximum
@@ -20,7 +21,6 @@ subsequence segmentation (Pasternack and Roth, WWW 2009), on the tree instead of
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -34,7 +34,7 @@ from docgraph.parsers.html_features import (
     measure,
 )
 from docgraph.parsers.html_forest import main_content
-from docgraph.parsers.html_rules import LANDMARK_ROLES, LANDMARKS
+from docgraph.parsers.html_roles import Verdict, set_regions, set_roles
 
 PRICE: Final = 0.3
 """What each word of the article's element costs, in probability."""
@@ -61,31 +61,6 @@ _BOX_ITEMS: Final = 80
 """A box is small: so many openings, closings and runs at most."""
 _SECOND_LINE_WORDS: Final = 10
 """An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
-_SECTIONING: Final = frozenset(("article", "aside", "main", "nav", "section"))
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What part of the page everything belongs to."""
-
-    block_role: dict[int, str] = field(default_factory=dict)
-    """Index in `Flow.items` of a block -> its role."""
-    block_score: dict[int, float] = field(default_factory=dict)
-    """Index in `Flow.items` of a block with text -> main-content score in [0, 1]."""
-    region_role: dict[int, str] = field(default_factory=dict)
-    """Element -> role, for elements that are a part of the page of their own and hold no main content."""
-    holds_main: set[int] = field(default_factory=set)
-    """Elements with main content, or the title, in them."""
-    root: int = 0
-    """The element that holds the main content."""
-    title: int = -1
-    """The heading element that is the title of the page, or -1."""
-    second_lines: set[int] = field(default_factory=set)
-    """Heading elements that go on with the title: they open no section."""
-    article: tuple[int, int] = (-1, -1)
-    """Where in `Flow.items` the article, its title included, begins and ends."""
-    sections_by_element: bool = False
-    """Whether sections are made from `section` and `article` elements, there being no headings."""
 
 
 def judge(
@@ -115,8 +90,8 @@ def judge(
     _drop_boxed_headings(elements, flow, main)
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
-    _set_regions(verdict, elements, flow, main, measured)
-    _set_roles(verdict, elements, flow, main, captions)
+    set_regions(verdict, elements, flow, main, measured)
+    set_roles(verdict, elements, flow, main, captions)
     return verdict
 
 
@@ -296,94 +271,4 @@ def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) ->
             second_line and len(block.text.split()) >= _SECOND_LINE_WORDS
         ):
             found.add(block.element)
-    return found
-
-
-def _set_regions(
-    verdict: Verdict, elements: Elements, flow: Flow, main: set[int], measured: Measured
-) -> None:
-    """Find the elements that are a part of the page of their own: landmarks and named containers without main content."""
-    holds_main = verdict.holds_main
-    for index in main:
-        item = flow.items[index]
-        assert isinstance(item, Block)
-        row = item.element
-        while row >= 0 and row not in holds_main:
-            holds_main.add(row)
-            row = elements.parent[row]
-    row = verdict.title
-    while row >= 0 and row not in holds_main:
-        holds_main.add(row)
-        row = elements.parent[row]
-    for row, role in measured.junk_elements.items():
-        if row not in holds_main:
-            verdict.region_role[row] = role
-    sectioned: list[bool] = []
-    for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
-        above = elements.parent[row]
-        within = above >= 0 and sectioned[above]
-        sectioned.append(within or tag in _SECTIONING)
-        if tag == "header" and within:
-            # The head of a part, not of the page: its heading is the part's.
-            continue
-        landmark = LANDMARKS.get(tag) or (LANDMARK_ROLES.get(own.get("role", "")) if own else None)
-        if landmark is not None and row not in holds_main:
-            verdict.region_role[row] = landmark
-
-
-def _set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], captions: set[int]) -> None:
-    """Give every block its role, and find where the article begins and ends."""
-    regions = verdict.region_role
-    inherited: list[str | None] = []
-    for row, above in enumerate(elements.parent):
-        role = regions.get(row)
-        inherited.append(role if role is not None else inherited[above] if above >= 0 else None)
-    places = flow.places()
-    root, items = verdict.root, flow.items
-    start, stop = places.get(root, (0, len(items)))
-    if 0 <= verdict.title < root and inherited[verdict.title] is None:
-        start = min(start, places[verdict.title][0])
-    verdict.article = (start, stop)
-    first_main = min(main, default=len(items))
-    lead = _lead_figures(verdict, elements, flow, captions, start)
-    for index, item in enumerate(items):
-        if not isinstance(item, Block):
-            continue
-        role = inherited[item.element]
-        if index in main or item.element == verdict.title:
-            role = "main"
-        elif role is None:
-            if index in lead:
-                role = "main"
-            elif not start <= index <= stop:
-                role = "boilerplate"
-            elif not item.text or index in captions:
-                role = "main"
-            else:
-                role = "header" if index < first_main else "aside"
-        verdict.block_role[index] = role
-
-
-def _lead_figures(
-    verdict: Verdict, elements: Elements, flow: Flow, captions: set[int], start: int
-) -> set[int]:
-    """Return the captions, and the pictures right before them, that stand in the title's `article` before the text."""
-    row = verdict.title
-    while row >= 0 and elements.tag[row] not in ("article", "main"):
-        row = elements.parent[row]
-    if row < 0:
-        return set()
-    found: set[int] = set()
-    pictures: list[int] = []
-    for index in range(flow.places()[row][0], start):
-        item = flow.items[index]
-        if not isinstance(item, Block):
-            continue
-        if not item.text:
-            pictures.append(index)
-        elif index in captions:
-            found.update(pictures, (index,))
-            pictures = []
-        else:
-            pictures = []
     return found
