@@ -1,7 +1,7 @@
 """The parser side by side with its peers: quality, speed and hostile pages, with the targets it is held to.
 
     python benchmarks/parsing.py [--parts quality unseen speed hostile] [--systems NAME ...] [--peers FOLDER] [--data FOLDER]
-    pip install --target FOLDER trafilatura readability-lxml html_text resiliparse "docling-slim[format-html]" unstructured
+    pip install -e ".[bench]", or, not to mix them with what is there: pip install --target FOLDER trafilatura ...
 
     quality  body F1, structure recall and metadata on gold pages (`parsing_gold`), for every system (`parsing_systems`)
     unseen   body F1 of docgraph where each page is judged by trees grown without its site (five folds)
