@@ -178,7 +178,6 @@ def main() -> None:
         sys.path.append(str(options.peers))
     warnings.simplefilter("ignore")
     folder = options.data / "html_gold"
-    results: dict[str, Any] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     needs_pages = {"quality", "speed"} & set(options.parts)
     pages = gold_pages(folder, SETS) if needs_pages else []
     parts = {
@@ -189,28 +188,33 @@ def main() -> None:
     }
     for part in options.parts:
         found = parts[part]()
-        before = results.get(part, {}).get("found", {}) if part != "unseen" else {}
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-        )
-        results[part] = {
-            "command": f"python benchmarks/parsing.py --parts {part}",
-            "machine": machine(),
-            "load": round(os.getloadavg()[0], 2),
-            "date": datetime.now(UTC).date().isoformat(),
-            "commit": commit.stdout.strip(),
-            "versions": {name: version(name) for name in ("lxml", "beautifulsoup4", "numpy")},
-            "found": {**before, **found},
-        }
-    if not options.dry:
-        RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-        RESULTS.with_suffix(".md").write_text(report(results), "utf-8")
-    print(
-        report(results)
-        if not options.dry
-        else json.dumps(results.get("quality", {}).get("found", {}).get("docgraph"))
-    )
+        if not options.dry:
+            _keep(part, found)
+
+
+def _keep(part: str, found: dict[str, Any]) -> None:
+    """Write what was found into the results, beside the parts and systems that are there."""
+    results: dict[str, Any] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    before = results.get(part, {}).get("found", {}) if part != "unseen" else {}
+    found = {**before, **found}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    results[part] = {
+        "command": f"python benchmarks/parsing.py --parts {part}",
+        "machine": machine(),
+        "load": round(os.getloadavg()[0], 2),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.stdout.strip(),
+        "versions": {name: version(name) for name in ("lxml", "beautifulsoup4", "numpy")},
+        "found": {name: found[name] for name in sorted(found, key=_order)},
+    }
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    RESULTS.with_suffix(".md").write_text(report(results), "utf-8")
+
+
+def _order(name: str) -> int:
+    """Systems stand in the order of `SYSTEMS`."""
+    return list(SYSTEMS).index(name) if name in SYSTEMS else len(SYSTEMS)
 
 
 if __name__ == "__main__":
