@@ -128,8 +128,13 @@ def _both(counts: list[int]) -> str:
 
 
 def _metadata(quality: dict[str, Any]) -> list[str]:
-    columns = [(set_, field) for set_ in ("readability", "fundus") for field in FIELDS]
-    columns = [c for c in columns if c[1] in next(iter(quality.values()))["metadata"][c[0]]]
+    measured = [values["metadata"] for values in quality.values()]
+    columns = [
+        (set_, field)
+        for set_ in ("readability", "fundus")
+        for field in FIELDS
+        if any(field in metadata[set_] for metadata in measured)
+    ]
 
     def cells(values: dict[str, Any]) -> Iterator[str]:
         for set_, field in columns:
