@@ -147,6 +147,19 @@ class DocumentBuilder:
         above, count = self._open[-1], len(spans)
         first = self._children[above]
         self._children[above] += count
+        if count == 1:
+            # Most paragraphs of long lists are one sentence: eight short-lived lists would cost more than the node.
+            self._parent.append(above)
+            self._kind.append(kind)
+            self._domain.append(Domain.SEQUENCE)
+            self._role.append(None)
+            self._position.append((first, 0))
+            self._span.append(spans[0])
+            self._place.append(self._length)
+            self._score.append(float("nan"))
+            self._element.append(element)
+            self._children.append(0)
+            return
         self._parent += [above] * count
         self._kind += [kind] * count
         self._domain += [Domain.SEQUENCE] * count

@@ -1,5 +1,6 @@
 """Web pages to documents: structure, text, pictures, what nobody sees, and bounds."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,16 @@ def test_a_file_is_decoded_and_named(tmp_path: Path):
     assert page.text == "Привет, мир."
     assert (page.metadata.encoding, page.metadata.encoding_source) == ("koi8-r", "declared")
     assert (page.metadata.source, page.metadata.title) == ("page.html", "Ж")
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(on: bool):
+    was_on = gc.isenabled()
+    try:
+        (gc.enable if on else gc.disable)()
+        parse_html("<p>Text.")
+        with pytest.raises(LimitError):
+            parse_html("<p>x" * 100, limits=Limits(nodes=10), strict=True)
+        assert gc.isenabled() is on
+    finally:
+        (gc.enable if was_on else gc.disable)()
