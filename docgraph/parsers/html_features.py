@@ -50,6 +50,14 @@ _DATE: Final = re.compile(
     r"\b\d{1,2}[:.]\d{2}\b|\b(?:19|20)\d\d\b|\b(?:ago|min read|uhr)\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}", re.I
 )
 
+_IN_CREDITS: Final = (
+    "©", "copyright", "all rights", "getty", "afp", "dpa", "terms of", "privacy", "cookie", "newsletter", "subscribe", "sign up",
+    "log in", "login", "app store", "google play",
+)  # fmt: skip
+"""One of these is in every text that `_CREDITS` finds something in: looking for them first is three times as fast."""
+_IN_DATES: Final = re.compile("ago|min read|uhr").search
+"""So with `_DATE`, in a text without digits."""
+
 
 @dataclass(slots=True)
 class Measured:
@@ -175,6 +183,7 @@ def _local(elements: Elements, flow: Flow, blocks: list[Block], declared: str) -
             elif type_ == "emphasis":
                 emphasis += end - start
         level = flow.headings.get(block.element, 0)
+        small, digits = head.lower(), len(_DIGITS.findall(head))
         rows.append(
             (
                 words,
@@ -183,12 +192,12 @@ def _local(elements: Elements, flow: Flow, blocks: list[Block], declared: str) -
                 1.0 if _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
                 len(_STOPS.findall(head)) / some,
                 len(_PAUSES.findall(head)) / some,
-                len(_DIGITS.findall(head)) / len(head),
+                digits / len(head),
                 len(_CAPITALS.findall(head)) / some,
                 len(_BARS.findall(head)) / some,
                 1.0 if _ASKING.match(text) else 0.0,
-                1.0 if _CREDITS.search(head) else 0.0,
-                1.0 if words < 30 and _DATE.search(head) else 0.0,
+                1.0 if any(map(small.__contains__, _IN_CREDITS)) and _CREDITS.search(head) else 0.0,
+                1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
                 len(block.pictures),
                 strong / letters,
                 emphasis / letters,

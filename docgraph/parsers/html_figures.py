@@ -119,6 +119,8 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
                 if row in places:
                     content.setdefault(row, _Content())
                 row = parents[row]
+    if not content:
+        return content
     around: dict[int, list[_Content]] = {}
     for index, item in enumerate(flow.items):
         if not isinstance(item, Block):

@@ -46,10 +46,12 @@ class Forest:
         flat = np.ascontiguousarray(matrix).ravel()
         start = np.arange(count, dtype=np.intp)[:, None] * width
         node = np.broadcast_to(self.roots, (count, len(self.roots)))
+        # `take` on flat arrays costs half of what indexing does, and this is all that a prediction costs.
+        after = self.children.ravel()
         for _ in range(self.depth):
-            more = flat[start + self.feature[node]] > self.threshold[node]
-            node = self.children[node, more.astype(np.intp)]
-        total = self.bias + self.value[node].sum(axis=1)
+            more = flat.take(start + self.feature.take(node)) > self.threshold.take(node)
+            node = after.take(2 * node + more)
+        total = self.bias + self.value.take(node).sum(axis=1)
         return np.asarray(1.0 / (1.0 + np.exp(-total)))
 
 
