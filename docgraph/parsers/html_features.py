@@ -291,7 +291,10 @@ def _name_columns(elements: Elements, owner: Rows, tree: _Tree) -> Floats:
                 changed[column] = row
             state = tuple(changed)
         nearest[row] = state
-    found = np.asarray([nearest[row] for row in owner.tolist()], dtype=np.int64)
+    # Most blocks share their answer with many others: an array of the different ones, then one row for each block.
+    different: dict[tuple[int, ...], int] = {}
+    which = [different.setdefault(nearest[row], len(different)) for row in owner.tolist()]
+    found = np.asarray(list(different), dtype=np.int64)[which]
     return np.where(found >= 0, tree.prose[found] / tree.total_prose, 2.0)
 
 
