@@ -103,7 +103,8 @@ class _Attention(torch.autograd.Function):
             each([(up, (0, 0, NONE, tiles)) for tiles in plan.tiles])
             descend(tree, o, state, plan.deferred, 0, 0, plan.waiting, work())
         spare = work()
-        each([(descend, (tree, o, state, plan.deferred, *chunk, NONE, spare)) for chunk in plan.chunks])
+        # Last first: what was written last is still in the caches.
+        each([(descend, (tree, o, state, plan.deferred, *chunk, NONE, spare)) for chunk in plan.chunks[::-1]])
 
         energy = np.zeros((len(plan.root), heads), dtype)
         energy[plan.root >= 0] = state.L[plan.root[plan.root >= 0]]
@@ -140,18 +141,18 @@ class _Attention(torch.autograd.Function):
         ]
         e_bar, f_bar = (_side(grad, dtype) for grad in position_grads)
         inputs = (tree, q, k, v, e, f, c_bar, state, slope)
+        (kept,) = _carve(dtype, plan.kept * heads)
 
         def work() -> Work:
             return work_space(dtype, plan.widest, heads, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
-            ascend_back(*inputs, plan.deferred, first, end, waiting, tiles, *options, work())
+            ascend_back(*inputs, plan.deferred, kept, first, end, waiting, tiles, *options, work())
 
         def down(first: int, end: int, sweeping: Array, tiles: Array, spreading: Array) -> None:
             outputs = (q_bar, k_bar, v_bar, e_bar, f_bar)
-            descend_back(
-                *inputs, *outputs, plan.deferred, first, end, sweeping, tiles, spreading, *options, work()
-            )
+            order = first, end, sweeping, tiles, spreading
+            descend_back(*inputs, *outputs, plan.deferred, kept, *order, *options, work())
 
         each([(up, (*chunk, NONE, NO_TILES)) for chunk in plan.chunks])
         if len(plan.waiting):
@@ -160,7 +161,7 @@ class _Attention(torch.autograd.Function):
             down(0, 0, plan.waiting, NO_TILES, NONE)
             each([(down, (0, 0, NONE, tiles, NONE)) for tiles in plan.tiles])
             down(0, 0, NONE, NO_TILES, plan.waiting)
-        each([(down, (*chunk, NONE, NO_TILES, NONE)) for chunk in plan.chunks])
+        each([(down, (*chunk, NONE, NO_TILES, NONE)) for chunk in plan.chunks[::-1]])
         return (*grads, *position_grads, None, None, None)
 
 

@@ -3,8 +3,10 @@
     ascend_back    c_bar and m_bar of the parent, a = c_bar . u of the members              (families ascending)
     descend_back   L_bar of the inner members; q_bar, k_bar, v_bar, e_bar, f_bar of all     (families descending)
 
-Nothing of size b x b is kept from the forward pass: weights come again from q, k and R. With P the weights and
-T_ij = c_bar_i . v_j,  a_i = sum_j P_ij T_ij,  u_bar_i = m h_i c_bar_i,  and with t_i = m g_i h_i (m_bar_i - a_i)
+Nothing of size b x b is kept from the forward pass: weights come again from q, k and R. Between these two passes, and of
+small families only, P and T are kept. With P the weights and T_ij = c_bar_i . v_j,
+
+    a_i = sum_j P_ij T_ij,     u_bar_i = m h_i c_bar_i,     and with t_i = m g_i h_i (m_bar_i - a_i)
 
     Z_bar_i = share_i L_bar,   L_bar_i = g_i Z_bar_i + t_i,   R_bar_i = h_i Z_bar_i - t_i
     logits_bar_ij = P_ij (m h_i (T_ij - a_i) + R_bar_i),      at i = j of a leaf: L_bar_i
@@ -26,6 +28,7 @@ from encoders.attention.cpu.tiles import (
     State,
     Tree,
     Work,
+    fetch,
     gather,
     lanes,
     pack,
@@ -49,7 +52,7 @@ class Slope(NamedTuple):
 @entry
 def ascend_back(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, deferred: Array,
-    first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
+    kept: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, c_bar of those waiting, and (tiles, 2) tiles."""
     for step in range(end - first + len(tiles)):
@@ -59,7 +62,10 @@ def ascend_back(
             continue
         if at < 0:
             gather(c_bar, tree, family, False)
-        measure(tree, q, k, v, e, f, c_bar, state, slope, family, query, attend_self, scale, work)
+        ahead = family + 1 if at < 0 and step + 1 < end - first else -1
+        measure(
+            tree, q, k, v, e, f, c_bar, state, slope, kept, family, query, ahead, attend_self, scale, work
+        )
         if at < 0:
             rise_back(tree, state, slope, family)
     for at in range(len(waiting)):
@@ -70,7 +76,7 @@ def ascend_back(
 @entry
 def descend_back(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, q_bar: Rows,
-    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, deferred: Array, first: int, end: int, sweeping: Array,
+    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, deferred: Array, kept: Array, first: int, end: int, sweeping: Array,
     tiles: Array, spreading: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do, in this order, the deferred families' scalars, (tiles, 2) tiles of them, their inner members, and a range.
@@ -99,9 +105,10 @@ def descend_back(
         if at >= 0 and tree.above[family] < 0:
             for rows in (q_bar, k_bar, v_bar):
                 zero(rows, family)
+        ahead = family - 1 if at >= 0 and family > first else -1
         push(
-            tree, q, k, v, e, f, c_bar, state, slope, q_bar, k_bar, v_bar, e_bar, f_bar, family, block, by_query, by_key,
-            at >= 0, attend_self, scale, work,
+            tree, q, k, v, e, f, c_bar, state, slope, q_bar, k_bar, v_bar, e_bar, f_bar, kept, family, block, by_query,
+            by_key, ahead, at >= 0, attend_self, scale, work,
         )  # fmt: skip
     for step in range(len(spreading) - 1, -1, -1):
         family = spreading[step]
@@ -113,57 +120,92 @@ def descend_back(
 
 @inner
 def pair(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, head: int, first: int, size: int,
-    first_query: int, first_key: int, scale: float, work: Work,
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, kept: Array, again: bool,
+    head: int, family: int, first_query: int, first_key: int, ahead: int, scale: float, work: Work,
 ) -> None:  # fmt: skip
-    """Put logits, without log n, into S and c_bar . v into T, for a tile of keys and one of queries."""
-    one = work.S.dtype.type(1)
+    """Put P into S and c_bar . v into T, for a tile of keys and one of queries; fetch the family `ahead`, if not -1.
+
+    What is kept is written, or if it is wanted `again`, read.
+    """
+    S, T, vector, one = work.S, work.T, work.vector, work.S.dtype.type(1)
+    first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
     queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
     group = q.heads // k.heads
+    shared, share_here = head // group, size > TILE or head % group == 0
+    keep = tree.kept[family]
+    at = (keep * q.heads + head * size * lanes(size)) * 2
     pack(work.Q, q, head, tree, first + first_query, queries, scale)
     pack(work.C, c_bar, head, tree, first + first_query, queries, one)
-    if size > TILE or head % group == 0:
-        pack(work.K, k, head // group, tree, first + first_key, keys, one)
-        pack(work.V, v, head // group, tree, first + first_key, keys, one)
+    if share_here:
+        pack(work.K, k, shared, tree, first + first_key, keys, one)
     if e.width:
         pack_position(work.Q, q.width, e, head, tree, first + first_query, queries)
         pack_position(work.K, k.width, f, head, tree, first + first_key, keys)
+    if ahead >= 0:
+        fetch(q, head, tree, ahead)
+        fetch(c_bar, head, tree, ahead)
+        if head % group == 0:
+            fetch(k, shared, tree, ahead)
+            if not again or tree.kept[ahead] < 0:
+                fetch(v, shared, tree, ahead)
+    if keep >= 0 and again:
+        for j in range(keys):
+            for lane in range(0, queries, LANES):
+                store(S, j, lane, load(kept, 0, at))
+                store(T, j, lane, load(kept, 0, at + LANES))
+                at += 2 * LANES
+        return
+    if share_here:
+        pack(work.V, v, shared, tree, first + first_key, keys, one)
     for i in range(queries):
         member = first + first_query + i
-        work.vector[TOP, i], work.vector[PART, i] = state.top[head, member], one / state.total[head, member]
-    products(work.K, work.Q, work.S, keys, lanes(queries))
-    products(work.V, work.C, work.T, keys, lanes(queries))
+        vector[TOP, i], vector[PART, i] = state.top[head, member], one / state.total[head, member]
+    products(work.K, work.Q, S, keys, lanes(queries))
+    products(work.V, work.C, T, keys, lanes(queries))
+    for i in range(max(0, first_key - first_query), min(queries, first_key + keys - first_query)):
+        S[first_query - first_key + i, i] = -np.inf
+    for lane in range(0, queries, LANES):
+        top, part = load(vector, TOP, lane), load(vector, PART, lane)
+        for j in range(keys):
+            weights = exp(load(S, j, lane) + splat(tree.log_n[first + first_key + j]) - top)
+            store(S, j, lane, weights * part)
+    if keep >= 0:
+        for j in range(keys):
+            for lane in range(0, queries, LANES):
+                store(kept, 0, at, load(S, j, lane))
+                store(kept, 0, at + LANES, load(T, j, lane))
+                at += 2 * LANES
 
 
 @inner
 def measure(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, family: int,
-    first_query: int, attend_self: bool, scale: float, work: Work,
+    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, kept: Array,
+    family: int, first_query: int, ahead: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Set a of one tile of a family's members, and m_bar, which for inner members must be known or set again."""
-    S, T, vector, one = work.S, work.T, work.vector, work.S.dtype.type(1)
+    S, T, vector, nothing = work.S, work.T, work.vector, work.S.dtype.type(0)
     first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
     queries = min(TILE, size - first_query)
     for head in range(q.heads):
         for i in range(lanes(queries)):
-            vector[A, i] = 0
+            vector[A, i] = nothing
         for at in range(0, size, TILE):
             keys = min(TILE, size - at)
-            pair(tree, q, k, v, e, f, c_bar, state, head, first, size, first_query, at, scale, work)
+            pair(
+                tree, q, k, v, e, f, c_bar, state, kept, False, head, family, first_query, at, ahead, scale, work
+            )  # fmt: skip
             if at == first_query:
                 for i in range(queries):
-                    S[i, i] = -np.inf
                     source = tree.source[first + at + i]
-                    own = T[i, i] if attend_self else T.dtype.type(0)
+                    own = T[i, i] if attend_self else nothing
                     slope.m_bar[head, first + at + i] = (
                         own if source >= 0 else slope.parent_m_bar[~source, head]
                     )
             for lane in range(0, queries, LANES):
-                sums, top = splat(one) - splat(one), load(vector, TOP, lane)
+                sums = load(vector, A, lane)
                 for j in range(keys):
-                    weights = exp(load(S, j, lane) + splat(tree.log_n[first + at + j]) - top)
-                    sums = sums + weights * load(T, j, lane)
-                store(vector, A, lane, load(vector, A, lane) + sums * load(vector, PART, lane))
+                    sums = sums + load(S, j, lane) * load(T, j, lane)
+                store(vector, A, lane, sums)
         for i in range(queries):
             slope.a[head, first + first_query + i] = vector[A, i]
 
@@ -215,8 +257,8 @@ def weigh(
 @inner
 def push(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, q_bar: Rows,
-    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, family: int, block: int, by_query: bool, by_key: bool,
-    closed: bool, attend_self: bool, scale: float, work: Work,
+    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, kept: Array, family: int, block: int, by_query: bool,
+    by_key: bool, ahead: int, closed: bool, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Write the gradients of one tile of members: as queries, as keys, or, if they are the whole family, as both."""
     S, T, vector = work.S, work.T, work.vector
@@ -229,15 +271,13 @@ def push(
             first_query, first_key = block if by_query else other, block if by_key else other
             queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
             weigh(tree, state, slope, head, family, first_query, attend_self, work)
-            pair(tree, q, k, v, e, f, c_bar, state, head, first, size, first_query, first_key, scale, work)
-            if first_query == first_key:
-                for i in range(queries):
-                    S[i, i] = -np.inf
+            pair(
+                tree, q, k, v, e, f, c_bar, state, kept, True, head, family, first_query, first_key, ahead, scale, work
+            )  # fmt: skip
             for at in range(0, queries, LANES):
-                top, part, a = load(vector, TOP, at), load(vector, PART, at), load(vector, A, at)
-                weight, r_bar = load(vector, WEIGHT, at), load(vector, R_BAR, at)
+                a, weight, r_bar = load(vector, A, at), load(vector, WEIGHT, at), load(vector, R_BAR, at)
                 for j in range(keys):
-                    p = exp(load(S, j, at) + splat(tree.log_n[first + first_key + j]) - top) * part
+                    p = load(S, j, at)
                     store(S, j, at, p * weight)
                     store(T, j, at, p * (weight * (load(T, j, at) - a) + r_bar))
             if first_query == first_key:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.attention.cpu.products import TILE, entry
+from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.tiles import Tree
 from encoders.families import Families, Index
 
@@ -20,6 +21,8 @@ CHUNKS = 32
 """Chunks of a large batch: enough for several to a thread, so that one that is held up does not hold up all."""
 SMALL = 1 << 16
 """Least cost of a chunk: about 0.1 ms with 8 heads of 64."""
+KEEP = 32
+"""Most children of a family whose weights are kept between the passes of the backward: 256 bytes a child and head."""
 
 
 class Plan(NamedTuple):
@@ -40,6 +43,8 @@ class Plan(NamedTuple):
     """Most children in a family."""
     leaves: int
     """Leaves in all families: those present."""
+    kept: int
+    """Numbers kept for each head in the backward pass."""
 
 
 def make_plan(families: Families, dtype: np.dtype[Any]) -> Plan:
@@ -68,6 +73,7 @@ def _number_families(families: Families, dtype: np.dtype[Any]) -> tuple[Tree, In
         leaves=count.astype(dtype),
         share=(count / np.where(parent[node] >= 0, families.count[parent[node]], count)).astype(dtype),
         log_n=np.log(count).astype(dtype),
+        kept=np.full(total, -1),
     )
     root = np.append(number, -1)[families.root]  # -1, the empty document, stays -1
     return tree, root, begin
@@ -128,8 +134,12 @@ def _cut(tree: Tree, root: Index, begin: Index) -> Plan:
     waiting = np.flatnonzero(deferred)
     chunks = list(pairwise(edges.tolist()))
     tiles = _share_out(waiting, size)
+    keeps = np.where(deferred | (size > KEEP), 0, size * (-(-size // LANES) * LANES))
+    tree = tree._replace(kept=np.where(keeps > 0, np.cumsum(keeps) - keeps, -1))
     leaves = int(np.count_nonzero(tree.source >= 0))
-    return Plan(tree, root, chunks, deferred, waiting, tiles, int(size.max(initial=1)), leaves)
+    return Plan(
+        tree, root, chunks, deferred, waiting, tiles, int(size.max(initial=1)), leaves, 2 * int(keeps.sum())
+    )
 
 
 def _share_out(waiting: Index, size: Index) -> list[Index]:

@@ -37,6 +37,8 @@ class Tree(NamedTuple):
     """(C,) the same over its parent's."""
     log_n: Array
     """(C,) log of `leaves`."""
+    kept: Array
+    """(F,) where the family's weights are kept in the backward pass, in pairs of numbers a head; -1 if they are not."""
 
 
 class Rows(NamedTuple):
