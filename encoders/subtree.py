@@ -49,7 +49,7 @@ def mean_up(leaves: Tensor, families: FamilyTensors) -> Tensor:
 
 
 def spread_down(nodes: Tensor, families: FamilyTensors) -> Tensor:
-    """Take (M, C) to the (present leaves, C) sums of `count(leaf) / count(node) * value` over a leaf's line."""
+    """Take (M, C) to the (present leaves, C) sums of `value / count(node)` over a leaf's line."""
     return cast(Tensor, _SpreadDown.apply(nodes, families))
 
 
@@ -58,11 +58,10 @@ class _MeanUp(torch.autograd.Function):
     def forward(ctx: Any, leaves: Tensor, families: FamilyTensors) -> Tensor:
         ctx.families = families
         nodes = leaves.new_zeros(len(families.parent), leaves.shape[1])
-        nodes[families.leaf_node] = leaves
-        share = families.share.to(leaves.dtype)[:, None]
+        nodes.index_copy_(0, families.leaf_node, leaves)
         for start, end in reversed(families.levels[1:]):
-            nodes.index_add_(0, families.parent[start:end], nodes[start:end] * share[start:end])
-        return nodes
+            nodes[:start].index_add_(0, families.parent[start:end], nodes[start:end])
+        return nodes.div_(families.count.to(nodes.dtype)[:, None])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -73,11 +72,10 @@ class _SpreadDown(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, nodes: Tensor, families: FamilyTensors) -> Tensor:
         ctx.families = families
-        nodes = nodes.clone()
-        share = families.share.to(nodes.dtype)[:, None]
+        nodes = nodes / families.count.to(nodes.dtype)[:, None]
         for start, end in families.levels[1:]:
-            nodes[start:end] += nodes[families.parent[start:end]] * share[start:end]
-        return nodes[families.leaf_node]
+            nodes[start:end] += nodes.index_select(0, families.parent[start:end])
+        return nodes.index_select(0, families.leaf_node)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:

@@ -2,8 +2,8 @@
 
     leaves ─ mean_up ─> node means ─ families ─> R, u ─ sweeps ─> outputs, energies
 
-Once the means are known the sibling softmaxes of all families are independent: families of one size are one batched
-matrix product, and those above `LARGE` are streamed block by block, so nothing is padded and memory stays O(nodes).
+Once the means are known the sibling softmaxes of all families are independent: families of one size are batched matrix
+products, and those above `LARGE` are streamed block by block, so nothing is padded and memory stays O(nodes).
 What remains are two sweeps over the levels. Names of quantities as in `naive.py`; a trailing `_bar` is a gradient.
 Half precision is computed in float32.
 
@@ -21,8 +21,10 @@ from encoders.batch import TreeBatch
 from encoders.families import LARGE, FamilyTensors
 from encoders.subtree import mean_up
 
-WORKSPACE = 1 << 24
-"""Numbers that one batched product may take besides its inputs: 64 MiB in float32."""
+WORKSPACE = {"cpu": 1 << 20}
+"""Numbers that one batched product may take, on a CPU: what its caches hold."""
+WORKSPACE_ELSEWHERE = 1 << 26
+"""The same on other devices: 256 MiB in float32."""
 
 
 class FamilyAttention(Protocol):
@@ -65,12 +67,11 @@ def attend(
 
     def means(leaves: Tensor) -> Tensor:
         """(M, H, width)."""
-        flat = leaves[families.leaf].to(wide).flatten(1)
-        return mean_up(flat, families).view(-1, *leaves.shape[1:])
+        nodes = mean_up(leaves[families.leaf].to(wide).flatten(1), families)
+        return nodes.view(len(nodes), *leaves.shape[1:])
 
     q = means(query) * scale
-    k = means(key).repeat_interleave(group, dim=1)
-    v = means(value).repeat_interleave(group, dim=1)
+    k, v = (x.repeat_interleave(group, dim=1) if group > 1 else x for x in (means(key), means(value)))
     if query_position is not None and key_position is not None:
         q = torch.cat([q, query_position[families.top_row].to(wide)], dim=-1)
         k = torch.cat([k, key_position[families.top_row].to(wide)], dim=-1)
@@ -78,34 +79,43 @@ def attend(
         R, u = cast(tuple[Tensor, Tensor], _SoftmaxFamilies.apply(q, k, v, families))
     else:
         R, u = _any_families(q, k, v, families, family_attention)
-    leaf = families.leaf_node
-    L = (q[leaf] * k[leaf]).sum(-1) if attend_self else q.new_full((len(leaf), q.shape[1]), -torch.inf)
-    o, energy = cast(tuple[Tensor, Tensor], _Sweeps.apply(L, R, u, v[leaf], attend_self, families))
-    output = o.new_zeros(len(query), *o.shape[1:]).index_copy(0, families.leaf, o)
+    own = (q * k).sum(-1) if attend_self else q.new_full(q.shape[:2], -torch.inf)  # counts at leaves only
+    output, energy = cast(
+        tuple[Tensor, Tensor], _Sweeps.apply(own, R, u, v, len(query), attend_self, families)
+    )
     return output.to(value.dtype), energy
 
 
-def _small(families: FamilyTensors, numbers: int) -> Iterator[tuple[Tensor, int]]:
-    """Yield (F * b,) nodes and b of families of one size, few enough to fit the workspace at `numbers` a child."""
+def _small(families: FamilyTensors, q: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor, int]]:
+    """Yield families of one size b, few enough to fit the workspace: (F * H * b,) rows, (F * H, 1, b) log n, and b.
+
+    Rows count nodes times heads: those of a family's head come one after the other.
+    """
+    heads, log_n = q.shape[1], families.count.to(q.dtype).log()
+    space = WORKSPACE.get(q.device.type, WORKSPACE_ELSEWHERE)
     for size, first in families.sizes:
         if size <= LARGE:
             child = torch.arange(size, device=first.device)
-            for part in torch.split(first, max(1, WORKSPACE // (size * (numbers + size)))):
-                yield (part[:, None] + child).reshape(-1), size
+            head = torch.arange(heads, device=first.device)[:, None]
+            numbers = size * heads * 2 * (q.shape[2] + v.shape[2] + size)
+            for part in torch.split(first, max(1, space // numbers)):
+                node = (part[:, None] + child)[:, None]
+                log_weight = log_n[node].expand(-1, heads, -1).reshape(-1, 1, size)
+                yield (node * heads + head).view(-1), log_weight, size
 
 
 def _blocks(first: int, size: int) -> list[slice]:
     return [slice(at, min(at + LARGE, first + size)) for at in range(first, first + size, LARGE)]
 
 
-def _by_family(nodes: Tensor, size: int) -> Tensor:
-    """(F * b, H, width) to (F, H, b, width)."""
-    return nodes.view(-1, size, *nodes.shape[1:]).transpose(1, 2)
+def _take(nodes: Tensor, rows: Tensor, size: int) -> Tensor:
+    """(M, H, width) to (F * H, b, width), in one copy."""
+    return nodes.flatten(0, 1).index_select(0, rows).view(len(rows) // size, size, nodes.shape[2])
 
 
-def _by_node(families: Tensor) -> Tensor:
-    """(F, H, b, ...) to (F * b, H, ...)."""
-    return families.transpose(1, 2).flatten(0, 1)
+def _put(nodes: Tensor, rows: Tensor, families: Tensor) -> None:
+    """Write (F * H, b, width) to where `_take` would take it from; `nodes` is contiguous."""
+    nodes.flatten(0, 1).index_copy_(0, rows, families.flatten(0, 1))
 
 
 class _SoftmaxFamilies(torch.autograd.Function):
@@ -113,16 +123,18 @@ class _SoftmaxFamilies(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, families: FamilyTensors) -> tuple[Tensor, Tensor]:
-        log_n = families.count.to(q.dtype).log()
         # Weights are exp(logit - top) / total: from R alone, which is rounded, they would lose digits where it is large.
-        top, total, u = q.new_zeros(q.shape[:2]), q.new_ones(q.shape[:2]), torch.zeros_like(v)
-        for i, size in _small(families, q.shape[1]):
-            logits = _logits(q[i], k[i], log_n[i], size)
+        top, total = q.new_zeros((*q.shape[:2], 1)), q.new_ones((*q.shape[:2], 1))
+        u = v.new_zeros(v.shape)
+        for rows, log_weight, size in _small(families, q, v):
+            logits = _logits(_take(q, rows, size), _take(k, rows, size), log_weight)
             highest = logits.amax(-1, keepdim=True)
-            p = (logits - highest).exp_()
+            p = logits.sub_(highest).exp_()
             sums = p.sum(-1, keepdim=True)
-            top[i], total[i] = _by_node(highest).squeeze(-1), _by_node(sums).squeeze(-1)
-            u[i] = _by_node((p @ _by_family(v[i], size)) / sums)
+            _put(top, rows, highest)
+            _put(total, rows, sums)
+            _put(u, rows, (p @ _take(v, rows, size)).div_(sums))
+        top, total, log_n = top.squeeze(-1), total.squeeze(-1), families.count.to(q.dtype).log()
         for first, size in families.large:
             for block in _blocks(first, size):
                 top[block], total[block], u[block] = _stream(q, k, v, log_n, block, _blocks(first, size))
@@ -134,23 +146,24 @@ class _SoftmaxFamilies(torch.autograd.Function):
     @once
     def backward(ctx: Any, R_bar: Tensor, u_bar: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, top, total, u = ctx.saved_tensors
-        families = ctx.families
+        families, u_bar = ctx.families, u_bar.contiguous()
+        q_bar, k_bar, v_bar = (x.new_zeros(x.shape) for x in (q, k, v))
+        for rows, log_weight, size in _small(families, q, v):
+            q_i, k_i, v_i, u_bar_i = (_take(x, rows, size) for x in (q, k, v, u_bar))
+            top_i, total_i, R_bar_i = (_take(x[..., None], rows, size) for x in (top, total, R_bar))
+            p = _logits(q_i, k_i, log_weight).sub_(top_i).exp_().div_(total_i)
+            _put(v_bar, rows, p.mT @ u_bar_i)
+            T = u_bar_i @ v_i.mT
+            p *= T.add_(R_bar_i - (p * T).sum(-1, keepdim=True))
+            _put(q_bar, rows, p @ k_i)
+            _put(k_bar, rows, p.mT @ q_i)
         log_n = families.count.to(q.dtype).log()
-        shift = R_bar - (u_bar * u).sum(-1)
-        q_bar, k_bar, v_bar = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for i, size in _small(families, q.shape[1]):
-            top_i, total_i, shift_i = (_by_family(x[i, :, None], size) for x in (top, total, shift))
-            p = (_logits(q[i], k[i], log_n[i], size) - top_i).exp_() / total_i
-            u_bar_i = _by_family(u_bar[i], size)
-            v_bar[i] = _by_node(p.mT @ u_bar_i)
-            p *= (u_bar_i @ _by_family(v[i], size).mT) + shift_i
-            q_bar[i] = _by_node(p @ _by_family(k[i], size))
-            k_bar[i] = _by_node(p.mT @ _by_family(q[i], size))
         for first, size in families.large:
             blocks = _blocks(first, size)
             for at in blocks:
                 u_bar_i, q_i = u_bar[at].transpose(0, 1), q[at].transpose(0, 1)
-                top_i, total_i, shift_i = (x[at].T[..., None] for x in (top, total, shift))
+                shift = R_bar[at] - (u_bar[at] * u[at]).sum(-1)
+                top_i, total_i, shift_i = (x.T[..., None] for x in (top[at], total[at], shift))
                 for j in blocks:
                     p = (_block_logits(q, k, log_n, at, j) - top_i).exp_() / total_i
                     v_bar[j] += (p.mT @ u_bar_i).transpose(0, 1)
@@ -160,9 +173,9 @@ class _SoftmaxFamilies(torch.autograd.Function):
         return q_bar, k_bar, v_bar, None
 
 
-def _logits(q: Tensor, k: Tensor, log_n: Tensor, size: int) -> Tensor:
-    """(F, H, b, b), -inf between a node and itself."""
-    logits = (_by_family(q, size) @ _by_family(k, size).mT).add_(log_n.view(-1, 1, 1, size))
+def _logits(q: Tensor, k: Tensor, log_weight: Tensor) -> Tensor:
+    """(F * H, b, b), -inf between a node and itself."""
+    logits = torch.baddbmm(log_weight, q, k.mT)
     logits.diagonal(dim1=-2, dim2=-1).fill_(-torch.inf)
     return logits
 
@@ -199,35 +212,45 @@ def _any_families(
     q: Tensor, k: Tensor, v: Tensor, families: FamilyTensors, attention: FamilyAttention
 ) -> tuple[Tensor, Tensor]:
     """R and u by a callable, one call for all families of one size, differentiated by autograd."""
-    log_n = families.count.to(q.dtype).log()
-    nodes, Rs, us = [], [], []
+    heads, log_n = q.shape[1], families.count.to(q.dtype).log()
+    head = torch.arange(heads, device=q.device)[:, None]
+    parts, Rs, us = [], [], []
     for size, first in families.sizes:
-        i = (first[:, None] + torch.arange(size, device=first.device)).reshape(-1)
-        result = attention(
-            _by_family(q[i], size), _by_family(k[i], size), _by_family(v[i], size), log_n[i].view(-1, size)
-        )
+        node = first[:, None] + torch.arange(size, device=first.device)
+        rows = (node[:, None] * heads + head).view(-1)
+        q_i, k_i, v_i = (_take(x, rows, size).unflatten(0, (len(first), heads)) for x in (q, k, v))
+        result = attention(q_i, k_i, v_i, log_n[node])
         if isinstance(result, Tensor):
-            result = result, _logits(q[i], k[i], log_n[i], size).logsumexp(-1)
-        nodes.append(i)
-        us.append(_by_node(result[0]))
-        Rs.append(_by_node(result[1]))
-    R, u = q.new_zeros(q.shape[:2]), torch.zeros_like(v)
-    if nodes:
-        i = torch.cat(nodes)
-        R, u = R.index_copy(0, i, torch.cat(Rs)), u.index_copy(0, i, torch.cat(us))
+            log_weight = log_n[node][:, None].expand(-1, heads, -1).reshape(-1, 1, size)
+            result = result, _logits(q_i.flatten(0, 1), k_i.flatten(0, 1), log_weight).logsumexp(-1)
+        parts.append(rows)
+        us.append(result[0].flatten(0, 2))
+        Rs.append(result[1].reshape(-1))
+    R, u = q.new_zeros(q.shape[:2]), v.new_zeros(v.shape)
+    if parts:
+        rows = torch.cat(parts)
+        R = R.view(-1).index_copy(0, rows, torch.cat(Rs)).view(R.shape)
+        u = u.flatten(0, 1).index_copy(0, rows, torch.cat(us)).view(u.shape)
     return R, u
 
 
 class _Sweeps(torch.autograd.Function):
-    """From L of leaves, R, u and v to outputs of leaves (n, H, E) and energies (T, H): once up, once down."""
+    """From own logits, R, u and v of all nodes to outputs (N, H, E) and energies (T, H): once up, once down."""
 
     @staticmethod
     def forward(
-        ctx: Any, L_leaf: Tensor, R: Tensor, u: Tensor, v: Tensor, attend_self: bool, families: FamilyTensors
+        ctx: Any,
+        own: Tensor,
+        R: Tensor,
+        u: Tensor,
+        v: Tensor,
+        leaves: int,
+        attend_self: bool,
+        families: FamilyTensors,
     ) -> tuple[Tensor, Tensor]:
         leaf, share = families.leaf_node, families.share.to(R.dtype)[:, None]
         L = R.new_zeros(len(R) + 1, R.shape[1])  # the last answers for the empty document, node -1
-        L[leaf] = L_leaf
+        L[leaf] = own[leaf]
         g, h = torch.ones_like(R), torch.zeros_like(R)  # roots keep g = 1, h = 0
         for start, end in reversed(families.levels[1:]):
             Z = torch.logaddexp(L[start:end], R[start:end])
@@ -239,29 +262,35 @@ class _Sweeps(torch.autograd.Function):
             parent = families.parent[start:end]
             above = m[parent]
             m[start:end] = above * g[start:end]
-            c[start:end] = c[parent] + (above * h[start:end])[..., None] * u[start:end]
+            torch.index_select(c[:start], 0, parent, out=c[start:end])
+            c[start:end].addcmul_((above * h[start:end])[..., None], u[start:end])
         ctx.save_for_backward(g, h, m, u, v)
         ctx.families, ctx.attend_self = families, attend_self
-        output = c[leaf]
         if attend_self:
-            output += m[leaf][..., None] * v
+            c.addcmul_(m[..., None], v)  # of no use at inner nodes, and in place
+        output = c.new_zeros(leaves, *c.shape[1:])
+        output.index_copy_(0, families.leaf, c.index_select(0, leaf))
         return output, L[families.root]
 
     @staticmethod
     @once
-    def backward(ctx: Any, o_bar: Tensor, energy_bar: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, output_bar: Tensor, energy_bar: Tensor) -> tuple[Tensor | None, ...]:
         g, h, m, u, v = ctx.saved_tensors
         families = ctx.families
         leaf, share = families.leaf_node, families.share.to(g.dtype)[:, None]
-        c_bar, m_bar, a = torch.zeros_like(u), torch.zeros_like(m), torch.zeros_like(m)
-        c_bar[leaf] = o_bar
+        c_bar, v_bar = torch.zeros_like(u), None
+        c_bar.index_copy_(0, leaf, output_bar.index_select(0, families.leaf))
         if ctx.attend_self:
-            m_bar[leaf] = (o_bar * v).sum(-1)
+            v_bar = c_bar * m[..., None]  # while only leaves have a gradient
+            m_bar = (c_bar * v).sum(-1)
+        else:
+            m_bar = torch.zeros_like(m)
+        a = torch.zeros_like(m)
         for start, end in reversed(families.levels[1:]):
             parent = families.parent[start:end]
             a[start:end] = (c_bar[start:end] * u[start:end]).sum(-1)
             m_bar.index_add_(0, parent, g[start:end] * m_bar[start:end] + h[start:end] * a[start:end])
-            c_bar.index_add_(0, parent, c_bar[start:end].clone())
+            c_bar[:start].index_add_(0, parent, c_bar[start:end])
         L_bar, R_bar = m.new_zeros(len(m) + 1, m.shape[1]), torch.zeros_like(m)
         L_bar[families.root] = energy_bar
         above = torch.zeros_like(m)
@@ -274,6 +303,9 @@ class _Sweeps(torch.autograd.Function):
             Z_bar = share[start:end] * L_bar[parent]
             L_bar[start:end] = g_v * Z_bar + tilt
             R_bar[start:end] = h_v * Z_bar - tilt
-        u_bar = (above * h)[..., None] * c_bar
-        v_bar = m[leaf][..., None] * o_bar if ctx.attend_self else None
-        return L_bar[leaf], R_bar, u_bar, v_bar, None, None
+        own_bar = None
+        if ctx.attend_self:
+            own_bar = torch.zeros_like(m)
+            own_bar[leaf] = L_bar[leaf]
+        u_bar = c_bar.mul_((above * h)[..., None])
+        return own_bar, R_bar, u_bar, v_bar, None, None, None
