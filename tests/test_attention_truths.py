@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 from attention_runs import EXACT, FAST, assert_same, inputs, run
-from forests import ragged
+from forests import chain, ragged
 from torch.nn.functional import elu, pad
 
 from encoders import TreeBatch, hierarchical_attention
@@ -105,9 +105,10 @@ def test_weights_are_the_closest_of_their_form_to_softmax(backend, attend_self):
     torch.testing.assert_close(constraints.T @ combination, gradient.T, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("documents", [TREE, ragged(5, 1, 5, 4), [chain(500, [None, chain(3, [None] * 3)])]])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_energy_is_the_flat_partition_less_what_the_hierarchy_costs(backend):
-    forest = TreeBatch.from_nested(TREE)
+def test_energy_is_the_flat_partition_less_what_the_hierarchy_costs(backend, documents):
+    forest = TreeBatch.from_nested(documents)
     query, key, _, left, right = (x.detach() for x in inputs(forest, H=3, K=3))
     matrix, energy = attention_matrix(forest, query, key, (left, right), backend)
     logits = flat_logits(forest, query, key, left, right, 1 / math.sqrt(5))
