@@ -1,0 +1,217 @@
+"""How long attention takes: ours against flat attention and its relatives, on this machine, side by side.
+
+    pip install 'docgraph[bench]' && python benchmarks/attention.py         # everything: 15 minutes on two cores
+    python benchmarks/attention.py balanced --leaves 256 1024               # a part; what is measured again replaces
+
+Writes benchmarks/results/attention.json, .md and .png. All of a row's contestants take turns within one process, and
+medians are given. Sections:
+
+    balanced    one balanced tree of N leaves, b = 8, 16, 32: ours, flat SDPA, peers, and two floors: a plain pass over q,
+                k, v, o, and the four projections around an attention
+    documents   real documents in one batch, against flat SDPA padded, padded in buckets of like length, and one by one
+    short       where flat SDPA is faster: one document, and 64 equal ones, of 8 ... 1024 leaves
+    build       nodes a second from a parent array to a `TreeBatch` with its families
+    memory      peak memory beyond the inputs, each contestant in a process of its own
+    first       seconds of a process' first call: compiled, and read back from disk
+    report      attention.md and attention.png from attention.json
+
+Flat SDPA is not run where one call would take longer than --longest-call, judged by the quarter of the length. On CUDA
+(bfloat16, flash SDPA, the time of a CUDA graph beside it) the same commands do the same; that was not run yet.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from attention_clock import (
+    CALM,
+    Others,
+    first_call,
+    graph_seconds,
+    machine,
+    medians,
+    peak_memory,
+    undisturbed,
+)
+from attention_peers import MISSING, contestants, floors
+from attention_real import measure_documents, measure_short
+from attention_report import write_report
+from attention_trees import balanced, balanced_parents, corpora, real, shuffled
+
+from encoders import TreeBatch
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data"))
+
+Results = dict[str, Any]
+
+
+def run_balanced(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
+    rows = results.setdefault("balanced", {})
+    small = balanced(64, 8).to(options.device)
+    for call in contestants(64, small, options.dtype, True, options.device).values():
+        call()  # compiles
+    for leaves in options.leaves:
+        for branching in options.branching if leaves in (1_024, 16_384, 65_536) else (16,):
+            for both in (False, True):
+                key = f"{leaves} {branching} {'both' if both else 'forward'}"
+                if not options.keep or rows.get(key, {}).get("others", 1.0) > CALM:
+                    rows[key] = balanced_row(leaves, branching, both, rows, options)
+                    save()
+
+
+def balanced_row(
+    leaves: int, branching: int, both: bool, rows: Results, options: argparse.Namespace
+) -> Results:
+    """Seconds of everything on one tree; with b other than 16, of ours and the floors alone."""
+    device, name = options.device, "both" if both else "forward"
+    before = rows.get(f"{leaves // 4} 16 {name}", {"seconds": {}})["seconds"].get("flat SDPA")
+    flat = leaves <= 4_096 or (before is not None and 16 * before <= options.longest_call)
+    forest, left_out = balanced(leaves, branching).to(device), [] if flat else ["flat SDPA"]
+    calls = contestants(leaves, forest, options.dtype, both, device, leave_out=left_out)
+    if branching != 16:
+        calls = {key: call for key, call in calls.items() if key.startswith("ours")}
+    fused = next(iter(calls.values()))
+    calls.update(floors(leaves, options.dtype, both, device))
+    seconds, others = undisturbed(lambda: medians(calls, device, seconds=options.seconds), options.attempts)
+    row = {"leaves": leaves, "branching": branching, "pass": name, "dtype": str(options.dtype)}
+    row.update({"seconds": seconds, "others": others})
+    if device.type == "cuda":
+        row["graph seconds"] = graph_seconds(fused)
+    print(
+        leaves, branching, name, {key: f"{1000 * s:.3g} ms" for key, s in seconds.items()}, others, flush=True
+    )
+    return row
+
+
+def run_documents(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
+    section = results.setdefault("documents", {})
+    for name, readers in corpora(SHARED, ROOT / "sample_data").items():
+        if options.corpora and name not in options.corpora:
+            continue
+        for leaves, documents in real(readers, options.documents).items():
+            row = section[f"{name}, {leaves}"] = measure_documents(documents, options.dtype, options.device)
+            print(name, leaves, row, flush=True)
+            save()
+
+
+def run_short(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
+    results["short"] = measure_short(options.dtype, options.device, options.seconds)
+
+
+def run_build(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
+    """Checks, families and their tensors: all that attention needs, from a parent array."""
+    section = results["build"] = {}
+    cpu = torch.device("cpu")
+    sample = next(iter(reversed(corpora(SHARED, ROOT / "sample_data").items())))
+    documents = real(sample[1], options.documents)["sub-words"].together().parent.numpy()
+    trees = {
+        "balanced, b = 16, a million leaves": balanced_parents(1_000_000, 16),
+        f"{options.documents} documents of {sample[0]}, sub-words": documents,
+    }
+    for name, parents in trees.items():
+        for order, rows in (("parents first", parents), ("any order", shuffled(parents))):
+
+            def build(rows: Any = rows) -> None:
+                TreeBatch.from_parents(rows).tensors()
+
+            seconds = medians({"build": build}, cpu, seconds=options.seconds)["build"]
+            section[f"{name}; {order}"] = {"nodes": len(rows), "nodes a second": len(rows) / seconds}
+            print(name, order, f"{len(rows) / seconds / 1e6:.2f} M nodes a second", flush=True)
+
+
+def run_memory(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
+    """Bytes beyond q, k, v, their layout for the contestant, and the gradient that comes in."""
+    section = results.setdefault("memory", {})
+    fused = "ours (triton)" if options.device.type == "cuda" else "ours (cpu)"
+    for leaves in (65_536, 16_384):
+        for name in (
+            fused,
+            "ours (torch)",
+            "flat SDPA",
+            "local-attention",
+            "performer",
+            "linear",
+            "h-transformer-1d",
+        ):
+            if leaves > 16_384 and not name.startswith("ours"):
+                continue
+            for both in (False, True):
+                key = f"{leaves} {name} {'both' if both else 'forward'}"
+                if options.keep and key in section:
+                    continue
+                row = {"leaves": leaves, "name": name, "pass": "both" if both else "forward"}
+                section[key] = {**row, "bytes": peak_memory(name, leaves, both, options.device)}
+                print(key, section[key]["bytes"], flush=True)
+                save()
+
+
+def run_first(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        results["first"] = {name: first_call(Path(folder)) for name in ("compiled", "read from disk")}
+    print(results["first"], flush=True)
+
+
+SECTIONS = {
+    "balanced": run_balanced,
+    "documents": run_documents,
+    "short": run_short,
+    "build": run_build,
+    "memory": run_memory,
+    "first": run_first,
+}
+
+
+def main() -> None:
+    """Measure the sections asked for, and write the report of all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "sections", nargs="*", default=[*SECTIONS], metavar="SECTION", help=", ".join([*SECTIONS, "report"])
+    )
+    parser.add_argument("--leaves", type=int, nargs="+", default=[256, 1_024, 4_096, 16_384, 65_536, 262_144])
+    parser.add_argument("--branching", type=int, nargs="+", default=[16, 8, 32])
+    parser.add_argument("--documents", type=int, default=500)
+    parser.add_argument("--corpora", nargs="+", help="only these")
+    parser.add_argument("--seconds", type=float, default=0.5, help="least time for each contestant of a row")
+    parser.add_argument("--attempts", type=int, default=3, help="for a row while other processes are busy")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep rows that are there, if nothing disturbed them"
+    )
+    parser.add_argument("--longest-call", type=float, default=45.0, help="seconds")
+    parser.add_argument(
+        "--device", type=torch.device, default=torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "attention")
+    options = parser.parse_args()
+    unknown = set(options.sections) - {*SECTIONS, "report"}
+    if unknown:
+        parser.error(
+            f"a section must be one of {', '.join([*SECTIONS, 'report'])}, but is {unknown.pop()!r}."
+        )
+    options.dtype = torch.bfloat16 if options.device.type == "cuda" else torch.float32
+    stored = options.output.with_suffix(".json")
+    results: Results = json.loads(stored.read_text()) if stored.is_file() else {}
+    torch.manual_seed(0)
+
+    def save() -> None:
+        results.setdefault("missing", {}).update(MISSING)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_text(json.dumps(results, indent=1) + "\n")
+
+    for name in options.sections:
+        if name != "report":
+            about, others = machine(options.device), Others()
+            results.setdefault("machine", {})[name] = about
+            SECTIONS[name](results, options, save)
+            about["others"] = others.share()
+            save()
+    print(write_report(results, options.output))
+
+
+if __name__ == "__main__":
+    main()
