@@ -23,6 +23,7 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,11 @@ SHARED = Path(os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data"))
 Results = dict[str, Any]
 
 
+def kept(row: Results | None, options: argparse.Namespace) -> bool:
+    """Whether a row that is there is not to be measured again."""
+    return options.keep and row is not None and (row.get("others") or 0.0) <= CALM
+
+
 def run_balanced(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
     rows = results.setdefault("balanced", {})
     small = balanced(64, 8).to(options.device)
@@ -60,7 +66,7 @@ def run_balanced(results: Results, options: argparse.Namespace, save: Callable[[
         for branching in options.branching if leaves in (1_024, 16_384, 65_536) else (16,):
             for both in (False, True):
                 key = f"{leaves} {branching} {'both' if both else 'forward'}"
-                if not options.keep or rows.get(key, {}).get("others", 1.0) > CALM:
+                if not kept(rows.get(key), options):
                     rows[key] = balanced_row(leaves, branching, both, rows, options)
                     save()
 
@@ -80,7 +86,7 @@ def balanced_row(
     calls.update(floors(leaves, options.dtype, both, device))
     seconds, others = undisturbed(lambda: medians(calls, device, seconds=options.seconds), options.attempts)
     row = {"leaves": leaves, "branching": branching, "pass": name, "dtype": str(options.dtype)}
-    row.update({"seconds": seconds, "others": others})
+    row.update({"seconds": seconds, "others": others, "run": options.run})
     if device.type == "cuda":
         row["graph seconds"] = graph_seconds(fused)
     print(
@@ -95,9 +101,12 @@ def run_documents(results: Results, options: argparse.Namespace, save: Callable[
         if options.corpora and name not in options.corpora:
             continue
         for leaves, documents in real(readers, options.documents).items():
-            row = section[f"{name}, {leaves}"] = measure_documents(documents, options.dtype, options.device)
-            print(name, leaves, row, flush=True)
-            save()
+            key, others = f"{name}, {leaves}", Others()
+            if not kept(section.get(key), options):
+                row = measure_documents(documents, options.dtype, options.device)
+                section[key] = {**row, "others": others.share()}
+                print(key, section[key], flush=True)
+                save()
 
 
 def run_short(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
@@ -143,7 +152,7 @@ def run_memory(results: Results, options: argparse.Namespace, save: Callable[[],
                 continue
             for both in (False, True):
                 key = f"{leaves} {name} {'both' if both else 'forward'}"
-                if options.keep and key in section:
+                if kept(section.get(key), options):
                     continue
                 row = {"leaves": leaves, "name": name, "pass": "both" if both else "forward"}
                 section[key] = {**row, "bytes": peak_memory(name, leaves, both, options.device)}
@@ -194,6 +203,7 @@ def main() -> None:
             f"a section must be one of {', '.join([*SECTIONS, 'report'])}, but is {unknown.pop()!r}."
         )
     options.dtype = torch.bfloat16 if options.device.type == "cuda" else torch.float32
+    options.run = f"{time.time():.0f}"
     stored = options.output.with_suffix(".json")
     results: Results = json.loads(stored.read_text()) if stored.is_file() else {}
     torch.manual_seed(0)

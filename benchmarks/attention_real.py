@@ -63,8 +63,8 @@ def measure_documents(documents: RealDocuments, dtype: torch.dtype, device: torc
 def _draw(
     shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    inputs = [torch.randn(shape, dtype=dtype, device=device, requires_grad=True) for _ in range(3)]
-    return inputs, torch.randn(shape, dtype=dtype, device=device)
+    drawn = [torch.empty(shape, dtype=dtype, device=device).uniform_(-1, 1) for _ in range(4)]
+    return [x.requires_grad_() for x in drawn[:3]], drawn[3]
 
 
 def _padded(lengths: Index, dtype: torch.dtype, device: torch.device) -> float:
