@@ -57,11 +57,15 @@ def kept(row: Results | None, options: argparse.Namespace) -> bool:
     return options.keep and row is not None and (row.get("others") or 0.0) <= CALM
 
 
-def run_balanced(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
-    rows = results.setdefault("balanced", {})
+def warm_up(options: argparse.Namespace) -> None:
+    """Compile what is compiled, so that no first call counts as slow."""
     small = balanced(64, 8).to(options.device)
     for call in contestants(64, small, options.dtype, True, options.device).values():
-        call()  # compiles
+        call()
+
+
+def run_balanced(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
+    rows = results.setdefault("balanced", {})
     for leaves in options.leaves:
         for branching in options.branching if leaves in (1_024, 16_384, 65_536) else (16,):
             for both in (False, True):
@@ -213,6 +217,8 @@ def main() -> None:
         stored.parent.mkdir(parents=True, exist_ok=True)
         stored.write_text(json.dumps(results, indent=1) + "\n")
 
+    if {"balanced", "documents", "short"} & set(options.sections):
+        warm_up(options)
     for name in options.sections:
         if name != "report":
             about, others = machine(options.device), Others()
