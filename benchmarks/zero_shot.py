@@ -368,6 +368,8 @@ def main() -> None:
             measured = {row[key] for row in found[rows]}
             kept = [row for row in json.loads(path.read_text())[rows] if row[key] not in measured]
             found[rows] = kept + found[rows]
+            if key != "data":
+                found[rows].sort(key=lambda row: row[key])
         found["about"] = {
             "command": f"python benchmarks/zero_shot.py {name}",
             "machine": f"{cpu_name()}, {args.threads} threads",
