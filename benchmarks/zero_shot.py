@@ -23,6 +23,7 @@ import json
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -371,7 +372,7 @@ def main() -> None:
             if key != "data":
                 found[rows].sort(key=lambda row: row[key])
         found["about"] = {
-            "command": f"python benchmarks/zero_shot.py {name}",
+            "command": " ".join(["python benchmarks/zero_shot.py", *sys.argv[1:]]),
             "machine": f"{cpu_name()}, {args.threads} threads",
             "torch": torch.__version__,
             "transformers": transformers.__version__,
