@@ -35,9 +35,11 @@ from training.significance import holm, paired_bootstrap
 
 RESULTS: Final = Path(__file__).parent / "results"
 BINS: Final = ((0, 512), (512, 2_000), (2_000, 10**9))
+FEWEST: Final = 10
+"""Records that a bin must have to be shown: a bootstrap over one record is always sure."""
 
 SETS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
-    "IMDB": ("text/imdb_train.jsonl.gz", "reviews-imdb", {"model.text_ngrams": 1, "epochs": 2}),
+    "IMDB": ("text/imdb_train.jsonl.gz", "reviews-imdb-deep", {"model.text_ngrams": 1, "epochs": 2}),
     "OpenStax": ("html_images/openstax", "news-scratch", {}),
     "20 Newsgroups": ("text/ng20.jsonl.gz", "reviews-scratch", {"epochs": 10}),
 }
@@ -94,7 +96,7 @@ def collect(data: Path, output: Path, seeds: int) -> dict[str, Any]:
                 groups |= {_bin_name(low, high): (long > low) & (long <= high) for low, high in BINS}
             for length, chosen in groups.items():
                 where = {"data": name, "share": share, "length": length, "records": int(chosen.sum())}
-                if not chosen.any():
+                if chosen.sum() < FEWEST:
                     continue
                 for kind, correct in right.items():
                     low, high = wilson(float(correct[:, chosen].mean()), int(chosen.sum()))

@@ -182,7 +182,7 @@ def step_settings(data: Path, count: int, folder: Path) -> dict[str, TrainingCon
     news = {"data": str(data / "html_images" / "openstax"), **trained}
     token = {"batch_documents": 16, "learning_rate": 1e-3, "vocab_size": 8_000, "model": TOKENS}
     runs = {
-        "reviews-imdb: sentences, scratch": recipe("reviews-imdb").with_values(
+        "reviews-imdb: sentences, scratch": recipe("reviews-imdb-deep").with_values(
             {"data": str(reviews), "format": "table"}
         ),
         "news-scratch: sentences and a trained ViT": recipe("news-scratch").with_values(news),

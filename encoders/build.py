@@ -47,7 +47,7 @@ def build_classifier(
         image_weights: weights of the timm model: a local file, or tensors by name.
         fields, main_only, readout_node, max_tokens: see `ProcessorSettings`.
         document_labels: the label of each of `documents`, needed where `config.text_start` is "evidence" or
-            "regression".
+            "regression", or `config.wide_ngrams` is above 0.
 
     Raises:
         ModelError: a pre-trained text encoder is configured and none is given, labels repeat, or evidence is asked
@@ -73,8 +73,7 @@ def build_classifier(
     config.label2id = {label: number for number, label in enumerate(labels)}
     model = DocumentForClassification(config)
     model.processor = processor
-    if isinstance(model.document.text, ScratchTextLeaves):
-        _start(model.document.text, config, processor, documents, labels, document_labels)
+    _start(model, processor, documents, labels, document_labels)
     if isinstance(model.document.text, PretrainedTextLeaves):
         model.document.text.load_encoder(str(text_encoder))
     if image_weights is not None and model.document.image is not None and config.image_encoder is not None:
@@ -113,20 +112,40 @@ def _processor(
 
 
 def _start(
-    text: ScratchTextLeaves,
-    config: DocumentConfig,
+    model: DocumentForClassification,
     processor: DocumentProcessor,
     documents: Sequence[Document],
     labels: Sequence[str],
     document_labels: Sequence[str] | None,
 ) -> None:
     """Look which sub-words, and runs of them, stand in the training documents, and start the text encoder from that."""
-    if config.text_start == "equal" or (config.text_start == "frequency" and config.text_leaves == "token"):
+    text, config = model.document.text, model.config
+    if not isinstance(text, ScratchTextLeaves):
         return
-    if config.text_start == "frequency":
-        entries = entries_of(text, map(processor.encode, documents))
+    pooled, start = text.weight is not None, config.text_start
+    classes = None
+    if start in ("evidence", "regression") or model.wide is not None:
+        asks = f"wide_ngrams={config.wide_ngrams}" if model.wide is not None else f'text_start="{start}"'
+        classes = _classes(asks, labels, documents, document_labels)
+    if model.wide is not None and classes is not None:
+        entries = entries_of(model.wide.runs, map(processor.encode, documents), pooled=False)
+        model.wide.set_regression(regression(entries, classes, len(labels), cost=config.wide_cost))
+    if start == "equal" or (start == "frequency" and not pooled):
+        return
+    entries = entries_of(text.runs, map(processor.encode, documents), pooled=pooled)
+    if start == "frequency" or classes is None:
         text.set_frequencies(class_frequency(entries, [0] * len(documents), 1)[0], len(documents))
-        return
+    elif start == "regression":
+        text.set_weights(regression(entries, classes, len(labels)).weight)
+    else:
+        counts = class_frequency(entries, classes, len(labels))
+        text.set_evidence(counts, torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1))
+
+
+def _classes(
+    asks: str, labels: Sequence[str], documents: Sequence[Document], document_labels: Sequence[str] | None
+) -> list[int]:
+    """Return the class number of each document."""
     number = {label: place for place, label in enumerate(labels)}
     if (
         document_labels is None
@@ -134,16 +153,10 @@ def _start(
         or set(document_labels) - set(number)
     ):
         raise ModelError(
-            f'text_start="{config.text_start}" needs document_labels, one of `labels` for each document, but has '
+            f"{asks} needs document_labels, one of `labels` for each document, but has "
             f"{'none' if document_labels is None else f'{len(document_labels)} for {len(documents)} documents'}."
         )
-    classes = [number[label] for label in document_labels]
-    entries = entries_of(text, map(processor.encode, documents))
-    if config.text_start == "regression":
-        text.set_weights(regression(entries, classes, len(labels)))
-    else:
-        counts = class_frequency(entries, classes, len(labels))
-        text.set_evidence(counts, torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1))
+    return [number[label] for label in document_labels]
 
 
 def _text_config(folder: str | Path) -> dict[str, Any]:

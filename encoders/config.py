@@ -60,6 +60,13 @@ class DocumentConfig(PreTrainedConfig):
     freeze_text_start: bool = False
     """Leave scratch embeddings and their weights as they started. After "regression" they hold what the words say by
     themselves already, and training on would learn the training documents by heart."""
+    wide_ngrams: int = 0
+    """Longest run of sub-words in a logistic regression whose logits are added to the classifier's when it predicts, 0 for no
+    such regression; see wide.py. It reads the same sub-words (scratch) and needs labels when the model is made."""
+    wide_buckets: int = 2_097_152
+    """Entries that its runs are hashed into."""
+    wide_cost: float = 0.2
+    """Of its errors, against the squares of its weights: what scikit-learn calls C, for a softmax over the classes."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None
@@ -99,6 +106,11 @@ class DocumentConfig(PreTrainedConfig):
             raise ModelError(
                 f"hidden_size must be a multiple of num_attention_heads, but is {self.hidden_size} "
                 f"with num_attention_heads={self.num_attention_heads}."
+            )
+        if self.wide_ngrams and self.text_encoder != "scratch":
+            raise ModelError(
+                f'wide_ngrams={self.wide_ngrams} needs text_encoder="scratch", whose sub-words it counts, but it is '
+                f'"{self.text_encoder}". Set wide_ngrams=0.'
             )
         if self.text_encoder == "none" and self.image_encoder is None:
             raise ModelError(

@@ -1,7 +1,7 @@
 """What the entries of scratch text say about the classes of labelled documents.
 
     encoded documents ──entries_of──> Entries: which sub-words, and runs of them, stand in each document
-                                      ──class_frequency──> (C, V) counts      ──regression──> (V, C) weights
+                                      ──class_frequency──> (C, V) counts      ──regression──> (V, C) weights, bias
 
 The regression is logistic, on which entries stand in a document, each scaled by its naive Bayes log ratio for the class:
 an entry that says little must be worth much to be given a weight. It has one optimum, found by L-BFGS.
@@ -11,17 +11,16 @@ Source: Wang and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-201
 Axes:  n documents   K entries that stand in them, over all documents   V entries   C classes
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from encoders.encoded import EncodedDocument
-
-if TYPE_CHECKING:
-    from encoders.text import ScratchTextLeaves
+from encoders.runs import Runs
 
 
 class Entries(NamedTuple):
@@ -36,20 +35,33 @@ class Entries(NamedTuple):
     """Entries there are."""
 
 
-def entries_of(text: "ScratchTextLeaves", documents: Iterable[EncodedDocument]) -> Entries:
-    """Return the entries of some documents, as the text leaves would look them up."""
+class Regression(NamedTuple):
+    """A logistic regression on entries."""
+
+    weight: Tensor
+    """(V, C), 0 on average over the classes; 0 for entries not seen."""
+    bias: Tensor
+    """(C,), 0 on average."""
+
+
+def entries_of(runs: Runs, documents: Iterable[EncodedDocument], *, pooled: bool) -> Entries:
+    """Return the entries of some documents.
+
+    Args:
+        pooled: runs stay within a leaf, as pooled text leaves look them up; else within the text encoded together.
+    """
     found = []
     for one in documents:
         unit = np.repeat(np.arange(len(one.unit_start) - 1), np.diff(one.unit_start))
-        group = one.token_row if text.weight is not None else unit
-        runs = text.runs(torch.from_numpy(one.token_id), torch.from_numpy(group))
-        found.append(torch.cat([entry[real[:, 0] > 0] for entry, real in runs]).unique())
+        group = torch.from_numpy(one.token_row if pooled else unit)
+        stand = [entry[real] for entry, real in runs(torch.from_numpy(one.token_id), group)]
+        found.append(torch.cat(stand).unique())
     lengths = torch.tensor([len(one) for one in found])
     return Entries(
         torch.repeat_interleave(torch.arange(len(found)), lengths),
         torch.cat(found) if found else torch.zeros(0, dtype=torch.int64),
         len(found),
-        text.embed.num_embeddings,
+        runs.entries,
     )
 
 
@@ -61,17 +73,19 @@ def class_frequency(entries: Entries, classes: Sequence[int], count: int) -> Ten
 
 def regression(
     entries: Entries, classes: Sequence[int], count: int, *, cost: float = 0.05, steps: int = 60
-) -> Tensor:
-    """Return (V, C) each entry's weight for each class, 0 on average over the classes; 0 for entries not seen.
+) -> Regression:
+    """Return each entry's weight for each class.
 
     Args:
         cost: of the data, against half the squared length of the weights before scaling.
         steps: of L-BFGS, at most.
     """
     seen, column = entries.entry.unique(return_inverse=True)
-    row = entries.document
+    stands = _sparse(entries.document, column, entries.documents, len(seen))
+    by_column = torch.argsort(column, stable=True)
+    turned = _sparse(column[by_column], entries.document[by_column], len(seen), entries.documents)
     target = torch.nn.functional.one_hot(torch.tensor(classes), count).float()
-    inside = torch.zeros(len(seen), count).index_add_(0, column, target[row])
+    inside = turned @ target
     outside = inside.sum(1, keepdim=True) - inside
     inside, outside = 1 + inside, 1 + outside
     ratio = torch.log(inside / inside.sum(0)) - torch.log(outside / outside.sum(0))
@@ -81,13 +95,24 @@ def regression(
     )
 
     def loss() -> Tensor:
-        logits = bias.repeat(entries.documents, 1).index_add_(0, row, (ratio * weight)[column])
+        logits = bias + stands @ (ratio * weight)
         error = cost * (logits.softmax(1) - target)
-        weight.grad = weight + ratio * torch.zeros_like(weight).index_add_(0, column, error[row])
+        weight.grad = weight + ratio * (turned @ error)
         bias.grad = error.sum(0)
         return weight.square().sum() / 2 - cost * (logits.log_softmax(1) * target).sum()
 
     optimizer.step(loss)
     found = torch.zeros(entries.size, count)
     found[seen] = ratio * weight
-    return found - found.mean(1, keepdim=True)
+    return Regression(found - found.mean(1, keepdim=True), bias - bias.mean())
+
+
+def _sparse(row: Tensor, column: Tensor, rows: int, columns: int) -> Tensor:
+    """Return a (rows, columns) matrix in CSR form with ones at the places given, `row` ascending."""
+    start = torch.zeros(rows + 1, dtype=torch.int64)
+    start[1:] = torch.bincount(row, minlength=rows).cumsum(0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            start, column, torch.ones(len(column)), (rows, columns), check_invariants=True
+        )

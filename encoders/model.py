@@ -39,6 +39,7 @@ from encoders.processor import CONFIG_NAME, DocumentProcessor
 from encoders.readout import Readout
 from encoders.sharding import is_sharded
 from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.wide import WideText
 
 
 @dataclass
@@ -96,6 +97,8 @@ class DocumentPreTrainedModel(PreTrainedModel):
         for module in loaded.modules():
             if isinstance(module, PretrainedTextLeaves | ImageLeaves) and module.frozen:
                 module.encoder.requires_grad_(False)
+            elif isinstance(module, WideText):
+                module.requires_grad_(False)
         if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
             loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)
         return model
@@ -291,7 +294,10 @@ class DocumentModel(DocumentPreTrainedModel):
 
 
 class DocumentForClassification(DocumentPreTrainedModel):
-    """A document model with a one-hidden-layer classifier on the documents' vectors."""
+    """A document model with a one-hidden-layer classifier on the documents' vectors.
+
+    With `config.wide_ngrams` the logits of a regression on the words are added in evaluation mode, not in training.
+    """
 
     def __init__(self, config: DocumentConfig) -> None:
         super().__init__(config)
@@ -302,6 +308,16 @@ class DocumentForClassification(DocumentPreTrainedModel):
             nn.GELU(),
             nn.Dropout(config.classifier_dropout_prob),
             nn.Linear(hidden, int(config.num_labels or 2)),
+        )
+        self.wide = (
+            WideText(
+                max(config.vocab_size, 256),
+                config.wide_ngrams,
+                config.wide_buckets,
+                int(config.num_labels or 2),
+            )
+            if config.wide_ngrams
+            else None
         )
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -317,6 +333,8 @@ class DocumentForClassification(DocumentPreTrainedModel):
         """Return logits (B, C), and the mean cross-entropy where `labels` (B,) are given; -100 is no label."""
         output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)
         logits = self.classifier(output.document_states)
+        if self.wide is not None and not self.training:
+            logits = logits + self.wide(batch).to(logits.dtype)
         loss = None
         if labels is not None:
             weights = self.config.class_weights
@@ -333,6 +351,13 @@ class DocumentForClassification(DocumentPreTrainedModel):
             node_states=output.node_states,
             leaf_states=output.leaf_states,
         )
+
+    @torch.no_grad()
+    def divide_logits(self, temperature: float) -> None:
+        """Divide the weights that make the logits, so that these come out divided by `temperature`."""
+        for part in (self.classifier[-1], self.wide):
+            for parameter in () if part is None else part.parameters():
+                parameter.div_(temperature)
 
     def predict(
         self,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
 from encoders.encoded import Ints, TextInputs
+from encoders.runs import Runs
 from encoders.sharding import is_sharded, passes
 
 WINDOW_TOKENS = 8_192
@@ -81,11 +82,10 @@ class ScratchTextLeaves(nn.Module):
         buckets: int = 131_072,
     ) -> None:
         super().__init__()
-        self.words = max(vocab_size, 256)
-        self.ngrams, self.buckets, self.dropout = ngrams, buckets, dropout
-        entries = self.words + (buckets if ngrams > 1 else 0)
-        self.embed = nn.Embedding(entries, embedding_size)
-        self.weight = nn.Embedding(entries, 1) if pooled else None
+        self.runs = Runs(max(vocab_size, 256), ngrams, buckets)
+        self.dropout = dropout
+        self.embed = nn.Embedding(self.runs.entries, embedding_size)
+        self.weight = nn.Embedding(self.runs.entries, 1) if pooled else None
         self.project = (
             nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
         )
@@ -153,36 +153,20 @@ class ScratchTextLeaves(nn.Module):
         runs = self.runs(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
         leaf = inputs.token_leaf
         if self.weight is None:
-            states = torch.stack([self._dropped(self.embed(entry) * real) for entry, real in runs]).sum(0)
+            states = torch.stack(
+                [self._dropped(self.embed(entry) * real[:, None]) for entry, real in runs]
+            ).sum(0)
         else:
             # One look-up: each would give a gradient of the whole table's size.
             entries = torch.cat([entry for entry, _ in runs])
             states = self.embed(entries)
-            weight = self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])
+            weight = (
+                self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])[:, None]
+            )
             leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(runs)))
         tokens = self.norm(self.project(states))
         placed = torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
         return placed.index_copy(0, leaf, tokens)
-
-    def runs(self, token_id: Tensor, group: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return, by length, (T,) the entry of the run that ends at each sub-word and (T, 1) whether there is one.
-
-        Args:
-            group: (T,) runs stay within sub-words of one group: a pooled leaf, or the text encoded together.
-        """
-        found = [
-            (token_id, torch.ones(len(token_id), 1, dtype=self.embed.weight.dtype, device=token_id.device))
-        ]
-        mixed = token_id
-        for back in range(1, self.ngrams):
-            before = token_id[: max(len(token_id) - back, 0)]
-            mixed = (mixed[1:] + (before + 1) * (2_654_435_761 * (back + 1))) % 2_147_483_647
-            real = torch.zeros_like(found[0][1])
-            real[back:, 0] = (group[back:] == group[: len(before)]).to(real.dtype)
-            entry = torch.zeros_like(token_id)
-            entry[back:] = self.words + mixed % self.buckets
-            found.append((torch.where(real[:, 0] > 0, entry, 0), real))
-        return found
 
     def _dropped(self, values: Tensor) -> Tensor:
         """Set whole entries to zero by chance in training."""

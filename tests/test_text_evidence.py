@@ -91,15 +91,14 @@ def test_the_regression_is_scikit_learns_on_scaled_entries() -> None:
     classes = (stands @ draw.normal(size=15) + draw.normal(size=120) > 0).astype(int)
     document, entry = np.nonzero(stands)
     entries = Entries(torch.from_numpy(document), torch.from_numpy(entry) + 3, 120, 20)
-    weight = regression(entries, classes.tolist(), 2, cost=0.3, steps=500)
+    weight, bias = regression(entries, classes.tolist(), 2, cost=0.3, steps=500)
     positive, negative = 1 + stands[classes == 1].sum(0), 1 + stands[classes == 0].sum(0)
     ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-    want = (
-        sklearn.LogisticRegression(C=0.6, tol=1e-9, max_iter=5000).fit(stands * ratio, classes).coef_[0]
-        * ratio
-    )
+    fitted = sklearn.LogisticRegression(C=0.6, tol=1e-9, max_iter=5000).fit(stands * ratio, classes)
+    want = fitted.coef_[0] * ratio
     found = (weight[:, 1] - weight[:, 0]).numpy()
     np.testing.assert_allclose(found[3:18], want, rtol=0, atol=1e-3)
+    assert float(bias[1] - bias[0]) == pytest.approx(fitted.intercept_[0], abs=1e-3)
     assert not weight[[0, 1, 2, 18, 19]].any()  # entries that stand nowhere
     torch.testing.assert_close(weight.sum(1), torch.zeros(20))
 

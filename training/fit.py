@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from huggingface_hub.errors import StrictDataclassError
 from rich.console import Console
 from transformers import TrainerCallback, TrainingArguments, set_seed
@@ -329,9 +328,7 @@ def _finish(
         logits, target = trainer.logits_of(dev)
         if config.calibrate and len(target) >= CALIBRATION_RECORDS:
             scores["temperature"] = temperature(logits, target)
-            with torch.no_grad():
-                for parameter in model.classifier[-1].parameters():
-                    parameter.div_(scores["temperature"])
+            model.divide_logits(scores["temperature"])
         scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
     scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]
     scores["seconds"] = result.get("train_runtime")

@@ -29,6 +29,27 @@ _NEWS: Final[dict[str, Any]] = {"epochs": 8, "learning_rate": 2e-3, "weight_deca
 _STATISTICS: Final[dict[str, Any]] = {"image_encoder": "statistics", "freeze_image_encoder": True}
 _LITE0: Final[dict[str, Any]] = {"image_encoder": "tf_efficientnet_lite0", "freeze_image_encoder": True}
 _TEXT: Final[dict[str, Any]] = {"image_encoder": None}
+_IMDB: Final[dict[str, Any]] = {
+    "format": "imdb",
+    "epochs": 4,
+    "learning_rate": 1.5e-3,
+    "weight_decay": 0.05,
+    "batch_documents": 64,
+    "vocab_size": 30_000,
+    "model": {
+        **_TEXT,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 1,
+        "text_leaves": "node",
+        "text_start": "evidence",
+        "text_embedding_size": 16,
+        "text_ngrams": 2,
+        "text_ngram_buckets": 524_288,
+        "text_dropout_prob": 0.85,
+        "hidden_dropout_prob": 0.2,
+    },
+}
 _PAPER: Final[dict[str, Any]] = {
     "layer": "hte",
     "attend_self": False,
@@ -88,27 +109,8 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
         "text_encoder": "minilm",
         "model": {**_SMALL, **_TEXT, "text_encoder": "pretrained"},
     },
-    "reviews-imdb": {
-        "format": "imdb",
-        "epochs": 4,
-        "learning_rate": 1.5e-3,
-        "weight_decay": 0.05,
-        "batch_documents": 64,
-        "vocab_size": 30_000,
-        "model": {
-            **_TEXT,
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 1,
-            "text_leaves": "node",
-            "text_start": "evidence",
-            "text_embedding_size": 16,
-            "text_ngrams": 2,
-            "text_ngram_buckets": 524_288,
-            "text_dropout_prob": 0.85,
-            "hidden_dropout_prob": 0.2,
-        },
-    },
+    "reviews-imdb": {**_IMDB, "model": {**_IMDB["model"], "wide_ngrams": 3}},
+    "reviews-imdb-deep": _IMDB,
     "imdb-hsa": {**_PAPER_REVIEWS, "format": "imdb", "model": _PAPER_TEXT},
     "imdb-fsa": {
         **_PAPER_REVIEWS,
