@@ -40,8 +40,8 @@ FEWEST: Final = 10
 
 SETS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "IMDB": ("text/imdb_train.jsonl.gz", "reviews-imdb-deep", {"model.text_ngrams": 1, "epochs": 2}),
-    "OpenStax": ("html_images/openstax", "news-scratch", {}),
-    "20 Newsgroups": ("text/ng20.jsonl.gz", "reviews-scratch", {"epochs": 10}),
+    "OpenStax": ("html_images/openstax", "news-scratch-deep", {}),
+    "20 Newsgroups": ("text/ng20.jsonl.gz", "reviews-scratch-deep", {"epochs": 10}),
 }
 """Name -> file under --data, recipe, changes."""
 

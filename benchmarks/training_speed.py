@@ -185,7 +185,7 @@ def step_settings(data: Path, count: int, folder: Path) -> dict[str, TrainingCon
         "reviews-imdb: sentences, scratch": recipe("reviews-imdb-deep").with_values(
             {"data": str(reviews), "format": "table"}
         ),
-        "news-scratch: sentences and a trained ViT": recipe("news-scratch").with_values(news),
+        "news-scratch: sentences and a trained ViT": recipe("news-scratch-deep").with_values(news),
         "news-minilm: frozen MiniLM and a trained ViT": recipe("news-minilm").with_values(news),
         "tokens: 4 layers, width 256": make_config(token | {"data": str(few)}),
     }

@@ -3,9 +3,11 @@
     docgraph train --recipe news-scratch --data ../shared/data/html_images/openstax --output runs/openstax
 
 A recipe is a `TrainingConfig` without data and output. Ours read whole documents, sentence by sentence, and run on
-two cores. The paper's (imdb-*, elec-*, n24news-*) follow its tables 6 and 7 as far as they say: one HTE layer, three
-heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do not divide by three heads and become
-129 and 513. The weights of its encoders (Word2Vec, T5, e5, ViT) come from local folders: `--set text_encoder=FOLDER`.
+two cores; from scratch they put a regression on the words beside the transformer (encoders/wide.py), which their -deep
+variants, for comparing kinds of attention, leave out. The paper's (imdb-*, elec-*, n24news-*) follow its tables 6 and 7
+as far as they say: one HTE layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do
+not divide by three heads and become 129 and 513. The weights of its encoders (Word2Vec, T5, e5, ViT) come from local
+folders: `--set text_encoder=FOLDER`.
 
 Source of the paper's settings: arXiv 2509.15448, section 5 and appendix I.
 """
@@ -29,6 +31,12 @@ _NEWS: Final[dict[str, Any]] = {"epochs": 8, "learning_rate": 2e-3, "weight_deca
 _STATISTICS: Final[dict[str, Any]] = {"image_encoder": "statistics", "freeze_image_encoder": True}
 _LITE0: Final[dict[str, Any]] = {"image_encoder": "tf_efficientnet_lite0", "freeze_image_encoder": True}
 _TEXT: Final[dict[str, Any]] = {"image_encoder": None}
+_REVIEWS: Final[dict[str, Any]] = {
+    "epochs": 5,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.05,
+    "batch_documents": 32,
+}
 _IMDB: Final[dict[str, Any]] = {
     "format": "imdb",
     "epochs": 4,
@@ -81,7 +89,11 @@ _PAPER_ARTICLES: Final[dict[str, Any]] = {
 }
 
 RECIPES: Final[dict[str, dict[str, Any]]] = {
-    "news-scratch": {**_NEWS, "model": {**_SMALL, **_STATISTICS, "text_start": "regression"}},
+    "news-scratch": {
+        **_NEWS,
+        "model": {**_SMALL, **_STATISTICS, "text_start": "regression", "wide_ngrams": 1},
+    },
+    "news-scratch-deep": {**_NEWS, "model": {**_SMALL, **_STATISTICS, "text_start": "regression"}},
     "news-minilm": {
         **_NEWS,
         "text_encoder": "minilm",
@@ -95,12 +107,10 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
     },
     "pages-scratch": {**_NEWS, "main_only": True, "model": _SMALL},
     "reviews-scratch": {
-        "epochs": 5,
-        "learning_rate": 2e-3,
-        "weight_decay": 0.05,
-        "batch_documents": 32,
-        "model": {**_SMALL, **_TEXT},
+        **_REVIEWS,
+        "model": {**_SMALL, **_TEXT, "wide_ngrams": 2, "wide_buckets": 524_288},
     },
+    "reviews-scratch-deep": {**_REVIEWS, "model": {**_SMALL, **_TEXT}},
     "reviews-minilm": {
         "epochs": 6,
         "learning_rate": 1e-3,
