@@ -7,7 +7,7 @@ The data's own dev and test splits share chapters with the training split, which
 groups 2k and 2k+1, picks its epoch on the next one, trains on the other seven. Every document is tested once, by a
 model that saw no other section of its chapter. Runs that are done are kept under --output, so the same call goes on.
 
-Writes benchmarks/results/chapters.md and .json (or NAME.md with --name, for settings run apart): accuracy over all documents; differences by paired bootstrap over them
+Writes benchmarks/results/chapters.md and .json: accuracy over all documents; differences by paired bootstrap over them
 (training/significance.py), p adjusted by Holm over the table.
 """
 
@@ -39,6 +39,8 @@ FOLDS: Final = 5
 SETTINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "headline": ("news-scratch", {"fields": ["headline"], "model.image_encoder": None}),
     "headline + image": ("news-scratch", {"fields": ["headline", "image"]}),
+    "headline, deep": ("news-scratch-deep", {"fields": ["headline"], "model.image_encoder": None}),
+    "headline + image, deep": ("news-scratch-deep", {"fields": ["headline", "image"]}),
     "caption": ("news-scratch", {"fields": ["caption"], "model.image_encoder": None}),
     "headline, MiniLM": ("news-minilm", {"fields": ["headline"], "model.image_encoder": None}),
     "headline + image, pretrained": ("news-pretrained", {"fields": ["headline", "image"]}),
@@ -47,7 +49,11 @@ SETTINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 """Name -> recipe and changes."""
 
-PAIRS: Final = [("headline + image", "headline"), ("headline + image, pretrained", "headline, MiniLM")]
+PAIRS: Final = [
+    ("headline + image", "headline"),
+    ("headline + image, deep", "headline, deep"),
+    ("headline + image, pretrained", "headline, MiniLM"),
+]
 """Settings that are compared with each other, beside each with the bag of words on its fields."""
 
 
@@ -195,7 +201,6 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", default=list(SETTINGS), choices=list(SETTINGS), help="settings to train"
     )
-    parser.add_argument("--name", default="chapters", help="of the page, without its ending")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so long")
     args = parser.parse_args()
@@ -204,8 +209,8 @@ def main() -> None:
     for name in args.only:
         run(name, folds, args.output, args.seeds, deadline)
     found = table(args.output, args.seeds)
-    write_atomically(RESULTS / f"{args.name}.json", json.dumps(found, indent=1) + "\n")
-    write_atomically(RESULTS / f"{args.name}.md", to_markdown(found))
+    write_atomically(RESULTS / "chapters.json", json.dumps(found, indent=1) + "\n")
+    write_atomically(RESULTS / "chapters.md", to_markdown(found))
     print(to_markdown(found))
 
 

@@ -118,28 +118,32 @@ def _start(
     labels: Sequence[str],
     document_labels: Sequence[str] | None,
 ) -> None:
-    """Look which sub-words, and runs of them, stand in the training documents, and start the text encoder from that."""
-    text, config = model.document.text, model.config
-    start = config.text_start if isinstance(text, ScratchTextLeaves) else "equal"
-    classes = None
-    if start in ("evidence", "regression") or model.wide is not None:
-        asks = f"wide_ngrams={config.wide_ngrams}" if model.wide is not None else f'text_start="{start}"'
+    """Start the text encoder, and fit the wide part, from which sub-words and runs stand in the training documents."""
+    config, wide = model.config, model.wide
+    text = model.document.text if isinstance(model.document.text, ScratchTextLeaves) else None
+    start = "equal" if text is None else config.text_start
+    if start == "frequency" and config.text_leaves == "token":
+        start = "equal"
+    if start == "equal" and wide is None:
+        return
+    classes = [0] * len(documents)
+    if wide is not None or start != "frequency":
+        asks = f'text_start="{start}"' if wide is None else f"wide_ngrams={config.wide_ngrams}"
         classes = _classes(asks, labels, documents, document_labels)
-    if model.wide is not None and classes is not None:
-        entries = entries_of(model.wide.runs, map(processor.encode, documents), pooled=False)
-        model.wide.set_regression(regression(entries, classes, len(labels), cost=config.wide_cost))
-    if not isinstance(text, ScratchTextLeaves):
+    encoded = [processor.encode(document) for document in documents]
+    if wide is not None:
+        found = entries_of(wide.runs, encoded, pooled=False)
+        wide.set_regression(regression(found, classes, len(labels), cost=config.wide_cost))
+    if text is None or start == "equal":
         return
-    pooled = text.weight is not None
-    if start == "equal" or (start == "frequency" and not pooled):
-        return
-    entries = entries_of(text.runs, map(processor.encode, documents), pooled=pooled)
-    if start == "frequency" or classes is None:
-        text.set_frequencies(class_frequency(entries, [0] * len(documents), 1)[0], len(documents))
-    elif start == "regression":
+    entries = entries_of(text.runs, encoded, pooled=text.weight is not None)
+    if start == "regression":
         text.set_weights(regression(entries, classes, len(labels)).weight)
+        return
+    counts = class_frequency(entries, classes, len(labels))
+    if start == "frequency":
+        text.set_frequencies(counts.sum(0), len(documents))
     else:
-        counts = class_frequency(entries, classes, len(labels))
         text.set_evidence(counts, torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1))
 
 

@@ -120,7 +120,7 @@ class DocumentConfig(PreTrainedConfig):
     @property
     def words(self) -> int:
         """Size of the text encoder's vocabulary of sub-words."""
-        if self.text_config is not None:
+        if self.text_encoder == "pretrained" and self.text_config is not None:
             return int(self.text_config["vocab_size"])
         return max(self.vocab_size, 256)
 

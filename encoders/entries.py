@@ -1,4 +1,4 @@
-"""What the entries of scratch text say about the classes of labelled documents.
+"""What sub-words, and runs of them, say about the classes of labelled documents.
 
     encoded documents ──entries_of──> Entries: which sub-words, and runs of them, stand in each document
                                       ──class_frequency──> (C, V) counts      ──regression──> (V, C) weights, bias

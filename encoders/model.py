@@ -384,7 +384,7 @@ def _text_leaves(config: DocumentConfig) -> ScratchTextLeaves | PretrainedTextLe
     if config.text_encoder == "scratch":
         width = config.text_embedding_size or config.hidden_size
         leaves = ScratchTextLeaves(
-            config.vocab_size,
+            config.words,
             width,
             config.hidden_size,
             config.text_dropout_prob,

@@ -72,7 +72,7 @@ class ScratchTextLeaves(nn.Module):
 
     def __init__(
         self,
-        vocab_size: int,
+        words: int,
         embedding_size: int,
         hidden_size: int,
         dropout: float,
@@ -82,7 +82,7 @@ class ScratchTextLeaves(nn.Module):
         buckets: int = 131_072,
     ) -> None:
         super().__init__()
-        self.runs = Runs(max(vocab_size, 256), ngrams, buckets)
+        self.runs = Runs(words, ngrams, buckets)
         self.dropout = dropout
         self.embed = nn.Embedding(self.runs.entries, embedding_size)
         self.weight = nn.Embedding(self.runs.entries, 1) if pooled else None

@@ -9,7 +9,7 @@ from docgraph import Document, parse_text
 from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
-from encoders.entries import entries_of
+from encoders.entries import entries_of, regression
 from encoders.model import DocumentForClassification
 
 LABELS = ["cat", "dog"] * 12
@@ -44,6 +44,19 @@ def test_each_entry_of_a_document_counts_once_whatever_the_batch() -> None:
     torch.testing.assert_close(alone, want)
     torch.testing.assert_close(want[5], found.wide.bias)
     assert (want[:5].argmax(1) == torch.tensor([0, 1, 0, 1, 0])).all()
+
+
+def test_its_weights_are_of_runs_within_a_paragraph_as_it_counts_them() -> None:
+    """Across the sentences of a paragraph: runs within a sentence alone, as pooled leaves have them, give other weights."""
+    found = model()
+    assert found.wide is not None
+    assert found.processor is not None
+    encoded = [found.processor.encode(one) for one in DOCUMENTS]
+    entries = entries_of(found.wide.runs, encoded, pooled=False)
+    want = regression(entries, [0, 1] * 12, 2, cost=found.config.wide_cost)
+    torch.testing.assert_close(found.wide.weight.weight, want.weight)
+    inside = entries_of(found.wide.runs, encoded, pooled=True)
+    assert set(inside.entry.tolist()) < set(entries.entry.tolist())
 
 
 def test_logits_are_added_in_evaluation_and_training_is_as_without() -> None:

@@ -1,0 +1,59 @@
+"""What each part of a trained classifier with a wide part is worth: the transformer alone, the regression alone, both.
+
+    docgraph train --recipe reviews-imdb --data ../shared/data/text/imdb_train.jsonl.gz --output runs/imdb
+    python benchmarks/wide_parts.py runs/imdb --data ../shared/data/text/imdb_train.jsonl.gz
+
+Prints the accuracy of each on the test split (dev where there is none) of one run, and how far both together are from each
+alone, by paired bootstrap over its records. The run's epoch was chosen by both together.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from docgraph.errors import DataError
+from training.evaluate import evaluate, evaluation_corpus, open_model
+from training.significance import paired_bootstrap
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="folder of a trained model")
+    parser.add_argument("--data", type=Path, required=True)
+    args = parser.parse_args()
+    corpus = evaluation_corpus(args.run, args.data)
+
+    def right(part: str) -> NDArray[np.bool_]:
+        """(1, N) which records one part, or both, predict right."""
+        model = open_model(args.run)
+        if model.wide is None:
+            raise DataError(
+                f"{args.run} must hold a model with a wide part, but it was trained with wide_ngrams=0."
+            )
+        if part == "transformer":
+            model.wide = None
+        if part == "regression":
+            with torch.no_grad():
+                for parameter in model.classifier[-1].parameters():
+                    parameter.zero_()
+        found = evaluate(model, corpus, "test", with_baselines=False)
+        return np.array([[one.label == one.predicted for one in found.predictions]])
+
+    both = right("both")
+    print(f"both: {both.mean():.4f} of {both.size} records")
+    for part in ("transformer", "regression"):
+        alone = right(part)
+        found = paired_bootstrap(both, alone)
+        print(
+            f"{part} alone: {alone.mean():.4f}; both − {part} {100 * found.value:+.2f} points "
+            f"({100 * found.low:+.2f} to {100 * found.high:+.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()
