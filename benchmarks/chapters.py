@@ -25,7 +25,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from docgraph.errors import DataError
 from training.compare import BAG, RESULT, compare
-from training.compare_report import machine
+from training.compare_report import machine, made_by
 from training.config import CACHE
 from training.recipes import recipe
 from training.report import environment
@@ -183,10 +183,9 @@ def to_markdown(found: dict[str, Any]) -> str:
             f"| {pair['one']} − {pair['other']} | {100 * pair['value']:+.2f} | {100 * pair['low']:+.2f} to "
             f"{100 * pair['high']:+.2f} | {pair['adjusted_p']:.4f} | {said} |"
         )
-    about = found["about"]
     lines += [
         "",
-        f"Made by `{about['command']}`, {about['date']}, {about['processor']}, commit {about.get('commit')}, {about['versions']}.",
+        made_by(found["about"]),
         "",
     ]
     return "\n".join(lines)

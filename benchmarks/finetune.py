@@ -31,7 +31,7 @@ from transformers import (
 
 from encoders import zero_shot
 from encoders.zero_shot import Form, Windows
-from training.compare_report import machine
+from training.compare_report import machine, made_by
 from training.datasets import load
 from training.pretrained import text_encoder_folder
 from training.report import environment
@@ -187,10 +187,9 @@ def to_markdown(found: dict[str, Any]) -> str:
             ]
         )
         lines.append("| " + " | ".join([*cells, f"{row['seconds']:.0f}"]) + " |")
-    about = found["about"]
     lines += [
         "",
-        f"Made by `{about['command']}`, {about['date']}, {about['processor']}, commit {about.get('commit')}, {about['versions']}.",
+        made_by(found["about"]),
         "",
     ]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from tokenizers import Tokenizer
 
 from docgraph.errors import DataError
 from training.compare import KINDS, RESULT, compare
-from training.compare_report import COLOURS, machine
+from training.compare_report import COLOURS, machine, made_by
 from training.config import TrainingConfig
 from training.fit import load_corpus
 from training.recipes import recipe
@@ -156,11 +156,10 @@ def to_markdown(found: dict[str, Any]) -> str:
         f"Of {len(found['pairs'])} differences, significant: " + ("; ".join(said) or "none") + ".",
         "",
     ]
-    about = found["about"]
     return "\n".join(
         [
             *lines,
-            f"Made by `{about['command']}`, {about['date']}, {about['processor']}, commit {about.get('commit')}, {about['versions']}.",
+            made_by(found["about"]),
             "",
         ]
     )

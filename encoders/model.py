@@ -49,6 +49,8 @@ class DocumentOutput(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
     """(B, C)"""
+    logit_parts: Tensor | None = None
+    """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the wide part where there is one."""
     document_states: Tensor | None = None
     """(B, D) readout of each document; zeros for one without leaves."""
     leaf_states: Tensor | None = None
@@ -332,9 +334,10 @@ class DocumentForClassification(DocumentPreTrainedModel):
     ) -> DocumentOutput:
         """Return logits (B, C), and the mean cross-entropy where `labels` (B,) are given; -100 is no label."""
         output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)
-        logits = self.classifier(output.document_states)
+        parts = self.classifier(output.document_states)[None]
         if self.wide is not None and not self.training:
-            logits = logits + self.wide(batch).to(logits.dtype)
+            parts = torch.cat([parts, self.wide(batch).to(parts.dtype)[None]])
+        logits = parts.sum(0)
         loss = None
         if labels is not None:
             weights = self.config.class_weights
@@ -347,17 +350,18 @@ class DocumentForClassification(DocumentPreTrainedModel):
         return DocumentOutput(
             loss=loss,
             logits=logits,
+            logit_parts=parts,
             document_states=output.document_states,
             node_states=output.node_states,
             leaf_states=output.leaf_states,
         )
 
     @torch.no_grad()
-    def divide_logits(self, temperature: float) -> None:
-        """Divide the weights that make the logits, so that these come out divided by `temperature`."""
-        for part in (self.classifier[-1], self.wide):
+    def scale_logits(self, scales: Sequence[float]) -> None:
+        """Multiply the weights that make the logits: those of each part, as in `logit_parts`, by a number of its own."""
+        for part, scale in zip((self.classifier[-1], self.wide), scales, strict=False):
             for parameter in () if part is None else part.parameters():
-                parameter.div_(temperature)
+                parameter.mul_(scale)
 
     def predict(
         self,

@@ -23,7 +23,6 @@ from training.config import ConfigError, TrainingConfig, make_config, parse_sett
 from training.evaluate import evaluate, open_model
 from training.fit import document_config, fit
 from training.recipes import RECIPES, recipe
-from training.trainer import temperature
 
 QUIET = Console(quiet=True)
 TINY = {
@@ -342,12 +341,3 @@ def test_a_frozen_encoder_reads_a_text_once_for_training_evaluation_and_embeddin
     model.document.text.encoder.register_forward_hook(lambda *_: reads.append(1))
     evaluate(model, run.corpus, "dev", with_baselines=False)
     assert not reads
-
-
-def test_temperature_is_the_likeliest():
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(400, 5, generator=generator)
-    target = torch.distributions.Categorical(logits=logits / 2.5).sample()
-    found = temperature(logits, target)
-    grid = {t / 100: torch.nn.functional.cross_entropy(logits / (t / 100), target) for t in range(50, 600)}
-    assert found == pytest.approx(min(grid, key=lambda t: grid[t]), abs=0.01)

@@ -17,11 +17,12 @@ from tests.test_distributed import encoder  # noqa: F401
 from tests.test_fit import assert_equal_weights, tiny, write_table
 from training import cli
 from training.batches import EncodedDataset
+from training.calibration import logit_scales
 from training.datasets import load
 from training.datasets.dataset import DocumentDataset
 from training.evaluate import evaluate, open_model, predict_records
 from training.fit import fit
-from training.trainer import DocumentTrainer, _class_weights, temperature
+from training.trainer import DocumentTrainer, _class_weights
 
 QUIET = Console(quiet=True)
 
@@ -58,7 +59,7 @@ def test_without_tensorboard_one_sentence_says_what_to_install(
 # -- calibration and class weights -----------------------------------------------------------------------------
 
 
-def test_calibrated_logits_need_no_further_temperature_and_rank_as_before(tmp_path: Path) -> None:
+def test_calibrated_logits_need_no_further_scale_and_rank_as_before(tmp_path: Path) -> None:
     table = write_table(tmp_path / "pets.jsonl", rows=180)
     rows = [json.loads(line) for line in table.read_text().splitlines()]
     for row in rows[::5]:  # a fifth of the labels are wrong: no temperature makes them likely
@@ -67,15 +68,16 @@ def test_calibrated_logits_need_no_further_temperature_and_rank_as_before(tmp_pa
     changes = {"epochs": 2, "learning_rate": 1e-2}
     plain = fit(tiny(table, tmp_path / "plain", calibrate=False, **changes), QUIET)
     scaled = fit(tiny(table, tmp_path / "scaled", **changes), QUIET)
-    assert scaled.scores["temperature"] != pytest.approx(1, abs=0.05)
+    (scale,) = scaled.scores["logit_scales"]
+    assert scale != pytest.approx(1, abs=0.05)
     assert scaled.scores["best"]["dev_loss"] < plain.scores["best"]["dev_loss"]
     assert scaled.scores["best"]["dev_accuracy"] == plain.scores["best"]["dev_accuracy"]
     found = [open_model(run.folder) for run in (plain, scaled)]
     dev = [record.document() for record in scaled.corpus["dev"]]
     numbers = torch.tensor([int(record.label == "dogs") for record in scaled.corpus["dev"]])
     logits = [torch.tensor(model.predict(dev).probabilities).log() for model in found]
-    assert temperature(logits[1], numbers) == pytest.approx(1, abs=0.02)
-    by_hand = (logits[0] / scaled.scores["temperature"]).log_softmax(-1)
+    assert logit_scales(logits[1][None], numbers).item() == pytest.approx(1, abs=0.02)
+    by_hand = (logits[0] * scale).log_softmax(-1)
     torch.testing.assert_close(logits[1], by_hand, atol=1e-4, rtol=0)
     assert torch.equal(logits[0].argmax(-1), logits[1].argmax(-1))
 

@@ -76,7 +76,7 @@ def test_logits_are_added_in_evaluation_and_training_is_as_without() -> None:
     assert not any(one.requires_grad for one in wide.wide.parameters())
 
 
-def test_it_is_saved_and_its_logits_are_divided_with_the_others(tmp_path: Path) -> None:
+def test_it_is_saved_and_each_part_has_a_scale_of_its_own(tmp_path: Path) -> None:
     found = model()
     found.save_pretrained(tmp_path)
     again = DocumentForClassification.from_pretrained(tmp_path)
@@ -85,8 +85,10 @@ def test_it_is_saved_and_its_logits_are_divided_with_the_others(tmp_path: Path) 
     with torch.no_grad():
         logits = found(batch).logits
         torch.testing.assert_close(again(batch).logits, logits)
-        again.divide_logits(2.0)
-        torch.testing.assert_close(again(batch).logits, logits / 2)
+        deep, wide = again(batch).logit_parts
+        torch.testing.assert_close(deep + wide, logits)
+        again.scale_logits([2.0, 0.5])
+        torch.testing.assert_close(again(batch).logits, 2 * deep + wide / 2)
     assert again.wide is not None
     assert not any(one.requires_grad for one in again.wide.parameters())
 

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -100,6 +100,15 @@ def machine() -> dict[str, Any]:
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     return found
+
+
+def made_by(about: Mapping[str, Any]) -> str:
+    """Return the line under a table that says what made it, from `environment()` and `machine()`."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return (
+        f"Made by `{about['command']}`, {about['date']}, {about['processor']}, {about['threads']} thread(s), "
+        f"commit {about.get('commit')}, {versions}."
+    )
 
 
 def _processor() -> str:

@@ -38,6 +38,7 @@ from encoders.config import DocumentConfig
 from encoders.model import DocumentForClassification
 from encoders.sharding import layers_to_shard
 from training.batches import EncodedDataset
+from training.calibration import CALIBRATION_RECORDS, logit_scales
 from training.config import FILE_NAME, ConfigError, TrainingConfig, differences, read_config
 from training.datasets import Corpus, Problem, Record, load
 from training.datasets.dataset import DocumentDataset
@@ -51,12 +52,10 @@ from training.trainer import (
     KeepBest,
     MarkComplete,
     last_checkpoint,
-    temperature,
     wait_for_all,
 )
 
 SCORES = "scores.json"
-CALIBRATION_RECORDS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,10 +324,10 @@ def _finish(
     scores: dict[str, Any] = {"records": {name: len(records) for name, records in corpus.splits.items()}}
     dev = trainer.dev_data
     if dev is not None:
-        logits, target = trainer.logits_of(dev)
+        parts, target = trainer.logit_parts_of(dev)
         if config.calibrate and len(target) >= CALIBRATION_RECORDS:
-            scores["temperature"] = temperature(logits, target)
-            model.divide_logits(scores["temperature"])
+            scores["logit_scales"] = logit_scales(parts, target).tolist()
+            model.scale_logits(scores["logit_scales"])
         scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
     scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]
     scores["seconds"] = result.get("train_runtime")

@@ -45,7 +45,7 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float | None]:
     mean = math.fsum(values) / count
     if count == 1:
         return mean, None
-    from scipy.stats import t  # type: ignore[import-untyped]
+    from scipy.stats import t
 
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
     return mean, float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)

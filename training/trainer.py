@@ -6,10 +6,10 @@ What differs from the Trainer, and why:
 * the loss of an optimiser step is the mean over its documents, however many batches and processes they came in;
 * evaluation gathers one row of logits a document, so batches may differ in size from process to process;
 * weights that are spread over processes (`shard`) are gathered before they are written, and spread on CPUs too;
+* a transformer and the regression beside it are weighed on the dev split before they are scored on it;
 * the best weights on the dev split are kept as they come; checkpoints are for resuming only.
 """
 
-import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +30,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from encoders.model import DocumentForClassification
 from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
+from training.calibration import CALIBRATION_RECORDS, logit_scales, weighed
 from training.config import TrainingConfig
 
 WHOLE: Final = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -142,7 +143,9 @@ class DocumentTrainer(Trainer):
         """Score a split; logs and returns loss, accuracy and macro-F1 under `<prefix>_<name>`."""
         data = eval_dataset if isinstance(eval_dataset, EncodedDataset) else self.dev_data
         assert data is not None, "evaluation is switched off where there is no dev split"
-        logits, target = self.logits_of(data)
+        parts, target = self.logit_parts_of(data)
+        weigh = len(parts) > 1 and self.config.calibrate and len(target) >= CALIBRATION_RECORDS
+        logits = weighed(parts, logit_scales(parts, target)) if weigh else parts.sum(0)
         accuracy = multiclass_accuracy(logits, target, num_classes=logits.shape[1], average="micro")
         f1 = multiclass_f1_score(logits, target, num_classes=logits.shape[1], average="macro")
         loss = F.cross_entropy(logits, target)
@@ -153,8 +156,11 @@ class DocumentTrainer(Trainer):
         return metrics
 
     @torch.no_grad()
-    def logits_of(self, data: EncodedDataset) -> tuple[Tensor, Tensor]:
-        """Return logits (N, C) and labels (N,) of a split, in its order, on the CPU; processes share the work."""
+    def logit_parts_of(self, data: EncodedDataset) -> tuple[Tensor, Tensor]:
+        """Return the logits of the model's parts (P, N, C) and the labels (N,) of a split, in its order, on the CPU.
+
+        Processes share the work.
+        """
         plan = PlannedBatches(
             data.sizes,
             batch_documents=max(self.config.batch_documents, 64),
@@ -170,16 +176,16 @@ class DocumentTrainer(Trainer):
         for places in plan:
             batch = collate([data[place] for place in places])["batch"]
             with self.compute_loss_context_manager():
-                logits = model(batch=batch.to(self.args.device)).logits
-            found.append((places, logits.float().cpu()))
+                parts = model(batch=batch.to(self.args.device)).logit_parts
+            found.append((places, parts.float().cpu()))
         model.train(was_training)
         if dist.is_initialized():
             everyone: list[Any] = [None] * self.args.world_size
             dist.all_gather_object(everyone, found)
             found = [piece for one in everyone for piece in one]
         order = torch.tensor([place for places, _ in found for place in places])
-        logits = torch.cat([piece for _, piece in found])
-        return logits[torch.argsort(order)], torch.tensor(data.targets)
+        parts = torch.cat([piece for _, piece in found], 1)
+        return parts[:, torch.argsort(order)], torch.tensor(data.targets)
 
 
 class KeepBest(TrainerCallback):
@@ -237,23 +243,6 @@ def last_checkpoint(folder: Path) -> Path | None:
         else:
             shutil.rmtree(path, ignore_errors=True)
     return found[max(found)] if found else None
-
-
-def temperature(logits: Tensor, target: Tensor) -> float:
-    """Return the t > 0 for which softmax(logits / t) is likeliest, by bisection on its derivative, within [0.05, 20].
-
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
-    """
-    low, high = math.log(0.05), math.log(20.0)
-    own = logits.double()[torch.arange(len(target)), target]
-    for _ in range(60):
-        middle = (low + high) / 2
-        scale = math.exp(-middle)
-        probabilities = torch.softmax(logits.double() * scale, -1)
-        # d(mean log-likelihood)/d(scale) falls as the scale rises: the likelihood is concave in it.
-        slope = float((own - (probabilities * logits.double()).sum(-1)).mean())
-        low, high = (low, middle) if slope > 0 else (middle, high)
-    return math.exp((low + high) / 2)
 
 
 def _rank(entry: dict[str, float], metric: str) -> tuple[float, float]:
