@@ -6,7 +6,7 @@ What differs from the Trainer, and why:
 * the loss of an optimiser step is the mean over its documents, however many batches and processes they came in;
 * evaluation gathers one row of logits a document, so batches may differ in size from process to process;
 * weights that are spread over processes (`shard`) are gathered before they are written, and spread on CPUs too;
-* a transformer and the regression beside it are weighed on the dev split before they are scored on it;
+* epochs are scored by the transformer alone, without the regression that may stand beside it;
 * the best weights on the dev split are kept as they come; checkpoints are for resuming only.
 """
 
@@ -30,7 +30,6 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from encoders.model import DocumentForClassification
 from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
-from training.calibration import CALIBRATION_RECORDS, logit_scales, weighed
 from training.config import TrainingConfig
 
 WHOLE: Final = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -140,12 +139,15 @@ class DocumentTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Score a split; logs and returns loss, accuracy and macro-F1 under `<prefix>_<name>`."""
+        """Score a split; logs and returns loss, accuracy and macro-F1 under `<prefix>_<name>`.
+
+        With the prefix "eval", while it learns, the transformer alone is scored: the regression beside it, if there is one,
+        is the same after every epoch, and would only hide which epoch left the best transformer.
+        """
         data = eval_dataset if isinstance(eval_dataset, EncodedDataset) else self.dev_data
         assert data is not None, "evaluation is switched off where there is no dev split"
         parts, target = self.logit_parts_of(data)
-        weigh = len(parts) > 1 and self.config.calibrate and len(target) >= CALIBRATION_RECORDS
-        logits = weighed(parts, logit_scales(parts, target)) if weigh else parts.sum(0)
+        logits = parts[0] if metric_key_prefix == "eval" else parts.sum(0)
         accuracy = multiclass_accuracy(logits, target, num_classes=logits.shape[1], average="micro")
         f1 = multiclass_f1_score(logits, target, num_classes=logits.shape[1], average="macro")
         loss = F.cross_entropy(logits, target)
