@@ -3,8 +3,8 @@
     docgraph train --recipe news-scratch --data ../shared/data/html_images/openstax --output runs/openstax
 
 A recipe is a `TrainingConfig` without data and output. Ours read whole documents, sentence by sentence, and run on
-two cores; from scratch they put a regression on the words beside the transformer (encoders/wide.py), which their -deep
-variants, for comparing kinds of attention, leave out. The paper's (imdb-*, elec-*, n24news-*) follow its tables 6 and 7
+two cores; beside the transformer they put a regression on the words (encoders/wide.py), which their -deep variants, for
+comparing kinds of attention, leave out. The paper's (imdb-*, elec-*, n24news-*) follow its tables 6 and 7
 as far as they say: one HTE layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do
 not divide by three heads and become 129 and 513. The weights of its encoders (Word2Vec, T5, e5, ViT) come from local
 folders: `--set text_encoder=FOLDER`.
@@ -36,6 +36,14 @@ _REVIEWS: Final[dict[str, Any]] = {
     "learning_rate": 2e-3,
     "weight_decay": 0.05,
     "batch_documents": 32,
+}
+_MINILM: Final[dict[str, Any]] = {
+    "epochs": 6,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.05,
+    "batch_documents": 32,
+    "text_encoder": "minilm",
+    "model": {**_SMALL, **_TEXT, "text_encoder": "pretrained"},
 }
 _IMDB: Final[dict[str, Any]] = {
     "format": "imdb",
@@ -103,7 +111,7 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
         **_NEWS,
         "text_encoder": "minilm",
         "image_weights": "lite0",
-        "model": {**_SMALL, "text_encoder": "pretrained", **_LITE0},
+        "model": {**_SMALL, "text_encoder": "pretrained", **_LITE0, "wide_ngrams": 1},
     },
     "pages-scratch": {**_NEWS, "main_only": True, "model": _SMALL},
     "reviews-scratch": {
@@ -111,14 +119,8 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
         "model": {**_SMALL, **_TEXT, "wide_ngrams": 2, "wide_buckets": 524_288},
     },
     "reviews-scratch-deep": {**_REVIEWS, "model": {**_SMALL, **_TEXT}},
-    "reviews-minilm": {
-        "epochs": 6,
-        "learning_rate": 1e-3,
-        "weight_decay": 0.05,
-        "batch_documents": 32,
-        "text_encoder": "minilm",
-        "model": {**_SMALL, **_TEXT, "text_encoder": "pretrained"},
-    },
+    "reviews-minilm": {**_MINILM, "model": {**_MINILM["model"], "wide_ngrams": 3, "wide_buckets": 524_288}},
+    "reviews-minilm-deep": _MINILM,
     "reviews-imdb": {**_IMDB, "model": {**_IMDB["model"], "wide_ngrams": 3}},
     "reviews-imdb-deep": _IMDB,
     "imdb-hsa": {**_PAPER_REVIEWS, "format": "imdb", "model": _PAPER_TEXT},
