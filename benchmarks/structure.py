@@ -1,10 +1,11 @@
-"""Where structure pays: accuracy by share of the labels, and by length of the document, for the four kinds of attention.
+"""Where structure pays: accuracy by share of the labels, and by length of the document, by kind of attention.
 
     python benchmarks/structure.py --data ../shared/data --minutes 7
 
 Three data sets: IMDB reviews (words alone, two passes), OpenStax sections (all five fields), 20 Newsgroups. For each share of the training
 labels one `docgraph compare` under --output; runs that are done are kept, so the same call goes on. Few labels get more
-passes, so that every model is trained to rest. The lengths are those of the runs with all labels, in sub-words.
+passes, so that every model is trained to rest. The lengths are those of the runs with all labels, in sub-words. Beside the
+four kinds, which all read whole documents, flat attention cut at 512 sub-words, as the paper's flat model was.
 
 Writes benchmarks/results/structure.md, .json and .png. Bars are 95 % intervals over records (Wilson's for one seed's
 accuracy); differences of HSA from each other kind by paired bootstrap (training/significance.py), p adjusted by Holm over
@@ -15,6 +16,7 @@ import argparse
 import io
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -45,24 +47,32 @@ SETS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
 }
 """Name -> file under --data, recipe, changes."""
 
+CUT: Final = "flat, cut"
+SHOWN: Final = (*KINDS, CUT)
+CUT_TOKENS: Final = 512
+
 SHARES: Final = {1.0: 1.0, 0.1: 3.0, 0.01: 5.0}
 """Share of the labels -> how many times as many passes over them."""
 
 
-def config_of(name: str, share: float, data: Path, output: Path) -> TrainingConfig:
+def config_of(name: str, share: float, data: Path, output: Path, *, cut: bool = False) -> TrainingConfig:
+    """Return the configuration of a comparison; with `cut`, its documents end after `CUT_TOKENS` sub-words."""
     file, base, changes = SETS[name]
     config = recipe(base).with_values(changes)
     smaller = {} if share == 1 else {"batch_documents": 16, "epochs": config.epochs * SHARES[share]}
-    target = output / name.replace(" ", "_") / f"{share:g}"
+    target = output / name.replace(" ", "_") / (f"{share:g}" + ("-cut" if cut else ""))
+    shorter = {"max_tokens": CUT_TOKENS} if cut else {}
     return config.with_values(
-        {**smaller, "data": str(data / file), "output": str(target), "train_share": share}
+        {**smaller, **shorter, "data": str(data / file), "output": str(target), "train_share": share}
     )
 
 
-def results_of(config: TrainingConfig, seeds: int) -> dict[str, NDArray[np.bool_]]:
+def results_of(
+    config: TrainingConfig, seeds: int, kinds: Sequence[str] = KINDS
+) -> dict[str, NDArray[np.bool_]]:
     """Return (S, N) who was right, by kind, of the kinds whose seeds are all done."""
     found = {}
-    for kind in KINDS:
+    for kind in kinds:
         files = [Path(config.output, "runs", f"{kind}-{seed}", RESULT) for seed in range(seeds)]
         if all(file.is_file() for file in files):
             runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
@@ -90,6 +100,10 @@ def collect(data: Path, output: Path, seeds: int) -> dict[str, Any]:
         for share in SHARES:
             config = config_of(name, share, data, output)
             right = results_of(config, seeds)
+            for correct in results_of(
+                config_of(name, share, data, output, cut=True), seeds, ["flat"]
+            ).values():
+                right[CUT] = correct
             groups = {"": np.ones(next(iter(right.values())).shape[1], bool)} if right else {}
             if share == 1 and "hsa" in right:
                 long = lengths(config)
@@ -129,13 +143,13 @@ def to_markdown(found: dict[str, Any]) -> str:
     lines = [
         f"# Where structure pays: {found['seeds']} seed(s)",
         "",
-        "| data | labels | length, sub-words | records | " + " | ".join(KINDS) + " |",
-        "| --- | --- | --- | --- |" + " --- |" * len(KINDS),
+        "| data | labels | length, sub-words | records | " + " | ".join(SHOWN) + " |",
+        "| --- | --- | --- | --- |" + " --- |" * len(SHOWN),
     ]
     places = list(dict.fromkeys((p["data"], p["share"], p["length"], p["records"]) for p in found["points"]))
     for data, share, length, records in places:
         cells = []
-        for kind in KINDS:
+        for kind in SHOWN:
             here = [
                 p["accuracy"]
                 for p in found["points"]
@@ -170,6 +184,7 @@ def picture(found: dict[str, Any]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    colours = {**COLOURS, CUT: "tab:grey"}
     names = [name for name in SETS if any(p["data"] == name for p in found["points"])]
     figure = Figure(figsize=(3.6 * len(names), 6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -179,19 +194,19 @@ def picture(found: dict[str, Any]) -> bytes:
         here = [p for p in found["points"] if p["data"] == name]
         binned = [_bin_name(*one) for one in BINS]
         counts = {p["length"]: p["records"] for p in here}
-        for number, kind in enumerate(KINDS):
-            shift = 0.16 * (number - 1.5)
+        for number, kind in enumerate(SHOWN):
+            shift = 0.14 * (number - 2)
             mine = [p for p in here if p["kind"] == kind]
             curve = sorted((p["share"], p["accuracy"]) for p in mine if not p["length"])
             above.plot(
-                *zip(*curve, strict=True), "o-", color=COLOURS[kind], label=kind, alpha=0.8
+                *zip(*curve, strict=True), "o-", color=colours[kind], label=kind, alpha=0.8
             ) if curve else None
             for p in mine:
                 if p["length"]:
                     spread = [[p["accuracy"] - p["low"]], [p["high"] - p["accuracy"]]]
                     place = binned.index(p["length"]) + shift
                     below.errorbar(
-                        [place], [p["accuracy"]], yerr=spread, fmt="o", color=COLOURS[kind], capsize=2
+                        [place], [p["accuracy"]], yerr=spread, fmt="o", color=colours[kind], capsize=2
                     )
         above.set_xscale("log")
         above.set_xticks(list(SHARES), [f"{100 * share:g} %" for share in SHARES])
@@ -231,6 +246,14 @@ def main() -> None:
                 continue
             config = config_of(name, share, args.data, args.output)
             left += compare(config, seeds=args.seeds, with_baseline=False, minutes=minutes).runs_left
+        minutes = args.minutes - (time.monotonic() - begin) / 60
+        if minutes <= 0:
+            left += 1
+            continue
+        config = config_of(name, 1.0, args.data, args.output, cut=True)
+        left += compare(
+            config, attention=["flat"], seeds=args.seeds, with_baseline=False, minutes=minutes
+        ).runs_left
     found = collect(args.data, args.output, args.seeds)
     write_atomically(RESULTS / "structure.json", json.dumps(found, indent=1) + "\n")
     write_atomically(RESULTS / "structure.md", to_markdown(found))
