@@ -43,8 +43,8 @@ from transformers.utils import logging as transformers_logging
 import encoders.batch
 import encoders.layer
 import training.trainer
+from encoders.classifier import DocumentForClassification
 from encoders.image import ImageLeaves
-from encoders.model import DocumentForClassification
 from encoders.processor import DocumentProcessor
 from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
 from training.batches import Collator

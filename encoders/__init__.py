@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from encoders.batch import TreeBatch as TreeBatch
     from encoders.build import build_classifier as build_classifier
     from encoders.cache import FeatureCache as FeatureCache
+    from encoders.classifier import DocumentForClassification as DocumentForClassification
     from encoders.config import DocumentConfig as DocumentConfig
     from encoders.embed import Embeddings as Embeddings
     from encoders.encoded import DocumentBatch as DocumentBatch
-    from encoders.model import DocumentForClassification as DocumentForClassification
     from encoders.model import DocumentModel as DocumentModel
     from encoders.predict import Predictions as Predictions
     from encoders.processor import DocumentProcessor as DocumentProcessor
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HOME = {
     "DocumentBatch": "encoders.encoded",
     "DocumentConfig": "encoders.config",
-    "DocumentForClassification": "encoders.model",
+    "DocumentForClassification": "encoders.classifier",
     "DocumentModel": "encoders.model",
     "DocumentProcessor": "encoders.processor",
     "Embeddings": "encoders.embed",

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from docgraph import Document
 from docgraph.errors import ModelError
+from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig
 from encoders.entries import class_frequency, entries_of, regression
 from encoders.image import image_settings, make_image_encoder
-from encoders.model import DocumentForClassification
 from encoders.processor import DocumentProcessor, ProcessorSettings
 from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
 

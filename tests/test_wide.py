@@ -9,8 +9,8 @@ from docgraph import Document, parse_text
 from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
+from encoders.classifier import DocumentForClassification
 from encoders.entries import entries_of, regression
-from encoders.model import DocumentForClassification
 
 LABELS = ["cat", "dog"] * 12
 NOISES = {"cat": ("purrs a lot", "does not bark"), "dog": ("barks a lot", "does not purr")}

@@ -19,7 +19,7 @@ from docgraph import Document
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import fingerprint
 from encoders.embed import Embeddings
-from encoders.model import DocumentPreTrainedModel
+from encoders.model_base import DocumentPreTrainedModel
 from training.inputs import ERRORS, Errors, Input
 from training.shards import INPUTS_PER_SHARD, Rows, VectorShards, join_rows, snippet
 

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
-from encoders.model import DocumentForClassification
+from encoders.classifier import DocumentForClassification
 from training.baselines import baselines
 from training.config import FILE_NAME, TrainingConfig, read_config
 from training.datasets import Corpus, Problem, Record, load

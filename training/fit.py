@@ -34,8 +34,8 @@ from docgraph import Document
 from docgraph.errors import DataError, DocgraphError, MissingExtraError
 from encoders.build import build_classifier
 from encoders.cache import FeatureCache
+from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig
-from encoders.model import DocumentForClassification
 from encoders.sharding import layers_to_shard
 from training.batches import EncodedDataset
 from training.calibration import CALIBRATION_RECORDS, logit_scales

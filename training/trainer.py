@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from encoders.model import DocumentForClassification
+from encoders.classifier import DocumentForClassification
 from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
 from training.config import TrainingConfig
 

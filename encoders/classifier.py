@@ -1,0 +1,114 @@
+"""A document model with a classifier on the documents' vectors, and beside it, where asked for, a regression on their words.
+
+    DocumentBatch ─ DocumentModel ─ classifier ─┐
+                  └ WideText, in evaluation ────┴─ sum ─> logits (B, C)
+
+Axes:  B documents   C classes   P parts
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForSequenceClassification,
+)
+
+from docgraph import Document
+from encoders.config import DocumentConfig
+from encoders.encoded import DocumentBatch
+from encoders.model import DocumentModel
+from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
+from encoders.predict import Predictions, predict_documents
+from encoders.processor import DocumentProcessor
+from encoders.wide import WideText
+
+
+class DocumentForClassification(DocumentPreTrainedModel):
+    """A document model with a one-hidden-layer classifier on the documents' vectors.
+
+    With `config.wide_ngrams` the logits of a regression on the words are added in evaluation mode, not in training.
+    """
+
+    def __init__(self, config: DocumentConfig) -> None:
+        super().__init__(config)
+        self.document = DocumentModel(config)
+        hidden = config.classifier_hidden_size or config.hidden_size
+        self.classifier = nn.Sequential(
+            nn.Linear(config.hidden_size, hidden),
+            nn.GELU(),
+            nn.Dropout(config.classifier_dropout_prob),
+            nn.Linear(hidden, int(config.num_labels or 2)),
+        )
+        self.wide = (
+            WideText(
+                config.words,
+                config.wide_ngrams,
+                config.wide_buckets,
+                int(config.num_labels or 2),
+            )
+            if config.wide_ngrams
+            else None
+        )
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(
+        self,
+        batch: DocumentBatch,
+        labels: Tensor | None = None,
+        *,
+        output_nodes: bool = False,
+        output_leaves: bool = False,
+        **_: Any,
+    ) -> DocumentOutput:
+        """Return logits (B, C), and the mean cross-entropy where `labels` (B,) are given; -100 is no label."""
+        output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)
+        parts = self.classifier(output.document_states)[None]
+        if self.wide is not None and not self.training:
+            parts = torch.cat([parts, self.wide(batch).to(parts.dtype)[None]])
+        logits = parts.sum(0)
+        loss = None
+        if labels is not None:
+            weights = self.config.class_weights
+            loss = nn.functional.cross_entropy(
+                logits.float(),
+                labels,
+                weight=None if weights is None else logits.new_tensor(weights, dtype=torch.float32),
+                label_smoothing=self.config.label_smoothing,
+            )
+        return DocumentOutput(
+            loss=loss,
+            logits=logits,
+            logit_parts=parts,
+            document_states=output.document_states,
+            node_states=output.node_states,
+            leaf_states=output.leaf_states,
+        )
+
+    @torch.no_grad()
+    def scale_logits(self, scales: Sequence[float]) -> None:
+        """Multiply the weights that make the logits: those of each part, as in `logit_parts`, by a number of its own."""
+        for part, scale in zip((self.classifier[-1], self.wide), scales, strict=False):
+            for parameter in () if part is None else part.parameters():
+                parameter.mul_(scale)
+
+    def predict(
+        self,
+        documents: Document | Iterable[Document],
+        *,
+        processor: DocumentProcessor | None = None,
+        batch_nodes: int = 32_768,
+        show_progress_bar: bool = False,
+    ) -> Predictions:
+        """Return the label and the probabilities of every document."""
+        return predict_documents(
+            self,
+            documents,
+            processor=self.needs_processor(processor),
+            batch_nodes=batch_nodes,
+            show_progress_bar=show_progress_bar,
+        )
+
+
+AutoModelForSequenceClassification.register(DocumentConfig, DocumentForClassification, exist_ok=True)
