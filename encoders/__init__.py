@@ -30,7 +30,7 @@ _HOME = {
     "DocumentBatch": "encoders.encoded",
     "DocumentConfig": "encoders.config",
     "DocumentForClassification": "encoders.classifier",
-    "DocumentModel": "encoders.model",
+    "DocumentModel": "encoders.classifier",  # whose import makes both known to transformers' Auto classes
     "DocumentProcessor": "encoders.processor",
     "Embeddings": "encoders.embed",
     "FeatureCache": "encoders.cache",

@@ -11,9 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForSequenceClassification,
-)
+from transformers import AutoModelForSequenceClassification
 
 from docgraph import Document
 from encoders.config import DocumentConfig
@@ -22,6 +20,7 @@ from encoders.model import DocumentModel
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
 from encoders.predict import Predictions, predict_documents
 from encoders.processor import DocumentProcessor
+from encoders.sharding import reshard
 from encoders.wide import WideText
 
 
@@ -89,8 +88,10 @@ class DocumentForClassification(DocumentPreTrainedModel):
     @torch.no_grad()
     def scale_logits(self, scales: Sequence[float]) -> None:
         """Multiply the weights that make the logits: those of each part, as in `logit_parts`, by a number of its own."""
-        for part, scale in zip((self.classifier[-1], self.wide), scales, strict=False):
-            for parameter in () if part is None else part.parameters():
+        reshard(self)
+        parts = [self.classifier[-1]] if self.wide is None else [self.classifier[-1], self.wide]
+        for part, scale in zip(parts, scales, strict=True):
+            for parameter in part.parameters():
                 parameter.mul_(scale)
 
     def predict(

@@ -98,7 +98,7 @@ class DocumentConfig(PreTrainedConfig):
     class_weights: list[float] | None = None
     """Weight of each class in the loss; None for equal weights."""
     temperature: float = 1.0
-    """Logits are divided by it in `predict`; fitted on development data it makes probabilities honest."""
+    """Logits are divided by it in `predict`; training leaves it at 1 and fits the weights behind the logits instead."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]

@@ -7,9 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from docgraph import Document
@@ -31,14 +29,14 @@ class DocumentOutput(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
     """(B, C)"""
-    logit_parts: Tensor | None = None
-    """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the wide part where there is one."""
     document_states: Tensor | None = None
     """(B, D) readout of each document; zeros for one without leaves."""
     leaf_states: Tensor | None = None
     """(N, D), only where asked for."""
     node_states: Tensor | None = None
     """(R, D) mean over the leaves under each row, only where asked for."""
+    logit_parts: Tensor | None = None
+    """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the wide part where there is one."""
 
 
 class DocumentPreTrainedModel(PreTrainedModel):

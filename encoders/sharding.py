@@ -23,6 +23,20 @@ def is_sharded(module: nn.Module) -> bool:
     return any(isinstance(part, FSDPModule) for part in module.modules())
 
 
+def reshard(module: nn.Module) -> None:
+    """Give up gathered weights, so that what is written into the parameters is written into the ones that are kept.
+
+    After a pass without gradients the outermost part stays gathered, and its parameters are copies for use.
+    """
+    if not is_sharded(module):
+        return
+    from torch.distributed.fsdp import FSDPModule
+
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
+
+
 def passes(encoder: nn.Module, own: int, device: torch.device) -> int:
     """Return how often to run an encoder: `own` times, or the most of all processes where its weights are spread.
 

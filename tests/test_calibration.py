@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.test_fit import QUIET, TINY, tiny, write_table
+from tests.test_fit import QUIET, TINY, flip_some_labels, tiny, write_table
 from training.calibration import BOUNDS, logit_scales, weighed
 from training.evaluate import open_model
-from training.fit import fit
+from training.fit import Run, fit
 
 
 def drawn(*true_scales: float, records: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
@@ -51,22 +51,35 @@ def test_parts_that_say_nothing_keep_their_scales() -> None:
     assert logit_scales(torch.zeros(2, 60, 5), torch.arange(60) % 5).tolist() == [1.0, 1.0]
 
 
-def test_a_run_weighs_its_parts_on_dev(tmp_path: Path) -> None:
-    """The weights of the stored model are those fitted on dev: fitting again changes nothing."""
+def test_a_run_picks_its_epoch_by_the_transformer_and_stores_each_part_times_its_scale(
+    tmp_path: Path,
+) -> None:
     table = write_table(tmp_path / "pets.jsonl", rows=180)
+    flip_some_labels(table)
     text = {**TINY, "wide_ngrams": 1}
-    run = fit(tiny(table, tmp_path / "run", epochs=1, model=text), QUIET)
-    scales = torch.tensor(run.scores["logit_scales"])
-    assert len(scales) == 2
-    assert not torch.allclose(scales, torch.ones(2), atol=0.05)
+    plain = fit(tiny(table, tmp_path / "plain", epochs=1, model=text, calibrate=False), QUIET)
+    scaled = fit(tiny(table, tmp_path / "scaled", epochs=1, model=text), QUIET)
+    before, target = dev_logit_parts(plain)
+    after, _ = dev_logit_parts(scaled)
+    scales = logit_scales(before, target)
+    assert len(set(scales.tolist())) == 2
+    assert scaled.scores["logit_scales"] == pytest.approx(scales.tolist(), rel=1e-2)
+    torch.testing.assert_close(after, before * scales.float()[:, None, None], rtol=1e-2, atol=1e-4)
+    (eval_loss,) = [entry["eval_loss"] for entry in plain.scores["history"] if "eval_loss" in entry]
+    assert eval_loss == pytest.approx(cross_entropy(before[0], target).item(), abs=1e-4)
+    assert plain.scores["best"]["dev_loss"] == pytest.approx(
+        cross_entropy(before.sum(0), target).item(), abs=1e-4
+    )
+    assert eval_loss != pytest.approx(plain.scores["best"]["dev_loss"], abs=1e-3)
+    assert scaled.scores["best"]["dev_loss"] == pytest.approx(
+        cross_entropy(after.sum(0), target).item(), abs=1e-4
+    )
+
+
+def dev_logit_parts(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of the stored model's parts on the dev records, and their classes."""
     model = open_model(run.folder)
     batch = model.needs_processor(None)([one.document() for one in run.corpus["dev"]])
-    target = torch.tensor([model.config.label2id[str(one.label)] for one in run.corpus["dev"]])
     with torch.no_grad():
         parts = model(batch).logit_parts
-    again = logit_scales(parts, target)
-    inside = (scales > 0.06) & (scales < 19)
-    torch.testing.assert_close(again[inside], torch.ones_like(again[inside]), rtol=0.02, atol=0)
-    assert run.scores["best"]["dev_loss"] == pytest.approx(
-        cross_entropy(parts.sum(0), target).item(), abs=1e-4
-    )
+    return parts, torch.tensor([model.config.label2id[str(one.label)] for one in run.corpus["dev"]])

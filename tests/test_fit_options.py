@@ -14,7 +14,7 @@ from rich.console import Console
 from docgraph.errors import DataError, MissingExtraError, ModelError
 from encoders import DocumentForClassification
 from tests.test_distributed import encoder  # noqa: F401
-from tests.test_fit import assert_equal_weights, tiny, write_table
+from tests.test_fit import assert_equal_weights, flip_some_labels, tiny, write_table
 from training import cli
 from training.batches import EncodedDataset
 from training.calibration import logit_scales
@@ -61,10 +61,7 @@ def test_without_tensorboard_one_sentence_says_what_to_install(
 
 def test_calibrated_logits_need_no_further_scale_and_rank_as_before(tmp_path: Path) -> None:
     table = write_table(tmp_path / "pets.jsonl", rows=180)
-    rows = [json.loads(line) for line in table.read_text().splitlines()]
-    for row in rows[::5]:  # a fifth of the labels are wrong: no temperature makes them likely
-        row["label"] = "dogs" if row["label"] == "cats" else "cats"
-    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flip_some_labels(table)
     changes = {"epochs": 2, "learning_rate": 1e-2}
     plain = fit(tiny(table, tmp_path / "plain", calibrate=False, **changes), QUIET)
     scaled = fit(tiny(table, tmp_path / "scaled", **changes), QUIET)

@@ -172,7 +172,7 @@ def train(
     chosen = _config(
         config, recipe, {"data": data, "output": output, "format": format, "seed": seed}, set or []
     )
-    _need("accelerate", "torchmetrics")
+    _need("accelerate", "torchmetrics", "scipy")
     from training.fit import fit
 
     run = fit(chosen, _console(quiet))
@@ -229,7 +229,7 @@ def compare(
 ) -> None:
     """Train the same model with several kinds of attention, and say which differences are significant."""
     chosen = _config(config, recipe, {"data": data, "output": output, "format": format}, set or [])
-    _need("accelerate", "torchmetrics", "sklearn", "matplotlib")
+    _need("accelerate", "torchmetrics", "scipy", "sklearn", "matplotlib")
     from training.compare import compare as run
     from training.compare_report import to_markdown
 
@@ -410,7 +410,7 @@ def demo(
     ] = "news-scratch",
 ) -> None:
     """Parse, train, evaluate, predict and embed the sample documents: a few minutes on two cores."""
-    _need("accelerate", "torchmetrics", "sklearn", "matplotlib", "pyarrow")
+    _need("accelerate", "torchmetrics", "scipy", "sklearn", "matplotlib", "pyarrow")
     from training.demo import demo as run
 
     run(output, data, seed, recipe)

@@ -9,7 +9,7 @@ goes on, so a comparison may be stopped and started at will. Beside the kinds st
 the same text.
 
 Accuracy is that of the test split; where a data set has none, that of the dev split, which also chose each run's
-epoch: then all figures flatter alike, and the table says so.
+epoch and the scales of its logits: then all figures flatter alike, and the table says so.
 """
 
 import json

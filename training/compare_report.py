@@ -103,11 +103,11 @@ def machine() -> dict[str, Any]:
 
 
 def made_by(about: Mapping[str, Any]) -> str:
-    """Return the line under a table that says what made it, from `environment()` and `machine()`."""
+    """Return the line under a table that says what wrote it, from `environment()` and `machine()`; runs may be older."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
-        f"Made by `{about['command']}`, {about['date']}, {about['processor']}, {about['threads']} thread(s), "
-        f"commit {about.get('commit')}, {versions}."
+        f"Page written by `{about['command']}`, {about['date']}, {about['processor']}, commit {about.get('commit')}, "
+        f"{versions}."
     )
 
 
@@ -144,7 +144,7 @@ def to_markdown(comparison: Comparison) -> str:
     lines += ["", "± is the 95 % interval over seeds (Student's t); a single seed has none.", ""]
     if comparison.split == "dev":
         lines += [
-            "The dev split also chose each run's epoch, so all figures but tf-idf's flatter a little.",
+            "The dev split also chose each run's epoch and fitted the scales of its logits, so all figures but tf-idf's flatter a little.",
             "",
         ]
     lines += [

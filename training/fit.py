@@ -4,7 +4,7 @@
 
     runs/x/  training.yaml      the configuration, complete        split.json     the random split, if it was drawn here
              config.json, model.safetensors, processor_config.json, tokenizer.json     the model, loadable anywhere
-             scores.json        dev scores of every epoch           problems.jsonl what was missing, broken, set aside
+             scores.json        dev scores of epochs and of the result   problems.jsonl what was missing, broken, set aside
              tensorboard/       curves, with report_to: tensorboard
              checkpoints/, best/   only while training: to resume from, and the best weights so far
 

@@ -203,6 +203,8 @@ class KeepBest(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Compare with all earlier evaluations, which the Trainer's state keeps through a resume."""
+        if "eval_loss" not in kwargs["metrics"]:  # the result, scored once more when all is done
+            return
         ranks = [_rank(entry, self.config.metric) for entry in state.log_history if "eval_loss" in entry]
         best = max(range(len(ranks)), key=lambda place: (ranks[place], -place))
         if best == len(ranks) - 1:
