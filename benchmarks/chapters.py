@@ -1,4 +1,4 @@
-"""OpenStax with chapters held out: our recipes against a bag of words, and what a picture adds to a headline.
+"""OpenStax with chapters held out: recipes against a bag of words, a picture's worth, and the four kinds of attention.
 
     python benchmarks/chapters.py --data ../shared/data/html_images/openstax --minutes 7
 
@@ -7,14 +7,16 @@ The data's own dev and test splits share chapters with the training split, which
 groups 2k and 2k+1, picks its epoch on the next one, trains on the other seven. Every document is tested once, by a
 model that saw no other section of its chapter. Runs that are done are kept under --output, so the same call goes on.
 
-Writes benchmarks/results/chapters.md and .json: accuracy over all documents; differences by paired bootstrap over them
-(training/significance.py), p adjusted by Holm over the table.
+Writes benchmarks/results/chapters.md and .json: accuracy over all documents, of the seeds that are done on every fold;
+differences by paired bootstrap over documents and seeds (training/significance.py), p adjusted by Holm over each of the
+two tables: recipes, and HSA against the other kinds of attention.
 """
 
 import argparse
+import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from docgraph.errors import DataError
-from training.compare import BAG, RESULT, compare
+from training.compare import BAG, KINDS, RESULT, compare
 from training.compare_report import machine, made_by
 from training.config import CACHE
 from training.recipes import recipe
@@ -45,6 +47,7 @@ SETTINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "headline, MiniLM": ("news-minilm", {"fields": ["headline"], "model.image_encoder": None}),
     "headline + image, pretrained": ("news-pretrained", {"fields": ["headline", "image"]}),
     "all five": ("news-scratch", {}),
+    "all five, deep": ("news-scratch-deep", {}),
     "all five, MiniLM": ("news-minilm", {}),
 }
 """Name -> recipe and changes."""
@@ -55,6 +58,9 @@ PAIRS: Final = [
     ("headline + image, pretrained", "headline, MiniLM"),
 ]
 """Settings that are compared with each other, beside each with the bag of words on its fields."""
+
+OF_KINDS: Final = "all five, deep"
+"""The setting that is trained with every kind of attention."""
 
 
 def write_folds(data: Path, output: Path) -> list[Path]:
@@ -89,9 +95,9 @@ def write_folds(data: Path, output: Path) -> list[Path]:
 
 
 def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: float) -> None:
-    """Train and test one setting on every fold, as far as the time goes."""
+    """Train and test one setting on every fold, seed after seed, as far as the time goes."""
     base, changes = SETTINGS[name]
-    for number, fold in enumerate(folds):
+    for so_far, (number, fold) in itertools.product(range(1, seeds + 1), enumerate(folds)):
         minutes = (deadline - time.monotonic()) / 60
         if minutes <= 0:
             return
@@ -106,89 +112,109 @@ def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: fl
             "picture_cache": str((output / "pictures.sqlite").resolve()),
         }
         config = recipe(base).with_values({**changes, **shared})
-        compare(config, attention=("hsa",), seeds=seeds, minutes=minutes)
+        compare(config, attention=KINDS if name == OF_KINDS else ("hsa",), seeds=so_far, minutes=minutes)
 
 
-def right(name: str, kind: str, output: Path, seeds: int) -> NDArray[np.bool_]:
-    """(S, N) which documents were predicted right by each seed, fold after fold.
-
-    Raises:
-        FileNotFoundError: a run is not done.
-    """
+def right(name: str, kind: str, output: Path, seeds: int) -> NDArray[np.bool_] | None:
+    """(S, N) which documents were predicted right by the seeds that are done, fold after fold; None if none is."""
     by_seed = []
     for seed in range(seeds):
-        found: list[bool] = []
-        for fold in range(FOLDS):
-            file = output / name.replace(" ", "_") / str(fold) / "runs" / f"{kind}-{seed}" / RESULT
-            found += json.loads(file.read_text(encoding="utf-8"))["right"]
-        by_seed.append(found)
-    return np.array(by_seed)
+        folder = output / name.replace(" ", "_")
+        files = [folder / str(fold) / "runs" / f"{kind}-{seed}" / RESULT for fold in range(FOLDS)]
+        if all(file.is_file() for file in files):
+            runs = [json.loads(file.read_text(encoding="utf-8"))["right"] for file in files]
+            by_seed.append(np.concatenate(runs))
+    return np.array(by_seed) if by_seed else None
 
 
 def table(output: Path, seeds: int) -> dict[str, Any]:
-    """Return rows and differences of the settings that are done."""
+    """Return rows and differences of the settings, and of the kinds of attention, that are done."""
     ours: dict[str, NDArray[np.bool_]] = {}
     bags: dict[str, NDArray[np.bool_]] = {}
     for name in SETTINGS:
-        try:
-            ours[name], bags[name] = right(name, "hsa", output, seeds), right(name, BAG, output, 1)
-        except FileNotFoundError:
-            continue
+        found, bag = right(name, "hsa", output, seeds), right(name, BAG, output, 1)
+        if found is not None and bag is not None:
+            ours[name], bags[name] = found, bag
     if not ours:
         raise DataError(
             f"{output} must hold a setting with all its folds, but holds none: give it more --minutes."
         )
     pairs = [(name, f"{BAG} on {name}", ours[name], bags[name]) for name in ours]
     pairs += [(one, other, ours[one], ours[other]) for one, other in PAIRS if one in ours and other in ours]
-    differences = [paired_bootstrap(a, b) for _, _, a, b in pairs]
-    adjusted = holm([one.p for one in differences])
-    rows = []
-    for name, correct in ours.items():
-        mean, half = seed_interval(correct.mean(1).tolist())
-        rows.append({"setting": name, "accuracy": mean, "half_width": half, BAG: float(bags[name].mean())})
+    every = {kind: right(OF_KINDS, kind, output, seeds) for kind in KINDS}
+    kinds = {kind: found for kind, found in every.items() if found is not None}
+    against = [("hsa", kind, kinds["hsa"], kinds[kind]) for kind in kinds if kind != "hsa" and "hsa" in kinds]
     return {
         "documents": int(next(iter(ours.values())).shape[1]),
-        "seeds": seeds,
-        "rows": rows,
-        "pairs": [
-            {"one": one, "other": other, **asdict(found), "adjusted_p": p}
-            for (one, other, _, _), found, p in zip(pairs, differences, adjusted, strict=True)
-        ],
+        "rows": [{**row_of(name, found), BAG: float(bags[name].mean())} for name, found in ours.items()],
+        "pairs": differences(pairs),
+        "kinds": [row_of(kind, found) for kind, found in kinds.items()],
+        "kind_pairs": differences(against),
         "about": {**environment(), **machine()},
     }
 
 
-def to_markdown(found: dict[str, Any]) -> str:
-    """Return the table as Markdown."""
-    lines = [
-        f"# OpenStax, chapters held out: {found['documents']} documents, each tested once, {found['seeds']} seeds",
-        "",
-        f"| setting | accuracy, HSA | {BAG} on the same text |",
-        "| --- | --- | --- |",
+def row_of(name: str, correct: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return accuracy over the seeds (S, N), and half of its interval."""
+    mean, half = seed_interval(correct.mean(1).tolist())
+    return {"setting": name, "seeds": len(correct), "accuracy": mean, "half_width": half}
+
+
+def differences(
+    pairs: Sequence[tuple[str, str, NDArray[np.bool_], NDArray[np.bool_]]],
+) -> list[dict[str, Any]]:
+    """Return the differences of one table, p adjusted over them."""
+    found = [paired_bootstrap(a, b) for _, _, a, b in pairs]
+    adjusted = holm([one.p for one in found])
+    return [
+        {"one": one, "other": other, **asdict(difference), "adjusted_p": p}
+        for (one, other, _, _), difference, p in zip(pairs, found, adjusted, strict=True)
     ]
-    for row in found["rows"]:
-        half = "" if row["half_width"] is None else f" ± {row['half_width']:.4f}"
-        lines.append(f"| {row['setting']} | {row['accuracy']:.4f}{half} | {row[BAG]:.4f} |")
+
+
+def to_markdown(found: dict[str, Any]) -> str:
+    """Return the tables as Markdown."""
+    lines = [
+        f"# OpenStax, chapters held out: {found['documents']} documents, each tested once by every seed",
+        "",
+        f"| setting | accuracy, HSA | seeds | {BAG} on the same text |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| {row['setting']} | {_accuracy(row)} | {row[BAG]:.4f} |" for row in found["rows"]]
     lines += [
         "",
         "± is Student's 95 % interval over seeds. Differences by paired bootstrap over documents and seeds, 95 % interval; p "
         "adjusted by Holm over this table:",
         "",
-        "| difference | points | 95 % interval | adjusted p | |",
-        "| --- | --- | --- | --- | --- |",
+        *_difference_lines(found["pairs"]),
     ]
-    for pair in found["pairs"]:
+    if found["kinds"]:
+        lines += [
+            "",
+            f"## {OF_KINDS}: kinds of attention",
+            "",
+            "| attention | accuracy | seeds |",
+            "| --- | --- | --- |",
+        ]
+        lines += [f"| {row['setting']} | {_accuracy(row)} |" for row in found["kinds"]]
+        lines += ["", "p adjusted by Holm over this table:", "", *_difference_lines(found["kind_pairs"])]
+    return "\n".join([*lines, "", made_by(found["about"]), ""])
+
+
+def _accuracy(row: dict[str, Any]) -> str:
+    half = "" if row["half_width"] is None else f" ± {row['half_width']:.4f}"
+    return f"{row['accuracy']:.4f}{half} | {row['seeds']}"
+
+
+def _difference_lines(pairs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield "| difference | points | 95 % interval | adjusted p | |"
+    yield "| --- | --- | --- | --- | --- |"
+    for pair in pairs:
         said = "significant" if pair["adjusted_p"] < 0.05 else "not significant"
-        lines.append(
+        yield (
             f"| {pair['one']} − {pair['other']} | {100 * pair['value']:+.2f} | {100 * pair['low']:+.2f} to "
             f"{100 * pair['high']:+.2f} | {pair['adjusted_p']:.4f} | {said} |"
         )
-    lines += [
-        "",
-        made_by(found["about"]),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def main() -> None:
