@@ -49,6 +49,7 @@ SETTINGS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "all five": ("news-scratch", {}),
     "all five, deep": ("news-scratch-deep", {}),
     "all five, MiniLM": ("news-minilm", {}),
+    "all five, pretrained": ("news-pretrained", {}),
 }
 """Name -> recipe and changes."""
 
