@@ -71,11 +71,11 @@ def config_of(name: str, share: float, data: Path, output: Path, *, cut: bool = 
 def results_of(
     config: TrainingConfig, seeds: int, kinds: Sequence[str] = KINDS
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return (S, N) who was right, by kind, of the kinds whose seeds are all done."""
+    """Return (S, N) who was right, by kind, of the seeds that are done."""
     found = {}
     for kind in kinds:
         files = [Path(config.output, "runs", f"{kind}-{seed}", RESULT) for seed in range(seeds)]
-        if all(file.is_file() for file in files):
+        if files := [file for file in files if file.is_file()]:
             runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
             found[kind] = np.array([run["right"] for run in runs])
     return found
@@ -127,7 +127,8 @@ def collect(data: Path, output: Path, seeds: int) -> dict[str, Any]:
                 for kind, correct in right.items():
                     low, high = wilson(float(correct[:, chosen].mean()), int(chosen.sum()))
                     mean = float(correct[:, chosen].mean())
-                    points.append({**where, "kind": kind, "accuracy": mean, "low": low, "high": high})
+                    seen = {"kind": kind, "seeds": len(correct), "accuracy": mean, "low": low, "high": high}
+                    points.append({**where, **seen})
                 for other in right:
                     if other != "hsa" and "hsa" in right:
                         found = paired_bootstrap(right["hsa"][:, chosen], right[other][:, chosen])
@@ -136,7 +137,7 @@ def collect(data: Path, output: Path, seeds: int) -> dict[str, Any]:
         raise DataError(f"{output} must hold a finished run, but holds none: give it more --minutes.")
     for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
         pair["adjusted_p"] = p
-    return {"seeds": seeds, "points": points, "pairs": pairs, "about": {**environment(), **machine()}}
+    return {"points": points, "pairs": pairs, "about": {**environment(), **machine()}}
 
 
 def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -153,23 +154,28 @@ def _bin_name(low: int, high: int) -> str:
 def to_markdown(found: dict[str, Any]) -> str:
     """Return the points as a table, and what is significant."""
     lines = [
-        f"# Where structure pays: {found['seeds']} seed(s)",
+        "# Where structure pays",
         "",
-        "| data | labels | length, sub-words | records | " + " | ".join(SHOWN) + " |",
-        "| --- | --- | --- | --- |" + " --- |" * len(SHOWN),
+        "| data | labels | length, sub-words | records | seeds | " + " | ".join(SHOWN) + " |",
+        "| --- | --- | --- | --- | --- |" + " --- |" * len(SHOWN),
     ]
     places = list(dict.fromkeys((p["data"], p["share"], p["length"], p["records"]) for p in found["points"]))
     for data, share, length, records in places:
-        cells = []
+        cells, seeds = [], set()
         for kind in SHOWN:
             here = [
-                p["accuracy"]
+                p
                 for p in found["points"]
                 if (p["data"], p["share"], p["length"], p["kind"]) == (data, share, length, kind)
             ]
-            cells.append(f"{here[0]:.4f}" if here else "")
+            cells.append(f"{here[0]['accuracy']:.4f}" if here else "")
+            seeds |= {p["seeds"] for p in here}
         lines.append(
-            f"| {data} | {100 * share:g} % | {length or 'all'} | {records} | " + " | ".join(cells) + " |"
+            f"| {data} | {100 * share:g} % | {length or 'all'} | {records} | "
+            + "-".join(map(str, sorted({min(seeds), max(seeds)})))
+            + " | "
+            + " | ".join(cells)
+            + " |"
         )
     real = [p for p in found["pairs"] if p["adjusted_p"] < 0.05]
     said = [
