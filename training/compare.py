@@ -200,7 +200,8 @@ def _in_own_process(config: TrainingConfig, kind: str, split: str) -> None:
             problem = pool.submit(_run, config, kind, split, torch.get_num_threads()).result()
         except BrokenProcessPool as error:
             raise DataError(
-                f"a run must end by itself, but the process of {config.output} was killed; perhaps memory is short."
+                f"a run must end by itself, but the process of {config.output} died: perhaps memory is "
+                'short, or the script that called compare() does so outside `if __name__ == "__main__":`.'
             ) from error
     if problem is not None:
         raise DataError(problem)
