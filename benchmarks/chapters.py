@@ -109,9 +109,8 @@ def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: fl
         shared = {
             "data": str(fold),
             "output": str(target),
-            "data_options": {
-                "check_images": False
-            },  # they are all good, and decoding each takes longer than training
+            # They are all good, and decoding each takes longer than training.
+            "data_options": {"check_images": False},
             "feature_cache": str((output / CACHE).resolve()),
             "picture_cache": str((output / "pictures.sqlite").resolve()),
         }

@@ -4,8 +4,8 @@
     python benchmarks/wide_parts.py runs/imdb --data ../shared/data/text/imdb_train.jsonl.gz
 
 Prints the accuracy of each on the test split (dev where there is none) of one run, and how far both together are from each
-alone, by paired bootstrap over its records. The run's epoch was chosen by the
-transformer alone, and how much each part counts in the sum was fitted, on the dev split.
+alone, by paired bootstrap over its records. The dev split chose the run's epoch, by the transformer alone, and fitted
+how much each part counts in the sum.
 """
 
 import argparse

@@ -92,3 +92,14 @@ def test_every_public_name_is_there_and_no_other():
     with pytest.raises(AttributeError, match="no attribute 'parse_pdf'"):
         _ = docgraph.parse_pdf
     assert set(docgraph.__all__) == set(docgraph._HOME)
+
+
+@pytest.mark.parametrize("name", ["DocumentModel", "DocumentForClassification"])
+def test_either_model_makes_both_known_to_the_auto_classes(name: str) -> None:
+    script = (
+        f"from encoders import {name}, DocumentConfig\nfrom transformers import *\n"
+        "print(type(AutoModelForSequenceClassification.from_config(DocumentConfig())).__name__, "
+        "type(AutoModel.from_config(DocumentConfig())).__name__)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["DocumentForClassification", "DocumentModel"]

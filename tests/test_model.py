@@ -1,8 +1,6 @@
 """Document models: the same answer saved and loaded, one by one and together, whatever is missing."""
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -288,17 +286,6 @@ def test_auto_classes_find_the_model(documents: list[Document], tmp_path: Path) 
     loaded = AutoModel.from_pretrained(tmp_path)
     assert isinstance(loaded, DocumentModel)
     np.testing.assert_allclose(loaded.encode(documents).vectors, model.encode(documents).vectors, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["DocumentModel", "DocumentForClassification"])
-def test_either_model_makes_both_known_to_the_auto_classes(name: str) -> None:
-    script = (
-        f"from encoders import {name}, DocumentConfig\nfrom transformers import *\n"
-        "print(type(AutoModelForSequenceClassification.from_config(DocumentConfig())).__name__, "
-        "type(AutoModel.from_config(DocumentConfig())).__name__)"
-    )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["DocumentForClassification", "DocumentModel"]
 
 
 def test_no_documents_are_no_rows(documents: list[Document]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from docgraph.errors import DataError
 from training.significance import paired_bootstrap
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -65,3 +66,29 @@ def test_the_bootstrap_agrees_with_scipys_and_with_mcnemar():
     won, lost = int((one & ~other).sum()), int((other & ~one).sum())
     exact = stats.binomtest(won, won + lost).pvalue
     assert found.p == pytest.approx(exact, abs=0.03)
+
+
+def test_a_seed_counts_once_all_its_folds_are_done(tmp_path):
+    chapters = benchmark("chapters")
+    for fold in range(chapters.FOLDS):
+        for kind, seed in (("hsa", 0), ("hsa", 1), ("tf-idf", 0)):
+            if (fold, seed) != (3, 1):
+                folder = tmp_path / "caption" / str(fold) / "runs" / f"{kind}-{seed}"
+                folder.mkdir(parents=True)
+                (folder / "result.json").write_text(json.dumps({"right": [fold == 2, seed == 1, True]}))
+    assert chapters.right("headline", "hsa", tmp_path, 2) is None
+    found = chapters.right("caption", "hsa", tmp_path, 2)
+    assert found.shape == (1, 3 * chapters.FOLDS)
+    assert found[0, 6:9].tolist() == [True, False, True]
+    (row,) = chapters.table(tmp_path, 2)["rows"]
+    assert (row["setting"], row["seeds"], row["accuracy"]) == ("caption", 1, pytest.approx(6 / 15))
+
+
+def test_a_cut_run_must_have_scored_the_same_records(tmp_path):
+    structure = benchmark("structure")
+    for folder, kind, ids in (("0.1", "hsa", "abc"), ("0.1-cut", "flat", "acb")):
+        run = tmp_path / "IMDB" / folder / "runs" / f"{kind}-0"
+        run.mkdir(parents=True)
+        (run / "result.json").write_text(json.dumps({"right": [True] * 3, "ids": list(ids)}))
+    with pytest.raises(DataError, match="all runs on IMDB must score the same records"):
+        structure.collect(tmp_path, tmp_path, 1)
