@@ -8,7 +8,7 @@ groups 2k and 2k+1, picks its epoch on the next one, trains on the other seven. 
 model that saw no other section of its chapter. Runs that are done are kept under --output, so the same call goes on.
 
 Writes benchmarks/results/chapters.md and .json: accuracy over all documents, of the seeds that are done on every fold;
-differences by paired bootstrap over documents and seeds (training/significance.py), p adjusted by Holm over each of the
+differences by paired bootstrap over documents and seeds (training/compare/significance.py), p adjusted by Holm over each of the
 two tables: recipes, and HSA against the other kinds of attention.
 """
 
@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from docgraph.errors import DataError
-from training.compare import BAG, KINDS, RESULT, compare
-from training.compare_report import machine, made_by
+from training.compare.report import machine, made_by
+from training.compare.run import BAG, KINDS, RESULT, compare
+from training.compare.significance import holm, paired_bootstrap, seed_interval
 from training.config import CACHE
 from training.recipes import recipe
 from training.report import environment
 from training.shards import write_atomically
-from training.significance import holm, paired_bootstrap, seed_interval
 
 RESULTS: Final = Path(__file__).parent / "results"
 GROUPS: Final = 10

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from training.compare import BAG, KINDS
+from training.compare.run import BAG, KINDS
 
 RESULTS: Final = Path(__file__).parent / "results"
 COLUMNS: Final = (*KINDS, BAG)

@@ -8,7 +8,7 @@ equal: records, order, seed, steps, learning rate, no attention dropout. The las
 chosen on the test records. Runs that are done are kept under --output, so the same call goes on.
 
 Writes benchmarks/results/finetune.md and .json; differences from softmax by paired bootstrap over the test records
-(training/significance.py), p adjusted by Holm over the table.
+(training/compare/significance.py), p adjusted by Holm over the table.
 """
 
 import argparse
@@ -31,12 +31,12 @@ from transformers import (
 
 from encoders import zero_shot
 from encoders.zero_shot import Form, Windows
-from training.compare_report import machine, made_by
+from training.compare.report import machine, made_by
+from training.compare.significance import holm, paired_bootstrap, seed_interval
 from training.datasets import load
 from training.pretrained import text_encoder_folder
 from training.report import environment
 from training.shards import write_atomically
-from training.significance import holm, paired_bootstrap, seed_interval
 
 RESULTS: Final = Path(__file__).parent / "results"
 SOFTMAX: Final = "softmax"

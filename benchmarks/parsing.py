@@ -88,8 +88,8 @@ def measure_unseen(folder: Path, folds: int, seeds: int) -> dict[str, Any]:
     from sklearn.model_selection import GroupKFold
 
     from docgraph import parse_html
-    from docgraph.parsers import html_main
-    from docgraph.parsers.html_forest import from_json
+    from docgraph.parsers.html.main import choose
+    from docgraph.parsers.html.main.forest import from_json
 
     raw = list(train_main_content.gold_pages(folder))
     examples = [train_main_content.example(*page) for page in raw]
@@ -99,7 +99,7 @@ def measure_unseen(folder: Path, folds: int, seeds: int) -> dict[str, Any]:
         pairs: dict[str, list[tuple[str, str]]] = {}
         for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(examples, groups=sites):
             forest = from_json(train_main_content.grow([examples[i] for i in train]))
-            html_main.main_content = lambda forest=forest: forest
+            choose.main_content = lambda forest=forest: forest
             for i in test:
                 set_, _, _, data, gold = raw[i]
                 pairs.setdefault(set_, []).append((gold, parse_html(data).main_text))

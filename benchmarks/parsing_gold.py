@@ -22,9 +22,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
-from train_main_content import gold_pages as labelled_pages
 
 from docgraph.parsers.decode import decode
+from tools.train_main_content import gold_pages as labelled_pages
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 ADDRESS = "http://fakehost/test/page.html"

@@ -9,7 +9,7 @@ four kinds, which all read whole documents, with all labels also flat attention 
 stay), where the paper cut its flat model.
 
 Writes benchmarks/results/structure.md, .json and .png. Bars are 95 % intervals over records (Wilson's for one seed's
-accuracy); differences of HSA from each other kind by paired bootstrap (training/significance.py), p adjusted by Holm over
+accuracy); differences of HSA from each other kind by paired bootstrap (training/compare/significance.py), p adjusted by Holm over
 all of this page's.
 """
 
@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from docgraph.errors import DataError
-from training.compare import KINDS, RESULT, compare
-from training.compare_report import COLOURS, machine, made_by
+from training.compare.report import COLOURS, machine, made_by
+from training.compare.run import KINDS, RESULT, compare
+from training.compare.significance import holm, paired_bootstrap
 from training.config import TrainingConfig
 from training.fit import load_corpus
 from training.recipes import recipe
 from training.report import environment
 from training.shards import write_atomically
-from training.significance import holm, paired_bootstrap
 
 RESULTS: Final = Path(__file__).parent / "results"
 BINS: Final = ((0, 512), (512, 2_000), (2_000, 10**9))

@@ -40,15 +40,15 @@ from transformers import (
 from transformers.trainer_callback import CallbackHandler, PrinterCallback
 from transformers.utils import logging as transformers_logging
 
-import encoders.batch
+import encoders.forest.batch
 import encoders.layer
 import training.trainer
 from encoders.classifier import DocumentForClassification
-from encoders.image import ImageLeaves
-from encoders.processor import DocumentProcessor
-from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.inputs.processor import DocumentProcessor
+from encoders.leaves.image import ImageLeaves
+from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
 from training.batches import Collator
-from training.compare_report import machine
+from training.compare.report import machine
 from training.config import TrainingConfig, make_config
 from training.datasets import load
 from training.fit import Run, fit
@@ -129,7 +129,7 @@ def clocked(clock: Clock) -> Iterator[None]:
 
     logging = clock.wrapped("logging", event)
     wrapped = [
-        (encoders.batch.TreeBatch, "from_parents", "trees"),
+        (encoders.forest.batch.TreeBatch, "from_parents", "trees"),
         (encoders.layer, "hierarchical_attention", "attention"),
         (DocumentProcessor, "_prepare_image", "pictures"),
         (Collator, "__call__", "batching"),

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from docgraph.errors import DataError
+from training.compare.significance import paired_bootstrap
 from training.evaluate import evaluate, evaluation_corpus, open_model
-from training.significance import paired_bootstrap
 
 
 def main() -> None:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from docgraph.metadata import Candidate, Metadata
     from docgraph.node import Node, Source
     from docgraph.parsers.article import parse_article
-    from docgraph.parsers.html import parse_html
+    from docgraph.parsers.html.page import parse_html
     from docgraph.parsers.markdown_text import parse_markdown
-    from docgraph.parsers.site import parse_site
+    from docgraph.parsers.site.read import parse_site
     from docgraph.parsers.text import parse_text
     from docgraph.sentences import sentence_spans
 
@@ -57,9 +57,9 @@ _MODULES: Final = {
     "metadata": ("Candidate", "Metadata"),
     "node": ("Node", "Source"),
     "parsers.article": ("parse_article",),
-    "parsers.html": ("parse_html",),
+    "parsers.html.page": ("parse_html",),
     "parsers.markdown_text": ("parse_markdown",),
-    "parsers.site": ("parse_site",),
+    "parsers.site.read": ("parse_site",),
     "parsers.text": ("parse_text",),
     "sentences": ("sentence_spans",),
 }  # fmt: skip

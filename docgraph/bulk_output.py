@@ -17,7 +17,7 @@ from typing import IO, Any, Final, NamedTuple, Protocol, overload
 
 from docgraph.document import Document
 from docgraph.errors import DataError, MissingExtraError
-from docgraph.serialise import from_json
+from docgraph.formats.json import from_json
 
 _LINE_ID: Final = re.compile(rb'\{"id":("(?:[^"\\]|\\.)*"),')
 _PART_ROWS: Final = 1_000

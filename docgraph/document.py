@@ -223,7 +223,7 @@ class Document:
     @property
     def main_text(self) -> str:
         """The text of the main content: the blocks whose role is "main", or all text if no role was given."""
-        from docgraph.walk import main_spans
+        from docgraph.main_text import main_spans
 
         return "\n\n".join(self.text[start:end] for start, end in main_spans(self))
 
@@ -300,7 +300,7 @@ class Document:
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the document as JSON, flat and with a schema version; see serialise.py."""
-        from docgraph.serialise import to_json
+        from docgraph.formats.json import to_json
 
         return to_json(self, indent=indent)
 
@@ -311,32 +311,32 @@ class Document:
         Raises:
             DocumentError: the JSON is not a document of a known schema version.
         """
-        from docgraph.serialise import from_json
+        from docgraph.formats.json import from_json
 
         return from_json(source)
 
     def to_networkx(self) -> "networkx.DiGraph[int]":
         """Return the document as a networkx graph; see graph.py."""
-        from docgraph.graph import to_networkx
+        from docgraph.formats.networkx import to_networkx
 
         return to_networkx(self)
 
     @staticmethod
     def from_networkx(graph: "networkx.DiGraph[Any]") -> "Document":
         """Return the document that a networkx graph holds; see graph.py."""
-        from docgraph.graph import from_networkx
+        from docgraph.formats.networkx import from_networkx
 
         return from_networkx(graph)
 
     def to_markdown(self, *, main_only: bool = False) -> str:
         """Return the document as Markdown; see markdown.py."""
-        from docgraph.markdown import to_markdown
+        from docgraph.formats.markdown import to_markdown
 
         return to_markdown(self, main_only=main_only)
 
     def outline(self, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
         """Return the tree as indented lines, one a node; see outline.py."""
-        from docgraph.outline import outline
+        from docgraph.formats.outline import outline
 
         return outline(self, width=width, max_nodes=max_nodes, sizes=sizes)
 

@@ -41,16 +41,16 @@ def load_document(
     check_type("path", path, str, Path)
     path, limits = Path(path), limits or Limits()
     if path.is_dir():
-        from docgraph.parsers.site import parse_site
+        from docgraph.parsers.site.read import parse_site
 
         return parse_site(path, limits=limits, strict=strict, **options)
     suffix = document_suffix(path)
     if suffix in _ARCHIVES:
-        from docgraph.parsers.site import parse_site
+        from docgraph.parsers.site.read import parse_site
 
         return parse_site(path, limits=limits, strict=strict, **options)
     if suffix in HTML_SUFFIXES:
-        from docgraph.parsers.html import parse_html
+        from docgraph.parsers.html.page import parse_html
 
         source = read_bounded(path, limits, strict) if path.suffix.lower() == ".gz" else path
         if isinstance(source, bytes) and options.get("images", "lazy") == "lazy":
@@ -110,7 +110,7 @@ def _from_json(path: Path, limits: Limits, strict: bool, options: dict[str, Any]
     except (ValueError, RecursionError) as error:
         raise ParseError(f"{path} must hold JSON, but {error}.") from error
     if isinstance(values, dict) and "schema" in values:
-        from docgraph.serialise import from_dict
+        from docgraph.formats.json import from_dict
 
         return from_dict(values)
     if not isinstance(values, dict):

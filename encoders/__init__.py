@@ -13,33 +13,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import encoders.zero_shot as zero_shot
     from encoders.attention import hierarchical_attention as hierarchical_attention
-    from encoders.batch import TreeBatch as TreeBatch
     from encoders.build import build_classifier as build_classifier
     from encoders.cache import FeatureCache as FeatureCache
     from encoders.classifier import DocumentForClassification as DocumentForClassification
     from encoders.config import DocumentConfig as DocumentConfig
     from encoders.embed import Embeddings as Embeddings
-    from encoders.encoded import DocumentBatch as DocumentBatch
+    from encoders.forest.batch import TreeBatch as TreeBatch
+    from encoders.forest.subtree import subtree_mean as subtree_mean
+    from encoders.inputs.encoded import DocumentBatch as DocumentBatch
+    from encoders.inputs.processor import DocumentProcessor as DocumentProcessor
+    from encoders.inputs.processor import ProcessorSettings as ProcessorSettings
     from encoders.model import DocumentModel as DocumentModel
     from encoders.predict import Predictions as Predictions
-    from encoders.processor import DocumentProcessor as DocumentProcessor
-    from encoders.processor import ProcessorSettings as ProcessorSettings
-    from encoders.subtree import subtree_mean as subtree_mean
 
 _HOME = {
-    "DocumentBatch": "encoders.encoded",
+    "DocumentBatch": "encoders.inputs.encoded",
     "DocumentConfig": "encoders.config",
     "DocumentForClassification": "encoders.classifier",
     "DocumentModel": "encoders.classifier",  # whose import makes both known to transformers' Auto classes
-    "DocumentProcessor": "encoders.processor",
+    "DocumentProcessor": "encoders.inputs.processor",
     "Embeddings": "encoders.embed",
     "FeatureCache": "encoders.cache",
     "Predictions": "encoders.predict",
-    "ProcessorSettings": "encoders.processor",
-    "TreeBatch": "encoders.batch",
+    "ProcessorSettings": "encoders.inputs.processor",
+    "TreeBatch": "encoders.forest.batch",
     "build_classifier": "encoders.build",
     "hierarchical_attention": "encoders.attention",
-    "subtree_mean": "encoders.subtree",
+    "subtree_mean": "encoders.forest.subtree",
 }
 
 __all__ = [*sorted(_HOME), "zero_shot"]

@@ -18,9 +18,9 @@ from docgraph.errors import ModelError
 from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig
 from encoders.entries import class_frequency, entries_of, regression
-from encoders.image import image_settings, make_image_encoder
-from encoders.processor import DocumentProcessor, ProcessorSettings
-from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.inputs.processor import DocumentProcessor, ProcessorSettings
+from encoders.leaves.image import image_settings, make_image_encoder
+from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
 
 
 def build_classifier(

@@ -15,11 +15,11 @@ from transformers import AutoModelForSequenceClassification
 
 from docgraph import Document
 from encoders.config import DocumentConfig
-from encoders.encoded import DocumentBatch
+from encoders.inputs.encoded import DocumentBatch
+from encoders.inputs.processor import DocumentProcessor
 from encoders.model import DocumentModel
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
 from encoders.predict import Predictions, predict_documents
-from encoders.processor import DocumentProcessor
 from encoders.sharding import reshard
 from encoders.wide import WideText
 

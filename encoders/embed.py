@@ -15,8 +15,8 @@ from rich.progress import track
 
 from docgraph import Document
 from docgraph.errors import ModelError
-from encoders.encoded import EncodedDocument, Problem
-from encoders.processor import DocumentProcessor
+from encoders.inputs.encoded import EncodedDocument, Problem
+from encoders.inputs.processor import DocumentProcessor
 
 Output = Literal["document", "nodes", "leaves"]
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from encoders.encoded import EncodedDocument
+from encoders.inputs.encoded import EncodedDocument
 from encoders.runs import Runs
 
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from encoders.attention import hierarchical_attention
-from encoders.batch import TreeBatch
-from encoders.coarsen import Coarser
 from encoders.config import DocumentConfig
-from encoders.encoded import DocumentBatch, PositionInputs
+from encoders.forest.batch import TreeBatch
+from encoders.forest.coarsen import Coarser
+from encoders.inputs.encoded import DocumentBatch, PositionInputs
 from encoders.positions import PositionHeads
 
 

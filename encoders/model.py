@@ -19,15 +19,15 @@ from transformers import (
 
 from docgraph.errors import ModelError
 from encoders.config import DocumentConfig
-from encoders.encoded import DocumentBatch
-from encoders.image import ImageLeaves
+from encoders.inputs.encoded import DocumentBatch
+from encoders.inputs.processor import DocumentProcessor
 from encoders.layer import Structure, make_layer
+from encoders.leaves.image import ImageLeaves
+from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
 from encoders.positions import PositionFeatures
-from encoders.processor import DocumentProcessor
 from encoders.readout import Readout
 from encoders.sharding import is_sharded
-from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
 
 
 class DocumentModel(DocumentPreTrainedModel):

@@ -15,10 +15,10 @@ from docgraph.errors import ModelError
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
 from encoders.embed import Embeddings, encode_documents
-from encoders.image import ImageLeaves
+from encoders.inputs.processor import CONFIG_NAME, DocumentProcessor
+from encoders.leaves.image import ImageLeaves
+from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
 from encoders.positions import FourierFeatures, PositionHeads
-from encoders.processor import CONFIG_NAME, DocumentProcessor
-from encoders.text import PretrainedTextLeaves, ScratchTextLeaves
 from encoders.wide import WideText
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from docgraph.kinds import Domain
-from encoders.encoded import DOMAIN_CODE, PositionInputs
+from encoders.inputs.encoded import DOMAIN_CODE, PositionInputs
 
 
 class FourierFeatures(nn.Module):

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from docgraph import Document
 from encoders.embed import as_documents, plan_batches
-from encoders.encoded import Problem
-from encoders.processor import DocumentProcessor
+from encoders.inputs.encoded import Problem
+from encoders.inputs.processor import DocumentProcessor
 
 
 class Prediction(NamedTuple):

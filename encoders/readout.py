@@ -16,8 +16,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from encoders.batch import TreeBatch
-from encoders.subtree import subtree_mean
+from encoders.forest.batch import TreeBatch
+from encoders.forest.subtree import subtree_mean
 
 SCORE_BOUND = 8.0
 """Scores lie within +-8: the weight of a leaf is never lost to rounding, whatever else its document holds."""

@@ -15,8 +15,8 @@ Axes:  T sub-words   V entries: sub-words, and buckets that their runs are hashe
 import torch
 from torch import Tensor, nn
 
-from encoders.encoded import DocumentBatch
 from encoders.entries import Regression
+from encoders.inputs.encoded import DocumentBatch
 from encoders.runs import Runs
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from docgraph.errors import DocgraphError, TreeError
 from encoders import TreeBatch
-from encoders.subtree import subtree_mean
+from encoders.forest.subtree import subtree_mean
 
 # 0 ── 1 ── 4     5 ── 6     two trees; rows and parents out of step on purpose
 #  └── 2 ── 3

@@ -10,9 +10,9 @@ from scipy import stats
 from test_fit import TINY, write_table
 
 from docgraph.errors import DataError
-from training.compare import Result, compare, summarise
+from training.compare.run import Result, compare, summarise
+from training.compare.significance import Difference, holm, paired_bootstrap, seed_interval
 from training.config import ConfigError, TrainingConfig, make_config
-from training.significance import Difference, holm, paired_bootstrap, seed_interval
 
 
 def config(data: Path, output: Path) -> TrainingConfig:

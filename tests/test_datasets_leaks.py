@@ -13,8 +13,8 @@ from PIL import Image
 
 from docgraph import Document
 from encoders import DocumentProcessor, ProcessorSettings
-from encoders.encoded import EncodedDocument
-from encoders.image import image_settings
+from encoders.inputs.encoded import EncodedDocument
+from encoders.leaves.image import image_settings
 from training.datasets import load
 from training.datasets.folder import read_pages, read_table
 from training.datasets.n24news import read_n24news

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docgraph.parsers.decode import declared_encoding, decode
-from docgraph.parsers.html import parse_html
+from docgraph.parsers.html.page import parse_html
 
 RUSSIAN = (
     "Вчера в городе прошёл дождь, и на улицах никого не было. Сегодня снова светит солнце, люди гуляют. " * 4

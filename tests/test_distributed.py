@@ -30,8 +30,8 @@ STILL = {
 }
 SMALL_WINDOWS = """
 import sys
-import encoders.text
-encoders.text.WINDOW_TOKENS = 24
+import encoders.leaves.text
+encoders.leaves.text.WINDOW_TOKENS = 24
 from training.fit import main
 sys.exit(main(sys.argv[1:]))
 """

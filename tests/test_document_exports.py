@@ -8,7 +8,7 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 
 from docgraph import DocumentBuilder, parse_article, parse_html, parse_markdown, parse_text
-from docgraph.markdown import safe_address
+from docgraph.formats.markdown import safe_address
 
 
 def rendered(markdown: str) -> str:

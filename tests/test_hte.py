@@ -14,7 +14,7 @@ import torch
 
 from docgraph import Document, Domain
 from encoders import DocumentConfig, DocumentForClassification, build_classifier
-from encoders.encoded import DOMAIN_CODE, DocumentBatch
+from encoders.inputs.encoded import DOMAIN_CODE, DocumentBatch
 from encoders.layer import HTELayer
 from tests.articles import article, empty_document, family, picture
 

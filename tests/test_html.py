@@ -7,7 +7,7 @@ import pytest
 
 from docgraph import Document, Domain, Limits
 from docgraph.errors import LimitError
-from docgraph.parsers.html import parse_html
+from docgraph.parsers.html.page import parse_html
 
 
 def shape(document: Document) -> list[str]:

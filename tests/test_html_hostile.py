@@ -7,9 +7,9 @@ import pytest
 
 from docgraph import Document, Limits
 from docgraph.errors import LimitError
-from docgraph.parsers.html import parse_html
-from docgraph.parsers.html_pictures import read_srcset
-from docgraph.parsers.html_tables import read_grid
+from docgraph.parsers.html.page import parse_html
+from docgraph.parsers.html.pictures import read_srcset
+from docgraph.parsers.html.tables import read_grid
 
 TAIL = "<p>The tail of the page."
 DEEP = 20_000
@@ -125,7 +125,7 @@ def test_addresses_that_run_scripts_are_no_links():
 
 
 def test_layout_tables_are_no_grids():
-    from docgraph.parsers.html_elements import read_markup
+    from docgraph.parsers.html.elements import read_markup
 
     for markup in (
         "<table><tr><td>only one",

@@ -2,10 +2,10 @@
 
 import pytest
 
-from docgraph.parsers.html import parse_html
-from docgraph.parsers.html_dates import date_in_url, iso_date
-from docgraph.parsers.html_linked_data import read_json
-from docgraph.parsers.html_metadata import author_names
+from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
+from docgraph.parsers.html.metadata.linked_data import read_json
+from docgraph.parsers.html.metadata.read import author_names
+from docgraph.parsers.html.page import parse_html
 
 ARTICLE = """{"@context": "https://schema.org", "@graph": [
   {"@type": "WebSite", "name": "The Site"},

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from docgraph import Document
 from docgraph.parsers.decode import decode
-from docgraph.parsers.html import parse_html
-from docgraph.parsers.html_blocks import is_hidden
-from docgraph.parsers.html_elements import from_soup, read_markup
+from docgraph.parsers.html.elements import from_soup, read_markup
+from docgraph.parsers.html.flow import is_hidden
+from docgraph.parsers.html.page import parse_html
 
 
 def pages_of(folder: Path) -> Iterator[bytes]:

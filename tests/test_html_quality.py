@@ -1,7 +1,7 @@
 """Pinned floors: main text and structure on the shipped pages, and on the gold pages of the larger data.
 
 The forest has seen the gold pages, so their floors guard against a fall and are no estimate of quality; for that see
-`benchmarks/train_main_content.py`, which judges every page by trees grown without its site.
+`tools/train_main_content.py`, which judges every page by trees grown without its site.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from bs4.element import Tag
 
 from docgraph import Node
-from docgraph.parsers.html import parse_html
+from docgraph.parsers.html.page import parse_html
 
 
 def shingles(text: str) -> Counter[tuple[str, ...]]:
@@ -173,8 +173,8 @@ def test_paragraphs_stand_under_their_headings_and_pictures_by_their_captions(sh
 
 def test_the_forest_fits_its_features():
     """The file of trees was grown on the features as they are now: same names, same order."""
-    from docgraph.parsers.html_features import FEATURES
-    from docgraph.parsers.html_forest import main_content
+    from docgraph.parsers.html.main.features import FEATURES
+    from docgraph.parsers.html.main.forest import main_content
 
     assert main_content().features == FEATURES
 
@@ -183,7 +183,7 @@ def test_the_forest_is_what_its_trees_say():
     """Against a walk down each tree, node by node, in plain Python."""
     import numpy as np
 
-    from docgraph.parsers.html_forest import from_json
+    from docgraph.parsers.html.main.forest import from_json
 
     trees = [
         [[0, 0.5, 1, 2], [-1.0], [1, 2.0, 3, 4], [0.25], [3.0]],

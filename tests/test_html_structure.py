@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from docgraph import Document
-from docgraph.parsers.html import parse_html
+from docgraph.parsers.html.page import parse_html
 
 
 def pairs(page: Document) -> list[tuple[str, str]]:

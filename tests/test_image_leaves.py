@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from docgraph.errors import ModelError
-from encoders.image import ImageLeaves, image_settings, make_image_encoder
-from encoders.image_statistics import PictureStatistics
+from encoders.leaves.image import ImageLeaves, image_settings, make_image_encoder
+from encoders.leaves.image_statistics import PictureStatistics
 from training.config import ConfigError
 from training.pretrained import LITE0, image_weights
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from docgraph.images import ImageReference
 from encoders import DocumentProcessor, FeatureCache, ProcessorSettings
-from encoders.image import ImageSettings, image_settings
+from encoders.leaves.image import ImageSettings, image_settings
 from tests.articles import article, picture
 from tests.test_fit import assert_equal_weights, tiny
 from training.fit import fit

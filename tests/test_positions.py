@@ -7,7 +7,7 @@ import torch
 
 from docgraph import Document, Domain
 from encoders import DocumentConfig, DocumentForClassification, build_classifier
-from encoders.graph_features import DENSE, _iterated, laplacian_features
+from encoders.inputs.graph_features import DENSE, _iterated, laplacian_features
 from tests.articles import family
 
 TEXTS = ["red apples", "green pears", "blue plums"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from encoders import TreeBatch, subtree_mean
-from encoders.coarsen import coarsen
+from encoders.forest.coarsen import coarsen
 from encoders.readout import SCORE_BOUND, Readout, mean_of_means_weight
 
 TREES: list[Any] = [[[[0, 1], [2], [[]]], 3, []], [], [[4, [5, 6, 7]], [[8]]], 9]

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from docgraph.errors import DataError
-from training.significance import paired_bootstrap
+from training.compare.significance import paired_bootstrap
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

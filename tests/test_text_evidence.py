@@ -11,7 +11,7 @@ from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
 from encoders.entries import Entries, regression
-from encoders.text import EVIDENCE_DOCUMENTS, ScratchTextLeaves
+from encoders.leaves.text import EVIDENCE_DOCUMENTS, ScratchTextLeaves
 
 
 def leaves(size: int = 6) -> ScratchTextLeaves:

@@ -8,8 +8,9 @@ import transformers as tf
 
 from docgraph.errors import ModelError
 from encoders import TreeBatch, zero_shot
-from encoders.zero_shot import Form, Windows, naive
-from encoders.zero_shot.forms import attend
+from encoders.zero_shot import Form, Windows
+from encoders.zero_shot.forms import naive
+from encoders.zero_shot.forms.form import attend
 from encoders.zero_shot.hierarchy import Ends
 from encoders.zero_shot.line import Line
 

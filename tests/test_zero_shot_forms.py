@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders import TreeBatch, hierarchical_attention
-from encoders.zero_shot import Form, Windows, naive
-from encoders.zero_shot.forms import attend, attention_log_weight, cumulant_positions
+from encoders.zero_shot import Form, Windows
+from encoders.zero_shot.forms import naive
+from encoders.zero_shot.forms.form import attend, attention_log_weight, cumulant_positions
+from encoders.zero_shot.forms.lists import Order, build_plan, interactions
+from encoders.zero_shot.forms.torch import attend as attend_untied
+from encoders.zero_shot.forms.torch import second_cumulant
 from encoders.zero_shot.hierarchy import Ends
-from encoders.zero_shot.interaction import Order, build_plan, interactions
-from encoders.zero_shot.untied import attend as attend_untied
-from encoders.zero_shot.untied import second_cumulant
 
 SCALE = 0.7
 # Cells of 1, 2 and 3 leaves, a leaf among inner siblings, only children, chains, a single leaf.
@@ -354,7 +355,7 @@ def test_the_compiled_form_is_the_plain_one(key_heads, near, causal, pooling):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("near", [0, 1])
 def test_small_cells_that_share_a_tile_see_their_own_blocks(near, causal):
-    untied_cpu = pytest.importorskip("encoders.zero_shot.untied_cpu", exc_type=ImportError)
+    untied_cpu = pytest.importorskip("encoders.zero_shot.forms.cpu", exc_type=ImportError)
     forest = Windows((2, 3, 2)).forest([37, 5, 1], Ends(1, 1))
     covers = untied_cpu.make_covers(forest.families(), near=near, causal=causal)
     assert np.diff(covers.begin).max() == 6  # three cells of two

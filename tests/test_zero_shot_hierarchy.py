@@ -14,7 +14,7 @@ from encoders import TreeBatch, zero_shot
 from encoders.zero_shot import Budget, Form, Quadtree, Windows
 from encoders.zero_shot.calibrate import divergence
 from encoders.zero_shot.cost import hsa_cost, paper_window_pairs, softmax_cost
-from encoders.zero_shot.forms import attend
+from encoders.zero_shot.forms.form import attend
 from encoders.zero_shot.hierarchy import Ends, from_json, to_json
 
 

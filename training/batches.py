@@ -18,8 +18,8 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from docgraph.errors import DataError, DocgraphError
-from encoders.encoded import EncodedDocument
-from encoders.processor import DocumentProcessor
+from encoders.inputs.encoded import EncodedDocument
+from encoders.inputs.processor import DocumentProcessor
 from training.datasets.dataset import DocumentDataset
 from training.datasets.records import Problem
 

@@ -230,8 +230,8 @@ def compare(
     """Train the same model with several kinds of attention, and say which differences are significant."""
     chosen = _config(config, recipe, {"data": data, "output": output, "format": format}, set or [])
     _need("accelerate", "torchmetrics", "scipy", "sklearn", "matplotlib")
-    from training.compare import compare as run
-    from training.compare_report import to_markdown
+    from training.compare.report import to_markdown
+    from training.compare.run import compare as run
 
     found = run(
         chosen,

@@ -19,7 +19,7 @@ from docgraph.builder import DocumentBuilder
 from docgraph.document import Document
 from docgraph.errors import check_type
 from docgraph.limits import Limits
-from docgraph.parsers.html import parse_html
+from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.text import bounded, finished
 
 _FRONT_MATTER: Final = re.compile(r"\A---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)

@@ -26,7 +26,7 @@ from encoders.attention import naive
 from encoders.attention import torch as torch_backend
 from encoders.attention.family import linear_family, softmax_family
 from encoders.attention.torch import FamilyAttention
-from encoders.batch import TreeBatch
+from encoders.forest.batch import TreeBatch
 
 __all__ = ["FamilyAttention", "hierarchical_attention", "linear_family", "softmax_family"]
 

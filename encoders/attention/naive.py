@@ -26,7 +26,7 @@ import math
 import torch
 from torch import Tensor
 
-from encoders.batch import TreeBatch
+from encoders.forest.batch import TreeBatch
 
 
 def attend(

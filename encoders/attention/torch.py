@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from encoders.attention.once import once
-from encoders.batch import TreeBatch
-from encoders.families import LARGE, FamilyTensors
-from encoders.subtree import mean_up
+from encoders.forest.batch import TreeBatch
+from encoders.forest.families import LARGE, FamilyTensors
+from encoders.forest.subtree import mean_up
 
 WORKSPACE = {"cpu": 1 << 20}
 """Numbers that one batched product may take, on a CPU: what its caches hold."""

@@ -25,13 +25,13 @@ form OPT, GPT-2, Llama. Everything else raises ModelError and says why.
 Source: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), section 5.3.
 """
 
+from encoders.zero_shot.cache import HierarchicalCache
 from encoders.zero_shot.calibrate import CANDIDATES, Budget, Calibration, calibrate
-from encoders.zero_shot.causal_cache import HierarchicalCache
+from encoders.zero_shot.calls import hierarchy
 from encoders.zero_shot.convert import convert, disable, enable, is_converted, restore, revert
-from encoders.zero_shot.forms import Form
+from encoders.zero_shot.forms.form import Form
 from encoders.zero_shot.hierarchy import Quadtree, Windows
 from encoders.zero_shot.report import Report, summary
-from encoders.zero_shot.route import hierarchy
 from encoders.zero_shot.text_trees import trees_from_documents, trees_from_text
 
 __all__ = [

@@ -23,15 +23,15 @@ from transformers import PreTrainedModel
 
 from docgraph.errors import DataError, ModelError
 from encoders.attention import hierarchical_attention
-from encoders.batch import TreeBatch
-from encoders.zero_shot.architectures import attention_modules
+from encoders.forest.batch import TreeBatch
 from encoders.zero_shot.convert import Which, convert, revert, watch
 from encoders.zero_shot.cost import hsa_cost, softmax_cost
-from encoders.zero_shot.forms import Form, attend, attention_log_weight, leaves_per_document, plan_of
+from encoders.zero_shot.forms.form import Form, attend, attention_log_weight, leaves_per_document, plan_of
+from encoders.zero_shot.forms.torch import attend as attend_untied
 from encoders.zero_shot.hierarchy import Hierarchy, Windows
 from encoders.zero_shot.interface import Layer, Watched
 from encoders.zero_shot.layout import layout_of
-from encoders.zero_shot.untied import attend as attend_untied
+from encoders.zero_shot.sites import attention_modules
 
 GRAIN = 2000
 """Costs are told apart to this fraction of softmax attention in all layers."""

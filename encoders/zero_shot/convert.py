@@ -17,13 +17,13 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.architectures import Site, attention_modules
-from encoders.zero_shot.forms import Form, Pooling, Untie
+from encoders.zero_shot.calls import Calls
+from encoders.zero_shot.forms.form import Form, Pooling, Untie
 from encoders.zero_shot.hierarchy import Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
 from encoders.zero_shot.interface import Layer, Watched
 from encoders.zero_shot.masks import IMPLEMENTATION
 from encoders.zero_shot.report import Report, summary
-from encoders.zero_shot.route import Calls
+from encoders.zero_shot.sites import Site, attention_modules
 
 ATTRIBUTE = "docgraph_hsa"
 RECORD = "docgraph_zero_shot"

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoders.batch import TreeBatch
-from encoders.zero_shot.forms import Form, plan_of
+from encoders.forest.batch import TreeBatch
+from encoders.zero_shot.forms.form import Form, plan_of
 from encoders.zero_shot.hierarchy import Hierarchy, Windows
 
 

@@ -17,8 +17,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from docgraph.errors import ModelError
-from encoders.batch import TreeBatch
-from encoders.families import Index
+from encoders.forest.batch import TreeBatch
+from encoders.forest.families import Index
 
 SpecialTokens = Literal["inside", "own"]
 

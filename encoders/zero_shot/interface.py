@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.causal_cache import HierarchicalLayer
-from encoders.zero_shot.forms import Form, attend
+from encoders.zero_shot.cache import HierarchicalLayer
+from encoders.zero_shot.calls import KEYWORD, Calls
+from encoders.zero_shot.forms.form import Form, attend
 from encoders.zero_shot.hierarchy import Ends, Hierarchy, Windows
 from encoders.zero_shot.layout import Layout, layout_of, layout_of_given
 from encoders.zero_shot.line import Line
 from encoders.zero_shot.masks import IMPLEMENTATION, padding_of
-from encoders.zero_shot.route import KEYWORD, Calls
 
 NOT_HONOURED = (
     "position_bias", "softcap", "s_aux", "sinks", "sliding_window", "indices", "cache", "cu_seqlens",

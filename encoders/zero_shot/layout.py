@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from docgraph.errors import TreeError
-from encoders.batch import TreeBatch
+from encoders.forest.batch import TreeBatch
 from encoders.zero_shot.hierarchy import Ends, Quadtree, Windows
 
 KEPT = 32

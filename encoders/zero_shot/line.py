@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.forms import Form, mean_so_far
+from encoders.zero_shot.forms.form import Form, mean_so_far
+from encoders.zero_shot.forms.torch import second_cumulant
 from encoders.zero_shot.hierarchy import Ends, Windows
-from encoders.zero_shot.untied import second_cumulant
 
 MASS, SURPRISE, KEY = 0, 1, 2
 

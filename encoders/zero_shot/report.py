@@ -9,9 +9,9 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.architectures import Site, attention_modules
 from encoders.zero_shot.cost import Cost, hsa_cost, softmax_cost
 from encoders.zero_shot.interface import Layer
+from encoders.zero_shot.sites import Site, attention_modules
 
 LENGTH = 512
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from docgraph import Document
 from docgraph.errors import TreeError
 from docgraph.sentences import sentence_spans
-from encoders.batch import TreeBatch
-from encoders.families import Index
+from encoders.forest.batch import TreeBatch
+from encoders.forest.families import Index
 from encoders.zero_shot.hierarchy import SpecialTokens
 
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")

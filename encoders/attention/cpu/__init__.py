@@ -25,7 +25,7 @@ from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.threads import each
 from encoders.attention.cpu.tiles import Rows, Side, State, Work, work_space
 from encoders.attention.once import once
-from encoders.batch import TreeBatch
+from encoders.forest.batch import TreeBatch
 
 Array = NDArray[Any]
 

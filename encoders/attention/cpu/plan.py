@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from encoders.attention.cpu.products import TILE, entry
 from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.tiles import Tree
-from encoders.families import Families, Index
+from encoders.forest.families import Families, Index
 
 CHUNKS = 32
 """Chunks of a large batch: enough for several to a thread, so that one that is held up does not hold up all."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from encoders.attention.once import once
 from encoders.attention.triton import kernels
 from encoders.attention.triton.plan import BLOCK, Plan, make_plan
-from encoders.batch import TreeBatch
+from encoders.forest.batch import TreeBatch
 
 STRIPE = 1024
 """Numbers of a vector that one program of `spread` handles."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from encoders.families import Families, Index
+from encoders.forest.families import Families, Index
 
 BLOCK = 32
 """Most nodes of a tile."""

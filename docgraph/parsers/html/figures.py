@@ -1,0 +1,258 @@
+"""Which elements bind pictures to their captions, and which runs are captions: by tag, by class name, by place.
+
+    Elements, Flow ─> Figures: elements that become figure nodes, runs that are captions or credits
+
+A `figure` with a picture, a table or code in it is one, unless it holds half the page (it was left open). Elsewhere
+a run whose class says caption (or credit) is bound to the pictures of the nearest element around it that holds
+pictures and, captions aside, little text. In a figure without a named caption, or in a small container named after
+pictures, the text beside the picture is the caption.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.rules import NAME_LETTERS, kind_by_class
+
+_LEVELS_UP: Final = 6
+_CAPTION_LETTERS: Final = 1500
+_FIGURE_LETTERS: Final = 2500
+"""A figure with more text than this, captions aside, is no figure but an element that was left open."""
+_MOST_PICTURES: Final = 40
+_PICTURE_CONTAINER: Final = re.compile(
+    r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail|"
+    r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
+)
+_ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
+
+
+@dataclass(slots=True)
+class Figures:
+    """The figures of a page."""
+
+    elements: set[int] = field(default_factory=set)
+    """Elements that become figure nodes."""
+    captions: set[int] = field(default_factory=set)
+    """Indices in `Flow.items` of runs that are captions."""
+    credits: set[int] = field(default_factory=set)
+    """Indices in `Flow.items` of runs that name a source or photographer."""
+
+
+@dataclass(slots=True)
+class _Content:
+    """What an element close around pictures or captions holds."""
+
+    pictures: int = 0
+    letters: int = 0
+    captions: int = 0
+    """Letters in runs that are named captions or credits."""
+    linked: int = 0
+    runs: int = 0
+    headings: int = 0
+
+
+def find_figures(elements: Elements, flow: Flow) -> Figures:
+    """Return the figures of a page. Linear: each run looks at most `_LEVELS_UP` levels up."""
+    named = _named_captions(elements, flow)
+    content = _contents(elements, flow, named)
+    found: set[int] = set()
+    for row, held in content.items():
+        if not held.runs:
+            continue
+        if elements.tag[row] == "figure" or elements.attributes[row].get("role") == "figure":
+            if _is_figure(elements, row, held):
+                found.add(row)
+        elif _is_picture_container(elements, row, held):
+            found.add(row)
+    for index in named:
+        if (around := _around(elements, flow, index, content)) is not None:
+            found.add(around)
+    figures = Figures(elements=_nested(elements, found, content))
+    _find_captions(elements, flow, named, figures)
+    return figures
+
+
+def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
+    """Return the runs that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
+    known: dict[int, str] = {}
+    found: dict[int, str] = {}
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, Block) or not 0 < len(item.text) <= _CAPTION_LETTERS:
+            continue
+        if item.element in flow.headings:
+            continue
+        if item.element not in known:
+            known[item.element] = _named(elements, item.element)
+        if known[item.element]:
+            found[index] = known[item.element]
+    return found
+
+
+def _named(elements: Elements, element: int) -> str:
+    kind = ""
+    for _ in range(3):
+        if element < 0 or elements.tag[element] in _ENDS:
+            break
+        names = elements.attributes[element].get("class")
+        if names and (named := kind_by_class(names[:NAME_LETTERS])):
+            kind = named
+            if kind == "credit":
+                break
+        if elements.tag[element] == "figcaption":
+            kind = "caption"
+        element = elements.parent[element]
+    return kind
+
+
+def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
+    """Return what the figures and the block elements close around pictures hold; an inline one makes no node."""
+    parents, tags, places = elements.parent, elements.tag, flow.places()
+    content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure") if row in places}
+    for item in flow.items:
+        if isinstance(item, Block) and item.pictures:
+            row = item.element
+            for _ in range(_LEVELS_UP + 2):
+                if row < 0 or tags[row] in ("body", "html"):
+                    break
+                if row in places:
+                    content.setdefault(row, _Content())
+                row = parents[row]
+    if not content:
+        return content
+    around: dict[int, list[_Content]] = {}
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, Block):
+            continue
+        close = around.get(item.element)
+        if close is None:
+            close, row = [], item.element
+            for _ in range(_LEVELS_UP + 2):
+                if row < 0:
+                    break
+                if (held := content.get(row)) is not None:
+                    close.append(held)
+                row = parents[row]
+            around[item.element] = close
+        for held in close:
+            held.pictures += len(item.pictures)
+            held.letters += len(item.text)
+            held.linked += item.linked
+            held.runs += 1
+            if index in named:
+                held.captions += len(item.text)
+            if item.element in flow.headings:
+                held.headings += 1
+    return content
+
+
+def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
+    if held.letters - held.captions > _FIGURE_LETTERS and held.pictures:
+        return False
+    if held.pictures:
+        return True
+    inner = elements.tag[row + 1 : min(elements.end(row), row + 60)]
+    return "table" in inner or "pre" in inner or "code" in inner
+
+
+def _is_picture_container(elements: Elements, row: int, held: _Content) -> bool:
+    """Whether an element is named after pictures and holds one or two of them and a caption's worth of text."""
+    if not (1 <= held.pictures <= 2 and 10 <= held.letters <= 600 and not held.headings and held.runs <= 5):
+        return False
+    if (
+        held.linked > 0.5 * held.letters
+        or elements.tag[row] in _ENDS
+        or elements.tag[row] in ("a", "li", "p")
+    ):
+        return False
+    return bool(_PICTURE_CONTAINER.search(elements.attributes[row].get("class", "")))
+
+
+def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Content]) -> int | None:
+    """Return the element that binds a named caption to its pictures, or None."""
+    item = flow.items[index]
+    assert isinstance(item, Block)
+    row = item.element
+    for _ in range(_LEVELS_UP):
+        if row < 0 or elements.tag[row] in _ENDS:
+            return None
+        held = content.get(row)
+        if held is not None and held.pictures:
+            rest = held.letters - held.captions
+            few = held.pictures <= 3 or (held.pictures <= _MOST_PICTURES and rest <= 0.1 * held.captions)
+            return row if few and rest <= 0.3 * held.captions + 20 else None
+        row = elements.parent[row]
+    return None
+
+
+def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figures: Figures) -> None:
+    """Sort the runs inside figures, and the named ones outside, into captions and credits."""
+    open_figures: list[_Open] = []
+    for index, item in enumerate(flow.items):
+        if isinstance(item, int):
+            if item in figures.elements:
+                open_figures.append(_Open(item))
+            elif open_figures and ~item == open_figures[-1].element:
+                done = open_figures.pop()
+                if not done.named:
+                    figures.captions.update(done.beside)
+            continue
+        if not item.text:
+            continue
+        kind = named.get(index)
+        if kind == "credit":
+            figures.credits.add(index)
+        elif kind == "caption":
+            figures.captions.add(index)
+            if open_figures:
+                open_figures[-1].named = True
+        elif (
+            open_figures
+            and item.element not in flow.headings
+            and not item.preformatted
+            and item.linked < len(item.text)
+            and len(item.text) <= _CAPTION_LETTERS
+            and elements.tag[item.element] not in ("td", "th", "li", "button", "blockquote", "label")
+        ):
+            open_figures[-1].beside.append(index)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A figure that the walk is in."""
+
+    element: int
+    named: bool = False
+    """Whether one of its own runs says that it is the caption."""
+    beside: list[int] = field(default_factory=list)
+    """Its other runs: the caption if none is named."""
+
+
+def _nested(elements: Elements, found: set[int], content: dict[int, _Content]) -> set[int]:
+    """Return the figures to keep where one lies in another.
+
+    One that is all there is in the other is the same figure under two names, and the outer one is kept. Several are a
+    gallery: each is kept, and the outer one too if it is a `figure` or has a caption of its own.
+    """
+    inner: dict[int, list[int]] = {-1: []}
+    around: list[int] = []
+    for row in sorted(found):
+        while around and row >= elements.end(around[-1]):
+            around.pop()
+        inner[around[-1] if around else -1].append(row)
+        inner[row] = []
+        around.append(row)
+    kept: set[int] = set()
+    waiting = inner[-1][::-1]
+    while waiting:
+        row = waiting.pop()
+        own, within = content[row], inner[row]
+        if not within or (len(within) == 1 and content[within[0]].pictures == own.pictures):
+            kept.add(row)
+            continue
+        captions = sum(content[one].captions for one in within)
+        if elements.tag[row] == "figure" or own.captions > captions:
+            kept.add(row)
+        waiting.extend(within)
+    return kept

@@ -1,0 +1,274 @@
+"""Which blocks are the page's main content, and what part of the page the others belong to.
+
+    Elements, Flow ─ measure ─> features ─ forest ─> probability of each block
+        ─ choose ─> the element that holds the article ─ keep ─> main blocks; the rest by landmark, name and place
+
+Three steps, from evidence that is weak to labels that fit together:
+
+1. `html_features` measures every block, the forest gives it a probability. Blocks in small containers that by their
+   tag or name are something else (navigation, comments, "related", ...) count for little.
+2. The article's element is the one whose subtree gains most when each block in it pays `PRICE` and earns its
+   probability, both times its words: the best single cut of the tree.
+3. Inside it a block must be rubbish to be left out; outside nothing is main. A block that is all link, or that asks
+   the reader to do something, must make a better case. If hardly anything is left, the filters are relaxed.
+
+What belongs together stays together: a list or table that is mostly main is main, and so is a heading right before
+main text. Nothing is deleted: the verdict is a label and a score. Bylines and dates before the first main block are `header`;
+captions have their pictures' role, and the title is main (`main_text` leaves both out: they are beside the text).
+
+Sources: the idea of a container and its junk from Readability.js (mozilla); the best-cut formulation from maximum
+subsequence segmentation (Pasternack and Roth, WWW 2009), on the tree instead of the sequence of tokens.
+"""
+
+from bisect import bisect_left
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.main.features import (
+    FEATURES,
+    Measured,
+    measure,
+)
+from docgraph.parsers.html.main.forest import main_content
+from docgraph.parsers.html.main.roles import Verdict, set_regions, set_roles
+
+PRICE: Final = 0.3
+"""What each word of the article's element costs, in probability."""
+JUNK_FACTOR: Final = 0.2
+"""What is left of the probability of a block in a container that is named as something else."""
+LEAST: Final = 0.1
+LEAST_IF_LINK: Final = 0.5
+LEAST_IF_ASKING: Final = 0.5
+"""Probability that a block inside the article's element needs: any, all link, asking for something."""
+MOST_WORDS_COUNTED: Final = 200
+"""Words of one block that count in the choice of the element."""
+ENOUGH_WORDS: Final = 40
+SURE: Final = 0.8
+LEAST_SURE: Final = 0.3
+"""Fewer main words than this, or a smaller share of them with at least this probability: the filters are relaxed."""
+
+_LINKS: Final = FEATURES.index("link_density")
+_ASKING: Final = FEATURES.index("asking")
+_TITLE_LEVELS: Final = 3
+"""Headings of these levels may be the page's title."""
+_LIST_LEVELS: Final = 6
+_BOX_LEVELS: Final = 4
+_BOX_ITEMS: Final = 80
+"""A box is small: so many openings, closings and runs at most."""
+_SECOND_LINE_WORDS: Final = 10
+"""An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
+
+
+def judge(
+    elements: Elements, flow: Flow, captions: set[int], *, title: str = "", declared: str = ""
+) -> Verdict:
+    """Return the verdict on a page.
+
+    Args:
+        captions: indices in `Flow.items` of the runs that are captions or credits.
+        title: the page's title as its metadata gives it; the heading that says the same is the title.
+        declared: the article's text as the page's metadata gives it (JSON-LD), or "".
+    """
+    verdict = Verdict(title=find_title(elements, flow, title), sections_by_element=not flow.headings)
+    measured = measure(elements, flow, title=verdict.title, declared=declared)
+    if not measured.block:
+        return verdict
+    probability = main_content().predict(measured.matrix)
+    owner = np.asarray([block.element for block in measured.block], dtype=np.int64)
+    verdict.root, kept = keep(measured, probability, owner, elements)
+    main = {
+        index
+        for index, block, keep in zip(measured.index, measured.block, kept.tolist(), strict=True)
+        if keep and block.element != verdict.title and index not in captions
+    }
+    _keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
+    _keep_headings_of_main(elements, flow, main, verdict.title)
+    _drop_boxed_headings(elements, flow, main)
+    verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
+    verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
+    set_regions(verdict, elements, flow, main, measured)
+    set_roles(verdict, elements, flow, main, captions)
+    return verdict
+
+
+def find_title(elements: Elements, flow: Flow, title: str) -> int:
+    """Return the heading element that is the page's title, or -1.
+
+    That is the one of the first levels whose words agree best with the title of the metadata, not counting those in
+    navigation and lists; without agreement, the first `h1`.
+    """
+    wanted = set(title.lower().split())
+    best, best_score = -1, 0.0
+    for row, level in sorted(flow.headings.items()):
+        if level > _TITLE_LEVELS:
+            continue
+        words = set(elements.text(row).lower().split())
+        both = len(words & wanted)
+        agreement = both / len(words | wanted) if both else 0.0
+        covered = both / len(words) if both and len(words) >= 3 else 0.0
+        score = agreement + 0.5 * covered + (0.3 if level == 1 else 0.0)
+        if score > best_score and _is_in_list(elements, row):
+            score -= 0.5
+        if score > best_score + 1e-9 and (level == 1 or agreement > 0.4):
+            best, best_score = row, score
+    return best
+
+
+def _is_in_list(elements: Elements, row: int) -> bool:
+    for _ in range(_LIST_LEVELS):
+        row = elements.parent[row]
+        if row < 0:
+            return False
+        if elements.tag[row] in ("nav", "li", "aside", "footer"):
+            return True
+    return False
+
+
+def keep(
+    measured: Measured,
+    probability: NDArray[np.float64],
+    owner: NDArray[np.int64],
+    elements: Elements,
+) -> tuple[int, NDArray[np.bool_]]:
+    """Return the article's element and, for each block, whether it is main content."""
+    words = measured.words
+    worth = np.where(measured.junk, probability * JUNK_FACTOR, probability)
+    if (words * worth).sum() < 0.25 * (words * probability).sum() and (
+        words * worth
+    ).sum() < 2 * ENOUGH_WORDS:
+        # Everything is in containers named as something else: the names must be wrong.
+        worth = probability
+    needed = np.full(len(words), LEAST)
+    needed[measured.matrix[:, _LINKS] > 0.8] = LEAST_IF_LINK
+    needed[measured.matrix[:, _ASKING] > 0] = LEAST_IF_ASKING
+    root, inside = _best_cut(worth, PRICE, measured, owner, elements)
+    kept = inside & (worth > needed)
+    held = (words * kept).sum()
+    sure = (words * kept * (probability > SURE)).sum()
+    if held < ENOUGH_WORDS or sure < LEAST_SURE * held:
+        # No article here: a list, a landing page, a few words. Keep all that is not clearly something else.
+        wide = kept | (~measured.junk & (measured.matrix[:, _LINKS] < 0.5))
+        if (words * wide).sum() > held:
+            return 0, wide
+    return root, kept
+
+
+def _best_cut(
+    worth: NDArray[np.float64],
+    price: float,
+    measured: Measured,
+    owner: NDArray[np.int64],
+    elements: Elements,
+) -> tuple[int, NDArray[np.bool_]]:
+    """Return the element whose subtree is worth most after each word paid the price, and which blocks are in it."""
+    gain = np.minimum(measured.words, MOST_WORDS_COUNTED) * (worth - price)
+    own = np.bincount(owner, weights=gain, minlength=len(elements))
+    running = np.concatenate([[0.0], np.cumsum(own)])
+    first = np.asarray(elements.first, dtype=np.int64)
+    ends = np.searchsorted(first, np.asarray(elements.last, dtype=np.int64))
+    totals = running[ends] - running[:-1]
+    # Of elements with the same blocks the innermost is meant: the last of the equal ones in document order.
+    best = np.flatnonzero(totals >= totals.max() - 1e-9)
+    root = int(best[0])
+    for row in best.tolist():
+        if root <= row < ends[root]:
+            root = row
+    return root, (owner >= root) & (owner < ends[root])
+
+
+def _keep_lists_whole(
+    elements: Elements, flow: Flow, measured: Measured, main: set[int], titles: set[int], captions: set[int]
+) -> None:
+    """Add to `main` what is missing of a list or table that is mostly in it: half a list is no list."""
+    if not main:
+        return
+    places, index = flow.places(), measured.index
+    words = measured.words
+    held = np.concatenate([[0.0], np.cumsum(words)])
+    kept = np.concatenate([[0.0], np.cumsum(words * np.asarray([i in main for i in index]))])
+    odd = np.concatenate(
+        [[0], np.cumsum(measured.junk | np.asarray([b.element in flow.headings for b in measured.block]))]
+    )
+    rows = [row for tag in ("ul", "ol", "dl", "table") for row in elements.rows_of(tag) if row in places]
+    done = -1
+    for start, stop in sorted(places[row] for row in rows):
+        if start < done:
+            continue
+        first, last = bisect_left(index, start), bisect_left(index, stop)
+        total, own = held[last] - held[first], kept[last] - kept[first]
+        if not _MOSTLY * total <= own < total or odd[last] > odd[first] or total > _LIST_SHARE * kept[-1]:
+            continue
+        done = stop
+        main.update(i for i in index[first:last] if i not in captions and flow.items[i].element not in titles)  # type: ignore[union-attr]
+
+
+_MOSTLY: Final = 0.6
+_LIST_SHARE: Final = 0.5
+"""A table with more of the main words than this lays out the page."""
+
+
+def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
+    """Add to `main` the headings right before a main text in the same element: nobody reads the one without the other."""
+    parents = elements.parent
+    leading = -1
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, Block) or not item.text:
+            continue
+        if item.element in flow.headings:
+            leading = index if item.element != title and item.linked < len(item.text) else -1
+            continue
+        if leading >= 0 and index in main and leading not in main:
+            heading = flow.items[leading].element  # type: ignore[union-attr]
+            if parents[heading] in (item.element, parents[item.element]):
+                main.add(leading)
+        leading = -1
+
+
+def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Take out of `main` the headings of boxes: linked, or with a picture, in an element without other main text."""
+    places = flow.places()
+    texts = sorted(index for index in main if flow.items[index].element not in flow.headings)  # type: ignore[union-attr]
+    for index in sorted(main):
+        block = flow.items[index]
+        assert isinstance(block, Block)
+        if block.element not in flow.headings:
+            continue
+        box = block.element
+        for _ in range(_BOX_LEVELS):
+            box = elements.parent[box]
+            if box < 0:
+                break
+            if box not in places:
+                continue
+            start, stop = places[box]
+            if stop - start > _BOX_ITEMS or bisect_left(texts, start) != bisect_left(texts, stop):
+                break
+            inside = [item for item in flow.items[start:stop] if isinstance(item, Block)]
+            if len(inside) > 1 and (block.linked == len(block.text) or any(item.pictures for item in inside)):
+                main.discard(index)
+                break
+
+
+def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:
+    """Return the headings between the title and the first main text that repeat it, or are its long second line."""
+    if title < 0:
+        return set()
+    found: set[int] = set()
+    said = "".join(elements.text(title).split()).lower()
+    for index in sorted(main):
+        block = flow.items[index]
+        assert isinstance(block, Block)
+        if block.element < title:
+            continue
+        if block.element not in flow.headings:
+            break
+        second_line = (elements.tag[title], elements.tag[block.element]) == ("h1", "h2")
+        if "".join(block.text.split()).lower() in said or (
+            second_line and len(block.text.split()) >= _SECOND_LINE_WORDS
+        ):
+            found.add(block.element)
+    return found

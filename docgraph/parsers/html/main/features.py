@@ -1,0 +1,420 @@
+"""What can be measured of each block: the evidence on which main content is told from the rest.
+
+    Elements, Flow ─> Measured: one row a block that has text, one column a feature
+
+Columns are of five kinds: the block itself (words, links, punctuation); the elements around it (how much of the
+page's prose each holds, how linked it is); what their tags and class names say; the blocks before and after; what
+the page says elsewhere (JSON-LD `articleBody`). A class name says "sidebar" on a wrapper of the whole page as often
+as on a sidebar, so a name is measured by how much of the page's prose its element holds.
+
+Cost is linear: sums over subtrees are differences of running sums, for rows are in document order. Words are units:
+a Chinese, Japanese or Thai character counts as one.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.main.names import ITEM_BODY, NAMES, TAG_COLUMNS, families_of_name
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+CJK: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟:;][\"'”’»«)\]]*$")
+_STOPS: Final = re.compile(r"[.!?。！？؟](?:\s|$|[\"'”’»])|[。！？]")
+_PAUSES: Final = re.compile(r"[,;،、，；]")
+_DIGITS: Final = re.compile(r"\d")
+_CAPITALS: Final = re.compile(r"(?:^|\s)[A-ZÀ-ÖØ-Þ]")
+_BARS: Final = re.compile(r"[|·•»›/>]")
+_ASKING: Final = re.compile(
+    r"^(?:read (?:more|also|next|full)|also read|see also|more (?:on|from|stories|about)|related|share|follow|sign ?up|"
+    r"subscribe|advertisement|anzeige|werbung|lesen sie|mehr zum|lire aussi|leer más|leia|click here|tap here|watch|"
+    r"listen|download|comments?|tags?|topics?|categories|posted in|filed under|copyright|©|all rights|photo|image|"
+    r"foto|credit|source|by |von |por |par |published|updated|last (?:modified|updated)|\d+ comments?|loading|"
+    r"newsletter|recommended|trending|most (?:read|popular)|what do you think|contact|about the author|join|get (?:the|our)|"
+    r"print|email|facebook|twitter|whatsapp|linkedin|send)",
+    re.I,
+)
+_CREDITS: Final = re.compile(
+    r"©|copyright|all rights reserved|getty images|\bAFP\b|\bdpa\b|terms of (?:use|service)|privacy policy|cookie|"
+    r"newsletter|subscribe|sign up|log ?in|app store|google play",
+    re.I,
+)
+_DATE: Final = re.compile(
+    r"\b\d{1,2}[:.]\d{2}\b|\b(?:19|20)\d\d\b|\b(?:ago|min read|uhr)\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}", re.I
+)
+
+_IN_CREDITS: Final = (
+    "©", "copyright", "all rights", "getty", "afp", "dpa", "terms of", "privacy", "cookie", "newsletter", "subscribe", "sign up",
+    "log in", "login", "app store", "google play",
+)  # fmt: skip
+"""One of these is in every text that `_CREDITS` finds something in: looking for them first is three times as fast."""
+_IN_DATES: Final = re.compile("ago|min read|uhr").search
+"""So with `_DATE`, in a text without digits."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """The features of a page's blocks."""
+
+    index: list[int]
+    """(B,) place of each block in `Flow.items`."""
+    block: list[Block]
+    words: Floats
+    """(B,) words of each block."""
+    prose: Floats
+    """(B,) its words if it reads like prose, else 0."""
+    junk: NDArray[np.bool_]
+    """(B,) whether it stands in one of `junk_elements`."""
+    junk_elements: dict[int, str]
+    """Outermost small containers that by their name or tag hold no content -> role."""
+    matrix: NDArray[np.float32]
+    """(B, F) features in the order of `FEATURES`."""
+
+
+LOCAL: Final = (
+    "words", "letters_per_word", "link_density", "ends_sentence", "stops", "pauses", "digits", "capitals", "bars",
+    "asking", "credits", "date", "pictures", "strong", "emphasis", "copies", "declared", "kind", "level", "lines",
+)  # fmt: skip
+_KINDS: Final = {
+    "p": 1, "li": 2, "td": 3, "th": 3, "blockquote": 4, "pre": 5, "dt": 6, "dd": 6, "figcaption": 7, "button": 8,
+    "option": 8, "label": 8, "summary": 8, "legend": 8, "caption": 7, "span": 9, "a": 9, "time": 9, "address": 8,
+    "section": 11, "article": 11, "body": 11, "center": 11,
+}  # fmt: skip
+_LEVELS: Final = 5
+AROUND: Final = tuple(
+    f"{name}_{level}"
+    for level in range(_LEVELS)
+    for name in ("share", "links", "prose", "blocks", "words", "dates", "askings", "headings", "pictures")
+)
+JUNK: Final = (
+    "comment", "navigation", "footer", "promo", "author", "advert", "consent", "related", "tags", "tag_nav",
+    "tag_footer", "tag_aside", "tag_form",
+)  # fmt: skip
+"""Families that seldom hold main content where they hold a small share of the page's prose."""
+GOOD: Final = ("article", "body", "content", "paragraph", "item_body", "tag_article")
+SUMMARY: Final = ("junk", "good")
+NEIGHBOURS: Final = tuple(
+    f"{name}_{step:+d}"
+    for step in (-3, -2, -1, 1, 2, 3)
+    for name in ("words", "links", "prose", "heading", "same")
+)
+PLACE: Final = (
+    "index", "from_end", "prose_before", "window_before", "window_after", "since_title", "family_prose",
+    "family_blocks", "depth", "page_words", "page_prose", "page_blocks", "root_share", "in_root", "below_root",
+    "block_share", "to_prose_before", "to_prose_after",
+)  # fmt: skip
+FEATURES: Final = LOCAL + AROUND + NAMES + SUMMARY + NEIGHBOURS + PLACE
+
+
+def measure(elements: Elements, flow: Flow, *, title: int = -1, declared: str = "") -> Measured:
+    """Return the features of every block with text.
+
+    Args:
+        title: the title's heading element, or -1.
+        declared: the article's text as the page declares it elsewhere (JSON-LD), or "".
+    """
+    index = [i for i, item in enumerate(flow.items) if isinstance(item, Block) and item.text]
+    blocks: list[Block] = [flow.items[i] for i in index]  # type: ignore[misc]
+    count = len(blocks)
+    if not count:
+        return Measured(
+            [], [], np.zeros(0), np.zeros(0), np.zeros(0, bool), {}, np.zeros((0, len(FEATURES)), np.float32)
+        )
+    local = _local(elements, flow, blocks, declared)
+    words = local[:, 0].copy()
+    links = local[:, LOCAL.index("link_density")]
+    prose = np.where(
+        (links < 0.4) & ((words >= 25) | ((words >= 8) & (local[:, LOCAL.index("ends_sentence")] > 0))),
+        words,
+        0.0,
+    )
+    owner = np.asarray([block.element for block in blocks], dtype=np.int64)
+    tree = _Tree(elements, owner, words, words * links, prose)
+    for name in ("date", "asking", "level", "pictures"):
+        tree.counts.append(tree.sum(owner, np.minimum(local[:, LOCAL.index(name)], 1.0)))
+    around = _around(tree, owner)
+    names = _name_columns(elements, owner, tree)
+    heading = local[:, LOCAL.index("level")] > 0
+    kind = local[:, LOCAL.index("kind")]
+    neighbours = _neighbours(words, links, prose, heading, kind, owner, tree)
+    place = _place(elements, tree, owner, words, prose, title)
+    local[:, 0] = np.log2(1 + words)
+    junk = np.minimum.reduce([names[:, NAMES.index(name)] for name in JUNK])
+    good = np.minimum.reduce(
+        [np.where(names[:, NAMES.index(n)] > 0.4, names[:, NAMES.index(n)], 2) for n in GOOD]
+    )
+    names = np.concatenate([names, junk[:, None], good[:, None]], axis=1)
+    matrix = np.concatenate([local, around, names, neighbours, place], axis=1).astype(np.float32)
+    containers = _junk(elements, tree)
+    inside = np.zeros(len(elements), dtype=bool)
+    for row in containers:
+        inside[row : tree.end[row]] = True
+    return Measured(index, blocks, words, prose, inside[owner], containers, matrix)
+
+
+def count_words(text: str) -> int:
+    """Return the number of words of a text; a character of a script without spaces counts as one."""
+    words = text.count(" ") + 1
+    return words if text.isascii() else words + len(CJK.findall(text))
+
+
+def _local(elements: Elements, flow: Flow, blocks: list[Block], declared: str) -> Floats:
+    copies: dict[str, int] = {}
+    for block in blocks:
+        copies[block.text] = copies.get(block.text, 0) + 1
+    rows: list[tuple[float, ...]] = []
+    for block in blocks:
+        text = block.text
+        head = text if len(text) <= 600 else text[:600]
+        letters, words = len(text), count_words(text)
+        some = max(1, words if head is text else count_words(head))
+        tag = elements.tag[block.element]
+        strong = emphasis = 0
+        for start, end, type_, _ in block.marks:
+            if type_ == "strong":
+                strong += end - start
+            elif type_ == "emphasis":
+                emphasis += end - start
+        level = flow.headings.get(block.element, 0)
+        small, digits = head.lower(), len(_DIGITS.findall(head))
+        rows.append(
+            (
+                words,
+                letters / words,
+                block.linked / letters,
+                1.0 if _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
+                len(_STOPS.findall(head)) / some,
+                len(_PAUSES.findall(head)) / some,
+                digits / len(head),
+                len(_CAPITALS.findall(head)) / some,
+                len(_BARS.findall(head)) / some,
+                1.0 if _ASKING.match(text) else 0.0,
+                1.0 if any(map(small.__contains__, _IN_CREDITS)) and _CREDITS.search(head) else 0.0,
+                1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
+                len(block.pictures),
+                strong / letters,
+                emphasis / letters,
+                copies[text],
+                _declared(text, declared),
+                10 if level else _KINDS.get(tag, 0),
+                level,
+                text.count("\n") + 1,
+            )
+        )
+    return np.asarray(rows, dtype=np.float64)
+
+
+def _declared(text: str, declared: str) -> float:
+    """Whether a text is part of the declared one: 1 yes, 0 no, -1 nothing was declared."""
+    if not declared:
+        return -1.0
+    head, tail = text[:48].rstrip(), text[-48:].lstrip()
+    return (0.5 if head in declared else 0.0) + (0.5 if tail in declared else 0.0)
+
+
+class _Tree:
+    """Sums over the subtree of every element."""
+
+    def __init__(self, elements: Elements, owner: Rows, words: Floats, linked: Floats, prose: Floats) -> None:
+        self.count = len(elements)
+        self.parent: Rows = np.asarray(elements.parent, dtype=np.int64)
+        first = np.asarray(elements.first, dtype=np.int64)
+        self.end: Rows = np.searchsorted(first, np.asarray(elements.last, dtype=np.int64))
+        self.words = self.sum(owner, words)
+        self.linked = self.sum(owner, linked)
+        self.prose = self.sum(owner, prose)
+        self.blocks = self.sum(owner, np.ones(len(owner)))
+        self.counts: list[Floats] = []
+        self.total_words = max(1.0, float(words.sum()))
+        self.total_prose = max(1.0, float(prose.sum()))
+
+    def sum(self, owner: Rows, values: Floats) -> Floats:
+        own = np.bincount(owner, weights=values, minlength=self.count)
+        running: Floats = np.concatenate([[0.0], np.cumsum(own)])
+        sums: Floats = running[self.end] - running[:-1]
+        return sums
+
+    def above(self, rows: Rows) -> Rows:
+        """Return the parents; the root is its own."""
+        return np.maximum(self.parent[rows], 0)
+
+
+def _around(tree: _Tree, owner: Rows) -> Floats:
+    columns: list[Floats] = []
+    row = owner
+    for _ in range(_LEVELS):
+        words = np.maximum(tree.words[row], 1.0)
+        columns += [
+            tree.prose[row] / tree.total_prose,
+            tree.linked[row] / words,
+            tree.prose[row] / words,
+            np.log2(1 + tree.blocks[row]),
+            np.log2(1 + words),
+            *(count[row] / np.maximum(tree.blocks[row], 1.0) for count in tree.counts),
+        ]
+        row = tree.above(row)
+    return np.stack(columns, axis=1)
+
+
+def _name_columns(elements: Elements, owner: Rows, tree: _Tree) -> Floats:
+    """Return, for each family, the share of prose of the nearest element around a block that it names; 2 if none."""
+    none = (-1,) * len(NAMES)
+    tags, attributes, parents = elements.tag, elements.attributes, elements.parent
+    around: set[int] = set()
+    for row in owner.tolist():
+        while row >= 0 and row not in around:
+            around.add(row)
+            row = parents[row]
+    nearest: dict[int, tuple[int, ...]] = {-1: none}
+    for row in sorted(around):
+        state = nearest[parents[row]]
+        own = attributes[row]
+        tag = tags[row]
+        columns = TAG_COLUMNS.get(tag, ())
+        if own and tag != "body" and tag != "html":
+            if names := own.get("class"):
+                columns += families_of_name(names[:200])
+            if names := own.get("id"):
+                columns += families_of_name(names[:100])
+            if own.get("itemprop") in ("articleBody", "text") or own.get("property") == "content:encoded":
+                columns += (ITEM_BODY,)
+        if columns:
+            changed = list(state)
+            for column in columns:
+                changed[column] = row
+            state = tuple(changed)
+        nearest[row] = state
+    # Most blocks share their answer with many others: an array of the different ones, then one row for each block.
+    different: dict[tuple[int, ...], int] = {}
+    which = [different.setdefault(nearest[row], len(different)) for row in owner.tolist()]
+    found = np.asarray(list(different), dtype=np.int64)[which]
+    return np.where(found >= 0, tree.prose[found] / tree.total_prose, 2.0)
+
+
+JUNK_ROLES: Final[dict[str, str]] = {
+    "navigation": "nav", "tag_nav": "nav", "footer": "footer", "tag_footer": "footer", "tag_form": "form",
+}  # fmt: skip
+"""Role of a junk container, by the family that names it; "aside" for the others."""
+_CONTAINERS: Final = frozenset(
+    "div section ul ol dl aside nav footer form table article figure details dialog center".split()
+)
+_JUNK_COLUMNS: Final = {NAMES.index(name): JUNK_ROLES.get(name, "aside") for name in JUNK}
+_COMMENT: Final = NAMES.index("comment")
+_SMALL: Final = 0.3
+_NEARLY_ALL: Final = 0.95
+"""Shares of the page's prose: a junk container holds at most this; one of comments at most that."""
+
+
+def _junk(elements: Elements, tree: _Tree) -> dict[int, str]:
+    """Return the outermost small containers that by their name or tag hold no content, and their roles."""
+    share = (tree.prose / tree.total_prose).tolist()
+    found: dict[int, str] = {}
+    end = -1
+    for row, tag in enumerate(elements.tag):
+        if row < end or tag not in _CONTAINERS or share[row] > _NEARLY_ALL:
+            continue
+        own = elements.attributes[row]
+        columns = TAG_COLUMNS.get(tag, ())
+        if own:
+            columns += families_of_name(own.get("class", "")[:200]) + families_of_name(
+                own.get("id", "")[:100]
+            )
+        named = [column for column in columns if column in _JUNK_COLUMNS]
+        if named and (share[row] <= _SMALL or _COMMENT in named):
+            found[row] = _JUNK_COLUMNS[named[0]]
+            end = int(tree.end[row])
+    return found
+
+
+def _neighbours(
+    words: Floats, links: Floats, prose: Floats, heading: Any, kind: Floats, owner: Rows, tree: _Tree
+) -> Floats:
+    columns: list[Floats] = []
+    log_words, is_prose = np.log2(1 + words), (prose > 0).astype(np.float64)
+    parent = tree.above(owner)
+    for step in (-3, -2, -1, 1, 2, 3):
+        same = (_shifted(parent, step, -1) == parent) & (_shifted(kind, step, -1) == kind)
+        columns += [
+            _shifted(log_words, step, -1),
+            _shifted(links, step, -1),
+            _shifted(is_prose, step, -1),
+            _shifted(heading.astype(np.float64), step, -1),
+            same.astype(np.float64),
+        ]
+    return np.stack(columns, axis=1)
+
+
+def _shifted(values: Any, step: int, fill: float) -> Any:
+    """Return values[i + step] at each i, `fill` past the ends."""
+    shifted = np.full_like(values, fill)
+    if abs(step) < len(values):
+        if step > 0:
+            shifted[:-step] = values[step:]
+        else:
+            shifted[-step:] = values[:step]
+    return shifted
+
+
+def _place(elements: Elements, tree: _Tree, owner: Rows, words: Floats, prose: Floats, title: int) -> Floats:
+    count = len(owner)
+    order = np.arange(count, dtype=np.float64)
+    running = np.concatenate([[0.0], np.cumsum(prose)])
+    before = running[:-1] - running[np.maximum(np.arange(count) - 6, 0)]
+    after = running[np.minimum(np.arange(count) + 7, count)] - running[1:]
+    since = order - float(np.searchsorted(owner, title)) if title >= 0 else np.full(count, -999.0)
+    parent = tree.above(owner)
+    tag_ids: dict[str, int] = {}
+    tags = np.asarray([tag_ids.setdefault(elements.tag[row], len(tag_ids)) for row in owner.tolist()])
+    _, family = np.unique(parent * (len(tag_ids) + 1) + tags, return_inverse=True)
+    family_prose = np.bincount(family, weights=prose)[family]
+    family_blocks = np.bincount(family)[family]
+    root = _densest(tree, owner, prose)
+    inside = (owner >= root) & (owner < tree.end[root])
+    depth = _depths(elements)
+    indices = np.arange(count)
+    last_prose = np.maximum.accumulate(np.where(prose > 0, indices, -99))
+    next_prose = np.minimum.accumulate(np.where(prose > 0, indices, count + 99)[::-1])[::-1]
+    columns = [
+        order / count,
+        (count - order) / count,
+        running[:-1] / tree.total_prose,
+        np.log2(1 + before),
+        np.log2(1 + after),
+        np.clip(since, -30, 60),
+        family_prose / tree.total_prose,
+        np.log2(1 + family_blocks),
+        np.minimum(depth[owner], 60),
+        np.full(count, np.log2(1 + tree.total_words)),
+        np.full(count, tree.total_prose / tree.total_words),
+        np.full(count, np.log2(1 + count)),
+        np.full(count, tree.prose[root] / tree.total_prose),
+        inside.astype(np.float64),
+        np.where(inside, depth[owner] - depth[root], -1),
+        words / tree.total_words,
+        np.minimum(indices - last_prose, 30),
+        np.minimum(next_prose - indices, 30),
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _densest(tree: _Tree, owner: Rows, prose: Floats) -> int:
+    """Return the smallest element whose own and grandchild blocks hold the most prose (Readability's candidate)."""
+    parent = tree.above(owner)
+    score: Floats = np.bincount(parent, weights=prose, minlength=tree.count).astype(np.float64)
+    score += np.bincount(tree.above(parent), weights=prose / 2, minlength=tree.count)
+    score = score * (1 - tree.linked / np.maximum(tree.words, 1.0))
+    return int(np.argmax(score)) if len(score) else 0
+
+
+def _depths(elements: Elements) -> Rows:
+    depths: list[int] = []
+    for above in elements.parent:
+        depths.append(depths[above] + 1 if above >= 0 else 0)
+    return np.asarray(depths, dtype=np.int64)

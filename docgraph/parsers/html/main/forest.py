@@ -1,0 +1,87 @@
+"""A forest of small decision trees, read from a file of numbers: how probably each block is main content.
+
+    features (B, F) ─ main_content.json ─> probability (B,)
+
+The trees were grown by scikit-learn from pages with known main content (`tools/train_main_content.py`, which
+writes the file and reports how well it does on sites it has not seen). To use them takes numpy only: all trees and
+all blocks go down one level at a time.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILE: Final = "main_content.json"
+_ROWS_AT_ONCE: Final = 4096
+"""Bounds the memory of a prediction: rows times trees, in a few arrays."""
+
+
+@dataclass(frozen=True)
+class Forest:
+    """T trees as flat arrays of nodes; a leaf points to itself."""
+
+    features: tuple[str, ...]
+    """Names of the columns that the trees were grown on, in order."""
+    bias: float
+    roots: NDArray[np.intp]
+    """(T,) first node of each tree."""
+    feature: NDArray[np.intp]
+    threshold: NDArray[np.float32]
+    children: NDArray[np.intp]
+    """(nodes, 2) where to go if the feature is at most the threshold, and if it is more."""
+    value: NDArray[np.float64]
+    depth: int
+
+    def predict(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each row of a (B, F) matrix."""
+        if len(matrix) > _ROWS_AT_ONCE:
+            parts = [matrix[start : start + _ROWS_AT_ONCE] for start in range(0, len(matrix), _ROWS_AT_ONCE)]
+            return np.concatenate([self.predict(part) for part in parts])
+        count, width = matrix.shape
+        flat = np.ascontiguousarray(matrix).ravel()
+        start = np.arange(count, dtype=np.intp)[:, None] * width
+        node = np.broadcast_to(self.roots, (count, len(self.roots)))
+        # `take` on flat arrays costs half of what indexing does, and this is all that a prediction costs.
+        after = self.children.ravel()
+        for _ in range(self.depth):
+            more = flat.take(start + self.feature.take(node)) > self.threshold.take(node)
+            node = after.take(2 * node + more)
+        total = self.bias + self.value.take(node).sum(axis=1)
+        return np.asarray(1.0 / (1.0 + np.exp(-total)))
+
+
+def from_json(values: dict[str, Any]) -> Forest:
+    """Return the forest that a file holds: trees as lists of [feature, threshold, left, right, value] nodes."""
+    roots: list[int] = []
+    rows: list[tuple[int, float, int, int, float]] = []
+    for tree in values["trees"]:
+        base = len(rows)
+        roots.append(base)
+        for place, node in enumerate(tree):
+            if len(node) == 1:
+                rows.append((0, 0.0, base + place, base + place, node[0]))
+            else:
+                rows.append((node[0], node[1], base + node[2], base + node[3], 0.0))
+    return Forest(
+        features=tuple(values["features"]),
+        bias=values["bias"],
+        roots=np.asarray(roots, dtype=np.intp),
+        feature=np.asarray([row[0] for row in rows], dtype=np.intp),
+        threshold=np.asarray([row[1] for row in rows], dtype=np.float32),
+        children=np.asarray([row[2:4] for row in rows], dtype=np.intp).reshape(-1, 2),
+        value=np.asarray([row[4] for row in rows], dtype=np.float64),
+        depth=values["depth"],
+    )
+
+
+@lru_cache(maxsize=1)
+def main_content() -> Forest:
+    """Return the forest that the package brings. Read once."""
+    return from_json(
+        json.loads(resources.files("docgraph.parsers.html.main").joinpath(FILE).read_text("utf-8"))
+    )

@@ -1,0 +1,163 @@
+"""JSON-LD in a page: every block that can be read, and what it says about the article and the site.
+
+    script elements ─ tolerant JSON ─> objects ─ by @type ─> (field, value) pairs, in order of trust
+
+Blocks come with comments, CDATA marks, control characters, trailing commas, `@graph`s, lists of lists, and values of
+any type where a string should be. What cannot be read is passed over; nothing here raises or recurses without bound.
+
+Source: schema.org Article, WebPage, WebSite, BreadcrumbList; JSON-LD 1.1 (`@graph`, `@type`).
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from docgraph.parsers.html.elements import Elements
+
+_ARTICLE_TYPES: Final = re.compile(
+    r"article|posting|report|review|recipe|howto|newsitem|scholarly|^book$|^creativework$|^videoobject$|^podcastepisode$",
+    re.I,
+)
+_PAGE_TYPES: Final = re.compile(
+    r"webpage$|^itempage$|^faqpage$|^aboutpage$|^collectionpage$|^profilepage$", re.I
+)
+_SITE_TYPES: Final = re.compile(r"^website$", re.I)
+_ORGANISATIONS: Final = re.compile(r"organi[sz]ation$|corporation$|newsmediaorg", re.I)
+_MARKS: Final = re.compile(
+    r"^\s*(?:<!--|//<!\[CDATA\[|/\*<!\[CDATA\[\*/|<!\[CDATA\[)|(?:-->|//\]\]>|/\*\]\]>\*/|\]\]>)\s*;?\s*$"
+)
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
+_TRAILING_COMMA: Final = re.compile(r",(?=\s*[}\]])")
+_MOST_OBJECTS: Final = 2_000
+_MOST_CHARACTERS: Final = 4_000_000
+
+
+def linked_data(elements: Elements) -> list[dict[str, Any]]:
+    """Return the objects of all JSON-LD blocks of a page, nested ones after those around them."""
+    found: list[dict[str, Any]] = []
+    for row, tag in enumerate(elements.tag):
+        if tag == "script" and "ld+json" in elements.attributes[row].get("type", "").lower():
+            text = elements.text(row)
+            if len(text) <= _MOST_CHARACTERS:
+                found.extend(_objects(read_json(text), _MOST_OBJECTS - len(found)))
+    return found
+
+
+def read_json(text: str) -> Any:
+    """Return the value that a JSON text holds, mistakes that pages make repaired; None if it cannot be read.
+
+    >>> read_json('<!-- {"a": "b\\nc",} -->')
+    {'a': 'b c'}
+    """
+    text = _CONTROL.sub(" ", _MARKS.sub("", _MARKS.sub("", text.strip()))).strip().rstrip(";")
+    for attempt in (text, _TRAILING_COMMA.sub("", text), html.unescape(text)):
+        try:
+            return json.loads(attempt)
+        except (ValueError, RecursionError):
+            continue
+    return _joined_values(text)
+
+
+def _joined_values(text: str) -> list[Any] | None:
+    """Return the values of several JSON texts written one after the other, as far as they can be read."""
+    decoder, values, place = json.JSONDecoder(), list[Any](), 0
+    while (place := text.find("{", place)) >= 0 and len(values) < 50:
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        values.append(value)
+    return values or None
+
+
+def _objects(value: Any, most: int) -> list[dict[str, Any]]:
+    """Return the objects within a JSON value, outer before inner, in order; at most `most`."""
+    found: list[dict[str, Any]] = []
+    level = [value]
+    while level and len(found) < most:
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                found.append(item)
+                inner.extend(part for part in item.values() if isinstance(part, dict | list))
+            elif isinstance(item, list):
+                inner.extend(part for part in item if isinstance(part, dict | list))
+        level = inner[: 10 * _MOST_OBJECTS]
+    return found[: max(most, 0)]
+
+
+def statements(objects: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield (field, value) pairs that the objects state about the page's article, then about the page and site."""
+    articles = [o for o in objects if _is(o, _ARTICLE_TYPES)]
+    pages = [o for o in objects if _is(o, _PAGE_TYPES)]
+    for item in articles:
+        # The headline is the title; a name may be that of a part.
+        yield from _pairs(item, "title", "headline", "name")
+        yield from _people(item)
+        yield from _pairs(item, "date", "datePublished")
+        yield from _pairs(item, "modified", "dateModified")
+        yield from _pairs(item, "description", "description")
+        yield from _pairs(item, "section", "articleSection")
+        yield from _pairs(item, "tags", "keywords")
+        yield from _pairs(item, "language", "inLanguage")
+        yield from _pairs(item, "image", "image", "thumbnailUrl")
+        yield from (("site_name", name) for name in _names(item.get("publisher")))
+    for item in pages:
+        yield from _pairs(item, "title", "headline", "name")
+        yield from _people(item)
+        yield from _pairs(item, "date", "datePublished")
+        yield from _pairs(item, "modified", "dateModified")
+        yield from _pairs(item, "description", "description")
+        yield from _pairs(item, "language", "inLanguage")
+        yield from (("site_name", name) for name in _names(item.get("publisher")))
+    for item in objects:
+        if _is(item, _SITE_TYPES):
+            yield from _pairs(item, "site_name", "name")
+
+
+def _is(item: dict[str, Any], pattern: re.Pattern[str]) -> bool:
+    types = item.get("@type")
+    listed = types if isinstance(types, list) else [types]
+    return any(isinstance(name, str) and pattern.search(name.rsplit("/", 1)[-1]) for name in listed)
+
+
+def _pairs(item: dict[str, Any], field: str, *names: str) -> Iterator[tuple[str, str]]:
+    for name in names:
+        for text in _texts(item.get(name)):
+            yield field, text
+
+
+def _people(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield authors; one that is an organisation as "organisation"."""
+    for name in ("author", "creator"):
+        value = item.get(name)
+        for part in value if isinstance(value, list) else [value]:
+            organised = isinstance(part, dict) and _is(part, _ORGANISATIONS)
+            for person in _names(part):
+                yield "organisation" if organised else "authors", person
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names of people or organisations, however they are written."""
+    found: list[str] = []
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            found.extend(_texts(item.get("name")))
+        elif isinstance(item, str):
+            found.extend(_texts(item))
+        elif isinstance(item, list):
+            found.extend(text for part in item[:50] if isinstance(part, str) for text in _texts(part))
+    return found
+
+
+def _texts(value: Any) -> list[str]:
+    """Return a value's texts: itself, its items, or an object's url or name."""
+    found: list[str] = []
+    for item in (value if isinstance(value, list) else [value])[:100]:
+        if isinstance(item, dict):
+            item = item.get("url") or item.get("@value") or item.get("name")
+        if isinstance(item, str) and (text := " ".join(html.unescape(item).split())):
+            found.append(text)
+    return found

@@ -1,0 +1,236 @@
+"""Runs and pictures as nodes: what a walk over the flow adds to the document, wherever it stands.
+
+    Block ─> node with its span, marks and sentences, pictures between them at their offsets
+    picture, media element ─> node without text, its addresses resolved and bounded
+
+`Runs` owns the builder and the roles and languages in effect; `html_tree` derives the walk from it, which decides
+what is open when a run comes. Addresses that run scripts are dropped here.
+"""
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from docgraph.builder import DocumentBuilder
+from docgraph.limits import Limits
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.figures import Figures
+from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.main.roles import Verdict
+from docgraph.parsers.html.pictures import picture_attributes, resolve
+from docgraph.parsers.html.rules import MEDIA
+from docgraph.sentences import sentence_spans
+
+
+@dataclass(slots=True, kw_only=True)
+class Page:
+    """What the walk needs to know of a page."""
+
+    elements: Elements
+    flow: Flow
+    verdict: Verdict
+    figures: Figures
+    base: str = ""
+    """Addresses are resolved against it."""
+    language: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    main_only: bool = False
+
+
+_LEAVES: Final = frozenset(("heading", "cell", "code", "term"))
+"""Kinds whose text is not cut into sentences."""
+_LONGEST_SPLIT: Final = 1_000_000
+"""Characters of one run that are cut into sentences; the rest of a longer one is one sentence."""
+_LANGUAGE_CLASS: Final = re.compile(
+    r"(?:^|\s)(?:language|lang|highlight-source|highlight-text|brush:?|sourceCode)[-\s:]+([A-Za-z0-9+#_.]+)",
+    re.I,
+)
+
+
+class Runs:
+    """Adds runs of text and pictures to the innermost open node."""
+
+    def __init__(self, page: Page, builder: DocumentBuilder) -> None:
+        self.page = page
+        self.elements = page.elements
+        self.builder = builder
+        self.context: list[tuple[str | None, str | None]] = []
+        """Role and language in effect, one entry an open node."""
+        self.languages = _languages(page.elements, page.language)
+        self.images = 0
+        self.warned: set[str] = set()
+
+    def open_node(self, kind: str, role: str | None, language: str | None, **columns: Any) -> None:
+        """Open a node; its role and language are stored where they differ from those around it."""
+        role_above, language_above = self.context[-1] if self.context else (None, language)
+        role = role or role_above
+        attributes = columns.pop("attributes", None)
+        if language != language_above and language:
+            attributes = {**(attributes or {}), "language": language}
+        self.builder.open(kind, role=None if role == role_above else role, attributes=attributes, **columns)
+        self.context.append((role, language))
+
+    def close_node(self) -> None:
+        self.builder.close()
+        self.context.pop()
+
+    def code_language(self, block: Block) -> str | None:
+        """Return the language that a class of the code, or of an element close around it, names."""
+        rows = [mark[3] for mark in block.marks[:1]]
+        row = block.element
+        for _ in range(3):
+            if row >= 0:
+                rows.append(row)
+                row = self.elements.parent[row]
+        for row in rows:
+            if found := _LANGUAGE_CLASS.search(self.elements.attributes[row].get("class", "")):
+                return found.group(1).lower()
+        return None
+
+    def add_run(
+        self,
+        kind: str,
+        block: Block,
+        role: str | None,
+        score: float | None,
+        element: int | None = None,
+        **columns: Any,
+    ) -> None:
+        """Add a node for a run: its text, marks, sentences, and its pictures in their places."""
+        builder = self.builder
+        element = block.element if element is None else element
+        language = self.language_of(block.element)
+        start, end = builder.append(block.text)
+        self.open_node(
+            kind,
+            role,
+            language,
+            span=(start, end),
+            element=element,
+            score=float("nan") if score is None else score,
+            **columns,
+        )
+        row = len(builder) - 1
+        if kind not in _LEAVES:
+            self.add_sentences(block, start, element, language)
+        self.close_node()
+        for first, last, type_, origin in block.marks:
+            href = self.href(origin) if type_ == "link" else None
+            if type_ != "link" or href:
+                builder.mark(row, start + first, start + last, type_, href)
+        if kind in _LEAVES:
+            for _, picture, link in block.pictures:
+                self.add_picture(picture, link, role)
+
+    def add_sentences(self, block: Block, start: int, element: int, language: str | None) -> None:
+        """Add the sentences of a run whose text begins at `start`, and its pictures between them."""
+        builder, text = self.builder, block.text
+        spans = [
+            (start + first, start + last) for first, last in sentence_spans(text[:_LONGEST_SPLIT], language)
+        ]
+        if len(text) > _LONGEST_SPLIT:
+            spans.append((start + _LONGEST_SPLIT, start + len(text)))
+            self.warn(
+                "limit.sentences",
+                f"a run of text longer than {_LONGEST_SPLIT} characters was not cut to its end.",
+            )
+        if len(spans) > (left := max(0, self.page.limits.nodes - len(builder))):
+            spans = spans[:left]
+        done = 0
+        for offset, picture, link in block.pictures:
+            until = bisect_left(spans, (start + offset, 0), done)
+            builder.leaves("sentence", spans[done:until], element=element)
+            done = until
+            self.add_picture(picture, link, None, start + offset)
+        builder.leaves("sentence", spans[done:] if done else spans, element=element)
+
+    def add_picture(self, picture: int, link: int, role: str | None, place: int | None = None) -> None:
+        """Add an image (or a media element) at a place of the text, the end if none is given."""
+        page, builder = self.page, self.builder
+        if self.images >= page.limits.images:
+            self.warn(
+                "limit.images",
+                f"the page has more than {page.limits.images} pictures; the rest was left out.",
+            )
+            builder.truncated = True
+            return
+        self.images += 1
+        if self.elements.tag[picture] in MEDIA:
+            kind, attributes = "media", self.media_attributes(picture)
+        else:
+            kind = "image"
+            attributes, cut = picture_attributes(
+                self.elements,
+                picture,
+                twin=page.flow.twins.get(picture),
+                base=page.base,
+                attribute_bytes=page.limits.attribute_bytes,
+                data_uri_bytes=page.limits.data_uri_bytes,
+            )
+            if cut:
+                builder.warn(
+                    "limit.attribute_bytes" if cut != ["src"] else "limit.data_uri_bytes",
+                    f"{', '.join(cut)} of an image is longer than its bound and was cut.",
+                    len(builder),
+                )
+                builder.truncated = True
+        if link >= 0 and (href := self.href(link)):
+            attributes["href"] = href
+        place = builder.length if place is None else place
+        self.open_node(
+            kind,
+            role,
+            self.language_of(picture),
+            span=(place, place),
+            element=picture,
+            attributes=attributes or None,
+        )
+        self.close_node()
+
+    def media_attributes(self, element: int) -> dict[str, Any]:
+        own = self.elements.attributes[element]
+        attributes: dict[str, Any] = {"type": self.elements.tag[element]}
+        for name, sources in (("src", ("src", "data-src", "data")), ("poster", ("poster",))):
+            address = next((own[s].strip() for s in sources if own.get(s, "").strip()), None)
+            if address and len(address) <= self.page.limits.attribute_bytes and is_safe(address):
+                attributes[name] = resolve(address, self.page.base)
+        if title := " ".join(own.get("title", "").split()):
+            attributes["title"] = title[: self.page.limits.attribute_bytes]
+        return attributes
+
+    def href(self, link: int) -> str | None:
+        """Return where a link goes, resolved; None if nowhere or if it runs a script."""
+        address = self.elements.attributes[link].get("href")
+        if not address or len(address) > self.page.limits.attribute_bytes:
+            return None
+        address = "".join(address.split()) if "\n" in address or "\t" in address else address.strip()
+        if not address or not is_safe(address):
+            return None
+        return resolve(address, self.page.base)
+
+    def language_of(self, element: int) -> str | None:
+        return self.languages[element] if self.languages else self.page.language
+
+    def warn(self, code: str, message: str) -> None:
+        """Record a warning, once for each code."""
+        if code not in self.warned:
+            self.warned.add(code)
+            self.builder.warn(code, message, len(self.builder) - 1)
+
+
+def is_safe(address: str) -> bool:
+    """Whether an address runs nothing when followed."""
+    scheme = address[:24].lstrip().lower()
+    return not scheme.startswith(("javascript:", "vbscript:", "data:text/html"))
+
+
+def _languages(elements: Elements, page: str | None) -> list[str | None]:
+    """Return the language of every element, inherited; nothing if no element but the root names one."""
+    if not any("lang" in own for own in elements.attributes[1:]):
+        return []
+    found: list[str | None] = []
+    for own, above in zip(elements.attributes, elements.parent, strict=True):
+        language = own.get("lang", "").strip()[:64]
+        found.append(language or (found[above] if above >= 0 else page))
+    return found

@@ -1,0 +1,212 @@
+"""Which picture an `img` stands for: its best source among many, its candidates, its attributes.
+
+Pages load pictures late: `src` holds a placeholder and the real address is in `data-src`, `data-srcset`, a
+`<source srcset>` of the surrounding `<picture>`, or a twin inside `<noscript>`. The best source is the real `src`
+where there is one, else the largest candidate.
+
+Sources: HTML Living Standard 4.8.4.2.1 (srcset), 2.4.4.5 (dimensions).
+"""
+
+import re
+from typing import Any, Final
+from urllib.parse import urljoin
+
+from docgraph.parsers.html.elements import Attributes, Elements
+
+_LAZY_SOURCES: Final = (
+    "data-src", "data-original", "data-lazy-src", "data-lazy", "data-url", "data-hi-res-src", "data-full-src",
+    "data-large-file", "data-orig-file", "data-image", "data-img-src", "data-img-url", "data-actualsrc", "data-echo",
+    "data-delayed-url", "data-defer-src", "data-srco", "data-native-src", "data-default-src", "data-placeholder-src",
+    "data-raw-src", "data-cfsrc", "data-src-medium", "data-src-large", "data-a-hires", "data-canonical-src",
+)  # fmt: skip
+_LAZY_SETS: Final = ("data-original-set", "data-set")
+"""And every name with "srcset" in it."""
+_IS_SET: Final = re.compile(r"\s*\S{4,}\s+\d{1,5}(?:\.\d+)?[wx]\s*(?:,|$)")
+_IS_PICTURE: Final = re.compile(
+    r"\s*[^\s{}\[\]<>\"']{1,2000}\.(?:jpe?g|png|gif|webp|avif)(?:[?#][^\s<>\"']*)?\s*$", re.I
+)
+_PLACEHOLDER: Final = re.compile(
+    r"^data:image/(?:gif|svg\+xml|png)[;,].{0,1200}$|^about:|(?:^|[/_.-])(?:blank|spacer|placeholder|transparent|pixel|"
+    r"1x1|grey|gray|clear|lazy[_-]?load|loading|loader)[^/]{0,24}\.(?:gif|png|svg|jpe?g|webp)",
+    re.I | re.S,
+)
+_SIZE: Final = re.compile(r"\s*(\d{1,6})(?:\.\d*)?(?:px)?\s*$", re.I)
+
+
+def is_invisible(own: Attributes) -> bool:
+    """Whether a picture is declared at most two pixels wide and high: a counter, not a picture."""
+    width, height = _pixels(own.get("width")), _pixels(own.get("height"))
+    return width is not None and height is not None and width <= 2 and height <= 2
+
+
+def picture_attributes(
+    elements: Elements, row: int, *, twin: int | None, base: str, attribute_bytes: int, data_uri_bytes: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the attributes of an image node, and the names of those that were longer than their bound and cut.
+
+    `src` is resolved against `base`; `src_raw` is as written; `candidates` lists the other sources as
+    {"src", "width" or "density", "type"}, resolved. A picture without any source has no `src`.
+    """
+    own = elements.attributes[row]
+    found = _sources(elements, row)
+    if twin is not None:
+        found += [source for source in _sources(elements, twin) if source not in found]
+    raw = _best(own, found)
+    values: dict[str, Any] = {}
+    cut: list[str] = []
+    if raw:
+        resolved = resolve(raw, base)
+        bound = data_uri_bytes if resolved[:5].lower() == "data:" else attribute_bytes
+        if len(resolved) > bound:
+            cut.append("src")
+        else:
+            values["src"] = resolved
+            if raw != resolved:
+                values["src_raw"] = raw
+    for name in ("alt", "title"):
+        text = " ".join(
+            (own.get(name) or (elements.attributes[twin].get(name) if twin else "") or "").split()
+        )
+        if len(text) > attribute_bytes:
+            cut.append(name)
+            text = text[:attribute_bytes]
+        if text or (name == "alt" and "alt" in own):
+            values[name] = text
+    for name in ("width", "height"):
+        if (pixels := _pixels(own.get(name))) is not None:
+            values[name] = pixels
+    others = [s for s in found if s["src"] != raw and len(s["src"]) <= attribute_bytes][:_MOST_CANDIDATES]
+    if others:
+        values["candidates"] = [{**source, "src": resolve(source["src"], base)} for source in others]
+    return values, cut
+
+
+_MOST_CANDIDATES: Final = 32
+_MOST_SOURCES: Final = 24
+"""Elements of one `<picture>` that are looked at: a page may open it and never close it."""
+
+
+def resolve(address: str, base: str) -> str:
+    """Return an address resolved against `base`; one that cannot be resolved is returned as it is."""
+    if address.startswith(("https://", "http://")) or not base:
+        return address
+    try:
+        return urljoin(base, address)
+    except ValueError:
+        return address
+
+
+def _best(own: Attributes, found: list[dict[str, Any]]) -> str | None:
+    """Return the source to show: a real `src`, else the largest candidate, else whatever `src` holds."""
+    src = (own.get("src") or "").strip()
+    if src and not (len(found) > 1 and _PLACEHOLDER.search(src[:1500])):
+        return src
+    real = [source for source in found if source["src"] != src]
+    if not real:
+        return src or None
+    plain = [s for s in real if "width" not in s and "density" not in s]
+    if plain and not any("width" in s for s in real):
+        return str(plain[0]["src"])
+    return str(max(real, key=lambda s: s.get("width", 0) or s.get("density", 1.0))["src"])
+
+
+def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
+    """Return every source of a picture, its own first, then those of the `<picture>` around it."""
+    own = elements.attributes[row]
+    found: list[dict[str, Any]] = []
+    src = (own.get("src") or own.get("href") or own.get("xlink:href") or "").strip()
+    if src:
+        found.append({"src": src})
+    if len(own) > 1:
+        found += _late_sources(own)
+    above = elements.parent[row]
+    for _ in range(_MOST_SOURCES):
+        # Void, but libxml2 does not know: the picture stands inside it.
+        if above < 0 or elements.tag[above] != "source":
+            break
+        above = elements.parent[above]
+    if above >= 0 and elements.tag[above] == "picture":
+        for sibling in range(above + 1, min(row, above + 1 + _MOST_SOURCES)):
+            if elements.tag[sibling] == "source":
+                attributes = elements.attributes[sibling]
+                listed = _late_sources(attributes)
+                if type_ := attributes.get("type"):
+                    listed = [{**source, "type": type_} for source in listed]
+                found += listed
+    unique: dict[str, dict[str, Any]] = {}
+    for source in found:
+        if not source["src"].startswith("data:") or source["src"] == src:
+            unique.setdefault(source["src"], source)
+    return list(unique.values())
+
+
+def _late_sources(own: Attributes) -> list[dict[str, Any]]:
+    """Return the sources in an element's `srcset` and in the attributes that a script would read.
+
+    The known names come first, then any other `data-` attribute that holds a list of candidates or the address of a
+    picture: every script that loads late has a name of its own.
+    """
+    found: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for name in _LAZY_SOURCES:
+        value = own.get(name)
+        if value and not value.lstrip().startswith(("{", "[")):
+            found.append({"src": value.strip()})
+    for name, value in own.items():
+        if "srcset" in name or name in _LAZY_SETS:
+            found += read_srcset(value)
+        elif name[:5] == "data-" and name not in _LAZY_SOURCES and len(value) < _SRCSET_CHARACTERS:
+            if _IS_SET.match(value):
+                others += read_srcset(value)
+            elif _IS_PICTURE.match(value):
+                others.append({"src": value.strip()})
+    return found + others
+
+
+def read_srcset(value: str) -> list[dict[str, Any]]:
+    """Return the candidates of a `srcset`; rubbish in it is passed over.
+
+    >>> read_srcset("a.jpg 1x, b.jpg 2x")
+    [{'src': 'a.jpg', 'density': 1.0}, {'src': 'b.jpg', 'density': 2.0}]
+    """
+    found: list[dict[str, Any]] = []
+    place, value = 0, value[:_SRCSET_CHARACTERS].strip()
+    while place < len(value) and len(found) < _MOST_CANDIDATES:
+        match = _SRCSET_URL.match(value, place)
+        if match is None:
+            break
+        address, place = match.group(1), match.end()
+        descriptor = ""
+        if address.endswith(","):
+            address = address.rstrip(",")
+        else:
+            comma = value.find(",", place)
+            stop = len(value) if comma < 0 else comma
+            descriptor, place = value[place:stop].strip(), stop + 1
+        if address:
+            found.append(_described(address, descriptor))
+    return found
+
+
+_SRCSET_CHARACTERS: Final = 65_536
+_SRCSET_URL: Final = re.compile(r"[\s,]*(\S+)")
+
+
+def _described(address: str, descriptor: str) -> dict[str, Any]:
+    source: dict[str, Any] = {"src": address}
+    for part in descriptor.split():
+        try:
+            if part.endswith("w"):
+                source["width"] = int(part[:-1])
+            elif part.endswith("x"):
+                density = float(part[:-1])
+                if 0 < density < 100:
+                    source["density"] = density
+        except ValueError:
+            continue
+    return source
+
+
+def _pixels(value: str | None) -> int | None:
+    found = _SIZE.match(value) if value else None
+    return int(found.group(1)) if found else None

@@ -1,0 +1,166 @@
+"""Tables: which are data and which only lay a page out, and where each cell of a data table stands.
+
+Sources: HTML Living Standard 4.9.12 (forming a table); Firefox's and Readability's rules for layout tables.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from docgraph.limits import Limits
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.flow import is_hidden
+from docgraph.parsers.html.rules import HEADINGS
+
+
+class Cell(NamedTuple):
+    """Where a cell stands in the grid."""
+
+    row: int
+    column: int
+    row_span: int
+    column_span: int
+    header: bool
+
+
+class Grid(NamedTuple):
+    """A data table."""
+
+    cells: dict[int, Cell]
+    """Cell element -> its place."""
+    rows: int
+    columns: int
+    caption: int
+    """The caption element, or -1."""
+    cut: bool
+    """Whether cells were left out because there were more than the bound."""
+
+
+def read_grid(elements: Elements, table: int, limits: Limits) -> Grid | None:
+    """Return the grid of a data table, or None if the table lays out the page.
+
+    Costs the size of the table without what its cells hold, so that tables nested to any depth stay linear.
+    """
+    content = _read(elements, table)
+    if not content.rows or content.loose or _is_layout(elements, table, content):
+        return None
+    cells, width, cut = _place(elements, content.rows, limits)
+    return Grid(cells, len(content.rows), width, content.caption, cut)
+
+
+@dataclass(slots=True)
+class _Content:
+    """What stands in a table, not looking into its cells."""
+
+    rows: list[list[int]] = field(default_factory=list)
+    """Cell elements, row by row."""
+    caption: int = -1
+    inner: bool = False
+    """Whether a cell holds a table."""
+    loose: bool = False
+    """Whether there is something outside of cells and captions."""
+    parts: bool = False
+    """Whether it has a head, a foot or columns."""
+
+
+def _read(elements: Elements, table: int) -> _Content:
+    content = _Content()
+    tags, events, tables = elements.tag, elements.events, elements.rows_of("table")
+    index, stop = elements.first[table] + 1, elements.last[table]
+    open_row = -1
+    while index < stop and not content.loose:
+        event = events[index]
+        index += 1
+        if isinstance(event, str):
+            content.loose = not event.isspace()
+            continue
+        if event < 0:
+            continue
+        tag = tags[event]
+        if tag == "tr":
+            content.rows.append([])
+            open_row = event
+        elif tag in ("td", "th"):
+            if elements.parent[event] != open_row:
+                content.rows.append([])
+                open_row = elements.parent[event]
+            content.rows[-1].append(event)
+            following = bisect_right(tables, event)
+            content.inner = content.inner or (
+                following < len(tables) and elements.first[tables[following]] < elements.last[event]
+            )
+            index = elements.last[event] + 1
+        elif tag == "caption":
+            content.caption = event if content.caption < 0 else content.caption
+            index = elements.last[event] + 1
+        elif tag in _UNSEEN_IN_TABLES or is_hidden(tag, elements.attributes[event]):
+            content.parts = content.parts or tag in ("col", "colgroup")
+            index = elements.last[event] + 1
+        elif tag in ("thead", "tfoot"):
+            content.parts = True
+        elif tag != "tbody":
+            content.loose = True
+    content.rows = [cells for cells in content.rows if cells]
+    return content
+
+
+_UNSEEN_IN_TABLES: Final = frozenset(("col", "colgroup", "script", "style", "template", "noscript", "input"))
+_NOT_IN_DATA: Final = frozenset((*HEADINGS, "form", "article"))
+_LETTERS_A_CELL: Final = 400
+"""Cells with more letters than this on average hold a page, not data."""
+
+
+def _is_layout(elements: Elements, table: int, content: _Content) -> bool:
+    own = elements.attributes[table]
+    if own.get("role") in ("presentation", "none") or own.get("datatable") == "0":
+        return True
+    if own.get("role") in ("table", "grid", "treegrid") or own.get("summary") or content.caption >= 0:
+        return False
+    tags, rows = elements.tag, content.rows
+    if content.parts or any(tags[cell] == "th" for cells in rows for cell in cells):
+        return False
+    if content.inner or len(rows) <= 1 or max(map(len, rows)) <= 1:
+        return True
+    if not _NOT_IN_DATA.isdisjoint(tags[table + 1 : elements.end(table)]):
+        return True
+    letters = sum(len(elements.text(cell)) for cells in rows for cell in cells)
+    return letters > _LETTERS_A_CELL * sum(map(len, rows))
+
+
+def _place(elements: Elements, rows: list[list[int]], limits: Limits) -> tuple[dict[int, Cell], int, bool]:
+    """Place cells as the standard does: each takes the first free column; spans are clamped to the grid."""
+    cells: dict[int, Cell] = {}
+    width, area = 0, limits.table_cells
+    taken: dict[int, int] = {}
+    """Column -> first row in which it is free again."""
+    for y, row in enumerate(rows):
+        x = 0
+        for cell in row:
+            if len(cells) >= limits.table_cells:
+                return cells, width, True
+            while taken.get(x, 0) > y:
+                x += 1
+            own = elements.attributes[cell]
+            across = min(_span(own.get("colspan")) or 1, limits.column_span)
+            asked = _span(own.get("rowspan"))
+            down = len(rows) - y if asked == 0 else min(asked or 1, limits.row_span, len(rows) - y)
+            if across * down > 1 and (area := area - across * down) < 0:
+                # Spans that cover more than the bound on cells are not honest: the cell keeps one place.
+                across = down = 1
+            if down > 1:
+                for column in range(x, x + across):
+                    taken[column] = y + down
+            cells[cell] = Cell(y, x, down, across, elements.tag[cell] == "th")
+            x += across
+            width = max(width, x)
+    return cells, width, False
+
+
+def _span(value: str | None) -> int | None:
+    """Return the number that a span attribute begins with, or None."""
+    digits = ""
+    for letter in (value or "").strip()[:6]:
+        if not ("0" <= letter <= "9"):
+            break
+        digits += letter
+    return int(digits) if digits else None

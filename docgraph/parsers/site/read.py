@@ -1,0 +1,355 @@
+"""Several pages as one document: a site, whose children are pages and whose edges are the links between them.
+
+    folder, zip, WARC, pages, Documents ─ parse each ─> Documents ─ join ─> site (GRAPH) ─┬─ links resolved to edges
+                                                                                         └─ shared blocks marked
+
+A page that cannot be read or parsed is set aside and named in `warnings`; the others go on. Links are matched by
+address: a page is known by its path or URL and by the canonical URL that it declares.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from docgraph.document import Document, Fetcher, Images, Warning
+from docgraph.errors import DataError, DocgraphError, LimitError, ParseError, check_type
+from docgraph.images import is_file_name
+from docgraph.join import join
+from docgraph.kinds import Domain
+from docgraph.limits import Limits
+from docgraph.metadata import Metadata
+from docgraph.parsers.html.page import parse_html
+from docgraph.parsers.html.pictures import resolve
+from docgraph.parsers.site.archives import PageSource, pages_of_folder, pages_of_warc, pages_of_zip, site_path
+from docgraph.parsers.site.templates import mark_templates
+
+Pages = Iterable[tuple[str, str | bytes | Document] | Document] | Mapping[str, str | bytes | Document]
+
+_NOWHERE: Final = "http://site.invalid"
+"""Stands for the unknown host of pages in a folder while links are matched; it is in no result."""
+_INDEX: Final = ("index.html", "index.htm", "index.xhtml", "default.html", "default.htm")
+
+
+def parse_site(
+    source: str | Path | Pages,
+    *,
+    url: str | None = None,
+    images: Literal["lazy", "skip"] | Fetcher = "lazy",
+    main_only: bool = False,
+    mark_shared: bool = True,
+    limits: Limits | None = None,
+    strict: bool = False,
+) -> Document:
+    """Return the document of several pages.
+
+    Args:
+        source: a folder of HTML files, a .zip or .warc(.gz) file, or pages: (url, markup or bytes or Document)
+            pairs, a mapping of such, or Documents with a `metadata.url`.
+        url: where the folder or archive stands on the web; without it pages are known by their paths.
+        images: "lazy": pictures in the folder or archive may be opened. "skip": no file may. A callable: asked for the
+            bytes of pictures that are not in it. Documents bring their own pictures.
+        main_only: keep the main content of each page only.
+        mark_shared: mark blocks that pages share with role "boilerplate"; see templates.py.
+        limits: of each page; `nodes` bounds the site as a whole too.
+        strict: raise where a bound cuts something off, or a page cannot be read.
+
+    Raises:
+        ParseError: there is no such folder or archive, or no page in it that can be parsed.
+        LimitError: `strict` and a bound was passed.
+        DataError: `source` is none of the above.
+    """
+    check_type("source", source, str, Path, Iterable)
+    limits = limits or Limits()
+    pages = _Pages(limits, strict, url, images, main_only)
+    location = Path(source) if isinstance(source, str | Path) else None
+    if location is not None:
+        try:
+            for page in _sources(location, limits):
+                pages.add_source(page)
+        except ParseError as error:
+            if strict or not pages.documents:
+                raise
+            pages.warnings.append(Warning("site.archive", str(error)))
+        pages.root = None if _is_warc(location) or images == "skip" else str(location)
+    else:
+        for given in source.items() if isinstance(source, Mapping) else source:  # type: ignore[union-attr]
+            pages.add_given(given)
+    if not pages.documents:
+        named = f": {pages.warnings[0].message}" if pages.warnings else "."
+        raise ParseError(
+            f"a site must have at least one page that can be parsed, but {source!r:.100} has none{named}"
+        )
+    site = pages.joined(location)
+    return mark_templates(site) if mark_shared else site
+
+
+def _is_warc(path: Path) -> bool:
+    return path.name.lower().endswith((".warc", ".warc.gz"))
+
+
+def _sources(path: Path, limits: Limits) -> Iterable[PageSource]:
+    if path.is_dir():
+        return pages_of_folder(path, limits)
+    if not path.exists():
+        raise ParseError(f"a site must be a folder or archive, but there is no {path}.")
+    if _is_warc(path):
+        return pages_of_warc(path, limits)
+    if path.suffix.lower() == ".zip":
+        return pages_of_zip(path, limits)
+    raise ParseError(f"a site must be a folder, a .zip or a .warc file, but {path} is none.")
+
+
+class _Pages:
+    """The pages of a site as they come in."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        strict: bool,
+        url: str | None,
+        images: Literal["lazy", "skip"] | Fetcher,
+        main_only: bool,
+    ) -> None:
+        self.limits, self.strict, self.url, self.images = limits, strict, url, images
+        self.options: dict[str, Any] = {"limits": limits, "strict": strict, "main_only": main_only}
+        self.root: str | None = None
+        self.documents: list[Document] = []
+        self.names: list[str] = []
+        self.warnings: list[Warning] = []
+        self.resources: dict[str, bytes] = {}
+        self.resource_bytes = 0
+        self.nodes = 1
+        self.truncated = False
+
+    def add_source(self, page: PageSource) -> None:
+        """Parse a page of a folder or archive, or keep a picture of a WARC file."""
+        if page.is_picture:
+            self.keep_picture(page)
+            return
+        try:
+            if page.error is not None:
+                raise page.error
+            address = page.url or (resolve(site_path(page.name)[1:], self.url) if self.url else None)
+            document = parse_html(page.data, url=address, **self.options)
+        except DocgraphError as error:
+            self.set_aside(page.name, error)
+            return
+        if page.url is None:
+            document = _with_rooted_pictures(document, site_path(page.name))
+        self.add(document.with_metadata(source=page.name), page.name)
+
+    def add_given(self, given: Any) -> None:
+        """Add a page that the caller gave."""
+        address, page = given if isinstance(given, tuple) and len(given) == 2 else (None, given)
+        if isinstance(page, Document):
+            self.add(
+                page,
+                str(address or page.metadata.url or page.metadata.source or f"page {len(self.names) + 1}"),
+            )
+            return
+        if not isinstance(page, str | bytes) or not isinstance(address, str):
+            raise DataError(
+                f"a page of a site must be a Document or an (url, markup) pair, but is a {type(given).__name__}: {given!r:.60}."
+            )
+        try:
+            self.add(parse_html(page, url=address, **self.options), address)
+        except DocgraphError as error:
+            self.set_aside(address, error)
+
+    def add(self, document: Document, name: str) -> None:
+        if self.nodes + len(document) > self.limits.nodes:
+            message = (
+                f"the site has more than Limits.nodes={self.limits.nodes} nodes; page {name} was left out."
+            )
+            if self.strict:
+                raise LimitError(f"{message} Raise the limit if the source is trusted.")
+            self.truncated = True
+            self.warnings.append(Warning("limit.nodes", message))
+            return
+        self.nodes += len(document)
+        self.documents.append(document)
+        self.names.append(name)
+
+    def set_aside(self, name: str, error: DocgraphError) -> None:
+        if self.strict:
+            raise error
+        self.warnings.append(Warning("site.page", f"page {name} was set aside: {error}"))
+
+    def keep_picture(self, page: PageSource) -> None:
+        """Keep a picture of a WARC file, as long as all of them together are within `Limits.image_bytes`."""
+        if self.images == "skip":
+            return
+        self.resource_bytes += len(page.data)
+        if self.resource_bytes <= self.limits.image_bytes:
+            self.resources[page.name] = page.data
+        elif all(warning.code != "limit.image_bytes" for warning in self.warnings):
+            self.warnings.append(
+                Warning(
+                    "limit.image_bytes",
+                    f"the pictures of the site are larger than Limits.image_bytes={self.limits.image_bytes} together; "
+                    f"{page.name} and those after it were left out.",
+                )
+            )
+
+    def joined(self, location: Path | None) -> Document:
+        """Return the site, with its edges."""
+        fetch = self.images if callable(self.images) else None
+        documents = self.documents
+        images = Images(resources=self.resources, root=self.root, fetch=fetch, limits=self.limits)
+        if location is None:
+            documents, images = _with_shared_pictures(documents, self.limits, fetch)
+        site = join(
+            documents,
+            kind="site",
+            domain=Domain.GRAPH,
+            names=self.names,
+            attributes=[_about(document, name) for document, name in zip(documents, self.names, strict=True)],
+            metadata=_metadata(documents, self.url, location),
+            images=images,
+        )
+        return site.replace(
+            edges={**site.edges, 0: _edges(documents, self.names)},
+            truncated=site.truncated or self.truncated,
+            warnings=(*self.warnings, *site.warnings),
+        )
+
+
+def _about(document: Document, name: str) -> dict[str, Any]:
+    """Return what a page's node says of it: its name, and metadata where it has any."""
+    given = document.metadata
+    about = {
+        "name": name,
+        "title": given.title,
+        "url": given.url,
+        "date": given.date,
+        "language": given.language,
+    }
+    return {key: value for key, value in about.items() if value}
+
+
+def _metadata(documents: list[Document], url: str | None, location: Path | None) -> Metadata:
+    """Return the site's own metadata: what its pages agree on."""
+
+    def agreed(name: str) -> str | None:
+        values = {value for document in documents if (value := getattr(document.metadata, name))}
+        return values.pop() if len(values) == 1 else None
+
+    site_name = agreed("site_name")
+    return Metadata(
+        title=site_name or (location.name if location else None),
+        site_name=site_name,
+        language=agreed("language"),
+        url=url,
+        source=location.name if location else None,
+    )
+
+
+# -- links ---------------------------------------------------------------------------------------------------
+
+
+def _edges(documents: list[Document], names: list[str]) -> Any:
+    """Return (2, E) pairs of page ordinals, one for each page that another links to, in order."""
+    import numpy as np
+
+    homes = [_home(document, name) for document, name in zip(documents, names, strict=True)]
+    pages: dict[str, int] = {}
+    for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
+        for address in (home, document.metadata.canonical_url):
+            if address and (known := _resolved(home, address)):
+                pages.setdefault(known, ordinal)
+    found: set[tuple[int, int]] = set()
+    for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
+        for link in document.links:
+            target = pages.get(_resolved(home, link.href or ""))
+            if target is not None and target != ordinal:
+                found.add((ordinal, target))
+    return np.asarray(sorted(found), dtype=np.int32).reshape(-1, 2).T.copy()
+
+
+def _home(document: Document, name: str) -> str:
+    return document.metadata.url or (name if "://" in name else _NOWHERE + site_path(name))
+
+
+def _resolved(home: str, address: str) -> str:
+    try:
+        return _known_as(urljoin(home, address))
+    except ValueError:
+        return ""
+
+
+def _known_as(address: str) -> str:
+    """Return what addresses of one page have in common: no scheme, fragment, `www.`, index name or `.html`."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    path = unquote(parts.path)
+    folder, _, last = path.rpartition("/")
+    if last.lower() in _INDEX:
+        path = folder
+    elif last.lower().endswith((".html", ".htm", ".xhtml", ".xht")):
+        path = path.rpartition(".")[0]
+    port_text = "" if port in (None, 80, 443) else f":{port}"
+    return f"{host.removeprefix('www.')}{port_text}{path.rstrip('/')}?{parts.query}"
+
+
+# -- pictures ------------------------------------------------------------------------------------------------
+
+
+def _with_rooted_pictures(document: Document, page: str) -> Document:
+    """Return the document with picture names that start at the site's root instead of the page's folder."""
+    attributes = dict(document.attributes)
+    for node in document.images():
+        own = dict(node.attributes)
+        for name in ("src", "src_raw"):
+            if is_file_name(own.get(name)):
+                own[name] = urljoin(page, own[name])
+        attributes[node.row] = own
+    return document.replace(attributes=attributes)
+
+
+def _with_shared_pictures(
+    documents: list[Document], limits: Limits, fetch: Fetcher | None
+) -> tuple[list[Document], Images]:
+    """Return documents whose pictures are all reached through one `Images`.
+
+    Its folder is the one that holds all of theirs, so each name is checked here against its own document's folder:
+    one that leads out of it loses its source.
+    """
+    access = [document.image_access for document in documents]
+    roots = {os.path.abspath(one.root) for one in access if one.root is not None}
+    top = os.path.commonpath(roots) if roots else None
+    resources: dict[str, bytes] = {}
+    moved: list[Document] = []
+    for ordinal, (document, own) in enumerate(zip(documents, access, strict=True)):
+        names = {name: f"{ordinal}/{name}" for name in own.resources}
+        resources.update({names[name]: data for name, data in own.resources.items()})
+        attributes = dict(document.attributes)
+        for node in document.images():
+            values = dict(node.attributes)
+            for name in ("src", "src_raw"):
+                source = values.pop(name, None)
+                if (source := names.get(source) or _moved_name(source, own, top)) is not None:
+                    values[name] = source
+            attributes[node.row] = values
+        moved.append(document.replace(attributes=attributes))
+    fetchers = {id(one.fetch): one.fetch for one in access if one.fetch is not None}
+    if fetch is None and len(fetchers) == 1:
+        fetch = next(iter(fetchers.values()))
+    return moved, Images(resources=resources, root=top, fetch=fetch, limits=limits)
+
+
+def _moved_name(source: Any, own: Images, top: str | None) -> Any:
+    """Return a file name as it stands under `top`, None if it leads out of its own root; others as they are."""
+    if not isinstance(source, str) or not is_file_name(source) or own.root is None or top is None:
+        return source
+    name = unquote(urlsplit(source).path).replace("\\", "/")
+    root = os.path.abspath(own.root)
+    base = root if name.startswith("/") else os.path.abspath(own.base or root)
+    path = os.path.normpath(os.path.join(base, name.lstrip("/")))
+    if not Path(path).is_relative_to(root):
+        return None
+    return "/" + quote(Path(os.path.relpath(path, top)).as_posix())

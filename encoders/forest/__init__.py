@@ -1,0 +1,1 @@
+"""Trees as tensors: `batch` is the forest of a batch, `families` its siblings, `subtree` means, `coarsen` windows."""

@@ -1,0 +1,1 @@
+"""Vectors of leaves: `text` (sub-words or a transformers model), `image` (patches of a timm model)."""

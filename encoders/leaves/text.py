@@ -1,0 +1,359 @@
+"""Text to leaves: sub-words embedded from scratch, or read from any local transformers model.
+
+    TextInputs (sub-words, each tied to its leaf) --encoder--> (leaves with text, D), placed among all leaves
+
+A leaf is a sub-word, or with `text_leaves="node"` a whole sentence, heading or cell: the mean of its sub-words. A
+pre-trained encoder reads a unit (paragraph, heading) at a time; a unit past its length is read in overlapping
+windows and each sub-word is taken from the window where it stands farthest from an edge. Nothing is cut.
+
+Axes:  T sub-words   N leaves of the batch   L leaves with text   W windows   C encoder width   D model width
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from docgraph.errors import ModelError
+from encoders.cache import FeatureCache, cache_scope, fingerprint
+from encoders.inputs.encoded import Ints, TextInputs
+from encoders.runs import Runs
+from encoders.sharding import is_sharded, passes
+
+WINDOW_TOKENS = 8_192
+"""Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
+
+EVIDENCE_DOCUMENTS = 60
+"""Documents of no evidence that are counted with each entry's own; see `ScratchTextLeaves.set_evidence`."""
+
+
+class Window(NamedTuple):
+    """A stretch of sub-words read at once, and the part of it whose states are kept."""
+
+    start: int
+    end: int
+    keep_start: int
+    keep_end: int
+
+
+def windows_of(unit_start: Ints, capacity: int) -> list[Window]:
+    """Cut units into windows of at most `capacity` sub-words; the kept parts cover every sub-word once.
+
+    Neighbouring windows of a long unit overlap by a quarter of the capacity and share the overlap half and half.
+    """
+    found = []
+    for first, last in zip(unit_start[:-1].tolist(), unit_start[1:].tolist(), strict=True):
+        overlap = capacity // 4
+        start = kept = first
+        while start + capacity < last:
+            end = start + capacity
+            keep_end = end - overlap // 2
+            found.append(Window(start, end, kept, keep_end))
+            kept, start = keep_end, end - overlap
+        if last > first:
+            found.append(Window(start, last, kept, last))
+    return found
+
+
+class ScratchTextLeaves(nn.Module):
+    """Sub-word embeddings trained with the model.
+
+    A pooled leaf is a weighted mean of its sub-words: each has a learned weight exp(w), which starts at its inverse
+    document frequency where `set_frequencies` was called, else at 1. With `ngrams` above 1, runs of that many
+    sub-words have embeddings too, hashed into buckets: more entries of a pooled leaf's mean, or added to the sub-word
+    that a run ends with.
+
+    `set_evidence` starts embeddings from class counts, `set_weights` from a regression; see entries.py.
+
+    Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed runs; Wang
+    and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for log ratios of class counts as features.
+    """
+
+    def __init__(
+        self,
+        words: int,
+        embedding_size: int,
+        hidden_size: int,
+        dropout: float,
+        *,
+        pooled: bool,
+        ngrams: int = 1,
+        buckets: int = 131_072,
+    ) -> None:
+        super().__init__()
+        self.runs = Runs(words, ngrams, buckets)
+        self.dropout = dropout
+        self.embed = nn.Embedding(self.runs.entries, embedding_size)
+        self.weight = nn.Embedding(self.runs.entries, 1) if pooled else None
+        self.project = (
+            nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
+        )
+        self.norm = nn.LayerNorm(hidden_size)
+
+    @torch.no_grad()
+    def set_frequencies(self, document_frequency: Tensor, documents: int) -> None:
+        """Start each entry's weight at its inverse document frequency, log((1 + documents) / (1 + frequency)).
+
+        Args:
+            document_frequency: (V,) in how many of the `documents` each sub-word (and bucket) stands.
+        """
+        if self.weight is not None:
+            rarity = torch.log((1 + documents) / (1 + document_frequency.float()))
+            self.weight.weight[: len(rarity), 0] = torch.log(rarity.clamp(min=0.05))
+
+    @torch.no_grad()
+    def set_evidence(self, class_frequency: Tensor, class_documents: Tensor) -> None:
+        """Add to each embedding what its entry says about the classes, in directions drawn at random.
+
+        An entry's evidence for class c is log(P(c | entry) / P(c)), less its mean over classes; P(c | entry) is
+        counted with `EVIDENCE_DOCUMENTS` more documents that have the classes' shares, so rare entries say little.
+        With two classes it comes to the naive Bayes log ratio along one direction of length 1.
+
+        Args:
+            class_frequency: (C, V) in how many documents of each class each sub-word (and bucket) stands.
+            class_documents: (C,) documents of each class, at least 1.
+        """
+        share = (class_documents / class_documents.sum()).float()[:, None]
+        count = class_frequency.float()
+        likely = (count + EVIDENCE_DOCUMENTS * share) / ((count.sum(0) + EVIDENCE_DOCUMENTS) * share)
+        evidence = torch.log(likely)
+        self._add((evidence - evidence.mean(0)).T)
+
+    @torch.no_grad()
+    def set_weights(self, weight: Tensor) -> None:
+        """Add to each embedding its entry's weights for the classes, (V, C), in directions drawn at random.
+
+        Weights are scaled to a mean length of 1/2 over the entries that have any, about that of strong evidence.
+        """
+        length = weight.norm(dim=1)
+        mean = length.sum() / (length > 0).sum().clamp(min=1)
+        self._add(weight / mean.clamp(min=1e-6) / 8**0.5)
+
+    def _add(self, said: Tensor) -> None:
+        """Add (V, C) to the embeddings, a direction for each class."""
+        width = self.embed.embedding_dim
+        directions = torch.linalg.qr(torch.randn(max(said.shape[1], width), width))[0][: said.shape[1]]
+        self.embed.weight += 2**0.5 * said.to(self.embed.weight) @ directions.to(self.embed.weight)
+
+    def freeze(self) -> None:
+        """Train neither embeddings nor their weights; the projection goes on learning."""
+        self.embed.requires_grad_(False)
+        if self.weight is not None:
+            self.weight.requires_grad_(False)
+
+    def names(self, token_id: Tensor) -> Tensor:
+        """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""
+        if len(token_id) == 0:  # not even a gradient of zeros, which would have the whole table's size
+            return self.embed.weight.new_zeros(0, self.embed.embedding_dim)
+        return _mean_embedding(self.embed, token_id)
+
+    def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
+        """Return (N, D): rows of leaves without text are 0."""
+        runs = self.runs(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
+        leaf = inputs.token_leaf
+        if self.weight is None:
+            states = torch.stack(
+                [self._dropped(self.embed(entry) * real[:, None]) for entry, real in runs]
+            ).sum(0)
+        else:
+            # One look-up: each would give a gradient of the whole table's size.
+            entries = torch.cat([entry for entry, _ in runs])
+            states = self.embed(entries)
+            weight = (
+                self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])[:, None]
+            )
+            leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(runs)))
+        tokens = self.norm(self.project(states))
+        placed = torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
+        return placed.index_copy(0, leaf, tokens)
+
+    def _dropped(self, values: Tensor) -> Tensor:
+        """Set whole entries to zero by chance in training."""
+        if not self.training or self.dropout <= 0:
+            return values
+        keep = torch.rand(len(values), 1, device=values.device) >= self.dropout
+        return values * keep.to(values.dtype)
+
+
+class PretrainedTextLeaves(nn.Module):
+    """A transformers model that reads text, and the projection of its states to the document model's width.
+
+    Args:
+        config: the transformers configuration (a `PreTrainedConfig`); weights are drawn at random until loaded.
+        prefix_ids, suffix_ids: special sub-words put around each window.
+        window: sub-words of a window with its special ones; 0 for all that the encoder allows.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        hidden_size: int,
+        *,
+        pooled: bool,
+        frozen: bool,
+        window: int = 0,
+        prefix_ids: tuple[int, ...] = (),
+        suffix_ids: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__()
+        from transformers import AutoModel
+
+        self.encoder: Any = AutoModel.from_config(config)
+        self.width = int(config.hidden_size)
+        self.project = nn.Linear(self.width, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.pooled, self.frozen = pooled, frozen
+        self.prefix_ids, self.suffix_ids = prefix_ids, suffix_ids
+        self.capacity = _longest(config, window) - len(prefix_ids) - len(suffix_ids)
+        self.cache: FeatureCache | None = None
+        self._fingerprint: str | None = None
+        if frozen:
+            self.encoder.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "PretrainedTextLeaves":
+        """Set training mode; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def load_encoder(self, folder: str) -> None:
+        """Read the encoder's weights from a local transformers folder (or hub name, with a network)."""
+        from transformers import AutoModel
+
+        self.encoder.load_state_dict(AutoModel.from_pretrained(folder).state_dict())
+        self._fingerprint = None
+
+    def names(self, token_id: Tensor) -> Tensor:
+        """(K, longest) sub-words of field names, -1 for none -> (K, C) their mean input embedding."""
+        return _mean_embedding(self.encoder.get_input_embeddings(), token_id)
+
+    def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
+        """Return (N, D): rows of leaves without text are 0."""
+        weight = self.project.weight
+        leaf, features = self._cached(inputs) if self.frozen else self._fresh(inputs)
+        projected: Tensor = self.norm(self.project(features.to(weight.dtype)))
+        state = torch.zeros(leaves, weight.shape[0], dtype=projected.dtype, device=weight.device)
+        return state.index_copy(0, leaf, projected)
+
+    def _fresh(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
+        """Return the leaves that have text, ascending by first sub-word, and their features (L, C)."""
+        return self._pool(self._read(inputs.token_id, inputs.unit_start), inputs.token_leaf)
+
+    def _pool(self, states: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.pooled:
+            return token_leaf, states
+        return weighted_mean(
+            states, torch.ones(len(states), 1, dtype=states.dtype, device=states.device), token_leaf
+        )
+
+    def _cached(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
+        """As `_fresh`, for a frozen encoder: units that are in the cache are not read again."""
+        if self.cache is None:
+            with torch.no_grad():
+                return self._fresh(inputs)
+        scope = cache_scope(self.fingerprint(), inputs.token_id.device)
+        found = self.cache.get(scope, inputs.unit_digest)
+        missing = [unit for unit, features in enumerate(found) if features is None]
+        if missing or is_sharded(self.encoder):
+            bounds = [(int(inputs.unit_start[u]), int(inputs.unit_start[u + 1])) for u in missing]
+            ranges = [np.arange(start, end) for start, end in bounds]
+            chosen = torch.from_numpy(np.concatenate(ranges) if ranges else np.zeros(0, np.int64))
+            starts = np.concatenate([[0], np.cumsum([e - s for s, e in bounds])])
+            with torch.no_grad():
+                states = self._read(inputs.token_id[chosen.to(inputs.token_id.device)], starts)
+            for unit, (start, end), first in zip(missing, bounds, starts[:-1].tolist(), strict=True):
+                piece = states[first : first + end - start]
+                found[unit] = self._pool(piece, inputs.token_leaf[start:end])[1].float().cpu().numpy()
+            self.cache.put(scope, {inputs.unit_digest[unit]: found[unit] for unit in missing})  # type: ignore[misc]
+        leaf = torch.unique_consecutive(inputs.token_leaf) if self.pooled else inputs.token_leaf
+        features = [f for f in found if f is not None]
+        joined = np.concatenate(features) if features else np.zeros((0, self.width), np.float32)
+        return leaf, torch.from_numpy(joined).to(inputs.token_id.device)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the encoder's weights and of how text is read: what cached features depend on."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(
+                self.encoder, (self.capacity, self.prefix_ids, self.suffix_ids, self.pooled)
+            )
+        return self._fingerprint
+
+    def _read(self, token_id: Tensor, unit_start: Ints) -> Tensor:
+        """(T,) -> (T, C): the encoder's last states, window by window, of like length together.
+
+        An encoder that learns makes at least one pass, so that every process has gradients for it.
+        """
+        windows = windows_of(unit_start, self.capacity)
+        groups = self._groups(windows)
+        least = int(self.training and not self.frozen)
+        idle = passes(self.encoder, max(len(groups), least), token_id.device) - len(groups)
+        pieces: dict[int, Tensor] = {}
+        for group in groups:
+            read = self._read_group(token_id, [windows[w] for w in group])
+            pieces |= dict(zip(group, read, strict=True))
+        ids = torch.zeros(1, 1, dtype=torch.int64, device=token_id.device)
+        unused = [0 * self.encoder(input_ids=ids).last_hidden_state.sum() for _ in range(idle)]
+        joined = torch.cat([pieces[w] for w in range(len(windows))]) if windows else None
+        states = torch.zeros(0, self.width, device=token_id.device) if joined is None else joined
+        return states + sum(unused) if unused else states
+
+    def _groups(self, windows: list[Window]) -> list[list[int]]:
+        """Return places of windows that are read together, longest first."""
+        special = len(self.prefix_ids) + len(self.suffix_ids)
+        order = sorted(range(len(windows)), key=lambda w: windows[w].end - windows[w].start)
+        groups = []
+        while order:
+            longest = windows[order[-1]].end - windows[order[-1]].start + special
+            groups.append([order.pop() for _ in range(min(len(order), max(1, WINDOW_TOKENS // longest)))])
+        return groups
+
+    def _read_group(self, token_id: Tensor, windows: list[Window]) -> list[Tensor]:
+        """Run the encoder on one padded group and return the kept states of each window."""
+        prefix = token_id.new_tensor(self.prefix_ids)
+        suffix = token_id.new_tensor(self.suffix_ids)
+        rows = [torch.cat([prefix, token_id[w.start : w.end], suffix]) for w in windows]
+        ids = nn.utils.rnn.pad_sequence(
+            rows, batch_first=True, padding_value=int(self.encoder.config.pad_token_id or 0)
+        )
+        lengths = torch.tensor([len(row) for row in rows], device=token_id.device)
+        mask = (torch.arange(ids.shape[1], device=token_id.device) < lengths[:, None]).long()
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        skip = len(self.prefix_ids)
+        return [
+            states[row, skip + w.keep_start - w.start : skip + w.keep_end - w.start]
+            for row, w in enumerate(windows)
+        ]
+
+
+def weighted_mean(states: Tensor, weight: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the leaves that sub-words belong to, (L,), and the weighted mean of each one's sub-words, (L, C).
+
+    Args:
+        states: (T, C); weight: (T, 1) at least 0; token_leaf: (T,) in any order.
+    """
+    leaf, place = torch.unique(token_leaf, return_inverse=True)
+    total = torch.zeros(len(leaf), states.shape[1], dtype=states.dtype, device=states.device)
+    whole = torch.zeros(len(leaf), 1, dtype=weight.dtype, device=weight.device)
+    mean = total.index_add(0, place, states * weight) / whole.index_add(0, place, weight).clamp(min=1e-6)
+    return leaf, mean
+
+
+def _longest(config: Any, window: int) -> int:
+    """Return the sub-words that one pass of the encoder may hold."""
+    allowed = int(getattr(config, "max_position_embeddings", 0) or getattr(config, "n_positions", 0) or 512)
+    if getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}:
+        allowed -= int(config.pad_token_id or 0) + 1
+    longest = min(window or allowed, allowed) if allowed > 0 else window or 512
+    if longest < 8:
+        raise ModelError(f"a window of the text encoder must hold at least 8 sub-words, but holds {longest}.")
+    return longest
+
+
+def _mean_embedding(embedding: nn.Module, token_id: Tensor) -> Tensor:
+    """(K, longest), -1 for none -> (K, E)."""
+    real = token_id >= 0
+    states = embedding(token_id.clamp(min=0)) * real[..., None]
+    mean: Tensor = states.sum(dim=1) / real.sum(dim=1, keepdim=True).clamp(min=1)
+    return mean

@@ -1,0 +1,238 @@
+"""How a converted layer attends: the paper's form and the improved ones, behind one function.
+
+    Form + layout ─ attend(query, key, value) ─> outputs of the leaves
+
+| form                              | tied                   | cost of a far block B for a group A |
+| `Form()`                          | logits and normalisers | one logit a pair: the paper         |
+| `Form(untie="rows")`              | logits                 | one logit a pair                    |
+| `Form(untie="queries")`           | keys and values        | one logit a leaf of A               |
+
+`near` makes the field around a leaf exact, `pooling="attention"` weighs the leaves of a block by what the mean query of
+the document (in causal layers, of the positions up to the leaf) gives them, `cumulant` adds the second cumulant to
+the logits of blocks. In causal layers every form is the strictly causal one with untied queries, because the mean
+query of a block would carry later positions to earlier ones.
+
+Axes:  N leaves   R rows   T documents   H heads   K key-value heads   D query width   E value width
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from docgraph.errors import ModelError
+from encoders.attention import hierarchical_attention
+from encoders.forest.batch import TreeBatch
+from encoders.forest.subtree import subtree_mean
+from encoders.zero_shot.forms.lists import Plan, build_plan
+from encoders.zero_shot.forms.torch import attend as attend_untied
+
+Untie = Literal["rows", "queries"] | None
+Pooling = Literal["mean", "attention"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is tied, what is exact, how blocks are pooled."""
+
+    untie: Untie = None
+    """None is the paper's: one weight per pair of siblings."""
+    near: int = 0
+    """Cells (lowest families) on each side of a leaf's own that are attended to leaf by leaf; needs `untie`."""
+    pooling: Pooling = "mean"
+    """"attention" needs `untie`, and costs one more pass over the keys."""
+    cumulant: bool = False
+
+    def __post_init__(self) -> None:
+        if self.untie not in (None, "rows", "queries"):
+            raise ModelError(f'untie must be None, "rows" or "queries", but is {self.untie!r}.')
+        if self.pooling not in ("mean", "attention"):
+            raise ModelError(f'pooling must be "mean" or "attention", but is {self.pooling!r}.')
+        if not isinstance(self.near, int) or self.near < 0:
+            raise ModelError(f"near must be an integer of at least 0, but is {self.near!r}.")
+        if self.untie is None and (self.near or self.pooling != "mean"):
+            raise ModelError(
+                f'near={self.near} and pooling="{self.pooling}" must go with untie="rows" or "queries": the paper\'s '
+                "form ties all rows of a block to its means."
+            )
+
+    def for_causal(self) -> "Form":
+        """Return the form a causal layer runs, or raise if there is none."""
+        if self.untie == "rows":
+            raise ModelError(
+                'untie must be "queries" or None in causal layers, but is "rows": the mean query of a block would carry '
+                "later positions to earlier ones."
+            )
+        return Form("queries", self.near, self.pooling, self.cumulant)
+
+    def __str__(self) -> str:
+        parts = ["paper" if self.untie is None else f"untied {self.untie}"]
+        parts += [f"near {self.near}"] * (self.near > 0) + ["attention-pooled"] * (
+            self.pooling == "attention"
+        )
+        return " + ".join(parts + ["cumulant"] * self.cumulant)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    forest: TreeBatch,
+    form: Form,
+    *,
+    scale: float,
+    causal: bool = False,
+    backend: str = "auto",
+) -> Tensor:
+    """Attend over each document's leaves.
+
+    Args:
+        query: (N, H, D), and key (N, K, D), value (N, K, E) with H a multiple of K.
+        causal: leaves are in the order of the sequence, and none sees a later one.
+        backend: of `hierarchical_attention`, for the paper's form. "auto" and "cpu" also take the compiled untied
+            form where no gradients are needed, "torch" does not.
+
+    Returns:
+        (N, H, E) in the dtype of `value`.
+    """
+    if not len(query):
+        return value.new_zeros(0, query.shape[1], value.shape[2])
+    if causal:
+        form = form.for_causal()
+    with torch.autocast(query.device.type, enabled=False):
+        return _attend(query, key, value, forest, form, scale, causal, backend)
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    forest: TreeBatch,
+    form: Form,
+    scale: float,
+    causal: bool,
+    backend: str,
+) -> Tensor:
+    if form.untie is None:
+        position = cumulant_positions(query, key, forest, scale) if form.cumulant else None
+        output = hierarchical_attention(
+            query, key, value, forest, position=position, scale=scale, backend=backend
+        )
+        assert isinstance(output, Tensor)
+        return output
+    log_weight = None
+    if form.pooling == "attention":
+        log_weight = attention_log_weight(query, key, forest, scale, causal=causal)
+    compiled = _compiled(query, key, value, form, backend)
+    if compiled is not None:
+        families = forest.families()
+        covers = families.cached(
+            ("covers", form.near, causal),
+            lambda: compiled.make_covers(families, near=form.near, causal=causal),
+        )
+        q, k, v = (x.detach().float() for x in (query, key, value))
+        output, _ = compiled.attend(q, k, v, covers, scale=scale, log_weight=log_weight, causal=causal)
+        return cast(Tensor, output).to(value.dtype)
+    output, _ = attend_untied(
+        query,
+        key,
+        value,
+        forest,
+        plan_of(forest, form, causal=causal),
+        scale=scale,
+        tie="keys" if form.untie == "queries" else "logits",
+        log_weight=log_weight,
+        cumulant=form.cumulant,
+    )
+    return output
+
+
+def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: str) -> ModuleType | None:
+    """Return the compiled form of `untied` if it can do this: on the CPU, without gradients, in float32 or less."""
+    if backend not in ("auto", "cpu") or form.untie != "queries" or form.cumulant:
+        return None
+    if query.device.type != "cpu" or query.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        return None
+    if torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
+        return None
+    try:
+        return import_module("encoders.zero_shot.forms.cpu")
+    except ImportError:  # numba is missing
+        return None
+
+
+def plan_of(forest: TreeBatch, form: Form, *, causal: bool) -> Plan:
+    """Return the interaction lists of an untied form on the forest's device, made once for each forest."""
+    families = forest.families()
+    host = families.cached(
+        ("interactions", form.near, causal),
+        lambda: build_plan(families, forest.num_leaves, near=form.near, causal=causal),
+    )
+    return families.cached(("interactions", form.near, causal, forest.device), lambda: host.to(forest.device))
+
+
+def attention_log_weight(
+    query: Tensor, key: Tensor, forest: TreeBatch, scale: float, *, causal: bool
+) -> Tensor:
+    """Return (N, H): the logit of each leaf's key with its document's mean query, or the mean so far if `causal`.
+
+    Up to a constant a document and head, chosen so that the largest is 0, unless `causal`: there no number may
+    depend on a later position.
+    """
+    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
+    q, k = query.to(wide), key.to(wide).repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    if causal:
+        mean = torch.cat([mean_so_far(part) for part in q.split(leaves_per_document(forest))])
+        return (mean * k).sum(-1) * scale
+    if not _in_order(forest):
+        order = forest.leaf_document.argsort(stable=True)
+        logits = _log_weights(q[order], k[order], leaves_per_document(forest), scale)
+        return torch.empty_like(logits).index_copy(0, order, logits)
+    return _log_weights(q, k, leaves_per_document(forest), scale)
+
+
+def _log_weights(query: Tensor, key: Tensor, lengths: list[int], scale: float) -> Tensor:
+    """(N, H) for (N, H, D) queries and keys, document after document."""
+    parts = []
+    for q, k in zip(query.split(lengths), key.split(lengths), strict=True):
+        if len(q):
+            logits = torch.einsum("hd,nhd->nh", q.mean(0) * scale, k)
+            parts.append(logits - logits.detach().amax(0))
+    return torch.cat(parts)
+
+
+def _in_order(forest: TreeBatch) -> bool:
+    """Whether leaves come document after document."""
+    document = forest.leaf_document
+    return forest.families().cached("in order", lambda: bool((document[1:] >= document[:-1]).all()))
+
+
+def mean_so_far(query: Tensor) -> Tensor:
+    """Return the mean of (n, H, D) over each position and those before it."""
+    count = torch.arange(1, len(query) + 1, device=query.device, dtype=query.dtype)
+    return query.cumsum(0) / count[:, None, None]
+
+
+def leaves_per_document(forest: TreeBatch) -> list[int]:
+    """Return how many leaves each document has, empty ones included."""
+    families = forest.families()
+    count: list[int] = np.where(families.root >= 0, families.count[families.root], 0).tolist()
+    return count
+
+
+def cumulant_positions(query: Tensor, key: Tensor, forest: TreeBatch, scale: float) -> tuple[Tensor, Tensor]:
+    """Return position features (R, H, D) whose products are half the mean variance of a row's logits in a block.
+
+    1/2 mean_{i in A} Var_{j in B}(scale q_i.k_j), with the diagonal of B's covariance, is a product of the second
+    moment of A's queries and the variance of B's keys. A leaf has no variance, so its own term is unchanged.
+    """
+    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
+    q, k = query.to(wide), key.to(wide).repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    variance = (subtree_mean(k.square(), forest) - subtree_mean(k, forest).square()).clamp(min=0)
+    # The mean of one leaf's square may differ from its square by rounding.
+    variance = variance.masked_fill((forest.leaf_count < 2)[:, None, None], 0)
+    return subtree_mean(q.square(), forest) * (scale * scale / 2), variance

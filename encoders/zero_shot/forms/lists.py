@@ -1,0 +1,295 @@
+"""Which blocks a leaf attends to when its query is its own: the interaction lists of a forest.
+
+    Families ─ order ─> Order (leaves left to right) ─ pairs ─> (group, entry) pairs ─ padded ─> Bucket tensors
+
+A *group* is a node; its *entries* are the nodes that every leaf under it attends to, each as one block. The groups
+on the path from the root to a leaf have disjoint entries that together cover all leaves the leaf may see, once. A
+*cell* is where paths end: a node with leaf children only, or a leaf among inner siblings. Within a cell, and within
+`near` neighbouring cells on each side, all entries are leaves, so attention there is exact. Blocks that touch the
+near field of a group are taken up by the groups below it, piece by piece: so the farther a block, the larger it may
+be, as in the fast multipole method. `near=0` gives the siblings of every node on the path.
+
+With `causal=True` an entry lies left of the group or, in the cell, is a leaf that its query may see.
+
+Source: Greengard and Rokhlin, "A fast algorithm for particle simulations", 1987, for interaction lists.
+Axes:  M nodes of `Families`   N leaves   P pairs   G groups of one bucket   n queries   e entries of one bucket
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from docgraph.errors import ModelError
+from encoders.forest.families import Families, Index
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A forest with its leaves in a row: documents in order, siblings by their first leaf."""
+
+    start: Index
+    """(M,) place of each node's first leaf."""
+    end: Index
+    """(M,) place after its last."""
+    leaf_at: Index
+    """(N present,) leaf of the batch at each place."""
+    first: Index
+    """(M,) first child, -1 at a leaf; siblings are numbered in a row."""
+    size: Index
+    """(M,) children."""
+    cell: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    """(M,) whether the node is a cell."""
+    roots: Index
+    """(T non-empty,) nodes."""
+
+    @classmethod
+    def of(cls, families: Families) -> "Order":
+        nodes = len(families.parent)
+        first, size = np.full(nodes, -1), np.zeros(nodes, dtype=np.int64)
+        inner = families.parent[families.first]
+        first[inner], size[inner] = families.first, families.size
+        leaf = families.leaf >= 0
+        least = np.where(leaf, families.leaf, np.iinfo(np.int64).max)
+        for begin, stop in _levels_up(families.level):
+            np.minimum.at(least, families.parent[begin:stop], least[begin:stop])
+        start = np.zeros(nodes, dtype=np.int64)
+        roots = families.root[families.root >= 0]
+        start[roots] = np.cumsum(families.count[roots]) - families.count[roots]
+        for begin, stop in reversed(list(_levels_up(families.level))):
+            rank = begin + np.lexsort((least[begin:stop], families.parent[begin:stop]))
+            above = families.parent[rank]
+            before = np.cumsum(families.count[rank]) - families.count[rank]
+            new_family = np.append(True, above[1:] != above[:-1])
+            base = before[new_family][np.cumsum(new_family) - 1]
+            start[rank] = start[above] + before - base
+        leaf_at = np.empty(int(leaf.sum()), dtype=np.int64)
+        leaf_at[start[leaf]] = families.leaf[leaf]
+        return cls(start, start + families.count, leaf_at, first, size, _cells(families, leaf), roots)
+
+
+def _levels_up(level: Index) -> list[tuple[int, int]]:
+    """First node and end of each level below the roots, deepest first."""
+    bounds = level.tolist()
+    return [(bounds[v], bounds[v + 1]) for v in range(len(bounds) - 2, 0, -1)]
+
+
+def _cells(
+    families: Families, leaf: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    inner_below = np.zeros(len(families.parent), dtype=np.bool_)
+    inside = ~leaf & (families.parent >= 0)
+    inner_below[families.parent[inside]] = True
+    among_leaves = leaf & (families.parent >= 0) & ~inner_below[families.parent]
+    return np.where(leaf, ~among_leaves, ~inner_below)
+
+
+def interactions(order: Order, *, near: int = 0, causal: bool = False) -> tuple[Index, Index]:
+    """Return (P,) groups and (P,) entries, sorted by group.
+
+    Raises:
+        ModelError: `causal`, and the leaves under a node do not follow one another.
+    """
+    if causal and np.any(order.leaf_at[1:] < order.leaf_at[:-1]):
+        raise ModelError(
+            "every node of a hierarchy must span consecutive positions in a causal layer, but one does not: left and right "
+            "have no meaning for it."
+        )
+    left, right = _near_field(order, near, causal)
+    groups = [np.empty(0, dtype=np.int64)]
+    entries = [np.empty(0, dtype=np.int64)]
+    group = entry = order.roots
+    while len(group):
+        done = order.cell[group] & (order.first[entry] < 0)
+        groups.append(group[done])
+        entries.append(entry[done])
+        group, entry = _expand(order, group[~done], entry[~done])
+        if causal:
+            seen = order.start[entry] < order.end[group]
+            group, entry = group[seen], entry[seen]
+        far = (order.end[entry] <= left[group]) | (order.start[entry] >= right[group])
+        groups.append(group[far])
+        entries.append(entry[far])
+        group, entry = group[~far], entry[~far]
+    all_groups, all_entries = np.concatenate(groups), np.concatenate(entries)
+    by_group = np.lexsort((order.start[all_entries], all_groups))
+    return all_groups[by_group], all_entries[by_group]
+
+
+def _near_field(order: Order, near: int, causal: bool) -> tuple[Index, Index]:
+    """Place of the first leaf, and after the last, that the cells of each node take as leaves."""
+    cells = np.flatnonzero(order.cell)
+    cells = cells[np.argsort(order.start[cells])]
+    bounds = np.append(order.start[cells], len(order.leaf_at))
+    document_start = order.start[order.roots]
+    document_end = order.end[order.roots]
+    document = np.searchsorted(document_start, order.start, side="right") - 1
+    leftmost = np.searchsorted(bounds, order.start, side="right") - 1
+    rightmost = np.searchsorted(bounds, order.end, side="left")
+    left = np.maximum(bounds[np.maximum(leftmost - near, 0)], document_start[document])
+    if causal:
+        return left, order.end
+    right = np.minimum(bounds[np.minimum(rightmost + near, len(cells))], document_end[document])
+    return left, right
+
+
+def _expand(order: Order, group: Index, entry: Index) -> tuple[Index, Index]:
+    """Replace each pair by those of the children: of the group unless it is a cell, of the entry unless a leaf."""
+    rows = np.where(order.cell[group], 1, order.size[group])
+    columns = np.maximum(order.size[entry], 1)
+    pair = np.repeat(np.arange(len(group)), rows * columns)
+    place = np.arange(len(pair)) - np.repeat(np.cumsum(rows * columns) - rows * columns, rows * columns)
+    row, column = np.divmod(place, columns[pair])
+    group, entry = group[pair], entry[pair]
+    return (
+        np.where(order.cell[group], group, order.first[group] + row),
+        np.where(order.first[entry] < 0, entry, order.first[entry] + column),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Bucket:
+    """Groups of about one size at one level, padded to the largest of them."""
+
+    level: int
+    nodes: Tensor
+    """(G,) the groups."""
+    queries: Tensor
+    """(G, n) leaf of the batch; N in the padding."""
+    entries: Tensor
+    """(G, e) node; M in the padding."""
+    near: Tensor | None
+    """(G, e) True where the entry is a leaf of the near field; None if no group is a cell."""
+    hidden: Tensor | None
+    """(G, n, e) True where a leaf may not see an entry; None if all see all."""
+
+    def to(self, device: torch.device) -> "Bucket":
+        moved = (
+            None if t is None else t.to(device)
+            for t in (self.nodes, self.queries, self.entries, self.near, self.hidden)
+        )
+        return Bucket(self.level, *moved)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The interactions of one batch, ready to be gathered."""
+
+    buckets: tuple[Bucket, ...]
+    leaves: int
+    """N."""
+    nodes: int
+    """M."""
+    levels: int
+    parent: Tensor
+    """(M,) parent of each node, -1 at a root."""
+    count: Tensor
+    """(M,) leaves under each node."""
+    cell_of_leaf: Tensor
+    """(N,) cell node of each leaf."""
+    level_bounds: tuple[int, ...]
+    pairs: int
+    """Logits between a leaf and an entry that the untied form computes."""
+    far_pairs: int
+    """Of these, with an entry that is no leaf."""
+    tied_pairs: int
+    """Logits of the form with tied far fields: one for each group and far entry, and the near pairs."""
+    tied_far_pairs: int
+    """Of these, with an entry that is no leaf."""
+
+    def to(self, device: torch.device) -> "Plan":
+        moved = {name: getattr(self, name).to(device) for name in ("parent", "count", "cell_of_leaf")}
+        buckets = tuple(bucket.to(device) for bucket in self.buckets)
+        return Plan(**{**self.__dict__, **moved, "buckets": buckets})
+
+
+def build_plan(families: Families, leaves: int, *, near: int = 0, causal: bool = False) -> Plan:
+    """Return the plan of a forest with N = `leaves` leaves, on the CPU.
+
+    Args:
+        near: cells on each side that are taken leaf by leaf; on the left only if `causal`.
+    """
+    order = Order.of(families)
+    group, entry = interactions(order, near=near, causal=causal)
+    left, right = _near_field(order, near, causal)
+    is_near = (
+        order.cell[group]
+        & (order.first[entry] < 0)
+        & (order.end[entry] > left[group])
+        & (order.start[entry] < right[group])
+    )
+    seen_by = families.count[group]
+    if causal:  # within the cell, the leaves from the entry on
+        seen_by = np.minimum(seen_by, order.end[group] - order.start[entry])
+    level = np.searchsorted(families.level, np.arange(len(families.parent)), side="right") - 1
+    cells = np.flatnonzero(order.cell)
+    cells = cells[np.argsort(order.start[cells])]
+    cell_of_leaf = np.zeros(leaves, dtype=np.int64)
+    cell_of_leaf[order.leaf_at] = np.repeat(cells, families.count[cells])
+    far = order.first[entry] >= 0
+    tied = np.where(is_near, seen_by, 1)
+    return Plan(
+        buckets=_buckets(order, families, group, entry, is_near, level, leaves, causal),
+        leaves=leaves,
+        nodes=len(families.parent),
+        levels=len(families.level) - 1,
+        parent=torch.from_numpy(families.parent),
+        count=torch.from_numpy(families.count),
+        cell_of_leaf=torch.from_numpy(cell_of_leaf),
+        level_bounds=tuple(families.level.tolist()),
+        pairs=int(seen_by.sum()),
+        far_pairs=int(seen_by[far].sum()),
+        tied_pairs=int(tied.sum()),
+        tied_far_pairs=int(tied[far].sum()),
+    )
+
+
+def _buckets(
+    order: Order,
+    families: Families,
+    group: Index,
+    entry: Index,
+    is_near: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    level: Index,
+    leaves: int,
+    causal: bool,
+) -> tuple[Bucket, ...]:
+    nodes, begin, length = np.unique(group, return_index=True, return_counts=True)
+    wide, many = _power(families.count[nodes]), _power(length)
+    kind = np.stack([level[nodes], wide, many, order.cell[nodes]])
+    kinds, which = np.unique(kind, axis=1, return_inverse=True)
+    buckets = []
+    for b in range(kinds.shape[1]):
+        mine = np.flatnonzero(which.reshape(-1) == b)
+        G, n, e = len(mine), int(families.count[nodes[mine]].max()), int(length[mine].max())
+        at = order.start[nodes[mine]][:, None] + np.arange(n)
+        inside = at < order.end[nodes[mine]][:, None]
+        queries = np.where(inside, order.leaf_at[np.where(inside, at, 0)], leaves)
+        column = begin[mine][:, None] + np.arange(e)
+        real = np.arange(e) < length[mine][:, None]
+        column = np.where(real, column, 0)
+        entries = np.where(real, entry[column], len(families.parent))
+        is_cell = bool(order.cell[nodes[mine[0]]])
+        near = torch.from_numpy(is_near[column] & real) if is_cell else None
+        hidden = None
+        if causal and is_cell:
+            later = order.start[entry[column]][:, None, :] > at[:, :, None]
+            hidden = torch.from_numpy(later & real[:, None, :] & inside[:, :, None])
+        assert queries.shape == (G, n)
+        buckets.append(
+            Bucket(
+                int(kinds[0, b]),
+                torch.from_numpy(nodes[mine]),
+                torch.from_numpy(queries),
+                torch.from_numpy(entries),
+                near,
+                hidden,
+            )
+        )
+    return tuple(buckets)
+
+
+def _power(count: Index) -> Index:
+    """Exponent of the smallest power of two that is not below each count."""
+    return np.ceil(np.log2(np.maximum(count, 1))).astype(np.int64)
