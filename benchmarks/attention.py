@@ -75,9 +75,7 @@ def run_balanced(results: Results, options: argparse.Namespace, save: Callable[[
                     save()
 
 
-def balanced_row(
-    leaves: int, branching: int, both: bool, rows: Results, options: argparse.Namespace
-) -> Results:
+def balanced_row(leaves: int, branching: int, both: bool, rows: Results, options: argparse.Namespace) -> Results:
     """Seconds of everything on one tree; with b other than 16, of ours and the floors alone."""
     device, name = options.device, "both" if both else "forward"
     before = rows.get(f"{leaves // 4} 16 {name}", {"seconds": {}})["seconds"].get("flat SDPA")
@@ -93,9 +91,7 @@ def balanced_row(
     row.update({"seconds": seconds, "others": others, "run": options.run})
     if device.type == "cuda":
         row["graph seconds"] = graph_seconds(fused)
-    print(
-        leaves, branching, name, {key: f"{1000 * s:.3g} ms" for key, s in seconds.items()}, others, flush=True
-    )
+    print(leaves, branching, name, {key: f"{1000 * s:.3g} ms" for key, s in seconds.items()}, others, flush=True)
     return row
 
 
@@ -192,9 +188,7 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", help="only these")
     parser.add_argument("--seconds", type=float, default=0.5, help="least time for each contestant of a row")
     parser.add_argument("--attempts", type=int, default=3, help="for a row while other processes are busy")
-    parser.add_argument(
-        "--keep", action="store_true", help="keep rows that are there, if nothing disturbed them"
-    )
+    parser.add_argument("--keep", action="store_true", help="keep rows that are there, if nothing disturbed them")
     parser.add_argument("--longest-call", type=float, default=45.0, help="seconds")
     parser.add_argument(
         "--device", type=torch.device, default=torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -203,9 +197,7 @@ def main() -> None:
     options = parser.parse_args()
     unknown = set(options.sections) - {*SECTIONS, "report"}
     if unknown:
-        parser.error(
-            f"a section must be one of {', '.join([*SECTIONS, 'report'])}, but is {unknown.pop()!r}."
-        )
+        parser.error(f"a section must be one of {', '.join([*SECTIONS, 'report'])}, but is {unknown.pop()!r}.")
     options.dtype = torch.bfloat16 if options.device.type == "cuda" else torch.float32
     options.run = f"{time.time():.0f}"
     stored = options.output.with_suffix(".json")

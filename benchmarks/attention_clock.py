@@ -27,9 +27,7 @@ CALM = 0.05
 Call = Callable[[], Any]
 
 
-def medians(
-    calls: dict[str, Call], device: torch.device, *, seconds: float = 1.0, rounds: int = 5
-) -> dict[str, float]:
+def medians(calls: dict[str, Call], device: torch.device, *, seconds: float = 1.0, rounds: int = 5) -> dict[str, float]:
     """Median seconds of each call, over rounds in which every one has its turn.
 
     The first call, which warms up, is not counted, unless it took so long (over 5 s) that it is the only one. What
@@ -143,9 +141,7 @@ def peak_memory(name: str, leaves: int, both: bool, device: torch.device) -> int
         from attention_peers import contestants
         from attention_trees import balanced
 
-        call = contestants(leaves, balanced(leaves, 16).to(device), torch.bfloat16, both, device, only=name)[
-            name
-        ]
+        call = contestants(leaves, balanced(leaves, 16).to(device), torch.bfloat16, both, device, only=name)[name]
         call()
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
@@ -195,11 +191,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     """What the numbers were taken on."""
     info = Path("/proc/cpuinfo")
     models = (
-        [
-            line.split(":")[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith("model name")
-        ]
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
         if info.is_file()
         else []
     )

@@ -14,18 +14,14 @@ def draw(rows: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = list(
-        dict.fromkeys(name for row in rows.values() for name in row["seconds"] if name not in FLOORS)
-    )
+    names = list(dict.fromkeys(name for row in rows.values() for name in row["seconds"] if name not in FLOORS))
     colours = {name: f"C{at}" for at, name in enumerate(names)}
     figure, panels = pyplot.subplots(1, 2, figsize=(13, 5.5), sharey=True)
     for axes, (which, title) in zip(panels, PASSES.items(), strict=True):
         chosen = [row for row in rows.values() if row["pass"] == which and row["branching"] == 16]
         chosen.sort(key=lambda row: row["leaves"])
         for name in [*names, *FLOORS]:
-            points = [
-                (row["leaves"], 1000 * row["seconds"][name]) for row in chosen if name in row["seconds"]
-            ]
+            points = [(row["leaves"], 1000 * row["seconds"][name]) for row in chosen if name in row["seconds"]]
             if not points:
                 continue
             if name in FLOORS:

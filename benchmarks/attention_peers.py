@@ -201,9 +201,7 @@ def performer(leaves: int, device: torch.device, both: bool) -> Attention | None
 
 
 def linear(leaves: int, device: torch.device, both: bool) -> Attention | None:
-    package = optional(
-        "linear_attention_transformer.linear_attention_transformer", "linear-attention-transformer"
-    )
+    package = optional("linear_attention_transformer.linear_attention_transformer", "linear-attention-transformer")
     return None if package is None else package.linear_attn
 
 

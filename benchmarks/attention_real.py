@@ -42,9 +42,7 @@ def measure_documents(documents: RealDocuments, dtype: torch.dtype, device: torc
     for name, order in orders.items():
         batches = [lengths[order[at : at + BATCH]] for at in range(0, len(order), BATCH)]
         seconds[name] = sum(_padded(batch, dtype, device) for batch in batches)
-    seconds["flat SDPA, one by one"] = sum(
-        _padded(lengths[at : at + 1], dtype, device) for at in range(len(lengths))
-    )
+    seconds["flat SDPA, one by one"] = sum(_padded(lengths[at : at + 1], dtype, device) for at in range(len(lengths)))
     if len(lengths) * int(lengths.max()) * HEADS * WIDTH <= ONE_BATCH:
         seconds["flat SDPA, one padded batch"] = _padded(lengths, dtype, device)
     if device.type == "cuda":
@@ -60,9 +58,7 @@ def measure_documents(documents: RealDocuments, dtype: torch.dtype, device: torc
     }
 
 
-def _draw(
-    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
-) -> tuple[list[torch.Tensor], torch.Tensor]:
+def _draw(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[list[torch.Tensor], torch.Tensor]:
     drawn = [torch.empty(shape, dtype=dtype, device=device).uniform_(-1, 1) for _ in range(4)]
     return [x.requires_grad_() for x in drawn[:3]], drawn[3]
 
@@ -77,17 +73,13 @@ def _padded(lengths: Index, dtype: torch.dtype, device: torch.device) -> float:
     return timed(call, device)
 
 
-def _varlen(
-    lengths: Index, inputs: list[torch.Tensor], upstream: torch.Tensor, device: torch.device
-) -> float:
+def _varlen(lengths: Index, inputs: list[torch.Tensor], upstream: torch.Tensor, device: torch.device) -> float:
     """Seconds of torch's attention over packed sequences (CUDA)."""
     from torch.nn.attention.varlen import varlen_attn
 
     bounds = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32, device=device)
     longest = int(lengths.max())
-    call = attention_call(
-        lambda q, k, v: varlen_attn(q, k, v, bounds, bounds, longest, longest), inputs, upstream
-    )
+    call = attention_call(lambda q, k, v: varlen_attn(q, k, v, bounds, bounds, longest, longest), inputs, upstream)
     return medians({"varlen": call}, device)["varlen"]
 
 

@@ -35,9 +35,7 @@ def write_report(results: Results, path: Path) -> str:
         if results.get(section):
             parts += [f"## {title}\n", describe(results[section])]
     if results.get("missing"):
-        parts.append(
-            "Not run: " + "; ".join(f"{name} ({why})" for name, why in results["missing"].items()) + "."
-        )
+        parts.append("Not run: " + "; ".join(f"{name} ({why})" for name, why in results["missing"].items()) + ".")
     text = "\n".join(parts) + "\n"
     path.with_suffix(".md").write_text(text)
     if results.get("balanced"):
@@ -133,9 +131,7 @@ def _documents_ratio(corpus: str | None, rival: str) -> Callable[[Results], floa
 
 
 def _rate(order: str) -> Callable[[Results], float]:
-    return lambda results: (
-        min(r["nodes a second"] for name, r in results["build"].items() if order in name) / 1e6
-    )
+    return lambda results: min(r["nodes a second"] for name, r in results["build"].items() if order in name) / 1e6
 
 
 TARGETS: list[tuple[str, str, float, Callable[[Results], float]]] = [
@@ -227,9 +223,7 @@ def _documents(section: Results) -> str:
     lines = []
     for corpus, row in section.items():
         seconds = row["seconds"]
-        ratios = [
-            f"{seconds[n] / _fused(seconds):.3g}" for n in names if n in seconds and not n.startswith("ours")
-        ]
+        ratios = [f"{seconds[n] / _fused(seconds):.3g}" for n in names if n in seconds and not n.startswith("ours")]
         lines.append(
             [corpus, str(row["documents"]), f"{row['leaves']:,}", " / ".join(map(str, row["lengths"])), f"{row['families'][1]:.1f}, {row['families'][2]}",
              *(f"{seconds[n]:.3g}" if n in seconds else "-" for n in names), " / ".join(ratios), _percent(row.get("others"))]

@@ -77,9 +77,7 @@ def write_folds(data: Path, output: Path) -> list[Path]:
         for record in json.loads((data / "news" / f"nytimes_{split}.json").read_text(encoding="utf-8"))
     ]
     label = [record["section"] for record in records]
-    chapters = [
-        chapter[record["section"], record["article_url"].removeprefix("openstax:")] for record in records
-    ]
+    chapters = [chapter[record["section"], record["article_url"].removeprefix("openstax:")] for record in records]
     group = np.zeros(len(records), dtype=int)
     splitter = StratifiedGroupKFold(GROUPS, shuffle=True, random_state=0)
     for number, (_, held) in enumerate(splitter.split(records, label, chapters)):
@@ -140,9 +138,7 @@ def table(output: Path, seeds: int) -> dict[str, Any]:
         if found is not None and bag is not None:
             ours[name], bags[name] = found, bag
     if not ours:
-        raise DataError(
-            f"{output} must hold a setting with all its folds, but holds none: give it more --minutes."
-        )
+        raise DataError(f"{output} must hold a setting with all its folds, but holds none: give it more --minutes.")
     pairs = [(name, f"{BAG} on {name}", ours[name], bags[name]) for name in ours]
     pairs += [(one, other, ours[one], ours[other]) for one, other in PAIRS if one in ours and other in ours]
     every = {kind: right(OF_KINDS, kind, output, seeds) for kind in KINDS}
@@ -223,14 +219,10 @@ def _difference_lines(pairs: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the OpenStax documents")
     parser.add_argument("--output", type=Path, default=Path("runs/chapters"), help="folder of folds and runs")
-    parser.add_argument(
-        "--only", nargs="*", default=list(SETTINGS), choices=list(SETTINGS), help="settings to train"
-    )
+    parser.add_argument("--only", nargs="*", default=list(SETTINGS), choices=list(SETTINGS), help="settings to train")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so long")
     args = parser.parse_args()

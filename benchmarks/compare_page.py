@@ -23,11 +23,7 @@ def row(name: str, found: dict[str, Any]) -> str:
     cells = [name.removeprefix("compare_").replace("_", " "), f"{found['records']} ({found['split']})"]
     for kind in COLUMNS:
         one = by_kind.get(kind)
-        half = (
-            ""
-            if one is None or one["accuracy_half_width"] is None
-            else f" ± {one['accuracy_half_width']:.3f}"
-        )
+        half = "" if one is None or one["accuracy_half_width"] is None else f" ± {one['accuracy_half_width']:.3f}"
         cells.append("" if one is None else f"{one['accuracy']:.4f}{half}")
     seeds = {len(one["seeds"]) for kind, one in by_kind.items() if kind != BAG}
     cells.append("-".join(map(str, sorted({min(seeds), max(seeds)}))))

@@ -68,9 +68,7 @@ MODELS: Final = {"MiniLM, fine-tuned": (2, 1e-4), "BERT 4 x 128, from random": (
 
 def texts_of(data: Path, task: Task) -> tuple[list[str], list[int], int]:
     """Return shuffled texts, class numbers, and how many classes there are."""
-    records = [
-        one for split in load(data / task.file).splits.values() for one in split if one.label is not None
-    ]
+    records = [one for split in load(data / task.file).splits.values() for one in split if one.label is not None]
     records.sort(key=lambda one: one.id)
     order = np.random.default_rng(0).permutation(len(records))[: task.train + task.test]
     names = sorted({str(one.label) for one in records})
@@ -146,9 +144,7 @@ def table(output: Path, seeds: int) -> dict[str, Any]:
                 right[form] = np.array([run["right"] for run in runs])
                 mean, half = seed_interval(right[form].mean(1).tolist())
                 row = {"model": name, "data": data, "attention": form, "accuracy": mean, "half_width": half}
-                rows.append(
-                    row | {"seconds": float(np.mean([run["seconds"] for run in runs])), **asdict(task)}
-                )
+                rows.append(row | {"seconds": float(np.mean([run["seconds"] for run in runs])), **asdict(task)})
             pairs += [
                 {"model": name, "data": data, "one": form, **asdict(paired_bootstrap(found, right[SOFTMAX]))}
                 for form, found in right.items()
@@ -196,9 +192,7 @@ def to_markdown(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the text data sets")
     parser.add_argument("--output", type=Path, default=Path("runs/finetune"), help="folder of runs")
     parser.add_argument("--seeds", type=int, default=1)

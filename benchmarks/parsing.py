@@ -153,18 +153,14 @@ def machine() -> str:
     model = platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
         named = [
-            line.split(":", 1)[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith("model name")
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
         ]
         model = named[0] if named else model
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data")
     arguments.add_argument("--data", type=Path, default=Path(default))
     arguments.add_argument("--parts", nargs="*", default=["quality", "unseen", "speed", "hostile"])

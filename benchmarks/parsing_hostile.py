@@ -119,9 +119,7 @@ def _read(system: Any, name: str, case: str) -> dict[str, Any]:
     process.join()
     if result is None:
         result = {
-            "ended": f"over {PATIENCE} s"
-            if process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
-            else "crashed"
+            "ended": f"over {PATIENCE} s" if process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL) else "crashed"
         }
     in_time = result.get("seconds", 1e9) <= SECONDS and result.get("bytes", 1 << 40) <= BYTES
     result["passed"] = bool(result["ended"] == "ok" and in_time and (result["kept"] or result["named"]))
@@ -143,9 +141,7 @@ def _child(system: Any, case: str, pipe: Any) -> None:
         named = ""
         if hasattr(output, "truncated"):
             named = (
-                next((w.code for w in output.warnings if w.code.startswith("limit.")), "")
-                if output.truncated
-                else ""
+                next((w.code for w in output.warnings if w.code.startswith("limit.")), "") if output.truncated else ""
             )
             text = output.text
         else:

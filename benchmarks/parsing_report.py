@@ -110,9 +110,7 @@ def _bodies(found: dict[str, Any]) -> list[str]:
         label = f"docgraph, sites unseen ({unseen['folds']} folds, {unseen['seeds']} shuffle(s) of sites)"
         rows.append([label, *(_f1(unseen["body"][name]) for name in sets), ""])
     for name, values in found["quality"].items():
-        rows.append(
-            [f"{name} {values['version']}", *(_f1(values["body"][s]) for s in sets), str(values["failures"])]
-        )
+        rows.append([f"{name} {values['version']}", *(_f1(values["body"][s]) for s in sets), str(values["failures"])])
     return _table(["F1 (precision / recall)", *sets, "failures"], rows)
 
 

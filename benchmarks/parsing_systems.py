@@ -153,9 +153,7 @@ def resiliparse_html() -> System:
     from resiliparse.extract.html2text import extract_plain_text
 
     return System(
-        lambda page, url: extract_plain_text(
-            page, preserve_formatting="minimal_html", main_content=True, links=True
-        ),
+        lambda page, url: extract_plain_text(page, preserve_formatting="minimal_html", main_content=True, links=True),
         lambda markup: BeautifulSoup(markup, "lxml").get_text("\n"),
         structure_of_html,
     )
@@ -177,9 +175,7 @@ def docling() -> System:
         run,
         lambda document: document.export_to_text(),
         lambda document: structure_of_html(document.export_to_html()),
-        lambda document: {
-            "title": next((item.text for item in document.texts if item.label == "title"), None)
-        },
+        lambda document: {"title": next((item.text for item in document.texts if item.label == "title"), None)},
     )
 
 

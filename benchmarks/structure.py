@@ -68,9 +68,7 @@ def config_of(name: str, share: float, data: Path, output: Path, *, cut: bool = 
     )
 
 
-def results_of(
-    config: TrainingConfig, seeds: int, kinds: Sequence[str] = KINDS
-) -> dict[str, NDArray[np.bool_]]:
+def results_of(config: TrainingConfig, seeds: int, kinds: Sequence[str] = KINDS) -> dict[str, NDArray[np.bool_]]:
     """Return (S, N) who was right, by kind, of the seeds that are done."""
     found = {}
     for kind in kinds:
@@ -108,13 +106,9 @@ def collect(data: Path, output: Path, seeds: int) -> dict[str, Any]:
         for share in SHARES:
             config = config_of(name, share, data, output)
             right = results_of(config, seeds)
-            for correct in results_of(
-                config_of(name, share, data, output, cut=True), seeds, ["flat"]
-            ).values():
+            for correct in results_of(config_of(name, share, data, output, cut=True), seeds, ["flat"]).values():
                 if ids_of(config, "hsa") != ids_of(config_of(name, share, data, output, cut=True), "flat"):
-                    raise DataError(
-                        f"all runs on {name} must score the same records, but those of {output} do not."
-                    )
+                    raise DataError(f"all runs on {name} must score the same records, but those of {output} do not.")
                 right[CUT] = correct
             groups = {"": np.ones(next(iter(right.values())).shape[1], bool)} if right else {}
             if share == 1 and "hsa" in right:
@@ -216,24 +210,18 @@ def picture(found: dict[str, Any]) -> bytes:
             shift = 0.14 * (number - 2)
             mine = [p for p in here if p["kind"] == kind]
             curve = sorted((p["share"], p["accuracy"]) for p in mine if not p["length"])
-            above.plot(
-                *zip(*curve, strict=True), "o-", color=colours[kind], label=kind, alpha=0.8
-            ) if curve else None
+            above.plot(*zip(*curve, strict=True), "o-", color=colours[kind], label=kind, alpha=0.8) if curve else None
             for p in mine:
                 if p["length"]:
                     spread = [[p["accuracy"] - p["low"]], [p["high"] - p["accuracy"]]]
                     place = binned.index(p["length"]) + shift
-                    below.errorbar(
-                        [place], [p["accuracy"]], yerr=spread, fmt="o", color=colours[kind], capsize=2
-                    )
+                    below.errorbar([place], [p["accuracy"]], yerr=spread, fmt="o", color=colours[kind], capsize=2)
         above.set_xscale("log")
         above.set_xticks(list(SHARES), [f"{100 * share:g} %" for share in SHARES])
         above.minorticks_off()
         above.set_title(name)
         above.set_xlabel("share of the training labels")
-        below.set_xticks(
-            range(len(binned)), [f"{one}\n({counts.get(one, f'fewer than {FEWEST}')})" for one in binned]
-        )
+        below.set_xticks(range(len(binned)), [f"{one}\n({counts.get(one, f'fewer than {FEWEST}')})" for one in binned])
         below.set_xlabel("sub-words (records)")
         for axes in (above, below):
             axes.grid(alpha=0.3)
@@ -247,9 +235,7 @@ def picture(found: dict[str, Any]) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--output", type=Path, default=Path("runs/structure"), help="folder of runs")
     parser.add_argument("--only", nargs="*", default=list(SETS), choices=list(SETS))
@@ -270,9 +256,7 @@ def main() -> None:
             left += 1
             continue
         config = config_of(name, 1.0, args.data, args.output, cut=True)
-        left += compare(
-            config, attention=["flat"], seeds=args.seeds, with_baseline=False, minutes=minutes
-        ).runs_left
+        left += compare(config, attention=["flat"], seeds=args.seeds, with_baseline=False, minutes=minutes).runs_left
     found = collect(args.data, args.output, args.seeds)
     write_atomically(RESULTS / "structure.json", json.dumps(found, indent=1) + "\n")
     write_atomically(RESULTS / "structure.md", to_markdown(found))

@@ -373,18 +373,14 @@ def _steps_table(runs: dict[str, Any]) -> list[str]:
     lines = ["## Where a training step goes", "", "Share of a warm epoch (the second), in percent.", ""]
     lines += ["| | " + " | ".join(runs) + " |", "| --- |" + " ---: |" * len(runs)]
     for part in (*ARITHMETIC, *OVERHEAD):
-        cells = [
-            f"{100 * run['epochs'][-1][part] / sum(run['epochs'][-1].values()):.1f}" for run in runs.values()
-        ]
+        cells = [f"{100 * run['epochs'][-1][part] / sum(run['epochs'][-1].values()):.1f}" for run in runs.values()]
         lines.append(f"| {part} | " + " | ".join(cells) + " |")
     for name, epoch in (("**overhead, warm epoch**", -1), ("overhead, first epoch", 0)):
         cells = [f"{_share(run['epochs'][epoch]).split()[0]}" for run in runs.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     for name, epoch in (("seconds, first epoch", 0), ("seconds, warm epoch", -1)):
         lines.append(
-            f"| {name} | "
-            + " | ".join(f"{sum(r['epochs'][epoch].values()):.1f}" for r in runs.values())
-            + " |"
+            f"| {name} | " + " | ".join(f"{sum(r['epochs'][epoch].values()):.1f}" for r in runs.values()) + " |"
         )
     return [*lines, "", f"Overhead is: {', '.join(OVERHEAD)}."]
 
@@ -409,9 +405,7 @@ def _padded_table(runs: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("steps", "padded", "page"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", help="steps: the setting whose name begins so")

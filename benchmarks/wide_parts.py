@@ -21,9 +21,7 @@ from training.evaluate import evaluate, evaluation_corpus, open_model
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a trained model")
     parser.add_argument("--data", type=Path, required=True)
     args = parser.parse_args()
@@ -33,9 +31,7 @@ def main() -> None:
         """(1, N) which records one part, or both, predict right."""
         model = open_model(args.run)
         if model.wide is None:
-            raise DataError(
-                f"{args.run} must hold a model with a wide part, but it was trained with wide_ngrams=0."
-            )
+            raise DataError(f"{args.run} must hold a model with a wide part, but it was trained with wide_ngrams=0.")
         if part == "transformer":
             model.wide = None
         if part == "regression":

@@ -103,8 +103,7 @@ def long(args: argparse.Namespace) -> dict[str, Any]:
     gaps = [{"layer": m.layer.index, "attention": f"{m.hierarchy}; {m.form}", "gap": m.gap, "of_softmax": m.cost / m.softmax, "chosen": m.chosen}
             for m in choice.measured]  # fmt: skip
     record = [
-        {"layer": layer, "hierarchy": to_json(hierarchy), "form": vars(form)}
-        for layer, hierarchy, form in chosen
+        {"layer": layer, "hierarchy": to_json(hierarchy), "form": vars(form)} for layer, hierarchy, form in chosen
     ]
     return {
         "outcomes": outcomes,

@@ -118,9 +118,7 @@ def _forms_table(records: list[dict[str, Any]]) -> str:
     some = next(len(r["layers"]) for r in records)
     documents = ", ".join(dict.fromkeys(f"{r['documents']} documents of {r['data']}" for r in records))
     chosen = next(r["layers"] for r in records if len(r["layers"]) == some)
-    return "\n".join(
-        [*lines, "", f"Mean cosine to the original vectors, {documents}; the {some} layers are {chosen}."]
-    )
+    return "\n".join([*lines, "", f"Mean cosine to the original vectors, {documents}; the {some} layers are {chosen}."])
 
 
 def _gaps_table(gaps: list[dict[str, Any]]) -> str:
@@ -154,11 +152,7 @@ def _decode_table(rows: list[dict[str, Any]]) -> str:
     lines = ["| " + " | ".join(keys) + " |", "|" + "--:|" * len(keys)]
     for row in rows:
         cells = [
-            f"{row[k]:,}"
-            if k == "prompt"
-            else f"{row[k]:.2f}"
-            if k.endswith("MB")
-            else f"{1e3 * row[k]:.2f} ms"
+            f"{row[k]:,}" if k == "prompt" else f"{row[k]:.2f}" if k.endswith("MB") else f"{1e3 * row[k]:.2f} ms"
             for k in keys
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -181,16 +175,12 @@ def _figure_of_forms(records: list[dict[str, Any]], path: Path) -> None:
             gone = sum(r["flops_gone"] for r in rows) / len(rows)
             cosine = sum(r["cosine"] for r in rows) / len(rows)
             axis.scatter(100 * (1 - gone), cosine, color=f"C{number % 10}", marker="os"[number // 10])
-            axis.annotate(
-                str(number + 1), (100 * (1 - gone), cosine), xytext=(5, 4), textcoords="offset points"
-            )
+            axis.annotate(str(number + 1), (100 * (1 - gone), cosine), xytext=(5, 4), textcoords="offset points")
         axis.set_title(f"{count} layers converted")
         axis.set_xlabel("attention that remains in them, % (full count)")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("mean cosine to the original vectors")
-    panels.legend(
-        [f"{i + 1}  {name}" for i, name in enumerate(names)], loc="outside lower center", ncols=2, fontsize=7
-    )
+    panels.legend([f"{i + 1}  {name}" for i, name in enumerate(names)], loc="outside lower center", ncols=2, fontsize=7)
     panels.savefig(path, dpi=130)
     plt.close(panels)
 
@@ -202,9 +192,7 @@ def _figure_of_layers(records: list[dict[str, Any]], path: Path, paper: Path | N
     original = {r["data"]: _score(r) for r in records if not r["layers"]}
     names = list(dict.fromkeys(r["condition"].split(", SL ")[0] for r in records if r["layers"]))
     curves = json.loads(paper.read_text()) if paper is not None and paper.is_file() else {}
-    panels, axes = plt.subplots(
-        1, len(names), figsize=(3.4 * len(names), 3.6), sharey=True, layout="constrained"
-    )
+    panels, axes = plt.subplots(1, len(names), figsize=(3.4 * len(names), 3.6), sharey=True, layout="constrained")
     for axis, name in zip(axes, names, strict=True):
         for key, curve in curves.items():
             if key.startswith(f"{name}/"):
@@ -231,9 +219,7 @@ def _figure_of_time(rows: list[dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     panels, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
-    for axis, what, title in zip(
-        axes, ("attention", "model"), ("attention of one layer", "whole model"), strict=True
-    ):
+    for axis, what, title in zip(axes, ("attention", "model"), ("attention of one layer", "whole model"), strict=True):
         for key in (k for k in rows[0] if k.startswith(what)):
             seen = [(row["length"], 1e3 * row[key]) for row in rows if key in row]
             style = "k-" if key.endswith("sdpa") else "o-"

@@ -110,9 +110,7 @@ class DocumentBuilder:
         """
         row = len(self._parent)
         if not self._open and row:
-            raise DocumentError(
-                f"a document must have one root, but a second one, a {kind}, was added at row {row}."
-            )
+            raise DocumentError(f"a document must have one root, but a second one, a {kind}, was added at row {row}.")
         above = self._open[-1] if self._open else -1
         place = self._place_in(above, position, key)
         self._parent.append(above)
@@ -239,9 +237,7 @@ class DocumentBuilder:
             DocumentError: nodes are still open, or there is none.
         """
         if self._open:
-            raise DocumentError(
-                f"every node must be closed before build(), but {len(self._open)} are still open."
-            )
+            raise DocumentError(f"every node must be closed before build(), but {len(self._open)} are still open.")
         sources = None
         if elements is not None:
             sources = Sources(

@@ -246,9 +246,7 @@ def _alone(job: Job, task: _Task) -> Result:
         try:
             return pool.submit(task, [job]).result()[0]
         except BrokenProcessPool:
-            return Failure(
-                job.id, "BrokenProcessPool", "the process that parsed it died, perhaps for lack of memory."
-            )
+            return Failure(job.id, "BrokenProcessPool", "the process that parsed it died, perhaps for lack of memory.")
 
 
 @contextmanager

@@ -228,9 +228,7 @@ def _line_ids(path: Path) -> tuple[set[str], int]:
             if not line.endswith(b"\n"):
                 break
             if found is None:
-                raise DataError(
-                    f"{path} must hold documents that parse_many wrote, but has a line {line[:60]!r}."
-                )
+                raise DataError(f"{path} must hold documents that parse_many wrote, but has a line {line[:60]!r}.")
             ids.add(json.loads(found.group(1)))
             end += len(line)
     return ids, end

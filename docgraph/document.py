@@ -159,9 +159,7 @@ class Document:
                 )
         for name in ("position", "span"):
             if getattr(self, name).shape != (rows, 2):
-                raise DocumentError(
-                    f"column {name} must have shape ({rows}, 2), but has {getattr(self, name).shape}."
-                )
+                raise DocumentError(f"column {name} must have shape ({rows}, 2), but has {getattr(self, name).shape}.")
         _check_preorder(self.parent.tolist())
         _check_spans(self)
         _check_families(self)
@@ -385,14 +383,8 @@ def _check_families(document: Document) -> None:
         if not 0 <= row < rows or document.domain[row] is not Domain.GRAPH:
             raise DocumentError(f"only GRAPH nodes have edges, but row {row} has.")
         count = int(document.child_count[row])
-        if (
-            pairs.ndim != 2
-            or len(pairs) != 2
-            or (pairs.size and not 0 <= int(pairs.min()) <= int(pairs.max()) < count)
-        ):
-            raise DocumentError(
-                f"edges of row {row} must be pairs of ordinals of its {count} children, but are not."
-            )
+        if pairs.ndim != 2 or len(pairs) != 2 or (pairs.size and not 0 <= int(pairs.min()) <= int(pairs.max()) < count):
+            raise DocumentError(f"edges of row {row} must be pairs of ordinals of its {count} children, but are not.")
     for name in ("attributes", "boxes"):
         if any(not 0 <= row < rows for row in getattr(document, name)):
             raise DocumentError(f"{name} must belong to one of the {rows} rows, but one does not.")

@@ -124,13 +124,9 @@ class SafeFetcher:
         if not parts.hostname or _UNSAFE.search(url):
             raise FetchError(f"{_short(url)} is no address: it has no host, or control characters in it.")
         if parts.username is not None or parts.password is not None:
-            raise FetchError(
-                f"an address must hold no credentials, but the one at {_short(parts.hostname)} does."
-            )
+            raise FetchError(f"an address must hold no credentials, but the one at {_short(parts.hostname)} does.")
         if (port or _default_port(parts)) not in self.ports:
-            raise FetchError(
-                f"only ports {self.ports} are fetched from, but {_short(url)} names port {port}."
-            )
+            raise FetchError(f"only ports {self.ports} are fetched from, but {_short(url)} names port {port}.")
         return parts
 
     def _get(self, parts: SplitResult, url: str, deadline: float) -> bytes | str:
@@ -153,11 +149,7 @@ class SafeFetcher:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             late = time.monotonic() >= deadline
-            reason = (
-                f"it took longer than {self.seconds} seconds"
-                if late
-                else (str(error) or type(error).__name__)
-            )
+            reason = f"it took longer than {self.seconds} seconds" if late else (str(error) or type(error).__name__)
             raise FetchError(f"{_short(url)} cannot be fetched: {reason}.") from error
         finally:
             watch.cancel()
@@ -199,9 +191,7 @@ class SafeFetcher:
         try:
             peer = ipaddress.ip_address(raw.getpeername()[0])
             if not self.permits(peer):
-                raise FetchError(
-                    f"only public addresses are fetched from, but {_short(host)} was reached at {peer}."
-                )
+                raise FetchError(f"only public addresses are fetched from, but {_short(host)} was reached at {peer}.")
         except (OSError, ValueError):
             raw.close()
             raise
@@ -213,16 +203,12 @@ class SafeFetcher:
         if answer.status != 200:
             raise FetchError(f"{_short(url)} must answer with status 200, but answers with {answer.status}.")
         if (coding := answer.headers.get("Content-Encoding", "identity")) != "identity":
-            raise FetchError(
-                f"{_short(url)} must answer unpacked, as asked, but answers with {_short(coding)}."
-            )
+            raise FetchError(f"{_short(url)} must answer unpacked, as asked, but answers with {_short(coding)}.")
         body = bytearray()
         while chunk := answer.read1(_CHUNK):
             body += chunk
             if len(body) > self.max_bytes:
-                raise FetchError(
-                    f"{_short(url)} must have at most max_bytes={self.max_bytes} bytes, but has more."
-                )
+                raise FetchError(f"{_short(url)} must have at most max_bytes={self.max_bytes} bytes, but has more.")
         if time.monotonic() >= deadline:
             raise TimeoutError
         if answer.length:

@@ -36,9 +36,7 @@ def header_size(data: bytes) -> tuple[int, int] | None:
 
 def _pair(data: bytes, order: str) -> tuple[int, int]:
     half = len(data) // 2
-    first, second = (
-        int.from_bytes(part, "big" if order == "big" else "little") for part in (data[:half], data[half:])
-    )
+    first, second = (int.from_bytes(part, "big" if order == "big" else "little") for part in (data[:half], data[half:]))
     return first, second
 
 

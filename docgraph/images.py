@@ -80,9 +80,7 @@ class ImageReference:
             return f"{src[:30]}… ({len(src)} characters)" if len(src) > 30 else src
         return src if len(src) <= 120 else f"{src[:60]}…{src[-50:]}"
 
-    def open(
-        self, mode: str | None = None, *, near: tuple[int, int] | None = None, frame: int = 0
-    ) -> "Image.Image":
+    def open(self, mode: str | None = None, *, near: tuple[int, int] | None = None, frame: int = 0) -> "Image.Image":
         """Return one frame, decoded, turned as its EXIF orientation says.
 
         Args:
@@ -177,9 +175,7 @@ class ImageReference:
     def _read_data_uri(self, src: str) -> _Bytes:
         limit = self.access.limits.data_uri_bytes
         if len(src) > limit:
-            raise ImageError(
-                f"picture {self.name} is too long: Limits.data_uri_bytes is {limit}.", "too_large"
-            )
+            raise ImageError(f"picture {self.name} is too long: Limits.data_uri_bytes is {limit}.", "too_large")
         head, comma, body = src[5:].partition(",")
         if not comma:
             raise ImageError(f"a data URI must have a comma, but {self.name} has none.", "unreadable")

@@ -39,9 +39,7 @@ def join(
         DocumentError: a domain that needs more than an order.
     """
     if domain not in (Domain.SEQUENCE, Domain.SET, Domain.GRAPH):
-        raise DocumentError(
-            f"joined documents must be a sequence, set or graph, but domain is {domain.value}."
-        )
+        raise DocumentError(f"joined documents must be a sequence, set or graph, but domain is {domain.value}.")
     rows = np.cumsum([1, *map(len, documents)]).tolist()
     texts, shifts = _joined_text(documents)
     keys: dict[str, int] = {}
@@ -146,17 +144,13 @@ def _joined_sources(documents: Sequence[Document]) -> Sources | None:
             nodes.append(np.full(len(document), -1, np.int32))
             offsets.append(np.full((len(document), 2), -1, np.int64))
             continue
-        parents.append(
-            np.where(sources.element_parent < 0, -1, sources.element_parent + elements).astype(np.int32)
-        )
+        parents.append(np.where(sources.element_parent < 0, -1, sources.element_parent + elements).astype(np.int32))
         nodes.append(np.where(sources.node_element < 0, -1, sources.node_element + elements).astype(np.int32))
         given = sources.node_offsets
         offsets.append(np.full((len(document), 2), -1, np.int64) if given is None else given)
         steps.extend(sources.element_step)
         elements += len(sources.element_step)
-    known = any(
-        document.sources is not None and document.sources.node_offsets is not None for document in documents
-    )
+    known = any(document.sources is not None and document.sources.node_offsets is not None for document in documents)
     return Sources(
         np.concatenate(parents),
         tuple(steps),

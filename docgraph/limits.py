@@ -47,6 +47,4 @@ class Limits:
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int) or value < 1:
-                raise LimitsError(
-                    f"Limits.{field.name} must be a whole number of at least 1, but is {value!r}."
-                )
+                raise LimitsError(f"Limits.{field.name} must be a whole number of at least 1, but is {value!r}.")

@@ -25,9 +25,7 @@ SUFFIXES: Final = (*HTML_SUFFIXES, *_MARKDOWN, *_TEXT, ".json")
 """Suffixes of the single documents that `load_document` reads; each may be followed by `.gz`."""
 
 
-def load_document(
-    path: str | Path, *, limits: Limits | None = None, strict: bool = False, **options: Any
-) -> Document:
+def load_document(path: str | Path, *, limits: Limits | None = None, strict: bool = False, **options: Any) -> Document:
     """Return the document that a file or folder holds.
 
     Args:
@@ -62,9 +60,7 @@ def load_document(
     if suffix in (*_MARKDOWN, *_TEXT):
         return _from_text(path, suffix, limits, strict, options)
     known = ", ".join((*SUFFIXES, *_ARCHIVES))
-    raise ParseError(
-        f"the suffix of a document must be one of {known} (or with .gz), but {path} has {suffix!r}."
-    )
+    raise ParseError(f"the suffix of a document must be one of {known} (or with .gz), but {path} has {suffix!r}.")
 
 
 def document_suffix(path: Path) -> str:
@@ -90,9 +86,7 @@ def read_bounded(path: Path, limits: Limits, strict: bool = False) -> bytes:
                 data = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ParseError(
-            f"a document must be a file that can be read, but {path} cannot: {reason}."
-        ) from error
+        raise ParseError(f"a document must be a file that can be read, but {path} cannot: {reason}.") from error
     if strict and len(data) > most:
         raise LimitError(f"{path} must have at most Limits.input_bytes={most} bytes, but has more.")
     return data

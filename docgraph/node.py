@@ -152,10 +152,7 @@ class Node:
             raise ImageError(f"only an image node has a picture, but row {self.row} is a {self.kind}.")
         from docgraph.images import ImageReference
 
-        src, raw = (
-            value if isinstance(value, str) else None
-            for value in map(self.attributes.get, ("src", "src_raw"))
-        )
+        src, raw = (value if isinstance(value, str) else None for value in map(self.attributes.get, ("src", "src_raw")))
         return ImageReference(src, self.document.image_access, raw)
 
     @property

@@ -101,9 +101,7 @@ def _processor(
         config.vocab_size = processor.vocab_size
         return processor
     if text_encoder is None:
-        raise ModelError(
-            'text_encoder="pretrained" needs the folder of a transformers model, but none is given.'
-        )
+        raise ModelError('text_encoder="pretrained" needs the folder of a transformers model, but none is given.')
     processor = DocumentProcessor.from_text_encoder(text_encoder, settings)
     config.text_config = _text_config(text_encoder)
     config.text_prefix_ids = list(processor.settings.prefix_ids)
@@ -152,11 +150,7 @@ def _classes(
 ) -> list[int]:
     """Return the class number of each document."""
     number = {label: place for place, label in enumerate(labels)}
-    if (
-        document_labels is None
-        or len(document_labels) != len(documents)
-        or set(document_labels) - set(number)
-    ):
+    if document_labels is None or len(document_labels) != len(documents) or set(document_labels) - set(number):
         raise ModelError(
             f"{asks} needs document_labels, one of `labels` for each document, but has "
             f"{'none' if document_labels is None else f'{len(document_labels)} for {len(documents)} documents'}."

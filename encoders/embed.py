@@ -114,9 +114,7 @@ def _embed(
     batch = processor.collate([encoded[place] for place in group]).to(model.device)
     result = model(batch, output_nodes=output == "nodes", output_leaves=output == "leaves")
     model.train(was_training)
-    states = {"document": result.document_states, "nodes": result.node_states, "leaves": result.leaf_states}[
-        output
-    ]
+    states = {"document": result.document_states, "nodes": result.node_states, "leaves": result.leaf_states}[output]
     states = states.float().cpu().numpy()
     there = batch.rows_with_leaves()
     leaf_of_row = np.cumsum(np.concatenate([one.is_leaf for one in (encoded[place] for place in group)])) - 1
@@ -124,9 +122,7 @@ def _embed(
         one, document = encoded[place], documents[place]
         start, end = batch.row_start[number : number + 2].tolist()
         here = there[start:end]
-        problems = tuple(
-            Problem(place, p.node_row, p.message) for p in batch.problems if p.document == number
-        )
+        problems = tuple(Problem(place, p.node_row, p.message) for p in batch.problems if p.document == number)
         if output == "document":
             rows, vectors = np.zeros(1, np.int64), states[number : number + 1]
         elif output == "nodes":
@@ -164,9 +160,7 @@ def _kinds(one: EncodedDocument, document: Document, rows: NDArray[np.int64]) ->
     ]
 
 
-def _joined(
-    pieces: Sequence[Embeddings], ids: Sequence[str] | None, normalize: bool, width: int
-) -> Embeddings:
+def _joined(pieces: Sequence[Embeddings], ids: Sequence[str] | None, normalize: bool, width: int) -> Embeddings:
     if not pieces:
         empty = np.zeros(0, np.int64)
         return Embeddings(

@@ -113,6 +113,4 @@ def _sparse(row: Tensor, column: Tensor, rows: int, columns: int) -> Tensor:
     start[1:] = torch.bincount(row, minlength=rows).cumsum(0)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            start, column, torch.ones(len(column)), (rows, columns), check_invariants=True
-        )
+        return torch.sparse_csr_tensor(start, column, torch.ones(len(column)), (rows, columns), check_invariants=True)

@@ -149,9 +149,7 @@ class HTELayer(nn.Module):
             projected = torch.where(chosen, self.qkv[modality](state), projected)
         query, key, value = (
             norm(part)
-            for norm, part in zip(
-                self.norms, projected.unflatten(-1, (3, self.heads, -1)).unbind(1), strict=True
-            )
+            for norm, part in zip(self.norms, projected.unflatten(-1, (3, self.heads, -1)).unbind(1), strict=True)
         )
         mixed = query + self.attention(query, key, value, structure)
         joined = self.norm(self.output(mixed.flatten(1)))

@@ -58,9 +58,7 @@ class DocumentModel(DocumentPreTrainedModel):
         self.positions = PositionFeatures(config.position_size, name_size, config.graph_features)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.layers = nn.ModuleList(make_layer(config) for _ in range(config.num_hidden_layers))
-        self.norm = (
-            nn.LayerNorm(size, eps=config.layer_norm_eps) if config.layer == "prenorm" else nn.Identity()
-        )
+        self.norm = nn.LayerNorm(size, eps=config.layer_norm_eps) if config.layer == "prenorm" else nn.Identity()
         self.readout = Readout(config.readout, size)
         self.gradient_checkpointing = False
         self.post_init()  # type: ignore[no-untyped-call]

@@ -71,9 +71,7 @@ class DocumentPreTrainedModel(PreTrainedModel):
             Path(pretrained_model_name_or_path).is_dir()
             and not Path(pretrained_model_name_or_path, "config.json").is_file()
         ):
-            raise ModelError(
-                f"a model's folder must hold config.json, but {pretrained_model_name_or_path} does not."
-            )
+            raise ModelError(f"a model's folder must hold config.json, but {pretrained_model_name_or_path} does not.")
         model = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         loaded = model[0] if isinstance(model, tuple) else model
         for module in loaded.modules():

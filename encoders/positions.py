@@ -118,9 +118,7 @@ class PositionHeads(nn.Module):
 
     def forward(self, features: Tensor, inputs: PositionInputs) -> Tensor | tuple[Tensor, Tensor]:
         """(Q, F) -> (R, H, P), or a query and a key side of that shape."""
-        mapped = torch.zeros(
-            len(features), self.weight.shape[2], dtype=features.dtype, device=features.device
-        )
+        mapped = torch.zeros(len(features), self.weight.shape[2], dtype=features.dtype, device=features.device)
         for code in range(1, len(DOMAIN_CODE)):
             inside = (inputs.domain == code)[:, None]
             mapped = mapped + torch.where(inside, features @ self.weight[code], 0)

@@ -30,9 +30,7 @@ class Readout(nn.Module):
         super().__init__()
         self.kind = kind
         self.score = (
-            nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1))
-            if kind == "attention"
-            else None
+            nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1)) if kind == "attention" else None
         )
 
     def forward(self, state: Tensor, forest: TreeBatch, present: Tensor | None) -> Tensor:

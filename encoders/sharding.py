@@ -55,9 +55,7 @@ def layers_to_shard(model: nn.Module) -> list[str]:
     transformers models name theirs, and those that stand in a list are meant: embeddings are read from outside, too.
     In other models they are what stands in a list named "blocks".
     """
-    listed = {
-        type(one).__name__ for part in model.modules() if isinstance(part, nn.ModuleList) for one in part
-    }
+    listed = {type(one).__name__ for part in model.modules() if isinstance(part, nn.ModuleList) for one in part}
     names: set[str] = set()
     for module in model.modules():
         names |= listed & set(getattr(module, "_no_split_modules", None) or ())

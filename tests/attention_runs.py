@@ -45,6 +45,4 @@ def assert_same(got, want, **tolerance):
     """Compare two results of `run`, entry by entry."""
     assert got.keys() == want.keys()
     for name in want:
-        torch.testing.assert_close(
-            got[name], want[name], **tolerance, msg=lambda text, name=name: f"{name}: {text}"
-        )
+        torch.testing.assert_close(got[name], want[name], **tolerance, msg=lambda text, name=name: f"{name}: {text}")

@@ -14,13 +14,7 @@ drawn = settings(max_examples=60, deadline=None)
 TEXT = st.text(
     st.sampled_from("abé我😀 .!?\n*_`[]()<>|#-+1\\&;\u2028\0\x1f\"'"), max_size=24
 ).map(str.strip)  # fmt: skip
-VALUES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 10**12)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT
-)
+VALUES = st.none() | st.booleans() | st.integers(-5, 10**12) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 ATTRIBUTES = st.dictionaries(
     st.sampled_from(["href", "src", "alt", "level", "ordered", "start", "header", "x"]),
     VALUES | st.lists(VALUES, max_size=2),
@@ -78,9 +72,7 @@ def documents(draw, most_nodes: int = 25) -> Document:
             ends = sorted(draw(st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))))
             type_ = draw(st.sampled_from(["link", "strong", "emphasis", "code", "deleted", "other"]))
             href = draw(TEXT) if type_ == "link" else None
-            builder.block(
-                draw(st.sampled_from(KINDS)), text, sentences=spans, marks=[(*ends, type_, href)], **columns
-            )
+            builder.block(draw(st.sampled_from(KINDS)), text, sentences=spans, marks=[(*ends, type_, href)], **columns)
     while opened:
         builder.close()
         opened.pop()

@@ -79,9 +79,7 @@ def test_the_label_and_what_tells_it_stay_out_of_the_tree():
 
 @pytest.mark.parametrize("blank", [None, "", "  \n\t ", float("nan"), [], ["", " "]])
 def test_blank_values_are_missing_ones(blank):
-    document = parse_article(
-        {"headline": "H", "abstract": blank, "body": blank, "image": blank, "section": blank}
-    )
+    document = parse_article({"headline": "H", "abstract": blank, "body": blank, "image": blank, "section": blank})
     assert [node.key for node in document.root.children] == ["headline"]
     assert document.metadata.section is None or isinstance(blank, list)
     assert len(parse_article({"headline": blank, "body": "B."}).root.children) == 1

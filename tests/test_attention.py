@@ -54,9 +54,7 @@ def test_large_and_small_families_share_a_batch(backend):
 
 @pytest.mark.parametrize("backend", FAST)
 def test_families_around_the_width_of_a_tile(backend):
-    forest = TreeBatch.from_nested(
-        [[None] * size for size in (1, 7, 8, 9, 63, 64, 65)] + [[[None] * 129, None]]
-    )
+    forest = TreeBatch.from_nested([[None] * size for size in (1, 7, 8, 9, 63, 64, 65)] + [[[None] * 129, None]])
     tensors = inputs(forest, H=2, K=1)
     assert_same(run(forest, tensors, backend), run(forest, tensors, "naive"), rtol=2e-12, atol=2e-12)
 

@@ -20,8 +20,7 @@ MIXED = [*ragged(10, 4, 6, 3), [None] * 150, None, [], [[None] * 3, [[None] * 70
 def relative_error(got, want):
     """Largest error of each entry, against the size of the right answer."""
     return {
-        name: float((got[name].double() - want[name]).norm() / want[name].norm().clamp(min=1e-300))
-        for name in want
+        name: float((got[name].double() - want[name]).norm() / want[name].norm().clamp(min=1e-300)) for name in want
     }
 
 
@@ -33,9 +32,7 @@ def test_low_precision_is_no_worse_than_plain_torch(backend, dtype, size, attend
     """At most twice the error of the definition computed in that dtype, for the same rounded inputs."""
     forest = TreeBatch.from_nested([document for document in MIXED if document])
     tensors = inputs(forest, H=4, K=2, D=16, E=8, P=8, size=size**0.5, dtype=dtype)
-    exact = run(
-        forest, [x.detach().double().requires_grad_() for x in tensors], "naive", attend_self=attend_self
-    )
+    exact = run(forest, [x.detach().double().requires_grad_() for x in tensors], "naive", attend_self=attend_self)
     plain = relative_error(run(forest, tensors, "naive", attend_self=attend_self), exact)
     ours = relative_error(run(forest, tensors, backend, attend_self=attend_self), exact)
     for name, error in ours.items():
@@ -168,9 +165,9 @@ def test_a_second_derivative_is_refused_in_our_own_words(backend):
     first = torch.autograd.grad(output.square().sum(), tensors[0], create_graph=True)[0]
     torch.testing.assert_close(
         first.detach(),
-        torch.autograd.grad(
-            hierarchical_attention(*tensors[:3], forest, backend="naive").square().sum(), tensors[0]
-        )[0],
+        torch.autograd.grad(hierarchical_attention(*tensors[:3], forest, backend="naive").square().sum(), tensors[0])[
+            0
+        ],
         **EXACT,
     )
     with pytest.raises(AttentionError, match=r'differentiated once only.*backend="naive" can do that'):
@@ -202,9 +199,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 @pytest.mark.parametrize("backend", FAST)
 def test_families_of_2_and_5000_take_no_memory_of_squares_or_padding(backend):
-    done = subprocess.run(
-        [sys.executable, "-c", FAMILIES, backend], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", FAMILIES, backend], capture_output=True, text=True, check=True)
     # The large family's logits would be 5000^2 * 4 heads * 4 bytes = 381 MiB, and the 5,000 pairs padded to it 5000 times
     # as much; q, k, v, their means, gradients and so on are 2 MiB each.
     assert float(done.stdout) < 96
@@ -303,9 +298,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(change, message):
     forest = change.get("forest", TreeBatch.from_nested(FOREST))
     options = {name: change[name] for name in ("backend", "family_attention") if name in change}
     with pytest.raises(AttentionError, match=message) as caught:
-        hierarchical_attention(
-            made["query"], made["key"], made["value"], forest, position=made["position"], **options
-        )
+        hierarchical_attention(made["query"], made["key"], made["value"], forest, position=made["position"], **options)
     assert isinstance(caught.value, DocgraphError)
 
 

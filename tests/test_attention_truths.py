@@ -30,9 +30,7 @@ def flat_logits(forest, query, key, left, right, scale):
     logits = torch.einsum("ihd,jhd->hij", query, key) * scale
     for i, j in itertools.product(range(len(lines)), repeat=2):
         if i == j:
-            a = b = next(
-                row for row in lines[i] if count[row] == 1
-            )  # top of the leaf's chain of only children
+            a = b = next(row for row in lines[i] if count[row] == 1)  # top of the leaf's chain of only children
         else:
             a, b = next((a, b) for a, b in zip(lines[i], lines[j], strict=False) if a != b)
         logits[:, i, j] += (left[a] * right[b]).sum(-1)
@@ -86,9 +84,7 @@ def test_weights_are_the_closest_of_their_form_to_softmax(backend, attend_self):
     """No step that keeps rows summing to one and blocks constant lowers sum_i KL(P_i || softmax(s_i))."""
     forest = TreeBatch.from_nested(TREE)
     query, key, _, left, right = (x.detach() for x in inputs(forest, H=3, K=3))
-    matrix, _ = attention_matrix(
-        forest, query, key, (left, right), backend, attend_self=attend_self, scale=0.7
-    )
+    matrix, _ = attention_matrix(forest, query, key, (left, right), backend, attend_self=attend_self, scale=0.7)
     logits = flat_logits(forest, query, key, left, right, 0.7)
     blocks = [(a, b) for a, b in sibling_blocks(forest) if attend_self or a != b]
     leaves = forest.num_leaves
@@ -126,9 +122,7 @@ def test_a_constant_on_every_logit_moves_the_energy_only(backend, attend_self):
     shifted = pad(left, (0, 1), value=1.0), pad(right, (0, 1), value=3.0)
     moved, moved_energy = hierarchical_attention(query, key, value, forest, position=shifted, **options)
     torch.testing.assert_close(moved, output, **EXACT)
-    torch.testing.assert_close(
-        moved_energy, energy + 3.0 * (forest.leaf_count[forest.roots] > 0)[:, None], **EXACT
-    )
+    torch.testing.assert_close(moved_energy, energy + 3.0 * (forest.leaf_count[forest.roots] > 0)[:, None], **EXACT)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -229,9 +223,7 @@ def test_linear_attention_among_siblings_equals_its_loops():
     )
     want = linear_by_loops(forest, query, key, value, left, right)
     torch.testing.assert_close(output, want, **EXACT)
-    for a, b in zip(
-        *(torch.autograd.grad(x.square().sum(), (query, key, value)) for x in (output, want)), strict=True
-    ):
+    for a, b in zip(*(torch.autograd.grad(x.square().sum(), (query, key, value)) for x in (output, want)), strict=True):
         torch.testing.assert_close(a, b, **EXACT)
 
 

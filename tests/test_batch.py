@@ -80,9 +80,7 @@ def test_rows_of_any_order_are_described_as_loops_describe_them(forest_as_lists)
     roots = [row for row, up in enumerate(parent) if up < 0]
     assert forest.depth.tolist() == [len(line) - 1 for line in lines]
     assert forest.document.tolist() == [roots.index(line[-1]) for line in lines]
-    assert forest.leaf_count.tolist() == [
-        len(leaves_below(parent, leaves, row)) for row in range(len(parent))
-    ]
+    assert forest.leaf_count.tolist() == [len(leaves_below(parent, leaves, row)) for row in range(len(parent))]
 
 
 @given(shuffled_parents(), st.randoms(use_true_random=False))
@@ -94,8 +92,7 @@ def test_families_are_the_branchings_of_the_tree_of_present_leaves(forest_as_lis
     present = [random.random() < 0.7 for _ in leaves]
     families = forest.families(torch.tensor(present, dtype=torch.bool))
     below = [
-        frozenset(leaf for leaf in leaves_below(parent, leaves, row) if present[leaf])
-        for row in range(len(parent))
+        frozenset(leaf for leaf in leaves_below(parent, leaves, row) if present[leaf]) for row in range(len(parent))
     ]
     # A family of the collapsed tree, named without nodes: the leaf sets of its children, in row order.
     want = []
@@ -222,7 +219,7 @@ def test_pickle_and_to_keep_everything():
         assert (other.num_rows, other.num_leaves, other.num_documents) == (6, 3, 2)
         assert other.families().size.tolist() == [2, 2]
     moved = forest.to("meta")
-    assert {
-        getattr(moved, name).device.type for name in ("parent", "leaf_rows", "roots", "document", "depth")
-    } == {"meta"}
+    assert {getattr(moved, name).device.type for name in ("parent", "leaf_rows", "roots", "document", "depth")} == {
+        "meta"
+    }
     assert forest.to("cpu") is forest

@@ -143,9 +143,7 @@ def test_killed_outright_and_run_again_nothing_is_lost_or_doubled(tmp_path):
     pages = tmp_path / "pages"
     pages.mkdir()
     for number in range(400):
-        (pages / f"{number:03d}.html").write_text(
-            "<h1>H</h1>" + f"<p>Text {number} of it. And more.</p>" * 60
-        )
+        (pages / f"{number:03d}.html").write_text("<h1>H</h1>" + f"<p>Text {number} of it. And more.</p>" * 60)
     output = tmp_path / "d.jsonl"
     script = f"from docgraph import parse_many\nif __name__ == '__main__': parse_many({str(pages)!r}, {str(output)!r}, workers=1)"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
@@ -182,9 +180,7 @@ def test_bad_files_are_named_and_tried_again_next_time(pages, tmp_path):
 
 def test_limits_strict_and_main_only_are_passed_on(pages, tmp_path):
     (pages / "long.html").write_text(
-        "<nav><a href=/>Home</a></nav><main>"
-        + "<p>Much text of one page, and then some.</p>" * 50
-        + "</main>"
+        "<nav><a href=/>Home</a></nav><main>" + "<p>Much text of one page, and then some.</p>" * 50 + "</main>"
     )
     cut = parse_many(pages, tmp_path / "cut.jsonl", workers=1, limits=Limits(nodes=30))
     assert (cut.truncated, cut.failed) == (1, 0)
@@ -214,9 +210,7 @@ def test_files_of_the_same_name_in_two_folders_keep_apart(tmp_path):
 
 def test_progress_is_told_from_the_first_to_the_last_file(pages, tmp_path):
     told = []
-    parse_many(
-        pages, tmp_path / "d.jsonl", workers=1, progress=lambda done, total: told.append((done, total))
-    )
+    parse_many(pages, tmp_path / "d.jsonl", workers=1, progress=lambda done, total: told.append((done, total)))
     assert told[0] == (0, 20)
     assert told[-1] == (20, 20)
     assert told == sorted(told)

@@ -67,13 +67,9 @@ def test_a_run_picks_its_epoch_by_the_transformer_and_stores_each_part_times_its
     torch.testing.assert_close(after, before * scales.float()[:, None, None], rtol=1e-2, atol=1e-4)
     (eval_loss,) = [entry["eval_loss"] for entry in plain.scores["history"] if "eval_loss" in entry]
     assert eval_loss == pytest.approx(cross_entropy(before[0], target).item(), abs=1e-4)
-    assert plain.scores["best"]["dev_loss"] == pytest.approx(
-        cross_entropy(before.sum(0), target).item(), abs=1e-4
-    )
+    assert plain.scores["best"]["dev_loss"] == pytest.approx(cross_entropy(before.sum(0), target).item(), abs=1e-4)
     assert eval_loss != pytest.approx(plain.scores["best"]["dev_loss"], abs=1e-3)
-    assert scaled.scores["best"]["dev_loss"] == pytest.approx(
-        cross_entropy(after.sum(0), target).item(), abs=1e-4
-    )
+    assert scaled.scores["best"]["dev_loss"] == pytest.approx(cross_entropy(after.sum(0), target).item(), abs=1e-4)
 
 
 def dev_logit_parts(run: Run) -> tuple[torch.Tensor, torch.Tensor]:

@@ -195,10 +195,7 @@ def test_train_says_where_the_model_is_and_again_that_it_is_done(run, capsys, fo
 
 
 def test_evaluate_writes_a_report_and_the_confusion_matrix(run, capsys, folder, model_folder):
-    assert (
-        run("evaluate", model_folder, "--data", folder / "pets.jsonl", "--report", "r/report.json", "--quiet")
-        == 0
-    )
+    assert run("evaluate", model_folder, "--data", folder / "pets.jsonl", "--report", "r/report.json", "--quiet") == 0
     assert "majority" in capsys.readouterr().out
     report = json.loads(Path("r/report.json").read_text())
     assert report["scores"]["accuracy"] == 1.0
@@ -244,9 +241,7 @@ def test_embed_writes_documents_and_sections_as_encode_gives_them(run, folder, m
     np.testing.assert_allclose(vectors[roots], whole, atol=1e-5)
 
 
-def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(
-    folder, model_folder, tmp_path, monkeypatch
-):
+def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(folder, model_folder, tmp_path, monkeypatch):
     model = open_model(model_folder)
     (tmp_path / "bad.docx").write_text("?")
     inputs = find_inputs([folder / "pages", tmp_path / "bad.docx"])

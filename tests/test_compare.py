@@ -175,9 +175,7 @@ def test_a_comparison_writes_runs_and_its_table(compared):
     assert "records of the dev split" in text  # the table has no test split
     assert "also chose each run's epoch" in text
     assert (output / "comparison.png").read_bytes().startswith(b"\x89PNG")
-    kinds = {
-        name: json.loads((output / "runs" / name / "config.json").read_text()) for name in ("hsa-0", "none-0")
-    }
+    kinds = {name: json.loads((output / "runs" / name / "config.json").read_text()) for name in ("hsa-0", "none-0")}
     assert {name: values["attention"] for name, values in kinds.items()} == {"hsa-0": "hsa", "none-0": "none"}
 
 
@@ -196,16 +194,12 @@ def test_finished_runs_are_kept_and_missing_ones_added(compared):
 
 def test_wrong_wishes_are_refused(compared):
     chosen, _ = compared
-    with pytest.raises(
-        ConfigError, match="attention must be some of hsa, flat, none, permuted, but is softmax"
-    ):
+    with pytest.raises(ConfigError, match="attention must be some of hsa, flat, none, permuted, but is softmax"):
         compare(chosen, attention=("hsa", "softmax"))
     with pytest.raises(DataError, match="differs in split"):
         compare(chosen, attention=("hsa",), split="dev", minutes=0)
     with pytest.raises(DataError, match="differs in learning_rate"):
-        compare(
-            chosen.with_values({"learning_rate": 0.02}), attention=("permuted", "hsa"), seeds=1, minutes=0
-        )
+        compare(chosen.with_values({"learning_rate": 0.02}), attention=("permuted", "hsa"), seeds=1, minutes=0)
     with pytest.raises(DataError, match="a document model has no field wings"):
         compare(
             chosen.with_values({"model.wings": 2, "output": f"{chosen.output}2"}),

@@ -62,9 +62,7 @@ def split_lists(root: Path, records: dict[str, list[dict[str, object]]], **optio
 def test_given_splits_with_imgs_and_article_are_read_as_they_are(tmp_path):
     article = news_record(1, article="The body.", section="Books")
     del article["body"]
-    root = split_lists(
-        tmp_path, {"train": [news_record(0), article], "test": [news_record(2)]}, images="imgs"
-    )
+    root = split_lists(tmp_path, {"train": [news_record(0), article], "test": [news_record(2)]}, images="imgs")
     corpus = read_n24news(root)
     assert [record.id for record in corpus["train"]] == ["img0", "img1"]
     assert [record.id for record in corpus["test"]] == ["img2"]
@@ -174,9 +172,7 @@ def imdb_folder(root: Path) -> Path:
             (root / half / sign).mkdir(parents=True)
             urls = []
             for number in range(40):
-                (root / half / sign / f"{number}_{rating}.txt").write_text(
-                    f"{half} {sign} {number}<br /><br />End"
-                )
+                (root / half / sign / f"{number}_{rating}.txt").write_text(f"{half} {sign} {number}<br /><br />End")
                 urls.append(f"http://www.imdb.com/title/tt{half == 'test':d}{number // 4:05d}/usercomments")
             (root / half / f"urls_{sign}.txt").write_text("\n".join(urls) + "\n")
     return root
@@ -196,9 +192,7 @@ def test_imdb_folder_is_read_with_labels_and_film_disjoint_validation(tmp_path):
 
 
 def test_imdb_lines_are_film_disjoint_and_the_split_does_not_depend_on_order(tmp_path):
-    rows = [
-        {"id": f"r{n}", "label": n % 2, "movie": f"tt{n % 17}", "text": f"Review {n}"} for n in range(200)
-    ]
+    rows = [{"id": f"r{n}", "label": n % 2, "movie": f"tt{n % 17}", "text": f"Review {n}"} for n in range(200)]
     for name, some in (("a", rows), ("b", rows[::-1])):
         with gzip.open(tmp_path / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in some)
@@ -319,15 +313,11 @@ def plain(name: str, label: str | None = "x") -> Record:
 
 def test_groups_stay_together_and_shares_are_met():
     records = [plain(f"{n % 30}/{n}") for n in range(300)]
-    split = split_records(
-        records, {"train": 0.8, "dev": 0.1, "test": 0.1}, seed=3, key=lambda r: r.id.split("/")[0]
-    )
+    split = split_records(records, {"train": 0.8, "dev": 0.1, "test": 0.1}, seed=3, key=lambda r: r.id.split("/")[0])
     assert {name: len(some) for name, some in split.items()} == {"train": 240, "dev": 30, "test": 30}
     groups = [{r.id.split("/")[0] for r in some} for some in split.values()]
     assert sum(len(group) for group in groups) == 30
-    other = split_records(
-        records, {"train": 0.8, "dev": 0.1, "test": 0.1}, seed=4, key=lambda r: r.id.split("/")[0]
-    )
+    other = split_records(records, {"train": 0.8, "dev": 0.1, "test": 0.1}, seed=4, key=lambda r: r.id.split("/")[0])
     assert other != split
 
 

@@ -7,12 +7,8 @@ from hypothesis import strategies as st
 from docgraph.parsers.decode import declared_encoding, decode
 from docgraph.parsers.html.page import parse_html
 
-RUSSIAN = (
-    "Вчера в городе прошёл дождь, и на улицах никого не было. Сегодня снова светит солнце, люди гуляют. " * 4
-)
-JAPANESE = (
-    "昨日は東京で雨が降りました。今日は晴れていて、多くの人が公園を散歩しています。とても良い天気です。" * 4
-)
+RUSSIAN = "Вчера в городе прошёл дождь, и на улицах никого не было. Сегодня снова светит солнце, люди гуляют. " * 4
+JAPANESE = "昨日は東京で雨が降りました。今日は晴れていて、多くの人が公園を散歩しています。とても良い天気です。" * 4
 
 
 def test_a_byte_order_mark_beats_all():

@@ -25,9 +25,7 @@ from tests.test_calibration import dev_logit_parts
 from tests.test_fit import flip_some_labels, tiny, weights, write_table
 from training.fit import document_config, fit
 
-STILL = {
-    f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")
-}
+STILL = {f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")}
 SMALL_WINDOWS = """
 import sys
 import encoders.leaves.text
@@ -55,9 +53,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of two layers with weights drawn at random, and its tokenizer."""
     folder = tmp_path_factory.mktemp("bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"sun rain wind snow fog the purr bark of it . The".split()]
-    tokenizer = Tokenizer(
-        models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]")
-    )
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
@@ -94,12 +90,7 @@ def run_two(file: Path, *settings: str) -> None:
 def curve(folder: Path) -> list[tuple[str, float]]:
     """Return all logged losses and gradient norms of a run."""
     history = json.loads((folder / "scores.json").read_text())["history"]
-    return [
-        (name, entry[name])
-        for entry in history
-        for name in ("loss", "grad_norm", "eval_loss")
-        if name in entry
-    ]
+    return [(name, entry[name]) for entry in history for name in ("loss", "grad_norm", "eval_loss") if name in entry]
 
 
 def assert_one_curve(one: Path, two: Path) -> None:
@@ -130,9 +121,7 @@ def test_two_processes_train_as_one_does(data: Path, encoder: Path, tmp_path: Pa
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()
     assert all(two[name].shape == value.shape for name, value in one.items())
-    assert (
-        run.scores["best"].keys() == json.loads((tmp_path / "two" / "scores.json").read_text())["best"].keys()
-    )
+    assert run.scores["best"].keys() == json.loads((tmp_path / "two" / "scores.json").read_text())["best"].keys()
 
 
 @pytest.mark.parametrize("shard", [False, True])

@@ -50,10 +50,7 @@ def test_markdown_read_back_is_the_document_again():
     assert again.images()[0].attributes == {"src": "http://h.org/p/b.png", "alt": "A ] b"}
     assert [(link.text, link.href) for link in again.links] == [("good it", "http://e.org/a_%28b%29?x=1&y=2")]
     kept = ("strong", "emphasis", "code")
-    of = [
-        [(m.type, d.text[m.start : m.end].strip()) for m in d.marks if m.type in kept]
-        for d in (document, again)
-    ]
+    of = [[(m.type, d.text[m.start : m.end].strip()) for m in d.marks if m.type in kept] for d in (document, again)]
     assert set(of[0]) <= set(of[1])  # the caption is set in emphasis too
 
 

@@ -263,9 +263,7 @@ def test_the_peer_is_checked_again_once_connected(server, monkeypatch):
         socket, "create_connection", lambda where, timeout: real(("127.0.0.1", server.server_port), timeout)
     )
     with pytest.raises(FetchError, match=r"was reached at 127\.0\.0\.1"):
-        SafeFetcher(resolver=lambda host, port: ["93.184.216.34"], ports=(server.server_port,))(
-            address(server)
-        )
+        SafeFetcher(resolver=lambda host, port: ["93.184.216.34"], ports=(server.server_port,))(address(server))
     assert server.asked == []
 
 

@@ -43,9 +43,7 @@ def write_table(path: Path, rows: int = 24, **extra: object) -> Path:
     lines = []
     for number in range(rows):
         label = ("cats", "dogs")[number % 2]
-        noise = " ".join(
-            words.choice(["sun", "rain", "wind", "snow", "fog"]) for _ in range(words.randint(3, 12))
-        )
+        noise = " ".join(words.choice(["sun", "rain", "wind", "snow", "fog"]) for _ in range(words.randint(3, 12)))
         split = "dev" if number % 6 < 2 else "train"
         text = f"{noise}. The {('purr', 'bark')[number % 2]} of it."
         lines.append({"id": f"r{number}", "label": label, "text": text, "split": split, **extra})
@@ -168,9 +166,7 @@ def test_two_runs_with_one_seed_give_identical_weights_and_another_seed_others(t
     fit(tiny(table, tmp_path / "again"), QUIET)
     assert_equal_weights(trained, tmp_path / "again")
     fit(tiny(table, tmp_path / "other", seed=1), QUIET)
-    assert not torch.equal(
-        weights(trained)["classifier.0.weight"], weights(tmp_path / "other")["classifier.0.weight"]
-    )
+    assert not torch.equal(weights(trained)["classifier.0.weight"], weights(tmp_path / "other")["classifier.0.weight"])
 
 
 KILLED = """
@@ -194,9 +190,7 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_weights_of_an_uninterrupted_on
     file.write_text(config.to_yaml())
     # 4 steps an epoch: killed in the middle of the second, after the checkpoint of step 3, and another time later.
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    died = subprocess.run(
-        [sys.executable, "-c", KILLED, "5", str(file)], env=environment, capture_output=True
-    )
+    died = subprocess.run([sys.executable, "-c", KILLED, "5", str(file)], env=environment, capture_output=True)
     assert died.returncode == -9, died.stderr.decode()
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["checkpoint-3"]
     half = folder / "checkpoints" / "checkpoint-4"
@@ -326,9 +320,7 @@ def test_every_recipe_makes_a_model_configuration_and_is_its_yaml(name, tmp_path
 
 
 def test_a_pretrained_recipe_says_that_it_needs_a_folder(table, tmp_path):
-    config = recipe("elec-hsa").with_values(
-        {"data": str(table), "output": str(tmp_path / "x"), "format": "table"}
-    )
+    config = recipe("elec-hsa").with_values({"data": str(table), "output": str(tmp_path / "x"), "format": "table"})
     with pytest.raises(ModelError, match="needs the folder of a transformers model"):
         fit(config, QUIET)
 

@@ -44,9 +44,7 @@ def test_tensorboard_gets_losses_and_dev_scores_in_the_run_folder(tmp_path: Path
     assert not (run.folder / "checkpoints").exists()
 
 
-def test_without_tensorboard_one_sentence_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_tensorboard_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     config = tiny(write_table(tmp_path / "pets.jsonl"), tmp_path / "x", report_to="tensorboard")
     with pytest.raises(
@@ -132,10 +130,7 @@ def test_what_max_tokens_cuts_is_counted_in_training_and_named_in_evaluation(tmp
         sizes = {name: len(processor.tokenizer.encode(text).ids) for name, text in texts.items()}
         return {name: size - 5 for name, size in sizes.items() if size > 5}
 
-    assert (
-        f"{sum(past('train').values())} sub-words of the training documents"
-        in (tmp_path / "out.txt").read_text()
-    )
+    assert f"{sum(past('train').values())} sub-words of the training documents" in (tmp_path / "out.txt").read_text()
     _, _, problems = predict_records(run.model, run.corpus["dev"])
     assert {p.record: p.message.split()[0] for p in problems if p.code == "text.cut"} == {
         name: str(count) for name, count in past("dev").items()
@@ -225,9 +220,7 @@ def test_the_papers_recipe_trains_on_aclimdb_by_name_and_as_its_yaml(
     assert "model in runs/x" in capsys.readouterr().out
     assert docgraph(monkeypatch, "recipes", "imdb-hsa") == 0
     Path("imdb.yaml").write_text(capsys.readouterr().out)
-    assert (
-        docgraph(monkeypatch, "train", "imdb.yaml", "--data", "aclImdb", "--output", "runs/y", *changes) == 0
-    )
+    assert docgraph(monkeypatch, "train", "imdb.yaml", "--data", "aclImdb", "--output", "runs/y", *changes) == 0
     assert_equal_weights(Path("runs/x"), Path("runs/y"))
     model = DocumentForClassification.from_pretrained("runs/x")
     assert (model.config.layer, model.config.attend_self, model.config.num_attention_heads) == (

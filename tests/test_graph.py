@@ -23,9 +23,7 @@ def test_the_round_trip_is_exact(document):
 @given(documents())
 def test_networkx_node_link_json_brings_it_back_too(document):
     written = json.dumps(networkx.node_link_data(document.to_networkx(), edges="edges"))
-    assert Document.from_networkx(networkx.node_link_graph(json.loads(written), edges="edges")).same_as(
-        document
-    )
+    assert Document.from_networkx(networkx.node_link_graph(json.loads(written), edges="edges")).same_as(document)
 
 
 @drawn
@@ -33,14 +31,9 @@ def test_networkx_node_link_json_brings_it_back_too(document):
 def test_edges_are_the_tree_the_order_and_the_links(document):
     graph = document.to_networkx()
     of_kind = {
-        kind: {(a, b) for a, b, k in graph.edges(data="kind") if k == kind}
-        for kind in ("child", "next", "links_to")
+        kind: {(a, b) for a, b, k in graph.edges(data="kind") if k == kind} for kind in ("child", "next", "links_to")
     }
-    tree = (
-        graph.edge_subgraph(of_kind["child"])
-        if of_kind["child"]
-        else networkx.trivial_graph(networkx.DiGraph)
-    )
+    tree = graph.edge_subgraph(of_kind["child"]) if of_kind["child"] else networkx.trivial_graph(networkx.DiGraph)
     assert networkx.is_arborescence(tree)
     assert list(graph) == list(range(len(document)))
     for node in document:
@@ -69,9 +62,7 @@ def test_taking_out_a_subtree_leaves_the_rest(document):
     graph.remove_nodes_from(range(row, end))
     rest = Document.from_networkx(graph)
     kept = [node for node in document if not row <= node.row < end]
-    assert [(n.kind, n.span, dict(n.attributes)) for n in rest] == [
-        (n.kind, n.span, dict(n.attributes)) for n in kept
-    ]
+    assert [(n.kind, n.span, dict(n.attributes)) for n in rest] == [(n.kind, n.span, dict(n.attributes)) for n in kept]
     assert [n.marks == [] for n in rest] == [n.marks == [] for n in kept]
 
 

@@ -138,9 +138,7 @@ class Tree:
                 whole, inside = self.mass(child, row), self.inside(child)
                 stay = math.exp(inside - whole) if inside > -math.inf else 0.0
                 outside = logsumexp(list(logits.values()))
-                u = add(
-                    *[(math.exp(value - outside), self.mean(other, "v")) for other, value in logits.items()]
-                )
+                u = add(*[(math.exp(value - outside), self.mean(other, "v")) for other, value in logits.items()])
                 below, got = m * stay, add((1.0, c), (m * (1 - stay), u))
             else:
                 below, got = m, c
@@ -193,9 +191,7 @@ def transcribed(layer: HTELayer, state: torch.Tensor, structure: Any, batch: Doc
 
 
 @pytest.mark.parametrize("backend", ["naive", "torch", "cpu"])
-def test_the_papers_layer_is_its_transcription_on_all_five_domains(
-    documents: list[Document], backend: str
-) -> None:
+def test_the_papers_layer_is_its_transcription_on_all_five_domains(documents: list[Document], backend: str) -> None:
     options = {"layer": "hte", "num_hidden_layers": 1, "image_size": 32, "image_encoder": "test_vit"}
     model = build(documents, **options, attention_backend=backend).double().eval()
     assert model.processor is not None
@@ -227,9 +223,7 @@ def test_all_domains_in_every_layer_attention_and_readout(
     options = {"image_size": 32, "text_leaves": "node", "image_leaves": "one", "image_encoder": "test_vit"}
     model = build(documents, layer=layer, attention=kind, readout=readout, **options)
     assert model.processor is not None
-    output = model.train()(
-        batch=model.processor(documents), labels=torch.tensor([0, 1] * 4), output_nodes=True
-    )
+    output = model.train()(batch=model.processor(documents), labels=torch.tensor([0, 1] * 4), output_nodes=True)
     assert output.logits.shape == (8, 2)
     assert output.node_states.shape[1] == 12
     output.loss.backward()

@@ -135,8 +135,4 @@ def test_layout_tables_are_no_grids():
     ):
         elements = read_markup(markup, most=100)
         assert read_grid(elements, elements.tag.index("table"), Limits()) is None
-        assert (
-            "a" in parse_html(markup).text
-            or "only one" in parse_html(markup).text
-            or "y" in parse_html(markup).text
-        )
+        assert "a" in parse_html(markup).text or "only one" in parse_html(markup).text or "y" in parse_html(markup).text

@@ -20,9 +20,7 @@ def metadata(head: str, body: str = "<p>Text.", url: str | None = None):
 
 
 def test_linked_data_is_read_with_its_mistakes():
-    found = metadata(
-        f'<script type="application/ld+json"><!-- {ARTICLE} --></script>', url="https://x.org/p/1.html"
-    )
+    found = metadata(f'<script type="application/ld+json"><!-- {ARTICLE} --></script>', url="https://x.org/p/1.html")
     assert found.title == "The & headline"
     assert found.authors == ("Ann Lee", "Bob Ray")
     assert (found.date, found.modified) == ("2020-01-02T03:04:05+01:00", "2020-01-03")
@@ -76,9 +74,7 @@ def test_bylines_and_times_in_the_page_are_read():
 
 
 def test_a_broken_date_does_not_hide_a_good_one():
-    head = (
-        '<meta property="article:published_time" content="soon"><meta name="date" content="18 November 2019">'
-    )
+    head = '<meta property="article:published_time" content="soon"><meta name="date" content="18 November 2019">'
     assert metadata(head).date == "2019-11-18"
 
 

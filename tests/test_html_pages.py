@@ -58,7 +58,9 @@ def test_spans_sentences_and_json_of_every_page(pages: list[bytes]):
         assert Document.from_json(written).to_json() == written
 
 
-UNSEEN = "script style template noscript title iframe audio video canvas object datalist rp annotation noembed desc".split()
+UNSEEN = (
+    "script style template noscript title iframe audio video canvas object datalist rp annotation noembed desc".split()
+)
 BLANK = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\xad")
 """Characters without width: a run of nothing else is no text."""
 

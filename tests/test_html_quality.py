@@ -52,11 +52,7 @@ def test_main_text_of_the_shipped_pages(sample_data: Path):
     assert paths
     for path in paths:
         page = parse_html(path)
-        frame = [
-            node.text
-            for node in page.find(role="nav") + page.find(role="footer")
-            if node.is_leaf and node.text
-        ]
+        frame = [node.text for node in page.find(role="nav") + page.find(role="footer") if node.is_leaf and node.text]
         assert frame
         assert not [text for text in frame if text in page.main_text]
         body = [node for node in page.find("paragraph") if node.role == "main"]
@@ -72,9 +68,7 @@ def article_of(path: Path) -> Tag:
 
 def test_body_f1_of_the_shipped_pages(sample_data: Path):
     pairs = []
-    for path in sorted((sample_data / "html").glob("*.html")) + sorted(
-        (sample_data / "pages").glob("*.html")
-    ):
+    for path in sorted((sample_data / "html").glob("*.html")) + sorted((sample_data / "pages").glob("*.html")):
         article = article_of(path)
         for tag in [article.find("h1"), *article.select("p.byline, figcaption, table > caption")]:
             if tag is not None:
@@ -88,9 +82,7 @@ def test_structure_of_the_shipped_pages(sample_data: Path):
     """At least 95 % of the items, nested items, cells, bound captions and code blocks of the articles, boilerplate removed."""
     wanted: Counter[tuple[str, str]] = Counter()
     missing: Counter[tuple[str, str]] = Counter()
-    for path in sorted((sample_data / "html").glob("*.html")) + sorted(
-        (sample_data / "pages").glob("*.html")
-    ):
+    for path in sorted((sample_data / "html").glob("*.html")) + sorted((sample_data / "pages").glob("*.html")):
         article, page = article_of(path), parse_html(path, main_only=True)
         want = Counter(
             [("item", letters(tag.get_text())) for tag in article.find_all("li")]
@@ -103,9 +95,7 @@ def test_structure_of_the_shipped_pages(sample_data: Path):
                 if tag.find("img") and tag.figcaption
             ]
         )
-        have = Counter(
-            (node.kind, letters(node.text)) for node in page.walk() if node.kind in ("item", "cell", "code")
-        )
+        have = Counter((node.kind, letters(node.text)) for node in page.walk() if node.kind in ("item", "cell", "code"))
         have.update(
             ("nested item", letters(node.text))
             for node in page.find("item")

@@ -22,9 +22,7 @@ def pairs(page: Document) -> list[tuple[str, str]]:
 
 
 def test_a_definition_ends_the_one_before_it():
-    page = parse_html(
-        "<dl><dt>T<dd>One<dd>Two<div><dt>U</dt><dd><p>a.</p><ul><li>x</ul></dd></div></dl><p>After."
-    )
+    page = parse_html("<dl><dt>T<dd>One<dd>Two<div><dt>U</dt><dd><p>a.</p><ul><li>x</ul></dd></div></dl><p>After.")
     (list_,) = (node for node in page.find("list") if node.attributes.get("definitions"))
     assert [(child.kind, child.text) for child in list_.children] == [
         ("term", "T"), ("definition", "One"), ("definition", "Two"), ("term", "U"), ("definition", "a.\n\nx"),

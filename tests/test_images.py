@@ -145,9 +145,7 @@ def test_exif_orientation_is_applied_once(orientation):
     image.save(file, "JPEG", exif=exif, quality=95)
     picture = given(file.getvalue())
     shown = picture.open()
-    red_side = {1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom", 8: "bottom"}[
-        orientation
-    ]
+    red_side = {1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom", 8: "bottom"}[orientation]
     width, height = shown.size
     places = {
         "left": (3, height // 2),
@@ -289,9 +287,7 @@ def test_only_regular_files_are_read(site):
 
 
 def test_missing_files_and_missing_folders_say_so(site):
-    refusal(
-        in_site(site, "none.png"), "missing", "picture none.png cannot be read under .*there is no such file"
-    )
+    refusal(in_site(site, "none.png"), "missing", "picture none.png cannot be read under .*there is no such file")
     refusal(ImageReference("a.png", Images()), "refused", "no folder was given")
     refusal(ImageReference(None, Images()), "missing", "must have a src")
     refusal(ImageReference("a.png", Images(root=str(site / "nowhere"))), "missing", "no such file")
@@ -308,9 +304,7 @@ def test_of_a_huge_file_no_more_is_read_than_allowed(site):
     path = site / "pages" / "huge.png"
     try:
         with path.open("wb") as file:
-            file.truncate(
-                1 << 40
-            )  # sparse: it takes no room on the disk, and would take a terabyte of memory
+            file.truncate(1 << 40)  # sparse: it takes no room on the disk, and would take a terabyte of memory
     except OSError:
         pytest.skip("needs a file system with sparse files")
     refusal(in_site(site, "huge.png"), "too_large", r"Limits\.image_bytes")

@@ -71,9 +71,7 @@ print(spent, *sorted({name.split(".")[0] for name in loaded_at_first}), "|", *so
 
 
 def test_docgraph_loads_no_torch_however_it_is_used_and_little_at_first():
-    printed = subprocess.run(
-        [sys.executable, "-c", USE], capture_output=True, text=True, check=True, cwd=ROOT
-    ).stdout
+    printed = subprocess.run([sys.executable, "-c", USE], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     spent, at_first, later = printed.split(" ", 1)[0], *printed.split(" ", 1)[1].split(" | ")
     assert not set(later.split()) & FORBIDDEN["docgraph"]
     assert {"bs4", "lxml", "networkx", "PIL", "markdown_it"} & set(later.split()) >= {

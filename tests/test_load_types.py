@@ -21,8 +21,6 @@ from docgraph.errors import DataError
         (load_document, "path", "str or Path"),
     ],
 )
-def test_a_value_that_is_no_source_is_named(
-    read: Callable[[Any], Any], name: str, known: str, value: Any
-) -> None:
+def test_a_value_that_is_no_source_is_named(read: Callable[[Any], Any], name: str, known: str, value: Any) -> None:
     with pytest.raises(DataError, match=f"^{name} must be {known}, but is {type(value).__name__}"):
         read(value)

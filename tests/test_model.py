@@ -137,9 +137,7 @@ def test_flat_attention_is_softmax_attention_over_the_document(documents: list[D
         layer: Any = inner.layers[0]
         query, key, value = layer.qkv(layer.norm(state)).unflatten(-1, (3, 3, -1)).unbind(1)
         got = layer.attention(query, key, value, structure)
-        left, right = (
-            side[1:] for side in layer.attention.position(structure.position_features, structure.position)
-        )
+        left, right = (side[1:] for side in layer.attention.position(structure.position_features, structure.position))
         bias = torch.einsum("ihp,jhp->hij", left, right)
         want = functional.scaled_dot_product_attention(
             query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1), attn_mask=bias
@@ -196,9 +194,7 @@ def test_a_node_vector_is_the_mean_of_the_leaves_under_it(documents: list[Docume
     np.testing.assert_allclose(whole.vectors[0], leaves.vectors.mean(axis=0), atol=1e-5)
     assert set(leaves.kind) == {"token", "patch"}
     assert [document[row].kind for row in nodes.node_row] == nodes.kind.tolist()
-    assert all(
-        document[row].span == tuple(span) for row, span in zip(nodes.node_row, nodes.span, strict=True)
-    )
+    assert all(document[row].span == tuple(span) for row, span in zip(nodes.node_row, nodes.span, strict=True))
 
 
 def test_embeddings_come_in_the_order_of_the_documents_whatever_the_batches(
@@ -210,9 +206,7 @@ def test_embeddings_come_in_the_order_of_the_documents_whatever_the_batches(
     assert whole.document_id.tolist() == sorted(whole.document_id.tolist())
     np.testing.assert_array_equal(whole.node_row, small.node_row)
     np.testing.assert_allclose(whole.vectors, small.vectors, atol=1e-6)
-    assert (
-        np.abs(np.linalg.norm(model.encode(documents[:2], normalize=True).vectors, axis=1) - 1).max() < 1e-6
-    )
+    assert np.abs(np.linalg.norm(model.encode(documents[:2], normalize=True).vectors, axis=1) - 1).max() < 1e-6
 
 
 def test_what_is_missing_is_flagged(documents: list[Document]) -> None:
@@ -230,17 +224,13 @@ def test_what_is_missing_is_flagged(documents: list[Document]) -> None:
 
 def test_a_broken_picture_counts_as_none(documents: list[Document]) -> None:
     model = build(documents).eval()
-    np.testing.assert_allclose(
-        model.encode(documents[5]).vectors, model.encode(article(image=None)).vectors, atol=1e-6
-    )
+    np.testing.assert_allclose(model.encode(documents[5]).vectors, model.encode(article(image=None)).vectors, atol=1e-6)
 
 
 def test_checkpointing_gradients_changes_no_gradient(documents: list[Document]) -> None:
     gradients = []
     for checkpointing in (False, True):
-        model = build(
-            documents, hidden_dropout_prob=0.0, text_dropout_prob=0.0, classifier_dropout_prob=0.0
-        ).train()
+        model = build(documents, hidden_dropout_prob=0.0, text_dropout_prob=0.0, classifier_dropout_prob=0.0).train()
         if checkpointing:
             model.gradient_checkpointing_enable()
         assert model.processor is not None
@@ -297,9 +287,7 @@ def test_no_documents_are_no_rows(documents: list[Document]) -> None:
 
 def test_a_chosen_subtree_can_stand_for_the_document(documents: list[Document]) -> None:
     torch.manual_seed(0)
-    model = build_classifier(
-        DocumentConfig(**SMALL), documents, ["a", "b"], vocab_size=300, readout_node="body"
-    ).eval()
+    model = build_classifier(DocumentConfig(**SMALL), documents, ["a", "b"], vocab_size=300, readout_node="body").eval()
     nodes = model.encode(documents[0], "nodes")
     body = next(row for row in nodes.node_row if documents[0][row].key == "body")
     vectors = model.encode(documents).vectors

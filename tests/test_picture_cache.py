@@ -129,17 +129,11 @@ def test_memory_is_bounded_and_counts_each_array_once(tmp_path: Path) -> None:
         cache.put("s", {b"\0": arrays[b"\0"]})
     for digest, array in arrays.items():
         cache.put("s", {digest: array})
-    held = [
-        digest
-        for digest, found in zip(arrays, cache.get("s", list(arrays)), strict=True)
-        if found is not None
-    ]
+    held = [digest for digest, found in zip(arrays, cache.get("s", list(arrays)), strict=True) if found is not None]
     assert held == [b"\2", b"\3", b"\4"]
 
 
-def test_two_processes_that_make_the_file_at_once_both_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_that_make_the_file_at_once_both_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite then says "locked" at once to one of them, one time in ten; here three times in a row."""
     refusals = 3
 

@@ -23,9 +23,7 @@ def model() -> DocumentForClassification:
 def vectors(model: DocumentForClassification, document: Document) -> dict[str, np.ndarray]:
     """The vector of each text, by the text: comparable wherever it stands."""
     nodes = model.encode(document, "nodes")
-    return {
-        document[row].text: vector for row, vector in zip(nodes.node_row, nodes.vectors, strict=True) if row
-    }
+    return {document[row].text: vector for row, vector in zip(nodes.node_row, nodes.vectors, strict=True) if row}
 
 
 MOVES = {
@@ -91,14 +89,10 @@ def test_large_graphs_get_the_same_eigenvalues_by_iteration() -> None:
     scale = 1 / np.sqrt([graph.degree[n] for n in range(41)])
     values, _ = _iterated(41, pairs, scale[pairs[0]] * scale[pairs[1]], 3)
     np.testing.assert_allclose(np.sort(values)[-3:], np.cos(np.pi * np.array([2, 1, 0]) / 40), atol=1e-3)
-    assert np.isfinite(
-        laplacian_features(DENSE + 1, np.stack([np.arange(DENSE), np.arange(1, DENSE + 1)]), 4)
-    ).all()
+    assert np.isfinite(laplacian_features(DENSE + 1, np.stack([np.arange(DENSE), np.arange(1, DENSE + 1)]), 4)).all()
 
 
-@pytest.mark.parametrize(
-    ("nodes", "edges"), [(0, []), (1, []), (3, []), (2, [(0, 0)]), (2, [(0, 1), (1, 0), (0, 1)])]
-)
+@pytest.mark.parametrize(("nodes", "edges"), [(0, []), (1, []), (3, []), (2, [(0, 0)]), (2, [(0, 1), (1, 0), (0, 1)])])
 def test_odd_graphs_have_finite_features(nodes: int, edges: list[tuple[int, int]]) -> None:
     features = laplacian_features(nodes, np.array(edges, dtype=np.int32).reshape(-1, 2).T, 4)
     assert features.shape == (nodes, 6)

@@ -28,9 +28,7 @@ def test_the_examples_run(number: int) -> None:
 
 def test_the_main_example_is_short_enough_to_read() -> None:
     assert len(EXAMPLES) >= 1
-    lines = [
-        line for line in EXAMPLES[0].splitlines() if line.strip() and not line.startswith(("import", "from"))
-    ]
+    lines = [line for line in EXAMPLES[0].splitlines() if line.strip() and not line.startswith(("import", "from"))]
     assert len(lines) <= 20
 
 
@@ -46,7 +44,5 @@ def test_commands_named_exist() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "training.cli", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
-    for command in set(
-        re.findall(r"docgraph (parse|train|evaluate|predict|embed|demo|compare|zero-shot)\b", README)
-    ):
+    for command in set(re.findall(r"docgraph (parse|train|evaluate|predict|embed|demo|compare|zero-shot)\b", README)):
         assert re.search(rf"^\W*{command}\b", shown, re.MULTILINE), command

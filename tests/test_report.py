@@ -110,9 +110,7 @@ def evaluation(made_up) -> Evaluation:
 
 
 def test_the_three_formats_say_the_same(tmp_path, evaluation):
-    texts = {
-        s: write_report(tmp_path / f"report.{s}", evaluation).read_text() for s in ("html", "json", "md")
-    }
+    texts = {s: write_report(tmp_path / f"report.{s}", evaluation).read_text() for s in ("html", "json", "md")}
     accuracy = f"{evaluation.scores.accuracy:.3f}"
     assert accuracy in texts["html"]
     assert accuracy in texts["md"]

@@ -41,9 +41,7 @@ def test_every_class_is_in_every_split_and_no_document_is_in_two(records):
 
 def test_nothing_beside_the_label_names_the_class(sample_data, records):
     for record in chain.from_iterable(records.values()):
-        assert not re.search(
-            "|".join(CLASSES), record["image_id"] + record["article_url"] + record["image_url"]
-        )
+        assert not re.search("|".join(CLASSES), record["image_id"] + record["article_url"] + record["image_url"])
     assert not any(re.search("|".join(CLASSES), path.name) for path in (sample_data / "pages").rglob("*"))
 
 

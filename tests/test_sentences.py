@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from docgraph.sentences import sentence_spans
 
-LETTERS = st.sampled_from(
-    [*"aAzZ09éñÄ我。！？．.!?… \n\t\"'”’«»)([•*-1Iu.s", "\n\n", "Mr.", " The ", "[1]", "\u00a0"]
-)
+LETTERS = st.sampled_from([*"aAzZ09éñÄ我。！？．.!?… \n\t\"'”’«»)([•*-1Iu.s", "\n\n", "Mr.", " The ", "[1]", "\u00a0"])
 
 
 @settings(deadline=None)
@@ -82,9 +80,7 @@ def test_bullets_and_blank_lines_begin_a_sentence_and_line_breaks_do_not():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "unit", [".", "a.", '."', "\n ", "\n", " ", ". ", ".[1]", "。", "• ", "A. (", "[abcd]"]
-)
+@pytest.mark.parametrize("unit", [".", "a.", '."', "\n ", "\n", " ", ". ", ".[1]", "。", "• ", "A. (", "[abcd]"])
 def test_time_is_linear_on_hostile_text(unit):
     text = unit * (400_000 // len(unit))
     begin = time.perf_counter()

@@ -85,9 +85,7 @@ def record(kind: str, url: str, content_type: str, block: bytes) -> bytes:
     return head.encode() + block + b"\r\n\r\n"
 
 
-def answer(
-    body: bytes, media: str = "text/html; charset=utf-8", status: str = "200 OK", *headers: str
-) -> bytes:
+def answer(body: bytes, media: str = "text/html; charset=utf-8", status: str = "200 OK", *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {media}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -117,12 +115,8 @@ def warc(folder: Path, *, packed: bool = False) -> Path:
         record("response", f"{host}img/{name}", "application/http", answer(png(), "image/png"))
         for name in ("boat.png", "own.png")
     ]
-    records.append(
-        record("response", host + "gone.html", "application/http", answer(b"gone", status="404 Not Found"))
-    )
-    records.append(
-        record("response", host + "data.json", "application/http", answer(b"{}", "application/json"))
-    )
+    records.append(record("response", host + "gone.html", "application/http", answer(b"gone", status="404 Not Found")))
+    records.append(record("response", host + "data.json", "application/http", answer(b"{}", "application/json")))
     records.append(record("response", "dns:harbour.org", "text/dns", b"1.2.3.4"))
     path = folder / ("site.warc.gz" if packed else "site.warc")
     path.write_bytes(b"".join(map(gzip.compress, records)) if packed else b"".join(records))
@@ -172,9 +166,7 @@ def test_what_pages_share_is_boilerplate_and_the_rest_is_not(site):
     }
     assert "harbour company" not in site.main_text
     assert "It rained." in site.main_text
-    kept = [
-        n.attributes.get("page_role") for n in site.find(role="boilerplate") if n.parent.role != "boilerplate"
-    ]
+    kept = [n.attributes.get("page_role") for n in site.find(role="boilerplate") if n.parent.role != "boilerplate"]
     assert set(kept) <= {"nav", "footer"}
 
 
@@ -215,9 +207,7 @@ def test_documents_bring_their_own_pictures_and_none_reaches_into_anothers_folde
     parts.append(parse_article({"image": png((3, 3))}))
     parts.append(parse_article({"image": png((4, 4))}))
     site = parse_site(parts)
-    found = [
-        node.image.size() if node.image.status() == "ok" else node.image.status() for node in site.images()
-    ]
+    found = [node.image.size() if node.image.status() == "ok" else node.image.status() for node in site.images()]
     assert found == [(1, 1), "missing", (1, 1), (2, 2), "missing", (2, 2), (3, 3), (4, 4)]
 
 
@@ -326,20 +316,20 @@ def test_an_empty_folder_and_a_file_that_is_no_zip_are_named(tmp_path):
 
 
 def test_short_headings_and_cells_that_repeat_stay_content_and_copies_keep_their_text():
-    body = "<h2>Summary</h2><p>About number {0}, told at length.</p><table><tr><th>Year<th>Value<tr><td>{0}<td>yes</table>"
+    body = (
+        "<h2>Summary</h2><p>About number {0}, told at length.</p><table><tr><th>Year<th>Value<tr><td>{0}<td>yes</table>"
+    )
     site = parse_site([(f"http://a.org/{n}", page(f"Page {n}", body.format(n))) for n in range(5)])
     assert {n.role for n in site.find(kind="heading")} == {"main"}
     assert {n.role for n in site.find(kind="cell")} == {"main"}
-    copies = parse_site(
-        [(f"http://a.org/{n}", page("Same", "<p>The very same words.</p>")) for n in range(5)]
-    )
+    copies = parse_site([(f"http://a.org/{n}", page("Same", "<p>The very same words.</p>")) for n in range(5)])
     assert copies.main_text.count("The very same words.") == 5
     assert "harbour company" not in copies.main_text
     two = parse_site([(f"http://a.org/{n}", page("Same", "<p>x</p>")) for n in range(2)])
     assert not two.find(role="boilerplate")
-    assert not parse_site(
-        [(f"http://a.org/{n}", page(f"P{n}", "<p>x</p>")) for n in range(4)], mark_shared=False
-    ).find(role="boilerplate")
+    assert not parse_site([(f"http://a.org/{n}", page(f"P{n}", "<p>x</p>")) for n in range(4)], mark_shared=False).find(
+        role="boilerplate"
+    )
 
 
 @drawn

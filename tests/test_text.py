@@ -159,9 +159,7 @@ def folder(tmp_path):
     (tmp_path / "b.TXT").write_bytes("Das Caf\xe9 in Z\xfcrich \xf6ffnet fr\xfch am Morgen.".encode("cp1252"))
     (tmp_path / "c.md").write_text("# Head\n\nText.")
     (tmp_path / "d.json").write_text(parse_text("Saved.").to_json())
-    (tmp_path / "e.json").write_text(
-        json.dumps({"headline": "H", "image": "../secret.png", "section": "Arts"})
-    )
+    (tmp_path / "e.json").write_text(json.dumps({"headline": "H", "image": "../secret.png", "section": "Arts"}))
     (tmp_path / "f.htm.gz").write_bytes(gzip.compress(b"<p>Packed page."))
     return tmp_path
 

@@ -71,9 +71,7 @@ def test_documents_with_labels_give_their_words_evidence() -> None:
     ids = model.processor.tokenizer.encode("it purrs today.", add_special_tokens=False).ids
     said = {model.processor.tokenizer.id_to_token(i): model.document.text.embed.weight[i] for i in ids}
     # "purrs" stands in all 12 documents of one class and in none of the other; "today" in all of both.
-    purrs, today = (
-        next(value for name, value in said.items() if word in name) for word in ("purrs", "today")
-    )
+    purrs, today = (next(value for name, value in said.items() if word in name) for word in ("purrs", "today"))
     assert purrs.norm().item() == pytest.approx(
         math.log((12 + EVIDENCE_DOCUMENTS / 2) / (EVIDENCE_DOCUMENTS / 2)), rel=1e-3
     )
@@ -117,9 +115,7 @@ def test_a_regression_start_turns_words_of_a_class_one_way() -> None:
     assert model.processor.tokenizer is not None
     tokens = model.processor.tokenizer
     embedding = {
-        word: model.document.text.embed.weight[
-            tokens.encode(f"it {word}", add_special_tokens=False).ids
-        ].detach()
+        word: model.document.text.embed.weight[tokens.encode(f"it {word}", add_special_tokens=False).ids].detach()
         for word in ("purrs", "mews", "barks", "growls", "today")
     }
     purrs, mews, barks, growls, today = (one[one.norm(dim=1).argmax()] for one in embedding.values())

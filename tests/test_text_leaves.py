@@ -45,9 +45,7 @@ def encoder(minilm: Path) -> PretrainedTextLeaves:
     return leaves.eval()
 
 
-def test_states_are_those_of_transformers_on_the_paragraph(
-    encoder: PretrainedTextLeaves, minilm: Path
-) -> None:
+def test_states_are_those_of_transformers_on_the_paragraph(encoder: PretrainedTextLeaves, minilm: Path) -> None:
     from transformers import AutoModel, AutoTokenizer
 
     text = "Windows tie sub-words to leaves. Nothing is cut."
@@ -106,9 +104,7 @@ def test_other_weights_do_not_meet_cached_features(encoder: PretrainedTextLeaves
 
 def test_a_pooled_leaf_is_the_weighted_mean_of_its_sub_words() -> None:
     torch.manual_seed(0)
-    processor = DocumentProcessor.from_documents(
-        [article()], ProcessorSettings(text_leaves="node"), vocab_size=300
-    )
+    processor = DocumentProcessor.from_documents([article()], ProcessorSettings(text_leaves="node"), vocab_size=300)
     leaves = ScratchTextLeaves(300, 8, 8, 0.0, pooled=True).double()
     frequency = torch.arange(300) % 11
     leaves.set_frequencies(frequency, 10)
@@ -117,8 +113,6 @@ def test_a_pooled_leaf_is_the_weighted_mean_of_its_sub_words() -> None:
     for leaf in range(batch.forest.num_leaves):
         ids = batch.text.token_id[batch.text.token_leaf == leaf].tolist()
         rarity = [max(np.log(11 / (1 + int(frequency[i]))), 0.05) for i in ids]
-        mean = sum(
-            r * leaves.embed.weight[i].detach().numpy() for r, i in zip(rarity, ids, strict=True)
-        ) / sum(rarity)
+        mean = sum(r * leaves.embed.weight[i].detach().numpy() for r, i in zip(rarity, ids, strict=True)) / sum(rarity)
         want = (mean - mean.mean()) / np.sqrt(mean.var() + 1e-5)
         np.testing.assert_allclose(got[leaf].detach().numpy(), want, atol=1e-6)

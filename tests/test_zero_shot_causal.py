@@ -40,9 +40,7 @@ MODELS = {
             word_embed_proj_dim=32,
         )
     ),
-    "gpt2": lambda: tf.GPT2LMHeadModel(
-        tf.GPT2Config(vocab_size=99, n_embd=32, n_layer=3, n_head=4, n_positions=80)
-    ),
+    "gpt2": lambda: tf.GPT2LMHeadModel(tf.GPT2Config(vocab_size=99, n_embd=32, n_layer=3, n_head=4, n_positions=80)),
 }
 
 
@@ -61,8 +59,7 @@ def build(name, **options):
 def draw(n, heads=3, key_heads=1, seed=0):
     g = torch.Generator().manual_seed(seed)
     return [
-        torch.randn(n, h, w, generator=g, dtype=torch.float64)
-        for h, w in ((heads, 5), (key_heads, 5), (key_heads, 4))
+        torch.randn(n, h, w, generator=g, dtype=torch.float64) for h, w in ((heads, 5), (key_heads, 5), (key_heads, 4))
     ]
 
 
@@ -116,9 +113,7 @@ def test_no_earlier_logit_of_a_model_depends_on_a_later_token(name, special_toke
 def test_the_causal_form_is_one_softmax_over_left_siblings():
     tree = [[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9], [10, 11]], [[12, 13], [14]]]
     query, key, value = draw(15, heads=2, key_heads=2)
-    got = attend(
-        query, key, value, Windows((2, 3)).forest([15], Ends(1, 0)), Form(), scale=SCALE, causal=True
-    )
+    got = attend(query, key, value, Windows((2, 3)).forest([15], Ends(1, 0)), Form(), scale=SCALE, causal=True)
     for h in range(2):
         weights = naive.untied_weights(
             query[:, h],
@@ -173,9 +168,7 @@ def test_the_line_stays_short():
 @pytest.mark.parametrize("cache", ["hierarchical", "dynamic"])
 def test_cached_decoding_equals_full_prefill(name, layers, cache):
     pooling = "attention" if cache == "hierarchical" else "mean"
-    model = build(
-        name, layers=layers, branching=(2, 3), special_tokens="own", untie="queries", pooling=pooling
-    )
+    model = build(name, layers=layers, branching=(2, 3), special_tokens="own", untie="queries", pooling=pooling)
     tokens = torch.randint(3, 99, (2, 26), generator=torch.Generator().manual_seed(5))
     mask = torch.ones_like(tokens)
     mask[1, :4] = 0  # left padding
@@ -183,16 +176,10 @@ def test_cached_decoding_equals_full_prefill(name, layers, cache):
     with torch.no_grad():
         extra = {} if name == "opt" else {"position_ids": positions}
         want = model(tokens, attention_mask=mask, use_cache=False, **extra).logits
-        past = (
-            zero_shot.HierarchicalCache(model)
-            if cache == "hierarchical"
-            else tf.DynamicCache(config=model.config)
-        )
+        past = zero_shot.HierarchicalCache(model) if cache == "hierarchical" else tf.DynamicCache(config=model.config)
         for begin, end in [(0, 11), *((i, i + 1) for i in range(11, 26))]:
             extra = {} if name == "opt" else {"position_ids": positions[:, begin:end]}
-            got = model(
-                tokens[:, begin:end], attention_mask=mask[:, :end], past_key_values=past, **extra
-            ).logits
+            got = model(tokens[:, begin:end], attention_mask=mask[:, :end], past_key_values=past, **extra).logits
             seen = mask[:, begin:end].bool()
             torch.testing.assert_close(got[seen], want[:, begin:end][seen], rtol=1e-9, atol=1e-9)
 

@@ -133,9 +133,7 @@ def test_measuring_leaves_the_model_as_it_was(small, data):
     tokenizer = tf.AutoTokenizer.from_pretrained(small / "encoder")
     model = tf.AutoModel.from_pretrained(small / "encoder")
     rows = [json.loads(line) for line in data.read_text().splitlines()]
-    subject = Subject(
-        model, tokenizer, "texts", [r["text"] for r in rows], [r["label"] for r in rows], folds=2
-    )
+    subject = Subject(model, tokenizer, "texts", [r["text"] for r in rows], [r["label"] for r in rows], folds=2)
     outcome = subject.measure(Condition("paper", (0, 1)))
     assert not zero_shot.is_converted(model)
     assert np.array_equal(subject.vectors("again"), subject.original)

@@ -85,9 +85,7 @@ def test_untied_forms_are_their_definition(untie, near, causal, key_heads):
     query, key, value = draw(forest, key_heads=key_heads)
     form = Form(untie, near)
     got = attend(query, key, value, forest, form, scale=SCALE, causal=causal)
-    torch.testing.assert_close(
-        got, by_definition(TREES, query, key, value, form, causal=causal), rtol=0, atol=1e-14
-    )
+    torch.testing.assert_close(got, by_definition(TREES, query, key, value, form, causal=causal), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("untie", ["queries", "rows"])
@@ -120,9 +118,7 @@ def test_causal_attention_pooling_uses_the_mean_query_so_far():
     query, key, value = draw(forest)
     log_weight = torch.empty(forest.num_leaves, 2, dtype=torch.float64)
     for leaf in range(forest.num_leaves):
-        so_far = (forest.leaf_document == forest.leaf_document[leaf]) & (
-            torch.arange(forest.num_leaves) <= leaf
-        )
+        so_far = (forest.leaf_document == forest.leaf_document[leaf]) & (torch.arange(forest.num_leaves) <= leaf)
         log_weight[leaf] = SCALE * (query[so_far].mean(0) * key[leaf]).sum(-1)
     form = Form("queries", 0, "attention")
     want = by_definition(TREES, query, key, value, form, causal=True, log_weight=log_weight)
@@ -206,9 +202,7 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
     if causal:
         logits = logits.masked_fill(torch.ones(len(query), len(query)).triu(1).bool(), -math.inf)
     P = dense_weights(query, key, forest, form, causal)
-    log_weight = (
-        attention_log_weight(query, key, forest, SCALE, causal=causal) if pooling == "attention" else None
-    )
+    log_weight = attention_log_weight(query, key, forest, SCALE, causal=causal) if pooling == "attention" else None
     plan = build_plan(forest.families(), forest.num_leaves, near=1, causal=causal)
     _, normaliser = attend_untied(query, key, value, forest, plan, scale=SCALE, log_weight=log_weight)
     kl = (torch.special.xlogy(P, P) - torch.where(P > 0, P * logits, 0)).sum(-1) + logits.logsumexp(-1)
@@ -240,14 +234,10 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
 def test_gradients_are_finite_and_right(form):
     forest = TreeBatch.from_nested([[[[0, 0], [0, 0]], 0, [0, 0]], [], [[0]]])
     inputs = [t.requires_grad_() for t in draw(forest, heads=2, key_heads=1, width=2, out=2)]
-    assert torch.autograd.gradcheck(
-        lambda q, k, v: attend(q, k, v, forest, form, scale=SCALE, backend="torch"), inputs
-    )
+    assert torch.autograd.gradcheck(lambda q, k, v: attend(q, k, v, forest, form, scale=SCALE, backend="torch"), inputs)
 
 
-@pytest.mark.parametrize(
-    "form", [Form(cumulant=True), Form("rows", 1), Form("queries", 1, "attention", True)]
-)
+@pytest.mark.parametrize("form", [Form(cumulant=True), Form("rows", 1), Form("queries", 1, "attention", True)])
 @pytest.mark.parametrize("size", [1e4, 1e-30])
 def test_extreme_logits_stay_finite(form, size):
     forest = TreeBatch.from_nested(TREES)
@@ -267,9 +257,7 @@ def test_half_precision_is_computed_in_float32(dtype):
         got = attend(*inputs, forest, form, scale=SCALE)
         want = attend(*[t.double() for t in inputs], forest, form, scale=SCALE)
         assert got.dtype == dtype
-        torch.testing.assert_close(
-            got.double(), want.to(dtype).double(), rtol=torch.finfo(dtype).eps, atol=1e-6
-        )
+        torch.testing.assert_close(got.double(), want.to(dtype).double(), rtol=torch.finfo(dtype).eps, atol=1e-6)
 
 
 def test_permuting_siblings_permutes_outputs():
@@ -279,9 +267,7 @@ def test_permuting_siblings_permutes_outputs():
     swap = torch.tensor([5, 6, 7, 0, 1, 2, 3, 4])
     for form in (Form("queries", 0, "attention"), Form("rows"), Form(cumulant=True)):
         got = attend(query[swap], key[swap], value[swap], other, form, scale=SCALE)
-        torch.testing.assert_close(
-            got, attend(query, key, value, one, form, scale=SCALE)[swap], rtol=0, atol=1e-14
-        )
+        torch.testing.assert_close(got, attend(query, key, value, one, form, scale=SCALE)[swap], rtol=0, atol=1e-14)
 
 
 def test_the_papers_form_gets_the_row_wise_variance():
@@ -322,18 +308,14 @@ def test_a_document_alone_and_in_a_batch():
         together = attend(query, key, value, forest, form, scale=SCALE)
         for d, document in enumerate(TREES):
             at = forest.leaf_document == d
-            alone = attend(
-                query[at], key[at], value[at], TreeBatch.from_nested([document]), form, scale=SCALE
-            )
+            alone = attend(query[at], key[at], value[at], TreeBatch.from_nested([document]), form, scale=SCALE)
             torch.testing.assert_close(alone, together[at], rtol=0, atol=1e-14)
     empty = TreeBatch.from_nested([[]])
     assert attend(query[:0], key[:0], value[:0], empty, Form("queries"), scale=SCALE).shape == (0, 2, 3)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
-@pytest.mark.parametrize(
-    ("key_heads", "near", "causal"), [(4, 0, False), (2, 1, False), (1, 2, True), (4, 0, True)]
-)
+@pytest.mark.parametrize(("key_heads", "near", "causal"), [(4, 0, False), (2, 1, False), (1, 2, True), (4, 0, True)])
 def test_the_compiled_form_is_the_plain_one(key_heads, near, causal, pooling):
     pytest.importorskip("numba")
     forest = TreeBatch.from_nested([*TREES, [], [[0] * 19, [0] * 8, 0]])

@@ -68,9 +68,7 @@ def test_a_quadtree_by_hand():
         Quadtree().forest([9], Ends(1, 0))
 
 
-@pytest.mark.parametrize(
-    "hierarchy", [Windows(), Windows((), "own"), Quadtree(), Quadtree((2, 4), 3), "given"]
-)
+@pytest.mark.parametrize("hierarchy", [Windows(), Windows((), "own"), Quadtree(), Quadtree((2, 4), 3), "given"])
 def test_hierarchies_survive_json(hierarchy):
     assert from_json(to_json(hierarchy)) == hierarchy
 
@@ -105,11 +103,7 @@ def test_document_trees_group_tokens_by_node(minilm):
     offsets = np.array(encoding["offset_mapping"][0])
     expected = {frozenset(range(len(offsets)))}
     for node in document.walk():
-        at = [
-            i
-            for i, (start, end) in enumerate(offsets)
-            if end > start and node.span[0] <= start < node.span[1]
-        ]
+        at = [i for i, (start, end) in enumerate(offsets) if end > start and node.span[0] <= start < node.span[1]]
         if len(at) > 1 and node != document.root:
             expected.add(frozenset(at))
     assert blocks(tree) == [expected]
@@ -156,9 +150,7 @@ def test_the_full_count_by_hand():
     d, h = 8, 2
     squares = 4 * 2**2 + 3**2 + 2**2 + 2**2
     nodes = 9 + 4 + 2  # below the root; the window of one position is that position
-    assert hsa_cost(forest, Windows((2, 3)), Form(), d, h).full == squares * (2 * d + h) + nodes * (
-        5 * d + 8 * h
-    )
+    assert hsa_cost(forest, Windows((2, 3)), Form(), d, h).full == squares * (2 * d + h) + nodes * (5 * d + 8 * h)
     assert softmax_cost(9, d, h).full == 81 * (2 * d + h)
     assert softmax_cost(9, d, h, causal=True).full == 45 * (2 * d + h)
 
@@ -177,9 +169,7 @@ def test_paper_pairs_of_one_level_are_all_pairs():
 
 
 def test_the_summary_counts_what_is_converted():
-    model = tf.BertModel(
-        tf.BertConfig(vocab_size=9, hidden_size=32, num_hidden_layers=3, num_attention_heads=4)
-    )
+    model = tf.BertModel(tf.BertConfig(vocab_size=9, hidden_size=32, num_hidden_layers=3, num_attention_heads=4))
     report = zero_shot.convert(model, [1], branching=(2, 4, 8, 16))
     assert report.converted == [1]
     assert [row.converted for row in report.rows] == [False, True, False]
@@ -231,9 +221,7 @@ def test_the_gap_is_the_divergence_from_softmax(form, causal):
         if causal:
             logits = logits.masked_fill(torch.ones(n, n).triu(1).bool()[:, None], -math.inf)
         p = P[at, :, at]
-        want.append(
-            (torch.special.xlogy(p, p) - torch.where(p > 0, p * logits.log_softmax(-1), 0)).sum((0, 2))
-        )
+        want.append((torch.special.xlogy(p, p) - torch.where(p > 0, p * logits.log_softmax(-1), 0)).sum((0, 2)))
         logs.append(logits.logsumexp(-1))
         start += n
     got = divergence(query, key, forest, form, scale, causal, torch.cat(logs))
@@ -318,9 +306,7 @@ def test_calibrate_handles_decoders_and_towers():
     torch.manual_seed(0)
     small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
     llama = tf.LlamaModel(tf.LlamaConfig(vocab_size=50, num_key_value_heads=2, **small)).eval()
-    result = zero_shot.calibrate(
-        llama, [{"input_ids": torch.randint(0, 50, (2, 90))}], Budget(flops=0.9, layers=1)
-    )
+    result = zero_shot.calibrate(llama, [{"input_ids": torch.randint(0, 50, (2, 90))}], Budget(flops=0.9, layers=1))
     assert len(result.chosen) == 1
     clip = tf.CLIPModel(
         tf.CLIPConfig(

@@ -139,9 +139,7 @@ def test_one_level_is_softmax(name, pad, form):
     for layers in ("*", [1]):
         zero_shot.convert(model, layers, branching=(), **form)
         assert zero_shot.is_converted(model)
-        torch.testing.assert_close(
-            states(model, batch), want, rtol=0, atol=1e-5 * float(want.abs().max().clamp(min=1))
-        )
+        torch.testing.assert_close(states(model, batch), want, rtol=0, atol=1e-5 * float(want.abs().max().clamp(min=1)))
         zero_shot.revert(model)
 
 
@@ -317,9 +315,7 @@ def test_a_compiled_model_computes_the_same(form):
     model, batch = build("bert"), inputs_for("bert", pad="right")
     zero_shot.convert(model, branching=(2, 4), **form)
     want = states(model, batch)
-    torch.testing.assert_close(
-        states(torch.compile(model, backend="eager"), batch), want, rtol=1e-5, atol=1e-5
-    )
+    torch.testing.assert_close(states(torch.compile(model, backend="eager"), batch), want, rtol=1e-5, atol=1e-5)
 
 
 def test_a_model_inside_another_module_is_named():
@@ -361,9 +357,7 @@ def test_a_tree_that_does_not_arrive_raises():
 def test_a_tree_that_does_not_fit_the_batch_raises():
     model, batch = build("bert"), inputs_for("bert", pad="right")
     zero_shot.convert(model)
-    with pytest.raises(
-        TreeError, match=r"one leaf for each unpadded position.*37, 23, 1 leaves, but has 37, 22, 1"
-    ):
+    with pytest.raises(TreeError, match=r"one leaf for each unpadded position.*37, 23, 1 leaves, but has 37, 22, 1"):
         run(model, batch, hsa_tree=TreeBatch.from_nested([[None] * 37, [None] * 22, [None]]))
     with pytest.raises(TreeError, match="must be a TreeBatch, but is a list"):
         run(model, batch, hsa_tree=[[None] * 37])
@@ -383,9 +377,7 @@ def test_clip_towers_are_converted_and_fed_apart():
     assert torch.equal(both.image_embeds, output.image_embeds)
 
 
-@pytest.mark.parametrize(
-    "form", [{}, {"untie": "queries", "near": 1, "pooling": "attention"}, {"untie": "rows"}]
-)
+@pytest.mark.parametrize("form", [{}, {"untie": "queries", "near": 1, "pooling": "attention"}, {"untie": "rows"}])
 def test_weights_are_stochastic_and_make_the_output(form):
     model, batch = build("bert"), inputs_for("bert", pad="right")
     zero_shot.convert(model, branching=(2, 4), **form)
@@ -481,9 +473,7 @@ def test_refusals_in_causal_layers():
         zero_shot.convert(model, untie="rows")
     assert not zero_shot.is_converted(model)
     zero_shot.convert(model, hierarchy="given")
-    tangled = TreeBatch.from_parents(
-        [3, 4, 3, 5, 5, -1]
-    )  # leaf 1 lies between leaves 0 and 2 of another node
+    tangled = TreeBatch.from_parents([3, 4, 3, 5, 5, -1])  # leaf 1 lies between leaves 0 and 2 of another node
     with pytest.raises(ModelError, match="must span consecutive positions"):
         run(model, {"input_ids": torch.randint(3, 98, (1, 3))}, hsa_tree=tangled)
 

@@ -89,9 +89,7 @@ def make_news() -> set[str]:
             record["image_id"] = _neutral_name(picture)
             shutil.copyfile(picture, target / "images" / f"{record['image_id']}.jpg")
         path = target / "news" / f"nytimes_{split}.json"
-        path.write_text(
-            json.dumps(sorted(chosen, key=_order), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-        )
+        path.write_text(json.dumps(sorted(chosen, key=_order), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return taken
 
 
@@ -137,12 +135,7 @@ def _copy_pictures(text: str, source: Path, target: Path, name_of: Any) -> str:
 
 
 def _page_of(record: dict[str, Any]) -> Path:
-    return (
-        SOURCE
-        / "openstax/html"
-        / record["section"]
-        / f"{record['article_url'].removeprefix('openstax:')}.html"
-    )
+    return SOURCE / "openstax/html" / record["section"] / f"{record['article_url'].removeprefix('openstax:')}.html"
 
 
 def _page_is_free(record: dict[str, Any]) -> bool:

@@ -243,9 +243,7 @@ def main_text(e: Example, values: dict[str, Any]) -> str:
 
 def shingles(text: str, n: int = 4) -> Counter[tuple[str, ...]]:
     tokens = TOKEN.findall(text)
-    return (
-        Counter(tuple(tokens[i : i + n]) for i in range(max(1, len(tokens) - n + 1))) if tokens else Counter()
-    )
+    return Counter(tuple(tokens[i : i + n]) for i in range(max(1, len(tokens) - n + 1))) if tokens else Counter()
 
 
 def body_f1(pairs: list[tuple[str, str]]) -> tuple[float, float, float]:
@@ -275,9 +273,7 @@ def cross_validate(examples: list[Example], folds: int, seed: int) -> None:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data")
     arguments.add_argument("--data", type=Path, default=Path(default))
     arguments.add_argument("--folds", type=int, default=5, help="0: no cross-validation")

@@ -59,9 +59,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 def parse(
     paths: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="PAGE|FOLDER...", help="A page, text, article, or site; - reads HTML from stdin."
-        ),
+        typer.Argument(metavar="PAGE|FOLDER...", help="A page, text, article, or site; - reads HTML from stdin."),
     ],
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.outline,
     output: Annotated[
@@ -109,9 +107,7 @@ def parse(
     raise typer.Exit(errors.exit_code(len(written)))
 
 
-def _parse_many(
-    paths: list[Path], output: Path, main_only: bool, workers: int | None, quiet: bool
-) -> NoReturn:
+def _parse_many(paths: list[Path], output: Path, main_only: bool, workers: int | None, quiet: bool) -> NoReturn:
     from docgraph import parse_many
 
     counts = parse_many(paths, output, main_only=main_only, workers=workers, progress=not quiet)
@@ -153,25 +149,17 @@ def _written(document: "Document", format: Format, main_only: bool, max_nodes: i
 
 @app.command()
 def train(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Name of a recipe, instead of or under CONFIG.yaml.")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Name of a recipe, instead of or under CONFIG.yaml.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set: a folder or file.")] = None,
     output: Annotated[str | None, typer.Option(help="Run folder; a run that was cut off goes on.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the data set.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
-    set: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")
-    ] = None,
+    set: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier from a configuration or a recipe. The same command resumes a run that was cut off."""
-    chosen = _config(
-        config, recipe, {"data": data, "output": output, "format": format, "seed": seed}, set or []
-    )
+    chosen = _config(config, recipe, {"data": data, "output": output, "format": format, "seed": seed}, set or [])
     _need("accelerate", "torchmetrics", "scipy")
     from training.fit import fit
 
@@ -190,9 +178,7 @@ def _config(
     from training.recipes import recipe
 
     if file is None and recipe_name is None and values["data"] is None:
-        raise ConfigError(
-            "training needs a CONFIG.yaml, or --recipe NAME (or settings) with --data and --output."
-        )
+        raise ConfigError("training needs a CONFIG.yaml, or --recipe NAME (or settings) with --data and --output.")
     chosen = TrainingConfig() if recipe_name is None else recipe(recipe_name)
     if file is not None:
         chosen = read_config(file, under=chosen)
@@ -202,29 +188,19 @@ def _config(
 
 @app.command()
 def compare(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Name of a recipe, instead of or under CONFIG.yaml.")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Name of a recipe, instead of or under CONFIG.yaml.")] = None,
     data: Annotated[str | None, typer.Option(help="Data set: a folder or file.")] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Folder of runs and table; finished runs are kept.")
-    ] = None,
+    output: Annotated[str | None, typer.Option(help="Folder of runs and table; finished runs are kept.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the data set.")] = None,
-    attention: Annotated[
-        str, typer.Option(help="Kinds of attention, with commas between.")
-    ] = "hsa,flat,none,permuted",
+    attention: Annotated[str, typer.Option(help="Kinds of attention, with commas between.")] = "hsa,flat,none,permuted",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each kind, from seeds 0, 1, ...")] = 1,
     split: Annotated[str, typer.Option(help="Which split; dev stands in where there is no test.")] = "test",
     baseline: Annotated[bool, typer.Option(help="Train the bag of words on the same records, too.")] = True,
     minutes: Annotated[
         float | None, typer.Option(help="Start no further run after so long; the same command goes on.")
     ] = None,
-    set: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")
-    ] = None,
+    set: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the same model with several kinds of attention, and say which differences are significant."""
@@ -311,9 +287,7 @@ def embed(
     output: Annotated[Path, typer.Option(help="Parquet file to write; a job that was cut off goes on.")],
     level: Annotated[
         list[str] | None,
-        typer.Option(
-            help="document, a kind of node (section, paragraph, image, ...), node or leaf; may be repeated."
-        ),
+        typer.Option(help="document, a kind of node (section, paragraph, image, ...), node or leaf; may be repeated."),
     ] = None,
     normalize: Annotated[bool, typer.Option(help="Scale vectors to length 1.")] = True,
     quiet: Quiet = False,
@@ -405,9 +379,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for everything it writes.")] = Path("demo_output"),
     data: Annotated[Path | None, typer.Option(help="The sample documents.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    recipe: Annotated[
-        str, typer.Option(help="news-scratch, or news-minilm: some minutes longer.")
-    ] = "news-scratch",
+    recipe: Annotated[str, typer.Option(help="news-scratch, or news-minilm: some minutes longer.")] = "news-scratch",
 ) -> None:
     """Parse, train, evaluate, predict and embed the sample documents: a few minutes on two cores."""
     _need("accelerate", "torchmetrics", "scipy", "sklearn", "matplotlib", "pyarrow")

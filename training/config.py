@@ -218,9 +218,7 @@ def differences(one: TrainingConfig, other: TrainingConfig) -> list[str]:
     }
     one, other = (replace(config, data=str(Path(config.data).resolve())) for config in (one, other))
     return [
-        f.name
-        for f in fields(TrainingConfig)
-        if f.name not in same and getattr(one, f.name) != getattr(other, f.name)
+        f.name for f in fields(TrainingConfig) if f.name not in same and getattr(one, f.name) != getattr(other, f.name)
     ]
 
 

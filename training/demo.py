@@ -114,9 +114,7 @@ def _train(console: Console, samples: Path, output: Path, name: str, seed: int) 
     config: TrainingConfig = recipe(name).with_values(
         {**CHANGES, "data": str(samples / "news"), "output": str(output / "run"), "seed": seed}
     )
-    console.print(
-        f"A classifier of news records (headline, abstract, caption, body, picture), recipe {name}:"
-    )
+    console.print(f"A classifier of news records (headline, abstract, caption, body, picture), recipe {name}:")
     run = fit(config, console)
     sizes = run.scores["records"]
     weights = sum(parameter.numel() for parameter in run.model.parameters())
@@ -144,8 +142,7 @@ def _predict(console: Console, run: Run, samples: Path, output: Path) -> list[Pa
     console.rule("4  predict pages it has not seen")
     pages = find_inputs([samples / "pages"])
     truth = dict(
-        line.split(",", 1)
-        for line in (samples / "pages" / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
+        line.split(",", 1) for line in (samples / "pages" / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
     )
     errors = Errors(output / ERRORS)
     found = list(predict_inputs(run.model, pages, errors))

@@ -103,8 +103,7 @@ def _rows(
     row = found.node_row[wanted]
     span = found.span[wanted]
     texts = [
-        _text(documents[d], int(r), start, end)
-        for d, r, (start, end) in zip(place, row, span.tolist(), strict=True)
+        _text(documents[d], int(r), start, end) for d, r, (start, end) in zip(place, row, span.tolist(), strict=True)
     ]
     rows = Rows(
         document_id=[names[d] for d in place],

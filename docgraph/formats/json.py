@@ -57,9 +57,7 @@ def to_dict(document: Document) -> dict[str, Any]:
             "root": images.root,
             "base": images.base,
             "limits": asdict(images.limits),
-            "resources": {
-                name: base64.b64encode(data).decode("ascii") for name, data in images.resources.items()
-            },
+            "resources": {name: base64.b64encode(data).decode("ascii") for name, data in images.resources.items()},
         },
         "truncated": document.truncated,
         "warnings": [list(warning) for warning in document.warnings],
@@ -84,9 +82,7 @@ def to_json(document: Document, *, indent: int | None = None) -> str:
 def _dumped(values: dict[str, Any], indent: int | None, *, ascii_only: bool) -> str:
     separators = (",", ":") if indent is None else None
     try:
-        return json.dumps(
-            values, ensure_ascii=ascii_only, indent=indent, separators=separators, allow_nan=False
-        )
+        return json.dumps(values, ensure_ascii=ascii_only, indent=indent, separators=separators, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise DocumentError(f"attributes and metadata must hold JSON values only, but {error}.") from error
 
@@ -143,9 +139,7 @@ def _document(values: dict[str, Any]) -> Document:
         position=_ints(values["position"]).reshape(-1, 2),
         span=np.asarray(values["span"], dtype=np.int64).reshape(-1, 2),
         keys=tuple(values["keys"]),
-        score=None
-        if score is None
-        else np.asarray([np.nan if s is None else s for s in score], dtype=np.float32),
+        score=None if score is None else np.asarray([np.nan if s is None else s for s in score], dtype=np.float32),
         attributes={int(row): attributes for row, attributes in values["attributes"].items()},
         edges={int(row): _ints(pairs).reshape(2, -1) for row, pairs in values["edges"].items()},
         marks=tuple(Mark(*mark) for mark in values["marks"]),
@@ -153,9 +147,7 @@ def _document(values: dict[str, Any]) -> Document:
         sources=None if sources is None else _sources(sources),
         metadata=Metadata(**metadata),
         image_access=Images(
-            resources={
-                name: base64.b64decode(data, validate=True) for name, data in images["resources"].items()
-            },
+            resources={name: base64.b64decode(data, validate=True) for name, data in images["resources"].items()},
             root=images["root"],
             base=images["base"],
             limits=Limits(**images["limits"]),

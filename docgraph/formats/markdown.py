@@ -66,9 +66,7 @@ def safe_address(address: str, *, picture: bool = False) -> str | None:
     found = _SCHEME.match(bare)
     if found is not None and found.group(1).lower() not in (("http", "https") if picture else _SAFE_SCHEMES):
         return None
-    text = "".join(
-        character if character > " " else f"%{ord(character):02X}" for character in address.strip()
-    )
+    text = "".join(character if character > " " else f"%{ord(character):02X}" for character in address.strip())
     for character in "\\<>()":
         text = text.replace(character, f"%{ord(character):02X}")
     return text.replace("&", "&amp;")
@@ -235,14 +233,10 @@ def _inline_only(document: Document) -> list[bool]:
 
 
 def _number(value: Any, otherwise: int) -> int:
-    return (
-        value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9 else otherwise
-    )
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9 else otherwise
 
 
-def _inline(
-    text: str, start: int, end: int, marks: Any, pictures: list[tuple[int, str]], hard_breaks: bool
-) -> str:
+def _inline(text: str, start: int, end: int, marks: Any, pictures: list[tuple[int, str]], hard_breaks: bool) -> str:
     """Return `text[start:end]` escaped, with marks and pictures put in; marks that cross others are left out."""
     edges: dict[int, list[tuple[int, int, str]]] = {}
     for mark in _nested(text, start, end, marks):
@@ -370,7 +364,5 @@ def _cell(document: Document, cell: int) -> str:
             elif not document.child_count[row]:
                 start, stop = document.span[row].tolist()
                 owner = int(document.parent[row]) if document.kind[row] == "sentence" else row
-                parts.append(
-                    _inline(document.text, start, stop, document.marks_by_row.get(owner, ()), [], False)
-                )
+                parts.append(_inline(document.text, start, stop, document.marks_by_row.get(owner, ()), [], False))
     return "<br>".join(part.replace("\n", "<br>") for part in parts if part).replace("|", "\\|")

@@ -122,9 +122,7 @@ def _tree(graph: "networkx.DiGraph[Any]") -> tuple[dict[Hashable, list[Any]], An
         if data.get("kind", "child") != "child":
             continue
         if target in below:
-            raise DocumentError(
-                f"every node of a document must have one parent, but node {target!r} has two."
-            )
+            raise DocumentError(f"every node of a document must have one parent, but node {target!r} has two.")
         below.add(target)
         children[source].append(target)
         orders[source].append(data.get("order", len(orders[source])))
@@ -181,16 +179,12 @@ def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]
                 "node_offsets": offsets,
             }
         values["edges"] = {
-            str(row_of[old]): _links(graph, children[old])
-            for old in map(int, values["edges"])
-            if old in row_of
+            str(row_of[old]): _links(graph, children[old]) for old in map(int, values["edges"]) if old in row_of
         }
         values["marks"] = [[row_of[mark[0]], *mark[1:]] for mark in values["marks"] if mark[0] in row_of]
         values["warnings"] = [[*warning[:2], row_of.get(warning[2], -1)] for warning in values["warnings"]]
     except (KeyError, TypeError, IndexError) as error:
-        raise DocumentError(
-            f"a graph made by to_networkx must keep its values, but {error!r} is missing."
-        ) from error
+        raise DocumentError(f"a graph made by to_networkx must keep its values, but {error!r} is missing.") from error
     return from_dict(values)
 
 
@@ -201,9 +195,7 @@ def _links(graph: "networkx.DiGraph[Any]", siblings: list[Any]) -> list[list[int
     for source in siblings:
         for _, target, data in graph.out_edges(source, data=True):
             if data.get("kind") == "links_to" and target in ordinal:
-                found += [
-                    (place, ordinal[source], ordinal[target]) for place in data.get("places", [len(found)])
-                ]
+                found += [(place, ordinal[source], ordinal[target]) for place in data.get("places", [len(found)])]
     found.sort()
     return [[source for _, source, _ in found], [target for _, _, target in found]]
 
@@ -223,9 +215,7 @@ def _built(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], 
     return builder.build()
 
 
-def _add_node(
-    builder: DocumentBuilder, graph: "networkx.DiGraph[Any]", node: Any, below: list[Any], root: Any
-) -> None:
+def _add_node(builder: DocumentBuilder, graph: "networkx.DiGraph[Any]", node: Any, below: list[Any], root: Any) -> None:
     data = dict(graph.nodes[node])
     text = data.pop("text", None) or ""
     if not isinstance(text, str):
@@ -255,9 +245,7 @@ def _domain(node: Any, value: Any) -> Domain:
         return Domain.SEQUENCE if value is None else Domain(value)
     except ValueError:
         names = ", ".join(domain.value for domain in Domain)
-        raise DocumentError(
-            f"the domain of node {node!r} must be one of {names}, but is {value!r}."
-        ) from None
+        raise DocumentError(f"the domain of node {node!r} must be one of {names}, but is {value!r}.") from None
 
 
 def _position(node: Any, value: Any) -> tuple[int, int]:

@@ -126,9 +126,7 @@ def _text_fields(builder: DocumentBuilder, record: Mapping[str, Any], limits: Li
         if text:
             fields[name] = bounded(builder, text, limits)
     if "body" in fields and is_error_page(fields["body"]):
-        builder.warn(
-            "article.error_page", f"the body is an error page and was left out: {fields['body'][:80]!r}."
-        )
+        builder.warn("article.error_page", f"the body is an error page and was left out: {fields['body'][:80]!r}.")
         del fields["body"]
     if not fields and record and not any(record.get(name) is not None for name in (*FIELDS, "article")):
         builder.warn(
@@ -169,9 +167,7 @@ class _Pictures:
         self.sources: list[str] = []
         self.resources: dict[str, bytes] = {}
         self.root: str | None = None
-        values = [
-            one for one in (value if isinstance(value, list | tuple) else [value]) if not _is_absent(one)
-        ]
+        values = [one for one in (value if isinstance(value, list | tuple) else [value]) if not _is_absent(one)]
         names = [_file_name(one) for one in values]
         if folder is not None:
             self.root = str(folder)

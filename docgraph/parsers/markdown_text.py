@@ -58,9 +58,7 @@ def parse_markdown(
     reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     document = parse_html(reader.render(text), url=url, images=images, limits=limits)
     language = language or front.pop("lang", None) or front.pop("language", None)
-    given: dict[str, Any] = {
-        name: front[name] for name in ("title", "date", "description") if front.get(name)
-    }
+    given: dict[str, Any] = {name: front[name] for name in ("title", "date", "description") if front.get(name)}
     if authors := front.get("author") or front.get("authors"):
         given["authors"] = tuple(part.strip() for part in authors.split(",") if part.strip())
     if tags := front.get("tags"):
@@ -84,9 +82,6 @@ def _front_matter(text: str) -> tuple[dict[str, str], str]:
         return {}, text
     entries: dict[str, str] = {}
     for name, value in _ENTRY.findall(found.group(1)):
-        parts = [
-            part.strip().removeprefix("-").strip()
-            for part in value.strip("[] \t").replace("\n", ",").split(",")
-        ]
+        parts = [part.strip().removeprefix("-").strip() for part in value.strip("[] \t").replace("\n", ",").split(",")]
         entries[name.lower()] = ", ".join(part.strip("\"' ") for part in parts if part.strip("\"' "))
     return entries, text[found.end() :]

@@ -46,9 +46,7 @@ class _Need(NamedTuple):
 COMPILED = {
     "cpu": _Need("numba", "cpu", (float64, float32, bfloat16, float16)),
     # Triton's interpreter, which is there for tests, runs on the CPU.
-    "triton": _Need(
-        "triton", "cpu" if getenv("TRITON_INTERPRET") == "1" else "cuda", (float32, bfloat16, float16)
-    ),
+    "triton": _Need("triton", "cpu" if getenv("TRITON_INTERPRET") == "1" else "cuda", (float32, bfloat16, float16)),
 }
 """In the order in which "auto" considers them."""
 
@@ -205,12 +203,7 @@ def _positions(position: Positions, query: Tensor, forest: TreeBatch) -> tuple[T
         raise AttentionError(f"position must be a tensor or a pair of tensors, but has {len(sides)} entries.")
     rows, heads = forest.num_rows, query.shape[1]
     for side in sides:
-        if (
-            side.ndim != 3
-            or len(side) != rows
-            or side.shape[1] not in (1, heads)
-            or side.shape != sides[0].shape
-        ):
+        if side.ndim != 3 or len(side) != rows or side.shape[1] not in (1, heads) or side.shape != sides[0].shape:
             raise AttentionError(
                 f"position must have shape ({rows}, {heads}, width), one entry a row of the forest and the same on "
                 f"both sides, but has shape {' and '.join(str(tuple(s.shape)) for s in sides)}."

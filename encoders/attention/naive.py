@@ -94,9 +94,7 @@ def attend(
                 continue
             log_n = query.new_tensor([math.log(n[a]) for a in family])
             among = logits(family, Q, family, K) + log_n
-            among = among.masked_fill(
-                torch.eye(len(family), dtype=torch.bool, device=query.device), -math.inf
-            )
+            among = among.masked_fill(torch.eye(len(family), dtype=torch.bool, device=query.device), -math.inf)
             outside = among.logsumexp(-1).T
             values = torch.einsum("hab,bhe->ahe", among.softmax(-1), V)
             for a, R_a, u_a in zip(family, outside.unbind(), values.unbind(), strict=True):

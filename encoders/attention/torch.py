@@ -30,9 +30,7 @@ WORKSPACE_ELSEWHERE = 1 << 26
 class FamilyAttention(Protocol):
     """What may replace the softmax among siblings."""
 
-    def __call__(
-        self, query: Tensor, key: Tensor, value: Tensor, log_weight: Tensor
-    ) -> Tensor | tuple[Tensor, Tensor]:
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, log_weight: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Attend within families of one size, each child to all others but not to itself.
 
         Args:
@@ -80,9 +78,7 @@ def attend(
     else:
         R, u = _any_families(q, k, v, families, family_attention)
     own = (q * k).sum(-1) if attend_self else q.new_full(q.shape[:2], -torch.inf)  # counts at leaves only
-    output, energy = cast(
-        tuple[Tensor, Tensor], _Sweeps.apply(own, R, u, v, len(query), attend_self, families)
-    )
+    output, energy = cast(tuple[Tensor, Tensor], _Sweeps.apply(own, R, u, v, len(query), attend_self, families))
     return output.to(value.dtype), energy
 
 

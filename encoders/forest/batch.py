@@ -63,9 +63,7 @@ class TreeBatch:
             TreeError: `documents` is not a list or tuple, or a list contains itself.
         """
         if not isinstance(documents, list | tuple):
-            raise TreeError(
-                f"documents must be a list with one entry a document, but is a {type(documents).__name__}."
-            )
+            raise TreeError(f"documents must be a list with one entry a document, but is a {type(documents).__name__}.")
         parent: list[int] = []
         is_leaf: list[bool] = []
         open_lists: set[int] = set()
@@ -81,18 +79,14 @@ class TreeBatch:
             is_leaf.append(not isinstance(entry, list))
             if isinstance(entry, list) and entry:
                 if id(entry) in open_lists:
-                    raise TreeError(
-                        f"nested lists must be a tree, but the list of row {row} contains itself."
-                    )
+                    raise TreeError(f"nested lists must be a tree, but the list of row {row} contains itself.")
                 open_lists.add(id(entry))
                 pending.append((id(entry), -2))
                 pending.extend((child, row) for child in reversed(entry))
         return cls.from_parents(np.array(parent, dtype=np.int64), is_leaf=np.array(is_leaf, dtype=np.bool_))
 
     @classmethod
-    def from_parents(
-        cls, parent: ArrayLike | Tensor, *, is_leaf: ArrayLike | Tensor | None = None
-    ) -> "TreeBatch":
+    def from_parents(cls, parent: ArrayLike | Tensor, *, is_leaf: ArrayLike | Tensor | None = None) -> "TreeBatch":
         """Build a forest from the parent of every row, in any row order.
 
         Args:
@@ -200,7 +194,9 @@ class TreeBatch:
         return self._host.families(present).on(self.device, non_blocking)
 
     def __repr__(self) -> str:
-        return f"TreeBatch({self.num_documents} documents, {self.num_rows} rows, {self.num_leaves} leaves, {self.device})"
+        return (
+            f"TreeBatch({self.num_documents} documents, {self.num_rows} rows, {self.num_leaves} leaves, {self.device})"
+        )
 
 
 class _Host:
@@ -272,9 +268,7 @@ def _leaves(parent: Index, is_leaf: ArrayLike | Tensor | None) -> NDArray[np.boo
     wrong = np.flatnonzero(leaf & has_children)
     if len(wrong):
         child = int(np.argmax(parent == wrong[0]))
-        raise TreeError(
-            f"a leaf must have no children, but row {wrong[0]} has row {child}{_and_others(wrong)}."
-        )
+        raise TreeError(f"a leaf must have no children, but row {wrong[0]} has row {child}{_and_others(wrong)}.")
     return leaf
 
 

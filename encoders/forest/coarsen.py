@@ -33,9 +33,7 @@ class Coarser:
         if present is not None:
             weight = present.to(values.dtype)
         shape = (-1,) + (1,) * (values.ndim - 1)
-        total = torch.zeros(
-            self.forest.num_leaves, *values.shape[1:], dtype=values.dtype, device=values.device
-        )
+        total = torch.zeros(self.forest.num_leaves, *values.shape[1:], dtype=values.dtype, device=values.device)
         count = torch.zeros(self.forest.num_leaves, dtype=values.dtype, device=values.device)
         total = total.index_add(0, self.leaf, values * weight.reshape(shape))
         count = count.index_add(0, self.leaf, weight)

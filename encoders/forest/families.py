@@ -98,9 +98,7 @@ class FamilyTensors:
     def of(cls, families: Families) -> "FamilyTensors":
         """Derive everything on the host; `to` moves it."""
         leaf_node = np.flatnonzero(families.leaf >= 0)
-        share = families.count / np.where(
-            families.parent >= 0, families.count[families.parent], families.count
-        )
+        share = families.count / np.where(families.parent >= 0, families.count[families.parent], families.count)
         order = np.argsort(families.size, kind="stable")
         size, start = np.unique(families.size[order], return_index=True)
         groups = np.split(families.first[order], start[1:])

@@ -44,9 +44,7 @@ def collate(documents: Sequence[EncodedDocument], prepare: Prepare) -> DocumentB
     rows = np.array([document.num_rows for document in documents], dtype=np.int64)
     row_start = np.concatenate([[0], np.cumsum(rows)])
     offsets = row_start[:-1]
-    parent = _joined(
-        [np.where(d.parent < 0, -1, d.parent + o) for d, o in zip(documents, offsets, strict=True)]
-    )
+    parent = _joined([np.where(d.parent < 0, -1, d.parent + o) for d, o in zip(documents, offsets, strict=True)])
     is_leaf = _joined([document.is_leaf for document in documents]).astype(bool)
     leaf_of_row = np.cumsum(is_leaf) - 1
     leaf_document = np.repeat(np.arange(len(documents)), rows)[is_leaf]
@@ -123,11 +121,7 @@ def _images(
 def _positions(documents: Sequence[EncodedDocument]) -> PositionInputs:
     """Find the distinct (domain, place) pairs of all rows."""
     domain = _joined([document.domain for document in documents])
-    place = (
-        np.concatenate([document.position for document in documents])
-        if documents
-        else np.zeros((0, 2), np.int64)
-    )
+    place = np.concatenate([document.position for document in documents]) if documents else np.zeros((0, 2), np.int64)
     key_tokens: dict[tuple[int, ...], int] = {}
     graph_rows, first = 0, 0
     for document in documents:

@@ -29,17 +29,13 @@ def laplacian_features(nodes: int, edges: NDArray[Any], size: int) -> NDArray[np
     source, target = np.asarray(edges, dtype=np.int64).reshape(2, -1)
     features[:, size] = np.log1p(np.bincount(target, minlength=nodes))
     features[:, size + 1] = np.log1p(np.bincount(source, minlength=nodes))
-    pairs = np.unique(
-        np.stack([np.minimum(source, target), np.maximum(source, target)])[:, source != target], axis=1
-    )
+    pairs = np.unique(np.stack([np.minimum(source, target), np.maximum(source, target)])[:, source != target], axis=1)
     if pairs.size == 0:
         return features
     degree = np.bincount(pairs.ravel(), minlength=nodes).astype(np.float64)
     scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0)
     weight = scale[pairs[0]] * scale[pairs[1]]
-    values, vectors = (
-        _dense(nodes, pairs, weight) if nodes <= DENSE else _iterated(nodes, pairs, weight, size + 1)
-    )
+    values, vectors = _dense(nodes, pairs, weight) if nodes <= DENSE else _iterated(nodes, pairs, weight, size + 1)
     order = np.argsort(-values)[1 : size + 1]
     chosen = vectors[:, order] * np.maximum(values[order], 0)
     largest = np.abs(chosen).argmax(axis=0)
@@ -57,9 +53,7 @@ def _dense(nodes: int, pairs: NDArray[Any], weight: NDArray[Any]) -> tuple[NDArr
     return values, vectors
 
 
-def _iterated(
-    nodes: int, pairs: NDArray[Any], weight: NDArray[Any], size: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _iterated(nodes: int, pairs: NDArray[Any], weight: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """The largest eigenpairs by subspace iteration on (adjacency + 1) / 2, from a fixed start."""
     block = np.linalg.qr(np.random.default_rng(0).standard_normal((nodes, size + 4)))[0]
 

@@ -90,9 +90,7 @@ class DocumentProcessor:
         return cls(train_tokenizer((document.text for document in documents), vocab_size), settings)
 
     @classmethod
-    def from_text_encoder(
-        cls, folder: str | Path, settings: ProcessorSettings | None = None
-    ) -> "DocumentProcessor":
+    def from_text_encoder(cls, folder: str | Path, settings: ProcessorSettings | None = None) -> "DocumentProcessor":
         """Return a processor with the tokenizer of a transformers model (a local folder first, else a hub name)."""
         from transformers import AutoTokenizer
 
@@ -104,9 +102,7 @@ class DocumentProcessor:
                 f"the text encoder must be the folder of a transformers model, or its name on the hub, but {folder}: {reason}"
             ) from error
         if getattr(fast, "backend_tokenizer", None) is None:
-            raise ModelError(
-                f"the text encoder must have a fast tokenizer (tokenizer.json), but {folder} has none."
-            )
+            raise ModelError(f"the text encoder must have a fast tokenizer (tokenizer.json), but {folder} has none.")
         prefix, suffix = special_token_ids(fast)
         settings = settings or ProcessorSettings()
         values = {**settings.__dict__, "prefix_ids": prefix, "suffix_ids": suffix}
@@ -267,9 +263,7 @@ def _layout(
     local[kept] = np.arange(len(kept))
     above = document.parent[kept].astype(np.int64)
     parent = np.where(above < 0, -1, local[above])
-    domain = np.array(
-        [DOMAIN_CODE[document.domain[a]] if a >= 0 else 0 for a in above.tolist()], dtype=np.uint8
-    )
+    domain = np.array([DOMAIN_CODE[document.domain[a]] if a >= 0 else 0 for a in above.tolist()], dtype=np.uint8)
     position = document.position[kept].astype(np.int64)
     position[domain == DOMAIN_CODE[Domain.SET]] = 0
     is_leaf = np.zeros(len(kept), dtype=bool)
@@ -279,9 +273,7 @@ def _layout(
         first = np.flatnonzero(np.diff(tokens.node, prepend=-1))
         ordinal = np.arange(len(tokens.node)) - np.repeat(first, np.diff(np.append(first, len(tokens.node))))
         parts.append(
-            _leaf_rows(
-                token_row, Domain.SEQUENCE, np.stack([ordinal, np.zeros_like(ordinal)], 1), tokens.node
-            )
+            _leaf_rows(token_row, Domain.SEQUENCE, np.stack([ordinal, np.zeros_like(ordinal)], 1), tokens.node)
         )
         token_row = len(kept) + np.arange(len(tokens.node))
     else:
@@ -292,9 +284,7 @@ def _layout(
     cells = np.stack(np.divmod(np.arange(grid[0] * grid[1]), grid[1]), 1)
     for row in images:
         image_leaves.append(ImageLeaf(document[row].image, rows, row))
-        parts.append(
-            _leaf_rows(np.full(len(cells), local[row]), Domain.GRID, cells, np.full(len(cells), row))
-        )
+        parts.append(_leaf_rows(np.full(len(cells), local[row]), Domain.GRID, cells, np.full(len(cells), row)))
         rows += len(cells)
     graph = _graph_features(document, kept, domain, position, settings.graph_features)
     used = sorted({int(k) for k in position[domain == DOMAIN_CODE[Domain.KEYED], 0]})

@@ -167,9 +167,7 @@ class ImageLeaves(nn.Module):
     def __init__(self, name: str, image_size: int, leaves: str, hidden_size: int, *, frozen: bool) -> None:
         super().__init__()
         self.encoder = make_image_encoder(name, image_size)
-        self.input_size: tuple[int, int] = (
-            (image_size, image_size) if image_size else _input_size(self.encoder)
-        )
+        self.input_size: tuple[int, int] = (image_size, image_size) if image_size else _input_size(self.encoder)
         self.leaves = leaves
         self.frozen = frozen
         self.cache: FeatureCache | None = None
@@ -200,11 +198,7 @@ class ImageLeaves(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(I, 3, H, W) -> (I, P, D)."""
-        known = (
-            self.features(pixels)
-            if self.cache is None or not self.frozen
-            else self._cached(pixels, self.cache)
-        )
+        known = self.features(pixels) if self.cache is None or not self.frozen else self._cached(pixels, self.cache)
         projected: Tensor = self.norm(self.project(known.to(self.project.weight.dtype)))
         return projected
 
@@ -221,9 +215,5 @@ class ImageLeaves(nn.Module):
             fresh = self.features(pixels[missing]).float().cpu().numpy()
             for place, features in zip(missing, fresh, strict=True):
                 found[place] = features
-            cache.put(
-                scope, {digests[place]: features for place, features in zip(missing, fresh, strict=True)}
-            )
-        return torch.from_numpy(np.stack([features for features in found if features is not None])).to(
-            pixels.device
-        )
+            cache.put(scope, {digests[place]: features for place, features in zip(missing, fresh, strict=True)})
+        return torch.from_numpy(np.stack([features for features in found if features is not None])).to(pixels.device)

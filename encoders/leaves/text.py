@@ -86,9 +86,7 @@ class ScratchTextLeaves(nn.Module):
         self.dropout = dropout
         self.embed = nn.Embedding(self.runs.entries, embedding_size)
         self.weight = nn.Embedding(self.runs.entries, 1) if pooled else None
-        self.project = (
-            nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
-        )
+        self.project = nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
 
     @torch.no_grad()
@@ -153,16 +151,12 @@ class ScratchTextLeaves(nn.Module):
         runs = self.runs(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
         leaf = inputs.token_leaf
         if self.weight is None:
-            states = torch.stack(
-                [self._dropped(self.embed(entry) * real[:, None]) for entry, real in runs]
-            ).sum(0)
+            states = torch.stack([self._dropped(self.embed(entry) * real[:, None]) for entry, real in runs]).sum(0)
         else:
             # One look-up: each would give a gradient of the whole table's size.
             entries = torch.cat([entry for entry, _ in runs])
             states = self.embed(entries)
-            weight = (
-                self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])[:, None]
-            )
+            weight = self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])[:, None]
             leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(runs)))
         tokens = self.norm(self.project(states))
         placed = torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
@@ -244,9 +238,7 @@ class PretrainedTextLeaves(nn.Module):
     def _pool(self, states: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
         if not self.pooled:
             return token_leaf, states
-        return weighted_mean(
-            states, torch.ones(len(states), 1, dtype=states.dtype, device=states.device), token_leaf
-        )
+        return weighted_mean(states, torch.ones(len(states), 1, dtype=states.dtype, device=states.device), token_leaf)
 
     def _cached(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
         """As `_fresh`, for a frozen encoder: units that are in the cache are not read again."""
@@ -322,8 +314,7 @@ class PretrainedTextLeaves(nn.Module):
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         skip = len(self.prefix_ids)
         return [
-            states[row, skip + w.keep_start - w.start : skip + w.keep_end - w.start]
-            for row, w in enumerate(windows)
+            states[row, skip + w.keep_start - w.start : skip + w.keep_end - w.start] for row, w in enumerate(windows)
         ]
 
 

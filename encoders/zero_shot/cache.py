@@ -37,9 +37,7 @@ class HierarchicalLayer(CacheLayerMixin):
         """Note that there is something; the line is made by the attention function."""
         self.is_initialized = True
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Hand the new keys and values through, marked: the attention function takes them into the line."""
         if self.awaiting:
             raise ModelError(
@@ -109,8 +107,6 @@ class HierarchicalCache(Cache):
 
         lines = {layer.index for layer in layers_of(model) if layer.enabled and layer.causal}
         if not lines:
-            raise ModelError(
-                "model must have converted causal layers, but has none: use transformers' own cache."
-            )
+            raise ModelError("model must have converted causal layers, but has none: use transformers' own cache.")
         count = model.config.get_text_config(decoder=True).num_hidden_layers
         super().__init__(layers=[HierarchicalLayer() if i in lines else DynamicLayer() for i in range(count)])

@@ -66,9 +66,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.flops is None and self.kl is None:
-            raise ModelError(
-                "budget must say what may remain: flops, a share of softmax attention, or kl, in nats."
-            )
+            raise ModelError("budget must say what may remain: flops, a share of softmax attention, or kl, in nats.")
 
 
 @dataclass
@@ -202,9 +200,7 @@ def _measure(
     try:
         for layer in watch(model, layers, lambda watched: _gaps(watched, table[watched.layer.name])):
             runnable = [(h, f) for h, f in candidates if not (layer.causal and f.untie == "rows")]
-            table[layer.name] = [
-                Measured(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable
-            ]
+            table[layer.name] = [Measured(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable]
         with torch.no_grad():
             for batch in batches:
                 if not isinstance(batch, Mapping):
@@ -229,9 +225,7 @@ def _gaps(watched: Watched, candidates: list[Measured]) -> None:
     for m in candidates:
         assert m.hierarchy != "given"
         layout = layout_of(m.hierarchy, (B, n), watched.padding, watched.layer.ends, watched.query.device)
-        m.divergence += float(
-            divergence(q, k, layout.forest, m.form, watched.scale, watched.causal, log_z).sum()
-        )
+        m.divergence += float(divergence(q, k, layout.forest, m.form, watched.scale, watched.causal, log_z).sum())
         m.weight += len(q) * H
         for length in lengths:
             one = m.hierarchy.forest([length], watched.layer.ends)
@@ -266,9 +260,7 @@ def divergence(
     return by_document.index_add(0, document, _by_weights(query, key, forest, form, scale, causal) + log_z)
 
 
-def _by_weights(
-    query: Tensor, key: Tensor, forest: TreeBatch, form: Form, scale: float, causal: bool
-) -> Tensor:
+def _by_weights(query: Tensor, key: Tensor, forest: TreeBatch, form: Form, scale: float, causal: bool) -> Tensor:
     """(N, H) sum_j P_ij (log P_ij - s_ij), with all of P in memory: one-hot values give it."""
     n, group = len(query), query.shape[1] // key.shape[1]
     one_hot = torch.eye(n, dtype=query.dtype, device=query.device)[:, None].expand(-1, key.shape[1], -1)

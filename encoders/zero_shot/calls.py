@@ -50,9 +50,7 @@ class Calls:
     with_tree: int = 0
     """Running forward passes, nested ones included, that were given a tree."""
 
-    def before(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, Any] | None:
+    def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         """Forward pre-hook of every model around converted layers."""
         tree = _current.get()
         changed = tree is not None and kwargs.get(KEYWORD) is None

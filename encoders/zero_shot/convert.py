@@ -71,9 +71,7 @@ def convert(
     """
     sites = [s for s in attention_modules(model) if tower is None or s.tower == tower]
     if tower is not None and not sites:
-        raise ModelError(
-            f"tower must be one of the model's, but {type(model).__name__} has none called {tower!r}."
-        )
+        raise ModelError(f"tower must be one of the model's, but {type(model).__name__} has none called {tower!r}.")
     chosen = [site for site in sites if site.name in set(_choose(layers, [(s.name, s.layer) for s in sites]))]
     hierarchy = Windows(tuple(branching), special_tokens) if hierarchy is None else hierarchy
     if hierarchy != "given" and not isinstance(hierarchy, Windows | Quadtree):
@@ -136,9 +134,7 @@ def restore(model: PreTrainedModel) -> PreTrainedModel:
     """
     record = getattr(model.config, RECORD, None)
     if not record:
-        raise ModelError(
-            f"the config must hold a conversion under {RECORD!r}, but has none: call convert first."
-        )
+        raise ModelError(f"the config must hold a conversion under {RECORD!r}, but has none: call convert first.")
     if record["version"] > RECORD_VERSION:
         raise ModelError(
             f"the conversion must be of version {RECORD_VERSION} or earlier, but is of {record['version']}: update docgraph."
@@ -148,9 +144,7 @@ def restore(model: PreTrainedModel) -> PreTrainedModel:
     for entry in record["layers"]:
         site = sites.get((entry["tower"], entry["layer"]))
         if site is None:
-            raise ModelError(
-                f"the model must have the layers of its conversion, but has no layer {entry['layer']}."
-            )
+            raise ModelError(f"the model must have the layers of its conversion, but has no layer {entry['layer']}.")
         layer = _convert_site(site, from_json(entry["hierarchy"]), Form(**entry["form"]), "auto", calls)
         layer.enabled = entry["enabled"]
     _settle(model)
@@ -165,9 +159,7 @@ def choose_sites(model: PreTrainedModel, layers: Which, tower: str | None = None
     """
     sites = [s for s in attention_modules(model) if tower is None or s.tower == tower]
     if not sites:
-        raise ModelError(
-            f"tower must be one of the model's, but {type(model).__name__} has none called {tower!r}."
-        )
+        raise ModelError(f"tower must be one of the model's, but {type(model).__name__} has none called {tower!r}.")
     names = set(_choose(layers, [(s.name, s.layer) for s in sites]))
     return [site for site in sites if site.name in names]
 
@@ -182,18 +174,14 @@ def _choose(which: Which, layers: list[tuple[str, int]]) -> list[str]:
     if isinstance(which, str):
         chosen = [name for name, _ in layers if fnmatchcase(name, which)]
         if not chosen:
-            raise ModelError(
-                f"layers must match a module, but {which!r} matches none of {layers[0][0]}, ...."
-            )
+            raise ModelError(f"layers must match a module, but {which!r} matches none of {layers[0][0]}, ....")
         return chosen
     if callable(which):
         return [name for name, _ in layers if which(name)]
     numbers = set(which)
     missing = sorted(numbers - {number for _, number in layers})
     if missing:
-        raise ModelError(
-            f"layers must be from 0 to {max(number for _, number in layers)}, but are {sorted(numbers)}."
-        )
+        raise ModelError(f"layers must be from 0 to {max(number for _, number in layers)}, but are {sorted(numbers)}.")
     return [name for name, number in layers if number in numbers]
 
 

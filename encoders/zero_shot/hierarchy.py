@@ -41,18 +41,14 @@ class Windows:
 
     def __post_init__(self) -> None:
         if any(not isinstance(b, int) or b < 2 for b in self.branching):
-            raise ModelError(
-                f"branching must be integers of at least 2, leaves first, but is {tuple(self.branching)}."
-            )
+            raise ModelError(f"branching must be integers of at least 2, leaves first, but is {tuple(self.branching)}.")
         if self.special_tokens not in ("inside", "own"):
             raise ModelError(f'special_tokens must be "inside" or "own", but is {self.special_tokens!r}.')
 
     def forest(self, lengths: Sequence[int], ends: Ends) -> TreeBatch:
         """Return one tree for each of the (B,) lengths."""
         lead, trail = ends if self.special_tokens == "own" else (0, 0)
-        return _forest(
-            [self._parents(n, min(lead, n), min(trail, n - min(lead, n))) for n in lengths], lengths
-        )
+        return _forest([self._parents(n, min(lead, n), min(trail, n - min(lead, n))) for n in lengths], lengths)
 
     def _parents(self, n: int, lead: int, trail: int) -> Index:
         """Rows are the n positions, then the windows level by level, then the root."""
@@ -100,9 +96,7 @@ class Quadtree:
         height, width = self.grid or (isqrt(max(patches, 0)),) * 2
         if height * width != patches:
             what = f"the grid {height} x {width}" if self.grid else "a square grid; say Quadtree(grid=...)"
-            raise ModelError(
-                f"the {n} positions without {sum(ends)} special ones must be {what}, but are {patches}."
-            )
+            raise ModelError(f"the {n} positions without {sum(ends)} special ones must be {what}, but are {patches}.")
         above: list[Index] = []
         rows = n
         while height * width > 1:

@@ -167,9 +167,7 @@ def _layout(
             if decoding
             else f"pass {KEYWORD}=... or use `with zero_shot.hierarchy(...)`"
         )
-        raise ModelError(
-            f"{layer} must be given its hierarchy with each call, but was called without one: {way_out}."
-        )
+        raise ModelError(f"{layer} must be given its hierarchy with each call, but was called without one: {way_out}.")
     return layout_of(layer.hierarchy, shape, padding, layer.ends, device)
 
 
@@ -191,11 +189,7 @@ def _attend(
     if not kwargs.get("output_attentions"):
         return output, None
     # The weights are what attention makes of values that are all different: one-hot positions.
-    one_hot = (
-        torch.eye(n, dtype=v.dtype, device=v.device)
-        .expand(B, -1, -1)[:, None]
-        .expand(-1, key.shape[1], -1, -1)
-    )
+    one_hot = torch.eye(n, dtype=v.dtype, device=v.device).expand(B, -1, -1)[:, None].expand(-1, key.shape[1], -1, -1)
     dense = attend(q, k, layout.pack(one_hot), forest, form, scale=scale, causal=causal, backend=backend)
     return output, layout.unpack(dense, (B, n)).transpose(1, 2)
 

@@ -96,9 +96,7 @@ def layout_of(
     return layout
 
 
-def layout_of_given(
-    forest: TreeBatch, shape: tuple[int, int], mask: Tensor | None, device: torch.device
-) -> Layout:
+def layout_of_given(forest: TreeBatch, shape: tuple[int, int], mask: Tensor | None, device: torch.device) -> Layout:
     """Return the layout of a forest that the caller made for this batch.
 
     Raises:

@@ -68,9 +68,7 @@ class Line:
         self.query_sum = torch.stack(sums) if self.pooled else None
         levels = [self._shelve(row) for row in rows]
         slots = [*self.branching, max(len(shelves[-1]) for shelves in levels)]
-        self.shelves = [
-            torch.stack([_fill(shelves[i], s) for shelves in levels]) for i, s in enumerate(slots)
-        ]
+        self.shelves = [torch.stack([_fill(shelves[i], s) for shelves in levels]) for i, s in enumerate(slots)]
 
     def step(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend from one more position, then take it in.

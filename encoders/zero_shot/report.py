@@ -112,9 +112,7 @@ def _row(site: Site, length: int | None) -> Row:
     attention = f"{layer.hierarchy}; {form}{', causal' if site.causal else ''}"
     if layer.hierarchy == "given":
         return Row(site.name, site.tower, site.layer, attention, n, None, softmax, True)
-    cost = hsa_cost(
-        layer.hierarchy.forest([n], site.ends), layer.hierarchy, form, width, heads, causal=site.causal
-    )
+    cost = hsa_cost(layer.hierarchy.forest([n], site.ends), layer.hierarchy, form, width, heads, causal=site.causal)
     return Row(site.name, site.tower, site.layer, attention, n, cost, softmax, True)
 
 

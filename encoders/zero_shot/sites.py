@@ -77,15 +77,11 @@ def attention_modules(model: nn.Module) -> list[Site]:
     if not isinstance(model, PreTrainedModel):
         inside = [name for name, part in model.named_modules() if isinstance(part, PreTrainedModel)]
         way_out = f" Hand over the one inside it, {inside[0]!r}." if inside else ""
-        raise ModelError(
-            f"model must be a transformers PreTrainedModel, but is a {type(model).__name__}.{way_out}"
-        )
+        raise ModelError(f"model must be a transformers PreTrainedModel, but is a {type(model).__name__}.{way_out}")
     _refuse(model)
     found = [(name, module) for name, module in model.named_modules() if _kind(module)]
     if not found:
-        outside = (
-            "" if model._can_set_attn_implementation() else ", and it does not go through AttentionInterface"
-        )
+        outside = "" if model._can_set_attn_implementation() else ", and it does not go through AttentionInterface"
         raise ModelError(
             f"model must be one of {', '.join(SUPPORTED)}, but {type(model).__name__} has no attention of theirs{outside}."
         )

@@ -56,9 +56,7 @@ def trees_from_documents(
         offsets, mask, special_tokens: see `trees_from_text`.
     """
     trees = [(d.parent.astype(np.int64), d.span[:, 0].astype(np.int64), _innermost(d)) for d in documents]
-    return _forest(
-        [(parent, start[rows], rows) for parent, start, rows in trees], offsets, mask, special_tokens
-    )
+    return _forest([(parent, start[rows], rows) for parent, start, rows in trees], offsets, mask, special_tokens)
 
 
 Blocks = tuple[Index, Index, Index]
@@ -85,11 +83,7 @@ def _innermost(document: Document) -> Index:
 
 def _forest(blocks: Sequence[Blocks], offsets: Any, mask: Any, special_tokens: SpecialTokens) -> TreeBatch:
     rows = [_array(row) for row in offsets]
-    masks = (
-        [np.ones(len(row), dtype=np.bool_) for row in rows]
-        if mask is None
-        else [_array(m) != 0 for m in mask]
-    )
+    masks = [np.ones(len(row), dtype=np.bool_) for row in rows] if mask is None else [_array(m) != 0 for m in mask]
     if len(rows) != len(blocks) or len(masks) != len(blocks):
         raise TreeError(
             f"offsets and mask must have one row for each of the {len(blocks)} texts, but have {len(rows)} and {len(masks)}."

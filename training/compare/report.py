@@ -157,11 +157,7 @@ def to_markdown(comparison: Comparison) -> str:
         "",
         verdict(comparison),
         "",
-        *(
-            [f"{comparison.runs_left} planned runs are not in this table.", ""]
-            if comparison.runs_left
-            else []
-        ),
+        *([f"{comparison.runs_left} planned runs are not in this table.", ""] if comparison.runs_left else []),
         *_about(comparison),
         "",
     ]
@@ -238,9 +234,7 @@ def _about(comparison: Comparison) -> Iterable[str]:
     yield "Made by:"
     yield ""
     for name, value in comparison.about.items():
-        said = (
-            ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
-        )
+        said = ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
         yield f"* {name}: {said}"
 
 

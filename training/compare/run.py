@@ -96,9 +96,7 @@ def compare(
     if unknown := [kind for kind in attention if kind not in KINDS]:
         raise ConfigError(f"attention must be some of {', '.join(KINDS)}, but is {', '.join(unknown)}.")
     if seeds < 1 or not attention or not config.output or not config.data:
-        raise ConfigError(
-            "a comparison needs data, output, a kind of attention and a seed, but one is missing."
-        )
+        raise ConfigError("a comparison needs data, output, a kind of attention and a seed, but one is missing.")
     console = console or Console(stderr=True)
     begin, folder, done, left = time.monotonic(), Path(config.output), [], 0
     planned = [(kind, seed) for seed in range(seeds) for kind in attention]
@@ -130,9 +128,7 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
         DataError: the runs did not score the same records.
     """
     if len({(one.ids, one.scored) for one in results}) > 1:
-        raise DataError(
-            "runs of a comparison must score the same records, but these did not: the data changed."
-        )
+        raise DataError("runs of a comparison must score the same records, but these did not: the data changed.")
     by_kind: dict[str, list[Result]] = {}
     for one in results:
         by_kind.setdefault(one.kind, []).append(one)
@@ -174,10 +170,7 @@ def _row(kind: str, runs: Sequence[Result]) -> Row:
 def _run_config(config: TrainingConfig, kind: str, seed: int, target: Path) -> TrainingConfig:
     """Return the configuration of one run; features of a frozen encoder are shared by all of them."""
     if kind == BAG:
-        same = {
-            name: getattr(config, name)
-            for name in ("data", "format", "data_options", "fields", "train_share")
-        }
+        same = {name: getattr(config, name) for name in ("data", "format", "data_options", "fields", "train_share")}
         return TrainingConfig(output=str(target), **same)
     changes: dict[str, Any] = {"output": str(target), "seed": seed, "model.attention": kind}
     if config.feature_cache is not None:

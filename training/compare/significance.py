@@ -65,9 +65,7 @@ def paired_bootstrap(
             seeds where S is the same.
     """
     if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1] or not one.size or not other.size:
-        raise ValueError(
-            f"one and other must be (S, N) of the same N, but are {one.shape} and {other.shape}."
-        )
+        raise ValueError(f"one and other must be (S, N) of the same N, but are {one.shape} and {other.shape}.")
     draw = np.random.default_rng(seed)
     found = []
     for start in range(0, samples, CHUNK):
@@ -102,9 +100,7 @@ def _shares(seeds: int, samples: int, draw: np.random.Generator) -> NDArray[np.f
     return draw.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
 
 
-def _sampled(
-    right: NDArray[np.bool_], times: NDArray[np.int64], shares: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _sampled(right: NDArray[np.bool_], times: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """(B,) accuracy on each sample of records (B, N) and of seeds (B, S)."""
     by_seed = times @ right.T.astype(np.float64) / right.shape[1]
     result: NDArray[np.float64] = (by_seed * shares).sum(1)

@@ -57,9 +57,7 @@ def is_table(path: Path) -> bool:
     return is_lines(path) or (path.is_file() and path.suffix == ".parquet")
 
 
-def read_pages(
-    path: str | Path, *, seed: int = 0, split_file: Path | None = None, images: str | None = None
-) -> Corpus:
+def read_pages(path: str | Path, *, seed: int = 0, split_file: Path | None = None, images: str | None = None) -> Corpus:
     """Read a folder of labelled pages.
 
     Args:
@@ -109,9 +107,7 @@ def read_table(
         DataError: the table is broken, or has none of the columns.
     """
     root = resolve(path)
-    chosen = (
-        dict(fields) if isinstance(fields, Mapping) else {name: name for name in fields} if fields else None
-    )
+    chosen = dict(fields) if isinstance(fields, Mapping) else {name: name for name in fields} if fields else None
     splits: dict[str, list[Record]] = defaultdict(list)
     problems: list[Problem] = []
     unique = UniqueNames()
@@ -120,9 +116,7 @@ def read_table(
         value = row.get(label)
         origin, present, size = _origin(root.parent, row, chosen, name, limits or Limits(), problems)
         if not present:
-            problems.append(
-                Problem("record.empty", name, "none of the columns that hold text or pictures is filled.")
-            )
+            problems.append(Problem("record.empty", name, "none of the columns that hold text or pictures is filled."))
         record = Record(name, None if value is None or value == "" else str(value), origin, present, size)
         splits[_split_of(row)].append(record)
     if not any(record.fields for records in splits.values() for record in records):
@@ -175,9 +169,7 @@ def _listed(root: Path, listed: Path) -> Iterator[tuple[Path, str | None, str]]:
     for place, row in enumerate(rows, 1):
         name = row.get("file") or row.get("id")
         if not name:
-            raise DataError(
-                f"every row of {listed} must name a file, but row {place} has only {', '.join(row)}."
-            )
+            raise DataError(f"every row of {listed} must name a file, but row {place} has only {', '.join(row)}.")
         label = row.get("label")
         yield root / str(name), str(label) if label not in (None, "") else None, _split_of(row)
 
@@ -224,9 +216,7 @@ def _origin(
     return ArticleOrigin(tuple(texts), tuple(images)), present, sum(len(text) for _, text in texts)
 
 
-def _images(
-    folder: Path, value: Any, name: str, limits: Limits, problems: list[Problem]
-) -> Iterator[str | bytes]:
+def _images(folder: Path, value: Any, name: str, limits: Limits, problems: list[Problem]) -> Iterator[str | bytes]:
     """Yield the readable pictures of a cell: a path, bytes, {"bytes", "path"} as `datasets` writes, or a list."""
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")

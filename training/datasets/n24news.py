@@ -105,10 +105,7 @@ class _Reader:
     def learn_error_pages(self, raw: Mapping[str, Sequence[Any]]) -> None:
         """Note the bodies that several records share."""
         bodies = Counter(
-            _text(record, "body")
-            for records in raw.values()
-            for record in records
-            if isinstance(record, dict)
+            _text(record, "body") for records in raw.values() for record in records if isinstance(record, dict)
         )
         self.error_pages = {body for body, count in bodies.items() if body and count >= SAME_BODY}
 
@@ -119,9 +116,7 @@ class _Reader:
             if isinstance(one, dict):
                 records.append(self._record(one, place))
             else:
-                self._note(
-                    "record.unreadable", f"#{place}", f"a record must be an object, but is {one!r:.60}."
-                )
+                self._note("record.unreadable", f"#{place}", f"a record must be an object, but is {one!r:.60}.")
         return records
 
     def _record(self, raw: Mapping[str, Any], place: int) -> Record:

@@ -90,9 +90,7 @@ class Corpus:
             DataError: there is no such split.
         """
         if split not in self.splits:
-            raise DataError(
-                f"the splits of {self.name} are {', '.join(self.splits)}, but {split!r} was asked for."
-            )
+            raise DataError(f"the splits of {self.name} are {', '.join(self.splits)}, but {split!r} was asked for.")
         return self.splits[split]
 
     @property

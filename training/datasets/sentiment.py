@@ -102,9 +102,7 @@ def _read_half(folder: Path, films: dict[str, str], problems: list[Problem]) -> 
     for sign, label in (("neg", LABELS[0]), ("pos", LABELS[1])):
         urls = folder / f"urls_{sign}.txt"
         lines = urls.read_text(encoding="utf-8").splitlines() if urls.is_file() else []
-        for file in sorted(
-            (folder / sign).glob("*.txt"), key=lambda file: (len(file.stem.split("_")[0]), file.stem)
-        ):
+        for file in sorted((folder / sign).glob("*.txt"), key=lambda file: (len(file.stem.split("_")[0]), file.stem)):
             name = f"{folder.name}/{sign}/{file.stem}"
             number = file.stem.split("_")[0]
             if number.isdigit() and int(number) < len(lines) and (film := FILM.search(lines[int(number)])):

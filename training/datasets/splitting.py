@@ -85,9 +85,7 @@ def read_split(path: Path, records: Sequence[Record]) -> dict[str, list[Record]]
         ids = json.loads(path.read_text(encoding="utf-8"))
         wanted = {name: [str(one) for one in some] for name, some in ids.items()}
     except (ValueError, AttributeError, TypeError) as error:
-        raise DataError(
-            f"a split file must hold a JSON object of id lists, but {path} does not: {error}."
-        ) from error
+        raise DataError(f"a split file must hold a JSON object of id lists, but {path} does not: {error}.") from error
     by_id = {record.id: record for record in records}
     missing = [one for some in wanted.values() for one in some if one not in by_id]
     if missing:

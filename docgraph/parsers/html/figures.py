@@ -160,11 +160,7 @@ def _is_picture_container(elements: Elements, row: int, held: _Content) -> bool:
     """Whether an element is named after pictures and holds one or two of them and a caption's worth of text."""
     if not (1 <= held.pictures <= 2 and 10 <= held.letters <= 600 and not held.headings and held.runs <= 5):
         return False
-    if (
-        held.linked > 0.5 * held.letters
-        or elements.tag[row] in _ENDS
-        or elements.tag[row] in ("a", "li", "p")
-    ):
+    if held.linked > 0.5 * held.letters or elements.tag[row] in _ENDS or elements.tag[row] in ("a", "li", "p"):
         return False
     return bool(_PICTURE_CONTAINER.search(elements.attributes[row].get("class", "")))
 

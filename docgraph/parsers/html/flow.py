@@ -318,9 +318,9 @@ class _Reader:
         twins = self.flow.twins
         if self.pictures and elements.tag[row] == "img":
             before = self.pictures[-1][1]
-            if before in self.flow.from_noscript and elements.attributes[row].get(
-                "alt"
-            ) == elements.attributes[before].get("alt"):
+            if before in self.flow.from_noscript and elements.attributes[row].get("alt") == elements.attributes[
+                before
+            ].get("alt"):
                 twins[row] = before
                 self.pictures.pop()
         link = self.open_marks.get("link")
@@ -374,9 +374,7 @@ class _Reader:
             if text or self.pictures:
                 plain = not (self.marks or self.open_marks or self.pictures)
                 self.flow.items.append(
-                    Block(self.containers[-1], text, (), (), 0, self.verbatim > 0)
-                    if plain
-                    else self.marked(text, cut)
+                    Block(self.containers[-1], text, (), (), 0, self.verbatim > 0) if plain else self.marked(text, cut)
                 )
             self.pieces.clear()
             if self.marks:
@@ -394,9 +392,7 @@ class _Reader:
         end = len(text)
         kept: list[RunMark] = []
         linked = 0
-        still_open = [
-            (start, self.length, type_, element) for type_, (start, element) in self.open_marks.items()
-        ]
+        still_open = [(start, self.length, type_, element) for type_, (start, element) in self.open_marks.items()]
         for start, stop, type_, element in self.marks + still_open:
             start, stop = max(start - cut, 0), min(stop - cut, end)
             if start < stop:

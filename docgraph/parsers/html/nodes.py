@@ -126,9 +126,7 @@ class Runs:
     def add_sentences(self, block: Block, start: int, element: int, language: str | None) -> None:
         """Add the sentences of a run whose text begins at `start`, and its pictures between them."""
         builder, text = self.builder, block.text
-        spans = [
-            (start + first, start + last) for first, last in sentence_spans(text[:_LONGEST_SPLIT], language)
-        ]
+        spans = [(start + first, start + last) for first, last in sentence_spans(text[:_LONGEST_SPLIT], language)]
         if len(text) > _LONGEST_SPLIT:
             spans.append((start + _LONGEST_SPLIT, start + len(text)))
             self.warn(

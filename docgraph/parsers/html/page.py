@@ -99,9 +99,7 @@ def _parse(
     markup, found = _read(source, limits, builder)
     elements = read_markup(markup, most=limits.nodes)
     if elements.cut:
-        _cut(
-            builder, "limit.nodes", f"the page has more than {limits.nodes} elements; the rest was left out."
-        )
+        _cut(builder, "limit.nodes", f"the page has more than {limits.nodes} elements; the rest was left out.")
     flow = read_flow(elements)
     base = _base(elements, url)
     metadata = read_metadata(elements, url=url, base=base, **found)
@@ -140,9 +138,7 @@ def _parse(
     return document
 
 
-def _read(
-    source: str | bytes | Path, limits: Limits, builder: DocumentBuilder
-) -> tuple[str, dict[str, str | None]]:
+def _read(source: str | bytes | Path, limits: Limits, builder: DocumentBuilder) -> tuple[str, dict[str, str | None]]:
     """Return the markup, and how it was decoded."""
     found: dict[str, str | None] = {"encoding": None, "encoding_source": None, "source": None}
     if isinstance(source, Path):
@@ -164,9 +160,7 @@ def _read(
     decoded = decode(bytes(source))
     found["encoding"], found["encoding_source"] = decoded.encoding, decoded.source
     if decoded.replaced:
-        builder.warn(
-            "decode.replaced", f"{decoded.replaced} characters could not be decoded as {decoded.encoding}."
-        )
+        builder.warn("decode.replaced", f"{decoded.replaced} characters could not be decoded as {decoded.encoding}.")
     return decoded.text, found
 
 

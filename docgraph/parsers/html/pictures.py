@@ -64,9 +64,7 @@ def picture_attributes(
             if raw != resolved:
                 values["src_raw"] = raw
     for name in ("alt", "title"):
-        text = " ".join(
-            (own.get(name) or (elements.attributes[twin].get(name) if twin else "") or "").split()
-        )
+        text = " ".join((own.get(name) or (elements.attributes[twin].get(name) if twin else "") or "").split())
         if len(text) > attribute_bytes:
             cut.append(name)
             text = text[:attribute_bytes]

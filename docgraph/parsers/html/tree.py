@@ -82,18 +82,14 @@ class _Walk(Runs):
                 self.close_sections(self.frames[-1], 0)
             if isinstance(item, Block):
                 if not page.main_only or self.verdict.block_role.get(index) == "main":
-                    self.add_block(
-                        item, self.verdict.block_role.get(index), self.verdict.block_score.get(index)
-                    )
+                    self.add_block(item, self.verdict.block_role.get(index), self.verdict.block_score.get(index))
             elif item >= 0:
                 if item in wanted:
                     self.enter(item)
             elif ~item in wanted:
                 self.leave(~item)
             if len(self.builder) >= page.limits.nodes:
-                self.warn(
-                    "limit.nodes", f"the page has more than {page.limits.nodes} nodes; the rest was left out."
-                )
+                self.warn("limit.nodes", f"the page has more than {page.limits.nodes} nodes; the rest was left out.")
                 self.builder.truncated = True
                 break
         while self.frames:
@@ -216,9 +212,7 @@ class _Walk(Runs):
                 attributes["reversed"] = True
         role = self.context[-1][0]
         links = role in ("nav", "aside", "header", "footer") and self.is_all_links(element)
-        self.push_frame(
-            "list", element, attributes=attributes, domain=Domain.SET if links else Domain.SEQUENCE
-        )
+        self.push_frame("list", element, attributes=attributes, domain=Domain.SET if links else Domain.SEQUENCE)
 
     def is_all_links(self, element: int) -> bool:
         """Whether a list holds nothing but links (looking at its first hundred items)."""
@@ -276,9 +270,7 @@ class _Walk(Runs):
             columns["attributes"] = _cell_attributes(cell.row_span, cell.column_span, cell.header)
         elif kind != "quote" and frame.kind != "list":
             return
-        elif (
-            kind == "item" and (value := self.elements.attributes[element].get("value", "")[:16]).isdecimal()
-        ):
+        elif kind == "item" and (value := self.elements.attributes[element].get("value", "")[:16]).isdecimal():
             columns["attributes"] = {"value": int(value)}
         alone = self.only_run(element)
         if alone is None:
@@ -327,9 +319,7 @@ class _Walk(Runs):
     def next_is_list(self, index: int | None = None) -> bool:
         index = self.index if index is None else index
         item = self.items[index] if index < len(self.items) else None
-        return (
-            isinstance(item, int) and item >= 0 and self.elements.tag[item] in _LISTS and item in self.wanted
-        )
+        return isinstance(item, int) and item >= 0 and self.elements.tag[item] in _LISTS and item in self.wanted
 
     def skip(self, element: int) -> None:
         """Go on after the element."""
@@ -372,9 +362,7 @@ class _Walk(Runs):
             self.add_run("heading", block, role, score, attributes=attributes)
         elif block.preformatted and self.elements.tag[element] != "textarea":
             language = self.code_language(block)
-            self.add_run(
-                "code", block, role, score, attributes={"code_language": language} if language else None
-            )
+            self.add_run("code", block, role, score, attributes={"code_language": language} if language else None)
         else:
             self.add_run(self.text_kind(self.index - 1), block, role, score)
 

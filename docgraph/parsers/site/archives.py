@@ -82,9 +82,7 @@ def pages_of_zip(path: Path, limits: Limits) -> Iterator[PageSource]:
                 RuntimeError,
                 NotImplementedError,
             ) as error:
-                yield PageSource(
-                    name, None, b"", ParseError(f"page {name} of {path} cannot be read: {error}.")
-                )
+                yield PageSource(name, None, b"", ParseError(f"page {name} of {path} cannot be read: {error}."))
 
 
 def pages_of_warc(path: Path, limits: Limits) -> Iterator[PageSource]:
@@ -114,9 +112,7 @@ def _warc_headers(file: IO[bytes], path: Path) -> dict[str, str] | None:
         raise ParseError(f"a record of {path} must begin with WARC/, but begins with {line[:40]!r}.")
     headers = _headers(file)
     if not headers.get("content-length", "").isdecimal():
-        raise ParseError(
-            f"a record of {path} must give its length, but gives {headers.get('content-length')!r}."
-        )
+        raise ParseError(f"a record of {path} must give its length, but gives {headers.get('content-length')!r}.")
     return headers
 
 
@@ -130,9 +126,7 @@ def _headers(file: IO[bytes]) -> dict[str, str]:
     return headers
 
 
-def _warc_record(
-    file: IO[bytes], headers: dict[str, str], path: Path, limits: Limits
-) -> Iterator[PageSource]:
+def _warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: Limits) -> Iterator[PageSource]:
     """Yield the page or picture of one record, and leave the file after it."""
     length = int(headers["content-length"])
     url = headers.get("warc-target-uri", "").strip("<>")
@@ -176,9 +170,7 @@ def _http_answer(message: bytes) -> tuple[str, bytes] | None:
     if not _STATUS.match(head):
         return None
     lines = head.decode("latin-1").splitlines()[1:]
-    headers = {
-        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-    }
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body = _unchunked(body)
     coding = headers.get("content-encoding", "").lower()

@@ -78,9 +78,7 @@ def parse_site(
             pages.add_given(given)
     if not pages.documents:
         named = f": {pages.warnings[0].message}" if pages.warnings else "."
-        raise ParseError(
-            f"a site must have at least one page that can be parsed, but {source!r:.100} has none{named}"
-        )
+        raise ParseError(f"a site must have at least one page that can be parsed, but {source!r:.100} has none{named}")
     site = pages.joined(location)
     return mark_templates(site) if mark_shared else site
 
@@ -160,9 +158,7 @@ class _Pages:
 
     def add(self, document: Document, name: str) -> None:
         if self.nodes + len(document) > self.limits.nodes:
-            message = (
-                f"the site has more than Limits.nodes={self.limits.nodes} nodes; page {name} was left out."
-            )
+            message = f"the site has more than Limits.nodes={self.limits.nodes} nodes; page {name} was left out."
             if self.strict:
                 raise LimitError(f"{message} Raise the limit if the source is trusted.")
             self.truncated = True

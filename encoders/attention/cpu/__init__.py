@@ -49,9 +49,7 @@ def attend(
     sides = [None if side is None else _widen(side.to(wide)) for side in (query_position, key_position)]
     output, energy = cast(
         tuple[Tensor, Tensor],
-        _Attention.apply(
-            *(_widen(x.to(wide)) for x in (query, key, value)), *sides, plan, scale, attend_self
-        ),
+        _Attention.apply(*(_widen(x.to(wide)) for x in (query, key, value)), *sides, plan, scale, attend_self),
     )
     return output[..., : value.shape[2]].to(value.dtype), energy
 
@@ -83,9 +81,7 @@ class _Attention(torch.autograd.Function):
         *inner, scalars, nodes = _carve(
             dtype, *(families * numbers for numbers in per_node), 5 * heads * members, 2 * families * heads
         )
-        q, k, v, o = (
-            _rows(x, nodes_of) for x, nodes_of in zip((query, key, value, result), inner, strict=True)
-        )
+        q, k, v, o = (_rows(x, nodes_of) for x, nodes_of in zip((query, key, value, result), inner, strict=True))
         e, f = _side(query_position, dtype), _side(key_position, dtype)
         state = State(*scalars.reshape(5, heads, members), *nodes.reshape(2, families, heads))
         state.L.fill(0)
@@ -136,8 +132,7 @@ class _Attention(torch.autograd.Function):
         if energy_bar is not None:
             slope.L_bar[plan.root[plan.root >= 0]] = energy_bar.numpy()[plan.root >= 0]
         position_grads = [
-            None if x is None else _result(tuple(x.shape), dtype, False)
-            for x in (query_position, key_position)
+            None if x is None else _result(tuple(x.shape), dtype, False) for x in (query_position, key_position)
         ]
         e_bar, f_bar = (_side(grad, dtype) for grad in position_grads)
         inputs = (tree, q, k, v, e, f, c_bar, state, slope)
@@ -173,9 +168,7 @@ HUGE_PAGE = 1 << 21
 
 def _result(shape: tuple[int, ...], dtype: Any, whole: bool) -> Tensor:
     """Allocate for a kernel to fill; zeros unless it fills the whole."""
-    return torch.from_numpy(
-        _allocate(np.empty if whole else np.zeros, math.prod(shape), dtype).reshape(shape)
-    )
+    return torch.from_numpy(_allocate(np.empty if whole else np.zeros, math.prod(shape), dtype).reshape(shape))
 
 
 def _carve(dtype: Any, *counts: int) -> list[Array]:
@@ -214,9 +207,7 @@ def _side(position: Tensor | None, dtype: Any) -> Side:
         position = position.contiguous()
     rows, heads, width = position.shape
     stride, head_stride, _ = position.stride()
-    return Side(
-        _flat(position, (rows - 1) * stride + (heads - 1) * head_stride + width), stride, head_stride, width
-    )
+    return Side(_flat(position, (rows - 1) * stride + (heads - 1) * head_stride + width), stride, head_stride, width)
 
 
 def _flat(tensor: Tensor, span: int) -> Array:

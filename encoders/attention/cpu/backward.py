@@ -63,9 +63,7 @@ def ascend_back(
         if at < 0:
             gather(c_bar, tree, family, False)
         ahead = family + 1 if at < 0 and step + 1 < end - first else -1
-        measure(
-            tree, q, k, v, e, f, c_bar, state, slope, kept, family, query, ahead, attend_self, scale, work
-        )
+        measure(tree, q, k, v, e, f, c_bar, state, slope, kept, family, query, ahead, attend_self, scale, work)
         if at < 0:
             rise_back(tree, state, slope, family)
     for at in range(len(waiting)):
@@ -198,9 +196,7 @@ def measure(
                 for i in range(queries):
                     source = tree.source[first + at + i]
                     own = T[i, i] if attend_self else nothing
-                    slope.m_bar[head, first + at + i] = (
-                        own if source >= 0 else slope.parent_m_bar[~source, head]
-                    )
+                    slope.m_bar[head, first + at + i] = own if source >= 0 else slope.parent_m_bar[~source, head]
             for lane in range(0, queries, LANES):
                 sums = load(vector, A, lane)
                 for j in range(keys):
@@ -219,10 +215,7 @@ def rise_back(tree: Tree, state: State, slope: Slope, family: int) -> None:
             source = tree.source[member]
             if source < 0:
                 slope.m_bar[head, member] = slope.parent_m_bar[~source, head]
-            total += (
-                state.g[head, member] * slope.m_bar[head, member]
-                + state.h[head, member] * slope.a[head, member]
-            )
+            total += state.g[head, member] * slope.m_bar[head, member] + state.h[head, member] * slope.a[head, member]
         slope.parent_m_bar[family, head] = total
 
 
@@ -333,9 +326,7 @@ def emit(
 
 
 @inner
-def emit_position(
-    tile: Array, column: int, side: Side, head: int, tree: Tree, first: int, count: int
-) -> None:
+def emit_position(tile: Array, column: int, side: Side, head: int, tree: Tree, first: int, count: int) -> None:
     """Write the gradients of members' positions, and clear their columns."""
     nothing = splat(tile.dtype.type(0))
     for i in range(count):

@@ -129,9 +129,7 @@ def attend(
 
 
 @inner
-def soften(
-    work: Work, base: int, tree: Tree, first_key: int, keys: int, queries: int, own: int, alone: bool
-) -> None:
+def soften(work: Work, base: int, tree: Tree, first_key: int, keys: int, queries: int, own: int, alone: bool) -> None:
     """Turn a tile of logits into weights relative to the largest logit so far.
 
     Query i is key i + own: that logit is kept in OWN and gets no weight. FACTOR is what sums before are to be
@@ -162,9 +160,7 @@ def soften(
 
 
 @inner
-def rate(
-    tree: Tree, state: State, first: int, queries: int, attend_self: bool, alone: bool, work: Work
-) -> None:
+def rate(tree: Tree, state: State, first: int, queries: int, attend_self: bool, alone: bool, work: Work) -> None:
     """Write R of a tile's members, and g, h and Z, which are to be done again where L is not yet known."""
     vector, heads = work.vector, state.g.shape[0]
     for i in range(queries):
@@ -262,6 +258,4 @@ def fall(tree: Tree, o: Rows, state: State, family: int, leaves: bool, inner_mem
                 outside = splat(m * state.h[head, member])
                 state.m[~source, head] = m * state.g[head, member]
                 for d in range(0, o.width, LANES):
-                    store(
-                        o.inner, 0, at + d, load(o.inner, 0, above + d) + outside * load(o.inner, 0, at + d)
-                    )
+                    store(o.inner, 0, at + d, load(o.inner, 0, above + d) + outside * load(o.inner, 0, at + d))

@@ -137,9 +137,7 @@ def _cut(tree: Tree, root: Index, begin: Index) -> Plan:
     keeps = np.where(deferred | (size > KEEP), 0, size * (-(-size // LANES) * LANES))
     tree = tree._replace(kept=np.where(keeps > 0, np.cumsum(keeps) - keeps, -1))
     leaves = int(np.count_nonzero(tree.source >= 0))
-    return Plan(
-        tree, root, chunks, deferred, waiting, tiles, int(size.max(initial=1)), leaves, 2 * int(keeps.sum())
-    )
+    return Plan(tree, root, chunks, deferred, waiting, tiles, int(size.max(initial=1)), leaves, 2 * int(keeps.sum()))
 
 
 def _share_out(waiting: Index, size: Index) -> list[Index]:

@@ -72,9 +72,7 @@ def load(typing: Any, array: Any, row: Any, column: Any) -> Any:
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         scalar = context.get_value_type(array.dtype)
-        pointer = builder.bitcast(
-            _address(context, builder, array, args), ir.VectorType(scalar, LANES).as_pointer()
-        )
+        pointer = builder.bitcast(_address(context, builder, array, args), ir.VectorType(scalar, LANES).as_pointer())
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
     return Vector(array.dtype)(array, row, column), lower
@@ -173,9 +171,7 @@ def exp(typing: Any, x: Any) -> Any:
         n = builder.fsub(shifted, magic)
         r = _add(builder, x, _mul(builder, n, number(-LOG2_HIGH)))
         r = _add(builder, r, _mul(builder, n, number(-LOG2_LOW)))
-        terms = (
-            7 if mantissa == 23 else 13
-        )  # Taylor, |r| < 0.35: the next term is below half a unit in the last place
+        terms = 7 if mantissa == 23 else 13  # Taylor, |r| < 0.35: the next term is below half a unit in the last place
         y = number(1 / math.factorial(terms))
         for k in range(terms - 1, -1, -1):
             y = _add(builder, _mul(builder, y, r), number(1 / math.factorial(k)))
@@ -255,9 +251,7 @@ def _pick(builder: Any, a: Any, b: Any, lanes: Any) -> Any:
 
 def _fold(builder: Any, a: Any, b: Any, lanes: list[int], distance: int) -> Any:
     """Sum lanes of a, then of b, with the lanes at a distance."""
-    return _add(
-        builder, _pick(builder, a, b, lanes), _pick(builder, a, b, [lane + distance for lane in lanes])
-    )
+    return _add(builder, _pick(builder, a, b, lanes), _pick(builder, a, b, [lane + distance for lane in lanes]))
 
 
 def _add(builder: Any, a: Any, b: Any) -> Any:

@@ -132,9 +132,7 @@ def pack(into: Array, rows: Rows, head: int, tree: Tree, first: int, count: int,
 
 
 @inner
-def pack_position(
-    into: Array, column: int, side: Side, head: int, tree: Tree, first: int, count: int
-) -> None:
+def pack_position(into: Array, column: int, side: Side, head: int, tree: Tree, first: int, count: int) -> None:
     """Copy one head of `count` members' positions beside the columns of `pack`."""
     for i in range(count):
         at = tree.row[first + i] * side.stride + head * side.head_stride

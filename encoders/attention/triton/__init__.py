@@ -83,9 +83,7 @@ class _Attention(torch.autograd.Function):
         m = torch.ones(families, heads, dtype=torch.float32, device=query.device)
         sizes = _sizes(query, value, query_position)
         positions = (*_side(query_position), *_side(key_position))
-        vectors = [
-            part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)
-        ]
+        vectors = [part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)]
         index = (plan.source, plan.family, plan.row, plan.log_n)
         grid = (len(plan.tiles), heads)
         if len(plan.tiles):
@@ -150,9 +148,7 @@ class _Attention(torch.autograd.Function):
         _gather(output_bar, c_bar, plan, mean=False)
         a, m_bar, L_bar, R_bar, weight = (torch.zeros_like(g) for _ in range(5))
         positions = (*_side(query_position), *_side(key_position))
-        vectors = [
-            part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)
-        ]
+        vectors = [part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)]
         slopes = _strided(output_bar, c_bar)
         index = (plan.source, plan.family, plan.row, plan.log_n)
         HH = triton.next_power_of_2(heads)
@@ -178,9 +174,7 @@ class _Attention(torch.autograd.Function):
             None if x is None else torch.zeros(x.shape, dtype=torch.float32, device=x.device)
             for x in (query_position, key_position)
         ]
-        e_bar, f_bar = (
-            grads[0] if side is None else side for side in sides
-        )  # not written to where there is none
+        e_bar, f_bar = (grads[0] if side is None else side for side in sides)  # not written to where there is none
         scalars = (top, total, a, L_bar, R_bar, weight)
         if len(plan.tiles):
             kernels.push_queries[(len(plan.tiles), heads)](
@@ -260,9 +254,7 @@ def _spread(leaf_grad: Tensor, inner_grad: Tensor, plan: Plan) -> None:
         )
 
 
-def _own(
-    query: Tensor, key: Tensor, left: Tensor | None, right: Tensor | None, plan: Plan, scale: float
-) -> Tensor:
+def _own(query: Tensor, key: Tensor, left: Tensor | None, right: Tensor | None, plan: Plan, scale: float) -> Tensor:
     """(lone leaves, H) L of documents that are one leaf."""
     q, k = query[plan.lone_leaf].float(), key[plan.lone_leaf].float()
     own = scale * (q * k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)).sum(-1)

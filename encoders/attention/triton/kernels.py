@@ -28,12 +28,8 @@ def load_rows(leaf, stride, head_stride, inner, heads, head, source, here, W: tl
     columns = tl.arange(0, WW)[None, :]
     leaves = here[:, None] & (source >= 0)[:, None] & (columns < W)
     inners = here[:, None] & (source < 0)[:, None] & (columns < W)
-    from_leaf = tl.load(
-        leaf + source[:, None] * stride + head * head_stride + columns, mask=leaves, other=0.0
-    )
-    from_inner = tl.load(
-        inner + ((-1 - source)[:, None] * heads + head) * W + columns, mask=inners, other=0.0
-    )
+    from_leaf = tl.load(leaf + source[:, None] * stride + head * head_stride + columns, mask=leaves, other=0.0)
+    from_inner = tl.load(inner + ((-1 - source)[:, None] * heads + head) * W + columns, mask=inners, other=0.0)
     return from_leaf.to(tl.float32) + from_inner
 
 
@@ -177,9 +173,7 @@ def rise(
         at_node = node[:, None] * heads + head[None, :]
         here = (node < end)[:, None] & (head < heads)[None, :]
         L = tl.load(L_inout + at_node, mask=here, other=0.0)
-        R = tl.load(top + at_node, mask=here, other=0.0) + tl.log(
-            tl.load(total + at_node, mask=here, other=1.0)
-        )
+        R = tl.load(top + at_node, mask=here, other=0.0) + tl.log(tl.load(total + at_node, mask=here, other=1.0))
         small = tl.exp(tl.where(L > R, R - L, L - R))
         large = 1.0 / (1.0 + small)
         tl.store(g_out + at_node, tl.where(L > R, large, small * large), mask=here)
@@ -223,9 +217,7 @@ def finish(
     carried = tl.load(c + (above[:, None] * heads + head) * E + columns, mask=inside, other=0.0)
     x = tl.load(h + node * heads + head, mask=here, other=0.0)[:, None] * u
     if SELF:
-        V = load_rows(
-            v, v_stride, v_head, v_inner, shared_heads, head // (heads // shared_heads), leaf, here, E, EE
-        )
+        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, head // (heads // shared_heads), leaf, here, E, EE)
         x += tl.load(g + node * heads + head, mask=here, other=0.0)[:, None] * V
     o = carried + tl.load(m + above * heads + head, mask=here, other=0.0)[:, None] * x
     tl.store(out + (leaf[:, None] * heads + head) * E + columns, o, mask=inside)
@@ -266,9 +258,7 @@ def measure(
         K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, there, D, DD)
         V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, there, E, EE)
         if P > 0:
-            right = load_side(
-                f, f_stride, f_head, head, tl.load(row + other, mask=there, other=0), there, P, PP
-            )
+            right = load_side(f, f_stride, f_head, head, tl.load(row + other, mask=there, other=0), there, P, PP)
         s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=there, other=0.0)[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0)
@@ -280,9 +270,7 @@ def measure(
 
 
 @jit
-def rise_back(
-    a, m_bar, g, h, first, size, parent_node, family0, heads, HH: tl.constexpr, BLOCK: tl.constexpr
-):
+def rise_back(a, m_bar, g, h, first, size, parent_node, family0, heads, HH: tl.constexpr, BLOCK: tl.constexpr):
     """m_bar of a family's parent."""
     family = family0 + tl.program_id(0)
     begin = tl.load(first + family)
@@ -368,9 +356,7 @@ def push_queries(
         K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, there, D, DD)
         V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, there, E, EE)
         if P > 0:
-            right = load_side(
-                f, f_stride, f_head, head, tl.load(row + other, mask=there, other=0), there, P, PP
-            )
+            right = load_side(f, f_stride, f_head, head, tl.load(row + other, mask=there, other=0), there, P, PP)
         s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=there, other=0.0)[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0) * part[:, None]
@@ -428,9 +414,7 @@ def push_keys(
             Q = load_rows(q, q_stride, q_head, q_inner, heads, head, queries, there, D, DD) * scale
             C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, queries, there, E, EE)
             if P > 0:
-                left = load_side(
-                    e, e_stride, e_head, head, tl.load(row + other, mask=there, other=0), there, P, PP
-                )
+                left = load_side(e, e_stride, e_head, head, tl.load(row + other, mask=there, other=0), there, P, PP)
             top = tl.load(top_in + at_query, mask=there, other=0.0)
             part = 1.0 / tl.load(total_in + at_query, mask=there, other=1.0)
             a = tl.load(a_in + at_query, mask=there, other=0.0)

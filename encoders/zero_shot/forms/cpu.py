@@ -83,9 +83,7 @@ def make_covers(families: Families, *, near: int, causal: bool) -> Covers:
     owner, path = (np.concatenate(x) if x else np.empty(0, np.int64) for x in (cell_of, on_path))
     length = group_first[path + 1] - group_first[path]
     pair = np.repeat(np.arange(len(path)), length)
-    seen = entries[
-        group_first[path][pair] + np.arange(len(pair)) - np.repeat(np.cumsum(length) - length, length)
-    ]
+    seen = entries[group_first[path][pair] + np.arange(len(pair)) - np.repeat(np.cumsum(length) - length, length)]
     begin = np.append(order.start[cells], len(order.leaf_at))
     joint = _joints(families.parent[cells], np.diff(begin))
     leader = np.append(np.flatnonzero(np.diff(joint, prepend=-1)), len(cells))  # first cell of each joint

@@ -71,9 +71,7 @@ class Form:
 
     def __str__(self) -> str:
         parts = ["paper" if self.untie is None else f"untied {self.untie}"]
-        parts += [f"near {self.near}"] * (self.near > 0) + ["attention-pooled"] * (
-            self.pooling == "attention"
-        )
+        parts += [f"near {self.near}"] * (self.near > 0) + ["attention-pooled"] * (self.pooling == "attention")
         return " + ".join(parts + ["cumulant"] * self.cumulant)
 
 
@@ -119,9 +117,7 @@ def _attend(
 ) -> Tensor:
     if form.untie is None:
         position = cumulant_positions(query, key, forest, scale) if form.cumulant else None
-        output = hierarchical_attention(
-            query, key, value, forest, position=position, scale=scale, backend=backend
-        )
+        output = hierarchical_attention(query, key, value, forest, position=position, scale=scale, backend=backend)
         assert isinstance(output, Tensor)
         return output
     log_weight = None
@@ -175,9 +171,7 @@ def plan_of(forest: TreeBatch, form: Form, *, causal: bool) -> Plan:
     return families.cached(("interactions", form.near, causal, forest.device), lambda: host.to(forest.device))
 
 
-def attention_log_weight(
-    query: Tensor, key: Tensor, forest: TreeBatch, scale: float, *, causal: bool
-) -> Tensor:
+def attention_log_weight(query: Tensor, key: Tensor, forest: TreeBatch, scale: float, *, causal: bool) -> Tensor:
     """Return (N, H): the logit of each leaf's key with its document's mean query, or the mean so far if `causal`.
 
     Up to a constant a document and head, chosen so that the largest is 0, unless `causal`: there no number may

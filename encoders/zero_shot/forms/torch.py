@@ -84,9 +84,7 @@ def attend(
     """
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     if not len(query):
-        return value.new_zeros(0, query.shape[1], value.shape[2]), query.new_zeros(
-            query.shape[:2], dtype=wide
-        )
+        return value.new_zeros(0, query.shape[1], value.shape[2]), query.new_zeros(query.shape[:2], dtype=wide)
     group = query.shape[1] // key.shape[1]
     k, v = key.to(wide), value.to(wide)
     blocks = _pool(k, v, forest, plan, group, log_weight, cumulant)

@@ -63,9 +63,7 @@ _SECOND_LINE_WORDS: Final = 10
 """An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
 
 
-def judge(
-    elements: Elements, flow: Flow, captions: set[int], *, title: str = "", declared: str = ""
-) -> Verdict:
+def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = "", declared: str = "") -> Verdict:
     """Return the verdict on a page.
 
     Args:
@@ -137,9 +135,7 @@ def keep(
     """Return the article's element and, for each block, whether it is main content."""
     words = measured.words
     worth = np.where(measured.junk, probability * JUNK_FACTOR, probability)
-    if (words * worth).sum() < 0.25 * (words * probability).sum() and (
-        words * worth
-    ).sum() < 2 * ENOUGH_WORDS:
+    if (words * worth).sum() < 0.25 * (words * probability).sum() and (words * worth).sum() < 2 * ENOUGH_WORDS:
         # Everything is in containers named as something else: the names must be wrong.
         worth = probability
     needed = np.full(len(words), LEAST)

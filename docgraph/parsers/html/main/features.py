@@ -101,9 +101,7 @@ JUNK: Final = (
 GOOD: Final = ("article", "body", "content", "paragraph", "item_body", "tag_article")
 SUMMARY: Final = ("junk", "good")
 NEIGHBOURS: Final = tuple(
-    f"{name}_{step:+d}"
-    for step in (-3, -2, -1, 1, 2, 3)
-    for name in ("words", "links", "prose", "heading", "same")
+    f"{name}_{step:+d}" for step in (-3, -2, -1, 1, 2, 3) for name in ("words", "links", "prose", "heading", "same")
 )
 PLACE: Final = (
     "index", "from_end", "prose_before", "window_before", "window_after", "since_title", "family_prose",
@@ -147,9 +145,7 @@ def measure(elements: Elements, flow: Flow, *, title: int = -1, declared: str = 
     place = _place(elements, tree, owner, words, prose, title)
     local[:, 0] = np.log2(1 + words)
     junk = np.minimum.reduce([names[:, NAMES.index(name)] for name in JUNK])
-    good = np.minimum.reduce(
-        [np.where(names[:, NAMES.index(n)] > 0.4, names[:, NAMES.index(n)], 2) for n in GOOD]
-    )
+    good = np.minimum.reduce([np.where(names[:, NAMES.index(n)] > 0.4, names[:, NAMES.index(n)], 2) for n in GOOD])
     names = np.concatenate([names, junk[:, None], good[:, None]], axis=1)
     matrix = np.concatenate([local, around, names, neighbours, place], axis=1).astype(np.float32)
     containers = _junk(elements, tree)
@@ -323,9 +319,7 @@ def _junk(elements: Elements, tree: _Tree) -> dict[int, str]:
         own = elements.attributes[row]
         columns = TAG_COLUMNS.get(tag, ())
         if own:
-            columns += families_of_name(own.get("class", "")[:200]) + families_of_name(
-                own.get("id", "")[:100]
-            )
+            columns += families_of_name(own.get("class", "")[:200]) + families_of_name(own.get("id", "")[:100])
         named = [column for column in columns if column in _JUNK_COLUMNS]
         if named and (share[row] <= _SMALL or _COMMENT in named):
             found[row] = _JUNK_COLUMNS[named[0]]

@@ -82,6 +82,4 @@ def from_json(values: dict[str, Any]) -> Forest:
 @lru_cache(maxsize=1)
 def main_content() -> Forest:
     """Return the forest that the package brings. Read once."""
-    return from_json(
-        json.loads(resources.files("docgraph.parsers.html.main").joinpath(FILE).read_text("utf-8"))
-    )
+    return from_json(json.loads(resources.files("docgraph.parsers.html.main").joinpath(FILE).read_text("utf-8")))

@@ -20,9 +20,7 @@ _ARTICLE_TYPES: Final = re.compile(
     r"article|posting|report|review|recipe|howto|newsitem|scholarly|^book$|^creativework$|^videoobject$|^podcastepisode$",
     re.I,
 )
-_PAGE_TYPES: Final = re.compile(
-    r"webpage$|^itempage$|^faqpage$|^aboutpage$|^collectionpage$|^profilepage$", re.I
-)
+_PAGE_TYPES: Final = re.compile(r"webpage$|^itempage$|^faqpage$|^aboutpage$|^collectionpage$|^profilepage$", re.I)
 _SITE_TYPES: Final = re.compile(r"^website$", re.I)
 _ORGANISATIONS: Final = re.compile(r"organi[sz]ation$|corporation$|newsmediaorg", re.I)
 _MARKS: Final = re.compile(

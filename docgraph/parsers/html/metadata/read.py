@@ -59,8 +59,7 @@ _META: Final[dict[str, tuple[str, str]]] = {
 
 _NO_SEPARATORS: Final = str.maketrans("", "", ":._-")
 _META_KEYS: Final = {
-    name.translate(_NO_SEPARATORS): (place, *about)
-    for place, (name, about) in reversed([*enumerate(_META.items())])
+    name.translate(_NO_SEPARATORS): (place, *about) for place, (name, about) in reversed([*enumerate(_META.items())])
 }
 """The same without separators, for nobody agrees on them ("DC.title", "article:published:time"): order, field, source."""
 
@@ -88,9 +87,7 @@ _DATE_WORDS: Final = frozenset(
     "date dates time timestamp datetime published publication pubdate publish posted dateline datum fecha data".split()
 )
 _LONGEST_DATE: Final = 60
-_BYLINE_WORDS: Final = frozenset(
-    "byline bylines author authors authorname authornames byl writer reporter".split()
-)
+_BYLINE_WORDS: Final = frozenset("byline bylines author authors authorname authornames byl writer reporter".split())
 _NO_BYLINE_WORDS: Final = frozenset(
     "comment comments bio biography avatar image images img photo social follow share related box description job about "
     "card text title role twitter caption credit topic teaser".split()
@@ -251,8 +248,7 @@ def _from_page(elements: Elements, row: int, tag: str) -> list[tuple[str, str, s
         elif "tag" in rel:
             found.append(("tags", _short_text(elements, row, _LONGEST_NAME), "html"))
         elif (
-            _AUTHOR_PAGE.search(own.get("href", ""))
-            and 2 <= len((name := _short_text(elements, row, 40)).split()) <= 4
+            _AUTHOR_PAGE.search(own.get("href", "")) and 2 <= len((name := _short_text(elements, row, 40)).split()) <= 4
         ):
             found.append(("authors", name, "byline"))
     names = f"{own.get('class', '')} {own.get('id', '')}"
@@ -260,14 +256,7 @@ def _from_page(elements: Elements, row: int, tag: str) -> list[tuple[str, str, s
         words = {word.lower() for word in _WORD.findall(names)}
         if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
             found.append(("authors", _short_text(elements, row, _LONGEST_BYLINE), "byline"))
-    if (
-        "ate" in names
-        or "ime" in names
-        or "ubli" in names
-        or "osted" in names
-        or "atum" in names
-        or "echa" in names
-    ):
+    if "ate" in names or "ime" in names or "ubli" in names or "osted" in names or "atum" in names or "echa" in names:
         words = {word.lower() for word in _WORD.findall(names)}
         if words & _DATE_WORDS and (day := iso_date(_short_text(elements, row, _LONGEST_DATE))):
             found.append(("date", day, "text"))
