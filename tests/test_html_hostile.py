@@ -7,8 +7,8 @@ import pytest
 
 from docgraph import Document, Limits
 from docgraph.errors import LimitError
+from docgraph.parsers.html.images import read_srcset
 from docgraph.parsers.html.page import parse_html
-from docgraph.parsers.html.pictures import read_srcset
 from docgraph.parsers.html.tables import read_grid
 
 TAIL = "<p>The tail of the page."

@@ -3,8 +3,8 @@
 page                    parse_html: decode, run the stages, assemble the Document
 elements    offsets     bytes -> element tree; where each tag stands in the source
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
-flow                    elements -> a flow of blocks, in reading order (rules: what an element means)
-figures  pictures  tables       what a figure, a picture and a table hold
+flow                    elements -> a flow of text blocks, in reading order (tags: what an element means)
+figures  images  tables       what a figure, an image and a table hold
 main/                   which blocks are the main text: features -> forest -> choose; roles of the rest
 tree        nodes       blocks -> sections, lists, paragraphs, sentences as nodes
 """

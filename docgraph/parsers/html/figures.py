@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Block, Flow
-from docgraph.parsers.html.rules import NAME_LETTERS, kind_by_class
+from docgraph.parsers.html.flow import Flow, TextBlock
+from docgraph.parsers.html.tags import NAME_LETTERS, kind_by_class
 
 _LEVELS_UP: Final = 6
 _CAPTION_LETTERS: Final = 1500
 _FIGURE_LETTERS: Final = 2500
 """A figure with more text than this, captions aside, is no figure but an element that was left open."""
-_MOST_PICTURES: Final = 40
-_PICTURE_CONTAINER: Final = re.compile(
+_MOST_IMAGES: Final = 40
+_IMAGE_CONTAINER: Final = re.compile(
     r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail|"
     r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
 )
@@ -44,7 +44,7 @@ class Figures:
 class _Content:
     """What an element close around pictures or captions holds."""
 
-    pictures: int = 0
+    images: int = 0
     letters: int = 0
     captions: int = 0
     """Letters in runs that are named captions or credits."""
@@ -64,7 +64,7 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
         if elements.tag[row] == "figure" or elements.attributes[row].get("role") == "figure":
             if _is_figure(elements, row, held):
                 found.add(row)
-        elif _is_picture_container(elements, row, held):
+        elif _is_image_container(elements, row, held):
             found.add(row)
     for index in named:
         if (around := _around(elements, flow, index, content)) is not None:
@@ -79,7 +79,7 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     known: dict[int, str] = {}
     found: dict[int, str] = {}
     for index, item in enumerate(flow.items):
-        if not isinstance(item, Block) or not 0 < len(item.text) <= _CAPTION_LETTERS:
+        if not isinstance(item, TextBlock) or not 0 < len(item.text) <= _CAPTION_LETTERS:
             continue
         if item.element in flow.headings:
             continue
@@ -111,7 +111,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
     parents, tags, places = elements.parent, elements.tag, flow.places()
     content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure") if row in places}
     for item in flow.items:
-        if isinstance(item, Block) and item.pictures:
+        if isinstance(item, TextBlock) and item.images:
             row = item.element
             for _ in range(_LEVELS_UP + 2):
                 if row < 0 or tags[row] in ("body", "html"):
@@ -123,7 +123,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
         return content
     around: dict[int, list[_Content]] = {}
     for index, item in enumerate(flow.items):
-        if not isinstance(item, Block):
+        if not isinstance(item, TextBlock):
             continue
         close = around.get(item.element)
         if close is None:
@@ -136,7 +136,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
                 row = parents[row]
             around[item.element] = close
         for held in close:
-            held.pictures += len(item.pictures)
+            held.images += len(item.images)
             held.letters += len(item.text)
             held.linked += item.linked
             held.runs += 1
@@ -148,35 +148,35 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
 
 
 def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
-    if held.letters - held.captions > _FIGURE_LETTERS and held.pictures:
+    if held.letters - held.captions > _FIGURE_LETTERS and held.images:
         return False
-    if held.pictures:
+    if held.images:
         return True
     inner = elements.tag[row + 1 : min(elements.end(row), row + 60)]
     return "table" in inner or "pre" in inner or "code" in inner
 
 
-def _is_picture_container(elements: Elements, row: int, held: _Content) -> bool:
+def _is_image_container(elements: Elements, row: int, held: _Content) -> bool:
     """Whether an element is named after pictures and holds one or two of them and a caption's worth of text."""
-    if not (1 <= held.pictures <= 2 and 10 <= held.letters <= 600 and not held.headings and held.runs <= 5):
+    if not (1 <= held.images <= 2 and 10 <= held.letters <= 600 and not held.headings and held.runs <= 5):
         return False
     if held.linked > 0.5 * held.letters or elements.tag[row] in _ENDS or elements.tag[row] in ("a", "li", "p"):
         return False
-    return bool(_PICTURE_CONTAINER.search(elements.attributes[row].get("class", "")))
+    return bool(_IMAGE_CONTAINER.search(elements.attributes[row].get("class", "")))
 
 
 def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Content]) -> int | None:
     """Return the element that binds a named caption to its pictures, or None."""
     item = flow.items[index]
-    assert isinstance(item, Block)
+    assert isinstance(item, TextBlock)
     row = item.element
     for _ in range(_LEVELS_UP):
         if row < 0 or elements.tag[row] in _ENDS:
             return None
         held = content.get(row)
-        if held is not None and held.pictures:
+        if held is not None and held.images:
             rest = held.letters - held.captions
-            few = held.pictures <= 3 or (held.pictures <= _MOST_PICTURES and rest <= 0.1 * held.captions)
+            few = held.images <= 3 or (held.images <= _MOST_IMAGES and rest <= 0.1 * held.captions)
             return row if few and rest <= 0.3 * held.captions + 20 else None
         row = elements.parent[row]
     return None
@@ -244,7 +244,7 @@ def _nested(elements: Elements, found: set[int], content: dict[int, _Content]) -
     while waiting:
         row = waiting.pop()
         own, within = content[row], inner[row]
-        if not within or (len(within) == 1 and content[within[0]].pictures == own.pictures):
+        if not within or (len(within) == 1 and content[within[0]].images == own.images):
             kept.add(row)
             continue
         captions = sum(content[one].captions for one in within)

@@ -2,7 +2,7 @@
 
     Elements ─ one pass over the events ─> Flow: block elements opening (row) and closing (~row), text runs between
 
-A run (`Block`) is the uncut inline content between two block boundaries: its text with white space collapsed, the
+A run (`TextBlock`) is the uncut inline content between two block boundaries: its text with white space collapsed, the
 inline marks on it, the pictures in it and where they stand. What nobody sees (scripts, templates, `hidden`,
 `display: none`, ...) is passed over here and nowhere else, so it cannot leak later.
 
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from docgraph.parsers.html.elements import Attributes, Elements
-from docgraph.parsers.html.pictures import is_invisible
-from docgraph.parsers.html.rules import (
+from docgraph.parsers.html.images import is_invisible
+from docgraph.parsers.html.tags import (
     BLOCKS,
     HIDING_STYLE,
     MARKS,
@@ -30,19 +30,19 @@ from docgraph.parsers.html.rules import (
     kind_by_class,
 )
 
-RunMark = tuple[int, int, str, int]
+InlineMark = tuple[int, int, str, int]
 """Start, end, type, element."""
 
 
 @dataclass(slots=True)
-class Block:
+class TextBlock:
     """One run of inline content."""
 
     element: int
     """The block element it stands in."""
     text: str
-    marks: Sequence[RunMark]
-    pictures: Sequence[tuple[int, int, int]]
+    marks: Sequence[InlineMark]
+    images: Sequence[tuple[int, int, int]]
     """(offset in the text, picture or media element, link element around it or -1)."""
     linked: int
     """Characters of the text within links."""
@@ -53,8 +53,8 @@ class Block:
 class Flow:
     """The blocks of a page between its block elements."""
 
-    items: list["int | Block"] = field(default_factory=list)
-    """Block elements where they open (row) and close (~row), blocks in between, in document order."""
+    items: list["int | TextBlock"] = field(default_factory=list)
+    """TextBlock elements where they open (row) and close (~row), blocks in between, in document order."""
     headings: dict[int, int] = field(default_factory=dict)
     """Heading elements that hold a title (and not, left open, half the page) -> level."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -101,14 +101,14 @@ def read_flow(elements: Elements) -> Flow:
     return flow
 
 
-_TEXT, _BLOCK, _MARK, _UNSEEN, _PICTURE, _BREAK, _MEDIA, _SVG = range(8)
+_TEXT, _BLOCK, _MARK, _UNSEEN, _IMAGE, _BREAK, _MEDIA, _SVG = range(8)
 
 _ACTIONS: Final[dict[str, int]] = {
     **dict.fromkeys(MARKS, _MARK),
     **dict.fromkeys(BLOCKS, _BLOCK),
     **dict.fromkeys(UNSEEN, _UNSEEN),
     **dict.fromkeys(MEDIA, _MEDIA),
-    **dict.fromkeys(("img", "amp-img", "image", "amp-anim"), _PICTURE),
+    **dict.fromkeys(("img", "amp-img", "image", "amp-anim"), _IMAGE),
     "br": _BREAK,
     "svg": _SVG,
 }
@@ -135,10 +135,10 @@ class _Reader:
         """Whether the run is empty or ends in white space."""
         self.broken = False
         """Whether the run ends in a line break."""
-        self.marks: list[RunMark] = []
+        self.marks: list[InlineMark] = []
         self.open_marks: dict[str, tuple[int, int]] = {}
         """Type -> (start in the run, element) of the outermost open element of that type."""
-        self.pictures: list[tuple[int, int, int]] = []
+        self.images: list[tuple[int, int, int]] = []
         self.verbatim = 0
         """Number of open preformatted elements."""
         self.heading = -1
@@ -173,13 +173,13 @@ class _Reader:
             elif action == _TEXT:
                 if own and self.is_apart(own):
                     self.open_block(row, tag)
-            elif action == _PICTURE:
-                self.add_picture(row)
+            elif action == _IMAGE:
+                self.add_image(row)
             elif action == _BREAK:
                 self.add_break()
             elif tag == "embed":
                 # Void, but the parser does not know: what follows stands inside it.
-                self.add_picture(row)
+                self.add_image(row)
             elif tag == "rp":
                 index = self.end_of_bracket(row)
             else:
@@ -257,7 +257,7 @@ class _Reader:
     def pass_over(self, row: int, tag: str, action: int) -> None:
         """Read what is to be kept of an element whose content is not text of the page."""
         if action == _MEDIA:
-            self.add_picture(row)
+            self.add_image(row)
         elif action == _SVG:
             self.read_drawing(row)
         elif tag == "noscript":
@@ -311,41 +311,41 @@ class _Reader:
         if self.pieces and not self.pieces[-1].endswith("\n"):
             self.add_text("\n")
 
-    def add_picture(self, row: int) -> None:
+    def add_image(self, row: int) -> None:
         elements = self.elements
         if elements.tag[row] not in MEDIA and is_invisible(elements.attributes[row]):
             return
         twins = self.flow.twins
-        if self.pictures and elements.tag[row] == "img":
-            before = self.pictures[-1][1]
+        if self.images and elements.tag[row] == "img":
+            before = self.images[-1][1]
             if before in self.flow.from_noscript and elements.attributes[row].get("alt") == elements.attributes[
                 before
             ].get("alt"):
                 twins[row] = before
-                self.pictures.pop()
+                self.images.pop()
         link = self.open_marks.get("link")
-        self.pictures.append((self.length, row, link[1] if link else -1))
+        self.images.append((self.length, row, link[1] if link else -1))
 
-    def add_twin(self, noscript: int, picture: int) -> None:
-        """Tie a picture in `noscript` to the one before it that a script would fill, or keep it in its place."""
+    def add_twin(self, noscript: int, image: int) -> None:
+        """Tie a image in `noscript` to the one before it that a script would fill, or keep it in its place."""
         elements = self.elements
-        before = self.pictures[-1][1] if self.pictures else self.last_picture()
+        before = self.images[-1][1] if self.images else self.last_image()
         if (
             before is not None
             and before not in self.flow.twins
             and noscript - before <= _TWIN_DISTANCE
             and elements.tag[before] == "img"
         ):
-            self.flow.twins[before] = picture
+            self.flow.twins[before] = image
             return
-        self.flow.from_noscript.add(picture)
-        self.add_picture(picture)
+        self.flow.from_noscript.add(image)
+        self.add_image(image)
 
-    def last_picture(self) -> int | None:
-        """Return the last picture of the last block, if no text came after it."""
+    def last_image(self) -> int | None:
+        """Return the last image of the last block, if no text came after it."""
         for item in reversed(self.flow.items[-_TWIN_DISTANCE:]):
-            if isinstance(item, Block):
-                return item.pictures[-1][1] if item.pictures and not item.text else None
+            if isinstance(item, TextBlock):
+                return item.images[-1][1] if item.images and not item.text else None
         return None
 
     def read_drawing(self, row: int) -> None:
@@ -361,7 +361,7 @@ class _Reader:
 
     def flush(self) -> None:
         """End the run; keep it if there is anything to see in it."""
-        if self.length or self.pictures:
+        if self.length or self.images:
             text = self.pieces[0] if len(self.pieces) == 1 else "".join(self.pieces)
             whole = len(text)
             cut = 0
@@ -371,26 +371,28 @@ class _Reader:
             text = text.rstrip()
             if not text.strip(_NOTHING):
                 text = ""
-            if text or self.pictures:
-                plain = not (self.marks or self.open_marks or self.pictures)
+            if text or self.images:
+                plain = not (self.marks or self.open_marks or self.images)
                 self.flow.items.append(
-                    Block(self.containers[-1], text, (), (), 0, self.verbatim > 0) if plain else self.marked(text, cut)
+                    TextBlock(self.containers[-1], text, (), (), 0, self.verbatim > 0)
+                    if plain
+                    else self.marked(text, cut)
                 )
             self.pieces.clear()
             if self.marks:
                 self.marks = []
-            if self.pictures:
-                self.pictures = []
+            if self.images:
+                self.images = []
             self.length = 0
         if self.open_marks:
             for type_, (_, element) in self.open_marks.items():
                 self.open_marks[type_] = (0, element)
         self.spaced, self.broken = True, False
 
-    def marked(self, text: str, cut: int) -> Block:
-        """Return the run with its marks and pictures, whose offsets lose `cut` characters at the front."""
+    def marked(self, text: str, cut: int) -> TextBlock:
+        """Return the run with its marks and images, whose offsets lose `cut` characters at the front."""
         end = len(text)
-        kept: list[RunMark] = []
+        kept: list[InlineMark] = []
         linked = 0
         still_open = [(start, self.length, type_, element) for type_, (start, element) in self.open_marks.items()]
         for start, stop, type_, element in self.marks + still_open:
@@ -399,5 +401,5 @@ class _Reader:
                 kept.append((start, stop, type_, element))
                 if type_ == "link":
                     linked += stop - start
-        pictures = [(min(max(offset - cut, 0), end), row, link) for offset, row, link in self.pictures]
-        return Block(self.containers[-1], text, kept, pictures, linked, self.verbatim > 0)
+        images = [(min(max(offset - cut, 0), end), row, link) for offset, row, link in self.images]
+        return TextBlock(self.containers[-1], text, kept, images, linked, self.verbatim > 0)

@@ -1,9 +1,9 @@
-"""Runs and pictures as nodes: what a walk over the flow adds to the document, wherever it stands.
+"""NodeWriter and images as nodes: what a walk over the flow adds to the document, wherever it stands.
 
-    Block ─> node with its span, marks and sentences, pictures between them at their offsets
+    TextBlock ─> node with its span, marks and sentences, images between them at their offsets
     picture, media element ─> node without text, its addresses resolved and bounded
 
-`Runs` owns the builder and the roles and languages in effect; `html_tree` derives the walk from it, which decides
+`NodeWriter` owns the builder and the roles and languages in effect; `html_tree` derives the walk from it, which decides
 what is open when a run comes. Addresses that run scripts are dropped here.
 """
 
@@ -16,10 +16,10 @@ from docgraph.builder import DocumentBuilder
 from docgraph.limits import Limits
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.figures import Figures
-from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.flow import Flow, TextBlock
+from docgraph.parsers.html.images import image_attributes, resolve
 from docgraph.parsers.html.main.roles import Verdict
-from docgraph.parsers.html.pictures import picture_attributes, resolve
-from docgraph.parsers.html.rules import MEDIA
+from docgraph.parsers.html.tags import MEDIA
 from docgraph.sentences import sentence_spans
 
 
@@ -48,8 +48,8 @@ _LANGUAGE_CLASS: Final = re.compile(
 )
 
 
-class Runs:
-    """Adds runs of text and pictures to the innermost open node."""
+class NodeWriter:
+    """Adds runs of text and images to the innermost open node."""
 
     def __init__(self, page: Page, builder: DocumentBuilder) -> None:
         self.page = page
@@ -58,7 +58,7 @@ class Runs:
         self.context: list[tuple[str | None, str | None]] = []
         """Role and language in effect, one entry an open node."""
         self.languages = _languages(page.elements, page.language)
-        self.images = 0
+        self.image_count = 0
         self.warned: set[str] = set()
 
     def open_node(self, kind: str, role: str | None, language: str | None, **columns: Any) -> None:
@@ -75,7 +75,7 @@ class Runs:
         self.builder.close()
         self.context.pop()
 
-    def code_language(self, block: Block) -> str | None:
+    def code_language(self, block: TextBlock) -> str | None:
         """Return the language that a class of the code, or of an element close around it, names."""
         rows = [mark[3] for mark in block.marks[:1]]
         row = block.element
@@ -91,13 +91,13 @@ class Runs:
     def add_run(
         self,
         kind: str,
-        block: Block,
+        block: TextBlock,
         role: str | None,
         score: float | None,
         element: int | None = None,
         **columns: Any,
     ) -> None:
-        """Add a node for a run: its text, marks, sentences, and its pictures in their places."""
+        """Add a node for a run: its text, marks, sentences, and its images in their places."""
         builder = self.builder
         element = block.element if element is None else element
         language = self.language_of(block.element)
@@ -120,11 +120,11 @@ class Runs:
             if type_ != "link" or href:
                 builder.mark(row, start + first, start + last, type_, href)
         if kind in _LEAVES:
-            for _, picture, link in block.pictures:
-                self.add_picture(picture, link, role)
+            for _, image, link in block.images:
+                self.add_image(image, link, role)
 
-    def add_sentences(self, block: Block, start: int, element: int, language: str | None) -> None:
-        """Add the sentences of a run whose text begins at `start`, and its pictures between them."""
+    def add_sentences(self, block: TextBlock, start: int, element: int, language: str | None) -> None:
+        """Add the sentences of a run whose text begins at `start`, and its images between them."""
         builder, text = self.builder, block.text
         spans = [(start + first, start + last) for first, last in sentence_spans(text[:_LONGEST_SPLIT], language)]
         if len(text) > _LONGEST_SPLIT:
@@ -136,32 +136,32 @@ class Runs:
         if len(spans) > (left := max(0, self.page.limits.nodes - len(builder))):
             spans = spans[:left]
         done = 0
-        for offset, picture, link in block.pictures:
+        for offset, image, link in block.images:
             until = bisect_left(spans, (start + offset, 0), done)
             builder.leaves("sentence", spans[done:until], element=element)
             done = until
-            self.add_picture(picture, link, None, start + offset)
+            self.add_image(image, link, None, start + offset)
         builder.leaves("sentence", spans[done:] if done else spans, element=element)
 
-    def add_picture(self, picture: int, link: int, role: str | None, place: int | None = None) -> None:
+    def add_image(self, image: int, link: int, role: str | None, place: int | None = None) -> None:
         """Add an image (or a media element) at a place of the text, the end if none is given."""
         page, builder = self.page, self.builder
-        if self.images >= page.limits.images:
+        if self.image_count >= page.limits.images:
             self.warn(
                 "limit.images",
                 f"the page has more than {page.limits.images} pictures; the rest was left out.",
             )
             builder.truncated = True
             return
-        self.images += 1
-        if self.elements.tag[picture] in MEDIA:
-            kind, attributes = "media", self.media_attributes(picture)
+        self.image_count += 1
+        if self.elements.tag[image] in MEDIA:
+            kind, attributes = "media", self.media_attributes(image)
         else:
             kind = "image"
-            attributes, cut = picture_attributes(
+            attributes, cut = image_attributes(
                 self.elements,
-                picture,
-                twin=page.flow.twins.get(picture),
+                image,
+                twin=page.flow.twins.get(image),
                 base=page.base,
                 attribute_bytes=page.limits.attribute_bytes,
                 data_uri_bytes=page.limits.data_uri_bytes,
@@ -179,9 +179,9 @@ class Runs:
         self.open_node(
             kind,
             role,
-            self.language_of(picture),
+            self.language_of(image),
             span=(place, place),
-            element=picture,
+            element=image,
             attributes=attributes or None,
         )
         self.close_node()

@@ -26,11 +26,11 @@ from docgraph.parsers.decode import decode
 from docgraph.parsers.html.elements import Elements, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
+from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.main.choose import judge
 from docgraph.parsers.html.metadata.read import declared_text, read_metadata
 from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.offsets import element_offsets, node_offsets
-from docgraph.parsers.html.pictures import resolve
 from docgraph.parsers.html.tree import grow
 
 ImagePolicy = Literal["lazy", "skip"] | str | Path | Callable[[str], bytes | None]

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from docgraph.limits import Limits
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.flow import is_hidden
-from docgraph.parsers.html.rules import HEADINGS
+from docgraph.parsers.html.tags import HEADINGS
 
 
 class Cell(NamedTuple):

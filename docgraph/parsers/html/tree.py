@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from docgraph.builder import DocumentBuilder
 from docgraph.kinds import Domain
-from docgraph.parsers.html.flow import Block
-from docgraph.parsers.html.nodes import Page, Runs
-from docgraph.parsers.html.rules import PREFORMATTED
+from docgraph.parsers.html.flow import TextBlock
+from docgraph.parsers.html.nodes import NodeWriter, Page
 from docgraph.parsers.html.tables import Grid, read_grid
+from docgraph.parsers.html.tags import PREFORMATTED
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ _DEEPEST_BLOCK: Final = 3
 """Levels that a block may need below an open structure: item, paragraph, sentence."""
 
 
-class _Walk(Runs):
+class _Walk(NodeWriter):
     """The state of the walk: what is open, and where in the flow it is."""
 
     def __init__(self, page: Page, builder: DocumentBuilder) -> None:
@@ -80,7 +80,7 @@ class _Walk(Runs):
             self.index += 1
             if index in (start, stop):
                 self.close_sections(self.frames[-1], 0)
-            if isinstance(item, Block):
+            if isinstance(item, TextBlock):
                 if not page.main_only or self.verdict.block_role.get(index) == "main":
                     self.add_block(item, self.verdict.block_role.get(index), self.verdict.block_score.get(index))
             elif item >= 0:
@@ -100,7 +100,7 @@ class _Walk(Runs):
         parent, found = self.elements.parent, set[int]()
         roles = self.verdict.block_role if self.page.main_only else None
         for index, item in enumerate(self.items):
-            if isinstance(item, Block) and (roles is None or roles.get(index) == "main"):
+            if isinstance(item, TextBlock) and (roles is None or roles.get(index) == "main"):
                 row = item.element
                 while row >= 0 and row not in found:
                     found.add(row)
@@ -219,7 +219,7 @@ class _Walk(Runs):
         for item in self.items[self.index : self.index + 200]:
             if item == ~element:
                 break
-            if isinstance(item, Block) and item.linked < len(item.text):
+            if isinstance(item, TextBlock) and item.linked < len(item.text):
                 return False
         return True
 
@@ -253,7 +253,7 @@ class _Walk(Runs):
             item = self.items[index]
             if item == ~element:
                 break
-            if isinstance(item, Block):
+            if isinstance(item, TextBlock):
                 self.add_run("caption", item, self.verdict.block_role.get(index), None)
 
     def enter_holder(self, element: int, tag: str, frame: Frame) -> None:
@@ -278,7 +278,7 @@ class _Walk(Runs):
             return
         index, after = alone
         block = self.items[index]
-        assert isinstance(block, Block)
+        assert isinstance(block, TextBlock)
         self.add_run(
             kind,
             block,
@@ -294,8 +294,8 @@ class _Walk(Runs):
         found, tag = -1, self.elements.tag[element]
         for index in range(self.index, min(self.index + _ONLY_RUN_ITEMS, len(self.items))):
             item = self.items[index]
-            if isinstance(item, Block):
-                if found >= 0 or not item.text or (item.pictures and tag in ("td", "th", "dt")):
+            if isinstance(item, TextBlock):
+                if found >= 0 or not item.text or (item.images and tag in ("td", "th", "dt")):
                     return None
                 found = index
             elif item >= 0:
@@ -328,18 +328,18 @@ class _Walk(Runs):
         self.index += 1
 
     def figure_domain(self, element: int) -> Domain:
-        """Several pictures of one figure are a set."""
-        pictures = 0
+        """Several images of one figure are a set."""
+        images = 0
         for item in self.items[self.index : self.index + 200]:
             if item == ~element:
                 break
-            if isinstance(item, Block):
-                pictures += len(item.pictures)
-        return Domain.SET if pictures > 1 else Domain.SEQUENCE
+            if isinstance(item, TextBlock):
+                images += len(item.images)
+        return Domain.SET if images > 1 else Domain.SEQUENCE
 
     # -- runs ----------------------------------------------------------------------------------------------
 
-    def add_block(self, block: Block, role: str | None, score: float | None) -> None:
+    def add_block(self, block: TextBlock, role: str | None, score: float | None) -> None:
         """Add a run in the place where it stands."""
         frame = self.frames[-1]
         if frame.ended:
@@ -349,8 +349,8 @@ class _Walk(Runs):
         if role == "main" and block.text and element not in self.page.flow.headings:
             self.close_sections(frame, _NO_LEVEL)
         if not block.text:
-            for _, picture, link in block.pictures:
-                self.add_picture(picture, link, role)
+            for _, image, link in block.images:
+                self.add_image(image, link, role)
             return
         if element in self.page.flow.headings:
             level = self.page.flow.headings[element]
@@ -373,7 +373,7 @@ class _Walk(Runs):
         for item in self.items[self.index : self.index + _ONLY_RUN_ITEMS]:
             if item == ~frame.element:
                 return False
-            if isinstance(item, Block) and item.text:
+            if isinstance(item, TextBlock) and item.text:
                 return True
         return False
 

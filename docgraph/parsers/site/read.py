@@ -20,8 +20,8 @@ from docgraph.join import join
 from docgraph.kinds import Domain
 from docgraph.limits import Limits
 from docgraph.metadata import Metadata
+from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.page import parse_html
-from docgraph.parsers.html.pictures import resolve
 from docgraph.parsers.site.archives import PageSource, pages_of_folder, pages_of_warc, pages_of_zip, site_path
 from docgraph.parsers.site.templates import mark_templates
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.main.features import (
     FEATURES,
     Measured,
@@ -212,7 +212,7 @@ def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title
     parents = elements.parent
     leading = -1
     for index, item in enumerate(flow.items):
-        if not isinstance(item, Block) or not item.text:
+        if not isinstance(item, TextBlock) or not item.text:
             continue
         if item.element in flow.headings:
             leading = index if item.element != title and item.linked < len(item.text) else -1
@@ -230,7 +230,7 @@ def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None
     texts = sorted(index for index in main if flow.items[index].element not in flow.headings)  # type: ignore[union-attr]
     for index in sorted(main):
         block = flow.items[index]
-        assert isinstance(block, Block)
+        assert isinstance(block, TextBlock)
         if block.element not in flow.headings:
             continue
         box = block.element
@@ -243,8 +243,8 @@ def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None
             start, stop = places[box]
             if stop - start > _BOX_ITEMS or bisect_left(texts, start) != bisect_left(texts, stop):
                 break
-            inside = [item for item in flow.items[start:stop] if isinstance(item, Block)]
-            if len(inside) > 1 and (block.linked == len(block.text) or any(item.pictures for item in inside)):
+            inside = [item for item in flow.items[start:stop] if isinstance(item, TextBlock)]
+            if len(inside) > 1 and (block.linked == len(block.text) or any(item.images for item in inside)):
                 main.discard(index)
                 break
 
@@ -257,7 +257,7 @@ def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) ->
     said = "".join(elements.text(title).split()).lower()
     for index in sorted(main):
         block = flow.items[index]
-        assert isinstance(block, Block)
+        assert isinstance(block, TextBlock)
         if block.element < title:
             continue
         if block.element not in flow.headings:

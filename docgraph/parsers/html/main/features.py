@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.main.names import ITEM_BODY, NAMES, TAG_COLUMNS, families_of_name
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ class Measured:
 
     index: list[int]
     """(B,) place of each block in `Flow.items`."""
-    block: list[Block]
+    block: list[TextBlock]
     words: Floats
     """(B,) words of each block."""
     prose: Floats
@@ -118,8 +118,8 @@ def measure(elements: Elements, flow: Flow, *, title: int = -1, declared: str = 
         title: the title's heading element, or -1.
         declared: the article's text as the page declares it elsewhere (JSON-LD), or "".
     """
-    index = [i for i, item in enumerate(flow.items) if isinstance(item, Block) and item.text]
-    blocks: list[Block] = [flow.items[i] for i in index]  # type: ignore[misc]
+    index = [i for i, item in enumerate(flow.items) if isinstance(item, TextBlock) and item.text]
+    blocks: list[TextBlock] = [flow.items[i] for i in index]  # type: ignore[misc]
     count = len(blocks)
     if not count:
         return Measured(
@@ -161,7 +161,7 @@ def count_words(text: str) -> int:
     return words if text.isascii() else words + len(CJK.findall(text))
 
 
-def _local(elements: Elements, flow: Flow, blocks: list[Block], declared: str) -> Floats:
+def _local(elements: Elements, flow: Flow, blocks: list[TextBlock], declared: str) -> Floats:
     copies: dict[str, int] = {}
     for block in blocks:
         copies[block.text] = copies.get(block.text, 0) + 1
@@ -194,7 +194,7 @@ def _local(elements: Elements, flow: Flow, blocks: list[Block], declared: str) -
                 1.0 if _ASKING.match(text) else 0.0,
                 1.0 if any(map(small.__contains__, _IN_CREDITS)) and _CREDITS.search(head) else 0.0,
                 1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
-                len(block.pictures),
+                len(block.images),
                 strong / letters,
                 emphasis / letters,
                 copies[text],

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Block, Flow
+from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.main.features import Measured
-from docgraph.parsers.html.rules import LANDMARK_ROLES, LANDMARKS
+from docgraph.parsers.html.tags import LANDMARK_ROLES, LANDMARKS
 
 _SECTIONING: Final = frozenset(("article", "aside", "main", "nav", "section"))
 
@@ -48,7 +48,7 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
     holds_main = verdict.holds_main
     for index in main:
         item = flow.items[index]
-        assert isinstance(item, Block)
+        assert isinstance(item, TextBlock)
         row = item.element
         while row >= 0 and row not in holds_main:
             holds_main.add(row)
@@ -89,7 +89,7 @@ def set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], 
     first_main = min(main, default=len(items))
     lead = _lead_figures(verdict, elements, flow, captions, start)
     for index, item in enumerate(items):
-        if not isinstance(item, Block):
+        if not isinstance(item, TextBlock):
             continue
         role = inherited[item.element]
         if index in main or item.element == verdict.title:
@@ -114,16 +114,16 @@ def _lead_figures(verdict: Verdict, elements: Elements, flow: Flow, captions: se
     if row < 0:
         return set()
     found: set[int] = set()
-    pictures: list[int] = []
+    images: list[int] = []
     for index in range(flow.places()[row][0], start):
         item = flow.items[index]
-        if not isinstance(item, Block):
+        if not isinstance(item, TextBlock):
             continue
         if not item.text:
-            pictures.append(index)
+            images.append(index)
         elif index in captions:
-            found.update(pictures, (index,))
-            pictures = []
+            found.update(images, (index,))
+            images = []
         else:
-            pictures = []
+            images = []
     return found

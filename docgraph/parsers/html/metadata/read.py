@@ -16,9 +16,9 @@ from typing import Final
 
 from docgraph.metadata import Candidate, Metadata
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
-from docgraph.parsers.html.pictures import resolve
 
 _META: Final[dict[str, tuple[str, str]]] = {
     "dc:title": ("title", "meta"), "dcterms:title": ("title", "meta"), "og:title": ("title", "opengraph"),

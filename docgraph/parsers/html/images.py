@@ -39,7 +39,7 @@ def is_invisible(own: Attributes) -> bool:
     return width is not None and height is not None and width <= 2 and height <= 2
 
 
-def picture_attributes(
+def image_attributes(
     elements: Elements, row: int, *, twin: int | None, base: str, attribute_bytes: int, data_uri_bytes: int
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the attributes of an image node, and the names of those that were longer than their bound and cut.
