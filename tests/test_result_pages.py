@@ -1,28 +1,15 @@
 """The result pages' own arithmetic: folds that hold chapters together, Wilson's interval, and the significance of a table
 against an independent computation."""
 
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.training import chapters, structure
 from docgraph.errors import DataError
 from training.compare.significance import paired_bootstrap
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
-
-def benchmark(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_fold_shares_no_chapter_and_every_document_is_tested_once(shared_data, tmp_path):
@@ -30,7 +17,7 @@ def test_a_fold_shares_no_chapter_and_every_document_is_tested_once(shared_data,
     index = json.loads((data / "index.json").read_text(encoding="utf-8"))
     chapter = {(one["label"], one["id"]): (one["label"], one["chapter"]) for one in index}
     tested: list[tuple[str, str]] = []
-    for folder in benchmark("chapters").write_folds(data, tmp_path):
+    for folder in chapters.write_folds(data, tmp_path):
         splits = {
             name: [
                 (one["section"], one["article_url"].removeprefix("openstax:"))
@@ -38,8 +25,8 @@ def test_a_fold_shares_no_chapter_and_every_document_is_tested_once(shared_data,
             ]
             for name in ("train", "dev", "test")
         }
-        chapters = [{chapter[name] for name in names} for names in splits.values()]
-        assert sum(map(len, chapters)) == len(set.union(*chapters))
+        groups = [{chapter[name] for name in names} for names in splits.values()]
+        assert sum(map(len, groups)) == len(set.union(*groups))
         assert len({chapter[name][0] for name in splits["test"]}) == 12  # every subject is there
         assert sum(map(len, splits.values())) == len(index)
         tested += splits["test"]
@@ -47,7 +34,7 @@ def test_a_fold_shares_no_chapter_and_every_document_is_tested_once(shared_data,
 
 
 def test_wilson_is_scipys():
-    low, high = benchmark("structure").wilson(37 / 50, 50, z=stats.norm.ppf(0.975))
+    low, high = structure.wilson(37 / 50, 50, z=stats.norm.ppf(0.975))
     want = stats.binomtest(37, 50).proportion_ci(method="wilson")
     assert (low, high) == pytest.approx((want.low, want.high), abs=1e-9)
 
@@ -69,7 +56,6 @@ def test_the_bootstrap_agrees_with_scipys_and_with_mcnemar():
 
 
 def test_a_seed_counts_once_all_its_folds_are_done(tmp_path):
-    chapters = benchmark("chapters")
     for fold in range(chapters.FOLDS):
         for kind, seed in (("hsa", 0), ("hsa", 1), ("tf-idf", 0)):
             if (fold, seed) != (3, 1):
@@ -85,7 +71,6 @@ def test_a_seed_counts_once_all_its_folds_are_done(tmp_path):
 
 
 def test_a_cut_run_must_have_scored_the_same_records(tmp_path):
-    structure = benchmark("structure")
     for folder, kind, ids in (("0.1", "hsa", "abc"), ("0.1-cut", "flat", "acb")):
         run = tmp_path / "IMDB" / folder / "runs" / f"{kind}-0"
         run.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """All comparisons in one table: what the README and benchmarks/results/compare.md show.
 
-    python benchmarks/compare_page.py
+    python -m benchmarks.training.compare_page
 
 Reads benchmarks/results/compare_*/comparison.json, which `docgraph compare` wrote, and prints one row a comparison: the
 accuracy of every kind of attention and of the bag of words, and HSA's differences from flat and from TF-IDF with their
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from training.compare.run import BAG, KINDS
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parents[1] / "results"
 COLUMNS: Final = (*KINDS, BAG)
 
 

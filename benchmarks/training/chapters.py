@@ -1,6 +1,6 @@
 """OpenStax with chapters held out: recipes against a bag of words, a picture's worth, and the four kinds of attention.
 
-    python benchmarks/chapters.py --data ../shared/data/html_images/openstax --minutes 7
+    python -m benchmarks.training.chapters --data ../shared/data/html_images/openstax --minutes 7
 
 The data's own dev and test splits share chapters with the training split, which flatters all that reads words. Here the
 787 documents fall into ten groups of whole chapters (`chapter` of index.json; subjects spread evenly); fold k tests on
@@ -34,7 +34,7 @@ from training.recipes import recipe
 from training.report import environment
 from training.shards import write_atomically
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parents[1] / "results"
 GROUPS: Final = 10
 FOLDS: Final = 5
 

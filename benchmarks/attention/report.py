@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attention_figure import PASSES, draw
-from attention_peers import HEADS, WIDTH
+from benchmarks.attention.figure import PASSES, draw
+from benchmarks.attention.peers import HEADS, WIDTH
 
 Results = dict[str, Any]
 Row = dict[str, Any]
@@ -18,7 +18,7 @@ def write_report(results: Results, path: Path) -> str:
     """Write both files beside `path`; return the text."""
     parts = [
         "# Attention: time and memory\n",
-        "`python benchmarks/attention.py` writes this page; 8 heads x 64; medians of contestants that take turns in one process.",
+        "`python -m benchmarks.attention` writes this page; 8 heads x 64; medians of contestants that take turns in one process.",
         _machines(results),
         "## Targets\n",
         _targets(results),

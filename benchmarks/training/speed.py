@@ -1,7 +1,7 @@
 """Where the time of a training step goes, and tokens a second beside a plain padded transformer of equal size.
 
-    python benchmarks/training_speed.py steps   --data ../shared/data
-    python benchmarks/training_speed.py padded  --data ../shared/data
+    python -m benchmarks.training.speed steps   --data ../shared/data
+    python -m benchmarks.training.speed padded  --data ../shared/data
 
 "steps" trains three configurations with `training.fit` itself, its functions wrapped by one clock whose parts exclude
 each other, and counts whole epochs from their first batch to their last logged step; checkpoints and evaluation lie
@@ -56,7 +56,7 @@ from training.recipes import recipe
 from training.report import environment
 from training.shards import write_atomically
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parents[1] / "results"
 TOKENS: Final[dict[str, Any]] = {
     "text_leaves": "token",
     "hidden_size": 256,

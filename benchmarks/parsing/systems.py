@@ -18,8 +18,8 @@ from io import BytesIO
 from typing import Any
 
 from bs4 import BeautifulSoup
-from parsing_gold import Structure, address_key, letters, structure_of_html
 
+from benchmarks.parsing.gold import Structure, address_key, letters, structure_of_html
 from docgraph import Document, Node, parse_html
 
 

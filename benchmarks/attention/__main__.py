@@ -1,7 +1,7 @@
 """How long attention takes: ours against flat attention and its relatives, on this machine, side by side.
 
-    pip install 'docgraph[bench]' && python benchmarks/attention.py         # everything: 15 minutes on two cores
-    python benchmarks/attention.py balanced --leaves 256 1024               # a part; what is measured again replaces
+    pip install 'docgraph[bench]' && python -m benchmarks.attention         # everything: 15 minutes on two cores
+    python -m benchmarks.attention balanced --leaves 256 1024               # a part; what is measured again replaces
 
 Writes benchmarks/results/attention.json, .md and .png. All of a row's contestants take turns within one process, and
 medians are given. Sections:
@@ -29,7 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from attention_clock import (
+
+from benchmarks.attention.documents import measure_documents, measure_short
+from benchmarks.attention.peers import MISSING, contestants, floors
+from benchmarks.attention.report import write_report
+from benchmarks.attention.trees import balanced, balanced_parents, corpora, real, shuffled
+from benchmarks.clock import (
     CALM,
     Others,
     first_call,
@@ -39,14 +44,9 @@ from attention_clock import (
     peak_memory,
     undisturbed,
 )
-from attention_peers import MISSING, contestants, floors
-from attention_real import measure_documents, measure_short
-from attention_report import write_report
-from attention_trees import balanced, balanced_parents, corpora, real, shuffled
-
 from encoders import TreeBatch
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data"))
 
 Results = dict[str, Any]

@@ -114,8 +114,8 @@ def graph_seconds(call: Call) -> float:
 PROBE = """
 import gc, sys
 sys.path[:0] = {paths!r}
-from attention_peers import contestants
-from attention_trees import balanced
+from benchmarks.attention.peers import contestants
+from benchmarks.attention.trees import balanced
 import torch
 torch.set_num_threads({threads})
 def call(leaves):
@@ -138,8 +138,8 @@ def peak_memory(name: str, leaves: int, both: bool, device: torch.device) -> int
     On a CPU in a process of its own, from Linux's own count of resident pages.
     """
     if device.type == "cuda":
-        from attention_peers import contestants
-        from attention_trees import balanced
+        from benchmarks.attention.peers import contestants
+        from benchmarks.attention.trees import balanced
 
         call = contestants(leaves, balanced(leaves, 16).to(device), torch.bfloat16, both, device, only=name)[name]
         call()
@@ -151,7 +151,7 @@ def peak_memory(name: str, leaves: int, both: bool, device: torch.device) -> int
         return torch.cuda.max_memory_allocated() - before
     if not Path("/proc/self/clear_refs").exists():
         return None
-    paths = [str(ROOT), str(Path(__file__).parent)]
+    paths = [str(ROOT)]
     code = PROBE.format(paths=paths, threads=torch.get_num_threads(), name=name, leaves=leaves, both=both)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout)
@@ -161,7 +161,7 @@ FIRST_CALL = """
 import sys, time
 sys.path[:0] = {paths!r}
 import torch
-from attention_trees import balanced
+from benchmarks.attention.trees import balanced
 from encoders import hierarchical_attention
 q, k, v = (torch.randn(64, 8, 64, requires_grad=True) for _ in range(3))
 forest = balanced(64, 8)
@@ -175,7 +175,7 @@ print(middle - start, time.perf_counter() - middle)
 
 def first_call(kept_in: Path) -> tuple[float, float]:
     """Seconds of the first forward and of the first backward pass of a process, machine code kept in a folder."""
-    paths = [str(ROOT), str(Path(__file__).parent)]
+    paths = [str(ROOT)]
     done = subprocess.run(
         [sys.executable, "-c", FIRST_CALL.format(paths=paths)],
         env={**os.environ, "NUMBA_CACHE_DIR": str(kept_in)},
@@ -205,7 +205,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
     return {
-        "command": "python benchmarks/attention.py " + " ".join(sys.argv[1:]),
+        "command": "python -m benchmarks.attention " + " ".join(sys.argv[1:]),
         "commit": commit.stdout.strip() or "unknown",
         "date": time.strftime("%Y-%m-%d"),
         "processor": f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores",

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from attention_clock import medians, timed
-from attention_peers import HEADS, WIDTH, attention_call, our_backends, ours
-from attention_trees import Index, RealDocuments, balanced_parents, padding_mask, several
 from torch.nn.functional import scaled_dot_product_attention
+
+from benchmarks.attention.peers import HEADS, WIDTH, attention_call, our_backends, ours
+from benchmarks.attention.trees import Index, RealDocuments, balanced_parents, padding_mask, several
+from benchmarks.clock import medians, timed
 
 BATCH = 8
 """Documents of a padded batch."""

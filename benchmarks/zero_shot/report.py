@@ -1,4 +1,4 @@
-"""The tables and figures of `benchmarks/zero_shot.py`.
+"""The tables and figures of `python -m benchmarks.zero_shot`.
 
 zero_shot_<section>.json ─ write_report ─> zero_shot.md, zero_shot_{forms,layers,time}.png
 """

@@ -1,6 +1,6 @@
 """Where structure pays: accuracy by share of the labels, and by length of the document, by kind of attention.
 
-    python benchmarks/structure.py --data ../shared/data --minutes 7
+    python -m benchmarks.training.structure --data ../shared/data --minutes 7
 
 Three data sets: IMDB reviews (words alone, two passes), OpenStax sections (all five fields), 20 Newsgroups. For each share of the training
 labels one `docgraph compare` under --output; runs that are done are kept, so the same call goes on. Few labels get more
@@ -36,7 +36,7 @@ from training.recipes import recipe
 from training.report import environment
 from training.shards import write_atomically
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parents[1] / "results"
 BINS: Final = ((0, 512), (512, 2_000), (2_000, 10**9))
 FEWEST: Final = 10
 """Records that a bin must have to be shown: a bootstrap over one record is always sure."""

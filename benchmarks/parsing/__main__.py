@@ -1,6 +1,6 @@
 """The parser side by side with its peers: quality, speed and hostile pages, with the targets it is held to.
 
-    python benchmarks/parsing.py [--parts quality unseen speed hostile] [--systems NAME ...] [--peers FOLDER] [--data FOLDER]
+    python -m benchmarks.parsing [--parts quality unseen speed hostile] [--systems NAME ...] [--peers FOLDER] [--data FOLDER]
     pip install -e ".[bench]", or, not to mix them with what is there: pip install --target FOLDER trafilatura ...
 
     quality  body F1, structure recall and metadata on gold pages (`parsing_gold`), for every system (`parsing_systems`)
@@ -28,12 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
-from parsing_gold import GoldPage, body_f1, gold_pages, metadata_hits, section_hits, structure_hits
-from parsing_hostile import hostile_pages
-from parsing_report import report
-from parsing_systems import SYSTEMS, set_up, version
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.parsing.gold import GoldPage, body_f1, gold_pages, metadata_hits, section_hits, structure_hits
+from benchmarks.parsing.hostile import hostile_pages
+from benchmarks.parsing.report import report
+from benchmarks.parsing.systems import SYSTEMS, set_up, version
+
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "parsing.json"
 SETS = ("scrapinghub", "readability", "fundus", "cleaneval")
 TIMED_SETS = ("scrapinghub", "readability", "fundus")
@@ -84,12 +85,12 @@ def measure_quality(names: list[str], pages: list[GoldPage]) -> dict[str, Any]:
 
 def measure_unseen(folder: Path, folds: int, seeds: int) -> dict[str, Any]:
     """Return body F1 of the whole parser, each page judged by trees grown without its site."""
-    import train_main_content
     from sklearn.model_selection import GroupKFold
 
     from docgraph import parse_html
     from docgraph.parsers.html.main import choose
     from docgraph.parsers.html.main.forest import from_json
+    from tools import train_main_content
 
     raw = list(train_main_content.gold_pages(folder))
     examples = [train_main_content.example(*page) for page in raw]
@@ -195,7 +196,7 @@ def _keep(part: str, found: dict[str, Any]) -> None:
     found = {**before, **found}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     results[part] = {
-        "command": f"python benchmarks/parsing.py --parts {part}",
+        "command": f"python -m benchmarks.parsing --parts {part}",
         "machine": machine(),
         "load": round(os.getloadavg()[0], 2),
         "date": datetime.now(UTC).date().isoformat(),

@@ -1,7 +1,7 @@
 """What each part of a trained classifier with a wide part is worth: the transformer alone, the regression alone, both.
 
     docgraph train --recipe reviews-imdb --data ../shared/data/text/imdb_train.jsonl.gz --output runs/imdb
-    python benchmarks/wide_parts.py runs/imdb --data ../shared/data/text/imdb_train.jsonl.gz
+    python -m benchmarks.training.wide_parts runs/imdb --data ../shared/data/text/imdb_train.jsonl.gz
 
 Prints the accuracy of each on the test split (dev where there is none) of one run, and how far both together are from each
 alone, by paired bootstrap over its records. The dev split chose the run's epoch, by the transformer alone, and fitted

@@ -1,0 +1,1 @@
+"""The parser side by side with its peers: `python -m benchmarks.parsing`."""

@@ -1,0 +1,1 @@
+"""Training: its speed, and what the classifiers reach. One command a module."""
