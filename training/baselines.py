@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from docgraph.errors import DataError, MissingExtraError
+from docgraph.errors import DataError, needs_extra
 from training.datasets.records import Record
 from training.metrics import Scores, score
 
@@ -53,12 +53,10 @@ def bag_of_words(train: Sequence[str], learned: Sequence[int], test: Sequence[st
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    try:
+    with needs_extra("the bag-of-words baseline"):
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "train", "the bag-of-words baseline") from error
     common = 2 if len(train) > 5000 else 1
     pipeline = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=common),

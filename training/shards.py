@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from docgraph.errors import DataError, MissingExtraError
+from docgraph.errors import DataError, needs_extra
 
 MANIFEST: Final = "manifest.json"
 INPUTS_PER_SHARD: Final = 64
@@ -225,9 +225,7 @@ def join_rows(pieces: Iterable[Rows], width: int) -> Rows:
 
 
 def _arrow() -> tuple[Any, Any]:
-    try:
+    with needs_extra("writing vectors"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "embed", "writing vectors") from error
     return pyarrow, pyarrow.parquet

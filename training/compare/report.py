@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import torch
 
-from docgraph.errors import MissingExtraError
+from docgraph.errors import needs_extra
 from training.report import environment
 from training.shards import write_atomically
 
@@ -182,11 +182,9 @@ def picture(comparison: Comparison) -> bytes:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
+    with needs_extra("drawing a comparison"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "train", "drawing a comparison") from error
     figure = Figure(figsize=(5.2, 0.9 + 0.5 * len(comparison.rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

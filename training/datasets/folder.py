@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docgraph import Limits
-from docgraph.errors import DataError, MissingExtraError
+from docgraph.errors import DataError, needs_extra
 from training.datasets.lines import is_lines, read_lines
 from training.datasets.origins import ArticleOrigin, PageOrigin
 from training.datasets.pictures import judge
@@ -182,10 +182,8 @@ def _split_of(row: Mapping[str, Any]) -> str:
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
     if path.suffix != ".parquet":
         return read_lines(path)
-    try:
+    with needs_extra("reading parquet"):
         import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "embed", "reading parquet") from error
     table = pyarrow.parquet.ParquetFile(path)
     return (row for batch in table.iter_batches(batch_size=1024) for row in batch.to_pylist())
 
