@@ -1,17 +1,20 @@
 """The command: what it loads, what it prints, its exit codes, and the whole way from a table to vectors."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import networkx
 import numpy as np
 import pytest
+import typer
+import yaml
 
+import docgraph
 from docgraph import Document, read_many
 from docgraph.errors import DataError
 from training import cli
@@ -19,6 +22,7 @@ from training.config import make_config
 from training.embed import embed
 from training.evaluate import open_model
 from training.inputs import Errors, find_inputs
+from training.recipes import RECIPES, recipe
 from training.shards import VectorShards, read_vectors
 
 Run = Callable[..., int]
@@ -38,31 +42,92 @@ def run(monkeypatch, tmp_path) -> Run:
     return call
 
 
-def python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-
 # -- what is loaded --------------------------------------------------------------------------------------------
 
 
-def test_help_comes_at_once_and_parsing_loads_no_torch(sample_data):
+HEAVY = {"torch", "transformers", "timm", "sklearn", "scipy", "matplotlib", "numba"}
+LOADED = (
+    "import sys; from training import cli; sys.argv = ['docgraph', *{arguments!r}]\n"
+    "try: cli.main()\nexcept SystemExit: pass\n"
+    "print(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)"
+)
+
+
+def loaded_by(*arguments: object) -> set[str]:
+    """Packages that are loaded once `docgraph ARGUMENTS` has run in a process of its own."""
+    code = LOADED.format(arguments=list(map(str, arguments)))
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.split())
+
+
+def test_help_loads_nothing_that_takes_long_and_parsing_no_torch(sample_data):
     page = next((sample_data / "pages").glob("*.html"))
-    code = (
-        "import sys, time; start = time.perf_counter(); from training import cli; sys.argv = ['docgraph', {argument}]\n"
-        "try: cli.main()\nexcept SystemExit: pass\n"
-        "print('TORCH', any(name in sys.modules for name in ('torch', 'transformers', 'timm', 'sklearn')), file=sys.stderr)\n"
-        "print('SECONDS', time.perf_counter() - start, file=sys.stderr)"
+    assert not loaded_by("--help") & (HEAVY | {"numpy", "lxml", "PIL", "yaml", "networkx"})
+    assert not loaded_by("train", "--help") & (HEAVY | {"numpy", "lxml", "PIL", "yaml", "networkx"})
+    parsing = loaded_by("parse", page, "--format", "json")
+    assert "lxml" in parsing
+    assert not parsing & HEAVY
+
+
+# -- the front door --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_example_in_a_verbs_help_is_taken_by_it(run, capsys, verb):
+    assert run(verb, "--help") == 0
+    lines = capsys.readouterr().out.split("Examples:\n")[1].splitlines()
+    examples = [one.strip() for line in lines for one in line.split(";") if one.strip().startswith(f"docgraph {verb}")]
+    command = typer.main.get_command(cli.app).commands[verb]
+    assert examples
+    for example in examples:
+        command.make_context(verb, example.partition(" > ")[0].split()[2:])
+
+
+def test_the_version_is_that_of_the_package(run, capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"docgraph {docgraph.__version__}\n"
+
+
+def test_the_shell_completes_verbs():
+    asked = {"_DOCGRAPH_COMPLETE": "complete_bash", "COMP_WORDS": "docgraph e", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv = ['docgraph']; from training.cli import main; main()"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | asked).stdout
+    assert said.split() == ["evaluate", "embed"]
+
+
+def test_every_recipe_is_listed_with_what_it_is_for_and_one_is_to_be_taken_first(run, capsys):
+    assert run("recipes") == 0
+    said = capsys.readouterr().out.splitlines()
+    for name in RECIPES:
+        (line,) = (line for line in said if line.startswith(f"{name} "))
+        assert len(line.split()) > 4
+    assert "Take news-scratch first" in said[-2]
+    assert run("recipes", "news-scratch") == 0
+    assert make_config(yaml.safe_load(capsys.readouterr().out)) == recipe("news-scratch")
+
+
+def test_what_is_not_installed_is_one_sentence_with_the_extra_and_exit_code_2(run, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torchmetrics", None)
+        assert run("train", "--recipe", "news-scratch", "--data", ".", "--output", "x") == 2
+    assert capsys.readouterr().err == (
+        "error: this command needs torchmetrics, which the extra 'train' brings: pip install \"docgraph[train]\".\n"
     )
-    for argument in ("'--help'", f"'parse', {str(page)!r}, '--format', 'json'"):
-        found = python(code.replace("{argument}", argument))
-        assert "TORCH False" in found.stderr
-    # The promise is 0.6 s on an idle machine; the best of three, as others may use this one.
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        python(code.replace("{argument}", "'--help'"))
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.6
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "pyarrow", None)
+        assert run("embed", "model", "x.html", "--output", "v.parquet") == 2
+    assert capsys.readouterr().err.endswith(
+        "needs pyarrow, which the extra 'parquet' brings: pip install \"docgraph[parquet]\".\n"
+    )
+
+    def lacks(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(cli, "app", lambda: lacks("timm.layers"))
+    assert run() == 2
+    assert "needs timm, which the extra 'models' brings" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "app", lambda: lacks("training.nothing"))
+    with pytest.raises(ModuleNotFoundError, match="nothing"):
+        cli.main()
 
 
 # -- parse -----------------------------------------------------------------------------------------------------

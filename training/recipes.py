@@ -6,8 +6,8 @@ A recipe is a `TrainingConfig` without data and output. Ours read whole document
 two cores; beside the transformer they put a regression on the words (encoders/wide.py), which their -deep variants, for
 comparing kinds of attention, leave out. The paper's (imdb-*, elec-*, n24news-*) follow its tables 6 and 7
 as far as they say: one HTE layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do
-not divide by three heads and become 129 and 513. The weights of its encoders (Word2Vec, T5, e5, ViT) come from local
-folders: `--set text_encoder=FOLDER`.
+not divide by three heads and become 129 and 513; its flat model reads text only, and 512 tokens at most. The weights of
+its encoders (Word2Vec, T5, e5, ViT) come from local folders: `--set text_encoder=FOLDER`.
 
 Source of the paper's settings: arXiv 2509.15448, section 5 and appendix I.
 """
@@ -96,61 +96,113 @@ _PAPER_ARTICLES: Final[dict[str, Any]] = {
     "warmup": 0.0,
 }
 
-RECIPES: Final[dict[str, dict[str, Any]]] = {
-    "news-scratch": {
-        **_NEWS,
-        "model": {**_SMALL, **_STATISTICS, "text_start": "regression", "wide_ngrams": 1},
-    },
-    "news-scratch-deep": {**_NEWS, "model": {**_SMALL, **_STATISTICS, "text_start": "regression"}},
-    "news-minilm": {
-        **_NEWS,
-        "text_encoder": "minilm",
-        "model": {**_SMALL, **_STATISTICS, "text_encoder": "pretrained", "wide_ngrams": 1},
-    },
-    "news-pretrained": {
-        **_NEWS,
-        "text_encoder": "minilm",
-        "image_weights": "lite0",
-        "model": {**_SMALL, "text_encoder": "pretrained", **_LITE0, "wide_ngrams": 1},
-    },
-    "pages-scratch": {**_NEWS, "main_only": True, "model": _SMALL},
-    "reviews-scratch": {
-        **_REVIEWS,
-        "model": {**_SMALL, **_TEXT, "wide_ngrams": 2, "wide_buckets": 524_288},
-    },
-    "reviews-scratch-deep": {**_REVIEWS, "model": {**_SMALL, **_TEXT}},
-    "reviews-minilm": {**_MINILM, "model": {**_MINILM["model"], "wide_ngrams": 3, "wide_buckets": 524_288}},
-    "reviews-minilm-deep": _MINILM,
-    "reviews-imdb": {**_IMDB, "model": {**_IMDB["model"], "wide_ngrams": 3}},
-    "reviews-imdb-deep": _IMDB,
-    "imdb-hsa": {**_PAPER_REVIEWS, "format": "imdb", "model": _PAPER_TEXT},
-    "imdb-fsa": {
-        **_PAPER_REVIEWS,
-        "format": "imdb",
-        "max_tokens": 512,
-        "model": {**_PAPER_TEXT, "attention": "flat"},
-    },
-    "elec-hsa": {**_PAPER_REVIEWS, "format": "elec", "model": _PAPER_TEXT},
-    "elec-fsa": {
-        **_PAPER_REVIEWS,
-        "format": "elec",
-        "max_tokens": 512,
-        "model": {**_PAPER_TEXT, "attention": "flat"},
-    },
-    "n24news-hsa": {**_PAPER_ARTICLES, "format": "n24news", "model": _PAPER_NEWS},
-    "n24news-fsa": {
-        **_PAPER_ARTICLES,
-        "format": "n24news",
-        "fields": ["headline", "abstract", "body"],
-        "model": {**_PAPER_NEWS, **_TEXT, "attention": "flat"},
-    },
-    "n24news-deepset": {
-        **_PAPER_ARTICLES,
-        "format": "n24news",
-        "model": {**_PAPER_NEWS, "attention": "none"},
-    },
+RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "news-scratch": (
+        "Articles and tables of texts with images, everything learned from your data; minutes on two cores.",
+        {
+            **_NEWS,
+            "model": {**_SMALL, **_STATISTICS, "text_start": "regression", "wide_ngrams": 1},
+        },
+    ),
+    "news-scratch-deep": (
+        "news-scratch without the regression on words, to compare kinds of attention.",
+        {**_NEWS, "model": {**_SMALL, **_STATISTICS, "text_start": "regression"}},
+    ),
+    "news-minilm": (
+        "The same records read by a frozen MiniLM, for few records; some minutes longer.",
+        {
+            **_NEWS,
+            "text_encoder": "minilm",
+            "model": {**_SMALL, **_STATISTICS, "text_encoder": "pretrained", "wide_ngrams": 1},
+        },
+    ),
+    "news-pretrained": (
+        "news-minilm, with images read by a frozen EfficientNet-Lite0.",
+        {
+            **_NEWS,
+            "text_encoder": "minilm",
+            "image_weights": "lite0",
+            "model": {**_SMALL, "text_encoder": "pretrained", **_LITE0, "wide_ngrams": 1},
+        },
+    ),
+    "pages-scratch": (
+        "Web pages, their main content only, everything learned from your data.",
+        {**_NEWS, "main_only": True, "model": _SMALL},
+    ),
+    "reviews-scratch": (
+        "Plain texts without images, everything learned from your data.",
+        {
+            **_REVIEWS,
+            "model": {**_SMALL, **_TEXT, "wide_ngrams": 2, "wide_buckets": 524_288},
+        },
+    ),
+    "reviews-scratch-deep": (
+        "reviews-scratch without the regression on words, to compare kinds of attention.",
+        {**_REVIEWS, "model": {**_SMALL, **_TEXT}},
+    ),
+    "reviews-minilm": (
+        "Plain texts read by a frozen MiniLM, beside a regression on words.",
+        {**_MINILM, "model": {**_MINILM["model"], "wide_ngrams": 3, "wide_buckets": 524_288}},
+    ),
+    "reviews-minilm-deep": ("reviews-minilm without the regression, to compare kinds of attention.", _MINILM),
+    "reviews-imdb": (
+        "IMDB reviews, the best of ours: n-grams and a regression, some 25,000 texts.",
+        {**_IMDB, "model": {**_IMDB["model"], "wide_ngrams": 3}},
+    ),
+    "reviews-imdb-deep": ("reviews-imdb without the regression, to compare kinds of attention.", _IMDB),
+    "imdb-hsa": (
+        "The paper's hierarchical model on IMDB; needs text_encoder.",
+        {**_PAPER_REVIEWS, "format": "imdb", "model": _PAPER_TEXT},
+    ),
+    "imdb-fsa": (
+        "The paper's flat model on IMDB, 512 tokens at most; needs text_encoder.",
+        {
+            **_PAPER_REVIEWS,
+            "format": "imdb",
+            "max_tokens": 512,
+            "model": {**_PAPER_TEXT, "attention": "flat"},
+        },
+    ),
+    "elec-hsa": (
+        "The paper's hierarchical model on Elec; needs text_encoder.",
+        {**_PAPER_REVIEWS, "format": "elec", "model": _PAPER_TEXT},
+    ),
+    "elec-fsa": (
+        "The paper's flat model on Elec, 512 tokens at most; needs text_encoder.",
+        {
+            **_PAPER_REVIEWS,
+            "format": "elec",
+            "max_tokens": 512,
+            "model": {**_PAPER_TEXT, "attention": "flat"},
+        },
+    ),
+    "n24news-hsa": (
+        "The paper's hierarchical model on N24News; needs text_encoder.",
+        {**_PAPER_ARTICLES, "format": "n24news", "model": _PAPER_NEWS},
+    ),
+    "n24news-fsa": (
+        "The paper's flat model on N24News, text only; needs text_encoder.",
+        {
+            **_PAPER_ARTICLES,
+            "format": "n24news",
+            "fields": ["headline", "abstract", "body"],
+            "model": {**_PAPER_NEWS, **_TEXT, "attention": "flat"},
+        },
+    ),
+    "n24news-deepset": (
+        "The paper's model without attention (deep sets) on N24News; needs text_encoder.",
+        {
+            **_PAPER_ARTICLES,
+            "format": "n24news",
+            "model": {**_PAPER_NEWS, "attention": "none"},
+        },
+    ),
 }
-"""Name -> values that differ from the defaults. The paper's flat model reads text only, and 512 tokens at most."""
+"""Name -> what it is for, and the values that differ from the defaults."""
+FIRST: Final = (
+    "Take news-scratch first (pages-scratch for web pages, reviews-scratch for plain texts): it needs nothing but\n"
+    "your data. `docgraph recipes NAME` prints one as YAML to start from."
+)
 
 
 def recipe(name: str) -> TrainingConfig:
@@ -161,4 +213,4 @@ def recipe(name: str) -> TrainingConfig:
     """
     if name not in RECIPES:
         raise ConfigError(f"a recipe must be one of {', '.join(sorted(RECIPES))}, but is {name!r}.")
-    return make_config(RECIPES[name])
+    return make_config(RECIPES[name][1])

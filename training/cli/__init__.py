@@ -1,0 +1,69 @@
+"""The `docgraph` command: one file a verb, each with `run` and EXAMPLES; options that verbs share are in options.py.
+
+    docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
+    docgraph parse FOLDER --output F   every page of a folder, on all cores              (no torch)
+    docgraph recipes [NAME]            named configurations                              recipes.py
+    docgraph train CONFIG | --recipe   train a classifier                                fit.py
+    docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
+    docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
+    docgraph embed DIR PATHS...        vectors of documents and nodes to parquet         embed.py, shards.py
+    docgraph compare --recipe ...      several kinds of attention and seeds in one table compare/
+    docgraph zero-shot MODEL --data .. HSA inside a pre-trained model, measured          zero_shot.py
+    docgraph demo                      all of it on the sample documents                 demo.py
+
+Exit codes: 0 done; 1 some inputs were set aside (named on stderr and in errors.jsonl); 2 wrong usage, or nothing
+done. An error made by the input, or an optional package that is not installed, is one sentence on stderr, without a
+traceback. A verb imports what it works with inside its `run`: help comes at once, and parsing never loads torch.
+Results go to stdout, progress to stderr.
+
+To add a verb, write training/cli/NAME.py and name it in VERBS.
+"""
+
+import sys
+from importlib import import_module
+from typing import Annotated, Final
+
+import typer
+
+from docgraph import __version__
+from docgraph.errors import DocgraphError, needs_extra
+
+VERBS: Final = ("parse", "recipes", "train", "evaluate", "predict", "embed", "compare", "zero-shot", "demo")
+
+app = typer.Typer(
+    name="docgraph",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in VERBS:
+    module = import_module(f"{__name__}.{verb.replace('-', '_')}")
+    app.command(verb, epilog=f"\b\nExamples:\n{module.EXAMPLES}")(module.run)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"docgraph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def docgraph(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Documents as nested signals: parse pages into trees, train classifiers, embed."""
+
+
+def main() -> None:
+    """Run the command; turn an error that the input made into one sentence and exit code 2."""
+    try:
+        with needs_extra("this command"):
+            app()
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: no second error about flushing it
+        sys.exit(0)
+    except (DocgraphError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

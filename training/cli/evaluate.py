@@ -1,0 +1,47 @@
+"""`docgraph evaluate`: a trained model on a data set, beside simple rivals."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from training.cli.options import Baselines, Data, Format, ModelFolder, Quiet, Split, need
+
+EXAMPLES: Final = """\
+  docgraph evaluate runs/news --data sample_data/news
+  docgraph evaluate runs/news --data sample_data/news --split dev --no-baselines --report report.html
+"""
+
+
+def run(
+    folder: ModelFolder,
+    data: Data,
+    split: Split = "test",
+    format: Format = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Report to write: .html, .json or .md; the confusion matrix goes beside it."),
+    ] = None,
+    baselines: Baselines = True,
+    quiet: Quiet = False,
+) -> None:
+    """Score a trained model beside simple rivals.
+
+    The rivals are the majority class and a bag of words, trained on the records that the model was trained on.
+    """
+    need("train", "torch", "torchmetrics", "sklearn", *(["matplotlib"] if report else []))
+    from training.evaluate import evaluate, evaluation_corpus, open_model
+    from training.report import confusion_png, print_evaluation, write_report
+
+    evaluation = evaluate(
+        open_model(folder),
+        evaluation_corpus(folder, data, format),
+        split,
+        name=str(folder),
+        with_baselines=baselines,
+        show_progress_bar=not quiet,
+    )
+    print_evaluation(evaluation)
+    if report is not None:
+        print(f"report in {write_report(report, evaluation)}")
+        print(f"confusion matrix in {confusion_png(report.with_suffix('.png'), evaluation.scores)}")

@@ -1,0 +1,67 @@
+"""What verbs of the command share: options, the configuration that they make, the console for progress."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from docgraph.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from training.config import TrainingConfig
+
+ModelFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Files, folders, or a data set.")]
+Data = Annotated[Path, typer.Option(help="Data set: a folder or file.")]
+Format = Annotated[str, typer.Option(help="Format of the data set.")]
+Split = Annotated[str, typer.Option(help="Which split; dev stands in where there is no test.")]
+Baselines = Annotated[bool, typer.Option(help="Train the bag of words on the same records, too.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+
+# Of a configuration: whatever is not given is as its file, its recipe, or the default says.
+ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")]
+Recipe = Annotated[str | None, typer.Option(help="Name of a recipe, instead of or under CONFIG.yaml.")]
+ConfigData = Annotated[str | None, typer.Option(help="Data set: a folder or file.")]
+ConfigFormat = Annotated[str | None, typer.Option(help="Format of the data set.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")]
+
+
+def config_of(
+    file: Path | None, recipe_name: str | None, settings: list[str] | None, **values: Any
+) -> "TrainingConfig":
+    """Join a recipe, a file, options that were given and settings; later ones win.
+
+    Raises:
+        ConfigError: neither a file nor a recipe nor data is given, or one of them is wrong.
+    """
+    from training.config import ConfigError, TrainingConfig, parse_setting, read_config
+    from training.recipes import recipe
+
+    if file is None and recipe_name is None and values["data"] is None:
+        raise ConfigError("training needs a CONFIG.yaml, or --recipe NAME (or settings) with --data and --output.")
+    chosen = TrainingConfig() if recipe_name is None else recipe(recipe_name)
+    if file is not None:
+        chosen = read_config(file, under=chosen)
+    chosen = chosen.with_values({name: value for name, value in values.items() if value is not None})
+    return chosen.with_values(dict(map(parse_setting, settings or [])))
+
+
+def need(extra: str, *modules: str) -> None:
+    """Say before any work which extra brings what the command will import.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise MissingExtraError(module, "this command", extra)
+
+
+def progress_console(quiet: bool) -> "Console":
+    """Return a console on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet)

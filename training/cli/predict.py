@@ -1,0 +1,44 @@
+"""`docgraph predict`: classes of documents with their probabilities."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from training.cli.options import ModelFolder, Paths, need
+
+EXAMPLES: Final = """\
+  docgraph predict runs/news sample_data/pages
+  docgraph predict runs/news page.html --top 5
+  docgraph predict runs/news pages/ --output classes.jsonl
+"""
+
+
+def run(
+    folder: ModelFolder,
+    paths: Paths,
+    output: Annotated[Path | None, typer.Option(help="JSON lines file to write instead of stdout.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="Classes to print.")] = 3,
+) -> None:
+    """Print classes of documents with their probabilities."""
+    need("train", "torch", "torchmetrics")
+    from training.evaluate import open_model, predict_inputs
+    from training.inputs import ERRORS, Errors, find_inputs
+
+    model = open_model(folder)
+    errors = Errors((output.parent if output else Path()) / ERRORS)
+    lines = []
+    for prediction in predict_inputs(model, find_inputs(paths), errors):
+        if output is not None or as_json:
+            lines.append(prediction.to_json())
+        else:
+            best = list(prediction.probabilities.items())[:top]
+            lines.append(f"{prediction.id}: " + ", ".join(f"{label} {value:.3f}" for label, value in best))
+        if output is None:
+            print(lines[-1])
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    errors.write()
+    raise typer.Exit(errors.exit_code(len(lines)))
