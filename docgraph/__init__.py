@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from docgraph.builder import DocumentBuilder
     from docgraph.bulk import parse_many
     from docgraph.bulk_output import read_many
+    from docgraph.chunks import Chunk, ChunkImage
     from docgraph.document import Box, Document, Images, Link, Mark, Sources, Warning
     from docgraph.errors import (
         DataError,
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 _MODULES: Final = {
     "builder": ("DocumentBuilder",),
+    "chunks": ("Chunk", "ChunkImage"),
     "document": ("Box", "Document", "Images", "Link", "Mark", "Sources", "Warning"),
     "errors": (
         "DataError", "DocgraphError", "DocumentError", "FetchError", "ImageError", "LimitError", "MissingExtraError",
@@ -81,6 +83,8 @@ def __dir__() -> list[str]:
 __all__ = [
     "Box",
     "Candidate",
+    "Chunk",
+    "ChunkImage",
     "DataError",
     "DocgraphError",
     "Document",

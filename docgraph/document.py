@@ -30,6 +30,8 @@ from docgraph.node import Node
 if TYPE_CHECKING:
     import networkx
 
+    from docgraph.chunks import Chunk
+
 Ints = NDArray[np.int32]
 Fetcher = Callable[[str], bytes | None]
 
@@ -331,6 +333,35 @@ class Document:
         from docgraph.formats.markdown import to_markdown
 
         return to_markdown(self, main_only=main_only)
+
+    def chunks(
+        self,
+        max_tokens: int = 256,
+        count: Any = None,
+        overlap: int = 0,
+        *,
+        parents: bool = False,
+        boilerplate: bool = False,
+        document_id: str | None = None,
+    ) -> "list[Chunk]":
+        """Return the document in pieces of bounded size, cut along its structure; see chunks.py.
+
+        Args:
+            max_tokens: tokens that a chunk may have with the headings put before it; only a single letter has more.
+            count: what counts them: a function of a text or a tokenizer; words if None.
+            overlap: tokens at the end of a chunk that the next one of its section begins with.
+            parents: whether the sections and the document, of whatever size, are returned too, each before its parts.
+            boilerplate: whether navigation, headers, footers and asides are read, too.
+            document_id: a name for the document; its URL if None, else a hash of its contents.
+
+        Raises:
+            DocumentError: a number is out of range, or `count` is neither a function nor a tokenizer.
+        """
+        from docgraph.chunks import chunks
+
+        return chunks(
+            self, max_tokens, count, overlap, parents=parents, boilerplate=boilerplate, document_id=document_id
+        )
 
     def outline(self, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
         """Return the tree as indented lines, one a node; see outline.py."""
