@@ -2,9 +2,9 @@
 
 import pytest
 
+from docgraph.parsers.html.metadata.authors import author_names
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.linked_data import read_json
-from docgraph.parsers.html.metadata.read import author_names
 from docgraph.parsers.html.page import parse_html
 
 ARTICLE = """{"@context": "https://schema.org", "@graph": [

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from docgraph import Document
 from docgraph.parsers.decode import decode
 from docgraph.parsers.html.elements import from_soup, read_markup
-from docgraph.parsers.html.flow import is_hidden
 from docgraph.parsers.html.page import parse_html
+from docgraph.parsers.html.visibility import is_hidden
 
 
 def pages_of(folder: Path) -> Iterator[bytes]:

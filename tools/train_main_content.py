@@ -29,13 +29,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold
 
 from docgraph.parsers.decode import decode
+from docgraph.parsers.html.blocks import Flow
 from docgraph.parsers.html.elements import Elements, read_markup
 from docgraph.parsers.html.figures import find_figures
-from docgraph.parsers.html.flow import Flow, read_flow
+from docgraph.parsers.html.flow import read_flow
 from docgraph.parsers.html.main import choose
 from docgraph.parsers.html.main.features import CJK, FEATURES, Measured, measure
 from docgraph.parsers.html.main.forest import FILE, from_json
-from docgraph.parsers.html.metadata.read import declared_text, read_metadata
+from docgraph.parsers.html.metadata.linked_data import declared_text
+from docgraph.parsers.html.metadata.read import read_metadata
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHT = {

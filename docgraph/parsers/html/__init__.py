@@ -1,10 +1,13 @@
 """A web page: bytes to Document. The stages, in the order in which a page passes them:
 
 page                    parse_html: decode, run the stages, assemble the Document
-elements    offsets     bytes -> element tree; where each tag stands in the source
+elements    offsets     markup -> element records; where each tag stands in the source
+flow        blocks      elements -> text blocks in reading order, a rule for each kind of element
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
-flow                    elements -> a flow of text blocks, in reading order (tags: what an element means)
-figures  images  tables       what a figure, an image and a table hold
+figures     images      which text is the caption of which image; the image that an `img` stands for
 main/                   which blocks are the main text: features -> forest -> choose; roles of the rest
-tree        nodes       blocks -> sections, lists, paragraphs, sentences as nodes
+tree                    text blocks -> the document's nodes: `structures` has a rule for each kind of structure,
+                        `walk` holds what is open, `tables` places cells, `nodes` writes blocks and images
+
+Beside them: `tags` (what each tag, role and class name means, as data) and `visibility` (what nobody sees).
 """

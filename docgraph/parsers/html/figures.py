@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.tags import NAME_LETTERS, kind_by_class
 
 _LEVELS_UP: Final = 6

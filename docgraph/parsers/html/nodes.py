@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from docgraph.builder import DocumentBuilder
 from docgraph.limits import Limits
+from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.figures import Figures
-from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.images import image_attributes, resolve
 from docgraph.parsers.html.main.roles import Verdict
 from docgraph.parsers.html.tags import MEDIA
@@ -25,7 +25,7 @@ from docgraph.sentences import sentence_spans
 
 @dataclass(slots=True, kw_only=True)
 class Page:
-    """What the walk needs to know of a page."""
+    """What the walk needs to know of a page: all that the stages before found."""
 
     elements: Elements
     flow: Flow
@@ -41,7 +41,7 @@ class Page:
 _LEAVES: Final = frozenset(("heading", "cell", "code", "term"))
 """Kinds whose text is not cut into sentences."""
 _LONGEST_SPLIT: Final = 1_000_000
-"""Characters of one run that are cut into sentences; the rest of a longer one is one sentence."""
+"""Characters of one text block that are cut into sentences; the rest of a longer one is one sentence."""
 _LANGUAGE_CLASS: Final = re.compile(
     r"(?:^|\s)(?:language|lang|highlight-source|highlight-text|brush:?|sourceCode)[-\s:]+([A-Za-z0-9+#_.]+)",
     re.I,
@@ -61,6 +61,11 @@ class NodeWriter:
         self.image_count = 0
         self.warned: set[str] = set()
 
+    @property
+    def role(self) -> str | None:
+        """The role in effect."""
+        return self.context[-1][0]
+
     def open_node(self, kind: str, role: str | None, language: str | None, **columns: Any) -> None:
         """Open a node; its role and language are stored where they differ from those around it."""
         role_above, language_above = self.context[-1] if self.context else (None, language)
@@ -72,6 +77,7 @@ class NodeWriter:
         self.context.append((role, language))
 
     def close_node(self) -> None:
+        """Close the innermost open node."""
         self.builder.close()
         self.context.pop()
 
@@ -84,11 +90,11 @@ class NodeWriter:
                 rows.append(row)
                 row = self.elements.parent[row]
         for row in rows:
-            if found := _LANGUAGE_CLASS.search(self.elements.attributes[row].get("class", "")):
-                return found.group(1).lower()
+            if named := _LANGUAGE_CLASS.search(self.elements.attributes[row].get("class", "")):
+                return named.group(1).lower()
         return None
 
-    def add_run(
+    def add_block(
         self,
         kind: str,
         block: TextBlock,
@@ -131,7 +137,7 @@ class NodeWriter:
             spans.append((start + _LONGEST_SPLIT, start + len(text)))
             self.warn(
                 "limit.sentences",
-                f"a run of text longer than {_LONGEST_SPLIT} characters was not cut to its end.",
+                f"a text block longer than {_LONGEST_SPLIT} characters was not cut to its end.",
             )
         if len(spans) > (left := max(0, self.page.limits.nodes - len(builder))):
             spans = spans[:left]
@@ -147,11 +153,7 @@ class NodeWriter:
         """Add an image (or a media element) at a place of the text, the end if none is given."""
         page, builder = self.page, self.builder
         if self.image_count >= page.limits.images:
-            self.warn(
-                "limit.images",
-                f"the page has more than {page.limits.images} pictures; the rest was left out.",
-            )
-            builder.truncated = True
+            self.cut("limit.images", f"the page has more than {page.limits.images} images; the rest was left out.")
             return
         self.image_count += 1
         if self.elements.tag[image] in MEDIA:
@@ -167,12 +169,11 @@ class NodeWriter:
                 data_uri_bytes=page.limits.data_uri_bytes,
             )
             if cut:
-                builder.warn(
+                builder.cut(
                     "limit.attribute_bytes" if cut != ["src"] else "limit.data_uri_bytes",
                     f"{', '.join(cut)} of an image is longer than its bound and was cut.",
                     len(builder),
                 )
-                builder.truncated = True
         if link >= 0 and (href := self.href(link)):
             attributes["href"] = href
         place = builder.length if place is None else place
@@ -187,6 +188,7 @@ class NodeWriter:
         self.close_node()
 
     def media_attributes(self, element: int) -> dict[str, Any]:
+        """Return the attributes of a media node: its element's name, addresses and title."""
         own = self.elements.attributes[element]
         attributes: dict[str, Any] = {"type": self.elements.tag[element]}
         for name, sources in (("src", ("src", "data-src", "data")), ("poster", ("poster",))):
@@ -208,6 +210,7 @@ class NodeWriter:
         return resolve(address, self.page.base)
 
     def language_of(self, element: int) -> str | None:
+        """Return the language in effect at an element."""
         return self.languages[element] if self.languages else self.page.language
 
     def warn(self, code: str, message: str) -> None:
@@ -215,6 +218,11 @@ class NodeWriter:
         if code not in self.warned:
             self.warned.add(code)
             self.builder.warn(code, message, len(self.builder) - 1)
+
+    def cut(self, code: str, message: str) -> None:
+        """Record that a bound cut something off, with a warning once for each code."""
+        self.builder.truncated = True
+        self.warn(code, message)
 
 
 def is_safe(address: str) -> bool:
@@ -227,8 +235,8 @@ def _languages(elements: Elements, page: str | None) -> list[str | None]:
     """Return the language of every element, inherited; nothing if no element but the root names one."""
     if not any("lang" in own for own in elements.attributes[1:]):
         return []
-    found: list[str | None] = []
+    languages: list[str | None] = []
     for own, above in zip(elements.attributes, elements.parent, strict=True):
         language = own.get("lang", "").strip()[:64]
-        found.append(language or (found[above] if above >= 0 else page))
-    return found
+        languages.append(language or (languages[above] if above >= 0 else page))
+    return languages

@@ -1,7 +1,7 @@
 """Turn one web page into a document: all that can be seen of it, as a tree, each part with its role.
 
-    source ─ decode ─> markup ─ html_elements ─> records ─ html_blocks ─> flow ─┬─ html_main ─> verdict ──┐
-                                                     └── html_metadata ─> Metadata  └─ html_figures ──────┴─ html_tree ─> Document
+    source ─ decode ─> markup ─ elements ─> Elements ─ flow ─> Flow ─┬─ main ─> Verdict ──┐
+                                                └─ metadata ─> Metadata  └─ figures ──────────┴─ tree ─> Document
 
 Nothing is deleted: navigation, sidebars and the like are in the tree under their role, and the main content is
 labelled `main`. What nobody sees (scripts, templates, `hidden`) is not there. Pages are hostile: `Limits` bounds
@@ -28,7 +28,8 @@ from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.main.choose import judge
-from docgraph.parsers.html.metadata.read import declared_text, read_metadata
+from docgraph.parsers.html.metadata.linked_data import declared_text
+from docgraph.parsers.html.metadata.read import read_metadata
 from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.offsets import element_offsets, node_offsets
 from docgraph.parsers.html.tree import grow
@@ -99,7 +100,7 @@ def _parse(
     markup, found = _read(source, limits, builder)
     elements = read_markup(markup, most=limits.nodes)
     if elements.cut:
-        _cut(builder, "limit.nodes", f"the page has more than {limits.nodes} elements; the rest was left out.")
+        builder.cut("limit.nodes", f"the page has more than {limits.nodes} elements; the rest was left out.")
     flow = read_flow(elements)
     base = _base(elements, url)
     metadata = read_metadata(elements, url=url, base=base, **found)
@@ -149,11 +150,7 @@ def _read(source: str | bytes | Path, limits: Limits, builder: DocumentBuilder) 
         except OSError as error:
             raise ParseError(f"a page must be a file that can be read, but {error}.") from error
     if len(source) > limits.input_bytes:
-        _cut(
-            builder,
-            "limit.input_bytes",
-            f"the page is longer than {limits.input_bytes} bytes; the rest was left out.",
-        )
+        builder.cut("limit.input_bytes", f"the page is longer than {limits.input_bytes} bytes; the rest was left out.")
         source = source[: limits.input_bytes]
     if isinstance(source, str):
         return source, found
@@ -162,11 +159,6 @@ def _read(source: str | bytes | Path, limits: Limits, builder: DocumentBuilder) 
     if decoded.replaced:
         builder.warn("decode.replaced", f"{decoded.replaced} characters could not be decoded as {decoded.encoding}.")
     return decoded.text, found
-
-
-def _cut(builder: DocumentBuilder, code: str, message: str) -> None:
-    builder.warn(code, message)
-    builder.truncated = True
 
 
 def _base(elements: Elements, url: str | None) -> str:

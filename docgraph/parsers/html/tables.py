@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from docgraph.limits import Limits
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import is_hidden
 from docgraph.parsers.html.tags import HEADINGS
+from docgraph.parsers.html.visibility import is_hidden
 
 
 class Cell(NamedTuple):

@@ -18,6 +18,8 @@ BLOCKS: Final = frozenset(
 )
 """Elements that end the line before and after them."""
 
+LISTS: Final = frozenset(("ul", "ol", "menu", "dir"))
+
 UNSEEN: Final = frozenset(
     "script style template noscript title meta link base param datalist iframe audio video canvas noembed rp "
     "area frame desc metadata defs symbol annotation annotation-xml".split()

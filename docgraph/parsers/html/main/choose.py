@@ -26,8 +26,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.main.features import (
     FEATURES,
     Measured,

@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.main.names import ITEM_BODY, NAMES, TAG_COLUMNS, families_of_name
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,8 @@ The figures that an article begins with are main although they stand before its 
 from dataclasses import dataclass, field
 from typing import Final
 
+from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.flow import Flow, TextBlock
 from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.tags import LANDMARK_ROLES, LANDMARKS
 

@@ -1,1 +1,1 @@
-"""What a page says of itself: `read` collects it, `linked_data` reads JSON-LD and microdata, `dates` their dates."""
+"""What a page says of itself: `read` collects and chooses from `linked_data`, `meta` and `shown`; `dates`, `authors`."""

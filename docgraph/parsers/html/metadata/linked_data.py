@@ -28,6 +28,8 @@ _MARKS: Final = re.compile(
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _TRAILING_COMMA: Final = re.compile(r",(?=\s*[}\]])")
+_ARTICLE_BODY: Final = re.compile(r'"(?:articleBody|text)"\s*:\s*"((?:[^"\\]|\\.){200,})"')
+_TAG: Final = re.compile(r"<[^>]{1,400}>")
 _MOST_OBJECTS: Final = 2_000
 _MOST_CHARACTERS: Final = 4_000_000
 
@@ -41,6 +43,21 @@ def linked_data(elements: Elements) -> list[dict[str, Any]]:
             if len(text) <= _MOST_CHARACTERS:
                 found.extend(_objects(read_json(text), _MOST_OBJECTS - len(found)))
     return found
+
+
+def declared_text(elements: Elements) -> str:
+    """Return the article's text as JSON-LD gives it (`articleBody`), white space collapsed, or ""."""
+    found: list[str] = []
+    for row, tag in enumerate(elements.tag):
+        if tag == "script" and "ld+json" in elements.attributes[row].get("type", ""):
+            for match in _ARTICLE_BODY.finditer(elements.text(row)):
+                written = _CONTROL.sub(" ", match.group(1))
+                try:
+                    body = str(json.loads(f'"{written}"'))
+                except ValueError:
+                    body = written
+                found.append(" ".join(_TAG.sub(" ", html.unescape(body)).split()))
+    return " ".join(found)
 
 
 def read_json(text: str) -> Any:

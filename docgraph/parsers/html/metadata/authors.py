@@ -1,0 +1,48 @@
+"""Names in an author field or byline.
+
+"By Ann Lee and Bob Ray | 3 May" ─ author_names ─> ["Ann Lee", "Bob Ray"]
+"""
+
+import re
+from typing import Final
+
+_BEFORE_NAMES: Final = re.compile(
+    r"^(?:(?:written|posted|published|reported|story|words|article|text|report|review|reviewed|edited|uploaded|submitted|"
+    r"created|photos?)\s+)?(?:by|von|por|par|di|door|av|af|autor(?:in)?|author|texto|text|fotos?)\s*:?\s+|^(?:by|author|autor|von)\s*:\s*",
+    re.I,
+)
+_AFTER_NAMES: Final = re.compile(
+    r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+\s+\d|\bupdated\b|\bpublished\b|\b(?:stand|veröffentlicht|publié|publicado)\b|\bam\s+\d|,?\s+\d{1,2}[.:/ ]|"
+    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\s+\d).*$",
+    re.I | re.S,
+)
+_BETWEEN_NAMES: Final = re.compile(r"\s*(?:;|\s(?:and|und|y|et|e|&|og|och|en)\s|\||\n)\s*", re.I)
+_NO_NAME: Final = re.compile(
+    r"^https?:|^www\.|@|^\W*$|^(?:admin|administrator|staff|editor|none|null|undefined|unknown)$|^[a-z0-9]+(?:-[a-z0-9]+)+$|[{}<>\[\]]|^\(",
+    re.I,
+)
+HOST: Final = re.compile(r"^[\w-]+\.[a-z]{2,6}$|\bwww\.|\b(?:GmbH|Inc|Ltd|LLC|Corp|S\.A)\b\.?$", re.I)
+"""Names of sites and companies."""
+LONGEST_NAME: Final = 80
+
+
+def author_names(text: str) -> list[str]:
+    """Return the names in an author field or byline: "By Ann Lee and Bob Ray | 3 May" -> ["Ann Lee", "Bob Ray"]."""
+    if _NO_NAME.search(text.strip()):
+        return []
+    text = _AFTER_NAMES.sub("", _BEFORE_NAMES.sub("", text.strip()))
+    names: list[str] = []
+    for part in [text] if "(" in text else _BETWEEN_NAMES.split(text):
+        pieces = part.split(", ")
+        # "Ann Lee, Bob Ray" are two, "Lee, Ann" is one; a post after the name ("Ann Lee, Reporter") is no name.
+        several = len(pieces) > 1 and all(len(piece.split()) > 1 for piece in pieces)
+        for name in pieces if several else [part]:
+            name = name.strip(" ,.:;|-–—")
+            if (
+                1 < len(name) <= LONGEST_NAME
+                and name.count("(") == name.count(")")
+                and not _NO_NAME.search(name)
+                and name not in names
+            ):
+                names.append(name)
+    return names

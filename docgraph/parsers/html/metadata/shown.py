@@ -1,0 +1,130 @@
+"""What the body of a page shows of its metadata: microdata, `time`, links to authors and tags, telling class names.
+
+    element ─ microdata, time, link, named: a rule for each ─> (field, value, source)
+
+Sources: schema.org Article as microdata; HTML Living Standard 4.5.14 (`time`), 4.6.7 (`rel=author`, `rel=tag`).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.metadata.authors import LONGEST_NAME
+from docgraph.parsers.html.metadata.dates import iso_date
+
+TELLING: Final = frozenset(("itemprop", "datetime", "rel", "href", "class", "id"))
+"""Attributes that an element of the body may tell something with."""
+_LONGEST_BYLINE: Final = 120
+_LONGEST_LINKED_NAME: Final = 40
+_SHORT_EVENTS: Final = 120
+_ITEM_LEVELS: Final = 12
+"""Levels up that an enclosing microdata item is looked for."""
+_MICRODATA: Final = {
+    "headline": "title", "author": "authors", "creator": "authors", "datepublished": "date", "datecreated": "date",
+    "datemodified": "modified", "description": "description", "image": "image",
+}  # fmt: skip
+
+_DATE_WORDS: Final = frozenset(
+    "date dates time timestamp datetime published publication pubdate publish posted dateline datum fecha data".split()
+)
+_LONGEST_DATE: Final = 60
+_BYLINE_WORDS: Final = frozenset("byline bylines author authors authorname authornames byl writer reporter".split())
+_NO_BYLINE_WORDS: Final = frozenset(
+    "comment comments bio biography avatar image images img photo social follow share related box description job about "
+    "card text title role twitter caption credit topic teaser".split()
+)
+_AUTHOR_PAGE: Final = re.compile(
+    r"/(?:authors?|autor(?:en|es|i)?|auteurs?|people|staff|writers?|profiles?|contributors?|journalists?|by)/[^/?#]+/?$",
+    re.I,
+)
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+Statement = tuple[str, str, str]
+"""Field, value, source."""
+
+
+def from_page(elements: Elements, row: int) -> Iterator[Statement]:
+    """Yield what an element of the page's body tells."""
+    for _, rule in _RULES:
+        yield from rule(elements, row)
+
+
+def microdata(elements: Elements, row: int) -> Iterator[Statement]:
+    """A property of the article, in an attribute or as text."""
+    own = elements.attributes[row]
+    for name in own.get("itemprop", "").lower().split():
+        if (field := _MICRODATA.get(name)) and not _is_within_item(elements, row):
+            value = (
+                own.get("content")
+                or own.get("datetime")
+                or (own.get("src") or own.get("href") if field == "image" else "")
+            )
+            yield field, value or short_text(elements, row, _LONGEST_BYLINE), "microdata"
+
+
+def time(elements: Elements, row: int) -> Iterator[Statement]:
+    """The date of a `time` element."""
+    if elements.tag[row] == "time":
+        yield "date", elements.attributes[row].get("datetime") or short_text(elements, row, _LONGEST_DATE), "time"
+
+
+def link(elements: Elements, row: int) -> Iterator[Statement]:
+    """A link to an author or a tag says so; one to an author's page by its address."""
+    if elements.tag[row] != "a":
+        return
+    own = elements.attributes[row]
+    rel = own.get("rel", "").lower().split()
+    if "author" in rel:
+        yield "authors", short_text(elements, row, LONGEST_NAME), "byline"
+    elif "tag" in rel:
+        yield "tags", short_text(elements, row, LONGEST_NAME), "html"
+    elif _AUTHOR_PAGE.search(own.get("href", "")):
+        name = short_text(elements, row, _LONGEST_LINKED_NAME)
+        if 2 <= len(name.split()) <= 4:
+            yield "authors", name, "byline"
+
+
+def named(elements: Elements, row: int) -> Iterator[Statement]:
+    """An element that by its class or id is a byline or a date."""
+    own = elements.attributes[row]
+    says = _said_by_names(own.get("class", ""), own.get("id", ""))
+    if "byline" in says:
+        yield "authors", short_text(elements, row, _LONGEST_BYLINE), "byline"
+    if "date" in says and (day := iso_date(short_text(elements, row, _LONGEST_DATE))):
+        yield "date", day, "text"
+
+
+Rule = Callable[[Elements, int], Iterator[Statement]]
+_RULES: Final[list[tuple[str, Rule]]] = [("microdata", microdata), ("time", time), ("link", link), ("named", named)]
+
+
+@lru_cache(maxsize=8_192)
+def _said_by_names(class_: str, id_: str) -> frozenset[str]:
+    """Return which of "byline" and "date" an element is by its class and id."""
+    words = {word.lower() for word in _WORD.findall(f"{class_} {id_}")}
+    says = {"date"} if words & _DATE_WORDS else set[str]()
+    if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
+        says.add("byline")
+    return frozenset(says)
+
+
+def _is_within_item(elements: Elements, row: int) -> bool:
+    """Whether an element is part of something nested, such as a comment or an image."""
+    for _ in range(_ITEM_LEVELS):
+        row = elements.parent[row]
+        if row < 0:
+            return False
+        kind = elements.attributes[row].get("itemtype", "").lower()
+        if kind.endswith(("comment", "imageobject", "videoobject", "review", "answer")):
+            return True
+    return False
+
+
+def short_text(elements: Elements, row: int, most: int) -> str:
+    """Return the text of an element if it is short, else ""."""
+    if elements.last[row] - elements.first[row] > _SHORT_EVENTS:
+        return ""
+    text = " ".join(elements.text(row).split())
+    return text if 2 < len(text) <= most else ""

@@ -1,0 +1,196 @@
+"""What an element that opens stands for in the tree: a rule for each kind of structure.
+
+    element ─ region, figure, list_, table, item, definition, cell, quote, section ─> a frame, or a node at once
+
+Only what carries structure becomes a node: `div` and its kind do not. `tree` lists the rules and calls them.
+
+Sources: HTML Living Standard 4.4 (grouping content), 4.9 (tables).
+"""
+
+from typing import Any, Final
+
+from docgraph.kinds import Domain
+from docgraph.parsers.html.blocks import TextBlock
+from docgraph.parsers.html.nodes import Page
+from docgraph.parsers.html.tables import read_grid
+from docgraph.parsers.html.tags import LISTS, PREFORMATTED
+from docgraph.parsers.html.walk import Walk
+
+SECTIONING: Final = frozenset(("page", "group"))
+"""Kinds of node in which every heading opens a section."""
+FEW_ITEMS: Final = 24
+"""Items of the flow that are looked at to see whether an element holds one text block only."""
+_LIST_ITEMS: Final = 200
+"""Items of the flow that are looked at to see whether a list is all links, or a figure holds several images."""
+_HOLDERS: Final = {
+    "li": "item", "dt": "term", "dd": "definition", "td": "cell", "th": "cell", "blockquote": "quote",
+}  # fmt: skip
+_STRUCTURAL: Final = LISTS | frozenset(_HOLDERS) | PREFORMATTED | {"table", "dl", "figure", "caption"}
+_SMALL_ROLES: Final = frozenset(("nav", "aside", "header", "footer"))
+
+
+def region(walk: Walk, element: int) -> None:
+    """A part of the page with a role of its own is a group."""
+    if not walk.page.main_only:
+        walk.frames.push("group", element, role=walk.page.verdict.region_role[element])
+
+
+def figure(walk: Walk, element: int) -> None:
+    """A figure; several images of one are a set."""
+    images = 0
+    for item in walk.ahead(_LIST_ITEMS):
+        if item == ~element:
+            break
+        if isinstance(item, TextBlock):
+            images += len(item.images)
+    walk.frames.push("figure", element, domain=Domain.SET if images > 1 else Domain.SEQUENCE)
+
+
+def list_(walk: Walk, element: int) -> None:
+    """A list: with its numbering, or a set if it is all links of a navigation."""
+    tag, own = walk.page.elements.tag[element], walk.page.elements.attributes[element]
+    attributes: dict[str, Any] = {"definitions": True} if tag == "dl" else {"ordered": tag == "ol"}
+    if tag == "ol":
+        for name in ("start", "type"):
+            if value := own.get(name, "")[:16].strip():
+                attributes[name] = int(value) if value.lstrip("-").isdecimal() else value
+        if "reversed" in own:
+            attributes["reversed"] = True
+    links = walk.writer.role in _SMALL_ROLES and _is_all_links(walk, element)
+    walk.frames.push("list", element, attributes=attributes, domain=Domain.SET if links else Domain.SEQUENCE)
+
+
+def table(walk: Walk, element: int) -> None:
+    """A table of data is a grid of cells, with its caption in a figure around it; one for layout is nothing."""
+    limits = walk.page.limits
+    grid = read_grid(walk.page.elements, element, limits)
+    if grid is None:
+        return
+    if grid.cut:
+        walk.writer.cut(
+            "limit.table_cells", f"a table has more than {limits.table_cells} cells; the rest was left out."
+        )
+    if grid.caption in walk.wanted:
+        walk.frames.push("figure", element)
+        _add_table_caption(walk, grid.caption)
+    attributes = {"rows": grid.rows, "columns": grid.columns}
+    walk.frames.push("table", element, grid=grid, domain=Domain.GRID, attributes=attributes)
+
+
+def table_caption(walk: Walk, element: int) -> None:
+    """The caption of a table of data has been added before it."""
+    if walk.frames.last.kind == "table":
+        walk.skip(element)
+
+
+def definition(walk: Walk, element: int) -> None:
+    """A term or definition; it ends the one before it, which libxml2 puts it inside."""
+    if walk.frames.last.kind in ("term", "definition"):
+        walk.frames.pop()
+    if walk.frames.last.kind == "list":
+        _open_holder(walk, element)
+
+
+def item(walk: Walk, element: int) -> None:
+    """An item of a list, with its number if it has one of its own."""
+    if walk.frames.last.kind != "list":
+        return
+    value = walk.page.elements.attributes[element].get("value", "")[:16]
+    _open_holder(walk, element, **({"attributes": {"value": int(value)}} if value.isdecimal() else {}))
+
+
+def cell(walk: Walk, element: int) -> None:
+    """A cell of a table of data, in its place of the grid; in a table for layout it is nothing."""
+    grid = walk.frames.last.grid
+    if grid is None:
+        return
+    place = grid.cells.get(element)
+    if place is None:
+        walk.skip(element)
+        return
+    attributes: dict[str, Any] = {}
+    if place.header:
+        attributes["header"] = True
+    if place.row_span > 1:
+        attributes["row_span"] = place.row_span
+    if place.column_span > 1:
+        attributes["column_span"] = place.column_span
+    _open_holder(walk, element, position=(place.row, place.column), attributes=attributes or None)
+
+
+def quote(walk: Walk, element: int) -> None:
+    """A quotation."""
+    _open_holder(walk, element)
+
+
+def section(walk: Walk, element: int) -> None:
+    """A `section` or `article` element is a section only on a page without headings."""
+    if walk.page.verdict.sections_by_element and walk.frames.last.kind in SECTIONING | {"section"}:
+        walk.frames.push("section", element)
+
+
+# -- what the rules ask ---------------------------------------------------------------------------------------------
+
+
+def _open_holder(walk: Walk, element: int, **columns: Any) -> None:
+    """Open an item, term, definition, cell or quote, or add it at once if all it holds is one text block."""
+    kind = _HOLDERS[walk.page.elements.tag[element]]
+    alone = _only_block(walk, element)
+    if alone is None:
+        walk.frames.push(kind, element, **columns)
+        return
+    index, walk.index = alone
+    block, verdict = walk.items[index], walk.page.verdict
+    assert isinstance(block, TextBlock)
+    walk.writer.add_block(
+        kind, block, verdict.block_role.get(index), verdict.block_score.get(index), element, **columns
+    )
+
+
+def _only_block(walk: Walk, element: int) -> tuple[int, int] | None:
+    """Return where the only text block of an element is and where the element ends, None if there is more in it."""
+    only, tag = -1, walk.page.elements.tag[element]
+    for index, item in enumerate(walk.ahead(FEW_ITEMS), start=walk.index):
+        if isinstance(item, TextBlock):
+            if only >= 0 or not item.text or (item.images and tag in ("td", "th", "dt")):
+                return None
+            only = index
+        elif item >= 0:
+            if item in walk.wanted and _is_structure(walk.page, item):
+                return None
+        elif ~item == element:
+            if only < 0 or (tag == "li" and walk.is_list_at(index + 1)):
+                return None
+            return only, index + 1
+    return None
+
+
+def _is_structure(page: Page, element: int) -> bool:
+    """Whether an element stands for structure of its own."""
+    return (
+        page.elements.tag[element] in _STRUCTURAL
+        or element in page.figures.elements
+        or element in page.flow.headings
+        or element in page.verdict.region_role
+    )
+
+
+def _is_all_links(walk: Walk, element: int) -> bool:
+    """Whether a list holds nothing but links (looking at its first hundred items)."""
+    for item in walk.ahead(_LIST_ITEMS):
+        if item == ~element:
+            break
+        if isinstance(item, TextBlock) and item.linked < len(item.text):
+            return False
+    return True
+
+
+def _add_table_caption(walk: Walk, element: int) -> None:
+    """Add a table's caption, wherever it stands in the table: it is shown before it."""
+    index = walk.index
+    while index < len(walk.items) and walk.items[index] != element:
+        index += 1
+    while index < len(walk.items) and (item := walk.items[index]) != ~element:
+        if isinstance(item, TextBlock):
+            walk.writer.add_block("caption", item, walk.page.verdict.block_role.get(index), None)
+        index += 1
