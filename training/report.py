@@ -11,13 +11,10 @@ import base64
 import html
 import io
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,13 +22,14 @@ from rich.markup import escape
 
 from docgraph.errors import DataError, needs_extra
 from training.datasets.records import Problem
+from training.markdown import table
 from training.metrics import Scores
+from training.provenance import environment
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SUFFIXES: Final = (".html", ".json", ".md")
-PACKAGES: Final = ("docgraph", "torch", "transformers", "timm", "scikit-learn")
 MISTAKES: Final = 20
 
 
@@ -65,42 +63,13 @@ class Evaluation:
     baselines: tuple[Scores, ...]
     predictions: tuple[Prediction, ...]
     problems: tuple[Problem, ...] = ()
-    about: dict[str, Any] = field(default_factory=lambda: environment())
+    about: dict[str, Any] = field(default_factory=environment)
 
     @property
     def mistakes(self) -> list[Prediction]:
         """Wrong predictions, the surest first."""
         wrong = [one for one in self.predictions if one.label is not None and one.predicted != one.label]
         return sorted(wrong, key=lambda one: (-one.probability, one.id))
-
-
-def environment() -> dict[str, Any]:
-    """Return what made a result: date, command, versions, and the commit where the code lies in a repository."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    made = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(sys.argv),
-        "python": sys.version.split()[0],
-        "versions": versions,
-    }
-    return made | ({"commit": commit} if (commit := _commit()) else {})
-
-
-def _commit() -> str | None:
-    """Return the commit of the repository that this file lies in; None where it was installed without one."""
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def write_report(path: str | Path, evaluation: Evaluation) -> Path:
@@ -146,7 +115,7 @@ def to_markdown(evaluation: Evaluation) -> str:
     """Return the report as Markdown."""
     lines = [f"# {_title(evaluation)}", ""]
     for title, head, rows in _tables(evaluation):
-        lines += [f"## {title}", "", _row(head), _row("---" for _ in head), *map(_row, rows), ""]
+        lines += [f"## {title}", "", table(head, rows), ""]
     lines += ["## Made by", "", *(f"* {name}: {value}" for name, value in _about(evaluation)), ""]
     return "\n".join(lines)
 
@@ -250,10 +219,6 @@ def _about(evaluation: Evaluation) -> Iterable[tuple[str, str]]:
             yield name, ", ".join(f"{key} {one}" for key, one in value.items())
         else:
             yield name, str(value)
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 PAGE: Final = """<!DOCTYPE html>

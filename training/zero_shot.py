@@ -29,6 +29,7 @@ from encoders.zero_shot import Budget, Form, Windows
 from encoders.zero_shot.convert import layers_of
 from encoders.zero_shot.cost import Cost, hsa_cost, softmax_cost
 from encoders.zero_shot.interface import Layer
+from training.markdown import table
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -305,18 +306,16 @@ def start_layer_conditions(
 
 def table_3(outcomes: Sequence[Outcome]) -> str:
     """Return the paper's Table 3 as Markdown: original and converted side by side, cost of one replaced layer."""
-    lines = [
-        "| data | tokens | condition | layers | accuracy | transferred | agreement | cosine | lowest | paper's MFLOPs a layer | attention gone |",
-        "|---|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    head = ["data", "tokens", "condition", "layers", "accuracy", "transferred", "agreement", "cosine", "lowest"]
+    rows = []
     for o in outcomes:
         flops = f"{o.softmax_mflops:.4g} -> {o.paper_mflops:.4g}" if o.layers else f"{o.softmax_mflops:.4g}"
-        accuracy, transferred = ("-" if score is None else f"{score:.4f}" for score in (o.accuracy, o.transferred))
-        lines.append(
-            f"| {o.data} ({o.documents}) | {o.mean_tokens:.0f} | {o.condition} | {','.join(map(str, o.layers)) or '-'} | {accuracy} "
-            f"| {transferred} | {o.agreement:.4f} | {o.cosine:.4f} | {o.lowest_cosine:.4f} | {flops} | {100 * o.flops_gone:.1f} % |"
-        )
-    return "\n".join(lines)
+        scores = ("-" if score is None else f"{score:.4f}" for score in (o.accuracy, o.transferred))
+        closeness = (f"{share:.4f}" for share in (o.agreement, o.cosine, o.lowest_cosine))
+        data, layers = f"{o.data} ({o.documents})", ",".join(map(str, o.layers)) or "-"
+        costs = flops, f"{100 * o.flops_gone:.1f} %"
+        rows.append([data, f"{o.mean_tokens:.0f}", o.condition, layers, *scores, *closeness, *costs])
+    return table([*head, "paper's MFLOPs a layer", "attention gone"], rows)
 
 
 def appendix_l(outcomes: Sequence[Outcome]) -> str:
@@ -328,15 +327,13 @@ def appendix_l(outcomes: Sequence[Outcome]) -> str:
             name, start = o.condition.rsplit(", SL ", 1)
             rows.setdefault((o.data, name), {})[int(start)] = o
     starts = sorted({s for row in rows.values() for s in row})
-    lines = [
-        "| data | hierarchy and form | " + " | ".join(f"SL {s}" for s in starts) + " | original |",
-        "|---|---|" + "--:|" * (len(starts) + 1),
-    ]
+    body = []
     for (data, name), row in rows.items():
         cells = [f"{_score(row[s]):.3f} ({row[s].cosine:.3f})" if s in row else "" for s in starts]
-        lines.append(f"| {data} | {name} | " + " | ".join(cells) + f" | {_score(original[data]):.3f} |")
-    return "\n".join(
-        [*lines, "", "Accuracy with the probe (or head) of the original model, in brackets the mean cosine."]
+        body.append([data, name, *cells, f"{_score(original[data]):.3f}"])
+    head = ["data", "hierarchy and form", *(f"SL {s}" for s in starts), "original"]
+    return (
+        f"{table(head, body)}\n\nAccuracy with the probe (or head) of the original model, in brackets the mean cosine."
     )
 
 

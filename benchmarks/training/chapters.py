@@ -25,13 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from benchmarks.page import made_by
 from docgraph.errors import DataError
-from training.compare.report import machine, made_by
 from training.compare.run import BAG, KINDS, RESULT, compare
 from training.compare.significance import holm, paired_bootstrap, seed_interval
 from training.config import CACHE
+from training.provenance import environment, machine
 from training.recipes import recipe
-from training.report import environment
 from training.shards import write_atomically
 
 RESULTS: Final = Path(__file__).parents[1] / "results"

@@ -29,13 +29,13 @@ from transformers import (
     set_seed,
 )
 
+from benchmarks.page import made_by
 from encoders import zero_shot
 from encoders.zero_shot import Form, Windows
-from training.compare.report import machine, made_by
 from training.compare.significance import holm, paired_bootstrap, seed_interval
 from training.datasets import load
 from training.pretrained import text_encoder_folder
-from training.report import environment
+from training.provenance import environment, machine
 from training.shards import write_atomically
 
 RESULTS: Final = Path(__file__).parents[1] / "results"

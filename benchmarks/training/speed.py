@@ -48,12 +48,11 @@ from encoders.inputs.processor import DocumentProcessor
 from encoders.leaves.image import ImageLeaves
 from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
 from training.batches import Collator
-from training.compare.report import machine
 from training.config import TrainingConfig, make_config
 from training.datasets import load
 from training.fit import Run, fit
+from training.provenance import environment, machine
 from training.recipes import recipe
-from training.report import environment
 from training.shards import write_atomically
 
 RESULTS: Final = Path(__file__).parents[1] / "results"

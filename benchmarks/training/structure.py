@@ -26,14 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from benchmarks.page import made_by
 from docgraph.errors import DataError
-from training.compare.report import COLOURS, machine, made_by
+from training.compare.report import COLOURS
 from training.compare.run import KINDS, RESULT, compare
 from training.compare.significance import holm, paired_bootstrap
 from training.config import TrainingConfig
 from training.fit import load_corpus
+from training.provenance import environment, machine
 from training.recipes import recipe
-from training.report import environment
 from training.shards import write_atomically
 
 RESULTS: Final = Path(__file__).parents[1] / "results"

@@ -7,17 +7,14 @@ A difference is called significant only where Holm's adjusted p, over all pairs 
 
 import io
 import json
-import os
-import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 from docgraph.errors import needs_extra
-from training.report import environment
+from training.markdown import table
+from training.provenance import environment, machine
 from training.shards import write_atomically
 
 LEVEL: Final = 0.05
@@ -88,38 +85,6 @@ class Comparison:
         raise KeyError((one, other))
 
 
-def machine() -> dict[str, Any]:
-    """Return what a run's time depends on."""
-    found: dict[str, Any] = {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-    if hasattr(os, "getloadavg"):
-        found["load"] = round(os.getloadavg()[2], 1)
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
-
-
-def made_by(about: Mapping[str, Any]) -> str:
-    """Return the line under a table that says what wrote it, from `environment()` and `machine()`; runs may be older."""
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    return (
-        f"Page written by `{about['command']}`, {about['date']}, {about['processor']}, commit {about.get('commit')}, "
-        f"{versions}."
-    )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def write_comparison(folder: Path, comparison: Comparison) -> None:
     """Write the three files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,11 +102,14 @@ def to_markdown(comparison: Comparison) -> str:
     lines = [
         f"# {Path(config['data']).name}: {comparison.records} records of the {comparison.split} split",
         "",
-        _row(["attention", "accuracy", "macro-F1", "seeds", "parameters", "training s", "peak memory MB"]),
-        _row(["---"] * 7),
+        table(
+            ["attention", "accuracy", "macro-F1", "seeds", "parameters", "training s", "peak memory MB"],
+            map(_row_cells, comparison.rows),
+        ),
+        "",
+        "± is the 95 % interval over seeds (Student's t); a single seed has none.",
+        "",
     ]
-    lines += [_row(_row_cells(row)) for row in comparison.rows]
-    lines += ["", "± is the 95 % interval over seeds (Student's t); a single seed has none.", ""]
     if comparison.split == "dev":
         lines += [
             "The dev split also chose each run's epoch and fitted the scales of its logits, so all figures but tf-idf's flatter a little.",
@@ -151,9 +119,9 @@ def to_markdown(comparison: Comparison) -> str:
         "Differences in accuracy, paired bootstrap over records and seeds (10,000 samples), 95 % interval; "
         "p adjusted by Holm over the pairs of this table:",
         "",
-        _row(["pair", "difference, points", "95 % interval", "p", "adjusted p", ""]),
-        _row(["---"] * 6),
-        *(_row(_pair_cells(pair)) for pair in comparison.pairs),
+        table(
+            ["pair", "difference, points", "95 % interval", "p", "adjusted p", ""], map(_pair_cells, comparison.pairs)
+        ),
         "",
         verdict(comparison),
         "",
@@ -234,7 +202,3 @@ def _about(comparison: Comparison) -> Iterable[str]:
     for name, value in comparison.about.items():
         said = ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
         yield f"* {name}: {said}"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
