@@ -20,16 +20,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from docgraph.document import Box, Document, Images, Mark, Sources, Warning
+from docgraph.columns import Columns
 from docgraph.errors import DocumentError
 from docgraph.kinds import Domain
 from docgraph.metadata import Metadata
+from docgraph.records import Box, ImageAccess, Mark, Sources, Warning
 
 BLOCK_SEPARATOR: Final = "\n\n"
 
 
-class DocumentBuilder:
-    """Collects the columns of one document."""
+class ColumnsBuilder:
+    """Collects the columns of one document; `DocumentBuilder` is this and makes the document."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -198,14 +199,6 @@ class DocumentBuilder:
         """Put an inline mark on `text[start:end]` of node `row` (spans of the canonical text)."""
         self._marks.append(Mark(row, start, end, type, href))
 
-    def set_span(self, row: int, span: tuple[int, int]) -> None:
-        """Give an open node its span once its text is known."""
-        self._span[row] = span
-
-    def set_attribute(self, row: int, name: str, value: Any) -> None:
-        """Set one attribute of a node that has been added."""
-        self._attributes[row] = {**self._attributes.get(row, {}), name: value}
-
     def set_edges(self, row: int, edges: Sequence[tuple[int, int]]) -> None:
         """Give a GRAPH node its edges: pairs of child ordinals, from and to."""
         self._edges[row] = np.asarray(edges, dtype=np.int32).reshape(-1, 2).T.copy()
@@ -223,11 +216,11 @@ class DocumentBuilder:
         self,
         *,
         metadata: Metadata | None = None,
-        images: Images | None = None,
+        image_access: ImageAccess | None = None,
         elements: tuple[Sequence[int], Sequence[str]] | None = None,
         offsets: np.ndarray[Any, np.dtype[np.int64]] | None = None,
-    ) -> Document:
-        """Return the document.
+    ) -> Columns:
+        """Return the columns.
 
         Args:
             elements: parents and steps of the element table that `element=` rows point into.
@@ -247,7 +240,7 @@ class DocumentBuilder:
                 offsets,
             )
         score = np.asarray(self._score, dtype=np.float32)
-        return Document(
+        return Columns(
             text="".join(self._text),
             parent=np.asarray(self._parent, dtype=np.int32),
             kind=tuple(self._kind),
@@ -263,7 +256,7 @@ class DocumentBuilder:
             boxes=self._boxes,
             sources=sources,
             metadata=metadata or Metadata(),
-            image_access=images or Images(),
+            image_access=image_access or ImageAccess(),
             truncated=self.truncated,
             warnings=tuple(self._warnings),
         )
@@ -275,7 +268,8 @@ class DocumentBuilder:
         domain, ordinal = self._domain[above], self._children[above]
         if (domain is Domain.KEYED) != (key is not None):
             raise DocumentError(
-                f"a child must have a key just where its parent's domain is keyed, but key={key!r} under a {domain.value} domain."
+                f"a child must have a key just where its parent's domain is keyed, "
+                f"but key={key!r} under a {domain.value} domain."
             )
         self._children[above] += 1
         if key is not None:

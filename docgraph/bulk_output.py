@@ -17,7 +17,6 @@ from typing import IO, Any, Final, NamedTuple, Protocol, overload
 
 from docgraph.document import Document
 from docgraph.errors import DataError, needs_extra
-from docgraph.formats.json import from_json
 
 _LINE_ID: Final = re.compile(rb'\{"id":("(?:[^"\\]|\\.)*"),')
 _PART_ROWS: Final = 1_000
@@ -107,11 +106,11 @@ def read_many(path: str | Path) -> Iterator[tuple[str, Document]]:
         with file:
             for line in file:
                 found = _LINE_ID.match(line)
-                yield (json.loads(found.group(1)) if found else ""), from_json(line)
+                yield (json.loads(found.group(1)) if found else ""), Document.from_json(line)
     elif path.suffix == ".parquet":
         for batch in _parquet().ParquetFile(path).iter_batches(64, columns=["id", "document"]):
             for row in batch.to_pylist():
-                yield row["id"], from_json(row["document"])
+                yield row["id"], Document.from_json(row["document"])
     else:
         raise DataError(f"documents must be in a .jsonl or .parquet file, but {path} is neither.")
 

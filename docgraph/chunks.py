@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 from docgraph.headings import heading_paths, section_above
 from docgraph.ids import document_key, hashed, node_ids
 from docgraph.passages import Passage, counter, split
@@ -68,7 +68,7 @@ class Chunk:
 
 
 def chunks(
-    document: Document,
+    document: Columns,
     max_tokens: int = 256,
     count: Any = None,
     overlap: int = 0,
@@ -109,7 +109,7 @@ def chunks(
 
 
 def _with_parents(
-    document: Document, sections: list[int], made: list[Chunk], ids: list[str], measure: Callable[[str], int]
+    document: Columns, sections: list[int], made: list[Chunk], ids: list[str], measure: Callable[[str], int]
 ) -> list[Chunk]:
     """Put before the first chunk of each section the section itself, and those that it lies in before it."""
     children: dict[int, list[str]] = {}
@@ -136,7 +136,7 @@ def _with_parents(
 
 
 def _parent(
-    document: Document,
+    document: Columns,
     row: int,
     path: tuple[int, ...],
     ids: list[str],
@@ -172,16 +172,16 @@ def _parent(
     )
 
 
-def _first(document: Document, passage: Passage) -> int:
+def _first(document: Columns, passage: Passage) -> int:
     """Return the row of the first node of a passage that is not a heading it begins with."""
     return next((row for row in passage.rows if row not in passage.headings), passage.rows[0])
 
 
-def _texts(document: Document, rows: Iterable[int]) -> tuple[str, ...]:
+def _texts(document: Columns, rows: Iterable[int]) -> tuple[str, ...]:
     return tuple(" ".join(document[row].text.split()) for row in rows)
 
 
-def _image(document: Document, row: int) -> ChunkImage:
+def _image(document: Columns, row: int) -> ChunkImage:
     node = document[row]
     figure = next((above for above in node.ancestors[:4] if above.kind == "figure"), None)
     caption = "" if figure is None else " ".join(" ".join(one.text for one in figure.find("caption")).split())

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 
 CONTAINERS: Final = frozenset(("site", "page", "article", "document", "section", "group", "form", "field"))
 """Kinds that hold blocks: the children of these are headings and what stands under them."""
@@ -12,7 +12,7 @@ TITLES: Final = frozenset(("headline", "title"))
 """Fields of a record that stand over the others as a heading does."""
 
 
-def is_heading(document: Document, row: int) -> bool:
+def is_heading(document: Columns, row: int) -> bool:
     """Whether a node stands over what follows it under the same parent; a heading in a list item or a quote does not."""
     kind, above = document.kind[row], int(document.parent[row])
     if kind == "field":
@@ -20,7 +20,7 @@ def is_heading(document: Document, row: int) -> bool:
     return kind == "heading" and (above < 0 or document.kind[above] in CONTAINERS)
 
 
-def heading_paths(document: Document) -> list[tuple[int, ...]]:
+def heading_paths(document: Columns) -> list[tuple[int, ...]]:
     """Return for each node the rows of the headings over it, outermost first; a section's own heading is its last."""
     paths: list[tuple[int, ...]] = []
     current: list[tuple[int, ...]] = []
@@ -38,7 +38,7 @@ def heading_paths(document: Document) -> list[tuple[int, ...]]:
     return paths
 
 
-def section_above(document: Document, row: int) -> int:
+def section_above(document: Columns, row: int) -> int:
     """Return the row of the section, page, field ... that a node lies in, -1 for the root."""
     row = int(document.parent[row])
     while row >= 0 and document.kind[row] not in SECTIONS:

@@ -9,10 +9,10 @@ another.
 
 import hashlib
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 
 
-def document_key(document: Document) -> str:
+def document_key(document: Columns) -> str:
     """Return a name for a document that was given none: its URL, else a hash of its text and shape."""
     if document.metadata.url:
         return document.metadata.url
@@ -26,7 +26,7 @@ def hashed(*parts: object) -> str:
     return hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def node_ids(document: Document, document_id: str) -> list[str]:
+def node_ids(document: Columns, document_id: str) -> list[str]:
     """Return the id of every node: of the root by the document's name, of the others by their parent and ordinal."""
     ids = [hashed(document_id)]
     ordinals = [0] * len(document)

@@ -4,10 +4,10 @@
 
 Where the bytes may come from, in this order; nothing else is ever read, and there is no network:
 
-    a name in `Images.resources`     pictures that were handed over as bytes
+    a name in `ImageAccess.resources`     pictures that were handed over as bytes
     a `data:` URI                    at most `Limits.data_uri_bytes` characters
-    a file under `Images.root`       a folder, or a zip archive; relative names start at `Images.base`, which lies in it
-    `Images.fetch(src)`              the caller's own function
+    a file under `ImageAccess.root`       a folder, or a zip archive; relative names start at `ImageAccess.base`, which lies in it
+    `ImageAccess.fetch(src)`              the caller's own function
 
 A file name is resolved first, symbolic links included, and must then still lie under the root. The size in the
 header is checked against `Limits.image_pixels` before any pixel is decoded. Only the first frame
@@ -33,9 +33,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from docgraph.document import Fetcher, Images
 from docgraph.errors import ImageError
 from docgraph.image_headers import header_size
+from docgraph.records import Fetcher, ImageAccess
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -69,7 +69,7 @@ class ImageReference:
     """
 
     src: str | None
-    access: Images
+    access: ImageAccess
     raw: str | None = None
 
     @property

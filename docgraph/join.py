@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from docgraph.builder import BLOCK_SEPARATOR
-from docgraph.document import Box, Document, Images, Ints, Mark, Sources, Warning
+from docgraph.document import Document
 from docgraph.errors import DocumentError
 from docgraph.kinds import Domain
 from docgraph.metadata import Metadata
+from docgraph.records import Box, ImageAccess, Ints, Mark, Sources, Warning
 
 
 def join(
@@ -24,7 +25,7 @@ def join(
     names: Sequence[str] | None = None,
     attributes: Sequence[Mapping[str, Any]] | None = None,
     metadata: Metadata | None = None,
-    images: Images | None = None,
+    image_access: ImageAccess | None = None,
 ) -> Document:
     """Return one document whose root's children are the roots of `documents`, in order.
 
@@ -33,7 +34,7 @@ def join(
         domain: of its children: SEQUENCE, SET or GRAPH (edges are given with `replace(edges=...)` afterwards).
         names: what each document is called in warnings.
         attributes: for each document, attributes to add to its root.
-        images: how all pictures are reached. The image nodes' `src` must already mean the same to it.
+        image_access: how all images are reached. The image nodes' `src` must already mean the same to it.
 
     Raises:
         DocumentError: a domain that needs more than an order.
@@ -73,7 +74,7 @@ def join(
         boxes=_joined_boxes(documents, rows),
         sources=_joined_sources(documents),
         metadata=metadata or Metadata(),
-        image_access=images or Images(),
+        image_access=image_access or ImageAccess(),
         truncated=any(document.truncated for document in documents),
         warnings=_joined_warnings(documents, rows, names),
     )  # fmt: skip

@@ -15,7 +15,14 @@ from typing import Any, Final
 
 from docgraph.document import Document
 from docgraph.errors import DataError, LimitError, ParseError, check_type
+from docgraph.formats.json import from_dict
 from docgraph.limits import Limits
+from docgraph.parsers.article import parse_article
+from docgraph.parsers.decode import decode
+from docgraph.parsers.html.page import parse_html
+from docgraph.parsers.markdown_text import parse_markdown
+from docgraph.parsers.site.read import parse_site
+from docgraph.parsers.text import parse_text
 
 HTML_SUFFIXES: Final = (".html", ".htm", ".xhtml", ".xht")
 _MARKDOWN: Final = (".md", ".markdown")
@@ -38,18 +45,10 @@ def load_document(path: str | Path, *, limits: Limits | None = None, strict: boo
     """
     check_type("path", path, str, Path)
     path, limits = Path(path), limits or Limits()
-    if path.is_dir():
-        from docgraph.parsers.site.read import parse_site
-
-        return parse_site(path, limits=limits, strict=strict, **options)
     suffix = document_suffix(path)
-    if suffix in _ARCHIVES:
-        from docgraph.parsers.site.read import parse_site
-
+    if path.is_dir() or suffix in _ARCHIVES:
         return parse_site(path, limits=limits, strict=strict, **options)
     if suffix in HTML_SUFFIXES:
-        from docgraph.parsers.html.page import parse_html
-
         source = read_bounded(path, limits, strict) if path.suffix.lower() == ".gz" else path
         if isinstance(source, bytes) and options.get("images", "lazy") == "lazy":
             options["images"] = path.parent
@@ -104,33 +103,23 @@ def _from_json(path: Path, limits: Limits, strict: bool, options: dict[str, Any]
     except (ValueError, RecursionError) as error:
         raise ParseError(f"{path} must hold JSON, but {error}.") from error
     if isinstance(values, dict) and "schema" in values:
-        from docgraph.formats.json import from_dict
-
-        return from_dict(values)
+        return Document.from_columns(from_dict(values))
     if not isinstance(values, dict):
         raise DataError(
             f"{path} must hold a saved document or one article record, but holds a {type(values).__name__}. "
             "Call parse_article on each record of a list."
         )
-    from docgraph.parsers.article import parse_article
-
     options.setdefault("images", path.parent)
     document = parse_article(values, limits=limits, strict=strict, **options)
     return document.with_metadata(source=path.name)
 
 
 def _from_text(path: Path, suffix: str, limits: Limits, strict: bool, options: dict[str, Any]) -> Document:
-    from docgraph.parsers.decode import decode
-
     data = read_bounded(path, limits, strict)
     decoded = decode(data)
     if suffix in _MARKDOWN:
-        from docgraph.parsers.markdown_text import parse_markdown
-
         options.setdefault("images", path.parent)
         document = parse_markdown(decoded.text, limits=limits, strict=strict, **options)
     else:
-        from docgraph.parsers.text import parse_text
-
         document = parse_text(decoded.text, limits=limits, strict=strict, **options)
     return document.with_metadata(source=path.name, encoding=decoded.encoding, encoding_source=decoded.source)

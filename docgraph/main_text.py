@@ -1,16 +1,16 @@
-"""Loops over the columns of a document."""
+"""Which rows of a document are text blocks, and which of them are its main text."""
 
 import numpy as np
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 
 
-def has_roles(document: Document) -> bool:
+def has_roles(document: Columns) -> bool:
     """Whether any node has a role of its own."""
     return any(role is not None for role in document.role)
 
 
-def main_spans(document: Document) -> list[tuple[int, int]]:
+def main_spans(document: Columns) -> list[tuple[int, int]]:
     """Return the spans of the text blocks that are main content, in document order.
 
     A block is a node with text of its own: a leaf, or the parent of sentences. It is main content if its effective
@@ -29,7 +29,7 @@ def main_spans(document: Document) -> list[tuple[int, int]]:
     return spans
 
 
-def text_blocks(document: Document) -> list[int]:
+def text_blocks(document: Columns) -> list[int]:
     """Return the rows that hold text of their own: text leaves that are no sentences, and parents of sentences."""
     blocks: list[int] = []
     for row in np.flatnonzero(document.span[:, 0] < document.span[:, 1]).tolist():

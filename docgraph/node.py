@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docgraph.errors import ImageError
+from docgraph.images import ImageReference
 from docgraph.kinds import Domain, Modality, modality_of
+from docgraph.records import Box, Mark
 
 if TYPE_CHECKING:
-    from docgraph.document import Box, Document, Mark
-    from docgraph.images import ImageReference
+    from docgraph.columns import Columns
+    from docgraph.document import Document
 
 
 class Source(NamedTuple):
@@ -31,7 +33,7 @@ class Node:
     document: "Document"
     row: int
 
-    def __init__(self, document: "Document", row: int) -> None:
+    def __init__(self, document: "Columns", row: int) -> None:
         object.__setattr__(self, "document", document)
         object.__setattr__(self, "row", row)
 
@@ -68,7 +70,7 @@ class Node:
 
     @property
     def modality(self) -> Modality:
-        """What it holds if it is a leaf: text or a picture."""
+        """What it holds if it is a leaf: text or an image."""
         return modality_of(self.kind)
 
     @property
@@ -120,12 +122,12 @@ class Node:
         return self.document.metadata.language
 
     @property
-    def marks(self) -> list["Mark"]:
+    def marks(self) -> list[Mark]:
         """The inline marks on its text."""
         return list(self.document.marks_by_row.get(self.row, ()))
 
     @property
-    def box(self) -> "Box | None":
+    def box(self) -> Box | None:
         """Where it stands on a rendered page, if known."""
         return self.document.boxes.get(self.row)
 
@@ -142,16 +144,14 @@ class Node:
         return Source(sources.xpath(self.row), offsets)
 
     @property
-    def image(self) -> "ImageReference":
-        """Its picture, not yet opened.
+    def image(self) -> ImageReference:
+        """Its image, not yet opened.
 
         Raises:
             ImageError: the node is not an image.
         """
         if self.kind != "image":
-            raise ImageError(f"only an image node has a picture, but row {self.row} is a {self.kind}.")
-        from docgraph.images import ImageReference
-
+            raise ImageError(f"only an image node has an image, but row {self.row} is a {self.kind}.")
         src, raw = (value if isinstance(value, str) else None for value in map(self.attributes.get, ("src", "src_raw")))
         return ImageReference(src, self.document.image_access, raw)
 
@@ -179,11 +179,11 @@ class Node:
     @property
     def ancestors(self) -> list["Node"]:
         """The nodes above, nearest first."""
-        found, node = [], self.parent
+        above, node = [], self.parent
         while node is not None:
-            found.append(node)
+            above.append(node)
             node = node.parent
-        return found
+        return above
 
     def walk(self) -> Iterator["Node"]:
         """Yield the node and everything under it, in pre-order."""

@@ -17,7 +17,7 @@ from docgraph import Document
 from encoders.config import DocumentConfig
 from encoders.inputs.encoded import DocumentBatch
 from encoders.inputs.processor import DocumentProcessor
-from encoders.model import DocumentModel
+from encoders.model import DocumentModel as DocumentModel  # the package names it here: see the last lines
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
 from encoders.predict import Predictions, predict_documents
 from encoders.sharding import reshard

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from docgraph import Box, Document, DocumentBuilder, Domain, Images, Limits, Metadata, Sources
+from docgraph import Box, Document, DocumentBuilder, Domain, ImageAccess, Limits, Metadata, Sources
 from docgraph.metadata import Candidate
 from docgraph.sentences import sentence_spans
 
@@ -80,7 +80,7 @@ def documents(draw, most_nodes: int = 25) -> Document:
         builder.cut("limit.nodes", "the rest was left out.", 0)
     document = builder.build(
         metadata=draw(metadata()),
-        images=Images(resources={"p": b"\0\xff"}, root=draw(st.none() | TEXT), limits=Limits(nodes=7)),
+        image_access=ImageAccess(resources={"p": b"\0\xff"}, root=draw(st.none() | TEXT), limits=Limits(nodes=7)),
         elements=([-1, 0, 1], ["html", "body", "p[2]"]),
         offsets=None,
     )

@@ -153,7 +153,7 @@ def test_a_node_is_a_view_that_cannot_be_changed_and_equals_another_view_of_its_
         document.root.kind = "x"
     with pytest.raises(IndexError, match="row must be within the 11 nodes"):
         document[11]
-    with pytest.raises(ImageError, match="only an image node has a picture, but row 0 is a page"):
+    with pytest.raises(ImageError, match="only an image node has an image, but row 0 is a page"):
         _ = document.root.image
     node = pickle.loads(pickle.dumps(document[3]))
     assert (node.row, node.text) == (3, "One. Two.")

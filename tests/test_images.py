@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from docgraph.document import Images
 from docgraph.errors import ImageError
 from docgraph.image_headers import header_size
 from docgraph.images import ImageReference
 from docgraph.limits import Limits
+from docgraph.records import ImageAccess
 
 
 def encoded(mode="RGB", size=(6, 4), color=(200, 10, 10), format="PNG", **options) -> bytes:
@@ -36,7 +36,7 @@ def png_bomb(width: int, height: int) -> bytes:
 
 
 def given(data: bytes, **limits: int) -> ImageReference:
-    return ImageReference("cat.png", Images(resources={"cat.png": data}, limits=Limits(**limits)))
+    return ImageReference("cat.png", ImageAccess(resources={"cat.png": data}, limits=Limits(**limits)))
 
 
 def refusal(reference: ImageReference, code: str, message: str) -> None:
@@ -208,12 +208,12 @@ def test_data_uris_of_both_kinds_open_and_their_length_is_bounded():
         "data:image/png;base64," + text[:20] + "%0A \n" + text[20:],
         f"data:image/png,{percent}",
     ):
-        assert ImageReference(src, Images()).open().size == (6, 4)
-    long = ImageReference(f"data:image/png;base64,{text}", Images(limits=Limits(data_uri_bytes=50)))
+        assert ImageReference(src, ImageAccess()).open().size == (6, 4)
+    long = ImageReference(f"data:image/png;base64,{text}", ImageAccess(limits=Limits(data_uri_bytes=50)))
     refusal(long, "too_large", "Limits.data_uri_bytes is 50")
-    refusal(ImageReference("data:image/png;base64", Images()), "unreadable", "comma")
-    refusal(ImageReference("data:image/png;base64,A", Images()), "unreadable", "base64")
-    refusal(ImageReference("data:text/html,<script>", Images()), "unreadable", "must be a whole PNG")
+    refusal(ImageReference("data:image/png;base64", ImageAccess()), "unreadable", "comma")
+    refusal(ImageReference("data:image/png;base64,A", ImageAccess()), "unreadable", "base64")
+    refusal(ImageReference("data:text/html,<script>", ImageAccess()), "unreadable", "must be a whole PNG")
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def site(tmp_path):
 
 
 def in_site(root: Path, src: str, base: str | None = "pages") -> ImageReference:
-    return ImageReference(src, Images(root=str(root), base=None if base is None else str(root / base)))
+    return ImageReference(src, ImageAccess(root=str(root), base=None if base is None else str(root / base)))
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_files_under_the_root_open_from_the_pages_own_folder(site, src):
 
 
 def test_a_page_saved_with_its_pictures_finds_them_although_src_names_the_web(site):
-    access = Images(root=str(site), base=str(site / "pages"))
+    access = ImageAccess(root=str(site), base=str(site / "pages"))
     assert ImageReference("https://example.org/sub/a.png", access, "sub/a.png").open().size == (6, 4)
     refusal(ImageReference("https://example.org/sub/a.png", access), "refused", "never fetched")
 
@@ -288,15 +288,15 @@ def test_only_regular_files_are_read(site):
 
 def test_missing_files_and_missing_folders_say_so(site):
     refusal(in_site(site, "none.png"), "missing", "picture none.png cannot be read under .*there is no such file")
-    refusal(ImageReference("a.png", Images()), "refused", "no folder was given")
-    refusal(ImageReference(None, Images()), "missing", "must have a src")
-    refusal(ImageReference("a.png", Images(root=str(site / "nowhere"))), "missing", "no such file")
+    refusal(ImageReference("a.png", ImageAccess()), "refused", "no folder was given")
+    refusal(ImageReference(None, ImageAccess()), "missing", "must have a src")
+    refusal(ImageReference("a.png", ImageAccess(root=str(site / "nowhere"))), "missing", "no such file")
 
 
 def test_encoded_bytes_are_bounded(site):
     path = site / "pages" / "big.png"
     path.write_bytes(encoded() + bytes(1000))
-    access = Images(root=str(path.parent), limits=Limits(image_bytes=500))
+    access = ImageAccess(root=str(path.parent), limits=Limits(image_bytes=500))
     refusal(ImageReference("big.png", access), "too_large", "Limits.image_bytes is 500")
 
 
@@ -316,7 +316,7 @@ def test_pictures_in_a_zip_archive_open_and_none_leads_out_of_it(tmp_path):
         archive.writestr("site/pages/a.png", encoded())
         archive.writestr("site/images/b.png", encoded())
         archive.writestr("../evil.png", encoded())
-    access = Images(root=str(path), base="site/pages")
+    access = ImageAccess(root=str(path), base="site/pages")
     for src in ("a.png", "../images/b.png", "/site/images/b.png"):
         assert ImageReference(src, access).open().size == (6, 4)
     refusal(ImageReference("../../../evil.png", access), "refused", "leads out of its archive")
@@ -332,7 +332,7 @@ def test_the_callers_fetcher_is_the_only_way_out():
             raise TimeoutError("too slow")
         return encoded() if src.endswith("a.png") else None
 
-    access = Images(fetch=fetch)
+    access = ImageAccess(fetch=fetch)
     assert ImageReference("https://example.org/a.png", access).open().size == (6, 4)
     refusal(
         ImageReference("https://example.org/b.png", access),

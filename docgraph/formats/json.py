@@ -14,17 +14,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from docgraph.document import Box, Document, Images, Mark, Sources, Warning
+from docgraph.columns import Columns
 from docgraph.errors import DocumentError
 from docgraph.kinds import Domain
 from docgraph.limits import Limits
 from docgraph.metadata import Candidate, Metadata
+from docgraph.records import Box, ImageAccess, Mark, Sources, Warning
 
 SCHEMA: Final = "docgraph.document"
 VERSION: Final = 1
 
 
-def to_dict(document: Document) -> dict[str, Any]:
+def to_dict(document: Columns) -> dict[str, Any]:
     """Return the document as JSON values."""
     sources = document.sources
     images = document.image_access
@@ -64,7 +65,7 @@ def to_dict(document: Document) -> dict[str, Any]:
     }
 
 
-def to_json(document: Document, *, indent: int | None = None) -> str:
+def to_json(document: Columns, *, indent: int | None = None) -> str:
     """Return the document as JSON text that is valid UTF-8 (lone surrogates are escaped).
 
     Raises:
@@ -87,7 +88,7 @@ def _dumped(values: dict[str, Any], indent: int | None, *, ascii_only: bool) -> 
         raise DocumentError(f"attributes and metadata must hold JSON values only, but {error}.") from error
 
 
-def from_json(source: str | bytes) -> Document:
+def from_json(source: str | bytes) -> Columns:
     """Return the document that `to_json` wrote.
 
     Raises:
@@ -100,7 +101,7 @@ def from_json(source: str | bytes) -> Document:
     return from_dict(values)
 
 
-def from_dict(values: Any) -> Document:
+def from_dict(values: Any) -> Columns:
     """Return the document that `to_dict` wrote.
 
     Raises:
@@ -124,13 +125,13 @@ def from_dict(values: Any) -> Document:
         ) from error
 
 
-def _document(values: dict[str, Any]) -> Document:
+def _document(values: dict[str, Any]) -> Columns:
     metadata = dict(values["metadata"])
     metadata["authors"] = tuple(metadata["authors"])
     metadata["tags"] = tuple(metadata["tags"])
     metadata["candidates"] = tuple(Candidate(*candidate) for candidate in metadata["candidates"])
     score, sources, images = values["score"], values["sources"], values["images"]
-    return Document(
+    return Columns(
         text=values["text"],
         parent=_ints(values["parent"]),
         kind=tuple(values["kind"]),
@@ -146,7 +147,7 @@ def _document(values: dict[str, Any]) -> Document:
         boxes={int(row): Box(*box) for row, box in values["boxes"].items()},
         sources=None if sources is None else _sources(sources),
         metadata=Metadata(**metadata),
-        image_access=Images(
+        image_access=ImageAccess(
             resources={name: base64.b64decode(data, validate=True) for name, data in images["resources"].items()},
             root=images["root"],
             base=images["base"],

@@ -13,9 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from docgraph.document import Document, Mark
+from docgraph.columns import Columns
 from docgraph.kinds import Domain
 from docgraph.main_text import has_roles
+from docgraph.records import Mark
 
 _SAFE_SCHEMES: Final = frozenset(
     (
@@ -46,7 +47,7 @@ _PADDED_CELLS: Final = 1_000_000
 """Cells of one table up to which missing cells are written as empty ones."""
 
 
-def to_markdown(document: Document, *, main_only: bool = False) -> str:
+def to_markdown(document: Columns, *, main_only: bool = False) -> str:
     """Return the document as Markdown.
 
     Args:
@@ -84,7 +85,7 @@ class _Container:
 
 
 class _Writer:
-    def __init__(self, document: Document, main_only: bool) -> None:
+    def __init__(self, document: Columns, main_only: bool) -> None:
         self.document = document
         self.role = "main" if main_only and has_roles(document) else None
         self.blocks: list[str] = []
@@ -213,7 +214,7 @@ class _Writer:
         return _inline(document.text, start, end, marks, pictures, self.hard_breaks)
 
 
-def _section_depths(document: Document) -> list[int]:
+def _section_depths(document: Columns) -> list[int]:
     """Return for each row how many sections it is in."""
     depths: list[int] = []
     for kind, above in zip(document.kind, document.parent.tolist(), strict=True):
@@ -221,7 +222,7 @@ def _section_depths(document: Document) -> list[int]:
     return depths
 
 
-def _inline_only(document: Document) -> list[bool]:
+def _inline_only(document: Columns) -> list[bool]:
     """Return for each row whether all below it is sentences and pictures, at least one of them a sentence."""
     sentence, other = [False] * len(document), [False] * len(document)
     parent = document.parent.tolist()
@@ -315,7 +316,7 @@ def _fence_of(text: str, least: int) -> str:
     return "`" * max(least, longest + 1 if longest else least)
 
 
-def _fence(document: Document, row: int) -> str:
+def _fence(document: Columns, row: int) -> str:
     start, end = document.span[row].tolist()
     code = document.text[start:end]
     ticks = _fence_of(code, 3)
@@ -324,7 +325,7 @@ def _fence(document: Document, row: int) -> str:
     return f"{ticks}{language}\n{code}\n{ticks}"
 
 
-def _table(document: Document, row: int, hard_breaks: bool) -> list[str]:
+def _table(document: Columns, row: int, hard_breaks: bool) -> list[str]:
     """Return a GFM table. A cell that spans others is written once; the places it covers stay empty."""
     grid: dict[int, dict[int, str]] = {}
     heads: set[int] = set()
@@ -350,7 +351,7 @@ def _table_row(cells: dict[int, str], width: int) -> str:
     return "| " + " | ".join(words) + " |"
 
 
-def _cell(document: Document, cell: int) -> str:
+def _cell(document: Columns, cell: int) -> str:
     """Return what a cell holds, on one line: its blocks and pictures in order."""
     end = int(document.subtree_end[cell])
     if document.child_count[cell] == 0:

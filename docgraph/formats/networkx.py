@@ -16,8 +16,8 @@ from collections.abc import Hashable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from docgraph.builder import DocumentBuilder
-from docgraph.document import Document
+from docgraph.builder import ColumnsBuilder
+from docgraph.columns import Columns
 from docgraph.errors import DocumentError
 from docgraph.formats.json import SCHEMA, from_dict, to_dict
 from docgraph.kinds import Domain
@@ -30,7 +30,7 @@ _SPARSE: Final = ("attributes", "boxes")
 _EDGE_KINDS: Final = ("child", "next", "links_to")
 
 
-def to_networkx(document: Document) -> "networkx.DiGraph[int]":
+def to_networkx(document: Columns) -> "networkx.DiGraph[int]":
     """Return the document as a graph whose nodes are its rows."""
     import networkx
 
@@ -69,7 +69,7 @@ def to_networkx(document: Document) -> "networkx.DiGraph[int]":
     return graph
 
 
-def _add_edges(graph: "networkx.DiGraph[int]", document: Document) -> None:
+def _add_edges(graph: "networkx.DiGraph[int]", document: Columns) -> None:
     last: dict[int, int] = {}
     counts: dict[int, int] = {}
     for row, above in enumerate(document.parent.tolist()):
@@ -92,7 +92,7 @@ def _add_edges(graph: "networkx.DiGraph[int]", document: Document) -> None:
                 graph.add_edge(*edge, kind="links_to", places=[place])
 
 
-def from_networkx(graph: "networkx.DiGraph[Any]") -> Document:
+def from_networkx(graph: "networkx.DiGraph[Any]") -> Columns:
     """Return the document that a graph holds.
 
     A graph that `to_networkx` made gives the same document; nodes may have been taken out of it, whole subtrees at a
@@ -158,7 +158,7 @@ def _preorder(children: dict[Hashable, list[Any]], root: Any) -> list[tuple[Any,
     return found
 
 
-def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], root: Any) -> Document:
+def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], root: Any) -> Columns:
     """Return the document of a graph that `to_networkx` made."""
     rows = _preorder(children, root)
     data = [graph.nodes[node] for node, _ in rows]
@@ -200,9 +200,9 @@ def _links(graph: "networkx.DiGraph[Any]", siblings: list[Any]) -> list[list[int
     return [[source for _, source, _ in found], [target for _, _, target in found]]
 
 
-def _built(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], root: Any) -> Document:
+def _built(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], root: Any) -> Columns:
     """Return the document of somebody else's tree."""
-    builder = DocumentBuilder()
+    builder = ColumnsBuilder()
     rows = _preorder(children, root)
     depth_of: list[int] = []
     for node, above in rows:
@@ -215,7 +215,7 @@ def _built(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], 
     return builder.build()
 
 
-def _add_node(builder: DocumentBuilder, graph: "networkx.DiGraph[Any]", node: Any, below: list[Any], root: Any) -> None:
+def _add_node(builder: ColumnsBuilder, graph: "networkx.DiGraph[Any]", node: Any, below: list[Any], root: Any) -> None:
     data = dict(graph.nodes[node])
     text = data.pop("text", None) or ""
     if not isinstance(text, str):

@@ -14,7 +14,7 @@ it. A picture's size is read from its header only; what cannot be opened says wh
 
 from typing import Final
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 from docgraph.errors import ImageError
 from docgraph.kinds import Domain
 from docgraph.node import Node
@@ -36,7 +36,7 @@ _TOLD: Final = (
 )
 
 
-def outline(document: Document, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
+def outline(document: Columns, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
     """Return the tree, one line a node.
 
     Args:
@@ -51,7 +51,7 @@ def outline(document: Document, *, width: int = 100, max_nodes: int | None = Non
     return "\n".join(lines)
 
 
-def _line(document: Document, row: int, width: int, sizes: bool) -> str:
+def _line(document: Columns, row: int, width: int, sizes: bool) -> str:
     node = document[row]
     depth = int(document.depth[row])
     indent = "  " * min(depth, _DEEPEST_INDENT) + (f"({depth}) " if depth > _DEEPEST_INDENT else "")
@@ -107,7 +107,7 @@ def _picture(node: Node, sizes: bool) -> str:
     return f"{name} {width} x {height}"
 
 
-def _words(document: Document, node: Node) -> str:
+def _words(document: Columns, node: Node) -> str:
     """Return what a line quotes: the text of a leaf, a picture's alternative text, the document's title."""
     if node.row == 0:
         return document.metadata.title or ""

@@ -24,13 +24,13 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from docgraph.builder import DocumentBuilder
-from docgraph.document import Document, Images
+from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import DataError, check_type
 from docgraph.kinds import Domain
 from docgraph.limits import Limits
 from docgraph.metadata import Metadata
 from docgraph.parsers.text import add_paragraphs, bounded, finished, has_room
+from docgraph.records import ImageAccess
 from docgraph.sentences import sentence_spans
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def parse_article(
         language=language,
         extra={"id": str(record_id)} if (record_id := record.get("id") or record.get("image_id")) else {},
     )
-    return finished(builder.build(metadata=metadata, images=pictures.access(limits)), strict)
+    return finished(builder.build(metadata=metadata, image_access=pictures.access(limits)), strict)
 
 
 def is_error_page(body: str) -> bool:
@@ -183,8 +183,8 @@ class _Pictures:
             else:
                 self._add(one)
 
-    def access(self, limits: Limits) -> Images:
-        return Images(resources=self.resources, root=self.root, limits=limits)
+    def access(self, limits: Limits) -> ImageAccess:
+        return ImageAccess(resources=self.resources, root=self.root, limits=limits)
 
     def _add(self, value: Any) -> None:
         if isinstance(value, str):

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from docgraph.builder import DocumentBuilder
-from docgraph.document import Document
+from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import check_type
 from docgraph.limits import Limits
 from docgraph.parsers.html.page import parse_html

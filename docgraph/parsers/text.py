@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from docgraph.builder import DocumentBuilder
-from docgraph.document import Document
+from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, check_type
 from docgraph.limits import Limits
 from docgraph.metadata import Metadata

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 from docgraph.headings import CONTAINERS, SECTIONS, heading_paths, is_heading
 from docgraph.passages.sizes import SEPARATOR, Sizes
 from docgraph.passages.tables import alt_of, row_groups, table_lines
@@ -75,7 +75,7 @@ class Blocks:
     """
 
     def __init__(
-        self, document: Document, sizes: Sizes, *, limit: int, overlap: int, context: bool, boilerplate: bool
+        self, document: Columns, sizes: Sizes, *, limit: int, overlap: int, context: bool, boilerplate: bool
     ) -> None:
         self.document = document
         self.sizes = sizes

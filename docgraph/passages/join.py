@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 from docgraph.errors import DocumentError
 from docgraph.passages.blocks import Block, Blocks
 from docgraph.passages.sizes import SEPARATOR, WORD, Sizes
@@ -46,7 +46,7 @@ class Passage:
 
 
 def split(
-    document: Document,
+    document: Columns,
     limit: int,
     count: Callable[[str], int],
     *,
@@ -83,7 +83,7 @@ def split(
 
 @dataclass(slots=True)
 class _Joiner:
-    document: Document
+    document: Columns
     sizes: Sizes
     limit: int
     overlap: int

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from docgraph.document import Document
+from docgraph.columns import Columns
 from docgraph.passages.sizes import Sizes
 from docgraph.sentences import sentence_spans
 
@@ -22,7 +22,7 @@ class Line:
     """Whether the line stands here again, as the header of what follows."""
 
 
-def table_lines(document: Document, table: int) -> list[Line]:
+def table_lines(document: Columns, table: int) -> list[Line]:
     """Return the rows of a table, in order. A cell that spans rows stands in its first; images stand for their words."""
     cells: dict[int, list[int]] = {}
     for cell in document.child_rows(table):
@@ -65,13 +65,13 @@ def row_groups(lines: Sequence[Line], sizes: Sizes, budget: int) -> Iterator[lis
         yield group
 
 
-def alt_of(document: Document, row: int) -> str:
+def alt_of(document: Columns, row: int) -> str:
     """Return the alternative text of an image on one line, "" if it has none."""
     alt = document.attributes.get(row, {}).get("alt")
     return " ".join(alt.split()) if isinstance(alt, str) else ""
 
 
-def _cell_text(document: Document, cell: int) -> str:
+def _cell_text(document: Columns, cell: int) -> str:
     parts = [document[cell].text]
     end = int(document.subtree_end[cell])
     parts += [alt_of(document, row) for row in range(cell, end) if document.kind[row] == "image"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docgraph import Document
-from docgraph.document import Images
+from docgraph.records import ImageAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ArticleOrigin:
         if any(name not in FIELDS for name, _ in self.fields):
             return self._keyed()
         document = parse_article(dict(self.fields) | {"image": [b"" for _ in self.images]})
-        return document.replace(image_access=Images(fetch=PictureFiles(self.images)))
+        return document.replace(image_access=ImageAccess(fetch=PictureFiles(self.images)))
 
     def _keyed(self) -> Document:
         """Make an article of fields that `parse_article` does not know, in the same shape."""
@@ -52,7 +52,7 @@ class ArticleOrigin:
             builder.close()
         builder.close()
         title = dict(self.fields).get("headline")
-        return builder.build(metadata=Metadata(title=title), images=Images(fetch=PictureFiles(self.images)))
+        return builder.build(metadata=Metadata(title=title), image_access=ImageAccess(fetch=PictureFiles(self.images)))
 
     def text(self) -> str:
         """Return the fields' text."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from docgraph import Limits
-from docgraph.document import Images
 from docgraph.errors import ImageError
 from docgraph.images import ImageReference
+from docgraph.records import ImageAccess
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 SMALL: Final = (64, 64)
@@ -34,7 +34,7 @@ def judge(folder: Path, name: str, limits: Limits, *, decode: bool = True) -> tu
         A problem code ("image.missing", "image.refused", "image.too_large" or "image.unreadable") and one sentence
         that names the file. Never raises on what a file holds.
     """
-    picture = ImageReference(name, Images(root=str(folder), limits=limits))
+    picture = ImageReference(name, ImageAccess(root=str(folder), limits=limits))
     try:
         if decode:
             picture.open(near=SMALL)

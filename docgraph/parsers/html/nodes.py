@@ -12,7 +12,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from docgraph.builder import DocumentBuilder
+from docgraph.document import DocumentBuilder
 from docgraph.limits import Limits
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements

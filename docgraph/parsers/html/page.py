@@ -18,8 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from docgraph.builder import DocumentBuilder
-from docgraph.document import Document, Images
+from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.limits import Limits
 from docgraph.parsers.decode import decode
@@ -33,6 +32,7 @@ from docgraph.parsers.html.metadata.read import read_metadata
 from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.offsets import element_offsets, node_offsets
 from docgraph.parsers.html.tree import grow
+from docgraph.records import ImageAccess
 
 ImagePolicy = Literal["lazy", "skip"] | str | Path | Callable[[str], bytes | None]
 
@@ -127,7 +127,7 @@ def _parse(
     )
     document = builder.build(
         metadata=metadata,
-        images=_image_access(images, source, limits),
+        image_access=_image_access(images, source, limits),
         elements=(elements.parent, elements.steps()),
     )
     if offsets and document.sources is not None:
@@ -169,13 +169,13 @@ def _base(elements: Elements, url: str | None) -> str:
     return url or ""
 
 
-def _image_access(images: ImagePolicy, source: object, limits: Limits) -> Images:
+def _image_access(images: ImagePolicy, source: object, limits: Limits) -> ImageAccess:
     """Return how the page's pictures are reached; relative names start at the page's own folder."""
     if callable(images):
-        return Images(fetch=images, limits=limits)
+        return ImageAccess(fetch=images, limits=limits)
     if images == "skip":
-        return Images(limits=limits)
+        return ImageAccess(limits=limits)
     folder = str(source.parent) if isinstance(source, Path) else None
     if images == "lazy":
-        return Images(root=folder, limits=limits)
-    return Images(root=str(images), base=folder, limits=limits)
+        return ImageAccess(root=folder, limits=limits)
+    return ImageAccess(root=str(images), base=folder, limits=limits)

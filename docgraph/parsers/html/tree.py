@@ -9,7 +9,7 @@ bound of `Limits` structure is flattened or adding stops, and a warning says so.
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from docgraph.builder import DocumentBuilder
+from docgraph.document import DocumentBuilder
 from docgraph.parsers.html import structures
 from docgraph.parsers.html.blocks import TextBlock
 from docgraph.parsers.html.nodes import Page

@@ -11,7 +11,7 @@ the node above, and a warning says so.
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from docgraph.builder import DocumentBuilder
+from docgraph.document import DocumentBuilder
 from docgraph.parsers.html.blocks import TextBlock
 from docgraph.parsers.html.nodes import NodeWriter, Page
 from docgraph.parsers.html.tables import Grid

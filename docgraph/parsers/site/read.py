@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from docgraph.document import Document, Fetcher, Images, Warning
+from docgraph.document import Document
 from docgraph.errors import DataError, DocgraphError, LimitError, ParseError, check_type
 from docgraph.images import is_file_name
 from docgraph.join import join
@@ -24,6 +24,7 @@ from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.site.archives import PageSource, pages_of_folder, pages_of_warc, pages_of_zip, site_path
 from docgraph.parsers.site.templates import mark_templates
+from docgraph.records import Fetcher, ImageAccess, Warning
 
 Pages = Iterable[tuple[str, str | bytes | Document] | Document] | Mapping[str, str | bytes | Document]
 
@@ -193,9 +194,9 @@ class _Pages:
         """Return the site, with its edges."""
         fetch = self.images if callable(self.images) else None
         documents = self.documents
-        images = Images(resources=self.resources, root=self.root, fetch=fetch, limits=self.limits)
+        image_access = ImageAccess(resources=self.resources, root=self.root, fetch=fetch, limits=self.limits)
         if location is None:
-            documents, images = _with_shared_pictures(documents, self.limits, fetch)
+            documents, image_access = _with_shared_pictures(documents, self.limits, fetch)
         site = join(
             documents,
             kind="site",
@@ -203,7 +204,7 @@ class _Pages:
             names=self.names,
             attributes=[_about(document, name) for document, name in zip(documents, self.names, strict=True)],
             metadata=_metadata(documents, self.url, location),
-            images=images,
+            image_access=image_access,
         )
         return site.replace(
             edges={**site.edges, 0: _edges(documents, self.names)},
@@ -309,8 +310,8 @@ def _with_rooted_pictures(document: Document, page: str) -> Document:
 
 def _with_shared_pictures(
     documents: list[Document], limits: Limits, fetch: Fetcher | None
-) -> tuple[list[Document], Images]:
-    """Return documents whose pictures are all reached through one `Images`.
+) -> tuple[list[Document], ImageAccess]:
+    """Return documents whose pictures are all reached through one `ImageAccess`.
 
     Its folder is the one that holds all of theirs, so each name is checked here against its own document's folder:
     one that leads out of it loses its source.
@@ -335,10 +336,10 @@ def _with_shared_pictures(
     fetchers = {id(one.fetch): one.fetch for one in access if one.fetch is not None}
     if fetch is None and len(fetchers) == 1:
         fetch = next(iter(fetchers.values()))
-    return moved, Images(resources=resources, root=top, fetch=fetch, limits=limits)
+    return moved, ImageAccess(resources=resources, root=top, fetch=fetch, limits=limits)
 
 
-def _moved_name(source: Any, own: Images, top: str | None) -> Any:
+def _moved_name(source: Any, own: ImageAccess, top: str | None) -> Any:
     """Return a file name as it stands under `top`, None if it leads out of its own root; others as they are."""
     if not isinstance(source, str) or not is_file_name(source) or own.root is None or top is None:
         return source
