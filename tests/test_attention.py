@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from attention_runs import EXACT, FAST, assert_same, inputs, run
-from forests import CORNERS, batches, chain, ragged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
 from encoders import TreeBatch, hierarchical_attention
+from tests.attention_runs import EXACT, FAST, assert_same, inputs, run
+from tests.forests import CORNERS, batches, chain, ragged
 
 
 @pytest.mark.parametrize("attend_self", [True, False])

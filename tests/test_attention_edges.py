@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from attention_runs import EXACT, FAST, assert_same, inputs, run
-from forests import CORNERS, ragged
 
 import encoders.attention as attention
 from docgraph.errors import AttentionError, DocgraphError, TreeError
 from encoders import TreeBatch, hierarchical_attention
+from tests.attention_runs import EXACT, FAST, assert_same, inputs, run
+from tests.forests import CORNERS, ragged
 
 BACKENDS = ["naive", *FAST]
 MIXED = [*ragged(10, 4, 6, 3), [None] * 150, None, [], [[None] * 3, [[None] * 70, None]]]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from attention_runs import assert_same, inputs, run
-from forests import CORNERS, ragged
 
 from encoders import TreeBatch
+from tests.attention_runs import assert_same, inputs, run
+from tests.forests import CORNERS, ragged
 
 triton = pytest.importorskip("triton", reason="Triton comes with torch for CUDA")
 

@@ -6,12 +6,12 @@ import random
 
 import pytest
 import torch
-from attention_runs import EXACT, FAST, assert_same, inputs, run
-from forests import chain, ragged
 from torch.nn.functional import elu, pad
 
 from encoders import TreeBatch, hierarchical_attention
 from encoders.attention import linear_family, softmax_family
+from tests.attention_runs import EXACT, FAST, assert_same, inputs, run
+from tests.forests import chain, ragged
 
 BACKENDS = ["naive", *FAST]
 TREE = [[None, [None] * 3, [[None] * 2, None], [[[None] * 5]], [[]], None]]

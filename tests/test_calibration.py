@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.test_fit import QUIET, TINY, flip_some_labels, tiny, write_table
+from tests.training_runs import QUIET, TINY, dev_logit_parts, flip_some_labels, tiny, write_table
 from training.calibration import BOUNDS, logit_scales, weighed
-from training.evaluate import open_model
-from training.fit import Run, fit
+from training.fit import fit
 
 
 def drawn(*true_scales: float, records: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,12 +69,3 @@ def test_a_run_picks_its_epoch_by_the_transformer_and_stores_each_part_times_its
     assert plain.scores["best"]["dev_loss"] == pytest.approx(cross_entropy(before.sum(0), target).item(), abs=1e-4)
     assert eval_loss != pytest.approx(plain.scores["best"]["dev_loss"], abs=1e-3)
     assert scaled.scores["best"]["dev_loss"] == pytest.approx(cross_entropy(after.sum(0), target).item(), abs=1e-4)
-
-
-def dev_logit_parts(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of the stored model's parts on the dev records, and their classes."""
-    model = open_model(run.folder)
-    batch = model.needs_processor(None)([one.document() for one in run.corpus["dev"]])
-    with torch.no_grad():
-        parts = model(batch).logit_parts
-    return parts, torch.tensor([model.config.label2id[str(one.label)] for one in run.corpus["dev"]])

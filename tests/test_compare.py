@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from test_fit import TINY, write_table
 
 from docgraph.errors import DataError
+from tests.training_runs import TINY, write_table
 from training.compare.run import Result, compare, summarise
 from training.compare.significance import Difference, holm, paired_bootstrap, seed_interval
 from training.config import ConfigError, TrainingConfig, make_config

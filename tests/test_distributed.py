@@ -15,14 +15,11 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from docgraph import parse_text
 from encoders.build import build_classifier
 from encoders.sharding import layers_to_shard
-from tests.test_calibration import dev_logit_parts
-from tests.test_fit import flip_some_labels, tiny, weights, write_table
+from tests.training_runs import dev_logit_parts, flip_some_labels, tiny, weights, write_table
 from training.fit import document_config, fit
 
 STILL = {f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")}
@@ -46,29 +43,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows[3]["text"] = "\n\n".join([rows[3]["text"]] * 5)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of two layers with weights drawn at random, and its tokenizer."""
-    folder = tmp_path_factory.mktemp("bert")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"sun rain wind snow fog the purr bark of it . The".split()]
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
-    torch.manual_seed(0)
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    size = {
-        "vocab_size": len(words),
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "max_position_embeddings": 40,
-    }
-    BertModel(
-        BertConfig(**size, **still, num_hidden_layers=2, num_attention_heads=2), add_pooling_layer=False
-    ).save_pretrained(folder)
-    return folder
 
 
 def run_two(file: Path, *settings: str) -> None:
@@ -102,14 +76,14 @@ def assert_one_curve(one: Path, two: Path) -> None:
 
 
 @pytest.mark.parametrize("shard", [False, True])
-def test_two_processes_train_as_one_does(data: Path, encoder: Path, tmp_path: Path, shard: bool) -> None:
+def test_two_processes_train_as_one_does(data: Path, random_bert: Path, tmp_path: Path, shard: bool) -> None:
     changes: dict[str, Any] = {
         **STILL,
         "model.image_encoder": "test_vit",
         "model.image_size": 32,
         "model.text_encoder": "pretrained",
         "model.freeze_text_encoder": False,
-        "text_encoder": str(encoder),
+        "text_encoder": str(random_bert),
         "epochs": 2,
         "batch_documents": 2,
     }
@@ -143,12 +117,12 @@ def test_scales_of_the_logits_are_in_the_stored_weights(tmp_path: Path, shard: b
 @pytest.mark.parametrize(
     ("name", "blocks"), [("test_vit", {"Block"}), ("test_resnet", set()), ("test_efficientnet", None)]
 )
-def test_layers_are_spread_block_by_block(encoder: Path, name: str, blocks: set[str] | None) -> None:
+def test_layers_are_spread_block_by_block(random_bert: Path, name: str, blocks: set[str] | None) -> None:
     documents = [parse_text("The bark of it."), parse_text("The purr of it.")]
     config = document_config(
         {"text_encoder": "pretrained", "hidden_size": 16, "num_attention_heads": 2, "image_encoder": name}
     )
-    found = set(layers_to_shard(build_classifier(config, documents, ["a", "b"], text_encoder=encoder)))
+    found = set(layers_to_shard(build_classifier(config, documents, ["a", "b"], text_encoder=random_bert)))
     assert {"PreNormLayer", "BertLayer"} <= found
     assert not found & {"Sequential", "ModuleList", "BertEmbeddings", "Linear"}
     if blocks is not None:

@@ -6,11 +6,11 @@ import pickle
 
 import numpy as np
 import pytest
-from documents import documents, drawn
 from hypothesis import given
 
 from docgraph import Document, DocumentBuilder, DocumentError, Domain, ImageError, Limits, Modality
 from docgraph.limits import LimitsError
+from tests.documents import documents, drawn
 
 
 @drawn

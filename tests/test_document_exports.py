@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from documents import documents, drawn
 from hypothesis import given
 from markdown_it import MarkdownIt
 
 from docgraph import DocumentBuilder, parse_article, parse_html, parse_markdown, parse_text
 from docgraph.formats.markdown import safe_address
+from tests.documents import documents, drawn
 
 
 def rendered(markdown: str) -> str:

@@ -6,9 +6,9 @@ import sys
 import time
 
 import pytest
-from documents import deep_document, wide_document
 
 from docgraph import Document
+from tests.documents import deep_document, wide_document
 
 NODES = 100_000
 

@@ -13,75 +13,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from rich.console import Console
-from safetensors.torch import load_file
 
 from docgraph.errors import DataError, ModelError
 from encoders import DocumentForClassification
+from tests.training_runs import QUIET, assert_equal_weights, tiny, weights, write_table
 from training.batches import PlannedBatches
-from training.config import ConfigError, TrainingConfig, make_config, parse_setting, read_config
+from training.config import ConfigError, make_config, parse_setting, read_config
 from training.evaluate import evaluate, open_model
 from training.fit import document_config, fit
 from training.recipes import RECIPES, recipe
-
-QUIET = Console(quiet=True)
-TINY = {
-    "hidden_size": 16,
-    "intermediate_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "position_size": 8,
-    "position_head_size": 4,
-    "text_leaves": "node",
-    "image_encoder": None,
-}
-
-
-def write_table(path: Path, rows: int = 24, **extra: object) -> Path:
-    """Two classes that a word tells apart, with noise around it."""
-    words = random.Random(1)
-    lines = []
-    for number in range(rows):
-        label = ("cats", "dogs")[number % 2]
-        noise = " ".join(words.choice(["sun", "rain", "wind", "snow", "fog"]) for _ in range(words.randint(3, 12)))
-        split = "dev" if number % 6 < 2 else "train"
-        text = f"{noise}. The {('purr', 'bark')[number % 2]} of it."
-        lines.append({"id": f"r{number}", "label": label, "text": text, "split": split, **extra})
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def flip_some_labels(table: Path) -> None:
-    """Give every fifth record the wrong label, so that no logits are right by any margin."""
-    rows = [json.loads(line) for line in table.read_text().splitlines()]
-    for row in rows[::5]:
-        row["label"] = "dogs" if row["label"] == "cats" else "cats"
-    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def tiny(data: Path, output: Path, **changes: object) -> TrainingConfig:
-    values = {
-        "data": str(data),
-        "output": str(output),
-        "device": "cpu",
-        "vocab_size": 300,
-        "epochs": 3,
-        "batch_documents": 4,
-        "learning_rate": 0.01,
-        "model": TINY,
-    }
-    return make_config(values).with_values(changes)
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model.safetensors")
-
-
-def assert_equal_weights(one: Path, other: Path) -> None:
-    left, right = weights(one), weights(other)
-    assert left.keys() == right.keys()
-    for name, value in left.items():
-        assert torch.equal(value, right[name]), name
 
 
 @pytest.fixture(scope="module")

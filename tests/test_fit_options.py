@@ -13,8 +13,7 @@ from rich.console import Console
 
 from docgraph.errors import DataError, MissingExtraError, ModelError
 from encoders import DocumentForClassification
-from tests.test_distributed import encoder  # noqa: F401
-from tests.test_fit import assert_equal_weights, flip_some_labels, tiny, write_table
+from tests.training_runs import assert_equal_weights, flip_some_labels, tiny, write_table
 from training import cli
 from training.batches import EncodedDataset
 from training.calibration import logit_scales
@@ -139,11 +138,11 @@ def test_what_max_tokens_cuts_is_counted_in_training_and_named_in_evaluation(tmp
 
 def test_a_run_folder_predicts_anywhere_without_data_encoder_or_where_it_was(
     tmp_path: Path,
-    encoder: Path,  # noqa: F811
+    random_bert: Path,
 ) -> None:
     here = tmp_path / "here"
     (here / "data").mkdir(parents=True)
-    shutil.copytree(encoder, here / "encoder")
+    shutil.copytree(random_bert, here / "encoder")
     Image.effect_noise((40, 30), 90).convert("RGB").save(here / "data" / "one.png")
     table = write_table(here / "data" / "pets.jsonl", image="one.png")
     changes = {
@@ -206,13 +205,13 @@ def docgraph(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def test_the_papers_recipe_trains_on_aclimdb_by_name_and_as_its_yaml(
     tmp_path: Path,
-    encoder: Path,  # noqa: F811
+    random_bert: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     imdb_folder(tmp_path / "aclImdb")
-    changes = ["--set", f"text_encoder={encoder}", "--set", "epochs=1", "--set", "device=cpu", "--quiet"]
+    changes = ["--set", f"text_encoder={random_bert}", "--set", "epochs=1", "--set", "device=cpu", "--quiet"]
     named = ["train", "--recipe", "imdb-hsa", "--data", "aclImdb", "--output", "runs/x"]
     assert docgraph(monkeypatch, *named, *changes) == 0
     assert "model in runs/x" in capsys.readouterr().out

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import networkx
 import pytest
-from documents import documents, drawn
 from hypothesis import given
 
 from docgraph import Document, DocumentError, Domain
+from tests.documents import documents, drawn
 
 
 @drawn

@@ -15,7 +15,7 @@ from docgraph.images import ImageReference
 from encoders import DocumentProcessor, FeatureCache, ProcessorSettings
 from encoders.leaves.image import ImageSettings, image_settings
 from tests.articles import article, picture
-from tests.test_fit import assert_equal_weights, tiny
+from tests.training_runs import assert_equal_weights, tiny
 from training.fit import fit
 
 SIDE = ImageSettings(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from documents import documents, drawn
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,6 +23,7 @@ from docgraph import (
     parse_site,
 )
 from docgraph.join import join
+from tests.documents import documents, drawn
 
 
 def png(size=(4, 3)) -> bytes:

@@ -4,7 +4,6 @@ import gzip
 import json
 
 import pytest
-from documents import drawn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from docgraph import (
     parse_markdown,
     parse_text,
 )
+from tests.documents import drawn
 
 PROSE = st.text(st.sampled_from("ab é我。. !?\n\r\t\u2028\x0b\ud800"), max_size=80)
 

@@ -1,0 +1,9 @@
+"""The tests, and beside them what several of them share.
+
+conftest.py        fixtures of the whole suite
+articles.py        small articles with images
+documents.py       documents drawn at random, and huge ones
+forests.py         trees for the attention
+attention_runs.py  one attention run by every backend
+training_runs.py   small training runs and what they left
+"""
