@@ -3,8 +3,10 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +54,95 @@ def test_no_file_imports_what_stands_above_it(package, path):
 def test_the_reader_of_imports_sees_all_of_their_forms():
     source = "import torch.nn as n\ndef f():\n from training.x import y\n import_module('encoders.z')\nfrom . import a"
     assert imported(source) == {"torch", "training", "encoders"}
+
+
+# -- circles ---------------------------------------------------------------------------------------------------
+
+CIRCLES = {
+    frozenset(("training.config", "training.recipes")),
+    frozenset(f"encoders.zero_shot.{name}" for name in ("cache", "convert", "interface", "report")),
+}
+"""Modules that import one another. One that is opened leaves this list, and none may be added."""
+
+
+def import_graph(root: Path, packages: tuple[str, ...]) -> networkx.DiGraph:
+    """An edge from each module to each that it imports anywhere in it; what only a type checker sees is left out.
+
+    A name imported from a package is looked up in its `__init__.pyi`, which says the module that it comes from.
+    """
+    files = {}
+    for package in packages:
+        for path in (root / package).rglob("*.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    homes = {name: stub_names(path.with_suffix(".pyi"), name) for name, path in files.items()}
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(files)
+    for name, path in files.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for module, member in imports_at_run_time(ast.parse(path.read_text(encoding="utf-8")), package):
+            target = f"{module}.{member}" if f"{module}.{member}" in files else module
+            target = homes.get(target, {}).get(member, target)
+            if target in files:
+                graph.add_edge(name, target)
+    return graph
+
+
+def stub_names(stub: Path, package: str) -> dict[str, str]:
+    """Where each public name of a package comes from, as its stub says."""
+    if not stub.exists():
+        return {}
+    return {
+        member: module for module, member in imports_at_run_time(ast.parse(stub.read_text(encoding="utf-8")), package)
+    }
+
+
+def imports_at_run_time(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
+    """(module, name imported from it or "") of each import statement and each import_module call with a constant."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_module":
+            yield from ((arg.value, "") for arg in node.args if isinstance(arg, ast.Constant))
+
+
+def knots(graph: networkx.DiGraph) -> set[frozenset[str]]:
+    """The sets of modules each of which imports the others, directly or by way of others."""
+    parts = networkx.strongly_connected_components(graph)
+    return {frozenset(part) for part in parts if len(part) > 1 or graph.has_edge(*part, *part)}
+
+
+def test_no_module_imports_one_that_imports_it():
+    graph = import_graph(ROOT, ("docgraph", "encoders", "training"))
+    assert graph.number_of_edges() > 300
+    assert graph.has_edge("docgraph.load", "docgraph.parsers.html.page")
+    new = knots(graph) - CIRCLES
+    assert not new, [" -> ".join(edge[0] for edge in networkx.find_cycle(graph.subgraph(knot))) for knot in new]
+    assert not CIRCLES - knots(graph), "these are open: take them off the list"
+
+
+def test_the_finder_of_circles_sees_imports_in_functions_and_not_those_for_type_checkers(tmp_path):
+    (tmp_path / "p").mkdir()
+    for name, source in {
+        "__init__": "",
+        "a": "from p import b",
+        "b": "def f():\n    from p.c import x",
+        "c": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p.b import f\nelse:\n    from . import d",
+        "d": "import_module('p.a')",
+        "e": "import p.a",
+    }.items():
+        (tmp_path / "p" / f"{name}.py").write_text(source)
+    assert knots(import_graph(tmp_path, ("p",))) == {frozenset(("p.a", "p.b", "p.c", "p.d"))}
 
 
 USE = """
