@@ -2,6 +2,7 @@
 
     docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
     docgraph parse FOLDER --output F   every page of a folder, on all cores              (no torch)
+    docgraph chunk PATHS --output F    documents in pieces of bounded size               (no torch)
     docgraph recipes [NAME]            named configurations                              recipes.py
     docgraph train CONFIG | --recipe   train a classifier                                fit.py
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
@@ -28,7 +29,7 @@ import typer
 from docgraph import __version__
 from docgraph.errors import DocgraphError, needs_extra
 
-VERBS: Final = ("parse", "recipes", "train", "evaluate", "predict", "embed", "compare", "zero-shot", "demo")
+VERBS: Final = ("parse", "chunk", "recipes", "train", "evaluate", "predict", "embed", "compare", "zero-shot", "demo")
 
 app = typer.Typer(
     name="docgraph",
