@@ -35,7 +35,8 @@ def test_what_is_read_can_do_all_that_a_new_document_can(name, read):
     assert Document.from_networkx(document.to_networkx()).same_as(document)
     assert document.image_access.limits == Limits()
     assert document.replace(truncated=True).truncated
-    assert document.to_markdown() and document.outline() and document.main_text and document.chunks()
+    for written in (document.to_markdown(), document.outline(), document.main_text, document.chunks()):
+        assert written
     for image in document.images():
         assert image.image.size() == (6, 4)
         assert image.image.open("RGB").getpixel((0, 0)) == (200, 30, 30)
