@@ -3,6 +3,8 @@
 conftest.py        fixtures of the whole suite
 articles.py        small articles with images
 documents.py       documents drawn at random, and huge ones
+html_pages.py      web pages to test the parser with
+html5lib_cases.py  the HTML standard's own cases, in html5lib/
 forests.py         trees for the attention
 attention_runs.py  one attention run by every backend
 training_runs.py   small training runs and what they left

@@ -131,7 +131,6 @@ def test_layout_tables_are_no_grids():
         "<table><tr><td>only one",
         "<table role=presentation><tr><th>a<th>b<tr><td>c<td>d</table>",
         "<table><tr><td><h2>Title</h2><td>x<tr><td>y<td>z</table>",
-        "<table>loose<tr><td>a<td>b<tr><td>c<td>d</table>",
     ):
         elements = read_markup(markup, most=100)
         assert read_grid(elements, elements.tag.index("table"), Limits()) is None

@@ -9,12 +9,14 @@ FLOORS = {"plain": "grey", "projections": "black"}
 
 def draw(rows: dict[str, Any], path: Path) -> None:
     """Write the PNG; `rows` are those of the section `balanced`."""
-    from matplotlib.figure import Figure
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
 
     names = list(dict.fromkeys(name for row in rows.values() for name in row["seconds"] if name not in FLOORS))
     colours = {name: f"C{at}" for at, name in enumerate(names)}
-    figure = Figure(figsize=(13, 5.5), layout="tight")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure, panels = pyplot.subplots(1, 2, figsize=(13, 5.5), sharey=True)
     for axes, (which, title) in zip(panels, PASSES.items(), strict=True):
         chosen = [row for row in rows.values() if row["pass"] == which and row["branching"] == 16]
         chosen.sort(key=lambda row: row["leaves"])
@@ -38,4 +40,6 @@ def draw(rows: dict[str, Any], path: Path) -> None:
         axes.set_xscale("log", base=2)
         axes.grid(which="major", alpha=0.3)
     panels[0].legend(fontsize=8)
+    figure.tight_layout()
     figure.savefig(path, dpi=110)
+    pyplot.close(figure)

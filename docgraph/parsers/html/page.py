@@ -12,17 +12,18 @@ Sources: HTML Living Standard; the evidence for each choice is in the modules na
 """
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.limits import Limits
 from docgraph.parsers.decode import decode
-from docgraph.parsers.html.elements import Elements, read_markup
+from docgraph.parsers.html.elements import Elements, from_soup, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
 from docgraph.parsers.html.images import resolve
@@ -34,11 +35,14 @@ from docgraph.parsers.html.offsets import element_offsets, node_offsets
 from docgraph.parsers.html.tree import grow
 from docgraph.records import ImageAccess
 
+if TYPE_CHECKING:
+    from bs4 import Tag
+
 ImagePolicy = Literal["lazy", "skip"] | str | Path | Callable[[str], bytes | None]
 
 
 def parse_html(
-    source: str | bytes | Path,
+    source: "str | bytes | Path | Tag",
     *,
     url: str | None = None,
     images: ImagePolicy = "lazy",
@@ -50,7 +54,8 @@ def parse_html(
     """Return the document of one web page.
 
     Args:
-        source: markup (str), bytes to be decoded, or the path of a file.
+        source: markup (str), bytes to be decoded, the path of a file, or a tree that is at hand: a `BeautifulSoup`
+            or a `Tag`, read as it is and not changed.
         url: where the page was found; links are resolved against it (after `<base href>`).
         images: how pictures may be reached when they are opened, which the parser never does. "lazy": data URIs
             and, for a path, files in the page's folder. "skip": image nodes are kept, but none can be opened. A
@@ -58,17 +63,24 @@ def parse_html(
         limits: bounds on what the page may cost.
         main_only: keep the main content only.
         strict: raise where a bound cuts something off.
-        offsets: find where the element of each node stands in the decoded input (`node.source.offsets`); costs a
-            second pass over the markup.
+        offsets: find where the element of each node stands in the decoded input (`node.source.offsets`); unknown for
+            a tree that is at hand.
 
     Raises:
         LimitError: `strict` and a bound was passed.
         ParseError: the file of a path cannot be read.
         DataError: `source` is none of the above.
     """
-    check_type("source", source, str, bytes, bytearray, Path)
+    if not _is_soup(source):
+        check_type("source", source, str, bytes, bytearray, Path)
     with _collector_at_rest():
         return _parse(source, url, images, limits or Limits(), main_only, strict, offsets)
+
+
+def _is_soup(source: object) -> "TypeGuard[Tag]":
+    """Whether the source is of BeautifulSoup; who has one has imported it."""
+    bs4 = sys.modules.get("bs4")
+    return bs4 is not None and isinstance(source, bs4.Tag)
 
 
 @contextmanager
@@ -88,7 +100,7 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 def _parse(
-    source: str | bytes | Path,
+    source: "str | bytes | Path | Tag",
     url: str | None,
     images: ImagePolicy,
     limits: Limits,
@@ -97,13 +109,17 @@ def _parse(
     offsets: bool,
 ) -> Document:
     builder = DocumentBuilder()
-    markup, found = _read(source, limits, builder)
-    elements = read_markup(markup, most=limits.nodes)
+    origin = _Origin()
+    if _is_soup(source):
+        markup, elements = None, from_soup(source, most=limits.nodes)
+    else:
+        markup = _read(source, limits, builder, origin)
+        elements = read_markup(markup, most=limits.nodes, tags=offsets)
     if elements.cut:
         builder.cut("limit.nodes", f"the page has more than {limits.nodes} elements; the rest was left out.")
     flow = read_flow(elements)
     base = _base(elements, url)
-    metadata = read_metadata(elements, url=url, base=base, **found)
+    metadata = read_metadata(elements, url=url, base=base, **asdict(origin))
     figures = find_figures(elements, flow)
     verdict = judge(
         elements,
@@ -130,7 +146,7 @@ def _parse(
         image_access=_image_access(images, source, limits),
         elements=(elements.parent, elements.steps()),
     )
-    if offsets and document.sources is not None:
+    if offsets and markup is not None and document.sources is not None:
         places = node_offsets(document, element_offsets(markup, elements))
         document = document.replace(sources=replace(document.sources, node_offsets=places))
     if strict and document.truncated:
@@ -139,11 +155,19 @@ def _parse(
     return document
 
 
-def _read(source: str | bytes | Path, limits: Limits, builder: DocumentBuilder) -> tuple[str, dict[str, str | None]]:
-    """Return the markup, and how it was decoded."""
-    found: dict[str, str | None] = {"encoding": None, "encoding_source": None, "source": None}
+@dataclass(slots=True)
+class _Origin:
+    """Where a page came from and how it was decoded, as far as that is known."""
+
+    source: str | None = None
+    encoding: str | None = None
+    encoding_source: str | None = None
+
+
+def _read(source: str | bytes | Path, limits: Limits, builder: DocumentBuilder, origin: _Origin) -> str:
+    """Return the markup, and note where it came from and how it was decoded."""
     if isinstance(source, Path):
-        found["source"] = source.name
+        origin.source = source.name
         try:
             with source.open("rb") as file:
                 source = file.read(limits.input_bytes + 1)
@@ -153,12 +177,12 @@ def _read(source: str | bytes | Path, limits: Limits, builder: DocumentBuilder) 
         builder.cut("limit.input_bytes", f"the page is longer than {limits.input_bytes} bytes; the rest was left out.")
         source = source[: limits.input_bytes]
     if isinstance(source, str):
-        return source, found
+        return source
     decoded = decode(bytes(source))
-    found["encoding"], found["encoding_source"] = decoded.encoding, decoded.source
+    origin.encoding, origin.encoding_source = decoded.encoding, decoded.source
     if decoded.replaced:
         builder.warn("decode.replaced", f"{decoded.replaced} characters could not be decoded as {decoded.encoding}.")
-    return decoded.text, found
+    return decoded.text
 
 
 def _base(elements: Elements, url: str | None) -> str:
