@@ -3,7 +3,8 @@
 conftest.py        fixtures of the whole suite
 articles.py        small articles with images
 documents.py       documents drawn at random, and huge ones
-html_pages.py      web pages to test the parser with
+html_pages.py      web pages to test the parser with, and what must hold of each
+fuzz_html.py       random search for pages of which it does not hold (not part of the suite)
 html5lib_cases.py  the HTML standard's own cases, in html5lib/
 forests.py         trees for the attention
 attention_runs.py  one attention run by every backend

@@ -1,9 +1,9 @@
-"""Which elements bind pictures to their captions, and which runs are captions: by tag, by class name, by place.
+"""Which elements bind pictures to their captions, and which blocks are captions: by tag, by class name, by place.
 
-    Elements, Flow ─> Figures: elements that become figure nodes, runs that are captions or credits
+    Elements, Flow ─> Figures: elements that become figure nodes, blocks that are captions or credits
 
 A `figure` with a picture, a table or code in it is one, unless it holds half the page (it was left open). Elsewhere
-a run whose class says caption (or credit) is bound to the pictures of the nearest element around it that holds
+a block whose class says caption (or credit) is bound to the pictures of the nearest element around it that holds
 pictures and, captions aside, little text. In a figure without a named caption, or in a small container named after
 pictures, the text beside the picture is the caption.
 """
@@ -35,9 +35,9 @@ class Figures:
     elements: set[int] = field(default_factory=set)
     """Elements that become figure nodes."""
     captions: set[int] = field(default_factory=set)
-    """Indices in `Flow.items` of runs that are captions."""
+    """Indices in `Flow.items` of blocks that are captions."""
     credits: set[int] = field(default_factory=set)
-    """Indices in `Flow.items` of runs that name a source or photographer."""
+    """Indices in `Flow.items` of blocks that name a source or photographer."""
 
 
 @dataclass(slots=True)
@@ -47,19 +47,19 @@ class _Content:
     images: int = 0
     letters: int = 0
     captions: int = 0
-    """Letters in runs that are named captions or credits."""
+    """Letters in blocks that are named captions or credits."""
     linked: int = 0
-    runs: int = 0
+    blocks: int = 0
     headings: int = 0
 
 
 def find_figures(elements: Elements, flow: Flow) -> Figures:
-    """Return the figures of a page. Linear: each run looks at most `_LEVELS_UP` levels up."""
+    """Return the figures of a page. Linear: each block looks at most `_LEVELS_UP` levels up."""
     named = _named_captions(elements, flow)
     content = _contents(elements, flow, named)
     found: set[int] = set()
     for row, held in content.items():
-        if not held.runs:
+        if not held.blocks:
             continue
         if elements.tag[row] == "figure" or elements.attributes[row].get("role") == "figure":
             if _is_figure(elements, row, held):
@@ -75,7 +75,7 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
 
 
 def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
-    """Return the runs that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
+    """Return the blocks that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
     known: dict[int, str] = {}
     found: dict[int, str] = {}
     for index, item in enumerate(flow.items):
@@ -139,7 +139,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
             held.images += len(item.images)
             held.letters += len(item.text)
             held.linked += item.linked
-            held.runs += 1
+            held.blocks += 1
             if index in named:
                 held.captions += len(item.text)
             if item.element in flow.headings:
@@ -158,7 +158,7 @@ def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
 
 def _is_image_container(elements: Elements, row: int, held: _Content) -> bool:
     """Whether an element is named after pictures and holds one or two of them and a caption's worth of text."""
-    if not (1 <= held.images <= 2 and 10 <= held.letters <= 600 and not held.headings and held.runs <= 5):
+    if not (1 <= held.images <= 2 and 10 <= held.letters <= 600 and not held.headings and held.blocks <= 5):
         return False
     if held.linked > 0.5 * held.letters or elements.tag[row] in _ENDS or elements.tag[row] in ("a", "li", "p"):
         return False
@@ -183,7 +183,7 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
 
 
 def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figures: Figures) -> None:
-    """Sort the runs inside figures, and the named ones outside, into captions and credits."""
+    """Sort the blocks inside figures, and the named ones outside, into captions and credits."""
     open_figures: list[_Open] = []
     for index, item in enumerate(flow.items):
         if isinstance(item, int):
@@ -220,9 +220,9 @@ class _Open:
 
     element: int
     named: bool = False
-    """Whether one of its own runs says that it is the caption."""
+    """Whether one of its own blocks says that it is the caption."""
     beside: list[int] = field(default_factory=list)
-    """Its other runs: the caption if none is named."""
+    """Its other blocks: the caption if none is named."""
 
 
 def _nested(elements: Elements, found: set[int], content: dict[int, _Content]) -> set[int]:

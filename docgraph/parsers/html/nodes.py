@@ -1,10 +1,10 @@
-"""NodeWriter and images as nodes: what a walk over the flow adds to the document, wherever it stands.
+"""Text blocks and images as nodes: what the walk over the flow adds to the document, wherever it stands.
 
     TextBlock ─> node with its span, marks and sentences, images between them at their offsets
-    picture, media element ─> node without text, its addresses resolved and bounded
+    image, media element ─> node without text, its addresses resolved and bounded
 
-`NodeWriter` owns the builder and the roles and languages in effect; `html_tree` derives the walk from it, which decides
-what is open when a run comes. Addresses that run scripts are dropped here.
+`NodeWriter` holds the builder and the roles and languages in effect; `tree` decides what is open when a block comes.
+Addresses that run scripts are dropped here.
 """
 
 import re
@@ -49,7 +49,7 @@ _LANGUAGE_CLASS: Final = re.compile(
 
 
 class NodeWriter:
-    """Adds runs of text and images to the innermost open node."""
+    """Adds text blocks and images to the innermost open node."""
 
     def __init__(self, page: Page, builder: DocumentBuilder) -> None:
         self.page = page
@@ -103,8 +103,13 @@ class NodeWriter:
         element: int | None = None,
         **columns: Any,
     ) -> None:
-        """Add a node for a run: its text, marks, sentences, and its images in their places."""
+        """Add a node for a text block: its text, marks, sentences, and its images in their places.
+
+        Only code keeps the white space that it begins with: it is the indentation of the first line.
+        """
         builder = self.builder
+        if kind != "code" and block.preformatted:
+            block = block.trimmed()
         element = block.element if element is None else element
         language = self.language_of(block.element)
         start, end = builder.append(block.text)
@@ -130,7 +135,7 @@ class NodeWriter:
                 self.add_image(image, link, role)
 
     def add_sentences(self, block: TextBlock, start: int, element: int, language: str | None) -> None:
-        """Add the sentences of a run whose text begins at `start`, and its images between them."""
+        """Add the sentences of a block whose text begins at `start`, and its images between them."""
         builder, text = self.builder, block.text
         spans = [(start + first, start + last) for first, last in sentence_spans(text[:_LONGEST_SPLIT], language)]
         if len(text) > _LONGEST_SPLIT:
