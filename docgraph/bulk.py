@@ -201,18 +201,18 @@ def _results(jobs: Sequence[Job], task: _Task, workers: int) -> Iterator[list[Re
     if workers == 1 or len(batches) <= 1:
         yield from map(task, batches)
         return
-    place = 0
-    while place < len(batches):
+    done = 0
+    while done < len(batches):
         try:
-            for results in _pooled(batches[place:], task, min(workers, len(batches))):
-                place += 1
+            for results in _pooled(batches[done:], task, min(workers, len(batches))):
+                done += 1
                 yield results
         except BrokenProcessPool:
             # Some page killed its process. The batch that was next is done file by file, each in a process of
             # its own; then the others go on.
-            results = [_alone(job, task) for job in batches[place]]
+            results = [_alone(job, task) for job in batches[done]]
             if (
-                place == 0
+                done == 0
                 and len(results) > 1
                 and all(isinstance(one, Failure) and one.error == _DIED for one in results)
             ):
@@ -221,7 +221,7 @@ def _results(jobs: Sequence[Job], task: _Task, workers: int) -> Iterator[list[Re
                     "the script that calls parse_many needs `if __name__ == '__main__':`, or memory is short."
                 ) from None
             yield results
-            place += 1
+            done += 1
 
 
 def _pooled(batches: Sequence[Sequence[Job]], task: _Task, workers: int) -> Iterator[list[Result]]:

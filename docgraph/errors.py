@@ -3,8 +3,8 @@
     DocgraphError
     ├── LimitError        an input is larger than a bound of `Limits`
     ├── ParseError        bytes that cannot be read as what they claim to be
-    ├── ImageError        a picture that is missing, unreadable, too large or not allowed
-    ├── FetchError        an address that may not be fetched, or a server that does not give what was asked (also an OSError)
+    ├── ImageError        an image that is missing, unreadable, too large or not allowed
+    ├── FetchError        an address that may not be fetched, or a server that answers otherwise (also an OSError)
     ├── DocumentError     a document's columns, or a serialised document, break a rule of the schema
     ├── TreeError         a forest handed to `TreeBatch` is not a forest
     ├── AttentionError    arguments of `hierarchical_attention` that do not fit together
@@ -55,7 +55,7 @@ class ParseError(DocgraphError):
 
 
 class ImageError(DocgraphError):
-    """A picture is missing, unreadable, larger than its limit, or outside the folder it may come from.
+    """An image is missing, unreadable, larger than its limit, or outside the folder it may come from.
 
     `code` says which: "missing", "unreadable", "too_large" or "refused".
     """

@@ -1,4 +1,4 @@
-"""A fetcher for pictures and pages that may be handed to the parsers: public web addresses only, within bounds.
+"""A fetcher for images and pages that may be handed to the parsers: public web addresses only, within bounds.
 
     parse_html(page, url=..., images=SafeFetcher())        nothing in docgraph fetches unless it is given one
 
@@ -62,8 +62,8 @@ def is_public(address: Address) -> bool:
 
 def resolve(host: str, port: int) -> list[str]:
     """Return the IP addresses of a host, as the system resolves it."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,16 +162,16 @@ class SafeFetcher:
     def _connected(self, host: str, port: int, deadline: float) -> socket.socket:
         """Return a connection to one of the host's addresses, all of which are permitted."""
         try:
-            found = [ipaddress.ip_address(one) for one in self.resolver(host, port)]
+            addresses = [ipaddress.ip_address(one) for one in self.resolver(host, port)]
         except (OSError, ValueError) as error:
             raise FetchError(f"the host {_short(host)} cannot be found: {error}.") from error
-        refused = [one for one in found if not self.permits(one)]
-        if refused or not found:
+        refused = [address for address in addresses if not self.permits(address)]
+        if refused or not addresses:
             # One private address among public ones is an attack or a mistake: neither should work by luck.
             where = ", ".join(map(str, refused)) or "no address"
             raise FetchError(f"only public addresses are fetched from, but {_short(host)} is at {where}.")
         reason = "no time is left"
-        for address in found:
+        for address in addresses:
             left = deadline - time.monotonic()
             if left <= 0:
                 break

@@ -13,7 +13,7 @@ TITLES: Final = frozenset(("headline", "title"))
 
 
 def is_heading(document: Columns, row: int) -> bool:
-    """Whether a node stands over what follows it under the same parent; a heading in a list item or a quote does not."""
+    """Whether a node stands over what follows it under its parent; a heading in a list item or a quote does not."""
     kind, above = document.kind[row], int(document.parent[row])
     if kind == "field":
         return document[row].key in TITLES

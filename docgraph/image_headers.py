@@ -1,4 +1,4 @@
-"""Width and height of a picture from its first bytes, without Pillow.
+"""Width and height of an image from its first bytes, without Pillow.
 
 Pillow reads the header too, but some of its decoders allocate the canvas while doing so (WebP), and above its own
 bound it warns or raises in its own words. So the header is read here first, and the bound is `Limits.image_pixels`.
@@ -54,18 +54,18 @@ def _webp(data: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
-    place = 2
-    while place + 9 <= len(data):
-        if data[place] != 0xFF:
+    at = 2
+    while at + 9 <= len(data):
+        if data[at] != 0xFF:
             return None
-        marker = data[place + 1]
+        marker = data[at + 1]
         if marker in _FRAME:
-            height, width = _pair(data[place + 5 : place + 9], "big")
+            height, width = _pair(data[at + 5 : at + 9], "big")
             return width, height
         if marker == 0xFF:
-            place += 1
+            at += 1
         elif marker in _NO_LENGTH:
-            place += 2
+            at += 2
         else:
-            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None

@@ -1,6 +1,6 @@
 """Several documents as one: their roots become the children of a new root, their texts one canonical text.
 
-Rows, spans, marks, keys, boxes and sources move with them; columns are concatenated, nothing is walked. Pictures:
+Rows, spans, marks, keys, boxes and sources move with them; columns are concatenated, nothing is walked. Images:
 see `join`. Warnings keep their text, with the child's name before it.
 """
 
@@ -65,7 +65,11 @@ def join(
         keys=tuple(keys),
         score=_joined_scores(documents),
         attributes=_joined_attributes(documents, rows, attributes),
-        edges={row + offset: pairs for document, offset in zip(documents, rows, strict=False) for row, pairs in document.edges.items()},
+        edges={
+            row + offset: pairs
+            for document, offset in zip(documents, rows, strict=False)
+            for row, pairs in document.edges.items()
+        },
         marks=tuple(
             Mark(mark.row + row, mark.start + shift, mark.end + shift, mark.type, mark.href)
             for document, row, shift in zip(documents, rows, shifts, strict=False)
@@ -117,13 +121,13 @@ def _joined_scores(documents: Sequence[Document]) -> np.ndarray[Any, np.dtype[np
 def _joined_attributes(
     documents: Sequence[Document], rows: Sequence[int], added: Sequence[Mapping[str, Any]] | None
 ) -> dict[int, Mapping[str, Any]]:
-    found: dict[int, Mapping[str, Any]] = {}
+    joined: dict[int, Mapping[str, Any]] = {}
     for ordinal, (document, offset) in enumerate(zip(documents, rows, strict=False)):
         if added is not None and added[ordinal]:
-            found[offset] = dict(added[ordinal])
-        for row, own in document.attributes.items():
-            found[row + offset] = {**found.get(row + offset, {}), **own}
-    return found
+            joined[offset] = dict(added[ordinal])
+        for row, values in document.attributes.items():
+            joined[row + offset] = {**joined.get(row + offset, {}), **values}
+    return joined
 
 
 def _joined_boxes(documents: Sequence[Document], rows: Sequence[int]) -> dict[int, Box]:
@@ -163,10 +167,10 @@ def _joined_sources(documents: Sequence[Document]) -> Sources | None:
 def _joined_warnings(
     documents: Sequence[Document], rows: Sequence[int], names: Sequence[str] | None
 ) -> tuple[Warning, ...]:
-    found: list[Warning] = []
+    joined: list[Warning] = []
     for ordinal, (document, offset) in enumerate(zip(documents, rows, strict=False)):
         before = f"{names[ordinal]}: " if names is not None else ""
         for warning in document.warnings:
             row = warning.row + offset if warning.row >= 0 else offset
-            found.append(Warning(warning.code, before + warning.message, row))
-    return tuple(found)
+            joined.append(Warning(warning.code, before + warning.message, row))
+    return tuple(joined)

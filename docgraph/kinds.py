@@ -44,5 +44,5 @@ ROLES: Final = ("main", "nav", "header", "footer", "aside", "form", "boilerplate
 
 
 def modality_of(kind: str) -> Modality:
-    """Return what a leaf of this kind holds: an image node holds a picture, every other leaf holds text."""
+    """Return what a leaf of this kind holds: an image node holds an image, every other leaf holds text."""
     return Modality.IMAGE if kind == "image" else Modality.TEXT

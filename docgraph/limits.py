@@ -37,11 +37,11 @@ class Limits:
     images: int = 10_000
     """Image nodes of one document."""
     image_bytes: int = 50_000_000
-    """Bytes of one encoded picture."""
+    """Bytes of one encoded image."""
     image_pixels: int = 25_000_000
     """Checked before decoding: 25 Mpx is 75 MB as RGB."""
     image_frames: int = 1
-    """Frames of an animated picture that may be decoded; the first one is enough for most."""
+    """Frames of an animated image that may be decoded; the first one is enough for most."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

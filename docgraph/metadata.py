@@ -34,7 +34,7 @@ class Metadata:
     site_name: str | None = None
     description: str | None = None
     image: str | None = None
-    """The lead picture's URL."""
+    """The lead image's URL."""
     section: str | None = None
     tags: tuple[str, ...] = ()
     encoding: str | None = None

@@ -91,8 +91,8 @@ def sentence_spans(text: str, language: str | None = None) -> list[tuple[int, in
     small = text.islower()
     spans: list[tuple[int, int]] = []
     start = _skip_space(text, 0)
-    for found in _CANDIDATE.finditer(text):
-        stop, end = found.span()
+    for candidate in _CANDIDATE.finditer(text):
+        stop, end = candidate.span()
         if stop < start:
             continue
         mark = text[stop]
@@ -113,13 +113,13 @@ def sentence_spans(text: str, language: str | None = None) -> list[tuple[int, in
 
 
 def _skip_space(text: str, start: int) -> int:
-    found = _SPACE.match(text, start)
-    return start if found is None else found.end()
+    space = _SPACE.match(text, start)
+    return start if space is None else space.end()
 
 
-def _begins_item(text: str, place: int, mark: str) -> bool:
-    """Whether a bullet or line break at `place` stands where an item can begin."""
-    return mark == "\n" or place == 0 or text[place - 1].isspace()
+def _begins_item(text: str, at: int, mark: str) -> bool:
+    """Whether a bullet or line break at `at` stands where an item can begin."""
+    return mark == "\n" or at == 0 or text[at - 1].isspace()
 
 
 def _is_end(text: str, start: int, stop: int, end: int, *, small: bool, ordinals: bool) -> bool:
@@ -128,8 +128,8 @@ def _is_end(text: str, start: int, stop: int, end: int, *, small: bool, ordinals
         return False  # a stray stop is no sentence of its own
     if text[stop] in _WIDE_STOPS:
         return _is_wide_end(text, stop, end)
-    found = _NEXT_WORD.match(text, end)
-    following = "" if found is None else found.group(1)
+    word = _NEXT_WORD.match(text, end)
+    following = "" if word is None else word.group(1)
     if not following:
         return True
     # "Yahoo! is", '"Why?" he asked', "and so on ... until"; iPhone and eBay do open sentences.
@@ -177,7 +177,7 @@ def _ends_at_full_stop(text: str, start: int, stop: int, following: str, ordinal
 
 
 def _ends_at_letter(word: str, words: list[str], opens: bool, following: str) -> bool:
-    """Whether a single letter with a stop ends a sentence: "vitamin C." may, the initials of a name do not, nor does "z. B."."""
+    """Whether a single letter with a stop ends a sentence: "vitamin C." may; a name's initials and "z. B." do not."""
     if opens or len(words) < 2 or (len(following) == 2 and following[1] == "."):
         return False
     if word.islower():

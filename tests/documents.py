@@ -52,7 +52,7 @@ def documents(draw, most_nodes: int = 25) -> Document:
             continue
         columns = {
             "key": draw(st.sampled_from(["a", "b", "é"])) if domains[opened[-1]] is Domain.KEYED else None,
-            "position": draw(st.tuples(st.integers(0, 9), st.integers(0, 9))) if domains[opened[-1]] is Domain.GRID else None,
+            "position": draw(st.tuples(*[st.integers(0, 9)] * 2)) if domains[opened[-1]] is Domain.GRID else None,
             "role": draw(st.none() | st.sampled_from(["main", "nav"])),
             "attributes": draw(ATTRIBUTES),
             "score": draw(st.just(float("nan")) | st.floats(0, 1, width=32)),

@@ -202,8 +202,10 @@ def test_bounds_hold_for_articles_too():
     [
         "Page not found. We're sorry, we seem to have lost this page, but we don't want to lose you.",
         "404 Not Found", "Error 503: Service Unavailable", "HTTP 404", "502 Bad Gateway\nnginx",
-        "Please enable JS and disable any ad blocker", "Subscribe to continue reading.", "Log in or create an account to read this article.",
-        "The page you are looking for could not be found.", "Access Denied. You don't have permission.", "Are you a robot?",
+        "Please enable JS and disable any ad blocker", "Subscribe to continue reading.",
+        "Log in or create an account to read this article.",
+        "The page you are looking for could not be found.", "Access Denied. You don't have permission.",
+        "Are you a robot?",
         "To continue reading, please subscribe.", "This article is no longer available.",
     ],
 )  # fmt: skip
@@ -222,7 +224,8 @@ def test_error_pages_in_place_of_a_body_are_named_and_left_out(body):
         "On the front page was found a poem. Some 500 errors later, the proof was done.",
         "He subscribed to the paper and continued to read. The article is available in print.",
         "Something, he thought, went wrong. The robot was denied.",
-        "A court found that access was denied to them for years. " * 15 + "Error 404 was the band's name; page not found, their song.",
+        "A court found that access was denied to them for years. " * 15
+        + "Error 404 was the band's name; page not found, their song.",
     ],
 )  # fmt: skip
 def test_real_bodies_that_speak_of_errors_are_kept(body):

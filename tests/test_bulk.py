@@ -145,7 +145,10 @@ def test_killed_outright_and_run_again_nothing_is_lost_or_doubled(tmp_path):
     for number in range(400):
         (pages / f"{number:03d}.html").write_text("<h1>H</h1>" + f"<p>Text {number} of it. And more.</p>" * 60)
     output = tmp_path / "d.jsonl"
-    script = f"from docgraph import parse_many\nif __name__ == '__main__': parse_many({str(pages)!r}, {str(output)!r}, workers=1)"
+    script = (
+        "from docgraph import parse_many\n"
+        f"if __name__ == '__main__': parse_many({str(pages)!r}, {str(output)!r}, workers=1)"
+    )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     waited = time.monotonic()
     while (
@@ -239,8 +242,14 @@ def test_a_page_that_kills_hangs_or_breaks_its_process_costs_that_page_only(page
         (pages / f"{name}.html").write_text("<p>x")
     script = tmp_path / "run.py"
     script.write_text(DEADLY)
-    done = subprocess.run([sys.executable, script, pages, tmp_path / "d.jsonl"], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, script, pages, tmp_path / "d.jsonl"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=120,
+    )
     assert "written=20" in done.stdout, done.stderr
     named = {line["id"]: line["error"] for line in lines(tmp_path / "errors.jsonl")}
     assert named == {

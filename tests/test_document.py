@@ -68,14 +68,23 @@ def test_json_pickle_and_copies_keep_everything(document):
     text = document.to_json()
     text.encode("utf-8")
     json.loads(text, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
-    for again in (Document.from_json(text), Document.from_json(text.encode()), Document.from_json(document.to_json(indent=1)),
-                  pickle.loads(pickle.dumps(document)), copy.copy(document), copy.deepcopy(document)):  # fmt: skip
+    for again in (
+        Document.from_json(text),
+        Document.from_json(text.encode()),
+        Document.from_json(document.to_json(indent=1)),
+        pickle.loads(pickle.dumps(document)),
+        copy.copy(document),
+        copy.deepcopy(document),
+    ):
         assert again.to_json() == text
         assert again.same_as(document)
         assert (again.sources is None) == (document.sources is None)
         for name in ("parent", "position", "span", "score"):
             mine, other = getattr(document, name), getattr(again, name)
-            assert (mine is None and other is None) or (mine.dtype == other.dtype and np.array_equal(mine, other, equal_nan=name == "score"))  # fmt: skip
+            assert (mine is None) == (other is None)
+            if mine is not None:
+                assert mine.dtype == other.dtype
+                assert np.array_equal(mine, other, equal_nan=name == "score")
         for column in (
             "kind",
             "domain",

@@ -29,10 +29,12 @@ def test_exports_are_total_and_run_nothing(document):
 
 
 PAGE = """<html><body><h1>Title *x*</h1>
-<p>Some <b>bold </b>text, <a href="http://e.org/a_(b)?x=1&amp;y=2">good <i>it</i></a>, snake_case, 1*2*3, <code>a`b</code>, a &lt;b&gt; &amp;amp; c.</p>
+<p>Some <b>bold </b>text, <a href="http://e.org/a_(b)?x=1&amp;y=2">good <i>it</i></a>, snake_case, 1*2*3,
+<code>a`b</code>, a &lt;b&gt; &amp;amp; c.</p>
 <h2>Second</h2><ol start=3><li>one<ul><li>in 1</li><li>in 2</li></ul></li><li>two</li></ol>
 <blockquote><p>q1</p><p>q2</p></blockquote><pre class="language-python"><code class="language-python">def f():
-    return ```x```</code></pre><p># no heading</p><p>1. no list</p><p>- no list</p><p>&gt; no quote</p><p>line<br>+ break</p>
+    return ```x```</code></pre><p># no heading</p><p>1. no list</p><p>- no list</p><p>&gt; no quote</p>
+<p>line<br>+ break</p>
 <table><caption>Cap</caption><tr><th>a|b<th>c</tr><tr><td rowspan=2>1<td>2 <b>x</b></tr><tr><td>3</tr></table>
 <figure><img src=b.png alt="A ] b"><figcaption>Below it.</figcaption></figure></body></html>"""
 
@@ -67,8 +69,10 @@ def test_what_is_no_markup_in_the_document_is_none_in_its_markdown(document):
 @pytest.mark.parametrize(
     "address",
     [
-        "javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)", "java\tscript:x", "\x01javascript:x",
-        "vbscript:x", "data:text/html,<script>", "data:text/html;base64,xx", "file:///etc/passwd", "blob:x", "view-source:x", "about:blank",
+        "javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)",
+        "java\tscript:x", "\x01javascript:x",
+        "vbscript:x", "data:text/html,<script>", "data:text/html;base64,xx", "file:///etc/passwd", "blob:x",
+        "view-source:x", "about:blank",
     ],
 )  # fmt: skip
 def test_addresses_that_run_something_are_dropped(address):
@@ -133,14 +137,16 @@ def test_the_outline_tells_kind_role_place_and_picture(tmp_path):
 
     Image.new("RGB", (64, 48)).save(tmp_path / "cat.jpg")
     (tmp_path / "p.html").write_text(
-        "<title>Harbour</title><nav><a href=/>Home</a></nav><main><h1>News</h1><p>It rained. The ferry waited for hours.</p>"
+        "<title>Harbour</title><nav><a href=/>Home</a></nav>"
+        "<main><h1>News</h1><p>It rained. The ferry waited for hours.</p>"
         "<img src=cat.jpg alt='A cat'><img src=gone.jpg><table><tr><th>a<th>b<tr><td>1<td>2</table></main>"
     )
     lines = parse_html(tmp_path / "p.html").outline(width=60).splitlines()
     text = "\n".join(line.strip() for line in lines)
     assert lines[0].startswith("page ")
     assert '"Harbour"' in lines[0]
-    for told in ("[nav]", "[main]", 'heading 1 "News"', 'sentence "It rained."', 'image cat.jpg 64 x 48 "A cat"', "image gone.jpg (missing)",
+    for told in ("[nav]", "[main]", 'heading 1 "News"', 'sentence "It rained."',
+    'image cat.jpg 64 x 48 "A cat"', "image gone.jpg (missing)",
                  "table 2 x 2", 'cell (0, 1) header "b"'):  # fmt: skip
         assert told in text
     assert max(map(len, lines)) <= 60

@@ -258,10 +258,13 @@ def test_a_page_saved_with_its_pictures_finds_them_although_src_names_the_web(si
 @pytest.mark.parametrize(
     "src",
     [
-        "../../secret.png", "sub/../../../secret.png", "%2e%2e/%2e%2e/secret.png", "..\\..\\secret.png", "..%5c..%5csecret.png",
+        "../../secret.png", "sub/../../../secret.png", "%2e%2e/%2e%2e/secret.png", "..\\..\\secret.png",
+        "..%5c..%5csecret.png",
         "..%2f..%2fsecret.png", "link.png", "linked/secret.png", "sub/a.png/../../../../secret.png", "..", ".",
-        "{secret}", "file://{secret}", "file:{secret}", "FILE:///{secret}", "//localhost{secret}", "\\\\localhost{secret}",
-        "C:\\secret.png", "c:/secret.png", "a.png\0", "sub/a.png%00.jpg", "/../secret.png", "//", "/", "?", "#", "", "http://[", "http://127.0.0.1/secret.png",
+        "{secret}", "file://{secret}", "file:{secret}", "FILE:///{secret}",
+        "//localhost{secret}", "\\\\localhost{secret}",
+        "C:\\secret.png", "c:/secret.png", "a.png\0", "sub/a.png%00.jpg", "/../secret.png", "//", "/", "?",
+        "#", "", "http://[", "http://127.0.0.1/secret.png",
     ],
 )  # fmt: skip
 def test_no_name_leads_out_of_the_root(site, src):

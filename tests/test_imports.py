@@ -151,13 +151,15 @@ begin = time.perf_counter()
 import docgraph
 spent = time.perf_counter() - begin
 loaded_at_first = set(sys.modules)
-page = docgraph.parse_html("<h1>A</h1><p>b. <img src='data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'>")
+gif = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+page = docgraph.parse_html(f"<h1>A</h1><p>b. <img src='{gif}'>")
 page.to_networkx(), page.to_markdown(), page.outline(), page.images()[0].image.open(), page.to_json()
 docgraph.parse_article({"headline": "h"}), docgraph.parse_text("t"), docgraph.parse_markdown("# m")
 docgraph.parse_site([("http://a.org/", "<p>x</p>")])
 for name in docgraph.__all__: getattr(docgraph, name)
 import docgraph.bulk, docgraph.fetch
-print(spent, *sorted({name.split(".")[0] for name in loaded_at_first}), "|", *sorted({name.split(".")[0] for name in sys.modules}))
+names = lambda modules: sorted({name.split(".")[0] for name in modules})
+print(spent, *names(loaded_at_first), "|", *names(sys.modules))
 """
 
 

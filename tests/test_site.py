@@ -41,19 +41,28 @@ def page(title: str, body: str, head: str = "") -> str:
         f"<p>{title}, part {n}: the boats left at {n} in the morning, and nobody in {title} had seen so many.</p>"
         for n in range(6)
     )
-    return f"<html lang=en><head><title>{title}</title>{head}</head><body>{NAV}<main><h1>{title}</h1>{body}</main>{FOOT}</body></html>"
+    body = f"{NAV}<main><h1>{title}</h1>{body}</main>{FOOT}"
+    return f"<html lang=en><head><title>{title}</title>{head}</head><body>{body}</body></html>"
 
 
 PAGES = {
-    "index.html": page("Home", "<p>Welcome to the harbour. <a href='news/a.html'>First</a> and <a href='news/b'>second</a>.</p>"),
+    "index.html": page(
+        "Home", "<p>Welcome to the harbour. <a href='news/a.html'>First</a> and <a href='news/b'>second</a>.</p>"
+    ),
     "about.html": page("About", "<p>We run ferries. <a href='./'>Back</a> <a href='https://elsewhere.org/index.html'>Other</a></p>"),
-    "news/a.html": page("First", "<p>It rained. <a href='b.html#top'>Next</a> <a href='#here'>Here</a></p><img src='../img/boat.png'>"),
-    "news/b.html": page("Second", "<p>It stopped. <a href='a.html'>Before</a></p><img src='own.png'>", "<base href='/img/'>"),
+    "news/a.html": page(
+        "First", "<p>It rained. <a href='b.html#top'>Next</a> <a href='#here'>Here</a></p><img src='../img/boat.png'>"
+    ),
+    "news/b.html": page(
+        "Second", "<p>It stopped. <a href='a.html'>Before</a></p><img src='own.png'>", "<base href='/img/'>"
+    ),
 }  # fmt: skip
 NAMES = sorted(PAGES)
-# about -> index (and the nav of every page -> index, about); index -> a, b; a -> b. b's base is /img/, so a.html is not its link.
+# about -> index (and the nav of every page -> index, about); index -> a, b; a -> b.
+# b's base is /img/, so a.html is not its link.
 EDGES = {
-    ("about.html", "index.html"), ("index.html", "about.html"), ("index.html", "news/a.html"), ("index.html", "news/b.html"),
+    ("about.html", "index.html"), ("index.html", "about.html"), ("index.html", "news/a.html"), ("index.html",
+    "news/b.html"),
     ("news/a.html", "news/b.html"), ("news/a.html", "index.html"), ("news/a.html", "about.html"),
     ("news/b.html", "index.html"), ("news/b.html", "about.html"),
 }  # fmt: skip
@@ -81,7 +90,8 @@ def zipped(folder: Path) -> Path:
 
 
 def record(kind: str, url: str, content_type: str, block: bytes) -> bytes:
-    head = f"WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nContent-Type: {content_type}\r\nContent-Length: {len(block)}\r\n\r\n"
+    head = f"WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\n"
+    head += f"Content-Type: {content_type}\r\nContent-Length: {len(block)}\r\n\r\n"
     return head.encode() + block + b"\r\n\r\n"
 
 
@@ -346,7 +356,8 @@ def test_joined_documents_keep_every_node_as_it_was(parts, domain):
         assert whole[row].position == ((0, 0) if domain is Domain.SET else (ordinal, 0))
         for node in part:
             moved = whole[row + node.row]
-            assert (moved.kind, moved.text, moved.domain, moved.document.role[moved.row]) == (node.kind, node.text, node.domain, part.role[node.row])  # fmt: skip
+            assert (moved.kind, moved.text, moved.domain) == (node.kind, node.text, node.domain)
+            assert moved.document.role[moved.row] == part.role[node.row]
             assert (moved.key, dict(moved.attributes), moved.box, moved.score) == (
                 node.key,
                 dict(node.attributes),

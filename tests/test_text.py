@@ -122,7 +122,8 @@ def test_markdown_becomes_the_tree_that_it_draws():
     document = parse_markdown(MARKDOWN, url="https://example.org/d/")
     kinds = [node.kind for node in document if node.kind not in ("sentence", "section")]
     assert kinds == [
-        "page", "paragraph", "heading", "paragraph", "list", "item", "item", "paragraph", "list", "item", "code", "quote", "table", "cell", "cell", "cell", "cell", "image",
+        "page", "paragraph", "heading", "paragraph", "list", "item", "item", "paragraph", "list", "item",
+        "code", "quote", "table", "cell", "cell", "cell", "cell", "image",
     ]  # fmt: skip
     assert document.find("list")[0].attributes["start"] == 3
     assert document.find("code")[0].text == "def f():\n    pass"

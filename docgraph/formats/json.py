@@ -2,7 +2,7 @@
 
     {"schema": "docgraph.document", "version": 1, "text": ..., "parent": [...], "kind": [...], ...}
 
-Flat because nested JSON overflows the stack of most readers near 1,000 levels, and pages nest deeper. Pictures
+Flat because nested JSON overflows the stack of most readers near 1,000 levels, and pages nest deeper. Images
 given as bytes travel as base64; a caller's `fetch` function does not travel. A reader meets a newer version with
 one clear error.
 """
@@ -108,8 +108,8 @@ def from_dict(values: Any) -> Columns:
         DocumentError: see `from_json`.
     """
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        found = values.get("schema") if isinstance(values, dict) else type(values).__name__
-        raise DocumentError(f"a serialised document must say schema {SCHEMA!r}, but says {found!r}.")
+        schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
+        raise DocumentError(f"a serialised document must say schema {SCHEMA!r}, but says {schema!r}.")
     if values.get("version") != VERSION:
         raise DocumentError(
             f"this docgraph reads schema version {VERSION}, but the document has {values.get('version')!r}. "

@@ -84,12 +84,12 @@ def _add_edges(graph: "networkx.DiGraph[int]", document: Columns) -> None:
             last[above] = row
     for row, pairs in document.edges.items():
         children = document.child_rows(row)
-        for place, (source, target) in enumerate(pairs.T.tolist()):
+        for number, (source, target) in enumerate(pairs.T.tolist()):
             edge = children[source], children[target]
             if graph.has_edge(*edge):
-                graph.edges[edge]["places"].append(place)
+                graph.edges[edge]["places"].append(number)
             else:
-                graph.add_edge(*edge, kind="links_to", places=[place])
+                graph.add_edge(*edge, kind="links_to", places=[number])
 
 
 def from_networkx(graph: "networkx.DiGraph[Any]") -> Columns:
@@ -129,12 +129,13 @@ def _tree(graph: "networkx.DiGraph[Any]") -> tuple[dict[Hashable, list[Any]], An
     roots = [node for node in graph if node not in below]
     if len(roots) != 1:
         raise DocumentError(
-            f"a document's graph must be a tree with one root, but it has {len(roots)} nodes without a parent: {roots[:5]!r}."
+            "a document's graph must be a tree with one root, "
+            f"but it has {len(roots)} nodes without a parent: {roots[:5]!r}."
         )
     for node, order in orders.items():
         if any(first > second for first, second in pairwise(order)):
             ranked = sorted(range(len(order)), key=order.__getitem__)
-            children[node] = [children[node][place] for place in ranked]
+            children[node] = [children[node][index] for index in ranked]
     return children, roots[0]
 
 
@@ -144,18 +145,19 @@ def _preorder(children: dict[Hashable, list[Any]], root: Any) -> list[tuple[Any,
     Raises:
         DocumentError: some nodes cannot be reached from the root: they are on a cycle.
     """
-    found: list[tuple[Any, int]] = []
+    rows: list[tuple[Any, int]] = []
     stack: list[tuple[Any, int]] = [(root, -1)]
     while stack:
         node, above = stack.pop()
-        row = len(found)
-        found.append((node, above))
+        row = len(rows)
+        rows.append((node, above))
         stack.extend((child, row) for child in reversed(children[node]))
-    if len(found) != len(children):
+    if len(rows) != len(children):
         raise DocumentError(
-            f"a document's graph must be one tree, but only {len(found)} of its {len(children)} nodes are under the root."
+            f"a document's graph must be one tree, but only {len(rows)} of its {len(children)} nodes "
+            "are under the root."
         )
-    return found
+    return rows
 
 
 def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], root: Any) -> Columns:
@@ -190,14 +192,14 @@ def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]
 
 def _links(graph: "networkx.DiGraph[Any]", siblings: list[Any]) -> list[list[int]]:
     """Return the "links_to" edges among siblings as two rows of ordinals, in the order that they were made in."""
-    ordinal = {node: place for place, node in enumerate(siblings)}
-    found: list[tuple[int, int, int]] = []
+    ordinal = {node: number for number, node in enumerate(siblings)}
+    links: list[tuple[int, int, int]] = []
     for source in siblings:
         for _, target, data in graph.out_edges(source, data=True):
             if data.get("kind") == "links_to" and target in ordinal:
-                found += [(place, ordinal[source], ordinal[target]) for place in data.get("places", [len(found)])]
-    found.sort()
-    return [[source for _, source, _ in found], [target for _, _, target in found]]
+                links += [(number, ordinal[source], ordinal[target]) for number in data.get("places", [len(links)])]
+    links.sort()
+    return [[source for _, source, _ in links], [target for _, _, target in links]]
 
 
 def _built(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], root: Any) -> Columns:
@@ -232,7 +234,8 @@ def _add_node(builder: ColumnsBuilder, graph: "networkx.DiGraph[Any]", node: Any
     if below and text:
         if columns["domain"] not in (Domain.SEQUENCE, Domain.SET):
             raise DocumentError(
-                f"a node with a {columns['domain'].value} of children must have no text of its own, but node {node!r} has."
+                f"a node with a {columns['domain'].value} of children must have no text of its own, "
+                f"but node {node!r} has."
             )
         builder.block("paragraph", text)
     if columns["domain"] is Domain.GRAPH:

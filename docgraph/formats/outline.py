@@ -9,7 +9,7 @@
         image cat.jpg 640 x 480 "A cat on a pier"
 
 A line says the kind, the role where it differs from the node above, what the node holds, and what is special about
-it. A picture's size is read from its header only; what cannot be opened says why. Nothing is opened twice.
+it. An image's size is read from its header only; what cannot be opened says why. Nothing is opened twice.
 """
 
 from typing import Final
@@ -42,7 +42,7 @@ def outline(document: Columns, *, width: int = 100, max_nodes: int | None = None
     Args:
         width: characters a line may have; text is shortened to fit.
         max_nodes: lines to show; the last one says how many nodes are left out.
-        sizes: whether to read the size of each picture from its header.
+        sizes: whether to read the size of each image from its header.
     """
     shown = len(document) if max_nodes is None else max(0, min(max_nodes, len(document)))
     lines = [_line(document, row, width, sizes) for row in range(shown)]
@@ -78,12 +78,12 @@ def _place(node: Node) -> list[str]:
 
 
 def _facts(node: Node, sizes: bool) -> list[str]:
-    own = node.attributes
+    attributes = node.attributes
     words = []
     if node.kind == "table":
-        words.append(_plain(f"{own.get('rows', '?')} x {own.get('columns', '?')}"))
+        words.append(_plain(f"{attributes.get('rows', '?')} x {attributes.get('columns', '?')}"))
     for name in _TOLD:
-        value = own.get(name)
+        value = attributes.get(name)
         if value is None or value is False:
             continue
         if name == "level":
@@ -91,24 +91,24 @@ def _facts(node: Node, sizes: bool) -> list[str]:
         else:
             words.append(name if value is True else f"{name}={_short(_plain(str(value)), 60)}")
     if node.kind == "image":
-        words.append(_picture(node, sizes))
+        words.append(_image(node, sizes))
     return words
 
 
-def _picture(node: Node, sizes: bool) -> str:
-    picture = node.image
-    name = _short(_plain(picture.name.rsplit("/", 1)[-1]) or "(no source)", 50)
+def _image(node: Node, sizes: bool) -> str:
+    image = node.image
+    name = _short(_plain(image.name.rsplit("/", 1)[-1]) or "(no source)", 50)
     if not sizes:
         return name
     try:
-        width, height = picture.size()
+        width, height = image.size()
     except ImageError as error:
         return f"{name} ({error.code.replace('_', ' ')})"
     return f"{name} {width} x {height}"
 
 
 def _words(document: Columns, node: Node) -> str:
-    """Return what a line quotes: the text of a leaf, a picture's alternative text, the document's title."""
+    """Return what a line quotes: the text of a leaf, an image's alternative text, the document's title."""
     if node.row == 0:
         return document.metadata.title or ""
     if node.kind == "image":

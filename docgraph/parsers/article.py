@@ -1,4 +1,4 @@
-"""An article record to a document: named fields of text and pictures, as in N24News.
+"""An article record to a document: named fields of text and images, as in N24News.
 
     article (KEYED) ─┬─ field headline ── sentence
                      ├─ field abstract ── sentence
@@ -10,7 +10,7 @@ Fields stand in this order; one that is missing or blank makes no node. The body
 The record's label goes to `metadata.section` and nowhere else, its id to `metadata.extra["id"]`, and what else it
 holds (`article_url`, `image_url`, `label_from`, ...) is left out: none of it may reach a model as a feature.
 
-A picture is not opened here. A file that is missing stays an image node whose `open()` says so.
+An image is not opened here. A file that is missing stays an image node whose `open()` says so.
 
 Sources: N24News (LREC 2022) for the fields, and for the dirt: hundreds of its bodies are error pages of the site.
 """
@@ -36,15 +36,18 @@ from docgraph.sentences import sentence_spans
 if TYPE_CHECKING:
     from PIL import Image
 
+_ADDRESS: Final = re.compile(r"data:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 FIELDS: Final = ("headline", "abstract", "caption", "body", "image")
 
 _ERROR_PAGE: Final = re.compile(
     r"\bpage (?:is |was )?not found|\bpage (?:can ?not|can.t|could not|couldn.t) be found|lost this page"
     r"|\bpage (?:that )?you(?: are|.re|.ve| have)? [\w\s]{2,30}(?:not|n.t|no longer) (?:be found|exist|found|available)"
-    r"|(?:error|http)[\s:#-]{0,3}(?:40[0-9]|410|429|50[0-4])\b|\b(?:40[0-9]|50[0-4])[\s:-]{0,3}(?:error\b|forbidden|not found)"
+    r"|(?:error|http)[\s:#-]{0,3}(?:40[0-9]|410|429|50[0-4])\b"
+    r"|\b(?:40[0-9]|50[0-4])[\s:-]{0,3}(?:error\b|forbidden|not found)"
     r"|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|internal server error"
     r"|are you a robot|not a robot|enable (?:javascript|js\b|cookies)|javascript (?:is|must be) (?:disabled|enabled)"
-    r"|\b(?:subscribe|log ?in|sign ?in|register|create an? (?:free )?account)\b[\w\s,]{0,30} to (?:continue|keep reading|read|view)"
+    r"|\b(?:subscribe|log ?in|sign ?in|register|create an? (?:free )?account)\b[\w\s,]{0,30}"
+    r" to (?:continue|keep reading|read|view)"
     r"|to (?:continue|keep) reading,? (?:please|subscribe|log|sign)"
     r"|\A.{0,40}(?:something went wrong|access (?:is |was )?(?:denied|forbidden)|unusual (?:activity|traffic))"
     r"|\A.{0,40}(?:content|article|service|site) is (?:no longer |currently un|temporarily un)available",
@@ -68,10 +71,10 @@ def parse_article(
         record: any of "headline", "abstract", "caption", "body" (or "article"): text, or a list of paragraphs;
             "image": a path, a `data:` URI, an address (needs a fetcher), a Pillow image, encoded bytes, or a list of
             these. "section" is the label. None, NaN and blank text count as missing; other entries are left out.
-        images: the folder that picture names start in and that no picture may lie outside of. Without it a path is
+        images: the folder that image names start in and that no image may lie outside of. Without it a path is
             taken as the caller's own choice and may be anywhere: give a folder if the record is not trusted.
         language: BCP 47 tag, if known.
-        limits: bounds on text, nodes and pictures.
+        limits: bounds on text, nodes and images.
         strict: raise where a bound cuts something off.
 
     Raises:
@@ -82,7 +85,7 @@ def parse_article(
     limits = limits or Limits()
     builder = DocumentBuilder()
     fields = _text_fields(builder, record, limits)
-    pictures = _Pictures(record.get("image"), images)
+    given = _RecordImages(record.get("image"), images)
     builder.open("article", domain=Domain.KEYED)
     for name, text in fields.items():
         if name == "body":
@@ -91,15 +94,15 @@ def parse_article(
             builder.close()
         elif has_room(builder, 1 + len(spans := sentence_spans(text, language)), limits):
             builder.block("field", text, sentences=spans, key=name)
-    if len(pictures.sources) > limits.images:
+    if len(given.sources) > limits.images:
         builder.cut(
             "limit.images",
-            f"the record has {len(pictures.sources)} pictures, but Limits.images is {limits.images}; the rest was left out.",
+            f"the record has {len(given.sources)} images, but Limits.images is {limits.images}; the rest was left out.",
         )
-        del pictures.sources[limits.images :]
-    if pictures.sources and has_room(builder, 1 + len(pictures.sources), limits):
+        del given.sources[limits.images :]
+    if given.sources and has_room(builder, 1 + len(given.sources), limits):
         builder.open("field", key="image", domain=Domain.SET)
-        for source in pictures.sources:
+        for source in given.sources:
             builder.leaf("image", attributes={"src": source})
         builder.close()
     builder.close()
@@ -109,7 +112,7 @@ def parse_article(
         language=language,
         extra={"id": str(record_id)} if (record_id := record.get("id") or record.get("image_id")) else {},
     )
-    return finished(builder.build(metadata=metadata, image_access=pictures.access(limits)), strict)
+    return finished(builder.build(metadata=metadata, image_access=given.access(limits)), strict)
 
 
 def is_error_page(body: str) -> bool:
@@ -160,8 +163,8 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-class _Pictures:
-    """The pictures of a record: what each image node's `src` is, and how it is reached."""
+class _RecordImages:
+    """The images of a record: what each image node's `src` is, and how it is reached."""
 
     def __init__(self, value: Any, folder: str | Path | None) -> None:
         self.sources: list[str] = []
@@ -195,9 +198,6 @@ class _Pictures:
         self.sources.append(name)
 
 
-_ADDRESS: Final = re.compile(r"data:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-
-
 def _is_absent(value: object) -> bool:
     if isinstance(value, Mapping):
         return not value.get("bytes") and not value.get("path")
@@ -214,7 +214,7 @@ def _file_name(value: Any) -> str | None:
 
 
 def _relative(name: str, root: str) -> PurePath:
-    """Return the name as it stands under the root; one that leads out is refused when the picture is opened."""
+    """Return the name as it stands under the root; one that leads out is refused when the image is opened."""
     path = PurePath(name)
     return path.relative_to(root) if path.is_relative_to(root) else path
 
@@ -228,7 +228,7 @@ def _resolved(name: str) -> Path:
 
 
 def _encoded(value: Any) -> bytes:
-    """Return a picture given in memory as an encoded file; PNG for a Pillow image, which loses nothing."""
+    """Return an image given in memory as an encoded file; PNG for a Pillow image, which loses nothing."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):

@@ -27,10 +27,12 @@ _DECLARATION: Final = re.compile(
 )
 _PRESCAN_BYTES: Final = 8192
 _DETECT_BYTES: Final = 65_536
+_UTF8_LEADS: Final = tuple(bytes([lead]) for lead in range(0xC2, 0xF5))
 
 _LABELS: Final = {
     "ascii": "cp1252", "us-ascii": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "l1": "cp1252",
-    "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "iso_8859-1": "cp1252", "windows-1252": "cp1252", "x-cp1252": "cp1252",
+    "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "iso_8859-1": "cp1252",
+    "windows-1252": "cp1252", "x-cp1252": "cp1252",
     "iso-8859-9": "cp1254", "latin5": "cp1254", "iso-8859-11": "cp874", "tis-620": "cp874", "windows-874": "cp874",
     "gb2312": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "gb_2312-80": "gb18030", "chinese": "gb18030",
     "big5": "big5hkscs", "big5-hkscs": "big5hkscs", "x-x-big5": "big5hkscs", "cn-big5": "big5hkscs",
@@ -80,13 +82,10 @@ def decode(data: bytes) -> Decoded:
     return _replacing(data, "cp1252", "fallback")
 
 
-_UTF8_LEADS: Final = tuple(bytes([lead]) for lead in range(0xC2, 0xF5))
-
-
 def declared_encoding(data: bytes) -> str | None:
-    """Return the Python name of the encoding that a page declares in its first 8 KiB, or None if it names none we know."""
-    for found in _DECLARATION.finditer(data[:_PRESCAN_BYTES]):
-        label = (found.group(1) or found.group(2)).decode("ascii").strip().lower()
+    """Return the Python name of the encoding that a page declares in its first 8 KiB, None if it names none we know."""
+    for declaration in _DECLARATION.finditer(data[:_PRESCAN_BYTES]):
+        label = (declaration.group(1) or declaration.group(2)).decode("ascii").strip().lower()
         name = _LABELS.get(label, label)
         if name.startswith(("utf-16", "utf16", "ucs-2", "utf-32")):
             # A page whose declaration can be read as ASCII is not UTF-16 (HTML Living Standard 13.2.3.2).

@@ -70,7 +70,8 @@ def bounded(builder: DocumentBuilder, text: str, limits: Limits) -> str:
     if len(text) > limits.input_bytes:
         builder.cut(
             "limit.input_bytes",
-            f"the text has {len(text)} characters, but Limits.input_bytes is {limits.input_bytes}; the rest was left out.",
+            f"the text has {len(text)} characters, but Limits.input_bytes is {limits.input_bytes}; "
+            "the rest was left out.",
         )
         text = text[: limits.input_bytes]
     if "\r" in text:

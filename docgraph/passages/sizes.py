@@ -59,7 +59,7 @@ class Sizes:
         return self.count(text) - self.base + self.join
 
     def pieces(self, text: str, parts: Sequence[tuple[int, int]], budget: int) -> Iterator[tuple[int, int]]:
-        """Yield spans of a text within the budget, of even size, cut between parts (sentences) where that is possible."""
+        """Yield spans of a text within the budget, of even size, cut between parts (sentences) where they fit."""
         sized: list[tuple[int, int, int]] = []
         for start, stop in parts:
             tokens = self.tokens(text[start:stop])
@@ -80,7 +80,7 @@ class Sizes:
             yield begin, end
 
     def _words(self, text: str, start: int, stop: int, budget: int) -> Iterator[tuple[int, int]]:
-        """Yield spans of a part that is too long by itself, cut between words; a word that is too long between letters."""
+        """Yield spans of a part that is too long by itself, cut between words, or letters of a word too long."""
         spans = [match.span() for match in WORD.finditer(text, start, stop)]
         place, step = 0, budget
         while place < len(spans):

@@ -23,7 +23,7 @@ class Line:
 
 
 def table_lines(document: Columns, table: int) -> list[Line]:
-    """Return the rows of a table, in order. A cell that spans rows stands in its first; images stand for their words."""
+    """Return the rows of a table, in order. A cell that spans rows stands in its first; images say their words."""
     cells: dict[int, list[int]] = {}
     for cell in document.child_rows(table):
         cells.setdefault(int(document.position[cell, 0]), []).append(cell)

@@ -23,6 +23,9 @@ from docgraph.limits import Limits
 PAGE_SUFFIXES: Final = (".html", ".htm", ".xhtml", ".xht")
 _HEADER_BYTES: Final = 65_536
 _SKIP_BYTES: Final = 1 << 20
+_UNPACKED_BYTES: Final = 100_000_000
+_STATUS: Final = re.compile(rb"HTTP/\d(?:\.\d)? 200\b")
+_CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,256}\r?\n")
 
 
 class PageSource(NamedTuple):
@@ -86,7 +89,7 @@ def pages_of_zip(path: Path, limits: Limits) -> Iterator[PageSource]:
 
 
 def pages_of_warc(path: Path, limits: Limits) -> Iterator[PageSource]:
-    """Yield the pages and pictures that a WARC file holds: responses of status 200, and resources.
+    """Yield the pages and images that a WARC file holds: responses of status 200, and resources.
 
     Raises:
         ParseError: the file cannot be read, or is broken at some record; what came before has been yielded.
@@ -127,7 +130,7 @@ def _headers(file: IO[bytes]) -> dict[str, str]:
 
 
 def _warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: Limits) -> Iterator[PageSource]:
-    """Yield the page or picture of one record, and leave the file after it."""
+    """Yield the page or image of one record, and leave the file after it."""
     length = int(headers["content-length"])
     url = headers.get("warc-target-uri", "").strip("<>")
     kind = headers.get("warc-type", "")
@@ -159,9 +162,6 @@ def _skip(file: IO[bytes], count: int) -> None:
         count -= read
 
 
-_STATUS: Final = re.compile(rb"HTTP/\d(?:\.\d)? 200\b")
-
-
 def _http_answer(message: bytes) -> tuple[str, bytes] | None:
     """Return media type and decoded body of an HTTP answer of status 200, None for any other."""
     head, gap, body = message.partition(b"\r\n\r\n")
@@ -182,18 +182,15 @@ def _http_answer(message: bytes) -> tuple[str, bytes] | None:
 def _unchunked(body: bytes) -> bytes:
     """Return a body without chunk heads; one that is not chunked, as many archives store it, is returned as it is."""
     parts: list[bytes] = []
-    place = 0
-    while found := re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,256}\r?\n").match(body, place):
-        size = int(found.group(1), 16)
+    begin = 0
+    while head := _CHUNK_HEAD.match(body, begin):
+        size = int(head.group(1), 16)
         if size == 0:
             return b"".join(parts)
-        parts.append(body[found.end() : found.end() + size])
-        place = found.end() + size
-        place += 2 if body[place : place + 2] == b"\r\n" else 1
+        parts.append(body[head.end() : head.end() + size])
+        begin = head.end() + size
+        begin += 2 if body[begin : begin + 2] == b"\r\n" else 1
     return b"".join(parts) if parts else body
-
-
-_UNPACKED_BYTES: Final = 100_000_000
 
 
 def _unpacked(body: bytes) -> bytes:

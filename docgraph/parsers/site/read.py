@@ -49,8 +49,8 @@ def parse_site(
         source: a folder of HTML files, a .zip or .warc(.gz) file, or pages: (url, markup or bytes or Document)
             pairs, a mapping of such, or Documents with a `metadata.url`.
         url: where the folder or archive stands on the web; without it pages are known by their paths.
-        images: "lazy": pictures in the folder or archive may be opened. "skip": no file may. A callable: asked for the
-            bytes of pictures that are not in it. Documents bring their own pictures.
+        images: "lazy": images in the folder or archive may be opened. "skip": no file may. A callable: asked for the
+            bytes of images that are not in it. Documents bring their own images.
         main_only: keep the main content of each page only.
         mark_shared: mark blocks that pages share with role "boilerplate"; see templates.py.
         limits: of each page; `nodes` bounds the site as a whole too.
@@ -123,9 +123,9 @@ class _Pages:
         self.truncated = False
 
     def add_source(self, page: PageSource) -> None:
-        """Parse a page of a folder or archive, or keep a picture of a WARC file."""
-        if page.is_picture:
-            self.keep_picture(page)
+        """Parse a page of a folder or archive, or keep an image of a WARC file."""
+        if page.is_image:
+            self.keep_image(page)
             return
         try:
             if page.error is not None:
@@ -150,7 +150,8 @@ class _Pages:
             return
         if not isinstance(page, str | bytes) or not isinstance(address, str):
             raise DataError(
-                f"a page of a site must be a Document or an (url, markup) pair, but is a {type(given).__name__}: {given!r:.60}."
+                "a page of a site must be a Document or an (url, markup) pair, "
+                f"but is a {type(given).__name__}: {given!r:.60}."
             )
         try:
             self.add(parse_html(page, url=address, **self.options), address)
@@ -174,8 +175,8 @@ class _Pages:
             raise error
         self.warnings.append(Warning("site.page", f"page {name} was set aside: {error}"))
 
-    def keep_picture(self, page: PageSource) -> None:
-        """Keep a picture of a WARC file, as long as all of them together are within `Limits.image_bytes`."""
+    def keep_image(self, page: PageSource) -> None:
+        """Keep an image of a WARC file, as long as all of them together are within `Limits.image_bytes`."""
         if self.images == "skip":
             return
         self.resource_bytes += len(page.data)
@@ -185,7 +186,7 @@ class _Pages:
             self.warnings.append(
                 Warning(
                     "limit.image_bytes",
-                    f"the pictures of the site are larger than Limits.image_bytes={self.limits.image_bytes} together; "
+                    f"the images of the site are larger than Limits.image_bytes={self.limits.image_bytes} together; "
                     f"{page.name} and those after it were left out.",
                 )
             )

@@ -31,13 +31,12 @@ def mark_templates(site: Document) -> Document:
     if not shared:
         return site
     whole = _wholly_shared(site, block_key, shared)
-    found = [row for row in _topmost(site, whole) if page_of[row] >= 0]
-    found = [row for page, rows in _by_page(found, page_of).items() for row in _sparing(site, page, rows)]
-    return _marked(site, found)
+    tops = [row for row in _topmost(site, whole) if page_of[row] >= 0]
+    return _marked(site, [row for page, rows in _by_page(tops, page_of).items() for row in _sparing(site, page, rows)])
 
 
 def _block_keys(site: Document) -> dict[int, tuple[Any, ...]]:
-    """Return for each text block and picture what it is recognised by."""
+    """Return for each text block and image what it is recognised by."""
     keys: dict[int, tuple[Any, ...]] = {}
     for row in text_blocks(site):
         start, end = site.span[row].tolist()
@@ -59,30 +58,30 @@ def _pages(site: Document, pages: Sequence[int]) -> list[int]:
 
 def _wholly_shared(site: Document, keys: dict[int, Any], shared: set[int]) -> list[bool]:
     """Return for each row whether there are blocks in it and all of them are shared."""
-    any_block, any_own = [False] * len(site), [False] * len(site)
+    shared_in, other_in = [False] * len(site), [False] * len(site)
     parent = site.parent.tolist()
     for row in keys:
-        any_block[row], any_own[row] = True, row not in shared
+        shared_in[row], other_in[row] = row in shared, row not in shared
     for row in range(len(site) - 1, 0, -1):
         above = parent[row]
-        any_block[above] = any_block[above] or any_block[row]
-        any_own[above] = any_own[above] or any_own[row]
-    return [some and not own for some, own in zip(any_block, any_own, strict=True)]
+        shared_in[above] = shared_in[above] or shared_in[row]
+        other_in[above] = other_in[above] or other_in[row]
+    return [some and not other for some, other in zip(shared_in, other_in, strict=True)]
 
 
 def _topmost(site: Document, whole: list[bool]) -> list[int]:
     """Return the rows to mark: wholly shared, under a node that is not, and of a kind that can stand alone."""
     parent = site.parent.tolist()
-    found: list[int] = []
+    tops: list[int] = []
     row = 1
     while row < len(site):
         page = parent[row] == 0
         if whole[row] and not page and site.kind[row] not in _NEVER_ALONE:
-            found.append(row)
+            tops.append(row)
             row = int(site.subtree_end[row])
         else:
             row += 1
-    return found
+    return tops
 
 
 def _by_page(rows: list[int], page_of: list[int]) -> dict[int, list[int]]:
