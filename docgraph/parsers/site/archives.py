@@ -38,7 +38,7 @@ class PageSource(NamedTuple):
     data: bytes
     error: DocgraphError | None = None
     """Why it could not be read; then `data` is empty."""
-    is_picture: bool = False
+    is_image: bool = False
 
 
 def pages_of_folder(folder: Path, limits: Limits) -> Iterator[PageSource]:
@@ -151,7 +151,7 @@ def _warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: L
     if media.lower().startswith(("text/html", "application/xhtml")):
         yield PageSource(url, url, body[: limits.input_bytes + 1])
     elif media.lower().startswith("image/") and len(body) <= limits.image_bytes:
-        yield PageSource(url, url, body, is_picture=True)
+        yield PageSource(url, url, body, is_image=True)
 
 
 def _skip(file: IO[bytes], count: int) -> None:
