@@ -1,33 +1,38 @@
-"""How the attention benchmark takes times and memory, and what it says of the machine.
+"""How benchmarks take times, and what they say of the machine.
 
-medians(calls) -> seconds of each, all taken in turn        peak_memory(...) -> bytes, in a fresh process
+medians(calls) -> seconds of each, all taken in turn     Others -> what other processes took meanwhile     about() -> record
+
+Loads no torch: the parser is measured under a bound on address space.
 """
 
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import torch
+from training.provenance import environment, machine
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = (
-    "torch", "numba", "numpy", "triton", "h-transformer-1d", "local-attention", "performer-pytorch", "linear-attention-transformer",
-)  # fmt: skip
+if TYPE_CHECKING:
+    import torch
 
-CALM = 0.05
+CALM: Final = 0.05
 """Share of the processors that other processes may take while something is timed."""
 
 Call = Callable[[], Any]
 
 
-def medians(calls: dict[str, Call], device: torch.device, *, seconds: float = 1.0, rounds: int = 5) -> dict[str, float]:
+def about(*packages: str) -> dict[str, Any]:
+    """Return what made a result, for `page.made_by`; with the versions of some packages more."""
+    command = " ".join(["python", *sys.orig_argv[1:]])
+    return {**environment(*packages), **machine(), "command": command}
+
+
+def medians(
+    calls: dict[str, Call], device: "torch.device | None" = None, *, seconds: float = 1.0, rounds: int = 5
+) -> dict[str, float]:
     """Median seconds of each call, over rounds in which every one has its turn.
 
     The first call, which warms up, is not counted, unless it took so long (over 5 s) that it is the only one. What
@@ -44,10 +49,23 @@ def medians(calls: dict[str, Call], device: torch.device, *, seconds: float = 1.
         for name, call in list(going.items()):
             times[name].append(timed(call, device))
             taken = times[name]
-            enough = 3 if taken[0] > 0.5 else rounds
+            enough = min(3, rounds) if taken[0] > 0.5 else rounds
             if len(taken) >= enough and (sum(taken) >= seconds or len(taken) >= 101):
                 del going[name]
-    return {name: float(np.median(taken)) for name, taken in times.items()}
+    return {name: median(taken) for name, taken in times.items()}
+
+
+def timed(call: Call, device: "torch.device | None" = None) -> float:
+    """Seconds of one call, on CUDA until the device has done it."""
+    if on_cuda := device is not None and device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    call()
+    if on_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 class Others:
@@ -85,131 +103,3 @@ def undisturbed(measure: Callable[[], Any], attempts: int) -> tuple[Any, float |
         if (best[1] or 0.0) <= CALM:
             break
     return best
-
-
-def timed(call: Call, device: torch.device) -> float:
-    """Seconds of one call, on CUDA until the device has done it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def graph_seconds(call: Call) -> float:
-    """Median seconds of a call captured in a CUDA graph: what the device takes, without what Python takes."""
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            call()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
-    return medians({"graph": graph.replay}, torch.device("cuda"))["graph"]
-
-
-PROBE = """
-import gc, sys
-sys.path[:0] = {paths!r}
-from benchmarks.attention.peers import contestants
-from benchmarks.attention.trees import balanced
-import torch
-torch.set_num_threads({threads})
-def call(leaves):
-    return contestants(leaves, balanced(leaves, 16), torch.float32, {both}, torch.device("cpu"), only={name!r})[{name!r}]
-def status(field):
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(field))
-call(512)()  # compiles
-measured = call({leaves})
-gc.collect()
-open("/proc/self/clear_refs", "w").write("5")  # the peak so far is forgotten
-before = status("VmRSS")
-measured()
-print(status("VmHWM") - before)
-"""
-
-
-def peak_memory(name: str, leaves: int, both: bool, device: torch.device) -> int | None:
-    """Most bytes taken beyond the inputs, output and gradients included; None where it cannot be measured.
-
-    On a CPU in a process of its own, from Linux's own count of resident pages.
-    """
-    if device.type == "cuda":
-        from benchmarks.attention.peers import contestants
-        from benchmarks.attention.trees import balanced
-
-        call = contestants(leaves, balanced(leaves, 16).to(device), torch.bfloat16, both, device, only=name)[name]
-        call()
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    if not Path("/proc/self/clear_refs").exists():
-        return None
-    paths = [str(ROOT)]
-    code = PROBE.format(paths=paths, threads=torch.get_num_threads(), name=name, leaves=leaves, both=both)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return int(done.stdout)
-
-
-FIRST_CALL = """
-import sys, time
-sys.path[:0] = {paths!r}
-import torch
-from benchmarks.attention.trees import balanced
-from encoders import hierarchical_attention
-q, k, v = (torch.randn(64, 8, 64, requires_grad=True) for _ in range(3))
-forest = balanced(64, 8)
-start = time.perf_counter()
-output = hierarchical_attention(q, k, v, forest, backend="cpu")
-middle = time.perf_counter()
-output.sum().backward()
-print(middle - start, time.perf_counter() - middle)
-"""
-
-
-def first_call(kept_in: Path) -> tuple[float, float]:
-    """Seconds of the first forward and of the first backward pass of a process, machine code kept in a folder."""
-    paths = [str(ROOT)]
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST_CALL.format(paths=paths)],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(kept_in)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    forward, backward = map(float, done.stdout.split())
-    return forward, backward
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the numbers were taken on."""
-    info = Path("/proc/cpuinfo")
-    models = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.is_file()
-        else []
-    )
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    commit = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return {
-        "command": "python -m benchmarks.attention " + " ".join(sys.argv[1:]),
-        "commit": commit.stdout.strip() or "unknown",
-        "date": time.strftime("%Y-%m-%d"),
-        "processor": f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores",
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "versions": versions,
-    }

@@ -1,7 +1,7 @@
 """Result pages: where they lie and what they are made of.
 
 docstring ─ command_line ─> parser          records ─ training.markdown.table ─> Markdown, then made_by as its last line
-publish ─> results/NAME.json, results/NAME.md          recorded ─> what an earlier call left in results/NAME.json
+publish ─> results/NAME.json and .md          recorded ─> what an earlier call left in results/NAME.json
 """
 
 import argparse
@@ -26,9 +26,12 @@ _SAID: Final = {
 
 
 def command_line(text: str, data: Path = DATA, runs: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser with `--data`; with `runs`, also what a benchmark takes that trains and may be stopped and called again."""
+    """Return a parser with `--data` and `--results`; with `runs`, also what a benchmark takes that trains and may be stopped and called again."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=data, help="default: %(default)s")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder that the page is written to; default: %(default)s"
+    )
     if runs is not None:
         parser.add_argument("--output", type=Path, default=Path(runs), help="folder of runs; default: %(default)s")
         parser.add_argument("--seeds", type=int, default=1)
@@ -36,20 +39,20 @@ def command_line(text: str, data: Path = DATA, runs: str | None = None) -> argpa
     return parser
 
 
-def recorded(name: str, results: Path = RESULTS) -> Found:
+def recorded(name: str, results: Path) -> Found:
     """Return what results/NAME.json holds; nothing if it is not there."""
     file = results / f"{name}.json"
     found: Found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found
 
 
-def record(name: str, found: Found, results: Path = RESULTS) -> None:
+def record(name: str, found: Found, results: Path) -> None:
     """Write results/NAME.json."""
     results.mkdir(parents=True, exist_ok=True)
     write_atomically(results / f"{name}.json", json.dumps(found, indent=1) + "\n")
 
 
-def publish(name: str, text: str, results: Path = RESULTS) -> None:
+def publish(name: str, text: str, results: Path) -> None:
     """Write results/NAME.md, and print it."""
     write_atomically(results / f"{name}.md", text)
     print(text)
@@ -63,7 +66,7 @@ def made_by(about: Mapping[str, Any]) -> str:
             said += [f"{key} {one}" for key, one in value.items()]
         else:
             said.append(_SAID.get(name, f"{name} {{}}").format(value))
-    return f"Made by {', '.join(said)}."
+    return f"{', '.join(said)}."
 
 
 def points(difference: Mapping[str, float], digits: int = 2) -> tuple[str, str]:

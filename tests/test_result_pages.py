@@ -1,12 +1,15 @@
 """The result pages' own arithmetic: folds that hold chapters together, Wilson's interval, and the significance of a table
 against an independent computation."""
 
+import importlib
 import json
+import pkgutil
 
 import numpy as np
 import pytest
 from scipy import stats
 
+import benchmarks
 from benchmarks.training import chapters, structure
 from docgraph.errors import DataError
 from training.compare.significance import paired_bootstrap
@@ -31,6 +34,13 @@ def test_a_fold_shares_no_chapter_and_every_document_is_tested_once(shared_data,
         assert sum(map(len, splits.values())) == len(index)
         tested += splits["test"]
     assert sorted(tested) == sorted(chapter)
+
+
+@pytest.mark.parametrize(
+    "module", sorted({one.name for one in pkgutil.walk_packages(benchmarks.__path__, "benchmarks.")})
+)
+def test_a_benchmark_asks_for_nothing_that_the_product_does_not_have(module):
+    importlib.import_module(module)
 
 
 def test_wilson_is_scipys():

@@ -20,8 +20,6 @@ Flat SDPA is not run where one call would take longer than --longest-call, judge
 """
 
 import argparse
-import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,24 +28,18 @@ from typing import Any
 
 import torch
 
+from benchmarks.attention.apart import first_call, graph_seconds, peak_memory
 from benchmarks.attention.documents import measure_documents, measure_short
 from benchmarks.attention.peers import MISSING, contestants, floors
 from benchmarks.attention.report import write_report
 from benchmarks.attention.trees import balanced, balanced_parents, corpora, real, shuffled
-from benchmarks.clock import (
-    CALM,
-    Others,
-    first_call,
-    graph_seconds,
-    machine,
-    medians,
-    peak_memory,
-    undisturbed,
-)
+from benchmarks.clock import CALM, Others, about, medians, undisturbed
+from benchmarks.page import ROOT, command_line, record, recorded
 from encoders import TreeBatch
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data"))
+PACKAGES = (
+    "numba", "numpy", "triton", "h-transformer-1d", "local-attention", "performer-pytorch", "linear-attention-transformer",
+)  # fmt: skip
 
 Results = dict[str, Any]
 
@@ -97,7 +89,7 @@ def balanced_row(leaves: int, branching: int, both: bool, rows: Results, options
 
 def run_documents(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
     section = results.setdefault("documents", {})
-    for name, readers in corpora(SHARED, ROOT / "sample_data").items():
+    for name, readers in corpora(options.data, ROOT / "sample_data").items():
         if options.corpora and name not in options.corpora:
             continue
         for leaves, documents in real(readers, options.documents).items():
@@ -117,7 +109,7 @@ def run_build(results: Results, options: argparse.Namespace, save: Callable[[], 
     """Checks, families and their tensors: all that attention needs, from a parent array."""
     section = results["build"] = {}
     cpu = torch.device("cpu")
-    sample = next(iter(reversed(corpora(SHARED, ROOT / "sample_data").items())))
+    sample = next(iter(reversed(corpora(options.data, ROOT / "sample_data").items())))
     documents = real(sample[1], options.documents)["sub-words"].together().parent.numpy()
     trees = {
         "balanced, b = 16, a million leaves": balanced_parents(1_000_000, 16),
@@ -178,7 +170,7 @@ SECTIONS = {
 
 def main() -> None:
     """Measure the sections asked for, and write the report of all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument(
         "sections", nargs="*", default=[*SECTIONS], metavar="SECTION", help=", ".join([*SECTIONS, "report"])
     )
@@ -193,32 +185,29 @@ def main() -> None:
     parser.add_argument(
         "--device", type=torch.device, default=torch.device("cuda" if torch.cuda.is_available() else "cpu")
     )
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "attention")
     options = parser.parse_args()
     unknown = set(options.sections) - {*SECTIONS, "report"}
     if unknown:
         parser.error(f"a section must be one of {', '.join([*SECTIONS, 'report'])}, but is {unknown.pop()!r}.")
     options.dtype = torch.bfloat16 if options.device.type == "cuda" else torch.float32
     options.run = f"{time.time():.0f}"
-    stored = options.output.with_suffix(".json")
-    results: Results = json.loads(stored.read_text()) if stored.is_file() else {}
+    results = recorded("attention", options.results)
     torch.manual_seed(0)
 
     def save() -> None:
         results.setdefault("missing", {}).update(MISSING)
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        stored.write_text(json.dumps(results, indent=1) + "\n")
+        record("attention", results, options.results)
 
     if {"balanced", "documents", "short"} & set(options.sections):
         warm_up(options)
     for name in options.sections:
         if name != "report":
-            about, others = machine(options.device), Others()
-            results.setdefault("machine", {})[name] = about
+            made, others = {**about(*PACKAGES), "device": str(options.device)}, Others()
+            results.setdefault("machine", {})[name] = made
             SECTIONS[name](results, options, save)
-            about["others"] = others.share()
+            made["others"] = others.share()
             save()
-    print(write_report(results, options.output))
+    write_report(results, options.results)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ FLOORS = {"plain": "grey", "projections": "black"}
 
 def draw(rows: dict[str, Any], path: Path) -> None:
     """Write the PNG; `rows` are those of the section `balanced`."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(name for row in rows.values() for name in row["seconds"] if name not in FLOORS))
     colours = {name: f"C{at}" for at, name in enumerate(names)}
-    figure, panels = pyplot.subplots(1, 2, figsize=(13, 5.5), sharey=True)
+    figure = Figure(figsize=(13, 5.5), layout="tight")
+    panels = figure.subplots(1, 2, sharey=True)
     for axes, (which, title) in zip(panels, PASSES.items(), strict=True):
         chosen = [row for row in rows.values() if row["pass"] == which and row["branching"] == 16]
         chosen.sort(key=lambda row: row["leaves"])
@@ -40,6 +38,4 @@ def draw(rows: dict[str, Any], path: Path) -> None:
         axes.set_xscale("log", base=2)
         axes.grid(which="major", alpha=0.3)
     panels[0].legend(fontsize=8)
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)

@@ -1,6 +1,6 @@
 """OpenStax with chapters held out: recipes against a bag of words, a picture's worth, and the four kinds of attention.
 
-    python -m benchmarks.training.chapters --data ../shared/data/html_images/openstax --minutes 7
+    python -m benchmarks.training.chapters --minutes 7
 
 The data's own dev and test splits share chapters with the training split, which flatters all that reads words. Here the
 787 documents fall into ten groups of whole chapters (`chapter` of index.json; subjects spread evenly); fold k tests on
@@ -12,29 +12,28 @@ differences by paired bootstrap over documents and seeds (training/compare/signi
 two tables: recipes, and HSA against the other kinds of attention.
 """
 
-import argparse
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from benchmarks.page import made_by
+from benchmarks.clock import about
+from benchmarks.page import DATA, command_line, made_by, points, publish, record
+from benchmarks.training.runs import Right, differences, right
 from docgraph.errors import DataError
-from training.compare.run import BAG, KINDS, RESULT, compare
-from training.compare.significance import holm, paired_bootstrap, seed_interval
+from training.compare.report import LEVEL
+from training.compare.run import BAG, KINDS, compare
+from training.compare.significance import seed_interval
 from training.config import CACHE
-from training.provenance import environment, machine
+from training.markdown import table
 from training.recipes import recipe
 from training.shards import write_atomically
 
-RESULTS: Final = Path(__file__).parents[1] / "results"
 GROUPS: Final = 10
 FOLDS: Final = 5
 
@@ -99,11 +98,12 @@ def write_folds(data: Path, output: Path) -> list[Path]:
 def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: float) -> None:
     """Train and test one setting on every fold, seed after seed, as far as the time goes."""
     base, changes = SETTINGS[name]
-    for so_far, (number, fold) in itertools.product(range(1, seeds + 1), enumerate(folds)):
+    for so_far, (fold, target) in itertools.product(
+        range(1, seeds + 1), zip(folds, folds_of(name, output), strict=True)
+    ):
         minutes = (deadline - time.monotonic()) / 60
         if minutes <= 0:
             return
-        target = output / name.replace(" ", "_") / str(number)
         shared = {
             "data": str(fold),
             "output": str(target),
@@ -117,123 +117,91 @@ def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: fl
         compare(config, attention=kinds, seeds=so_far, minutes=minutes)
 
 
-def right(name: str, kind: str, output: Path, seeds: int) -> NDArray[np.bool_] | None:
-    """(S, N) which documents were predicted right by the seeds that are done, fold after fold; None if none is."""
-    by_seed = []
-    for seed in range(seeds):
-        folder = output / name.replace(" ", "_")
-        files = [folder / str(fold) / "runs" / f"{kind}-{seed}" / RESULT for fold in range(FOLDS)]
-        if all(file.is_file() for file in files):
-            runs = [json.loads(file.read_text(encoding="utf-8"))["right"] for file in files]
-            by_seed.append(np.concatenate(runs))
-    return np.array(by_seed) if by_seed else None
+def folds_of(name: str, output: Path) -> list[Path]:
+    """Return the folders of a setting's comparisons, one a fold."""
+    return [output / name.replace(" ", "_") / str(fold) for fold in range(FOLDS)]
 
 
-def table(output: Path, seeds: int) -> dict[str, Any]:
+def collect(output: Path, seeds: int) -> dict[str, Any]:
     """Return rows and differences of the settings, and of the kinds of attention, that are done."""
-    ours: dict[str, NDArray[np.bool_]] = {}
-    bags: dict[str, NDArray[np.bool_]] = {}
+    ours: dict[str, Right] = {}
+    bags: dict[str, Right] = {}
     for name in SETTINGS:
-        found, bag = right(name, "hsa", output, seeds), right(name, BAG, output, 1)
+        found, bag = right(folds_of(name, output), "hsa", seeds), right(folds_of(name, output), BAG, 1)
         if found is not None and bag is not None:
             ours[name], bags[name] = found, bag
     if not ours:
         raise DataError(f"{output} must hold a setting with all its folds, but holds none: give it more --minutes.")
-    pairs = [(name, f"{BAG} on {name}", ours[name], bags[name]) for name in ours]
-    pairs += [(one, other, ours[one], ours[other]) for one, other in PAIRS if one in ours and other in ours]
-    every = {kind: right(OF_KINDS, kind, output, seeds) for kind in KINDS}
-    every["flat, cut"] = right(CUT, "flat", output, seeds)
+    pairs = [({"one": name, "other": f"{BAG} on {name}"}, ours[name], bags[name]) for name in ours]
+    pairs += [
+        ({"one": one, "other": other}, ours[one], ours[other]) for one, other in PAIRS if one in ours and other in ours
+    ]
+    every = {kind: right(folds_of(OF_KINDS, output), kind, seeds) for kind in KINDS}
+    every["flat, cut"] = right(folds_of(CUT, output), "flat", seeds)
     kinds = {kind: found for kind, found in every.items() if found is not None}
-    against = [("hsa", kind, kinds["hsa"], kinds[kind]) for kind in kinds if kind != "hsa" and "hsa" in kinds]
+    against = [kind for kind in kinds if kind != "hsa" and "hsa" in kinds]
     return {
         "documents": int(next(iter(ours.values())).shape[1]),
         "rows": [{**row_of(name, found), BAG: float(bags[name].mean())} for name, found in ours.items()],
         "pairs": differences(pairs),
         "kinds": [row_of(kind, found) for kind, found in kinds.items()],
-        "kind_pairs": differences(against),
-        "about": {**environment(), **machine()},
+        "kind_pairs": differences(({"one": "hsa", "other": kind}, kinds["hsa"], kinds[kind]) for kind in against),
+        "about": about(),
     }
 
 
-def row_of(name: str, correct: NDArray[np.bool_]) -> dict[str, Any]:
+def row_of(name: str, correct: Right) -> dict[str, Any]:
     """Return accuracy over the seeds (S, N), and half of its interval."""
     mean, half = seed_interval(correct.mean(1).tolist())
     return {"setting": name, "seeds": len(correct), "accuracy": mean, "half_width": half}
 
 
-def differences(
-    pairs: Sequence[tuple[str, str, NDArray[np.bool_], NDArray[np.bool_]]],
-) -> list[dict[str, Any]]:
-    """Return the differences of one table, p adjusted over them."""
-    found = [paired_bootstrap(a, b) for _, _, a, b in pairs]
-    adjusted = holm([one.p for one in found])
-    return [
-        {"one": one, "other": other, **asdict(difference), "adjusted_p": p}
-        for (one, other, _, _), difference, p in zip(pairs, found, adjusted, strict=True)
-    ]
-
-
 def to_markdown(found: dict[str, Any]) -> str:
     """Return the tables as Markdown."""
-    lines = [
+    parts = [
         f"# OpenStax, chapters held out: {found['documents']} documents, each tested once by every seed",
-        "",
-        f"| setting | accuracy, HSA | seeds | {BAG} on the same text |",
-        "| --- | --- | --- | --- |",
-    ]
-    lines += [f"| {row['setting']} | {_accuracy(row)} | {row[BAG]:.4f} |" for row in found["rows"]]
-    lines += [
-        "",
+        table(
+            ["setting", "accuracy, HSA", "seeds", f"{BAG} on the same text"],
+            ([*_accuracy(row), f"{row[BAG]:.4f}"] for row in found["rows"]),
+        ),
         "± is Student's 95 % interval over seeds. Differences by paired bootstrap over documents and seeds, 95 % interval; p "
         "adjusted by Holm over this table:",
-        "",
-        *_difference_lines(found["pairs"]),
+        _differences(found["pairs"]),
     ]
     if found["kinds"]:
-        lines += [
-            "",
+        parts += [
             f"## {OF_KINDS}: kinds of attention",
-            "",
-            "| attention | accuracy | seeds |",
-            "| --- | --- | --- |",
+            table(["attention", "accuracy", "seeds"], map(_accuracy, found["kinds"])),
+            "p adjusted by Holm over this table:",
+            _differences(found["kind_pairs"]),
         ]
-        lines += [f"| {row['setting']} | {_accuracy(row)} |" for row in found["kinds"]]
-        lines += ["", "p adjusted by Holm over this table:", "", *_difference_lines(found["kind_pairs"])]
-    return "\n".join([*lines, "", made_by(found["about"]), ""])
+    return "\n\n".join([*parts, made_by(found["about"]), ""])
 
 
-def _accuracy(row: dict[str, Any]) -> str:
+def _accuracy(row: dict[str, Any]) -> tuple[str, str, int]:
     half = "" if row["half_width"] is None else f" ± {row['half_width']:.4f}"
-    return f"{row['accuracy']:.4f}{half} | {row['seeds']}"
+    return row["setting"], f"{row['accuracy']:.4f}{half}", row["seeds"]
 
 
-def _difference_lines(pairs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield "| difference | points | 95 % interval | adjusted p | |"
-    yield "| --- | --- | --- | --- | --- |"
+def _differences(pairs: Iterable[dict[str, Any]]) -> str:
+    rows = []
     for pair in pairs:
-        said = "significant" if pair["adjusted_p"] < 0.05 else "not significant"
-        yield (
-            f"| {pair['one']} − {pair['other']} | {100 * pair['value']:+.2f} | {100 * pair['low']:+.2f} to "
-            f"{100 * pair['high']:+.2f} | {pair['adjusted_p']:.4f} | {said} |"
-        )
+        said = "significant" if pair["adjusted_p"] < LEVEL else "not significant"
+        rows.append([f"{pair['one']} − {pair['other']}", *points(pair), f"{pair['adjusted_p']:.4f}", said])
+    return table(["difference", "points", "95 % interval", "adjusted p", ""], rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the OpenStax documents")
-    parser.add_argument("--output", type=Path, default=Path("runs/chapters"), help="folder of folds and runs")
+    parser = command_line(__doc__, DATA / "html_images" / "openstax", runs="runs/chapters")
     parser.add_argument("--only", nargs="*", default=list(SETTINGS), choices=list(SETTINGS), help="settings to train")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so long")
     args = parser.parse_args()
     deadline = time.monotonic() + 60 * args.minutes
     folds = write_folds(args.data, args.output)
     for name in args.only:
         run(name, folds, args.output, args.seeds, deadline)
-    found = table(args.output, args.seeds)
-    write_atomically(RESULTS / "chapters.json", json.dumps(found, indent=1) + "\n")
-    write_atomically(RESULTS / "chapters.md", to_markdown(found))
-    print(to_markdown(found))
+    found = collect(args.output, args.seeds)
+    record("chapters", found, args.results)
+    publish("chapters", to_markdown(found), args.results)
 
 
 if __name__ == "__main__":

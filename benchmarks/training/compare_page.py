@@ -8,17 +8,17 @@ accuracy of every kind of attention and of the bag of words, and HSA's differenc
 """
 
 import json
-from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.page import RESULTS, points
 from training.compare.run import BAG, KINDS
+from training.markdown import table
 
-RESULTS: Final = Path(__file__).parents[1] / "results"
 COLUMNS: Final = (*KINDS, BAG)
 
 
-def row(name: str, found: dict[str, Any]) -> str:
-    """Return one comparison as a row of Markdown."""
+def row(name: str, found: dict[str, Any]) -> list[str]:
+    """Return one comparison as the cells of a row."""
     by_kind = {one["kind"]: one for one in found["rows"]}
     cells = [name.removeprefix("compare_").replace("_", " "), f"{found['records']} ({found['split']})"]
     for kind in COLUMNS:
@@ -30,20 +30,15 @@ def row(name: str, found: dict[str, Any]) -> str:
     pairs = {(one["one"], one["other"]): one for one in found["pairs"]}
     for other in ("flat", BAG):
         pair = pairs.get(("hsa", other))
-        cells.append(
-            ""
-            if pair is None
-            else f"{100 * pair['value']:+.1f} ({100 * pair['low']:+.1f} to {100 * pair['high']:+.1f})"
-            + (" *" if pair["significant"] else "")
-        )
-    return "| " + " | ".join(cells) + " |"
+        cells.append("" if pair is None else "{} ({})".format(*points(pair, 1)) + " *" * pair["significant"])
+    return cells
 
 
 def main() -> None:
-    heads = ["data", "scored records", *COLUMNS, "seeds", "HSA − flat, points", f"HSA − {BAG}, points"]
-    print("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
-    for file in sorted(RESULTS.glob("compare_*/comparison.json")):
-        print(row(file.parent.name, json.loads(file.read_text(encoding="utf-8"))))
+    files = sorted(RESULTS.glob("compare_*/comparison.json"))
+    rows = [row(file.parent.name, json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    head = ["data", "scored records", *COLUMNS, "seeds", "HSA − flat, points", f"HSA − {BAG}, points"]
+    print(table(head, rows))
 
 
 if __name__ == "__main__":

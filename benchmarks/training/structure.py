@@ -1,6 +1,6 @@
 """Where structure pays: accuracy by share of the labels, and by length of the document, by kind of attention.
 
-    python -m benchmarks.training.structure --data ../shared/data --minutes 7
+    python -m benchmarks.training.structure --minutes 7
 
 Three data sets: IMDB reviews (words alone, two passes), OpenStax sections (all five fields), 20 Newsgroups. For each share of the training
 labels one `docgraph compare` under --output; runs that are done are kept, so the same call goes on. Few labels get more
@@ -13,31 +13,26 @@ accuracy); differences of HSA from each other kind by paired bootstrap (training
 all of this page's.
 """
 
-import argparse
-import io
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from benchmarks.page import made_by
+from benchmarks.clock import about
+from benchmarks.page import command_line, made_by, points, publish, record
+from benchmarks.training.runs import differences, result, right
 from docgraph.errors import DataError
-from training.compare.report import COLOURS
-from training.compare.run import KINDS, RESULT, compare
-from training.compare.significance import holm, paired_bootstrap
+from training.compare.report import COLOURS, LEVEL
+from training.compare.run import KINDS, compare
 from training.config import TrainingConfig
 from training.fit import load_corpus
-from training.provenance import environment, machine
+from training.markdown import table
 from training.recipes import recipe
-from training.shards import write_atomically
 
-RESULTS: Final = Path(__file__).parents[1] / "results"
 BINS: Final = ((0, 512), (512, 2_000), (2_000, 10**9))
 FEWEST: Final = 10
 """Records that a bin must have to be shown: a bootstrap over one record is always sure."""
@@ -69,70 +64,56 @@ def config_of(name: str, share: float, data: Path, output: Path, *, cut: bool = 
     )
 
 
-def results_of(config: TrainingConfig, seeds: int, kinds: Sequence[str] = KINDS) -> dict[str, NDArray[np.bool_]]:
-    """Return (S, N) who was right, by kind, of the seeds that are done."""
-    found = {}
-    for kind in kinds:
-        files = [Path(config.output, "runs", f"{kind}-{seed}", RESULT) for seed in range(seeds)]
-        if files := [file for file in files if file.is_file()]:
-            runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-            found[kind] = np.array([run["right"] for run in runs])
-    return found
-
-
 def ids_of(config: TrainingConfig, kind: str) -> list[str]:
-    """Return the scored records' names, in the order of the results."""
-    file = Path(config.output, "runs", f"{kind}-0", RESULT)
-    ids: list[str] = json.loads(file.read_text(encoding="utf-8"))["ids"]
+    """Return the scored records' names, in the order of the results; none if the first run is not done."""
+    ids: list[str] = (result(Path(config.output), kind, 0) or {"ids": []})["ids"]
     return ids
 
 
 def lengths(config: TrainingConfig) -> NDArray[np.int64]:
     """(N,) sub-words of the scored records, in the order of the results."""
     folder = Path(config.output, "runs", "hsa-0")
-    ids = ids_of(config, "hsa")
     words = Tokenizer.from_file(str(folder / "tokenizer.json"))
     text = {
         record.id: record.origin.text()
         for records in load_corpus(config.with_values({"output": str(folder)})).splits.values()
         for record in records
     }
-    return np.array([len(one.ids) for one in words.encode_batch([text[name] for name in ids])])
+    return np.array([len(one.ids) for one in words.encode_batch([text[name] for name in ids_of(config, "hsa")])])
 
 
 def collect(data: Path, output: Path, seeds: int) -> dict[str, Any]:
     """Return the points of the figure and HSA's differences from the other kinds."""
-    points, pairs = [], []
+    shown, pairs = [], []
     for name in SETS:
         for share in SHARES:
-            config = config_of(name, share, data, output)
-            right = results_of(config, seeds)
-            for correct in results_of(config_of(name, share, data, output, cut=True), seeds, ["flat"]).values():
-                if ids_of(config, "hsa") != ids_of(config_of(name, share, data, output, cut=True), "flat"):
-                    raise DataError(f"all runs on {name} must score the same records, but those of {output} do not.")
-                right[CUT] = correct
-            groups = {"": np.ones(next(iter(right.values())).shape[1], bool)} if right else {}
-            if share == 1 and "hsa" in right:
-                long = lengths(config)
+            whole, cut = (config_of(name, share, data, output, cut=cut) for cut in (False, True))
+            every = {kind: right([Path(whole.output)], kind, seeds) for kind in KINDS}
+            every[CUT] = right([Path(cut.output)], "flat", seeds)
+            if every[CUT] is not None and ids_of(whole, "hsa") != ids_of(cut, "flat"):
+                raise DataError(f"all runs on {name} must score the same records, but those of {output} do not.")
+            correct = {kind: found for kind, found in every.items() if found is not None}
+            if not correct:
+                continue
+            groups = {"": np.ones(next(iter(correct.values())).shape[1], bool)}
+            if share == 1 and "hsa" in correct:
+                long = lengths(whole)
                 groups |= {_bin_name(low, high): (long > low) & (long <= high) for low, high in BINS}
             for length, chosen in groups.items():
-                where = {"data": name, "share": share, "length": length, "records": int(chosen.sum())}
-                if chosen.sum() < FEWEST:
+                if (count := int(chosen.sum())) < FEWEST:
                     continue
-                for kind, correct in right.items():
-                    low, high = wilson(float(correct[:, chosen].mean()), int(chosen.sum()))
-                    mean = float(correct[:, chosen].mean())
-                    seen = {"kind": kind, "seeds": len(correct), "accuracy": mean, "low": low, "high": high}
-                    points.append({**where, **seen})
-                for other in right:
-                    if other != "hsa" and "hsa" in right:
-                        found = paired_bootstrap(right["hsa"][:, chosen], right[other][:, chosen])
-                        pairs.append({**where, "other": other, **asdict(found)})
-    if not points:
+                where = {"data": name, "share": share, "length": length, "records": count}
+                some = {kind: found[:, chosen] for kind, found in correct.items()}
+                for kind, found in some.items():
+                    mean = float(found.mean())
+                    low, high = wilson(mean, count)
+                    seen = {"kind": kind, "seeds": len(found), "accuracy": mean, "low": low, "high": high}
+                    shown.append({**where, **seen})
+                others = [kind for kind in some if kind != "hsa" and "hsa" in some]
+                pairs += [({**where, "other": kind}, some["hsa"], some[kind]) for kind in others]
+    if not shown:
         raise DataError(f"{output} must hold a finished run, but holds none: give it more --minutes.")
-    for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
-        pair["adjusted_p"] = p
-    return {"points": points, "pairs": pairs, "about": {**environment(), **machine()}}
+    return {"points": shown, "pairs": differences(pairs), "about": about()}
 
 
 def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -148,59 +129,40 @@ def _bin_name(low: int, high: int) -> str:
 
 def to_markdown(found: dict[str, Any]) -> str:
     """Return the points as a table, and what is significant."""
-    lines = [
-        "# Where structure pays",
-        "",
-        "| data | labels | length, sub-words | records | seeds | " + " | ".join(SHOWN) + " |",
-        "| --- | --- | --- | --- | --- |" + " --- |" * len(SHOWN),
-    ]
-    places = list(dict.fromkeys((p["data"], p["share"], p["length"], p["records"]) for p in found["points"]))
-    for data, share, length, records in places:
-        cells, seeds = [], set()
-        for kind in SHOWN:
-            here = [
-                p
-                for p in found["points"]
-                if (p["data"], p["share"], p["length"], p["kind"]) == (data, share, length, kind)
-            ]
-            cells.append(f"{here[0]['accuracy']:.4f}" if here else "")
-            seeds |= {p["seeds"] for p in here}
-        lines.append(
-            f"| {data} | {100 * share:g} % | {length or 'all'} | {records} | "
-            + "-".join(map(str, sorted({min(seeds), max(seeds)})))
-            + " | "
-            + " | ".join(cells)
-            + " |"
-        )
-    real = [p for p in found["pairs"] if p["adjusted_p"] < 0.05]
-    said = [
-        f"{p['data']}, {100 * p['share']:g} % of the labels, {p['length'] or 'all lengths'}: HSA − {p['other']} "
-        f"{100 * p['value']:+.1f} points ({100 * p['low']:+.1f} to {100 * p['high']:+.1f}, adjusted p {p['adjusted_p']:.4f})"
-        for p in real
-    ]
-    lines += [
-        "",
-        f"Of {len(found['pairs'])} differences, significant: " + ("; ".join(said) or "none") + ".",
-        "",
-    ]
-    return "\n".join(
+    rows: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+    for point in found["points"]:
+        key = point["data"], f"{100 * point['share']:g} %", point["length"] or "all", point["records"]
+        rows.setdefault(key, {})[point["kind"]] = point
+    lines = []
+    for key, points_of in rows.items():
+        seeds = sorted({point["seeds"] for point in points_of.values()})
+        cells = (f"{points_of[kind]['accuracy']:.4f}" if kind in points_of else "" for kind in SHOWN)
+        lines.append([*key, "-".join(map(str, dict.fromkeys((seeds[0], seeds[-1])))), *cells])
+    said = []
+    for pair in found["pairs"]:
+        if pair["adjusted_p"] < LEVEL:
+            value, interval = points(pair, 1)
+            said.append(
+                f"{pair['data']}, {100 * pair['share']:g} % of the labels, {pair['length'] or 'all lengths'}: HSA − "
+                f"{pair['other']} {value} points ({interval}, adjusted p {pair['adjusted_p']:.4f})"
+            )
+    return "\n\n".join(
         [
-            *lines,
+            "# Where structure pays",
+            table(["data", "labels", "length, sub-words", "records", "seeds", *SHOWN], lines),
+            "![Accuracy by share of the labels and by length](structure.png)",
+            f"Of {len(found['pairs'])} differences, significant: {'; '.join(said) or 'none'}.",
             made_by(found["about"]),
             "",
         ]
     )
 
 
-def picture(found: dict[str, Any]) -> bytes:
-    """Return the figure: accuracy by share of the labels above, by length below."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Write the figure: accuracy by share of the labels above, by length below."""
     colours = {**COLOURS, CUT: "tab:grey"}
     names = [name for name in SETS if any(p["data"] == name for p in found["points"])]
     figure = Figure(figsize=(3.6 * len(names), 6), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(2, len(names), squeeze=False)
     for column, name in enumerate(names):
         above, below = grid[0][column], grid[1][column]
@@ -211,7 +173,8 @@ def picture(found: dict[str, Any]) -> bytes:
             shift = 0.14 * (number - 2)
             mine = [p for p in here if p["kind"] == kind]
             curve = sorted((p["share"], p["accuracy"]) for p in mine if not p["length"])
-            above.plot(*zip(*curve, strict=True), "o-", color=colours[kind], label=kind, alpha=0.8) if curve else None
+            if curve:
+                above.plot(*zip(*curve, strict=True), "o-", color=colours[kind], label=kind, alpha=0.8)
             for p in mine:
                 if p["length"]:
                     spread = [[p["accuracy"] - p["low"]], [p["high"] - p["accuracy"]]]
@@ -230,18 +193,12 @@ def picture(found: dict[str, Any]) -> bytes:
     grid[1][0].set_ylabel("accuracy, all labels")
     lines = {line.get_label(): line for axes in grid[0] for line in axes.get_lines()}
     grid[0][0].legend(handles=list(lines.values()))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--output", type=Path, default=Path("runs/structure"), help="folder of runs")
+    parser = command_line(__doc__, runs="runs/structure")
     parser.add_argument("--only", nargs="*", default=list(SETS), choices=list(SETS))
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so long")
     args = parser.parse_args()
     begin, left = time.monotonic(), 0
     for name in args.only:
@@ -259,10 +216,9 @@ def main() -> None:
         config = config_of(name, 1.0, args.data, args.output, cut=True)
         left += compare(config, attention=["flat"], seeds=args.seeds, with_baseline=False, minutes=minutes).runs_left
     found = collect(args.data, args.output, args.seeds)
-    write_atomically(RESULTS / "structure.json", json.dumps(found, indent=1) + "\n")
-    write_atomically(RESULTS / "structure.md", to_markdown(found))
-    (RESULTS / "structure.png").write_bytes(picture(found))
-    print(to_markdown(found))
+    record("structure", found, args.results)
+    draw(found, args.results / "structure.png")
+    publish("structure", to_markdown(found), args.results)
     if left:
         print("Some runs are left; the same call goes on.")
 

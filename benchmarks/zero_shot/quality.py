@@ -1,0 +1,127 @@
+"""What a converted model keeps: on long documents, under linear probes, and by start layer."""
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from benchmarks.page import recorded
+from benchmarks.zero_shot.forms import CLOSE, FORMS, PAPER, SWEEP
+from encoders import zero_shot
+from encoders.zero_shot import Budget, Calibration, Form
+from encoders.zero_shot.hierarchy import from_json, to_json
+from training.zero_shot import Condition, Subject, open_subject, start_layer_conditions
+
+LONG = 200
+"""Tokens that a document of the section `long` has at least."""
+KEPT = 0.1
+"""Share of a converted layer's attention that may remain."""
+
+
+def long(args: argparse.Namespace) -> dict[str, Any]:
+    """Choose on some long documents, measure on others."""
+    calibration, held_out = long_documents(args)
+    choice = choose(held_out[0].model, calibration)
+    chosen = [(m.layer.index, m.hierarchy, m.form) for m in choice.chosen]
+    outcomes, forms = [], []
+    half = tuple(layer for layer, _, _ in chosen)
+    for subject in held_out:
+        layers = tuple(range(choice.layers))
+        outcomes.append(measure_choice(subject, chosen))
+        for name, which, (_, hierarchy, form) in (
+            ("half, paper's form", half, PAPER),
+            ("all, paper's form", layers, PAPER),
+            ("all, closest form", layers, CLOSE),
+        ):
+            outcomes.append(asdict(subject.measure(Condition(name, which, hierarchy, form))))
+        some = subject.part(range(min(args.forms_documents, len(subject.lengths))))
+        for name, hierarchy, form in FORMS:
+            for which in (half, layers):
+                forms.append(asdict(some.measure(Condition(name, which, hierarchy, form))))
+                print(forms[-1]["data"], name, which, f"{forms[-1]['cosine']:.4f}", flush=True)
+    gaps = [{"layer": m.layer.index, "attention": f"{m.hierarchy}; {m.form}", "gap": m.gap, "of_softmax": m.cost / m.softmax, "chosen": m.chosen}
+            for m in choice.measured]  # fmt: skip
+    record = [
+        {"layer": layer, "hierarchy": to_json(hierarchy), "form": vars(form)} for layer, hierarchy, form in chosen
+    ]
+    return {
+        "outcomes": outcomes,
+        "forms": forms,
+        "gaps": gaps,
+        "choice": str(choice).splitlines()[-1],
+        "chosen": record,
+    }
+
+
+def long_documents(args: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Subject]]:
+    """Draw long documents at random with a fixed seed: some to calibrate on, others to measure on."""
+    calibration, held_out = [], []
+    for name in args.long_sets:
+        subject = subject_of(args, name, limit=args.long_limit, at_least=LONG)
+        rows = np.random.default_rng(1).permutation(len(subject.lengths)).tolist()
+        calibration += [subject.document(i) for i in rows[: args.calibration]]
+        held_out.append(subject.part(rows[args.calibration : args.calibration + args.documents]))
+    return calibration, held_out
+
+
+def choose(model: Any, calibration: list[dict[str, Any]]) -> Calibration:
+    """Let `calibrate` choose half of the layers, with a tenth of their attention left."""
+    layers = len(zero_shot.summary(model).rows)
+    half = layers // 2
+    budget = Budget(flops=(layers - half + KEPT * half) / layers, layers=half)
+    choice = zero_shot.calibrate(model, calibration, budget)
+    print(choice)
+    zero_shot.revert(model)
+    return choice
+
+
+def measure_choice(subject: Subject, chosen: list[tuple[int, Any, Form]]) -> dict[str, Any]:
+    zero_shot.revert(subject.model)
+    for layer, hierarchy, form in chosen:
+        zero_shot.convert(subject.model, [layer], hierarchy=hierarchy, form=form)
+    condition = Condition("half, calibrated", tuple(layer for layer, _, _ in chosen))
+    outcome = asdict(subject.score(condition, subject.vectors(condition.name)))
+    zero_shot.revert(subject.model)
+    print(outcome["data"], condition.name, f"{outcome['cosine']:.4f} {outcome['flops_gone']:.3f}", flush=True)
+    return outcome
+
+
+def probe(args: argparse.Namespace) -> dict[str, Any]:
+    """Linear probes (or the model's own classifier) on whole data sets, for the choice of `long` and the paper's form."""
+    record = recorded("zero_shot_long", args.results)["chosen"]
+    chosen = [(c["layer"], from_json(c["hierarchy"]), Form(**c["form"])) for c in record]
+    outcomes = []
+    for name in args.data_sets:
+        subject = subject_of(args, name, limit=args.probe_limit)
+        outcomes.append(asdict(subject.score(Condition("original"), subject.original)))
+        outcomes.append(measure_choice(subject, chosen))
+        if args.paper_form:
+            layers = tuple(layer for layer, _, _ in chosen)
+            outcomes.append(asdict(subject.measure(Condition("half, paper's form", layers, *PAPER[1:]))))
+    return {"outcomes": outcomes}
+
+
+def sweep(args: argparse.Namespace) -> dict[str, Any]:
+    outcomes = []
+    for name in args.data_sets:
+        subject = subject_of(args, name, limit=args.sweep_limit, max_length=args.sweep_length)
+        layers = len(zero_shot.summary(subject.model).rows)
+        outcomes.append(asdict(subject.score(Condition("original"), subject.original)))
+        for condition in start_layer_conditions(layers, SWEEP):
+            outcomes.append(asdict(subject.measure(condition)))
+            print(name, condition.name, f"{outcomes[-1]['cosine']:.4f}", flush=True)
+    return {"outcomes": outcomes}
+
+
+def subject_of(
+    args: argparse.Namespace, name: str, *, limit: int, at_least: int = 0, max_length: int | None = None
+) -> Subject:
+    return open_subject(
+        args.model,
+        args.data / f"{name}.jsonl.gz",
+        limit=limit,
+        at_least=at_least,
+        max_length=max_length,
+        batch_size=args.batch_size,
+    )
