@@ -11,6 +11,7 @@ from scipy import stats
 
 import benchmarks
 from benchmarks.training import chapters, structure
+from benchmarks.training.runs import right
 from docgraph.errors import DataError
 from training.compare.significance import paired_bootstrap
 
@@ -72,11 +73,12 @@ def test_a_seed_counts_once_all_its_folds_are_done(tmp_path):
                 folder = tmp_path / "caption" / str(fold) / "runs" / f"{kind}-{seed}"
                 folder.mkdir(parents=True)
                 (folder / "result.json").write_text(json.dumps({"right": [fold == 2, seed == 1, True]}))
-    assert chapters.right("headline", "hsa", tmp_path, 2) is None
-    found = chapters.right("caption", "hsa", tmp_path, 2)
+    assert right(chapters.folds_of("headline", tmp_path), "hsa", 2) is None
+    found = right(chapters.folds_of("caption", tmp_path), "hsa", 2)
+    assert found is not None
     assert found.shape == (1, 3 * chapters.FOLDS)
     assert found[0, 6:9].tolist() == [True, False, True]
-    (row,) = chapters.table(tmp_path, 2)["rows"]
+    (row,) = chapters.collect(tmp_path, 2)["rows"]
     assert (row["setting"], row["seeds"], row["accuracy"]) == ("caption", 1, pytest.approx(6 / 15))
 
 

@@ -69,8 +69,11 @@ class Run:
     """As in scores.json: "best" (dev scores of the kept weights), "history", "seconds", "records"."""
 
 
-def fit(config: TrainingConfig, console: Console | None = None) -> Run:
+def fit(config: TrainingConfig, console: Console | None = None, *, callbacks: Sequence[TrainerCallback] = ()) -> Run:
     """Train, or go on training, or return a run that is done.
+
+    Args:
+        callbacks: the Trainer calls these as well: to watch or time a run from outside.
 
     Raises:
         DataError: no usable training records, or the run folder holds another run.
@@ -78,7 +81,7 @@ def fit(config: TrainingConfig, console: Console | None = None) -> Run:
         MissingExtraError: report_to asks for what is not installed.
     """
     console = console or Console()
-    watchers = _watchers(config)
+    watchers = [*_watchers(config), *callbacks]
     folder = _claim(config)
     corpus = load_corpus(config)
     if (folder / SCORES).is_file():

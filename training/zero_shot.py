@@ -10,6 +10,7 @@ were swapped under a finished classifier; `retrained` trains it on the converted
 Axes:  n documents   C classes
 """
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -125,6 +126,21 @@ class Subject:
         self.fold = np.zeros(len(self.y), np.int64) if self.has_head else self._folds()
         self.probes = [] if self.has_head else self._probes(self.original)
         self.predicted = self._predict(self.original)
+
+    def document(self, row: int) -> dict[str, torch.Tensor]:
+        """Return one document as a batch of its own."""
+        rows, batch = next(one for one in self.batches if row in one[0])
+        (place,) = np.flatnonzero(rows == row)
+        return {key: value[place : place + 1, : self.lengths[row]] for key, value in batch.items()}
+
+    def part(self, rows: Sequence[int]) -> "Subject":
+        """Return the same subject with some of its documents; probes stay those of the whole."""
+        fewer, chosen = copy.copy(self), list(rows)
+        fewer.lengths = [self.lengths[row] for row in chosen]
+        fewer.batches = [(np.array([place]), self.document(row)) for place, row in enumerate(chosen)]
+        for name in ("y", "original", "predicted", "fold"):
+            setattr(fewer, name, getattr(self, name)[chosen])
+        return fewer
 
     def measure(self, condition: Condition) -> Outcome:
         """Convert, score, and put the model back."""
