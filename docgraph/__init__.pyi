@@ -1,5 +1,5 @@
-from .bulk import parse_many as parse_many
-from .bulk_output import read_many as read_many
+from .bulk.output import read_many as read_many
+from .bulk.run import parse_many as parse_many
 from .chunks import Chunk as Chunk
 from .chunks import ChunkImage as ChunkImage
 from .document import Document as Document

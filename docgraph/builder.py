@@ -41,7 +41,7 @@ class ColumnsBuilder:
         self._role: list[str | None] = []
         self._position: list[tuple[int, int]] = []
         self._span: list[tuple[int, int] | None] = []
-        self._place: list[int] = []
+        self._begin: list[int] = []
         self._score: list[float] = []
         self._element: list[int] = []
         self._keys: dict[str, int] = {}
@@ -113,14 +113,14 @@ class ColumnsBuilder:
         if not self._open and row:
             raise DocumentError(f"a document must have one root, but a second one, a {kind}, was added at row {row}.")
         above = self._open[-1] if self._open else -1
-        place = self._place_in(above, position, key)
+        position = self._next_position(above, position, key)
         self._parent.append(above)
         self._kind.append(kind)
         self._domain.append(domain)
         self._role.append(role)
-        self._position.append(place)
+        self._position.append(position)
         self._span.append(span)
-        self._place.append(self._length)
+        self._begin.append(self._length)
         self._score.append(score)
         self._element.append(element)
         self._children.append(0)
@@ -154,7 +154,7 @@ class ColumnsBuilder:
             self._role.append(None)
             self._position.append((first, 0))
             self._span.append(spans[0])
-            self._place.append(self._length)
+            self._begin.append(self._length)
             self._score.append(float("nan"))
             self._element.append(element)
             self._children.append(0)
@@ -163,9 +163,9 @@ class ColumnsBuilder:
         self._kind += [kind] * count
         self._domain += [Domain.SEQUENCE] * count
         self._role += [None] * count
-        self._position += [(place, 0) for place in range(first, first + count)]
+        self._position += [(ordinal, 0) for ordinal in range(first, first + count)]
         self._span += spans
-        self._place += [self._length] * count
+        self._begin += [self._length] * count
         self._score += [float("nan")] * count
         self._element += [element] * count
         self._children += [0] * count
@@ -188,11 +188,10 @@ class ColumnsBuilder:
         """
         start, end = self.append(text)
         row = self.open(kind, span=(start, end), **columns)
-        for first, last in sentences:
-            self.leaf("sentence", span=(start + first, start + last))
+        self.leaves("sentence", [(start + first, start + last) for first, last in sentences])
         self.close()
         for first, last, type_, href in marks:
-            self._marks.append(Mark(row, start + first, start + last, type_, href))
+            self.mark(row, start + first, start + last, type_, href)
         return row
 
     def mark(self, row: int, start: int, end: int, type: str, href: str | None = None) -> None:
@@ -261,7 +260,7 @@ class ColumnsBuilder:
             warnings=tuple(self._warnings),
         )
 
-    def _place_in(self, above: int, position: tuple[int, int] | None, key: str | None) -> tuple[int, int]:
+    def _next_position(self, above: int, position: tuple[int, int] | None, key: str | None) -> tuple[int, int]:
         """Return the position of the next child of row `above` and count it."""
         if above < 0:
             return (0, 0)
@@ -289,13 +288,13 @@ class ColumnsBuilder:
             over = union[above]
             union[above] = span if over is None else (min(over[0], span[0]), max(over[1], span[1]))
         closed: list[tuple[int, int]] = []
-        for span, place, above in zip(union, self._place, self._parent, strict=True):
+        for span, begin, above in zip(union, self._begin, self._parent, strict=True):
             if span is None or span[0] == span[1]:
-                # A picture before the first word of its parent stands before the separator: take it inside.
-                place = place if span is None else span[0]
+                # An image before the first word of its parent stands before the separator: take it inside.
+                begin = begin if span is None else span[0]
                 if above >= 0:
                     start, end = closed[above]
-                    place = min(max(place, start), end)
-                span = (place, place)
+                    begin = min(max(begin, start), end)
+                span = (begin, begin)
             closed.append(span)
         return closed

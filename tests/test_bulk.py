@@ -15,11 +15,11 @@ from docgraph import (
     Document,
     Limits,
     MissingExtraError,
-    bulk,
     load_document,
     parse_many,
     read_many,
 )
+from docgraph.bulk.files import expand
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -107,9 +107,9 @@ def test_a_torn_last_line_is_cut_off_and_written_again(pages, tmp_path, cut):
 
 def test_parts_of_a_killed_parquet_run_are_kept_and_torn_ones_left_out(pages, tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
-    from docgraph import bulk_output
+    from docgraph.bulk import parquet
 
-    monkeypatch.setattr(bulk_output, "_PART_ROWS", 3)
+    monkeypatch.setattr(parquet, "_PART_ROWS", 3)
     output = tmp_path / "d.parquet"
 
     def stop(done, total):
@@ -223,14 +223,15 @@ DEADLY = """
 import os, time
 from pathlib import Path
 import docgraph.load
-from docgraph import bulk, parse_many
-real = bulk.load_document
+from docgraph import parse_many
+from docgraph.bulk import run
+real = run.load_document
 def load(path, **options):
     if "die" in Path(path).name: os._exit(9)
     if "hang" in Path(path).name: time.sleep(60)
     if "bug" in Path(path).name: raise ZeroDivisionError("a bug")
     return real(path, **options)
-bulk.load_document = load   # each spawned process runs this too
+run.load_document = load   # each spawned process runs this too
 if __name__ == "__main__":
     import sys
     print(parse_many(sys.argv[1], sys.argv[2], workers=2, seconds=1.0))
@@ -287,7 +288,7 @@ def test_wrong_use_is_one_clear_error(pages, tmp_path, monkeypatch):
         list(read_many(tmp_path / "d.csv"))
     with pytest.raises(DataError, match="can be read"):
         list(read_many(tmp_path / "none.jsonl"))
-    assert bulk.expand([]) == []
+    assert expand([]) == []
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtraError, match=r'a parquet file needs pyarrow, .* pip install "docgraph\[parquet\]"'):
         parse_many(pages, tmp_path / "d.parquet")

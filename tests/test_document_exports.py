@@ -7,7 +7,7 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 
 from docgraph import DocumentBuilder, parse_article, parse_html, parse_markdown, parse_text
-from docgraph.formats.markdown import safe_address
+from docgraph.formats.markdown_inline import safe_address
 from tests.documents import documents, drawn
 
 
@@ -98,8 +98,8 @@ def test_addresses_that_run_something_are_dropped(address):
 )
 def test_harmless_addresses_are_written_so_that_they_stay_one(address, written):
     assert safe_address(address) == written
-    assert safe_address("https://e.org/a.png", picture=True) == "https://e.org/a.png"
-    assert safe_address("mailto:a@b.c", picture=True) is None
+    assert safe_address("https://e.org/a.png", image=True) == "https://e.org/a.png"
+    assert safe_address("mailto:a@b.c", image=True) is None
 
 
 def test_main_only_leaves_out_the_rest():

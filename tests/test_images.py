@@ -66,7 +66,7 @@ def test_other_formats_are_refused_even_where_pillow_reads_them(format):
     "data", [b"", b"<svg/>", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8X", b"\xff\xd8\xff"]
 )
 def test_bytes_that_are_no_picture_are_named(data):
-    refusal(given(data), "unreadable", "picture cat.png")
+    refusal(given(data), "unreadable", "image cat.png")
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
@@ -76,7 +76,7 @@ def test_a_picture_cut_short_is_an_error_at_every_length(format):
     noise.save(file, format)
     whole = file.getvalue()
     for length in range(0, len(whole) * 3 // 4, max(1, len(whole) // 40)):
-        refusal(given(whole[:length]), "unreadable", "picture cat.png")
+        refusal(given(whole[:length]), "unreadable", "image cat.png")
 
 
 def test_a_flipped_byte_gives_a_picture_or_an_image_error_and_nothing_else():
@@ -128,7 +128,7 @@ def test_only_the_first_frame_of_an_animation_is_decoded():
         (1, 1, r"Limits\.image_frames=1"),
         (3, 3, "=3 frames, but frame 3"),
         (3, -1, "frame -1"),
-        (99, 5, "picture cat"),
+        (99, 5, "image cat"),
     ):
         with pytest.raises(ImageError, match=message):
             given(file.getvalue(), image_frames=limit).open(frame=frame)
@@ -290,7 +290,7 @@ def test_only_regular_files_are_read(site):
 
 
 def test_missing_files_and_missing_folders_say_so(site):
-    refusal(in_site(site, "none.png"), "missing", "picture none.png cannot be read under .*there is no such file")
+    refusal(in_site(site, "none.png"), "missing", "image none.png cannot be read under .*there is no such file")
     refusal(ImageReference("a.png", ImageAccess()), "refused", "no folder was given")
     refusal(ImageReference(None, ImageAccess()), "missing", "must have a src")
     refusal(ImageReference("a.png", ImageAccess(root=str(site / "nowhere"))), "missing", "no such file")

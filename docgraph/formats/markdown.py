@@ -2,11 +2,10 @@
 
     heading, paragraph ... -> a block      list, quote -> a prefix for the blocks within      table -> a GFM table
 
-One loop over the rows with a stack of open containers; nothing recurses. Text is escaped, so what is not markup in
-the document is none in the Markdown. A link or picture keeps its address only if its scheme runs nothing (see
-`safe_address`); otherwise its text stays. Data URIs are left out.
+One loop over the rows with a stack of open containers; nothing recurses. Text within a block is the work of
+markdown_inline.py: it is escaped, so what is not markup in the document is none in the Markdown.
 
-Sources: CommonMark 0.31 (escapes, flanking rules, list indentation); GitHub Flavored Markdown 0.29 (tables).
+Sources: CommonMark 0.31 (list indentation); GitHub Flavored Markdown 0.29 (tables).
 """
 
 import re
@@ -14,32 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from docgraph.columns import Columns
+from docgraph.formats.markdown_inline import backticks, image_markup, inline_text
 from docgraph.kinds import Domain
 from docgraph.main_text import has_roles
-from docgraph.records import Mark
 
-_SAFE_SCHEMES: Final = frozenset(
-    (
-        "http",
-        "https",
-        "mailto",
-        "tel",
-        "sms",
-        "ftp",
-        "ftps",
-        "sftp",
-        "geo",
-        "xmpp",
-        "irc",
-        "ircs",
-        "news",
-        "magnet",
-    )
-)
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_SPECIAL: Final = re.compile(r"[\\`*\[\]<]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|&(?=#?\w{1,32};)")
-_LINE_START: Final = re.compile(r"(?m)^([ \t]*)([#>=+-]|\d{1,9}[.)]|~~~)")
-_DELIMITERS: Final = {"strong": "**", "emphasis": "*", "deleted": "~~"}
 _INLINE: Final = ("sentence", "image")
 _DEEPEST_PREFIX: Final = 32
 """Lists and quotes that are shown nested; deeper ones continue the last. Prefixes would be longer than the text."""
@@ -54,23 +31,6 @@ def to_markdown(document: Columns, *, main_only: bool = False) -> str:
         main_only: leave out the blocks whose role is not "main" (all stay if no node has a role).
     """
     return _Writer(document, main_only).run()
-
-
-def safe_address(address: str, *, picture: bool = False) -> str | None:
-    """Return an address as a Markdown destination, or None if following it could run something.
-
-    Relative addresses and those of a known harmless scheme are kept; white space and control characters, which
-    browsers drop from schemes, are dropped before looking. Characters that would end or decode the destination are
-    escaped.
-    """
-    bare = "".join(character for character in address if character > " " and character != "\x7f")
-    found = _SCHEME.match(bare)
-    if found is not None and found.group(1).lower() not in (("http", "https") if picture else _SAFE_SCHEMES):
-        return None
-    text = "".join(character if character > " " else f"%{ord(character):02X}" for character in address.strip())
-    for character in "\\<>()":
-        text = text.replace(character, f"%{ord(character):02X}")
-    return text.replace("&", "&amp;")
 
 
 @dataclass(slots=True)
@@ -142,7 +102,7 @@ class _Writer:
         return kinds == {"cell"} and self.document.domain[row] is Domain.GRID
 
     def run_of(self, row: int) -> int:
-        """Write the sentences and pictures that stand side by side from `row` on, as one paragraph."""
+        """Write the sentences and images that stand side by side from `row` on, as one paragraph."""
         document, above = self.document, int(self.document.parent[row])
         last = row
         ends = document.subtree_end
@@ -165,11 +125,11 @@ class _Writer:
 
     def marker(self, row: int) -> str:
         above = int(self.document.parent[row])
-        own = self.document.attributes.get(above, {}) if above >= 0 else {}
-        if not own.get("ordered"):
+        of_list = self.document.attributes.get(above, {}) if above >= 0 else {}
+        if not of_list.get("ordered"):
             return "- "
         number = _number(self.document.attributes.get(row, {}).get("value"), self.numbers.get(above, 1))
-        self.numbers[above] = number + (-1 if own.get("reversed") else 1)
+        self.numbers[above] = number + (-1 if of_list.get("reversed") else 1)
         return f"{max(number, 0)}. "
 
     def block(self, text: str, items: int = -1) -> None:
@@ -177,7 +137,7 @@ class _Writer:
         if not text.strip():
             return
         lines = text.split("\n")
-        fresh = next((place for place, one in enumerate(self.open) if not one.begun), len(self.open))
+        fresh = next((depth for depth, one in enumerate(self.open) if not one.begun), len(self.open))
         tight = items >= 0 and items == self.tight
         self.tight = items
         if self.blocks and not tight:
@@ -202,16 +162,16 @@ class _Writer:
         return text
 
     def inline(self, row: int, start: int, end: int, rows: range | None = None) -> str:
-        """Return text with its marks and the pictures that stand in it."""
+        """Return text with its marks and the images that stand in it."""
         document = self.document
         within = range(row, int(document.subtree_end[row])) if rows is None else rows
-        pictures = [
-            (int(document.span[one][0]), _picture(document.attributes.get(one, {})))
-            for one in within
-            if document.kind[one] == "image"
+        images = [
+            (int(document.span[image, 0]), image_markup(document.attributes.get(image, {})))
+            for image in within
+            if document.kind[image] == "image"
         ]
         marks = document.marks_by_row.get(row, ())
-        return _inline(document.text, start, end, marks, pictures, self.hard_breaks)
+        return inline_text(document.text, start, end, marks, images, hard_breaks=self.hard_breaks)
 
 
 def _section_depths(document: Columns) -> list[int]:
@@ -223,7 +183,7 @@ def _section_depths(document: Columns) -> list[int]:
 
 
 def _inline_only(document: Columns) -> list[bool]:
-    """Return for each row whether all below it is sentences and pictures, at least one of them a sentence."""
+    """Return for each row whether all below it is sentences and images, at least one of them a sentence."""
     sentence, other = [False] * len(document), [False] * len(document)
     parent = document.parent.tolist()
     for row in range(len(document) - 1, 0, -1):
@@ -237,89 +197,10 @@ def _number(value: Any, otherwise: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9 else otherwise
 
 
-def _inline(text: str, start: int, end: int, marks: Any, pictures: list[tuple[int, str]], hard_breaks: bool) -> str:
-    """Return `text[start:end]` escaped, with marks and pictures put in; marks that cross others are left out."""
-    edges: dict[int, list[tuple[int, int, str]]] = {}
-    for mark in _nested(text, start, end, marks):
-        before, after = _delimiters(mark, text)
-        edges.setdefault(mark.start, []).append((2, -mark.end, before))
-        edges.setdefault(mark.end, []).insert(0, (0, -mark.start, after))
-    for place, picture in pictures:
-        edges.setdefault(min(max(place, start), end), []).append((1, 0, picture))
-    verbatim = [(mark.start, mark.end) for mark in _nested(text, start, end, marks) if mark.type == "code"]
-    parts: list[str] = []
-    place = start
-    for edge in sorted({*edges, end}):
-        if edge > place:
-            raw = any(first <= place and edge <= last for first, last in verbatim)
-            parts.append(" ".join(text[place:edge].split("\n")) if raw else _escaped(text[place:edge]))
-            place = edge
-        if any(order == 1 for order, _, _ in edges.get(edge, ())) and text[edge : min(edge + 1, end)].strip():
-            edges[edge].append((1, 1, " "))
-        parts += [piece for _, _, piece in sorted(edges.get(edge, ()), key=lambda found: found[:2])]
-    lines = "".join(parts).strip()
-    lines = re.sub(r"[ \t]*\n\s*", "\n", lines)
-    lines = _LINE_START.sub(_escape_line_start, lines)
-    return lines.replace("\n", "\\\n") if hard_breaks else lines
-
-
-def _nested(text: str, start: int, end: int, marks: Any) -> list[Mark]:
-    """Return the marks to write: within the text, without outer white space, properly nested, none within code."""
-    kept: list[Mark] = []
-    stack: list[Mark] = []
-    for mark in sorted(marks, key=lambda one: (one.start, -one.end)):
-        first, last = max(mark.start, start), min(mark.end, end)
-        words = text[first:last]
-        first, last = first + len(words) - len(words.lstrip()), last - len(words) + len(words.rstrip())
-        known = mark.type in _DELIMITERS or mark.type == "code" or (mark.type == "link" and mark.href)
-        if first >= last or not known:
-            continue
-        while stack and stack[-1].end <= first:
-            stack.pop()
-        if stack and (stack[-1].end < last or any(one.type in ("code", mark.type) for one in stack)):
-            continue
-        one = mark._replace(start=first, end=last)
-        stack.append(one)
-        kept.append(one)
-    return kept
-
-
-def _delimiters(mark: Mark, text: str) -> tuple[str, str]:
-    if mark.type == "code":
-        ticks = _fence_of(text[mark.start : mark.end], 1)
-        pad = " " if "`" in text[mark.start : mark.end] else ""
-        return ticks + pad, pad + ticks
-    if mark.type == "link":
-        address = safe_address(mark.href or "")
-        return ("", "") if address is None else ("[", f"]({address})")
-    return _DELIMITERS[mark.type], _DELIMITERS[mark.type]
-
-
-def _picture(attributes: Any) -> str:
-    address = safe_address(str(attributes.get("src") or ""), picture=True)
-    alt = _escaped(" ".join(str(attributes.get("alt") or "").split()))
-    return f"![{alt}]({address or ''})"
-
-
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(lambda found: "\\" + found.group(), text)
-
-
-def _escape_line_start(found: re.Match[str]) -> str:
-    """Escape what would begin a heading, list, quote or rule; pictures and links of ours do not match."""
-    space, mark = found.group(1), found.group(2)
-    return f"{space}{mark[:-1]}\\{mark[-1]}" if mark[0].isdigit() else f"{space}\\{mark}"
-
-
-def _fence_of(text: str, least: int) -> str:
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    return "`" * max(least, longest + 1 if longest else least)
-
-
 def _fence(document: Columns, row: int) -> str:
     start, end = document.span[row].tolist()
     code = document.text[start:end]
-    ticks = _fence_of(code, 3)
+    ticks = backticks(code, 3)
     language = str(document.attributes.get(row, {}).get("code_language") or "")
     language = language if re.fullmatch(r"[\w+#.-]{1,32}", language) else ""
     return f"{ticks}{language}\n{code}\n{ticks}"
@@ -352,18 +233,18 @@ def _table_row(cells: dict[int, str], width: int) -> str:
 
 
 def _cell(document: Columns, cell: int) -> str:
-    """Return what a cell holds, on one line: its blocks and pictures in order."""
+    """Return what a cell holds, on one line: its blocks and images in order."""
     end = int(document.subtree_end[cell])
     if document.child_count[cell] == 0:
         start, stop = document.span[cell].tolist()
-        parts = [_inline(document.text, start, stop, document.marks_by_row.get(cell, ()), [], False)]
+        parts = [inline_text(document.text, start, stop, document.marks_by_row.get(cell, ()))]
     else:
         parts = []
         for row in range(cell + 1, end):
             if document.kind[row] == "image":
-                parts.append(_picture(document.attributes.get(row, {})))
+                parts.append(image_markup(document.attributes.get(row, {})))
             elif not document.child_count[row]:
                 start, stop = document.span[row].tolist()
                 owner = int(document.parent[row]) if document.kind[row] == "sentence" else row
-                parts.append(_inline(document.text, start, stop, document.marks_by_row.get(owner, ()), [], False))
+                parts.append(inline_text(document.text, start, stop, document.marks_by_row.get(owner, ())))
     return "<br>".join(part.replace("\n", "<br>") for part in parts if part).replace("|", "\\|")

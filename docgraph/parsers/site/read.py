@@ -7,15 +7,12 @@ A page that cannot be read or parsed is set aside and named in `warnings`; the o
 address: a page is known by its path or URL and by the canonical URL that it declares.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from typing import Any, Literal
 
 from docgraph.document import Document
 from docgraph.errors import DataError, DocgraphError, LimitError, ParseError, check_type
-from docgraph.images import is_file_name
 from docgraph.join import join
 from docgraph.kinds import Domain
 from docgraph.limits import Limits
@@ -23,14 +20,12 @@ from docgraph.metadata import Metadata
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.site.archives import PageSource, pages_of_folder, pages_of_warc, pages_of_zip, site_path
+from docgraph.parsers.site.images import with_rooted_images, with_shared_images
+from docgraph.parsers.site.links import edges_of
 from docgraph.parsers.site.templates import mark_templates
 from docgraph.records import Fetcher, ImageAccess, Warning
 
 Pages = Iterable[tuple[str, str | bytes | Document] | Document] | Mapping[str, str | bytes | Document]
-
-_NOWHERE: Final = "http://site.invalid"
-"""Stands for the unknown host of pages in a folder while links are matched; it is in no result."""
-_INDEX: Final = ("index.html", "index.htm", "index.xhtml", "default.html", "default.htm")
 
 
 def parse_site(
@@ -136,7 +131,7 @@ class _Pages:
             self.set_aside(page.name, error)
             return
         if page.url is None:
-            document = _with_rooted_pictures(document, site_path(page.name))
+            document = with_rooted_images(document, site_path(page.name))
         self.add(document.with_metadata(source=page.name), page.name)
 
     def add_given(self, given: Any) -> None:
@@ -197,7 +192,7 @@ class _Pages:
         documents = self.documents
         image_access = ImageAccess(resources=self.resources, root=self.root, fetch=fetch, limits=self.limits)
         if location is None:
-            documents, image_access = _with_shared_pictures(documents, self.limits, fetch)
+            documents, image_access = with_shared_images(documents, self.limits, fetch)
         site = join(
             documents,
             kind="site",
@@ -208,7 +203,7 @@ class _Pages:
             image_access=image_access,
         )
         return site.replace(
-            edges={**site.edges, 0: _edges(documents, self.names)},
+            edges={**site.edges, 0: edges_of(documents, self.names)},
             truncated=site.truncated or self.truncated,
             warnings=(*self.warnings, *site.warnings),
         )
@@ -242,112 +237,3 @@ def _metadata(documents: list[Document], url: str | None, location: Path | None)
         url=url,
         source=location.name if location else None,
     )
-
-
-# -- links ---------------------------------------------------------------------------------------------------
-
-
-def _edges(documents: list[Document], names: list[str]) -> Any:
-    """Return (2, E) pairs of page ordinals, one for each page that another links to, in order."""
-    import numpy as np
-
-    homes = [_home(document, name) for document, name in zip(documents, names, strict=True)]
-    pages: dict[str, int] = {}
-    for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
-        for address in (home, document.metadata.canonical_url):
-            if address and (known := _resolved(home, address)):
-                pages.setdefault(known, ordinal)
-    found: set[tuple[int, int]] = set()
-    for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
-        for link in document.links:
-            target = pages.get(_resolved(home, link.href or ""))
-            if target is not None and target != ordinal:
-                found.add((ordinal, target))
-    return np.asarray(sorted(found), dtype=np.int32).reshape(-1, 2).T.copy()
-
-
-def _home(document: Document, name: str) -> str:
-    return document.metadata.url or (name if "://" in name else _NOWHERE + site_path(name))
-
-
-def _resolved(home: str, address: str) -> str:
-    try:
-        return _known_as(urljoin(home, address))
-    except ValueError:
-        return ""
-
-
-def _known_as(address: str) -> str:
-    """Return what addresses of one page have in common: no scheme, fragment, `www.`, index name or `.html`."""
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return ""
-    path = unquote(parts.path)
-    folder, _, last = path.rpartition("/")
-    if last.lower() in _INDEX:
-        path = folder
-    elif last.lower().endswith((".html", ".htm", ".xhtml", ".xht")):
-        path = path.rpartition(".")[0]
-    port_text = "" if port in (None, 80, 443) else f":{port}"
-    return f"{host.removeprefix('www.')}{port_text}{path.rstrip('/')}?{parts.query}"
-
-
-# -- pictures ------------------------------------------------------------------------------------------------
-
-
-def _with_rooted_pictures(document: Document, page: str) -> Document:
-    """Return the document with picture names that start at the site's root instead of the page's folder."""
-    attributes = dict(document.attributes)
-    for node in document.images():
-        own = dict(node.attributes)
-        for name in ("src", "src_raw"):
-            if is_file_name(own.get(name)):
-                own[name] = urljoin(page, own[name])
-        attributes[node.row] = own
-    return document.replace(attributes=attributes)
-
-
-def _with_shared_pictures(
-    documents: list[Document], limits: Limits, fetch: Fetcher | None
-) -> tuple[list[Document], ImageAccess]:
-    """Return documents whose pictures are all reached through one `ImageAccess`.
-
-    Its folder is the one that holds all of theirs, so each name is checked here against its own document's folder:
-    one that leads out of it loses its source.
-    """
-    access = [document.image_access for document in documents]
-    roots = {os.path.abspath(one.root) for one in access if one.root is not None}
-    top = os.path.commonpath(roots) if roots else None
-    resources: dict[str, bytes] = {}
-    moved: list[Document] = []
-    for ordinal, (document, own) in enumerate(zip(documents, access, strict=True)):
-        names = {name: f"{ordinal}/{name}" for name in own.resources}
-        resources.update({names[name]: data for name, data in own.resources.items()})
-        attributes = dict(document.attributes)
-        for node in document.images():
-            values = dict(node.attributes)
-            for name in ("src", "src_raw"):
-                source = values.pop(name, None)
-                if (source := names.get(source) or _moved_name(source, own, top)) is not None:
-                    values[name] = source
-            attributes[node.row] = values
-        moved.append(document.replace(attributes=attributes))
-    fetchers = {id(one.fetch): one.fetch for one in access if one.fetch is not None}
-    if fetch is None and len(fetchers) == 1:
-        fetch = next(iter(fetchers.values()))
-    return moved, ImageAccess(resources=resources, root=top, fetch=fetch, limits=limits)
-
-
-def _moved_name(source: Any, own: ImageAccess, top: str | None) -> Any:
-    """Return a file name as it stands under `top`, None if it leads out of its own root; others as they are."""
-    if not isinstance(source, str) or not is_file_name(source) or own.root is None or top is None:
-        return source
-    name = unquote(urlsplit(source).path).replace("\\", "/")
-    root = os.path.abspath(own.root)
-    base = root if name.startswith("/") else os.path.abspath(own.base or root)
-    path = os.path.normpath(os.path.join(base, name.lstrip("/")))
-    if not Path(path).is_relative_to(root):
-        return None
-    return "/" + quote(Path(os.path.relpath(path, top)).as_posix())

@@ -8,7 +8,7 @@ Run it again after a crash, a kill or with more files: what is written already i
 again. One page that raises, takes too long or kills its process costs that page only.
 
 Processes are spawned, so a script that calls this needs the usual `if __name__ == "__main__":`. Memory holds a few
-batches of results, not the corpus. The writers are in bulk_output.py.
+batches of results, not the corpus. The writers are in output.py and parquet.py.
 """
 
 import os
@@ -22,12 +22,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from docgraph.bulk_output import Failure, Row, open_output, row_of
+from docgraph.bulk.files import Job, expand
+from docgraph.bulk.output import open_output
+from docgraph.bulk.rows import Failure, Row, row_of
 from docgraph.errors import DataError
 from docgraph.limits import Limits
-from docgraph.load import HTML_SUFFIXES, SUFFIXES, document_suffix, load_document
+from docgraph.load import HTML_SUFFIXES, document_suffix, load_document
 
 Progress = Callable[[int, int], None]
 Result = Row | Failure
@@ -87,7 +89,7 @@ def parse_many(
     jobs = expand([paths] if isinstance(paths, str | Path) else list(paths))
     task = _Task(limits or Limits(), main_only, strict, seconds)
     written = failed = truncated = 0
-    with open_output(target) as sink, _reporting(progress) as report:
+    with open_output(target) as (sink, errors), _reporting(progress) as report:
         todo = [job for job in jobs if job.id not in sink.ids]
         skipped = len(jobs) - len(todo)
         done = skipped
@@ -96,52 +98,14 @@ def parse_many(
             for result in results:
                 if isinstance(result, Failure):
                     failed += 1
-                    sink.fail(result)
+                    errors.add(result)
                 else:
                     written += 1
                     truncated += result.truncated
                     sink.write(result)
             done += len(results)
             report(done, len(jobs))
-        errors = sink.errors
-    return Counts(written, skipped, failed, truncated, time.monotonic() - begin, target, errors)
-
-
-class Job(NamedTuple):
-    """A file to parse."""
-
-    id: str
-    path: Path
-
-
-def expand(paths: Sequence[str | Path]) -> list[Job]:
-    """Return the files that paths stand for, folders searched, in order of their ids.
-
-    Raises:
-        DataError: a path does not exist.
-    """
-    files: list[Path] = []
-    tops: list[str] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            files += _documents_in(path)
-            tops.append(os.path.abspath(path))
-        elif path.exists():
-            files.append(path)
-            tops.append(os.path.abspath(path.parent))
-        else:
-            raise DataError(f"every path to parse must exist, but {path} does not.")
-    if not tops:
-        return []
-    top = os.path.commonpath(tops)
-    jobs = {Path(os.path.relpath(os.path.abspath(file), top)).as_posix(): file for file in files}
-    return [Job(name, jobs[name]) for name in sorted(jobs)]
-
-
-def _documents_in(folder: Path) -> list[Path]:
-    """Return the HTML pages under a folder, or where there are none all files that `load_document` reads."""
-    files = [path for path in folder.rglob("*") if document_suffix(path) in SUFFIXES and path.is_file()]
-    return [path for path in files if document_suffix(path) in HTML_SUFFIXES] or files
+    return Counts(written, skipped, failed, truncated, time.monotonic() - begin, target, errors.path)
 
 
 # -- the work of one process ---------------------------------------------------------------------------------

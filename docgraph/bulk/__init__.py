@@ -1,0 +1,7 @@
+"""Many files to one file of documents, on all cores, resumably.
+
+files      what paths stand for: folders searched, an id for each file
+run        parse_many: the work shared out to processes, one bad file costing itself only
+rows       what goes into the output: a document's row, a failure
+output     JSON lines, the lock, errors.jsonl; read_many       parquet    the same as parquet, in parts
+"""
