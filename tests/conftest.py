@@ -1,4 +1,8 @@
-"""Shared fixtures: the suite runs offline, on two threads, and finds the larger data where `DOCGRAPH_DATA` points."""
+"""Shared fixtures: the suite runs offline, and finds the larger data where `DOCGRAPH_DATA` points.
+
+Properties are tried on the same examples in each run, without a clock. `make fuzz` tries many new ones, with the
+profile "fuzz"; what it finds becomes an `@example` or a test.
+"""
 
 import os
 from pathlib import Path
@@ -8,8 +12,15 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile(
+    "fuzz", deadline=None, max_examples=5_000, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")

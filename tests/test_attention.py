@@ -24,7 +24,7 @@ def test_corners_equal_the_definition(corner, backend, attend_self):
 
 @pytest.mark.parametrize("backend", FAST)
 @given(documents=batches, data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_ragged_forests_equal_the_definition(backend, documents, data):
     forest = TreeBatch.from_nested(documents)
     options = {"attend_self": data.draw(st.booleans()), "scale": data.draw(st.sampled_from([None, 1.0, 0.3]))}

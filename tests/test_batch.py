@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from docgraph.errors import DocgraphError, TreeError
@@ -66,7 +66,6 @@ def test_from_parents_keeps_the_order_given():
 
 
 @given(shuffled_parents())
-@settings(deadline=None)
 def test_rows_of_any_order_are_described_as_loops_describe_them(forest_as_lists):
     parent, is_leaf = forest_as_lists
     forest = TreeBatch.from_parents(parent, is_leaf=is_leaf)
@@ -84,7 +83,6 @@ def test_rows_of_any_order_are_described_as_loops_describe_them(forest_as_lists)
 
 
 @given(shuffled_parents(), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_families_are_the_branchings_of_the_tree_of_present_leaves(forest_as_lists, random):
     parent, is_leaf = forest_as_lists
     forest = TreeBatch.from_parents(parent, is_leaf=is_leaf)
@@ -113,7 +111,6 @@ def test_families_are_the_branchings_of_the_tree_of_present_leaves(forest_as_lis
 
 
 @given(batches, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_subtree_mean_is_the_mean_of_the_leaves_below(documents, random):
     forest = TreeBatch.from_nested(documents)
     parent, leaves = forest.parent.tolist(), forest.leaf_rows.tolist()

@@ -47,7 +47,7 @@ def trained(tmp_path_factory, table) -> Path:
     world=st.integers(1, 3),
     epoch=st.integers(0, 5),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_record_is_in_one_batch_and_processes_have_equally_many(sizes, documents, leaves, world, epoch):
     plans = [
         PlannedBatches(sizes, batch_documents=documents, batch_leaves=leaves, seed=1, rank=rank, world=world)
