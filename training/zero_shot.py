@@ -108,7 +108,7 @@ class Subject:
             raise DataError(f"{name} must hold documents {what}with a label, but holds none.")
         self.lengths = [len(i) for i in ids]
         order = np.argsort(self.lengths, kind="stable")
-        self.batches = [
+        self.batches: list[tuple[NDArray[Any], Any]] = [
             (part, tokenizer.pad({"input_ids": [ids[i] for i in part]}, return_tensors="pt"))
             for part in np.array_split(order, -(-len(ids) // batch_size))
         ]

@@ -14,28 +14,23 @@ rules may have been tuned on some of these pages too; nobody knows. Time speed a
 `--peers` come after those of the environment, so that all systems run over one lxml and one BeautifulSoup.
 """
 
-import argparse
 import gc
-import json
-import os
-import platform
-import subprocess
 import sys
 import time
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
 
+from benchmarks.clock import about
+from benchmarks.page import command_line, record, recorded
 from benchmarks.parsing.gold import GoldPage, body_f1, gold_pages, metadata_hits, section_hits, structure_hits
 from benchmarks.parsing.hostile import hostile_pages
 from benchmarks.parsing.report import report
 from benchmarks.parsing.systems import SYSTEMS, set_up, version
+from training.shards import write_atomically
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "parsing.json"
 SETS = ("scrapinghub", "readability", "fundus", "cleaneval")
 TIMED_SETS = ("scrapinghub", "readability", "fundus")
 ROUNDS = 2
@@ -150,20 +145,8 @@ def measure_speed(names: list[str], pages: list[GoldPage]) -> dict[str, Any]:
     return results
 
 
-def machine() -> str:
-    model = platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        named = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = named[0] if named else model
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = os.environ.get("DOCGRAPH_DATA", ROOT.parent / "shared" / "data")
-    arguments.add_argument("--data", type=Path, default=Path(default))
+    arguments = command_line(__doc__)
     arguments.add_argument("--parts", nargs="*", default=["quality", "unseen", "speed", "hostile"])
     arguments.add_argument("--systems", nargs="*", choices=list(SYSTEMS), default=list(SYSTEMS))
     arguments.add_argument("--peers", type=Path, help="folder with the peers' packages")
@@ -186,27 +169,18 @@ def main() -> None:
     for part in options.parts:
         found = parts[part]()
         if not options.dry:
-            _keep(part, found)
+            _keep(part, found, options.results)
 
 
-def _keep(part: str, found: dict[str, Any]) -> None:
+def _keep(part: str, found: dict[str, Any], folder: Path) -> None:
     """Write what was found into the results, beside the parts and systems that are there."""
-    results: dict[str, Any] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    results = recorded("parsing", folder)
     before = results.get(part, {}).get("found", {}) if part != "unseen" else {}
     found = {**before, **found}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    results[part] = {
-        "command": f"python -m benchmarks.parsing --parts {part}",
-        "machine": machine(),
-        "load": round(os.getloadavg()[0], 2),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "versions": {name: version(name) for name in ("lxml", "beautifulsoup4", "numpy")},
-        "found": {name: found[name] for name in sorted(found, key=_order)},
-    }
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    RESULTS.with_suffix(".md").write_text(report(results), "utf-8")
+    ordered = {name: found[name] for name in sorted(found, key=_order)}
+    results[part] = {**about("lxml", "beautifulsoup4", "numpy"), "found": ordered}
+    record("parsing", results, folder)
+    write_atomically(folder / "parsing.md", report(results))
 
 
 def _order(name: str) -> int:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.page import made_by
 from benchmarks.parsing.gold import FIELDS
+from training.markdown import table
 
 OURS, MAIN_ONLY = "docgraph", "docgraph, main only"
 STRUCTURE = (
@@ -43,11 +45,7 @@ def report(results: dict[str, Any]) -> str:
     found = {part: values["found"] for part, values in results.items()}
     lines = ["# Parsing: docgraph beside its peers", ""]
     for part, values in results.items():
-        versions = ", ".join(f"{name} {number}" for name, number in values["versions"].items())
-        lines.append(
-            f"* {part}: `{values['command']}`, {values['date']}, commit {values['commit']}, {values['machine']}, {versions}, "
-            f"load {values['load']} at the end"
-        )
+        lines.append(f"* {part}: " + made_by({name: value for name, value in values.items() if name != "found"}))
     lines += ["", *NOTES, "", "## Targets", "", *_table(["", "target", "found", "met"], _targets(found))]
     if "quality" in found:
         lines += ["", "## Body F1, trees as shipped (which have seen these pages)", "", *_bodies(found)]
@@ -75,7 +73,7 @@ def report(results: dict[str, Any]) -> str:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return [table(head, rows)]
 
 
 def _targets(found: dict[str, Any]) -> list[list[str]]:
