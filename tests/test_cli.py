@@ -20,9 +20,9 @@ from docgraph.errors import DataError
 from training import cli
 from training.config import make_config
 from training.embed import embed
-from training.evaluate import open_model
 from training.inputs import Errors, find_inputs
 from training.recipes import RECIPES, recipe
+from training.run_folder import RunFolder
 from training.shards import VectorShards, read_vectors
 
 Run = Callable[..., int]
@@ -290,7 +290,7 @@ def test_embed_writes_documents_and_sections_as_encode_gives_them(run, folder, m
     table, vectors = read_vectors(Path("v.parquet"))
     rows = table.drop_columns(["vector"]).to_pylist()
     assert not Path("v.parquet.parts").exists()
-    model = open_model(model_folder)
+    model = RunFolder(model_folder).model()
     inputs = find_inputs([folder / "pages"])
     documents = [one.document() for one in inputs]
     for place, row in enumerate(rows):
@@ -307,7 +307,7 @@ def test_embed_writes_documents_and_sections_as_encode_gives_them(run, folder, m
 
 
 def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(folder, model_folder, tmp_path, monkeypatch):
-    model = open_model(model_folder)
+    model = RunFolder(model_folder).model()
     (tmp_path / "bad.docx").write_text("?")
     inputs = find_inputs([folder / "pages", tmp_path / "bad.docx"])
     embed(model, inputs, tmp_path / "whole.parquet", per_shard=2)

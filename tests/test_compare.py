@@ -10,8 +10,9 @@ from scipy import stats
 
 from docgraph.errors import DataError
 from tests.training_runs import TINY, write_table
-from training.compare.run import Result, compare, summarise
+from training.compare.run import compare, summarise
 from training.compare.significance import Difference, holm, paired_bootstrap, seed_interval
+from training.compare.worker import Result
 from training.config import ConfigError, TrainingConfig, make_config
 
 

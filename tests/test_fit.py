@@ -18,10 +18,12 @@ from docgraph.errors import DataError, ModelError
 from encoders import DocumentForClassification
 from tests.training_runs import QUIET, assert_equal_weights, tiny, weights, write_table
 from training.batches import PlannedBatches
-from training.config import ConfigError, make_config, parse_setting, read_config
-from training.evaluate import evaluate, open_model
-from training.fit import document_config, fit
-from training.recipes import RECIPES, recipe
+from training.config import ConfigError, make_config, parse_setting
+from training.evaluate import evaluate
+from training.fit import fit
+from training.new_model import document_config
+from training.recipes import RECIPES, read_config, recipe
+from training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +278,7 @@ def test_checkpointing_gives_the_same_weights_and_bfloat16_trains(trained, table
 def test_a_frozen_encoder_reads_a_text_once_for_training_evaluation_and_embedding(minilm, table, tmp_path):
     values = {"model.text_encoder": "pretrained", "text_encoder": str(minilm), "epochs": 1}
     run = fit(tiny(table, tmp_path / "run", **values), QUIET)
-    model = open_model(tmp_path / "run")
+    model = RunFolder(tmp_path / "run").model()
     reads = []
     model.document.text.encoder.register_forward_hook(lambda *_: reads.append(1))
     evaluate(model, run.corpus, "dev", with_baselines=False)

@@ -19,8 +19,9 @@ from training.batches import EncodedDataset
 from training.calibration import logit_scales
 from training.datasets import load
 from training.datasets.dataset import DocumentDataset
-from training.evaluate import evaluate, open_model, predict_records
+from training.evaluate import evaluate, predict_records
 from training.fit import fit
+from training.run_folder import RunFolder
 from training.trainer import DocumentTrainer, _class_weights
 
 QUIET = Console(quiet=True)
@@ -64,7 +65,7 @@ def test_calibrated_logits_need_no_further_scale_and_rank_as_before(tmp_path: Pa
     assert scale != pytest.approx(1, abs=0.05)
     assert scaled.scores["best"]["dev_loss"] < plain.scores["best"]["dev_loss"]
     assert scaled.scores["best"]["dev_accuracy"] == plain.scores["best"]["dev_accuracy"]
-    found = [open_model(run.folder) for run in (plain, scaled)]
+    found = [RunFolder(run.folder).model() for run in (plain, scaled)]
     dev = [record.document() for record in scaled.corpus["dev"]]
     numbers = torch.tensor([int(record.label == "dogs") for record in scaled.corpus["dev"]])
     logits = [torch.tensor(model.predict(dev).probabilities).log() for model in found]
@@ -155,7 +156,6 @@ def test_a_run_folder_predicts_anywhere_without_data_encoder_or_where_it_was(
     }
     run = fit(tiny(table, here / "run", **changes), QUIET)
     documents = [record.document() for record in run.corpus["dev"]]
-    texts = load(table)["dev"][0].origin.text()
     want = run.model.predict(documents).probabilities
     elsewhere = tmp_path / "elsewhere"
     (here / "run").rename(elsewhere)
@@ -163,7 +163,7 @@ def test_a_run_folder_predicts_anywhere_without_data_encoder_or_where_it_was(
     shutil.copytree(here / "data", kept)
     shutil.rmtree(here)
     moved = [record.document() for record in load(kept / "pets.jsonl")["dev"]]
-    model = open_model(elsewhere)
+    model = RunFolder(elsewhere).model()
     reads: list[int] = []
     for part in (model.document.text, model.document.image):
         part.encoder.register_forward_hook(lambda *_: reads.append(1))  # type: ignore[union-attr]
@@ -171,12 +171,11 @@ def test_a_run_folder_predicts_anywhere_without_data_encoder_or_where_it_was(
     assert not reads  # the features travelled along
     (elsewhere / "features.sqlite").unlink()
     torch.testing.assert_close(
-        torch.tensor(open_model(elsewhere).predict(moved).probabilities),
+        torch.tensor(RunFolder(elsewhere).model().predict(moved).probabilities),
         torch.tensor(want),
         atol=1e-5,
         rtol=0,
     )
-    assert texts
     stored = "".join(file.read_text() for file in elsewhere.glob("*config.json"))
     assert str(here) not in stored
 
@@ -227,7 +226,7 @@ def test_the_papers_recipe_trains_on_aclimdb_by_name_and_as_its_yaml(
     )
     scores = json.loads(Path("runs/x/scores.json").read_text())
     assert scores["records"] == {"train": 22, "dev": 2, "test": 24}
-    found = evaluate(open_model("runs/x"), load("aclImdb"), "test", with_baselines=False)
+    found = evaluate(RunFolder("runs/x").model(), load("aclImdb"), "test", with_baselines=False)
     assert len(found.predictions) == 24
 
 

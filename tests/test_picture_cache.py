@@ -60,7 +60,7 @@ def test_a_run_decodes_each_picture_once_and_ends_with_the_weights_of_one_that_a
     album: Path, tmp_path: Path, decoded: list[bytes]
 ) -> None:
     changes = {"model.image_encoder": "test_vit", "model.image_size": 32, "epochs": 2}
-    fit(tiny(album / "all.jsonl", tmp_path / "always", picture_memory=0, **changes), Console(quiet=True))
+    fit(tiny(album / "all.jsonl", tmp_path / "always", image_memory=0, **changes), Console(quiet=True))
     assert len(decoded) >= 2 * 8
     decoded.clear()
     run = fit(tiny(album / "all.jsonl", tmp_path / "kept", **changes), Console(quiet=True))
@@ -73,8 +73,8 @@ def test_a_run_decodes_each_picture_once_and_ends_with_the_weights_of_one_that_a
 def test_pictures_on_disk_serve_another_process_and_another_run(
     album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = {"model.image_encoder": "test_vit", "model.image_size": 32, "epochs": 1, "picture_memory": 0}
-    changes["picture_cache"] = str(tmp_path / "pictures.sqlite")
+    changes = {"model.image_encoder": "test_vit", "model.image_size": 32, "epochs": 1, "image_memory": 0}
+    changes["image_cache"] = str(tmp_path / "pictures.sqlite")
     fit(tiny(album / "all.jsonl", tmp_path / "one", **changes), Console(quiet=True))
     plain = ImageReference.open
 

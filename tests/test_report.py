@@ -10,9 +10,9 @@ from docgraph.errors import DataError
 from training.baselines import MAJORITY, TFIDF, baselines
 from training.datasets import load
 from training.datasets.origins import TextOrigin
-from training.datasets.records import Problem, Record
+from training.datasets.records import Record, RecordProblem
 from training.metrics import Scores, score
-from training.report import Evaluation, Prediction, confusion_png, write_report
+from training.report import Evaluation, RecordPrediction, confusion_png, write_report
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 LABELS = ("arts", "books", "never seen", "cars")
@@ -88,7 +88,7 @@ def evaluation(made_up) -> Evaluation:
     probabilities, target = made_up
     scores: Scores = score("model", probabilities, target, LABELS)
     predictions = tuple(
-        Prediction(
+        RecordPrediction(
             id=f"r{n}",
             label=LABELS[int(target[n])],
             predicted=LABELS[int(row.argmax())],
@@ -105,7 +105,7 @@ def evaluation(made_up) -> Evaluation:
         scores=scores,
         baselines=(scores,),
         predictions=predictions,
-        problems=(Problem("image.missing", "r1", "there is no picture at a|b.jpg."),) * 2,
+        problems=(RecordProblem("image.missing", "r1", "there is no picture at a|b.jpg."),) * 2,
     )
 
 

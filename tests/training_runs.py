@@ -11,8 +11,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from training.config import TrainingConfig, make_config
-from training.evaluate import open_model
 from training.fit import Run
+from training.run_folder import RunFolder
 
 QUIET = Console(quiet=True)
 TINY = {
@@ -76,7 +76,7 @@ def assert_equal_weights(one: Path, other: Path) -> None:
 
 def dev_logit_parts(run: Run) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits of the stored model's parts on the dev records, and their classes."""
-    model = open_model(run.folder)
+    model = RunFolder(run.folder).model()
     batch = model.needs_processor(None)([one.document() for one in run.corpus["dev"]])
     with torch.no_grad():
         parts = model(batch).logit_parts

@@ -21,7 +21,7 @@ from docgraph.errors import DataError, DocgraphError
 from encoders.inputs.encoded import EncodedDocument
 from encoders.inputs.processor import DocumentProcessor
 from training.datasets.dataset import DocumentDataset
-from training.datasets.records import Problem
+from training.datasets.records import RecordProblem
 
 
 class EncodedDataset(Dataset[tuple[EncodedDocument, int]]):
@@ -38,7 +38,7 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, int]]):
         self.labels = dataset.labels
         self.encoded: list[EncodedDocument] = []
         self.targets: list[int] = []
-        self.problems: list[Problem] = list(dataset.problems)
+        self.problems: list[RecordProblem] = list(dataset.problems)
         for index in track(
             range(len(dataset)),
             f"encoding {dataset.split}",
@@ -50,7 +50,7 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, int]]):
             try:
                 self.encoded.append(processor.encode(record.document()))
             except DocgraphError as error:
-                self.problems.append(Problem("document.unreadable", record.id, str(error)))
+                self.problems.append(RecordProblem("document.unreadable", record.id, str(error)))
                 continue
             self.targets.append(dataset.label_of(index))
 

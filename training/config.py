@@ -1,6 +1,6 @@
 """Everything that decides a training run: one dataclass, one YAML file.
 
-    YAML ──read_config──> TrainingConfig ──fit──> a run folder, with the config in it as training.yaml
+    YAML ──recipes.read_config──> TrainingConfig ──fit──> a run folder, with the config in it as training.yaml
 
 No torch here: the command line reads a configuration before anything heavy is loaded.
 """
@@ -15,9 +15,10 @@ import yaml
 
 from docgraph.errors import DataError
 
-FILE_NAME: Final = "training.yaml"
 CACHE: Final = "features.sqlite"
 """Features of frozen encoders, in the run folder: training, evaluation, prediction and embedding share them."""
+RENAMED: Final = {"picture_memory": "image_memory", "picture_cache": "image_cache"}
+"""Name in version 0.1.0 -> name today; files and settings may have either."""
 
 
 class ConfigError(DataError):
@@ -38,6 +39,8 @@ class TrainingConfig:
     """Options of the reader: seed of the random split, label column, ..."""
     fields: list[str] | None = None
     """Fields of articles to use; None for all. Kept by the model: it never reads others."""
+    data_license: str | None = None
+    """Licence of the data, for the model card."""
     train_share: float = 1.0
     """Share of the training records to use, at least one of each label; the dev and test splits stay whole. What a smaller
     share takes, a larger one takes too."""
@@ -59,13 +62,13 @@ class TrainingConfig:
     feature_cache: str | None = CACHE
     """File, from the run folder, that keeps features of frozen encoders: 1.5 KB a leaf for width 384. None keeps them in
     memory."""
-    picture_memory: int = 1_000
-    """Megabytes of pictures kept at the model's size (77 KB each at 160 pixels) from one epoch to the next, in each
+    image_memory: int = 1_000
+    """Megabytes of images kept at the model's size (77 KB each at 160 pixels) from one epoch to the next, in each
     process that reads them; those past it are decoded again. 0 keeps none."""
-    picture_cache: str | None = None
-    """File, from the run folder, that keeps all of them as well: for more pictures than memory, and for `workers`."""
+    image_cache: str | None = None
+    """File, from the run folder, that keeps all of them as well: for more images than memory, and for `workers`."""
 
-    epochs: float = 10
+    epochs: float = 10.0
     batch_documents: int = 16
     """Documents of a batch, at most on average."""
     batch_leaves: int = 65_536
@@ -96,7 +99,7 @@ class TrainingConfig:
     """Of the arithmetic; weights stay float32. float16 needs a GPU."""
     device: Literal["auto", "cpu"] = "auto"
     workers: int = 0
-    """Processes that decode pictures beside the training; 0 decodes in the training process."""
+    """Processes that decode images beside the training; 0 decodes in the training process."""
     gradient_checkpointing: bool = False
     shard: bool = False
     """Under torchrun, spread weights and optimiser state over the processes (FSDP2) instead of copying them to each:
@@ -119,8 +122,8 @@ class TrainingConfig:
                 raise ConfigError(f"{name} must be above 0, but is {getattr(self, name)!r}.")
         if not 0 < self.train_share <= 1:
             raise ConfigError(f"train_share must lie above 0 and be 1 at most, but is {self.train_share!r}.")
-        if self.picture_memory < 0:
-            raise ConfigError(f"picture_memory must be 0 or more, but is {self.picture_memory!r}.")
+        if self.image_memory < 0:
+            raise ConfigError(f"image_memory must be 0 or more, but is {self.image_memory!r}.")
         for name in ("warmup", "weight_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie from 0 to 1, but is {getattr(self, name)!r}.")
@@ -152,7 +155,8 @@ def make_config(values: Mapping[str, Any]) -> TrainingConfig:
     """
     known = {one.name: one for one in fields(TrainingConfig)}
     checked = {}
-    for name, value in values.items():
+    for given, value in values.items():
+        name = RENAMED.get(given, given)
         if name not in known:
             near = difflib.get_close_matches(str(name), known, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
@@ -162,30 +166,6 @@ def make_config(values: Mapping[str, Any]) -> TrainingConfig:
         return TrainingConfig(**checked)
     except TypeError as error:
         raise ConfigError(f"a training configuration holds a value of the wrong type: {error}.") from error
-
-
-def read_config(path: str | Path, under: TrainingConfig | None = None) -> TrainingConfig:
-    """Read a YAML file. Its relative paths start at the current folder, as those of the command line do.
-
-    Args:
-        under: what the file's values are put on; without it, on the recipe that the file names, or on the defaults.
-
-    Raises:
-        ConfigError: the file is missing, no YAML, or what `make_config` raises.
-    """
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"a training configuration must be a YAML file, but {error}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} must be YAML, but {error}.") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold names and values, but holds a {type(values).__name__}.")
-    if "recipe" in values:
-        from training.recipes import recipe
-
-        under = recipe(values.pop("recipe"))
-    return make_config(values) if under is None else under.with_values(values)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -207,13 +187,14 @@ def differences(one: TrainingConfig, other: TrainingConfig) -> list[str]:
     """Return the names of the fields that make `other` another run: not where it lies or how it is watched."""
     same = {
         "output",
+        "data_license",
         "workers",
         "report_to",
         "keep_checkpoints",
         "checkpoint_steps",
         "feature_cache",
-        "picture_memory",
-        "picture_cache",
+        "image_memory",
+        "image_cache",
         "device",
     }
     one, other = (replace(config, data=str(Path(config.data).resolve())) for config in (one, other))
@@ -244,7 +225,7 @@ def _typed(name: str, value: Any, default: Any) -> Any:
         number = float(value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{name} must be a number, but is {value!r}.") from error
-    if isinstance(default, int) and name != "epochs":
+    if isinstance(default, int):
         if number != int(number):
             raise ConfigError(f"{name} must be a whole number, but is {value!r}.")
         return int(number)

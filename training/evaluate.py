@@ -1,14 +1,12 @@
 """Evaluate a trained model on a split, beside its baselines.
 
-    run folder, data ──> Evaluation ──> report.py, terminal
+    model, data ──> Evaluation ──> report.py, terminal
 
 The model reads the very records that the baselines read. Records whose label the model was not trained on are named,
 counted and left out of the scores; the rest goes on.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,59 +14,13 @@ from rich.console import Console
 from rich.progress import track
 
 from docgraph.errors import DataError, DocgraphError
-from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
 from training.baselines import baselines
-from training.config import FILE_NAME, TrainingConfig, read_config
-from training.datasets import Corpus, Problem, Record, load
-from training.datasets.load import options_of
+from training.datasets import Corpus, Record, RecordProblem
 from training.datasets.records import unseen_labels
 from training.inputs import Errors, Input
 from training.metrics import score
-from training.report import Evaluation, Prediction
-
-
-def open_model(folder: str | Path) -> DocumentForClassification:
-    """Load a model from its folder alone.
-
-    Raises:
-        DataError: the folder holds no model, or a run that has not finished.
-    """
-    path = Path(folder)
-    if not (path / "config.json").is_file():
-        begun = (
-            ", but a run that has not finished: the same `docgraph train` goes on"
-            if (path / FILE_NAME).is_file()
-            else ""
-        )
-        raise DataError(f"a model must lie in a folder with config.json, but {path} holds none{begun}.")
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    model: DocumentForClassification = DocumentForClassification.from_pretrained(path).eval()
-    trained = read_config(path / FILE_NAME) if (path / FILE_NAME).is_file() else TrainingConfig()
-    if trained.feature_cache is not None and os.access(features := path / trained.feature_cache, os.W_OK):
-        model.use_cache(FeatureCache(features))
-    return model
-
-
-def evaluation_corpus(model_folder: str | Path, data: str | Path, format: str = "auto") -> Corpus:
-    """Read a data set as the model's training run would: the same fields, label column and random split."""
-    file = Path(model_folder) / FILE_NAME
-    config = read_config(file) if file.is_file() else TrainingConfig()
-    known = options_of(data, format)
-    options: dict[str, Any] = {name: value for name, value in config.data_options.items() if name in known}
-    if config.fields is not None and "fields" in known:
-        options.setdefault("fields", config.fields)
-    stored = Path(model_folder) / "split.json"
-    if (
-        "split_file" in known
-        and stored.is_file()
-        and config.data
-        and Path(config.data).resolve() == Path(data).resolve()
-    ):
-        options.setdefault("split_file", stored)
-    return load(data, format, **options)
+from training.report import Evaluation, RecordPrediction
 
 
 def evaluate(
@@ -128,11 +80,11 @@ def predict_records(
     *,
     show_progress_bar: bool = False,
     chunk: int = 512,
-) -> tuple[list[Prediction], list[Record], list[Problem]]:
+) -> tuple[list[RecordPrediction], list[Record], list[RecordProblem]]:
     """Predict records, some at a time; return predictions, the records they are of, and what was set aside."""
-    found: list[Prediction] = []
+    found: list[RecordPrediction] = []
     read: list[Record] = []
-    problems: list[Problem] = []
+    problems: list[RecordProblem] = []
     starts = range(0, len(records), chunk)
     progress = Console(stderr=True, quiet=not show_progress_bar)
     for start in track(starts, "predicting", console=progress, transient=True):
@@ -141,13 +93,13 @@ def predict_records(
             try:
                 documents.append(record.document())
             except DocgraphError as error:
-                problems.append(Problem("document.unreadable", record.id, str(error)))
+                problems.append(RecordProblem("document.unreadable", record.id, str(error)))
                 continue
             some.append(record)
         predicted = model.predict(documents)
-        problems += [Problem("image.unreadable", some[p.document].id, p.message) for p in predicted.problems]
+        problems += [RecordProblem("image.unreadable", some[p.document].id, p.message) for p in predicted.problems]
         problems += [
-            Problem(
+            RecordProblem(
                 "document.empty",
                 some[place].id,
                 "there is nothing to read in it; its prediction says nothing.",
@@ -155,11 +107,11 @@ def predict_records(
             for place in predicted.empty
         ]
         problems += [
-            Problem("text.cut", some[place].id, f"{count} sub-words past max_tokens were not read.")
+            RecordProblem("text.cut", some[place].id, f"{count} sub-words past max_tokens were not read.")
             for place, count in predicted.cut.items()
         ]
         found += [
-            Prediction(
+            RecordPrediction(
                 id=record.id,
                 label=record.label,
                 predicted=one.label,
@@ -174,7 +126,7 @@ def predict_records(
 
 def predict_inputs(
     model: DocumentForClassification, inputs: Sequence[Input], errors: Errors, chunk: int = 64
-) -> Iterator[Prediction]:
+) -> Iterator[RecordPrediction]:
     """Yield the prediction of every input that can be read; the others go to `errors`."""
     for start in range(0, len(inputs), chunk):
         some, documents = [], []
@@ -191,7 +143,7 @@ def predict_inputs(
             if place not in predicted.empty:
                 label = None if one.record is None else one.record.label
                 found = predicted[place]
-                yield Prediction(
+                yield RecordPrediction(
                     id=one.id,
                     label=label,
                     predicted=found.label,

@@ -1,6 +1,7 @@
 """Named training configurations: ours, tuned on dev splits, and the paper's.
 
     docgraph train --recipe news-scratch --data ../shared/data/html_images/openstax --output runs/openstax
+    YAML file ──read_config──> TrainingConfig, over the recipe that the file names
 
 A recipe is a `TrainingConfig` without data and output. Ours read whole documents, sentence by sentence, and run on
 two cores; beside the transformer they put a regression on the words (encoders/wide.py), which their -deep variants, for
@@ -12,7 +13,10 @@ its encoders (Word2Vec, T5, e5, ViT) come from local folders: `--set text_encode
 Source of the paper's settings: arXiv 2509.15448, section 5 and appendix I.
 """
 
+from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 from training.config import ConfigError, TrainingConfig, make_config
 
@@ -214,3 +218,25 @@ def recipe(name: str) -> TrainingConfig:
     if name not in RECIPES:
         raise ConfigError(f"a recipe must be one of {', '.join(sorted(RECIPES))}, but is {name!r}.")
     return make_config(RECIPES[name][1])
+
+
+def read_config(path: str | Path, under: TrainingConfig | None = None) -> TrainingConfig:
+    """Read a YAML file. Its relative paths start at the current folder, as those of the command line do.
+
+    Args:
+        under: what the file's values are put on; without it, on the recipe that the file names, or on the defaults.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or what `make_config` raises.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"a training configuration must be a YAML file, but {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} must be YAML, but {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold names and values, but holds a {type(values).__name__}.")
+    if "recipe" in values:
+        under = recipe(values.pop("recipe"))
+    return make_config(values) if under is None else under.with_values(values)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.markup import escape
 
 from docgraph.errors import DataError, needs_extra
-from training.datasets.records import Problem
+from training.datasets.records import RecordProblem
 from training.markdown import table
 from training.metrics import Scores
 from training.provenance import environment
@@ -34,7 +34,7 @@ MISTAKES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
+class RecordPrediction:
     """What was predicted for one record."""
 
     id: str
@@ -61,12 +61,12 @@ class Evaluation:
     labels: tuple[str, ...]
     scores: Scores
     baselines: tuple[Scores, ...]
-    predictions: tuple[Prediction, ...]
-    problems: tuple[Problem, ...] = ()
+    predictions: tuple[RecordPrediction, ...]
+    problems: tuple[RecordProblem, ...] = ()
     about: dict[str, Any] = field(default_factory=environment)
 
     @property
-    def mistakes(self) -> list[Prediction]:
+    def mistakes(self) -> list[RecordPrediction]:
         """Wrong predictions, the surest first."""
         wrong = [one for one in self.predictions if one.label is not None and one.predicted != one.label]
         return sorted(wrong, key=lambda one: (-one.probability, one.id))
@@ -207,7 +207,7 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
         yield "Set aside or missing", ["what", "how often", "such as", ""], _problem_rows(evaluation.problems)
 
 
-def _problem_rows(problems: Sequence[Problem]) -> list[list[str]]:
+def _problem_rows(problems: Sequence[RecordProblem]) -> list[list[str]]:
     first = {problem.code: problem for problem in reversed(problems)}
     counts = Counter(problem.code for problem in problems)
     return [[code, str(n), first[code].record, first[code].message] for code, n in sorted(counts.items())]

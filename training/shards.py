@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.errors import DataError, needs_extra
+from training.files import write_atomically
 
 MANIFEST: Final = "manifest.json"
 INPUTS_PER_SHARD: Final = 64
@@ -181,13 +182,6 @@ class VectorShards:
 
     def _part(self, shard: int, suffix: str = ".parquet") -> Path:
         return self.parts / f"part-{shard:05d}{suffix}"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
 
 
 def read_vectors(path: Path) -> tuple[Any, NDArray[np.float32]]:

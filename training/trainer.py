@@ -10,7 +10,7 @@ What differs from the Trainer, and why:
 * the best weights on the dev split are kept as they come; checkpoints are for resuming only.
 """
 
-import shutil
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -26,15 +26,17 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from encoders.classifier import DocumentForClassification
+from encoders.sharding import layers_to_shard
 from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
+from training.checkpoints import KeepBest, MarkComplete
 from training.config import TrainingConfig
+from training.run_folder import RunFolder
 
 WHOLE: Final = StateDictOptions(full_state_dict=True, cpu_offload=True)
-COMPLETE = "complete"
-"""A file in every checkpoint that was written to its end."""
 
 
 class DocumentTrainer(Trainer):
@@ -43,27 +45,26 @@ class DocumentTrainer(Trainer):
     def __init__(
         self,
         model: DocumentForClassification,
-        args: TrainingArguments,
         config: TrainingConfig,
+        folder: RunFolder,
         train: EncodedDataset,
         dev: EncodedDataset | None,
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
-        super().__init__(
-            model=model,
-            args=args,
-            train_dataset=train,
-            eval_dataset=dev,
-            data_collator=Collator(model.needs_processor(None)),
-            callbacks=list(callbacks),
-        )
-        for callback in callbacks:
-            if isinstance(callback, KeepBest):
-                callback.trainer = self
         self.config = config
         self.documents = model
         self.train_data, self.dev_data = train, dev
         self.processor = model.needs_processor(None)
+        super().__init__(
+            model=model,
+            args=_arguments(config, folder.checkpoints, model, has_dev=dev is not None),
+            train_dataset=train,
+            eval_dataset=dev,
+            data_collator=Collator(self.processor),
+            callbacks=[KeepBest(folder.best, config, self.write_model), MarkComplete(), *callbacks],
+        )
+        self.remove_callback(PrinterCallback)
+        self.args.logging_steps = min(10, -(-len(self.get_train_dataloader()) // config.accumulate))
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = True  # makes the Trainer count the documents of a step
         self.class_weights = _class_weights(train) if config.class_weights == "balanced" else None
@@ -190,67 +191,44 @@ class DocumentTrainer(Trainer):
         return parts[:, torch.argsort(order)], torch.tensor(data.targets)
 
 
-class KeepBest(TrainerCallback):
-    """Writes the model whenever the dev split says it is the best so far; stops when it has not been for long."""
-
-    def __init__(self, folder: Path, config: TrainingConfig) -> None:
-        self.folder = folder
-        self.config = config
-        self.trainer: DocumentTrainer | None = None
-        """Set by the trainer: writes the model."""
-
-    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Compare with all earlier evaluations, which the Trainer's state keeps through a resume."""
-        if "eval_loss" not in kwargs["metrics"]:  # the result, scored once more when all is done
-            return
-        ranks = [_rank(entry, self.config.metric) for entry in state.log_history if "eval_loss" in entry]
-        best = max(range(len(ranks)), key=lambda place: (ranks[place], -place))
-        if best == len(ranks) - 1:
-            assert self.trainer is not None
-            beside = self.folder.with_name(f"{self.folder.name}.new")
-            if args.should_save:
-                shutil.rmtree(beside, ignore_errors=True)
-            self.trainer.write_model(beside)
-            if args.should_save:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                beside.rename(self.folder)
-        if self.config.patience is not None and len(ranks) - 1 - best >= self.config.patience:
-            control.should_training_stop = True
-
-
-class MarkComplete(TrainerCallback):
-    """Marks a checkpoint once all of it is there; one without the mark was cut short and is not resumed from."""
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Write the mark, after every process has written its part."""
-        wait_for_all()
-        if args.should_save and args.output_dir is not None:
-            Path(args.output_dir, f"checkpoint-{state.global_step}", COMPLETE).touch()
-
-
-def wait_for_all() -> None:
-    """Let every process come here: what one of them writes is read by others."""
-    if dist.is_initialized():
-        dist.barrier()
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest complete checkpoint; those that were cut short are removed."""
-    found: dict[int, Path] = {}
-    for path in folder.glob("checkpoint-*"):
-        if (path / COMPLETE).is_file():
-            found[int(path.name.rsplit("-", 1)[1])] = path
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-    return found[max(found)] if found else None
-
-
-def _rank(entry: dict[str, float], metric: str) -> tuple[float, float]:
-    loss = -entry["eval_loss"]
-    return (loss, loss) if metric == "loss" else (entry[f"eval_{metric}"], loss)
-
-
 def _class_weights(data: EncodedDataset) -> Tensor:
     """(C,) weights in inverse proportion to the classes' counts; their mean over the records is 1."""
     counts = torch.bincount(torch.tensor(data.targets), minlength=len(data.labels)).float()
     return torch.where(counts > 0, counts.sum() / ((counts > 0).sum() * counts.clamp(min=1)), 0.0)
+
+
+def _arguments(
+    config: TrainingConfig, checkpoints: Path, model: DocumentForClassification, *, has_dev: bool
+) -> TrainingArguments:
+    steps = config.checkpoint_steps
+    shard = config.shard and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    layers = layers_to_shard(model)
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=config.epochs,
+        gradient_accumulation_steps=config.accumulate,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(config.schedule, config.schedule),
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        seed=config.seed,
+        data_seed=config.seed,
+        bf16=config.precision == "bfloat16",
+        fp16=config.precision == "float16",
+        use_cpu=config.device == "cpu",
+        activation_checkpointing=config.gradient_checkpointing,
+        eval_strategy="epoch" if has_dev else "no",
+        save_strategy="epoch" if steps is None else "steps",
+        save_steps=steps or 500,
+        save_total_limit=config.keep_checkpoints,
+        logging_strategy="steps",
+        disable_tqdm=True,
+        report_to="none",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        fsdp=shard,  # type: ignore[arg-type]
+        fsdp_config={"version": 2, "transformer_layer_cls_to_wrap": layers} if shard else None,
+        ddp_find_unused_parameters=True,
+        accelerator_config={"dispatch_batches": False, "even_batches": False},
+    )

@@ -30,9 +30,9 @@ from training.compare.report import LEVEL
 from training.compare.run import BAG, KINDS, compare
 from training.compare.significance import seed_interval
 from training.config import CACHE
+from training.files import write_atomically
 from training.markdown import table
 from training.recipes import recipe
-from training.shards import write_atomically
 
 GROUPS: Final = 10
 FOLDS: Final = 5
@@ -110,7 +110,7 @@ def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: fl
             # They are all good, and decoding each takes longer than training.
             "data_options": {"check_images": False},
             "feature_cache": str((output / CACHE).resolve()),
-            "picture_cache": str((output / "pictures.sqlite").resolve()),
+            "image_cache": str((output / "pictures.sqlite").resolve()),
         }
         config = recipe(base).with_values({**changes, **shared})
         kinds = {OF_KINDS: KINDS, CUT: ("flat",)}.get(name, ("hsa",))

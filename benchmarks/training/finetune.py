@@ -36,9 +36,9 @@ from encoders.zero_shot import Form, Windows
 from training.compare.report import LEVEL
 from training.compare.significance import seed_interval
 from training.datasets import load
+from training.files import write_atomically
 from training.markdown import table
 from training.pretrained import text_encoder_folder
-from training.shards import write_atomically
 
 SOFTMAX: Final = "softmax"
 BATCH: Final = 16

@@ -29,9 +29,9 @@ from docgraph.errors import DataError
 from training.compare.report import COLOURS, LEVEL
 from training.compare.run import KINDS, compare
 from training.config import TrainingConfig
-from training.fit import load_corpus
 from training.markdown import table
 from training.recipes import recipe
+from training.run_folder import load_corpus
 
 BINS: Final = ((0, 512), (512, 2_000), (2_000, 10**9))
 FEWEST: Final = 10

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from docgraph.errors import DataError
 from training.compare.significance import paired_bootstrap
-from training.evaluate import evaluate, evaluation_corpus, open_model
+from training.evaluate import evaluate
+from training.run_folder import RunFolder
 
 
 def main() -> None:
@@ -25,11 +26,11 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a trained model")
     parser.add_argument("--data", type=Path, required=True)
     args = parser.parse_args()
-    corpus = evaluation_corpus(args.run, args.data)
+    corpus = RunFolder(args.run).corpus(args.data)
 
     def right(part: str) -> NDArray[np.bool_]:
         """(1, N) which records one part, or both, predict right."""
-        model = open_model(args.run)
+        model = RunFolder(args.run).model()
         if model.wide is None:
             raise DataError(f"{args.run} must hold a model with a wide part, but it was trained with wide_ngrams=0.")
         if part == "transformer":

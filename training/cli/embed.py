@@ -28,11 +28,11 @@ def run(
     need("train", "torch", "torchmetrics")
     need("parquet", "pyarrow")
     from training.embed import embed
-    from training.evaluate import open_model
     from training.inputs import find_inputs
+    from training.run_folder import RunFolder
 
     rows, errors = embed(
-        open_model(folder),
+        RunFolder(folder).model(),
         find_inputs(paths),
         output,
         levels=level or ["document"],

@@ -30,12 +30,14 @@ def run(
     The rivals are the majority class and a bag of words, trained on the records that the model was trained on.
     """
     need("train", "torch", "torchmetrics", "sklearn", *(["matplotlib"] if report else []))
-    from training.evaluate import evaluate, evaluation_corpus, open_model
+    from training.evaluate import evaluate
     from training.report import confusion_png, print_evaluation, write_report
+    from training.run_folder import RunFolder
 
+    trained = RunFolder(folder)
     evaluation = evaluate(
-        open_model(folder),
-        evaluation_corpus(folder, data, format),
+        trained.model(),
+        trained.corpus(data, format),
         split,
         name=str(folder),
         with_baselines=baselines,

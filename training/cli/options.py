@@ -37,8 +37,8 @@ def config_of(
     Raises:
         ConfigError: neither a file nor a recipe nor data is given, or one of them is wrong.
     """
-    from training.config import ConfigError, TrainingConfig, parse_setting, read_config
-    from training.recipes import recipe
+    from training.config import ConfigError, TrainingConfig, parse_setting
+    from training.recipes import read_config, recipe
 
     if file is None and recipe_name is None and values["data"] is None:
         raise ConfigError("training needs a CONFIG.yaml, or --recipe NAME (or settings) with --data and --output.")

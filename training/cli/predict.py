@@ -23,10 +23,11 @@ def run(
 ) -> None:
     """Print classes of documents with their probabilities."""
     need("train", "torch", "torchmetrics")
-    from training.evaluate import open_model, predict_inputs
+    from training.evaluate import predict_inputs
     from training.inputs import ERRORS, Errors, find_inputs
+    from training.run_folder import RunFolder
 
-    model = open_model(folder)
+    model = RunFolder(folder).model()
     errors = Errors((output.parent if output else Path()) / ERRORS)
     lines = []
     for prediction in predict_inputs(model, find_inputs(paths), errors):

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from docgraph.errors import needs_extra
+from training.files import write_atomically
 from training.markdown import table
 from training.provenance import environment, machine
-from training.shards import write_atomically
 
 LEVEL: Final = 0.05
 COLOURS: Final = {"hsa": "tab:blue", "flat": "tab:orange", "none": "tab:green", "permuted": "tab:red"}

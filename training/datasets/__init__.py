@@ -12,6 +12,6 @@ document.
 """
 
 from training.datasets.load import FORMATS, guess_format, load
-from training.datasets.records import Corpus, Problem, Record, Splits
+from training.datasets.records import Corpus, Record, RecordProblem, Splits
 
-__all__ = ["FORMATS", "Corpus", "Problem", "Record", "Splits", "guess_format", "load"]
+__all__ = ["FORMATS", "Corpus", "Record", "RecordProblem", "Splits", "guess_format", "load"]

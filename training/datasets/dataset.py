@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from training.datasets.records import Corpus, Problem, Record, unseen_labels
+from training.datasets.records import Corpus, Record, RecordProblem, unseen_labels
 
 
 class DocumentDataset(Dataset[dict[str, Any]]):
@@ -26,7 +26,7 @@ class DocumentDataset(Dataset[dict[str, Any]]):
         self.records: list[Record]
         self.records, unknown = unseen_labels(corpus[split], self.labels)
         ids = {record.id for record in corpus[split]}
-        self.problems: list[Problem] = [p for p in corpus.problems if p.record in ids] + unknown
+        self.problems: list[RecordProblem] = [p for p in corpus.problems if p.record in ids] + unknown
         self._number = {name: number for number, name in enumerate(self.labels)}
 
     def __len__(self) -> int:

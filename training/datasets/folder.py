@@ -25,8 +25,8 @@ from training.datasets.records import (
     SPLIT_NAMES,
     Corpus,
     Origin,
-    Problem,
     Record,
+    RecordProblem,
     UniqueNames,
     resolve,
     text_of,
@@ -76,11 +76,11 @@ def read_pages(path: str | Path, *, seed: int = 0, split_file: Path | None = Non
     if not entries:
         raise DataError(f"{root} must hold HTML pages with labels, but holds no .html file.")
     splits: dict[str, list[Record]] = defaultdict(list)
-    problems: list[Problem] = []
+    problems: list[RecordProblem] = []
     for file, label, split in entries:
         name = file.relative_to(root).as_posix()
         if not file.is_file():
-            problems.append(Problem("page.missing", name, f"there is no page at {file}."))
+            problems.append(RecordProblem("page.missing", name, f"there is no page at {file}."))
             continue
         record = Record(name, label, PageOrigin(str(file), images=images), ("page",), file.stat().st_size)
         splits[split].append(record)
@@ -109,14 +109,16 @@ def read_table(
     root = resolve(path)
     chosen = dict(fields) if isinstance(fields, Mapping) else {name: name for name in fields} if fields else None
     splits: dict[str, list[Record]] = defaultdict(list)
-    problems: list[Problem] = []
+    problems: list[RecordProblem] = []
     unique = UniqueNames()
     for place, row in enumerate(_rows(root)):
         name = unique(str(row.get("id", f"#{place}")))
         value = row.get(label)
         origin, present, size = _origin(root.parent, row, chosen, name, limits or Limits(), problems)
         if not present:
-            problems.append(Problem("record.empty", name, "none of the columns that hold text or pictures is filled."))
+            problems.append(
+                RecordProblem("record.empty", name, "none of the columns that hold text or pictures is filled.")
+            )
         record = Record(name, None if value is None or value == "" else str(value), origin, present, size)
         splits[_split_of(row)].append(record)
     if not any(record.fields for records in splits.values() for record in records):
@@ -194,7 +196,7 @@ def _origin(
     chosen: Mapping[str, str] | None,
     name: str,
     limits: Limits,
-    problems: list[Problem],
+    problems: list[RecordProblem],
 ) -> tuple[Origin, tuple[str, ...], int]:
     """Return how to make a row's document, the fields it has, and its characters of text."""
     if chosen is None and isinstance(row.get("html"), str):
@@ -214,7 +216,9 @@ def _origin(
     return ArticleOrigin(tuple(texts), tuple(images)), present, sum(len(text) for _, text in texts)
 
 
-def _images(folder: Path, value: Any, name: str, limits: Limits, problems: list[Problem]) -> Iterator[str | bytes]:
+def _images(
+    folder: Path, value: Any, name: str, limits: Limits, problems: list[RecordProblem]
+) -> Iterator[str | bytes]:
     """Yield the readable pictures of a cell: a path, bytes, {"bytes", "path"} as `datasets` writes, or a list."""
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
@@ -230,4 +234,4 @@ def _images(folder: Path, value: Any, name: str, limits: Limits, problems: list[
         if wrong is None:
             yield str(place / str(value))
         else:
-            problems.append(Problem(wrong[0], name, wrong[1]))
+            problems.append(RecordProblem(wrong[0], name, wrong[1]))

@@ -23,7 +23,7 @@ from docgraph.errors import DataError
 from docgraph.parsers.article import is_error_page
 from training.datasets.origins import ArticleOrigin
 from training.datasets.pictures import find_picture, judge
-from training.datasets.records import SPLIT_NAMES, Corpus, Problem, Record, UniqueNames, resolve, text_of
+from training.datasets.records import SPLIT_NAMES, Corpus, Record, RecordProblem, UniqueNames, resolve, text_of
 from training.datasets.splitting import read_split, split_records, write_split
 
 FIELDS: Final = ("headline", "abstract", "caption", "body", "image")
@@ -98,7 +98,7 @@ class _Reader:
         self.pictures = pictures
         self.limits = limits
         self.decode = decode
-        self.problems: list[Problem] = []
+        self.problems: list[RecordProblem] = []
         self.error_pages: set[str] = set()
         self.unique = UniqueNames()
 
@@ -168,7 +168,7 @@ class _Reader:
         return (str(self.pictures / file),)
 
     def _note(self, code: str, record: str, message: str) -> None:
-        self.problems.append(Problem(code, record, message))
+        self.problems.append(RecordProblem(code, record, message))
 
 
 def _text(raw: Mapping[str, Any], field: str) -> str:

@@ -30,7 +30,7 @@ class Origin(Protocol):
         ...
 
 
-class Problem(NamedTuple):
+class RecordProblem(NamedTuple):
     """Something that was missing, broken or set aside."""
 
     code: str
@@ -68,7 +68,7 @@ class Corpus:
 
     name: str
     splits: Splits
-    problems: Sequence[Problem] = ()
+    problems: Sequence[RecordProblem] = ()
     labels: tuple[str, ...] = field(default=())
     """Label names, sorted; those of the training records unless given."""
 
@@ -108,7 +108,7 @@ class Corpus:
         return "\n".join(lines)
 
 
-def unseen_labels(records: Iterable[Record], labels: Sequence[str]) -> tuple[list[Record], list[Problem]]:
+def unseen_labels(records: Iterable[Record], labels: Sequence[str]) -> tuple[list[Record], list[RecordProblem]]:
     """Split records into those whose label is known and problems for the others.
 
     A record without a label is passed over too, under "label.missing": nothing can be said about its prediction.
@@ -116,10 +116,10 @@ def unseen_labels(records: Iterable[Record], labels: Sequence[str]) -> tuple[lis
     known, problems, names = [], [], set(labels)
     for record in records:
         if record.label is None:
-            problems.append(Problem("label.missing", record.id, "the record has no label."))
+            problems.append(RecordProblem("label.missing", record.id, "the record has no label."))
         elif record.label not in names:
             message = f"the label {record.label!r} is not one of the {len(labels)} that were trained: {_some(labels)}."
-            problems.append(Problem("label.unseen", record.id, message))
+            problems.append(RecordProblem("label.unseen", record.id, message))
         else:
             known.append(record)
     return known, problems

@@ -18,7 +18,7 @@ from typing import Any, Final
 from docgraph.errors import DataError
 from training.datasets.lines import is_lines, read_lines
 from training.datasets.origins import TextOrigin
-from training.datasets.records import Corpus, Problem, Record, resolve
+from training.datasets.records import Corpus, Record, RecordProblem, resolve
 from training.datasets.splitting import split_records
 
 LABELS: Final = ("negative", "positive")
@@ -47,7 +47,7 @@ def read_imdb(path: str | Path, *, seed: int = 0) -> Corpus:
         DataError: the folder or file holds no reviews.
     """
     root = resolve(path)
-    problems: list[Problem] = []
+    problems: list[RecordProblem] = []
     test: list[Record] = []
     films: dict[str, str] = {}
     if root.is_dir():
@@ -72,7 +72,7 @@ def read_elec(path: str | Path, *, size: str | None = None) -> Corpus:
         DataError: no training file, several without a `size`, or texts and categories of different length.
     """
     root = resolve(path)
-    problems: list[Problem] = []
+    problems: list[RecordProblem] = []
     if root.is_file():
         train, test = _read_lines(root, {}, problems), []
     else:
@@ -89,14 +89,14 @@ def paragraphs(text: str) -> str:
     return BREAK.sub("\n", BREAKS.sub("\n\n", text)).strip()
 
 
-def _record(name: str, label: str | None, text: str, problems: list[Problem]) -> Record:
+def _record(name: str, label: str | None, text: str, problems: list[RecordProblem]) -> Record:
     content = paragraphs(text)
     if not content:
-        problems.append(Problem("body.empty", name, "the review is empty."))
+        problems.append(RecordProblem("body.empty", name, "the review is empty."))
     return Record(name, label, TextOrigin(content), ("text",) if content else (), len(content))
 
 
-def _read_half(folder: Path, films: dict[str, str], problems: list[Problem]) -> list[Record]:
+def _read_half(folder: Path, films: dict[str, str], problems: list[RecordProblem]) -> list[Record]:
     """Read `pos` and `neg`; line n of urls_pos.txt is the film of review n."""
     records = []
     for sign, label in (("neg", LABELS[0]), ("pos", LABELS[1])):
@@ -111,7 +111,7 @@ def _read_half(folder: Path, films: dict[str, str], problems: list[Problem]) -> 
     return records
 
 
-def _read_lines(path: Path, films: dict[str, str], problems: list[Problem]) -> list[Record]:
+def _read_lines(path: Path, films: dict[str, str], problems: list[RecordProblem]) -> list[Record]:
     records = []
     for place, line in enumerate(read_lines(path)):
         name = str(line.get("id", f"#{place}"))
@@ -139,7 +139,7 @@ def _elec_stem(root: Path, size: str | None) -> Path:
     )
 
 
-def _read_pair(stem: Path, split: str, problems: list[Problem]) -> list[Record]:
+def _read_pair(stem: Path, split: str, problems: list[RecordProblem]) -> list[Record]:
     """Read a `.txt.tok` and its `.cat`: 1 is negative, 2 positive."""
     # Not splitlines(): a review may hold U+0085 or U+2028.
     texts = stem.with_name(f"{stem.name}.txt.tok").read_text(encoding="utf-8", errors="replace")

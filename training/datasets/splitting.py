@@ -12,7 +12,7 @@ from pathlib import Path
 
 from docgraph.errors import DataError
 from training.datasets.records import Record
-from training.shards import write_atomically
+from training.files import write_atomically
 
 
 def split_records(
