@@ -100,7 +100,7 @@ CALL = "import sys; from training.cli import main; sys.argv = ['docgraph', *sys.
 @linux
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_comparison_leaves_no_process_behind(tmp_path: Path, sign: signal.Signals) -> None:
-    config = tiny(write_table(tmp_path / "pets.jsonl"), tmp_path / "out", epochs=100_000)
+    config = tiny(write_table(tmp_path / "pets.jsonl"), tmp_path / "out", epochs=2_000)
     (tmp_path / "c.yaml").write_text(config.to_yaml())
     arguments = ["compare", str(tmp_path / "c.yaml"), "--attention", "hsa", "--no-baseline", "--quiet"]
     busy = tmp_path / "out" / "runs" / "hsa-0" / "checkpoints"
@@ -109,7 +109,7 @@ def test_a_killed_comparison_leaves_no_process_behind(tmp_path: Path, sign: sign
 
 @linux
 def test_a_killed_training_leaves_no_data_worker_behind(tmp_path: Path) -> None:
-    config = tiny(write_table(tmp_path / "pets.jsonl"), tmp_path / "out", epochs=100_000, workers=1)
+    config = tiny(write_table(tmp_path / "pets.jsonl"), tmp_path / "out", epochs=2_000, workers=1)
     (tmp_path / "c.yaml").write_text(config.to_yaml())
     kill_in_work(
         CALL, ["train", str(tmp_path / "c.yaml")], tmp_path / "out" / "checkpoints", signal.SIGKILL, children=1
