@@ -17,10 +17,10 @@ from docgraph import Document
 from docgraph.errors import ModelError
 from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig
-from encoders.entries import class_frequency, entries_of, regression
 from encoders.inputs.processor import DocumentProcessor, ProcessorSettings
 from encoders.leaves.image import image_settings, make_image_encoder
 from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.ngrams import class_frequency, fit_regression, ngrams_of
 
 
 def build_classifier(
@@ -47,7 +47,7 @@ def build_classifier(
         image_weights: weights of the timm model: a local file, or tensors by name.
         fields, main_only, readout_node, max_tokens: see `ProcessorSettings`.
         document_labels: the label of each of `documents`, needed where `config.text_start` is "evidence" or
-            "regression", or `config.wide_ngrams` is above 0.
+            "regression", or `config.regression_ngrams` is above 0.
 
     Raises:
         ModelError: a pre-trained text encoder is configured and none is given, labels repeat, or evidence is asked
@@ -116,29 +116,29 @@ def _start(
     labels: Sequence[str],
     document_labels: Sequence[str] | None,
 ) -> None:
-    """Start the text encoder, and fit the wide part, from which sub-words and runs stand in the training documents."""
-    config, wide = model.config, model.wide
+    """Start the text encoder, and fit the regression, from the n-grams of the training documents."""
+    config, regression = model.config, model.regression
     text = model.document.text if isinstance(model.document.text, ScratchTextLeaves) else None
     start = "equal" if text is None else config.text_start
     if start == "frequency" and config.text_leaves == "token":
         start = "equal"
-    if start == "equal" and wide is None:
+    if start == "equal" and regression is None:
         return
     classes = [0] * len(documents)
-    if wide is not None or start != "frequency":
-        asks = f'text_start="{start}"' if wide is None else f"wide_ngrams={config.wide_ngrams}"
+    if regression is not None or start != "frequency":
+        asks = f'text_start="{start}"' if regression is None else f"regression_ngrams={config.regression_ngrams}"
         classes = _classes(asks, labels, documents, document_labels)
     encoded = [processor.encode(document) for document in documents]
-    if wide is not None:
-        found = entries_of(wide.runs, encoded, pooled=False)
-        wide.set_regression(regression(found, classes, len(labels), cost=config.wide_cost))
+    if regression is not None:
+        ngrams = ngrams_of(regression.table, encoded, pooled=False)
+        regression.set_weights(fit_regression(ngrams, classes, len(labels), cost=config.regression_cost))
     if text is None or start == "equal":
         return
-    entries = entries_of(text.runs, encoded, pooled=text.weight is not None)
+    ngrams = ngrams_of(text.table, encoded, pooled=text.weight is not None)
     if start == "regression":
-        text.set_weights(regression(entries, classes, len(labels)).weight)
+        text.set_weights(fit_regression(ngrams, classes, len(labels)).weight)
         return
-    counts = class_frequency(entries, classes, len(labels))
+    counts = class_frequency(ngrams, classes, len(labels))
     if start == "frequency":
         text.set_frequencies(counts.sum(0), len(documents))
     else:

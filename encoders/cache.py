@@ -1,9 +1,9 @@
-"""Arrays kept by content: the same caption, logo or boilerplate is encoded once, the same picture decoded once.
+"""Arrays kept by content: the same caption, logo or boilerplate is encoded once, the same image decoded once.
 
     (scope, digest) -> (rows, width) array of one dtype
 
 For features of a frozen encoder the scope is a fingerprint of the encoder (its weights and how it reads), for
-prepared pictures the model's picture size; the digest hashes the content. Kept in memory, and on disk where a file
+prepared images the model's image size; the digest hashes the content. Kept in memory, and on disk where a file
 is given: one SQLite file that training, evaluation and embedding share, and that several processes may write at once.
 """
 

@@ -1,7 +1,7 @@
 """A document model with a classifier on the documents' vectors, and beside it, where asked for, a regression on their words.
 
-    DocumentBatch ─ DocumentModel ─ classifier ─┐
-                  └ WideText, in evaluation ────┴─ sum ─> logits (B, C)
+    DocumentBatch ─ DocumentModel ─ classifier ───────┐
+                  └ NgramRegression, in evaluation ─┴─ sum ─> logits (B, C)
 
 Axes:  B documents   C classes   P parts
 """
@@ -19,15 +19,15 @@ from encoders.inputs.encoded import DocumentBatch
 from encoders.inputs.processor import DocumentProcessor
 from encoders.model import DocumentModel as DocumentModel  # the package names it here: see the last lines
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
+from encoders.ngrams import NgramRegression, NgramTable
 from encoders.predict import Predictions, predict_documents
 from encoders.sharding import reshard
-from encoders.wide import WideText
 
 
 class DocumentForClassification(DocumentPreTrainedModel):
     """A document model with a one-hidden-layer classifier on the documents' vectors.
 
-    With `config.wide_ngrams` the logits of a regression on the words are added in evaluation mode, not in training.
+    With `config.regression_ngrams` the logits of a regression on the words are added in evaluation mode, not in training.
     """
 
     def __init__(self, config: DocumentConfig) -> None:
@@ -40,17 +40,23 @@ class DocumentForClassification(DocumentPreTrainedModel):
             nn.Dropout(config.classifier_dropout_prob),
             nn.Linear(hidden, int(config.num_labels or 2)),
         )
-        self.wide = (
-            WideText(
-                config.words,
-                config.wide_ngrams,
-                config.wide_buckets,
-                int(config.num_labels or 2),
-            )
-            if config.wide_ngrams
-            else None
-        )
+        self.regression: NgramRegression | None = None
+        if config.regression_ngrams:
+            table = NgramTable(config.words, config.regression_ngrams, config.regression_buckets)
+            self.regression = NgramRegression(table, int(config.num_labels or 2))
         self.post_init()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Read a model that `save_pretrained` wrote, by version 0.1.0 too, in evaluation mode, with its processor."""
+        kwargs.setdefault("key_mapping", {r"^wide\.": "regression."})  # the name in version 0.1.0
+        model = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        loaded = model[0] if isinstance(model, tuple) else model
+        # Version 0.1.0 divided the logits by a temperature when it predicted; here the weights are.
+        temperature = loaded.config.__dict__.pop("old_temperature", 1.0)
+        if temperature != 1:
+            loaded.scale_logits([1 / temperature] * (1 if loaded.regression is None else 2))
+        return model
 
     def forward(
         self,
@@ -64,8 +70,8 @@ class DocumentForClassification(DocumentPreTrainedModel):
         """Return logits (B, C), and the mean cross-entropy where `labels` (B,) are given; -100 is no label."""
         output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)
         parts = self.classifier(output.document_states)[None]
-        if self.wide is not None and not self.training:
-            parts = torch.cat([parts, self.wide(batch).to(parts.dtype)[None]])
+        if self.regression is not None and not self.training:
+            parts = torch.cat([parts, self.regression(batch).to(parts.dtype)[None]])
         logits = parts.sum(0)
         loss = None
         if labels is not None:
@@ -89,7 +95,7 @@ class DocumentForClassification(DocumentPreTrainedModel):
     def scale_logits(self, scales: Sequence[float]) -> None:
         """Multiply the weights that make the logits: those of each part, as in `logit_parts`, by a number of its own."""
         reshard(self)
-        parts = [self.classifier[-1]] if self.wide is None else [self.classifier[-1], self.wide]
+        parts = [self.classifier[-1]] if self.regression is None else [self.classifier[-1], self.regression]
         for part, scale in zip(parts, scales, strict=True):
             for parameter in part.parameters():
                 parameter.mul_(scale)

@@ -4,12 +4,25 @@ Four groups of fields: the width and depth of the fusing transformer, the attent
 encoders (text, image), the readout and head. Everything that can be derived is derived.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from docgraph.errors import ModelError
+
+RENAMED: Final = {
+    "wide_ngrams": "regression_ngrams",
+    "wide_buckets": "regression_buckets",
+    "wide_cost": "regression_cost",
+}
+"""Fields by the names that version 0.1.0 had for them; they are read, and written under the new ones."""
+
+
+def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields under the names that they have now."""
+    return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 @strict
@@ -29,7 +42,7 @@ class DocumentConfig(PreTrainedConfig):
     initializer_range: float = 0.02
 
     layer: Literal["prenorm", "hte"] = "prenorm"
-    """"prenorm": residual transformer block. "hte": the paper's layer, exactly (hsa.md, "The layer of the paper")."""
+    """"prenorm": residual transformer block. "hte": the paper's layer, exactly (docs/hsa.md, "The layer of the paper")."""
     attention: Literal["hsa", "flat", "none", "permuted"] = "hsa"
     """"flat": one family a document. "none": each leaf alone. "permuted": same trees, leaves shuffled among families."""
     attend_self: bool = True
@@ -50,22 +63,22 @@ class DocumentConfig(PreTrainedConfig):
     text_embedding_size: int = 0
     """Width of the sub-word embeddings (scratch); 0 for `hidden_size`."""
     text_ngrams: int = 1
-    """Longest run of sub-words that has an embedding of its own (scratch): 2 adds pairs, 3 adds triples."""
+    """Longest n-gram of sub-words that has an embedding of its own (scratch): 2 adds pairs, 3 adds triples."""
     text_ngram_buckets: int = 131_072
-    """Embeddings that runs of sub-words are hashed into."""
+    """Embeddings that n-grams of two and more sub-words are hashed into."""
     text_start: Literal["frequency", "equal", "evidence", "regression"] = "frequency"
     """What scratch text starts from. "frequency": a pooled leaf weighs its sub-words by their rarity. "equal": all alike.
-    "evidence": all alike, and embeddings begin with what each entry says about the classes by itself; "regression": with its
+    "evidence": all alike, and embeddings begin with what each n-gram says about the classes by itself; "regression": with its
     weight in a logistic regression on all of them. Both need labels."""
     freeze_text_start: bool = False
     """Leave scratch embeddings and their weights as they started. After "regression" they hold what the words say by
     themselves already, and training on would learn the training documents by heart."""
-    wide_ngrams: int = 0
-    """Longest run of sub-words in a logistic regression whose logits are added to the classifier's when it predicts, 0 for no
-    such regression; see wide.py. It reads the text encoder's sub-words and needs labels when the model is made."""
-    wide_buckets: int = 2_097_152
-    """Entries that its runs are hashed into."""
-    wide_cost: float = 0.2
+    regression_ngrams: int = 0
+    """Longest n-gram of a logistic regression whose logits are added to the classifier's when it predicts, 0 for no such
+    regression; see ngrams.py. It reads the text encoder's sub-words and needs labels when the model is made."""
+    regression_buckets: int = 2_097_152
+    """Weights that its n-grams of two and more sub-words are hashed into."""
+    regression_cost: float = 0.2
     """Of its errors, against the squares of its weights: what scikit-learn calls C, for a softmax over the classes."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
@@ -79,7 +92,7 @@ class DocumentConfig(PreTrainedConfig):
     """Sub-words a window of the pre-trained encoder holds; 0 for all that the encoder allows."""
 
     image_encoder: str | None = "test_vit"
-    """Name of a timm model, "statistics" (colours and edges, nothing to train: for few pictures), or None for no pictures.
+    """Name of a timm model, "statistics" (colours and edges, nothing to train: for few images), or None for no images.
     The default has 0.3 M weights and trains on a CPU."""
     image_size: int = 0
     """Pixels a side; 0 for what the timm model was made for."""
@@ -90,27 +103,32 @@ class DocumentConfig(PreTrainedConfig):
     pool_after: list[int] | tuple[int, ...] = ()
     """Layers (0-based) after which families of leaves are pooled into their parent; a layer may be named once."""
     modality_dropout_prob: float = 0.0
-    """Chance that a document's pictures are left out of a training step."""
+    """Chance that a document's images are left out of a training step."""
     classifier_hidden_size: int = 0
     """Width of the classifier's hidden layer; 0 for `hidden_size`."""
     classifier_dropout_prob: float = 0.1
     label_smoothing: float = 0.0
     class_weights: list[float] | None = None
     """Weight of each class in the loss; None for equal weights."""
-    temperature: float = 1.0
-    """Logits are divided by it in `predict`; training leaves it at 1 and fits the weights behind the logits instead."""
 
     def __post_init__(self, **kwargs: Any) -> None:
+        for old in RENAMED.keys() & kwargs.keys():
+            setattr(self, RENAMED[old], kwargs.pop(old))
+        temperature = kwargs.pop("temperature", 1.0)
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+        if (
+            temperature != 1
+        ):  # version 0.1.0 divided logits by it; DocumentForClassification.from_pretrained takes it over
+            self.old_temperature = temperature
         if self.hidden_size % self.num_attention_heads:
             raise ModelError(
                 f"hidden_size must be a multiple of num_attention_heads, but is {self.hidden_size} "
                 f"with num_attention_heads={self.num_attention_heads}."
             )
-        if self.wide_ngrams and self.text_encoder == "none":
+        if self.regression_ngrams and self.text_encoder == "none":
             raise ModelError(
-                f"wide_ngrams={self.wide_ngrams} needs a text encoder, whose sub-words it counts, but text_encoder is "
-                '"none". Set wide_ngrams=0.'
+                f"regression_ngrams={self.regression_ngrams} needs a text encoder, whose sub-words it counts, but text_encoder is "
+                '"none". Set regression_ngrams=0.'
             )
         if self.text_encoder == "none" and self.image_encoder is None:
             raise ModelError(

@@ -38,7 +38,7 @@ class Embeddings:
     empty: tuple[int, ...] = ()
     """Places of documents that had no leaves: their document vector is zero."""
     problems: tuple[Problem, ...] = ()
-    """Pictures that could not be read, by name."""
+    """Images that could not be read, by name."""
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -110,7 +110,7 @@ class DocumentModel(DocumentPreTrainedModel):
         return self.dropout(state + self.modality(modality).to(state.dtype)), modality
 
     def _add_images(self, batch: DocumentBatch, state: Tensor, modality: Tensor) -> tuple[Tensor, Tensor]:
-        """Put the patches of the batch's pictures at their places."""
+        """Put the patches of the batch's images at their places."""
         assert self.image is not None
         image = batch.image
         if image is None:
@@ -124,7 +124,7 @@ class DocumentModel(DocumentPreTrainedModel):
         return state, modality.index_fill(0, place.flatten(), 1)
 
     def _present(self, batch: DocumentBatch) -> Tensor | None:
-        """Return which leaves take part: those of readable pictures, less those of dropped ones in training."""
+        """Return which leaves take part: those of readable images, less those of dropped ones in training."""
         chance = self.config.modality_dropout_prob
         if not self.training or chance <= 0 or batch.image is None:
             return batch.present

@@ -18,8 +18,8 @@ from encoders.embed import Embeddings, encode_documents
 from encoders.inputs.processor import CONFIG_NAME, DocumentProcessor
 from encoders.leaves.image import ImageLeaves
 from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.ngrams import NgramRegression
 from encoders.positions import FourierFeatures, PositionHeads
-from encoders.wide import WideText
 
 
 @dataclass
@@ -36,7 +36,7 @@ class DocumentOutput(ModelOutput):
     node_states: Tensor | None = None
     """(R, D) mean over the leaves under each row, only where asked for."""
     logit_parts: Tensor | None = None
-    """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the wide part where there is one."""
+    """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the regression on n-grams."""
 
 
 class DocumentPreTrainedModel(PreTrainedModel):
@@ -60,6 +60,7 @@ class DocumentPreTrainedModel(PreTrainedModel):
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
         """Write configuration, weights and (if there is one) the processor into a folder."""
+        kwargs.setdefault("save_original_format", False)  # by the names of this version, whichever it was read from
         super().save_pretrained(save_directory, *args, **kwargs)
         if self.processor is not None and kwargs.get("is_main_process", True):
             self.processor.save_pretrained(save_directory)
@@ -77,7 +78,7 @@ class DocumentPreTrainedModel(PreTrainedModel):
         for module in loaded.modules():
             if isinstance(module, PretrainedTextLeaves | ImageLeaves) and module.frozen:
                 module.encoder.requires_grad_(False)
-            elif isinstance(module, WideText):
+            elif isinstance(module, NgramRegression):
                 module.requires_grad_(False)
         if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
             loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)

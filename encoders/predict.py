@@ -80,7 +80,7 @@ def predict_documents(
         problems += [Problem(group[p.document], p.node_row, p.message) for p in batch.problems]
         empty += [group[number] for number in batch.empty()]
         logits = model(batch.to(model.device)).logits
-        probabilities[group] = torch.softmax(logits.float() / model.config.temperature, dim=-1).cpu().numpy()
+        probabilities[group] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
     model.train(was_training)
     cut = {place: one.cut_tokens for place, one in enumerate(encoded) if one.cut_tokens}
     return Predictions(classes, probabilities, tuple(sorted(empty)), tuple(sorted(problems)), cut)

@@ -55,7 +55,7 @@ def test_a_run_picks_its_epoch_by_the_transformer_and_stores_each_part_times_its
 ) -> None:
     table = write_table(tmp_path / "pets.jsonl", rows=180)
     flip_some_labels(table)
-    text = {**TINY, "wide_ngrams": 1}
+    text = {**TINY, "regression_ngrams": 1}
     plain = fit(tiny(table, tmp_path / "plain", epochs=1, model=text, calibrate=False), QUIET)
     scaled = fit(tiny(table, tmp_path / "scaled", epochs=1, model=text), QUIET)
     before, target = dev_logit_parts(plain)

@@ -105,7 +105,7 @@ def test_scales_of_the_logits_are_in_the_stored_weights(tmp_path: Path, shard: b
     table = write_table(tmp_path / "pets.jsonl", 180)
     flip_some_labels(table)
     file = tmp_path / "two.yaml"
-    config = tiny(table, tmp_path / "two", **{"epochs": 1, "model.wide_ngrams": 1, "shard": shard})
+    config = tiny(table, tmp_path / "two", **{"epochs": 1, "model.regression_ngrams": 1, "shard": shard})
     file.write_text(config.to_yaml())
     run_two(file)
     run = fit(config, Console(quiet=True))  # is done, and read back

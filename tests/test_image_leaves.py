@@ -8,7 +8,7 @@ from PIL import Image
 
 from docgraph.errors import ModelError
 from encoders.leaves.image import ImageLeaves, image_settings, make_image_encoder
-from encoders.leaves.image_statistics import PictureStatistics
+from encoders.leaves.image_statistics import ImageStatistics
 from training.config import ConfigError
 from training.pretrained import LITE0, image_weights
 
@@ -105,16 +105,16 @@ def test_packaged_weights_of_another_model_are_refused() -> None:
     assert image_weights(None, None) is None
 
 
-def picture_of(value: float) -> torch.Tensor:
+def image_of(value: float) -> torch.Tensor:
     return torch.full((1, 3, 96, 96), value)
 
 
 def test_statistics_tell_colours_and_the_direction_and_place_of_edges() -> None:
-    describe = PictureStatistics().forward_features
-    assert describe(torch.randn(3, 3, 96, 96)).shape == (3, PictureStatistics.num_features, 1, 1)
-    black, white = describe(picture_of(-1.0))[0, :64, 0, 0], describe(picture_of(1.0))[0, :64, 0, 0]
+    describe = ImageStatistics().forward_features
+    assert describe(torch.randn(3, 3, 96, 96)).shape == (3, ImageStatistics.num_features, 1, 1)
+    black, white = describe(image_of(-1.0))[0, :64, 0, 0], describe(image_of(1.0))[0, :64, 0, 0]
     assert (int(black.argmax()), int(white.argmax())) == (0, 63)
-    half = picture_of(-1.0)
+    half = image_of(-1.0)
     half[..., 48:] = 1.0  # a vertical edge from black to white: one direction, the middle columns of cells
     edges = describe(half)[0, 64 : 64 + 8 * 21, 0, 0]
     whole = edges[:8]
@@ -126,5 +126,5 @@ def test_statistics_tell_colours_and_the_direction_and_place_of_edges() -> None:
 
 def test_statistics_do_not_change_with_the_other_pictures_of_a_batch() -> None:
     pixels = torch.rand(4, 3, 96, 96) * 2 - 1
-    describe = PictureStatistics().forward_features
+    describe = ImageStatistics().forward_features
     torch.testing.assert_close(describe(pixels)[2:3], describe(pixels[2:3]))

@@ -9,7 +9,7 @@ import pytest
 from docgraph import Document, parse_article, parse_text
 from docgraph.errors import ModelError
 from encoders import DocumentProcessor
-from encoders.leaves.image import ImageSettings
+from encoders.inputs.images import ImageSettings
 from tests.articles import article, empty_document, picture
 
 GRID = ImageSettings(

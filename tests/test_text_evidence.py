@@ -10,8 +10,8 @@ from docgraph import parse_text
 from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
-from encoders.entries import Entries, regression
 from encoders.leaves.text import EVIDENCE_DOCUMENTS, ScratchTextLeaves
+from encoders.ngrams import DocumentNgrams, fit_regression
 
 
 def leaves(size: int = 6) -> ScratchTextLeaves:
@@ -36,7 +36,7 @@ def test_two_classes_give_the_naive_bayes_log_ratio_along_one_direction() -> Non
     torch.testing.assert_close(direction.norm(), torch.tensor(1.0), rtol=1e-5, atol=0)
     rare = math.log((1 + half) / half)
     torch.testing.assert_close(text.embed.weight[8], rare * direction, rtol=1e-5, atol=1e-6)
-    # Entries that are as frequent in both classes, or nowhere, say nothing.
+    # N-grams that are as frequent in both classes, or nowhere, say nothing.
     torch.testing.assert_close(text.embed.weight[[9, 10]], torch.zeros(2, 6), rtol=0, atol=1e-6)
 
 
@@ -81,15 +81,15 @@ def test_documents_with_labels_give_their_words_evidence() -> None:
         build_classifier(config, documents, ["cat", "dog"], vocab_size=300)
 
 
-def test_the_regression_is_scikit_learns_on_scaled_entries() -> None:
-    """Two classes, each with a weight per entry: together the one weight of a regression with twice the cost."""
+def test_the_regression_is_scikit_learns_on_scaled_ngrams() -> None:
+    """Two classes, each with a weight per n-gram: together the one weight of a regression with twice the cost."""
     sklearn = pytest.importorskip("sklearn.linear_model")
     draw = np.random.default_rng(0)
     stands = draw.random((120, 15)) < draw.uniform(0.1, 0.6, 15)
     classes = (stands @ draw.normal(size=15) + draw.normal(size=120) > 0).astype(int)
     document, entry = np.nonzero(stands)
-    entries = Entries(torch.from_numpy(document), torch.from_numpy(entry) + 3, 120, 20)
-    weight, bias = regression(entries, classes.tolist(), 2, cost=0.3, steps=500)
+    ngrams = DocumentNgrams(torch.from_numpy(document), torch.from_numpy(entry) + 3, 120, 20)
+    weight, bias = fit_regression(ngrams, classes.tolist(), 2, cost=0.3, steps=500)
     positive, negative = 1 + stands[classes == 1].sum(0), 1 + stands[classes == 0].sum(0)
     ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
     fitted = sklearn.LogisticRegression(C=0.6, tol=1e-9, max_iter=5000).fit(stands * ratio, classes)
@@ -97,7 +97,7 @@ def test_the_regression_is_scikit_learns_on_scaled_entries() -> None:
     found = (weight[:, 1] - weight[:, 0]).numpy()
     np.testing.assert_allclose(found[3:18], want, rtol=0, atol=1e-3)
     assert float(bias[1] - bias[0]) == pytest.approx(fitted.intercept_[0], abs=1e-3)
-    assert not weight[[0, 1, 2, 18, 19]].any()  # entries that stand nowhere
+    assert not weight[[0, 1, 2, 18, 19]].any()  # n-grams that stand nowhere
     torch.testing.assert_close(weight.sum(1), torch.zeros(20))
 
 

@@ -87,7 +87,7 @@ class TrainingConfig:
     metric: Literal["accuracy", "macro_f1", "loss"] = "accuracy"
     """Which epoch's weights are kept: the best of this on the dev split; the lower dev loss decides a draw.
 
-    A regression beside the transformer (wide_ngrams) is the same after every epoch and left out of it.
+    A regression beside the transformer (regression_ngrams) is the same after every epoch and left out of it.
     """
     patience: int | None = None
     """Stop after so many epochs without a better one."""

@@ -4,7 +4,7 @@
     YAML file ──read_config──> TrainingConfig, over the recipe that the file names
 
 A recipe is a `TrainingConfig` without data and output. Ours read whole documents, sentence by sentence, and run on
-two cores; beside the transformer they put a regression on the words (encoders/wide.py), which their -deep variants, for
+two cores; beside the transformer they put a regression on the words (encoders/ngrams.py), which their -deep variants, for
 comparing kinds of attention, leave out. The paper's (imdb-*, elec-*, n24news-*) follow its tables 6 and 7
 as far as they say: one HTE layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do
 not divide by three heads and become 129 and 513; its flat model reads text only, and 512 tokens at most. The weights of
@@ -105,7 +105,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "Articles and tables of texts with images, everything learned from your data; minutes on two cores.",
         {
             **_NEWS,
-            "model": {**_SMALL, **_STATISTICS, "text_start": "regression", "wide_ngrams": 1},
+            "model": {**_SMALL, **_STATISTICS, "text_start": "regression", "regression_ngrams": 1},
         },
     ),
     "news-scratch-deep": (
@@ -117,7 +117,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {
             **_NEWS,
             "text_encoder": "minilm",
-            "model": {**_SMALL, **_STATISTICS, "text_encoder": "pretrained", "wide_ngrams": 1},
+            "model": {**_SMALL, **_STATISTICS, "text_encoder": "pretrained", "regression_ngrams": 1},
         },
     ),
     "news-pretrained": (
@@ -126,7 +126,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             **_NEWS,
             "text_encoder": "minilm",
             "image_weights": "lite0",
-            "model": {**_SMALL, "text_encoder": "pretrained", **_LITE0, "wide_ngrams": 1},
+            "model": {**_SMALL, "text_encoder": "pretrained", **_LITE0, "regression_ngrams": 1},
         },
     ),
     "pages-scratch": (
@@ -137,7 +137,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "Plain texts without images, everything learned from your data.",
         {
             **_REVIEWS,
-            "model": {**_SMALL, **_TEXT, "wide_ngrams": 2, "wide_buckets": 524_288},
+            "model": {**_SMALL, **_TEXT, "regression_ngrams": 2, "regression_buckets": 524_288},
         },
     ),
     "reviews-scratch-deep": (
@@ -146,12 +146,12 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "reviews-minilm": (
         "Plain texts read by a frozen MiniLM, beside a regression on words.",
-        {**_MINILM, "model": {**_MINILM["model"], "wide_ngrams": 3, "wide_buckets": 524_288}},
+        {**_MINILM, "model": {**_MINILM["model"], "regression_ngrams": 3, "regression_buckets": 524_288}},
     ),
     "reviews-minilm-deep": ("reviews-minilm without the regression, to compare kinds of attention.", _MINILM),
     "reviews-imdb": (
         "IMDB reviews, the best of ours: n-grams and a regression, some 25,000 texts.",
-        {**_IMDB, "model": {**_IMDB["model"], "wide_ngrams": 3}},
+        {**_IMDB, "model": {**_IMDB["model"], "regression_ngrams": 3}},
     ),
     "reviews-imdb-deep": ("reviews-imdb without the regression, to compare kinds of attention.", _IMDB),
     "imdb-hsa": (

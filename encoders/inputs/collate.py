@@ -1,8 +1,8 @@
-"""Lay encoded documents one after another: one forest, one table of positions, one run of sub-words and pictures.
+"""Lay encoded documents one after another: one forest, one table of positions, one run of sub-words and images.
 
     collate([EncodedDocument, ...], prepare) -> DocumentBatch
 
-Pictures are read here (in a data loader's worker, if there is one). One that cannot be read becomes absent
+Images are read here (in a data loader's worker, if there is one). One that cannot be read becomes absent
 leaves and a named problem; it never stops the batch.
 """
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from docgraph.images import ImageReference
 
 Prepare = Callable[["ImageReference"], Tensor]
-"""A picture that has not been opened in, normalised pixels (3, height, width) out; ImageError if it cannot be read."""
+"""An image that has not been opened in, normalised pixels (3, height, width) out; ImageError if it cannot be read."""
 
 
 def collate(documents: Sequence[EncodedDocument], prepare: Prepare) -> DocumentBatch:
     """Return the batch of some encoded documents; an empty sequence gives an empty batch.
 
     Args:
-        prepare: opens a picture and turns it into normalised pixels.
+        prepare: opens an image and turns it into normalised pixels.
     """
     rows = np.array([document.num_rows for document in documents], dtype=np.int64)
     row_start = np.concatenate([[0], np.cumsum(rows)])
@@ -85,7 +85,7 @@ def _text(documents: Sequence[EncodedDocument], offsets: Ints, leaf_of_row: Ints
 def _images(
     documents: Sequence[EncodedDocument], offsets: Ints, leaf_of_row: Ints, leaves: int, prepare: Prepare
 ) -> tuple[ImageInputs | None, Tensor | None, list[Problem]]:
-    """Decode the pictures; those that cannot be read are marked absent and named."""
+    """Decode the images; those that cannot be read are marked absent and named."""
     pixels: list[Tensor] = []
     first_leaf: list[int] = []
     owner: list[int] = []

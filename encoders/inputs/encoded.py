@@ -1,11 +1,11 @@
 """What the model eats: one encoded document, and a batch of them.
 
-    Document --processor--> EncodedDocument (numpy, no pictures decoded) --collate--> DocumentBatch (tensors)
+    Document --processor--> EncodedDocument (numpy, no images decoded) --collate--> DocumentBatch (tensors)
 
 An encoded document has one row for each document node that has leaves under it, then one for each token or patch
 leaf. A batch lays documents one after another: several roots of one forest, nothing padded to the longest.
 
-Axes:  B documents   R rows   N leaves   T sub-words   U text units   I readable pictures   P patches a picture
+Axes:  B documents   R rows   N leaves   T sub-words   U text units   I readable images   P patches an image
        Q distinct positions   K field names   G rows of GRAPH families
 """
 
@@ -33,7 +33,7 @@ Ints = NDArray[np.int64]
 
 
 class ImageLeaf(NamedTuple):
-    """A picture of one document, not yet decoded, and the rows that its patches have."""
+    """An image of one document, not yet decoded, and the rows that its patches have."""
 
     reference: "ImageReference"
     first_row: int
@@ -77,7 +77,7 @@ class EncodedDocument:
     """(U,) content hash of each unit, for caches."""
     images: tuple[ImageLeaf, ...]
     patches: int
-    """Leaves of one picture."""
+    """Leaves of one image."""
     seed: int
     """Derived from the content: the same document is permuted the same way everywhere."""
     readout_row: int = 0
@@ -92,7 +92,7 @@ class EncodedDocument:
 
     @property
     def num_leaves(self) -> int:
-        """Tokens and patches (or text nodes and pictures)."""
+        """Tokens and patches (or text nodes and images)."""
         return int(self.is_leaf.sum())
 
 
@@ -117,12 +117,12 @@ class TextInputs:
 
 @dataclass(kw_only=True, eq=False)
 class ImageInputs:
-    """Readable pictures of all documents of a batch."""
+    """Readable images of all documents of a batch."""
 
     pixel_values: Tensor
     """(I, 3, height, width), normalised."""
     first_leaf: Tensor
-    """(I,) leaf of the batch that holds a picture's first patch; the others follow."""
+    """(I,) leaf of the batch that holds an image's first patch; the others follow."""
     document: Tensor
     """(I,)"""
     patches: int
@@ -155,7 +155,7 @@ class DocumentBatch:
     image: ImageInputs | None
     position: PositionInputs
     present: Tensor | None
-    """(N,) False for leaves of pictures that could not be read; None if all are there."""
+    """(N,) False for leaves of images that could not be read; None if all are there."""
     leaf_document: Tensor
     """(N,) document of each leaf."""
     seed: Tensor
@@ -177,7 +177,7 @@ class DocumentBatch:
         return moved
 
     def rows_with_leaves(self) -> NDArray[np.bool_]:
-        """(R,) True for rows with a present leaf at or under them: a picture that could not be read is not there."""
+        """(R,) True for rows with a present leaf at or under them: an image that could not be read is not there."""
         leaf_rows = self.forest.leaf_rows.cpu().numpy()
         there = np.zeros(self.forest.num_rows, dtype=bool)
         there[leaf_rows if self.present is None else leaf_rows[self.present.cpu().numpy()]] = True

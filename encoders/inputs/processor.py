@@ -3,8 +3,8 @@
     Document --encode--> EncodedDocument --collate--> DocumentBatch
 
 `encode` keeps the document nodes that have leaves under them, cuts text blocks into sub-words, ties every sub-word
-to its sentence, heading or cell by its characters, and lays out a GRID of patches for every picture. What may be
-a feature is decided here and nowhere else: node text and pictures are; attributes, metadata and URLs are not.
+to its sentence, heading or cell by its characters, and lays out a GRID of patches for every image. What may be
+a feature is decided here and nowhere else: node text and images are; attributes, metadata and URLs are not.
 
 Sub-words come from a vocabulary trained on the user's documents (byte-level BPE, no unknown words) or from the
 tokenizer of a local transformers model.
@@ -30,8 +30,8 @@ from encoders.cache import FeatureCache
 from encoders.inputs.collate import collate
 from encoders.inputs.encoded import DOMAIN_CODE, DocumentBatch, EncodedDocument, ImageLeaf, Ints
 from encoders.inputs.graph_features import laplacian_features
+from encoders.inputs.images import ImageSettings
 from encoders.inputs.vocabulary import special_token_ids, train_tokenizer
-from encoders.leaves.image import ImageSettings
 
 CONFIG_NAME: Final = "processor_config.json"
 TOKENIZER_NAME: Final = "tokenizer.json"
@@ -56,7 +56,7 @@ class ProcessorSettings:
     """Special sub-words before each window of a pre-trained encoder."""
     suffix_ids: tuple[int, ...] = ()
     image: ImageSettings | None = None
-    """How pictures are prepared; None leaves pictures out."""
+    """How images are prepared; None leaves images out."""
 
 
 class DocumentProcessor:
@@ -75,8 +75,8 @@ class DocumentProcessor:
         if tokenizer is not None:
             tokenizer.no_truncation()
             tokenizer.no_padding()
-        self.pictures: FeatureCache | None = None
-        """Where prepared pictures are kept, as bytes at the model's size; None decodes a picture whenever it is read."""
+        self.images: FeatureCache | None = None
+        """Where prepared images are kept, as bytes at the model's size; None decodes an image whenever it is read."""
 
     @classmethod
     def from_documents(
@@ -150,26 +150,26 @@ class DocumentProcessor:
         return self.collate([self.encode(document) for document in documents])
 
     def collate(self, encoded: Sequence[EncodedDocument]) -> DocumentBatch:
-        """Return the batch of some encoded documents; pictures are read here."""
+        """Return the batch of some encoded documents; images are read here."""
         return collate(encoded, self._prepare_image)
 
     def _prepare_image(self, reference: ImageReference) -> Tensor:
-        """Return a picture's normalised pixels: the same numbers with `pictures` and without."""
+        """Return an image's normalised pixels: the same numbers with `images` and without."""
         settings = self.settings.image
-        assert settings is not None, "a document without picture leaves has no pictures to prepare"
-        if self.pictures is None:
+        assert settings is not None, "a document without image leaves has no images to prepare"
+        if self.images is None:
             return _normalised(settings, settings.resize()(reference.open("RGB")))
         shape = (3, settings.height, settings.width)
         scope = f"{settings.height} x {settings.width} {settings.interpolation}"
         digest = hashlib.blake2b(reference.bytes(), digest_size=16).digest()
-        known = self.pictures.get(scope, [digest])[0]
+        known = self.images.get(scope, [digest])[0]
         if known is None:
             known = settings.resize()(reference.open("RGB")).numpy().reshape(-1, settings.width)
-            self.pictures.put(scope, {digest: known})
+            self.images.put(scope, {digest: known})
         return _normalised(settings, torch.tensor(known).reshape(shape))
 
     def encode(self, document: Document) -> EncodedDocument:
-        """Return one document as arrays; no picture is opened."""
+        """Return one document as arrays; no image is opened."""
         wanted = self._wanted(document)
         tokens = self._tokens(document, wanted)
         images = [

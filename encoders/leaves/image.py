@@ -1,14 +1,13 @@
-"""Pictures to leaves: any timm model, through `forward_features`.
+"""Images to leaves: any timm model, through `forward_features`.
 
-    PIL picture --transform--> (3, H, W) --timm--> (patches, C) or (C, h, w) --project--> (patches, D) leaves
+    PIL image --transform--> (3, H, W) --timm--> (patches, C) or (C, h, w) --project--> (patches, D) leaves
 
 A vision transformer's tokens (without its prefix) and a convolutional net's feature map are the same thing here: a
-GRID family of patches under the picture. With `leaves="one"` a picture is one leaf, the mean of its patches.
+GRID family of patches under the image. With `leaves="one"` an image is one leaf, the mean of its patches.
 
-Axes:  I pictures   P patches   C width of the timm model   D width of the document model
+Axes:  I images   P patches   C width of the timm model   D width of the document model
 """
 
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -18,53 +17,14 @@ import timm
 import torch
 from timm.data import resolve_model_data_config  # type: ignore[attr-defined]
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
-from encoders.leaves.image_statistics import STATISTICS, PictureStatistics
+from encoders.inputs.images import ImageSettings
+from encoders.leaves.image_statistics import STATISTICS, ImageStatistics
 from encoders.sharding import passes
 
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSettings:
-    """How pictures are prepared for one timm model, and the grid of patches it makes of them."""
-
-    height: int
-    width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: str
-    grid_height: int
-    grid_width: int
-    leaves: str = "patches"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", tuple(self.mean))
-        object.__setattr__(self, "std", tuple(self.std))
-
-    @property
-    def leaf_grid(self) -> tuple[int, int]:
-        """Rows and columns of a picture's leaves."""
-        return (1, 1) if self.leaves == "one" else (self.grid_height, self.grid_width)
-
-    def transform(self) -> v2.Compose:
-        """Return the torchvision transform from an RGB picture to normalised pixels (3, height, width)."""
-        return v2.Compose([self.resize(), self.normalise()])
-
-    def resize(self) -> v2.Compose:
-        """Return the first half of `transform`: an RGB picture to bytes (3, height, width).
-
-        The whole picture is kept: it is resized to the model's shape, not cropped.
-        """
-        size, mode = (self.height, self.width), v2.InterpolationMode(self.interpolation)
-        return v2.Compose([v2.ToImage(), v2.Resize(size, interpolation=mode, antialias=True)])
-
-    def normalise(self) -> v2.Compose:
-        """Return the second half of `transform`: bytes to float32 of the model's mean and deviation."""
-        return v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(self.mean, self.std)])
 
 
 def make_image_encoder(
@@ -81,7 +41,7 @@ def make_image_encoder(
         ModelError: timm does not know the name, the model cannot take that size, or there are no such weights.
     """
     if name == STATISTICS:
-        return PictureStatistics()
+        return ImageStatistics()
     options: dict[str, Any] = {"num_classes": 0}
     if image_size and "vit" in name:
         options["img_size"] = image_size
@@ -111,7 +71,7 @@ def _weights_file(path: str | Path) -> Path:
 
 
 def image_settings(name: str, image_size: int = 0, leaves: str = "patches") -> ImageSettings:
-    """Return how pictures are prepared for a timm model; its patch grid is found by one pass over a blank picture."""
+    """Return how images are prepared for a timm model; its patch grid is found by one pass over a blank image."""
     model = make_image_encoder(name, image_size).eval()
     config = resolve_model_data_config(model)
     height, width = (image_size, image_size) if image_size else _input_size(model)
@@ -185,13 +145,13 @@ class ImageLeaves(nn.Module):
         return self
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(I, 3, H, W) -> (I, P, C), or (I, 1, C) with one leaf a picture."""
+        """(I, 3, H, W) -> (I, P, C), or (I, 1, C) with one leaf an image."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             grid = _grid(self.encoder, pixels).flatten(1, 2)
         return grid.mean(dim=1, keepdim=True) if self.leaves == "one" else grid
 
     def fingerprint(self) -> str:
-        """Return a hash of the encoder's weights and of what is kept of a picture."""
+        """Return a hash of the encoder's weights and of what is kept of an image."""
         if self._fingerprint is None:
             self._fingerprint = fingerprint(self.encoder, self.leaves)
         return self._fingerprint
@@ -203,13 +163,13 @@ class ImageLeaves(nn.Module):
         return projected
 
     def _cached(self, pixels: Tensor, cache: FeatureCache) -> Tensor:
-        """As `features`, for a frozen encoder: pictures that are in the cache do not pass through it again."""
+        """As `features`, for a frozen encoder: images that are in the cache do not pass through it again."""
         digests = [blake2b(one.tobytes(), digest_size=16).digest() for one in pixels.cpu().numpy()]
         scope = cache_scope(self.fingerprint(), pixels.device)
         found = cache.get(scope, digests)
         missing = [place for place, features in enumerate(found) if features is None]
         if not missing and passes(self.encoder, 0, pixels.device):
-            self.features(pixels[:1])  # others read pictures and wait for this process
+            self.features(pixels[:1])  # others read images and wait for this process
         elif missing:
             passes(self.encoder, 1, pixels.device)
             fresh = self.features(pixels[missing]).float().cpu().numpy()

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
 from encoders.inputs.encoded import Ints, TextInputs
-from encoders.runs import Runs
+from encoders.ngrams import NgramTable
 from encoders.sharding import is_sharded, passes
 
 WINDOW_TOKENS = 8_192
 """Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
 
 EVIDENCE_DOCUMENTS = 60
-"""Documents of no evidence that are counted with each entry's own; see `ScratchTextLeaves.set_evidence`."""
+"""Documents of no evidence that are counted with each n-gram's own; see `ScratchTextLeaves.set_evidence`."""
 
 
 class Window(NamedTuple):
@@ -60,13 +60,13 @@ class ScratchTextLeaves(nn.Module):
     """Sub-word embeddings trained with the model.
 
     A pooled leaf is a weighted mean of its sub-words: each has a learned weight exp(w), which starts at its inverse
-    document frequency where `set_frequencies` was called, else at 1. With `ngrams` above 1, runs of that many
-    sub-words have embeddings too, hashed into buckets: more entries of a pooled leaf's mean, or added to the sub-word
-    that a run ends with.
+    document frequency where `set_frequencies` was called, else at 1. With `ngrams` above 1, n-grams of up to that many
+    sub-words have embeddings too, hashed into buckets: more members of a pooled leaf's mean, or added to the sub-word
+    that an n-gram ends with.
 
-    `set_evidence` starts embeddings from class counts, `set_weights` from a regression; see entries.py.
+    `set_evidence` starts embeddings from class counts, `set_weights` from a regression; see ngrams.py.
 
-    Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed runs; Wang
+    Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed n-grams; Wang
     and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for log ratios of class counts as features.
     """
 
@@ -82,19 +82,19 @@ class ScratchTextLeaves(nn.Module):
         buckets: int = 131_072,
     ) -> None:
         super().__init__()
-        self.runs = Runs(words, ngrams, buckets)
+        self.table = NgramTable(words, ngrams, buckets)
         self.dropout = dropout
-        self.embed = nn.Embedding(self.runs.entries, embedding_size)
-        self.weight = nn.Embedding(self.runs.entries, 1) if pooled else None
+        self.embed = nn.Embedding(self.table.size, embedding_size)
+        self.weight = nn.Embedding(self.table.size, 1) if pooled else None
         self.project = nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
 
     @torch.no_grad()
     def set_frequencies(self, document_frequency: Tensor, documents: int) -> None:
-        """Start each entry's weight at its inverse document frequency, log((1 + documents) / (1 + frequency)).
+        """Start each n-gram's weight at its inverse document frequency, log((1 + documents) / (1 + frequency)).
 
         Args:
-            document_frequency: (V,) in how many of the `documents` each sub-word (and bucket) stands.
+            document_frequency: (V,) in how many of the `documents` each sub-word (and bucket) is found.
         """
         if self.weight is not None:
             rarity = torch.log((1 + documents) / (1 + document_frequency.float()))
@@ -102,14 +102,14 @@ class ScratchTextLeaves(nn.Module):
 
     @torch.no_grad()
     def set_evidence(self, class_frequency: Tensor, class_documents: Tensor) -> None:
-        """Add to each embedding what its entry says about the classes, in directions drawn at random.
+        """Add to each embedding what its n-gram says about the classes, in directions drawn at random.
 
-        An entry's evidence for class c is log(P(c | entry) / P(c)), less its mean over classes; P(c | entry) is
-        counted with `EVIDENCE_DOCUMENTS` more documents that have the classes' shares, so rare entries say little.
+        An n-gram's evidence for class c is log(P(c | n-gram) / P(c)), less its mean over classes; P(c | n-gram) is
+        counted with `EVIDENCE_DOCUMENTS` more documents that have the classes' shares, so rare n-grams say little.
         With two classes it comes to the naive Bayes log ratio along one direction of length 1.
 
         Args:
-            class_frequency: (C, V) in how many documents of each class each sub-word (and bucket) stands.
+            class_frequency: (C, V) in how many documents of each class each sub-word (and bucket) is found.
             class_documents: (C,) documents of each class, at least 1.
         """
         share = (class_documents / class_documents.sum()).float()[:, None]
@@ -120,9 +120,9 @@ class ScratchTextLeaves(nn.Module):
 
     @torch.no_grad()
     def set_weights(self, weight: Tensor) -> None:
-        """Add to each embedding its entry's weights for the classes, (V, C), in directions drawn at random.
+        """Add to each embedding its n-gram's weights for the classes, (V, C), in directions drawn at random.
 
-        Weights are scaled to a mean length of 1/2 over the entries that have any, about that of strong evidence.
+        Weights are scaled to a mean length of 1/2 over the n-grams that have any, about that of strong evidence.
         """
         length = weight.norm(dim=1)
         mean = length.sum() / (length > 0).sum().clamp(min=1)
@@ -148,22 +148,22 @@ class ScratchTextLeaves(nn.Module):
 
     def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
         """Return (N, D): rows of leaves without text are 0."""
-        runs = self.runs(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
+        ngrams = self.table.rows(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
         leaf = inputs.token_leaf
         if self.weight is None:
-            states = torch.stack([self._dropped(self.embed(entry) * real[:, None]) for entry, real in runs]).sum(0)
+            states = torch.stack([self._dropped(self.embed(row) * exists[:, None]) for row, exists in ngrams]).sum(0)
         else:
             # One look-up: each would give a gradient of the whole table's size.
-            entries = torch.cat([entry for entry, _ in runs])
-            states = self.embed(entries)
-            weight = self.weight(entries).clamp(-10, 10).exp() * torch.cat([real for _, real in runs])[:, None]
-            leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(runs)))
+            rows = torch.cat([row for row, _ in ngrams])
+            states = self.embed(rows)
+            weight = self.weight(rows).clamp(-10, 10).exp() * torch.cat([exists for _, exists in ngrams])[:, None]
+            leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(ngrams)))
         tokens = self.norm(self.project(states))
         placed = torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
         return placed.index_copy(0, leaf, tokens)
 
     def _dropped(self, values: Tensor) -> Tensor:
-        """Set whole entries to zero by chance in training."""
+        """Set whole rows to zero by chance in training."""
         if not self.training or self.dropout <= 0:
             return values
         keep = torch.rand(len(values), 1, device=values.device) >= self.dropout

@@ -105,7 +105,7 @@ class Quadtree:
             above.append(rows + y // self.side * across + x // self.side)
             height, width, rows = down, across, rows + down * across
         top = rows - 1 if above else n
-        # The last square covers the picture: it is the root.
+        # The last square covers the image: it is the root.
         inner = np.concatenate(above) if above else np.full(patches, top)
         return np.concatenate([np.full(ends.leading, top), inner[:patches], np.full(ends.trailing, top),
                                inner[patches:], [-1]])  # fmt: skip

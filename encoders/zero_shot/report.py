@@ -81,7 +81,7 @@ def summary(model: PreTrainedModel, length: int | None = None) -> Report:
     """Return what each attention layer does and costs on one sequence.
 
     Args:
-        length: positions. None: those of a picture for image towers, else 512 or as many as the model takes.
+        length: positions. None: those of an image for image towers, else 512 or as many as the model takes.
 
     Raises:
         ModelError: the model has no attention that could be converted, or `length` is below 1.

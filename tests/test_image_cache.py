@@ -13,7 +13,8 @@ from rich.console import Console
 
 from docgraph.images import ImageReference
 from encoders import DocumentProcessor, FeatureCache, ProcessorSettings
-from encoders.leaves.image import ImageSettings, image_settings
+from encoders.inputs.images import ImageSettings
+from encoders.leaves.image import image_settings
 from tests.articles import article, picture
 from tests.training_runs import assert_equal_weights, tiny
 from training.fit import fit
@@ -67,7 +68,7 @@ def test_a_run_decodes_each_picture_once_and_ends_with_the_weights_of_one_that_a
     assert_equal_weights(tmp_path / "always", tmp_path / "kept")
     assert len(decoded) == len(set(decoded)) == 8
     assert run.model.processor is not None
-    assert run.model.processor.pictures is None
+    assert run.model.processor.images is None
 
 
 def test_pictures_on_disk_serve_another_process_and_another_run(
@@ -96,7 +97,7 @@ def test_prepared_pixels_are_bit_for_bit_those_of_the_transform(tmp_path: Path, 
     encoded = processor.encode(article(image=str(file)))
     want = settings.transform()(Image.open(file)).as_subclass(torch.Tensor)
     for pictures in (None, FeatureCache(dtype=np.uint8), FeatureCache(tmp_path / "p.sqlite", 0, np.uint8)):
-        processor.pictures = pictures
+        processor.images = pictures
         for _ in range(2):
             batch = processor.collate([encoded])
             assert batch.image is not None
@@ -109,7 +110,7 @@ def test_a_changed_file_is_another_picture_and_one_size_is_not_taken_for_another
 
     def mean(side: ImageSettings) -> torch.Tensor:
         processor = DocumentProcessor(None, ProcessorSettings(text_leaves="none", image=side))
-        processor.pictures = cache
+        processor.images = cache
         batch = processor([article(image=str(file))])
         assert batch.image is not None
         assert batch.image.pixel_values.shape[-2:] == (side.height, side.width)

