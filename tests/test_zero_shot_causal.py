@@ -9,10 +9,10 @@ import transformers as tf
 from docgraph.errors import ModelError
 from encoders import TreeBatch, zero_shot
 from encoders.zero_shot import Form, Windows
+from encoders.zero_shot.cache import KeyValueBlocks
 from encoders.zero_shot.forms import naive
-from encoders.zero_shot.forms.form import attend
-from encoders.zero_shot.hierarchy import Ends
-from encoders.zero_shot.line import Line
+from encoders.zero_shot.forms.form import form_attention
+from encoders.zero_shot.windows import Ends
 
 SCALE = 0.6
 FORMS = [
@@ -84,12 +84,12 @@ def test_the_papers_causal_mask_leaks():
 def test_no_earlier_output_depends_on_a_later_leaf(form):
     forest = Windows((2, 3)).forest([23, 23], Ends(1, 0))
     inputs = draw(46)
-    want = attend(*inputs, forest, form, scale=SCALE, causal=True)
+    want = form_attention(*inputs, forest, form, scale=SCALE, causal=True)
     for place in range(23):
         changed = [t.clone() for t in inputs]
         for tensor in changed:
             tensor[place] += torch.randn(tensor.shape[1:], dtype=torch.float64)
-        got = attend(*changed, forest, form, scale=SCALE, causal=True)
+        got = form_attention(*changed, forest, form, scale=SCALE, causal=True)
         assert torch.equal(got[:place], want[:place])
         assert torch.equal(got[23:], want[23:])  # nor another document's
         assert not torch.equal(got[place], want[place])
@@ -113,7 +113,7 @@ def test_no_earlier_logit_of_a_model_depends_on_a_later_token(name, special_toke
 def test_the_causal_form_is_one_softmax_over_left_siblings():
     tree = [[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9], [10, 11]], [[12, 13], [14]]]
     query, key, value = draw(15, heads=2, key_heads=2)
-    got = attend(query, key, value, Windows((2, 3)).forest([15], Ends(1, 0)), Form(), scale=SCALE, causal=True)
+    got = form_attention(query, key, value, Windows((2, 3)).forest([15], Ends(1, 0)), Form(), scale=SCALE, causal=True)
     for h in range(2):
         weights = naive.untied_weights(
             query[:, h],
@@ -134,7 +134,7 @@ def test_steps_of_the_line_equal_prefill(form, windows):
     query, key, value = draw(n)
     causal = form.for_causal()
     forest = windows.forest([n], ends)
-    want = attend(query, key, value, forest, form, scale=SCALE, causal=True)
+    want = form_attention(query, key, value, forest, form, scale=SCALE, causal=True)
     for begin in (0, 1, 2, 5, 11):
         lengths = [begin, max(begin - 1, 0)]
         mask = torch.zeros(2, begin, dtype=torch.bool)
@@ -146,7 +146,7 @@ def test_steps_of_the_line_equal_prefill(form, windows):
             mask[r, begin - length :] = True
             for row, states in zip(rows, (query, key, value), strict=True):
                 row[r, begin - length :] = states[:length]
-        line = Line(windows, causal, ends, SCALE)
+        line = KeyValueBlocks(windows, causal, ends, SCALE)
         line.ingest(*(row[:2].transpose(1, 2) for row in rows), mask)
         for step in range(n - begin):
             at = [length + step for length in lengths]
@@ -156,7 +156,7 @@ def test_steps_of_the_line_equal_prefill(form, windows):
 
 def test_the_line_stays_short():
     windows = Windows((2, 4, 8, 16))
-    line = Line(windows, Form("queries"), Ends(1, 0), SCALE)
+    line = KeyValueBlocks(windows, Form("queries"), Ends(1, 0), SCALE)
     query, key, value = (t.transpose(0, 1)[None] for t in draw(3000))
     line.ingest(query, key, value, None)
     kept = sum(shelf.shape[1] for shelf in line.shelves)
@@ -216,7 +216,7 @@ def test_generate_takes_a_tree_for_the_prompt_only_by_saying_so():
     model = build("llama", hierarchy="given")
     tokens = torch.randint(3, 99, (1, 9))
     tree = TreeBatch.from_nested([[[None] * 4, [None] * 5]])
-    with zero_shot.hierarchy(tree), torch.no_grad():
+    with zero_shot.use_tree(tree), torch.no_grad():
         model(tokens)
         with pytest.raises(ValueError, match=r"one leaf for each unpadded position.*10 leaves, but has 9"):
             model.generate(tokens, max_new_tokens=3)

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from encoders import TreeBatch, hierarchical_attention
 from encoders.zero_shot import Form, Windows
 from encoders.zero_shot.forms import naive
-from encoders.zero_shot.forms.form import attend, attention_log_weight, cumulant_positions
+from encoders.zero_shot.forms.form import attention_log_weight, cumulant_positions, form_attention
 from encoders.zero_shot.forms.lists import Order, build_plan, interactions
-from encoders.zero_shot.forms.torch import attend as attend_untied
-from encoders.zero_shot.forms.torch import second_cumulant
-from encoders.zero_shot.hierarchy import Ends
+from encoders.zero_shot.forms.torch import second_cumulant, untied_attention
+from encoders.zero_shot.windows import Ends
 
 SCALE = 0.7
 # Cells of 1, 2 and 3 leaves, a leaf among inner siblings, only children, chains, a single leaf.
@@ -84,7 +83,7 @@ def test_untied_forms_are_their_definition(untie, near, causal, key_heads):
     forest = TreeBatch.from_nested(TREES)
     query, key, value = draw(forest, key_heads=key_heads)
     form = Form(untie, near)
-    got = attend(query, key, value, forest, form, scale=SCALE, causal=causal)
+    got = form_attention(query, key, value, forest, form, scale=SCALE, causal=causal)
     torch.testing.assert_close(got, by_definition(TREES, query, key, value, form, causal=causal), rtol=0, atol=1e-14)
 
 
@@ -98,7 +97,7 @@ def test_attention_pooling_is_its_definition(untie):
         log_weight.append(SCALE * torch.einsum("hd,nhd->nh", query[at].mean(0), key[at]))
     form = Form(untie, 1, "attention")
     want = by_definition(TREES, query, key, value, form, log_weight=torch.cat(log_weight))
-    torch.testing.assert_close(attend(query, key, value, forest, form, scale=SCALE), want, rtol=0, atol=1e-14)
+    torch.testing.assert_close(form_attention(query, key, value, forest, form, scale=SCALE), want, rtol=0, atol=1e-14)
 
 
 def test_attention_pooling_keeps_interleaved_documents_apart():
@@ -122,7 +121,7 @@ def test_causal_attention_pooling_uses_the_mean_query_so_far():
         log_weight[leaf] = SCALE * (query[so_far].mean(0) * key[leaf]).sum(-1)
     form = Form("queries", 0, "attention")
     want = by_definition(TREES, query, key, value, form, causal=True, log_weight=log_weight)
-    got = attend(query, key, value, forest, form, scale=SCALE, causal=True)
+    got = form_attention(query, key, value, forest, form, scale=SCALE, causal=True)
     torch.testing.assert_close(got, want, rtol=0, atol=1e-14)
 
 
@@ -169,7 +168,7 @@ def test_blocks_of_equal_leaves_cost_nothing(form):
     query, key, value = (t[block] for t in draw(forest))
     flat = torch.einsum("ihd,jhd->hij", query, key).mul(SCALE).softmax(-1)
     want = torch.einsum("hij,jhe->ihe", flat, value)
-    torch.testing.assert_close(attend(query, key, value, forest, form, scale=SCALE), want, rtol=0, atol=1e-14)
+    torch.testing.assert_close(form_attention(query, key, value, forest, form, scale=SCALE), want, rtol=0, atol=1e-14)
 
 
 def test_attention_pooling_is_exact_for_equal_queries():
@@ -179,16 +178,16 @@ def test_attention_pooling_is_exact_for_equal_queries():
     flat = torch.einsum("ihd,jhd->hij", query, key).mul(SCALE).softmax(-1)
     want = torch.einsum("hij,jhe->ihe", flat, value)
     for untie in ("queries", "rows"):
-        got = attend(query, key, value, forest, Form(untie, pooling="attention"), scale=SCALE)
+        got = form_attention(query, key, value, forest, Form(untie, pooling="attention"), scale=SCALE)
         torch.testing.assert_close(got, want, rtol=0, atol=1e-14)
-    mean_pooled = attend(query, key, value, forest, Form("queries"), scale=SCALE)
+    mean_pooled = form_attention(query, key, value, forest, Form("queries"), scale=SCALE)
     assert not torch.allclose(mean_pooled, want, atol=0.05)
 
 
 def dense_weights(query, key, forest, form, causal=False):
     n = forest.num_leaves
     one_hot = torch.eye(n, dtype=query.dtype)[:, None].expand(-1, key.shape[1], -1)
-    return attend(query, key, one_hot, forest, form, scale=SCALE, causal=causal).transpose(0, 1)
+    return form_attention(query, key, one_hot, forest, form, scale=SCALE, causal=causal).transpose(0, 1)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -204,7 +203,7 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
     P = dense_weights(query, key, forest, form, causal)
     log_weight = attention_log_weight(query, key, forest, SCALE, causal=causal) if pooling == "attention" else None
     plan = build_plan(forest.families(), forest.num_leaves, near=1, causal=causal)
-    _, normaliser = attend_untied(query, key, value, forest, plan, scale=SCALE, log_weight=log_weight)
+    _, normaliser = untied_attention(query, key, value, forest, plan, scale=SCALE, log_weight=log_weight)
     kl = (torch.special.xlogy(P, P) - torch.where(P > 0, P * logits, 0)).sum(-1) + logits.logsumexp(-1)
     torch.testing.assert_close(kl.T, logits.logsumexp(-1).T - normaliser, rtol=0, atol=1e-13)
     generator = torch.Generator().manual_seed(3)
@@ -234,7 +233,9 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
 def test_gradients_are_finite_and_right(form):
     forest = TreeBatch.from_nested([[[[0, 0], [0, 0]], 0, [0, 0]], [], [[0]]])
     inputs = [t.requires_grad_() for t in draw(forest, heads=2, key_heads=1, width=2, out=2)]
-    assert torch.autograd.gradcheck(lambda q, k, v: attend(q, k, v, forest, form, scale=SCALE, backend="torch"), inputs)
+    assert torch.autograd.gradcheck(
+        lambda q, k, v: form_attention(q, k, v, forest, form, scale=SCALE, backend="torch"), inputs
+    )
 
 
 @pytest.mark.parametrize("form", [Form(cumulant=True), Form("rows", 1), Form("queries", 1, "attention", True)])
@@ -243,7 +244,7 @@ def test_extreme_logits_stay_finite(form, size):
     forest = TreeBatch.from_nested(TREES)
     inputs = [(t * size if i < 2 else t).float().requires_grad_() for i, t in enumerate(draw(forest))]
     inputs = [t.detach().requires_grad_() for t in inputs]
-    output = attend(*inputs, forest, form, scale=1e-4 if size > 1 else 1.0, backend="torch")
+    output = form_attention(*inputs, forest, form, scale=1e-4 if size > 1 else 1.0, backend="torch")
     output.sum().backward()
     assert output.isfinite().all()
     assert all(t.grad.isfinite().all() for t in inputs)
@@ -254,8 +255,8 @@ def test_half_precision_is_computed_in_float32(dtype):
     forest = TreeBatch.from_nested(TREES)
     inputs = [t.to(dtype) for t in draw(forest)]
     for form in (Form("queries", 1, "attention"), Form("rows")):
-        got = attend(*inputs, forest, form, scale=SCALE)
-        want = attend(*[t.double() for t in inputs], forest, form, scale=SCALE)
+        got = form_attention(*inputs, forest, form, scale=SCALE)
+        want = form_attention(*[t.double() for t in inputs], forest, form, scale=SCALE)
         assert got.dtype == dtype
         torch.testing.assert_close(got.double(), want.to(dtype).double(), rtol=torch.finfo(dtype).eps, atol=1e-6)
 
@@ -266,8 +267,10 @@ def test_permuting_siblings_permutes_outputs():
     query, key, value = draw(one)
     swap = torch.tensor([5, 6, 7, 0, 1, 2, 3, 4])
     for form in (Form("queries", 0, "attention"), Form("rows"), Form(cumulant=True)):
-        got = attend(query[swap], key[swap], value[swap], other, form, scale=SCALE)
-        torch.testing.assert_close(got, attend(query, key, value, one, form, scale=SCALE)[swap], rtol=0, atol=1e-14)
+        got = form_attention(query[swap], key[swap], value[swap], other, form, scale=SCALE)
+        torch.testing.assert_close(
+            got, form_attention(query, key, value, one, form, scale=SCALE)[swap], rtol=0, atol=1e-14
+        )
 
 
 def test_the_papers_form_gets_the_row_wise_variance():
@@ -281,7 +284,7 @@ def test_the_papers_form_gets_the_row_wise_variance():
         for b, under_b in blocks.items():
             variance = (SCALE * q[under_a][:, None] * k[under_b]).var(1, correction=0).mean()
             torch.testing.assert_close((left[a] * right[b]).sum(), variance / 2, rtol=0, atol=1e-14)
-    got = attend(query, key, value, forest, Form(cumulant=True), scale=SCALE)
+    got = form_attention(query, key, value, forest, Form(cumulant=True), scale=SCALE)
     plain = hierarchical_attention(query, key, value, forest, scale=SCALE)
     assert not torch.allclose(got, plain, atol=1e-3)
 
@@ -305,13 +308,13 @@ def test_a_document_alone_and_in_a_batch():
     forest = TreeBatch.from_nested([*TREES, []])
     query, key, value = draw(forest)
     for form in (Form("queries", 1, "attention"), Form("rows", 1, "attention"), Form(cumulant=True)):
-        together = attend(query, key, value, forest, form, scale=SCALE)
+        together = form_attention(query, key, value, forest, form, scale=SCALE)
         for d, document in enumerate(TREES):
             at = forest.leaf_document == d
-            alone = attend(query[at], key[at], value[at], TreeBatch.from_nested([document]), form, scale=SCALE)
+            alone = form_attention(query[at], key[at], value[at], TreeBatch.from_nested([document]), form, scale=SCALE)
             torch.testing.assert_close(alone, together[at], rtol=0, atol=1e-14)
     empty = TreeBatch.from_nested([[]])
-    assert attend(query[:0], key[:0], value[:0], empty, Form("queries"), scale=SCALE).shape == (0, 2, 3)
+    assert form_attention(query[:0], key[:0], value[:0], empty, Form("queries"), scale=SCALE).shape == (0, 2, 3)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
@@ -321,16 +324,16 @@ def test_the_compiled_form_is_the_plain_one(key_heads, near, causal, pooling):
     forest = TreeBatch.from_nested([*TREES, [], [[0] * 19, [0] * 8, 0]])
     inputs = [t.float() for t in draw(forest, heads=4, key_heads=key_heads, width=12, out=20)]
     form = Form("queries", near, pooling)
-    plain = attend(*(t.double() for t in inputs), forest, form, scale=SCALE, causal=causal, backend="torch")
-    compiled = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="cpu")
-    single = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="torch")
+    plain = form_attention(*(t.double() for t in inputs), forest, form, scale=SCALE, causal=causal, backend="torch")
+    compiled = form_attention(*inputs, forest, form, scale=SCALE, causal=causal, backend="cpu")
+    single = form_attention(*inputs, forest, form, scale=SCALE, causal=causal, backend="torch")
     bound = 2 * (single - plain).abs().max() + 1e-6
     assert (compiled - plain).abs().max() < bound
     if causal:  # no rounding of a later leaf reaches an earlier output either
         changed = [t.clone() for t in inputs]
         for tensor in changed:
             tensor[20] += 1
-        again = attend(*changed, forest, form, scale=SCALE, causal=True, backend="cpu")
+        again = form_attention(*changed, forest, form, scale=SCALE, causal=True, backend="cpu")
         assert torch.equal(again[:20], compiled[:20])
 
 
@@ -344,8 +347,8 @@ def test_small_cells_that_share_a_tile_see_their_own_blocks(near, causal):
     inputs = [t.float() for t in draw(forest, heads=4, key_heads=2, width=12, out=20)]
     for pooling in ("mean", "attention"):
         form = Form("queries", near, pooling)
-        plain = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="torch")
-        compiled = attend(*inputs, forest, form, scale=SCALE, causal=causal, backend="cpu")
+        plain = form_attention(*inputs, forest, form, scale=SCALE, causal=causal, backend="torch")
+        compiled = form_attention(*inputs, forest, form, scale=SCALE, causal=causal, backend="cpu")
         torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-5)
 
 
@@ -354,7 +357,7 @@ def test_the_compiled_form_keeps_extreme_logits_finite():
     forest = TreeBatch.from_nested(TREES)
     inputs = [t.float() * 100 for t in draw(forest)]
     for pooling in ("mean", "attention"):
-        compiled = attend(*inputs, forest, Form("queries", 1, pooling), scale=1.0, backend="cpu")
-        plain = attend(*inputs, forest, Form("queries", 1, pooling), scale=1.0, backend="torch")
+        compiled = form_attention(*inputs, forest, Form("queries", 1, pooling), scale=1.0, backend="cpu")
+        plain = form_attention(*inputs, forest, Form("queries", 1, pooling), scale=1.0, backend="torch")
         assert compiled.isfinite().all()
         torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-2)

@@ -13,9 +13,9 @@ from docgraph.errors import DataError, ModelError, TreeError
 from encoders import TreeBatch, zero_shot
 from encoders.zero_shot import Budget, Form, Quadtree, Windows
 from encoders.zero_shot.calibrate import divergence
-from encoders.zero_shot.cost import hsa_cost, paper_window_pairs, softmax_cost
-from encoders.zero_shot.forms.form import attend
-from encoders.zero_shot.hierarchy import Ends, from_json, to_json
+from encoders.zero_shot.forms.form import form_attention
+from encoders.zero_shot.report import hsa_cost, paper_window_pairs, softmax_cost
+from encoders.zero_shot.windows import Ends, from_json, to_json
 
 
 def blocks(tree: TreeBatch) -> list[set[frozenset[int]]]:
@@ -213,7 +213,7 @@ def test_the_gap_is_the_divergence_from_softmax(form, causal):
     key = torch.randn(20, 1, D, generator=generator, dtype=torch.float64)
     forest = Windows((2, 3), "own").forest(lengths, Ends(1, 0))
     one_hot = torch.eye(20, dtype=torch.float64)[:, None]
-    P = attend(query, key, one_hot, forest, form, scale=scale, causal=causal)
+    P = form_attention(query, key, one_hot, forest, form, scale=scale, causal=causal)
     want, logs, start = [], [], 0
     for n in lengths:
         at = slice(start, start + n)

@@ -186,7 +186,7 @@ def test_gradient_checkpointing_changes_no_gradient(name, route):
     def gradients():
         model.zero_grad()
         if route == "context":
-            with zero_shot.hierarchy(tree):
+            with zero_shot.use_tree(tree):
                 output = model(**batch)
         else:
             output = model(**batch, **({"hsa_tree": tree} if route == "keyword" else {}))
@@ -268,7 +268,7 @@ def test_the_tree_of_a_call_reaches_the_layers_by_both_routes():
     zero_shot.convert(model, hierarchy="given")
     tree = TreeBatch.from_nested([[[None] * 20, [None] * 17], [[None, None]] * 11 + [None], [None]])
     by_keyword = states(model, batch, hsa_tree=tree)
-    with zero_shot.hierarchy(tree):
+    with zero_shot.use_tree(tree):
         assert torch.equal(states(model, batch), by_keyword)
     flat = TreeBatch.from_nested([[None] * 37, [None] * 23, [None]])
     zero_shot.revert(model)
@@ -304,7 +304,7 @@ def test_models_with_heads_pass_the_tree_on(name):
     n = report.rows[0].length if "pixel_values" in batch else 37
     one_level = TreeBatch.from_nested([[None] * n] * 2)
     torch.testing.assert_close(run(model, batch, hsa_tree=one_level)[0], softmax, rtol=1e-4, atol=1e-4)
-    with zero_shot.hierarchy(one_level):
+    with zero_shot.use_tree(one_level):
         torch.testing.assert_close(run(model, batch)[0], softmax, rtol=1e-4, atol=1e-4)
     with pytest.raises(ModelError, match="must be given its hierarchy"):
         run(model, batch)
@@ -347,7 +347,7 @@ def test_a_tree_that_does_not_arrive_raises():
     handle = model.encoder.layer[1].register_forward_pre_hook(drop, with_kwargs=True)
     with pytest.raises(ModelError, match="hsa_tree must reach every converted layer, but layer 1"):
         run(model, batch, hsa_tree=tree)
-    with zero_shot.hierarchy(tree), pytest.raises(ModelError, match="hsa_tree must reach"):
+    with zero_shot.use_tree(tree), pytest.raises(ModelError, match="hsa_tree must reach"):
         run(model, batch)
     handle.remove()
     run(model, batch)  # nothing of the failed calls is left behind

@@ -27,9 +27,8 @@ from rich.progress import track
 from docgraph.errors import DataError, ModelError
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Form, Windows
-from encoders.zero_shot.convert import layers_of
-from encoders.zero_shot.cost import Cost, hsa_cost, softmax_cost
-from encoders.zero_shot.interface import Layer
+from encoders.zero_shot.layer import Layer, layers_of
+from encoders.zero_shot.report import Cost, hsa_cost, softmax_cost
 from training.markdown import table
 
 if TYPE_CHECKING:

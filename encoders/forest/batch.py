@@ -10,7 +10,6 @@ leaf below is absent: everything computed equals that of the tree without it.
 Axes:  R rows   N leaves   T documents (roots)
 """
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from docgraph.errors import TreeError
 from encoders.forest.families import Families, FamilyTensors, Index, build_families, climb
+from encoders.forest.last_seen import LastSeen
 
 
 class TreeBatch:
@@ -205,18 +205,18 @@ class _Host:
     def __init__(self, parent: Index, depth: Index, leaf_of_row: Index, leaves: int) -> None:
         self.parent, self.depth, self.leaf_of_row, self.leaves = parent, depth, leaf_of_row, leaves
         self._all: Families | None = None
-        self._some: tuple[weakref.ref[Tensor], int | None, NDArray[np.bool_], Families] | None = None
+        self._some: tuple[NDArray[np.bool_], Families] | None = None
+        """The mask read last that leaves something out, and its families."""
+        self._seen: LastSeen[Families] = LastSeen()
 
     def families(self, present: Tensor | None) -> Families:
-        if present is None:
-            if self._all is None:
-                self._all = self._build(None)
-            return self._all
-        # The layers of a model hand over the same tensor one after the other: do not even read it again.
-        version = None if present.is_inference() else present._version
-        last = self._some
-        if last and version is not None and last[0]() is present and last[1] == version:
-            return last[3]
+        if present is not None:
+            return self._seen.get(present, lambda: self._of_mask(present))
+        if self._all is None:
+            self._all = build_families(self.parent, self.depth, self.leaf_of_row)
+        return self._all
+
+    def _of_mask(self, present: Tensor) -> Families:
         if present.dtype != torch.bool or present.shape != (self.leaves,):
             raise TreeError(
                 f"present must be a bool tensor of shape ({self.leaves},), one entry a leaf, "
@@ -224,19 +224,16 @@ class _Host:
             )
         mask = present.detach().cpu().numpy().copy()
         if mask.all():
-            families = self.families(None)
-        elif last and np.array_equal(last[2], mask):
-            families = last[3]
-        else:
-            families = self._build(mask)
-        self._some = weakref.ref(present), version, mask, families
-        return families
-
-    def _build(self, mask: NDArray[np.bool_] | None) -> Families:
-        return build_families(self.parent, self.depth, self.leaf_of_row, mask)
+            return self.families(None)
+        if self._some is None or not np.array_equal(self._some[0], mask):
+            self._some = mask, build_families(self.parent, self.depth, self.leaf_of_row, mask)
+        return self._some[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_all": None, "_some": None}
+        return {name: getattr(self, name) for name in ("parent", "depth", "leaf_of_row", "leaves")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["parent"], state["depth"], state["leaf_of_row"], state["leaves"])  # type: ignore[misc]
 
 
 def _integers(parent: ArrayLike | Tensor) -> Index:

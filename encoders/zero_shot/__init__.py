@@ -11,13 +11,14 @@
 
 In the order of reading:
 
-    architectures   what can be converted, and why the rest cannot
-    convert         convert, revert, enable, disable, restore; report: the table of costs; cost: the counts
-    hierarchy       windows and quad-trees; text_trees: sentences, paragraphs, Documents; route: trees for one call
-    interface       what transformers calls; masks, layout: from a padded batch to a forest
-    forms           the paper's form and the improved ones; interaction and untied compute them, naive defines them
-    line            the causal form's cache, causal_cache: the same for `generate`
-    calibrate       the divergence from softmax on the user's data, and the choice by it
+    sites        what can be converted, and why the rest cannot
+    convert      convert, revert, enable, disable, restore; layer: what a converted module carries
+    windows      windows and quad-trees; text_trees: sentences, paragraphs, Documents; calls: trees for one call
+    interface    what transformers calls; masks, layout: from a padded batch to a forest
+    forms/       the paper's form and the improved ones: naive defines them, lists, torch and cpu compute them
+    cache        the causal form's key-value cache for `generate`
+    report       what each layer costs
+    calibrate    the divergence from softmax on the user's data, and the choice by it
 
 Supported: BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA, ViT, DeiT, both towers of CLIP; in the strictly causal
 form OPT, GPT-2, Llama. Everything else raises ModelError and says why.
@@ -27,12 +28,13 @@ Source: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2
 
 from encoders.zero_shot.cache import HierarchicalCache
 from encoders.zero_shot.calibrate import CANDIDATES, Budget, Calibration, calibrate
-from encoders.zero_shot.calls import hierarchy
+from encoders.zero_shot.calls import use_tree
 from encoders.zero_shot.convert import convert, disable, enable, is_converted, restore, revert
 from encoders.zero_shot.forms.form import Form
-from encoders.zero_shot.hierarchy import Quadtree, Windows
+from encoders.zero_shot.interface import register
 from encoders.zero_shot.report import Report, summary
 from encoders.zero_shot.text_trees import trees_from_documents, trees_from_text
+from encoders.zero_shot.windows import Quadtree, Windows
 
 __all__ = [
     "CANDIDATES",
@@ -47,11 +49,13 @@ __all__ = [
     "convert",
     "disable",
     "enable",
-    "hierarchy",
     "is_converted",
     "restore",
     "revert",
     "summary",
     "trees_from_documents",
     "trees_from_text",
+    "use_tree",
 ]
+
+register()

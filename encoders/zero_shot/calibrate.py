@@ -25,13 +25,13 @@ from docgraph.errors import DataError, ModelError
 from encoders.attention import hierarchical_attention
 from encoders.forest.batch import TreeBatch
 from encoders.zero_shot.convert import Which, convert, revert, watch
-from encoders.zero_shot.cost import hsa_cost, softmax_cost
-from encoders.zero_shot.forms.form import Form, attend, attention_log_weight, leaves_per_document, plan_of
-from encoders.zero_shot.forms.torch import attend as attend_untied
-from encoders.zero_shot.hierarchy import Hierarchy, Windows
-from encoders.zero_shot.interface import Layer, Watched
+from encoders.zero_shot.forms.form import Form, attention_log_weight, form_attention, leaves_per_document, plan_of
+from encoders.zero_shot.forms.torch import untied_attention
+from encoders.zero_shot.layer import Layer, Watched
 from encoders.zero_shot.layout import layout_of
+from encoders.zero_shot.report import hsa_cost, softmax_cost
 from encoders.zero_shot.sites import attention_modules
+from encoders.zero_shot.windows import Hierarchy, Windows
 
 GRAIN = 2000
 """Costs are told apart to this fraction of softmax attention in all layers."""
@@ -70,7 +70,7 @@ class Budget:
 
 
 @dataclass
-class Measured:
+class CandidateGap:
     """One candidate in one layer, over all batches."""
 
     layer: Layer
@@ -96,7 +96,7 @@ class Measured:
 class Calibration:
     """All that was measured, the choice marked; `str` gives a table."""
 
-    measured: tuple[Measured, ...]
+    measured: tuple[CandidateGap, ...]
     layers: int
     """Layers of the model."""
     flops: float
@@ -105,7 +105,7 @@ class Calibration:
     """Sum of the gaps of the chosen."""
 
     @property
-    def chosen(self) -> list[Measured]:
+    def chosen(self) -> list[CandidateGap]:
         """What was converted, layer by layer."""
         return [m for m in self.measured if m.chosen]
 
@@ -194,13 +194,13 @@ def _measure(
     batches: Iterable[Mapping[str, Any]],
     candidates: tuple[Candidate, ...],
     layers: Which,
-) -> list[Measured]:
+) -> list[CandidateGap]:
     """Run the model as it is, and let the layers tell what they attend over."""
-    table: dict[str, list[Measured]] = {}
+    table: dict[str, list[CandidateGap]] = {}
     try:
         for layer in watch(model, layers, lambda watched: _gaps(watched, table[watched.layer.name])):
             runnable = [(h, f) for h, f in candidates if not (layer.causal and f.untie == "rows")]
-            table[layer.name] = [Measured(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable]
+            table[layer.name] = [CandidateGap(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable]
         with torch.no_grad():
             for batch in batches:
                 if not isinstance(batch, Mapping):
@@ -214,7 +214,7 @@ def _measure(
     return [m for measured in table.values() for m in measured]
 
 
-def _gaps(watched: Watched, candidates: list[Measured]) -> None:
+def _gaps(watched: Watched, candidates: list[CandidateGap]) -> None:
     """Add one call's divergences and costs to the candidates of its layer."""
     B, H, n, _ = watched.query.shape
     flat = layout_of(Windows(()), (B, n), watched.padding, watched.layer.ends, watched.query.device)
@@ -255,7 +255,7 @@ def divergence(
         pooled = form.pooling == "attention"
         log_weight = attention_log_weight(query, key, forest, scale, causal=causal) if pooled else None
         plan = plan_of(forest, form, causal=causal)
-        _, normaliser = attend_untied(query, key, key, forest, plan, scale=scale, log_weight=log_weight)
+        _, normaliser = untied_attention(query, key, key, forest, plan, scale=scale, log_weight=log_weight)
         return by_document.index_add(0, document, log_z - normaliser)
     return by_document.index_add(0, document, _by_weights(query, key, forest, form, scale, causal) + log_z)
 
@@ -264,7 +264,7 @@ def _by_weights(query: Tensor, key: Tensor, forest: TreeBatch, form: Form, scale
     """(N, H) sum_j P_ij (log P_ij - s_ij), with all of P in memory: one-hot values give it."""
     n, group = len(query), query.shape[1] // key.shape[1]
     one_hot = torch.eye(n, dtype=query.dtype, device=query.device)[:, None].expand(-1, key.shape[1], -1)
-    P = attend(query, key, one_hot.contiguous(), forest, form, scale=scale, causal=causal)  # (N, H, N)
+    P = form_attention(query, key, one_hot.contiguous(), forest, form, scale=scale, causal=causal)  # (N, H, N)
     logits = torch.einsum("ihd,jhd->ihj", query, key.repeat_interleave(group, dim=1)) * scale
     cost: Tensor = (torch.special.xlogy(P, P) - P * logits).sum(-1)
     return cost
@@ -283,19 +283,19 @@ def _log_partition(query: Tensor, key: Tensor, lengths: list[int], scale: float,
     return torch.cat(parts)
 
 
-def _select(measured: list[Measured], layers: int, budget: Budget) -> list[Measured]:
+def _select(measured: list[CandidateGap], layers: int, budget: Budget) -> list[CandidateGap]:
     """Return the best set: dynamic programming over layers, by what a set costs and how many it converts."""
-    by_layer: dict[str, list[Measured]] = {}
+    by_layer: dict[str, list[CandidateGap]] = {}
     for m in measured:
         by_layer.setdefault(m.layer.name, []).append(m)
     softmax = sum(options[0].softmax for options in by_layer.values()) / len(by_layer) * layers
     kept_softmax = softmax * (layers - len(by_layer)) / layers
     # (converted, cost to the grain) -> (gap, cost, choice)
-    best: dict[tuple[int, int], tuple[float, float, tuple[Measured, ...]]] = {(0, 0): (0.0, kept_softmax, ())}
+    best: dict[tuple[int, int], tuple[float, float, tuple[CandidateGap, ...]]] = {(0, 0): (0.0, kept_softmax, ())}
     for options in by_layer.values():
-        following: dict[tuple[int, int], tuple[float, float, tuple[Measured, ...]]] = {}
+        following: dict[tuple[int, int], tuple[float, float, tuple[CandidateGap, ...]]] = {}
         for (converted, _), (gap, cost, choice) in best.items():
-            steps: list[tuple[int, float, float, tuple[Measured, ...]]] = [
+            steps: list[tuple[int, float, float, tuple[CandidateGap, ...]]] = [
                 (converted, gap, cost + options[0].softmax, choice)
             ]
             steps += [(converted + 1, gap + m.gap, cost + m.cost, (*choice, m)) for m in options]

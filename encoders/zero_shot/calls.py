@@ -1,7 +1,7 @@
 """How a hierarchy that belongs to one call reaches the attention function.
 
-    model(**inputs, hsa_tree=tree)            as a keyword: transformers hands it down to every attention function
-    with hierarchy(tree): model.generate(...) where a keyword is refused: the outermost model turns it into the keyword
+    model(**inputs, hsa_tree=tree)             as a keyword: transformers hands it down to every attention function
+    with use_tree(tree): model.generate(...)  where a keyword is refused: the outermost model turns it into the keyword
 
 So there is one route, which gradient checkpointing replays. A tree that was asked for and does not arrive
 is an error at the layer that misses it, never a quiet fallback.
@@ -25,12 +25,12 @@ KEYWORD = "hsa_tree"
 
 CallTree = TreeBatch | Mapping[str, TreeBatch]
 
-_current: ContextVar[CallTree | None] = ContextVar("docgraph_hierarchy", default=None)
+_current: ContextVar[CallTree | None] = ContextVar("docgraph_tree", default=None)
 
 
 @contextmanager
-def hierarchy(tree: CallTree) -> Iterator[None]:
-    """Use a hierarchy for all calls of converted models inside the `with` block.
+def use_tree(tree: CallTree) -> Iterator[None]:
+    """Use this tree for all calls of converted models inside the `with` block.
 
     Args:
         tree: one document a sequence of the batch, its leaves the unpadded positions in order; or a mapping

@@ -13,19 +13,16 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from torch import nn
 from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
 from encoders.zero_shot.calls import Calls
 from encoders.zero_shot.forms.form import Form, Pooling, Untie
-from encoders.zero_shot.hierarchy import Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
-from encoders.zero_shot.interface import Layer, Watched
-from encoders.zero_shot.masks import IMPLEMENTATION
+from encoders.zero_shot.layer import HSA, Layer, Watched, layer_of, layers_of
 from encoders.zero_shot.report import Report, summary
 from encoders.zero_shot.sites import Site, attention_modules
+from encoders.zero_shot.windows import Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
 
-ATTRIBUTE = "docgraph_hsa"
 RECORD = "docgraph_zero_shot"
 RECORD_VERSION = 1
 
@@ -57,9 +54,9 @@ def convert(
         branching: children of a node at each level of the windows, leaves first; `()` is softmax itself. Windows
             run over all unpadded positions, and what remains above the last level are the root's children.
         hierarchy: instead of windows: `Windows`, `Quadtree`, or "given": a tree comes with each call, as
-            `model(..., hsa_tree=tree)` or inside `with zero_shot.hierarchy(tree)`.
+            `model(..., hsa_tree=tree)` or inside `with zero_shot.use_tree(tree)`.
         special_tokens: "own" makes `[CLS]` and `[SEP]` (in decoders the first position) children of the root.
-        untie, near, pooling, cumulant: see `Form`; or hand over the `form`.
+        untie, near, pooling, cumulant: see `Form`; or hand over the `form` instead.
         tower: "text" or "vision" to convert one tower of a joint model.
         backend: of `hierarchical_attention`, for the paper's form; not kept with the model.
 
@@ -69,13 +66,20 @@ def convert(
     Raises:
         ModelError: the model cannot be converted, a layer does not exist, or the options do not go together.
     """
-    sites = [s for s in attention_modules(model) if tower is None or s.tower == tower]
-    if tower is not None and not sites:
-        raise ModelError(f"tower must be one of the model's, but {type(model).__name__} has none called {tower!r}.")
-    chosen = [site for site in sites if site.name in set(_choose(layers, [(s.name, s.layer) for s in sites]))]
-    hierarchy = Windows(tuple(branching), special_tokens) if hierarchy is None else hierarchy
+    chosen = choose_sites(model, layers, tower)
+    loose = Windows(tuple(branching), special_tokens)
+    if hierarchy is not None and loose != Windows():
+        raise ModelError(
+            f"hierarchy={hierarchy!r} must come without branching and special_tokens, but {loose!r} is asked for."
+        )
+    hierarchy = loose if hierarchy is None else hierarchy
     if hierarchy != "given" and not isinstance(hierarchy, Windows | Quadtree):
         raise ModelError(f'hierarchy must be Windows, Quadtree or "given", but is {hierarchy!r}.')
+    if form is not None and (untie, near, pooling, cumulant) != (None, 0, "mean", False):
+        raise ModelError(
+            f"form={form!r} must come without untie, near, pooling and cumulant, which it holds, but beside it are "
+            f"{untie!r}, {near!r}, {pooling!r} and {cumulant!r}."
+        )
     form = Form(untie, near, pooling, cumulant) if form is None else form
     for site in chosen:
         if site.causal:
@@ -99,10 +103,10 @@ def watch(model: PreTrainedModel, layers: Which, tell: Callable[[Watched], None]
 def revert(model: PreTrainedModel) -> None:
     """Put softmax attention back everywhere; the model is as it was before `convert`. Nothing happens if it was not."""
     for module in model.modules():
-        layer = _layer(module)
+        layer = layer_of(module)
         if layer is not None:
             module.config = layer.original_config
-            del module.__dict__[ATTRIBUTE]
+            del module.__dict__[HSA]
     _settle(model)
 
 
@@ -119,11 +123,6 @@ def enable(model: PreTrainedModel, which: Which = "*") -> None:
 def is_converted(model: PreTrainedModel) -> bool:
     """Return whether any layer attends by HSA."""
     return any(layer.enabled for layer in layers_of(model))
-
-
-def layers_of(model: nn.Module) -> list[Layer]:
-    """Return the converted layers in their order, disabled ones included."""
-    return [layer for module in model.modules() if (layer := _layer(module)) is not None]
 
 
 def restore(model: PreTrainedModel) -> PreTrainedModel:
@@ -164,11 +163,6 @@ def choose_sites(model: PreTrainedModel, layers: Which, tower: str | None = None
     return [site for site in sites if site.name in names]
 
 
-def _layer(module: nn.Module) -> Layer | None:
-    layer: Layer | None = module.__dict__.get(ATTRIBUTE)
-    return layer
-
-
 def _choose(which: Which, layers: list[tuple[str, int]]) -> list[str]:
     """Return the names of the chosen layers out of (name, number)."""
     if isinstance(which, str):
@@ -186,7 +180,7 @@ def _choose(which: Which, layers: list[tuple[str, int]]) -> list[str]:
 
 
 def _convert_site(site: Site, hierarchy: Hierarchy, form: Form, backend: str, calls: Calls) -> Layer:
-    before = _layer(site.module)
+    before = layer_of(site.module)
     layer = Layer(
         name=site.name,
         tower=site.tower,
@@ -199,7 +193,7 @@ def _convert_site(site: Site, hierarchy: Hierarchy, form: Form, backend: str, ca
         calls=calls,
         original_config=site.module.config if before is None else before.original_config,
     )
-    site.module.__dict__[ATTRIBUTE] = layer
+    site.module.__dict__[HSA] = layer
     return layer
 
 
@@ -233,13 +227,13 @@ def _settle(model: PreTrainedModel) -> None:
     """Make configs, hooks and record follow from the converted layers."""
     layers = layers_of(model)
     for module in model.modules():
-        layer = _layer(module)
+        layer = layer_of(module)
         if layer is None:
             continue
         config = layer.original_config
         if layer.enabled:
             config = copy.copy(config)
-            config._attn_implementation_internal = IMPLEMENTATION
+            config._attn_implementation_internal = HSA
         module.config = config
     _settle_masks(model)
     if layers:
@@ -257,13 +251,13 @@ def _settle_masks(model: PreTrainedModel) -> None:
     for config, implementation in before.values():
         config._attn_implementation_internal = implementation
     before.clear()
-    exact = {id(s.module.config) for s in attention_modules(model) if _layer(s.module) is None}
+    exact = {id(s.module.config) for s in attention_modules(model) if layer_of(s.module) is None}
     exact |= {id(layer.original_config) for layer in layers_of(model) if not layer.enabled or layer.watch}
     for layer in layers_of(model):
         config = layer.original_config
         if layer.enabled and id(config) not in exact and id(config) not in before:
             before[id(config)] = config, config._attn_implementation_internal
-            config._attn_implementation_internal = IMPLEMENTATION
+            config._attn_implementation_internal = HSA
     if not before:
         del model.__dict__["_docgraph_masks"]
 

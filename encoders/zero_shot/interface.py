@@ -1,31 +1,28 @@
 """What transformers calls in place of softmax attention.
 
-    query, key, value (B, H, n, D) ─ refuse ─ padding ─ layout ─ pack ─ forms.attend ─ unpack ─> (B, n, H, D)
+    query, key, value (B, H, n, D) ─ refuse ─ padding ─ layout ─ pack ─ form_attention ─ unpack ─> (B, n, H, D)
 
-Registered as "docgraph_hsa" when this module is imported. A converted attention module carries a `Layer`, which says
-what to do. Nothing that a call brings is passed over: what HSA cannot honour raises. The one exception is attention
+`register` makes it known to transformers. A converted attention module carries a `Layer`, which says what to do. Nothing that a call brings is passed over: what HSA cannot honour raises. The one exception is attention
 dropout, which needs weights that are never formed; there is one warning. torch.compile leaves this function as it is.
 
 Axes:  B sequences   n queries   m keys   H heads   K key-value heads   D width   N unpadded positions
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AttentionMaskInterface
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.cache import HierarchicalLayer
-from encoders.zero_shot.calls import KEYWORD, Calls
-from encoders.zero_shot.forms.form import Form, attend
-from encoders.zero_shot.hierarchy import Ends, Hierarchy, Windows
+from encoders.zero_shot.cache import HierarchicalLayer, KeyValueBlocks
+from encoders.zero_shot.calls import KEYWORD
+from encoders.zero_shot.forms.form import form_attention
+from encoders.zero_shot.layer import HSA, Layer, Watched, layer_of
 from encoders.zero_shot.layout import Layout, layout_of, layout_of_given
-from encoders.zero_shot.line import Line
-from encoders.zero_shot.masks import IMPLEMENTATION, padding_of
+from encoders.zero_shot.masks import padding_mask, padding_of
+from encoders.zero_shot.windows import Windows
 
 NOT_HONOURED = (
     "position_bias", "softcap", "s_aux", "sinks", "sliding_window", "indices", "cache", "cu_seqlens",
@@ -33,42 +30,10 @@ NOT_HONOURED = (
 )  # fmt: skip
 
 
-@dataclass(eq=False)
-class Layer:
-    """What a converted attention module does; its attribute `docgraph_hsa`."""
-
-    name: str
-    tower: str
-    index: int
-    """0-based, within the tower."""
-    ends: Ends
-    causal: bool
-    hierarchy: Hierarchy
-    form: Form
-    backend: str
-    calls: Calls
-    original_config: Any
-    """The module's config before the conversion: `revert` and `disable` put it back."""
-    enabled: bool = True
-    watch: "Callable[[Watched], None] | None" = None
-    """Told what the layer attends over while it attends by softmax: `calibrate` sets it."""
-
-    def __str__(self) -> str:
-        return f"layer {self.index} ({self.name})"
-
-
-@dataclass(frozen=True, eq=False)
-class Watched:
-    """What a layer would attend over in one call."""
-
-    layer: Layer
-    query: Tensor
-    """(B, H, n, D); key and value are (B, K, n, D)."""
-    key: Tensor
-    value: Tensor
-    padding: Tensor | None
-    scale: float
-    causal: bool
+def register() -> None:
+    """Make the attention, and the mask it asks for, known to transformers under the name `HSA`."""
+    AttentionInterface.register(HSA, hsa)
+    AttentionMaskInterface.register(HSA, padding_mask)
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -98,10 +63,10 @@ def hsa(
     Raises:
         ModelError: the call brings something that HSA cannot honour, or lacks the hierarchy it needs.
     """
-    layer: Layer | None = module.__dict__.get("docgraph_hsa")
+    layer = layer_of(module)
     if layer is None:
         raise ModelError(
-            f'attention "{IMPLEMENTATION}" must be put in by zero_shot.convert, but a {type(module).__name__} names it that was '
+            f'attention "{HSA}" must be put in by zero_shot.convert, but a {type(module).__name__} names it that was '
             "not converted."
         )
     for name in NOT_HONOURED:
@@ -113,8 +78,8 @@ def hsa(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     tree = layer.calls.tree_for(layer.tower, str(layer), kwargs)
     cached = HierarchicalLayer.behind(key)
-    if cached is not None and cached.line is not None:
-        return _one_more(cached.line, query, key, value), None
+    if cached is not None and cached.blocks is not None:
+        return _one_more(cached.blocks, query, key, value), None
     B, n, m = query.shape[0], query.shape[2], key.shape[2]
     if n != m and not causal:
         raise ModelError(
@@ -135,20 +100,17 @@ def hsa(
                 "was called with another cache, which does not keep queries."
             )
         if n == 1 and tree is None and isinstance(layer.hierarchy, Windows) and not layer.form.near:
-            line = _line(layer, scale)
+            blocks = _key_value_blocks(layer, scale)
             before = None if padding is None else padding[:, :-1]
-            line.ingest(None, key[:, :, :-1], value[:, :, :-1], before)
-            return line.step(query, key[:, :, -1:], value[:, :, -1:]), None
+            blocks.ingest(None, key[:, :, :-1], value[:, :, :-1], before)
+            return blocks.step(query, key[:, :, -1:], value[:, :, -1:]), None
         query = torch.cat([query.new_zeros(B, query.shape[1], m - n, query.shape[3]), query], dim=2)
     layout = _layout(layer, tree, (B, m), padding, query.device, decoding=n != m)
-    output, weights = _attend(layer, query, key, value, layout, scale, causal, kwargs)
+    output, weights = _layer_attention(layer, query, key, value, layout, scale, causal, kwargs)
     if cached is not None:
-        cached.line = _line(layer, scale)
-        cached.line.ingest(query, key, value, padding)
+        cached.blocks = _key_value_blocks(layer, scale)
+        cached.blocks.ingest(query, key, value, padding)
     return output[:, m - n :], None if weights is None else weights[:, :, m - n :]
-
-
-AttentionInterface.register(IMPLEMENTATION, hsa)
 
 
 def _layout(
@@ -165,13 +127,13 @@ def _layout(
         way_out = (
             "a tree over the prompt says nothing about positions that come after it; generate without converted layers"
             if decoding
-            else f"pass {KEYWORD}=... or use `with zero_shot.hierarchy(...)`"
+            else f"pass {KEYWORD}=... or use `with zero_shot.use_tree(...)`"
         )
         raise ModelError(f"{layer} must be given its hierarchy with each call, but was called without one: {way_out}.")
     return layout_of(layer.hierarchy, shape, padding, layer.ends, device)
 
 
-def _attend(
+def _layer_attention(
     layer: Layer,
     query: Tensor,
     key: Tensor,
@@ -185,27 +147,27 @@ def _attend(
     B, _, n, _ = query.shape
     q, k, v = layout.pack(query), layout.pack(key), layout.pack(value)
     forest, form, backend = layout.forest, layer.form, layer.backend
-    output = layout.unpack(attend(q, k, v, forest, form, scale=scale, causal=causal, backend=backend), (B, n))
+    output = layout.unpack(form_attention(q, k, v, forest, form, scale=scale, causal=causal, backend=backend), (B, n))
     if not kwargs.get("output_attentions"):
         return output, None
     # The weights are what attention makes of values that are all different: one-hot positions.
     one_hot = torch.eye(n, dtype=v.dtype, device=v.device).expand(B, -1, -1)[:, None].expand(-1, key.shape[1], -1, -1)
-    dense = attend(q, k, layout.pack(one_hot), forest, form, scale=scale, causal=causal, backend=backend)
+    dense = form_attention(q, k, layout.pack(one_hot), forest, form, scale=scale, causal=causal, backend=backend)
     return output, layout.unpack(dense, (B, n)).transpose(1, 2)
 
 
-def _line(layer: Layer, scale: float) -> Line:
+def _key_value_blocks(layer: Layer, scale: float) -> KeyValueBlocks:
     if not isinstance(layer.hierarchy, Windows):
         raise ModelError(
             f"hierarchy must be windows for the hierarchical cache, but that of {layer} is {layer.hierarchy}: only windows "
             "say where positions to come belong."
         )
-    return Line(layer.hierarchy, layer.form.for_causal(), layer.ends, scale)
+    return KeyValueBlocks(layer.hierarchy, layer.form.for_causal(), layer.ends, scale)
 
 
-def _one_more(line: Line, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _one_more(blocks: KeyValueBlocks, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if query.shape[2] != 1:
         raise ModelError(
             f"a HierarchicalCache must be filled by one call and then grow by single positions, but {query.shape[2]} came."
         )
-    return line.step(query, key, value)
+    return blocks.step(query, key, value)

@@ -9,7 +9,6 @@ Axes:  B sequences   n positions   N unpadded positions of the batch
 """
 
 import threading
-import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -20,7 +19,8 @@ from torch import Tensor
 
 from docgraph.errors import TreeError
 from encoders.forest.batch import TreeBatch
-from encoders.zero_shot.hierarchy import Ends, Quadtree, Windows
+from encoders.forest.last_seen import LastSeen
+from encoders.zero_shot.windows import Ends, Quadtree, Windows
 
 KEPT = 32
 """Layouts kept. One of a batch of 64 x 512 positions takes about 10 MB, with its interaction lists."""
@@ -31,7 +31,7 @@ class Layout:
     """Where the leaves of a forest are in a padded batch."""
 
     rows: Tensor | None
-    """(N,) place of each leaf in the flattened (B * n) batch; None where nothing is padded."""
+    """(N,) where each leaf is in the flattened (B * n) batch; None where nothing is padded."""
     forest: TreeBatch
 
     def pack(self, states: Tensor) -> Tensor:
@@ -46,25 +46,9 @@ class Layout:
         return leaves.view(*shape, *leaves.shape[1:])
 
 
-class Padding:
-    """A padding mask on the host. Layers hand over the same tensor one after the other: it is read once."""
-
-    def __init__(self) -> None:
-        self._last: tuple[weakref.ref[Tensor], int | None, NDArray[np.bool_]] | None = None
-
-    def read(self, mask: Tensor) -> NDArray[np.bool_]:
-        """Return the values of a (B, n) bool mask, True at unpadded positions."""
-        version = None if mask.is_inference() else mask._version
-        if self._last and version is not None and self._last[0]() is mask and self._last[1] == version:
-            return self._last[2]
-        values: NDArray[np.bool_] = mask.detach().cpu().numpy().copy()
-        self._last = weakref.ref(mask), version, values
-        return values
-
-
 _kept: OrderedDict[object, Layout] = OrderedDict()
 _lock = threading.Lock()
-_padding = Padding()
+_last_mask: LastSeen[NDArray[np.bool_]] = LastSeen()
 
 
 def layout_of(
@@ -80,7 +64,7 @@ def layout_of(
         mask: (B, n) bool, True at unpadded positions, anywhere in the row; None: nothing is padded.
         ends: special positions at the two ends of each sequence.
     """
-    values = None if mask is None else _padding.read(mask)
+    values = None if mask is None else _on_host(mask)
     key = (hierarchy, shape, ends, device, None if values is None else values.tobytes())
     with _lock:
         if key in _kept:
@@ -104,7 +88,7 @@ def layout_of_given(forest: TreeBatch, shape: tuple[int, int], mask: Tensor | No
     """
     if not isinstance(forest, TreeBatch):
         raise TreeError(f"the hierarchy of a call must be a TreeBatch, but is a {type(forest).__name__}.")
-    values = None if mask is None else _padding.read(mask)
+    values = None if mask is None else _on_host(mask)
     want = [shape[1]] * shape[0] if values is None else values.sum(1).tolist()
     document = forest.leaf_document.cpu().numpy()
     have = np.bincount(document, minlength=forest.num_documents).tolist()
@@ -114,6 +98,10 @@ def layout_of_given(forest: TreeBatch, shape: tuple[int, int], mask: Tensor | No
             f"leaves, but has {_few(have)}."
         )
     return Layout(_rows(values, device), forest.to(device))
+
+
+def _on_host(mask: Tensor) -> NDArray[np.bool_]:
+    return _last_mask.get(mask, lambda: mask.detach().cpu().numpy().copy())
 
 
 def _rows(values: NDArray[np.bool_] | None, device: torch.device) -> Tensor | None:

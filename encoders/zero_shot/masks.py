@@ -8,18 +8,15 @@ it makes the mask of the other layers, (n, m); that one is checked to hold paddi
 Axes:  B sequences   n queries   m keys
 """
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AttentionMaskInterface
 from transformers.masking_utils import bidirectional_mask_function, causal_mask_function
 
 from docgraph.errors import ModelError
-
-IMPLEMENTATION = "docgraph_hsa"
+from encoders.forest.last_seen import LastSeen
 
 
 def padding_mask(
@@ -48,11 +45,7 @@ def padding_mask(
     return None if attention_mask.shape[1] == kv_length and bool(attention_mask.all()) else attention_mask
 
 
-AttentionMaskInterface.register(IMPLEMENTATION, padding_mask)
-
-
-_last: tuple[weakref.ref[Tensor], tuple[object, ...], Tensor | None] | None = None
-"""The mask read last, what was asked of it, its padding: the layers of a model hand over the same tensor in turn."""
+_last_padding: LastSeen[Tensor | None] = LastSeen()
 
 
 def padding_of(mask: Tensor | None, shape: tuple[int, int, int], causal: bool, where: str) -> Tensor | None:
@@ -67,17 +60,11 @@ def padding_of(mask: Tensor | None, shape: tuple[int, int, int], causal: bool, w
     """
     if mask is None:
         return None
-    version = None if mask.is_inference() else mask._version
-    asked = (shape, causal, version)
-    global _last
-    last = _last
-    if version is not None and last is not None and last[0]() is mask and last[1] == asked:
-        return last[2]
-    padding: Tensor | None = _read(mask, shape, causal, where)
-    if padding is not None and bool(padding.all()):
-        padding = None
-    _last = weakref.ref(mask), asked, padding
-    return padding
+    return _last_padding.get(mask, lambda: _unless_full(_read(mask, shape, causal, where)), shape, causal)
+
+
+def _unless_full(padding: Tensor) -> Tensor | None:
+    return None if bool(padding.all()) else padding
 
 
 def _read(mask: Tensor, shape: tuple[int, int, int], causal: bool, where: str) -> Tensor:
@@ -90,10 +77,10 @@ def _read(mask: Tensor, shape: tuple[int, int, int], causal: bool, where: str) -
         )
     seen = mask[:, 0] if mask.dtype == torch.bool else _unbiased(mask[:, 0], where)
     padding = seen[:, -1]
-    place = torch.arange(m, device=mask.device)
+    position = torch.arange(m, device=mask.device)
     want = padding[:, None].expand(-1, n, -1)
     if causal:
-        want = want & (place <= place[m - n :, None])
+        want = want & (position <= position[m - n :, None])
     # What padded queries see does not matter, but if they see padded keys (and not simply all keys, as some kernels
     # want it), they are no padding: they are another sequence in the same row.
     wrong = (seen != want) & padding[:, m - n :, None]

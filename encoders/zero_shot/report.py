@@ -1,19 +1,53 @@
-"""A table of what is converted and what it costs.
+"""What is converted and what it costs, counted: pairs of logits, the paper's FLOPs, and all multiply-adds.
 
-summary(model, length) ─> Report: one row a layer; print it
+    summary(model, length) ─> Report: one row a layer; print it        softmax_cost, hsa_cost ─> Cost
+
+Two counts, for one layer of width d with h heads over n positions:
+
+* the paper's: pairs * (4 d + h), with the families of windows padded to full size and the means and the way
+  down left out; for trees that are not windows, families count their own size. It has no notion of the untied forms.
+* the full one, in multiply-adds: per family of size b, 2 b^2 d + b^2 h (logits, values, exponentials); per node below
+  the root 3 d (its share of its parent's means) and 2 d + 8 h (the way down). Untied forms: (2 d + h) for each
+  logit (those of tied far fields once a group), 2 d per node for the means of keys and values (3 d with those of
+  queries, and 2 d + 8 h for the way down, if far fields are tied). Attention pooling adds 4 d a position and 4 h a node,
+  the second cumulant d a far logit and 2 d a node.
+
+Softmax attention is 2 n^2 d + n^2 h, and half of that, the pairs that are seen, if causal.
+
+Sources: docs/hsa.md, "Zero-shot replacement"; the paper's section 5 for its formula, which gives all 14 cells of its
+Table 3.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.cost import Cost, hsa_cost, softmax_cost
-from encoders.zero_shot.interface import Layer
+from encoders.forest.batch import TreeBatch
+from encoders.zero_shot.forms.form import Form, plan_of
+from encoders.zero_shot.layer import layer_of
 from encoders.zero_shot.sites import Site, attention_modules
+from encoders.zero_shot.windows import Hierarchy, Windows
 
 LENGTH = 512
+"""Positions of a row, where the model does not say how many it sees."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one layer on one sequence."""
+
+    pairs: int
+    """Logits that are computed for each head."""
+    paper: int
+    """FLOPs as the paper counts them."""
+    full: int
+    """Multiply-adds."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.pairs + other.pairs, self.paper + other.paper, self.full + other.full)
 
 
 @dataclass(frozen=True)
@@ -92,28 +126,23 @@ def summary(model: PreTrainedModel, length: int | None = None) -> Report:
 
 
 def _row(site: Site, length: int | None) -> Row:
-    layer: Layer | None = site.module.__dict__.get("docgraph_hsa")
+    layer = layer_of(site.module)
     config: Any = layer.original_config if layer else site.module.config
     width, heads = config.hidden_size, config.num_attention_heads
     n = positions_of(site, config) if length is None else length
-    softmax = softmax_cost(n, width, heads, causal=site.causal)
-    if layer is None or not layer.enabled:
-        return Row(
-            site.name,
-            site.tower,
-            site.layer,
-            "softmax" if layer is None else "softmax (disabled)",
-            n,
-            softmax,
-            softmax,
-            False,
-        )
-    form = layer.form.for_causal() if site.causal else layer.form
-    attention = f"{layer.hierarchy}; {form}{', causal' if site.causal else ''}"
-    if layer.hierarchy == "given":
-        return Row(site.name, site.tower, site.layer, attention, n, None, softmax, True)
-    cost = hsa_cost(layer.hierarchy.forest([n], site.ends), layer.hierarchy, form, width, heads, causal=site.causal)
-    return Row(site.name, site.tower, site.layer, attention, n, cost, softmax, True)
+    cost: Cost | None
+    softmax = cost = softmax_cost(n, width, heads, causal=site.causal)
+    attention, converted = "softmax", layer is not None and layer.enabled
+    if layer is not None and not layer.enabled:
+        attention = "softmax (disabled)"
+    elif layer is not None:
+        form = layer.form.for_causal() if site.causal else layer.form
+        attention = f"{layer.hierarchy}; {form}{', causal' if site.causal else ''}"
+        cost = None
+        if layer.hierarchy != "given":
+            tree = layer.hierarchy.forest([n], site.ends)
+            cost = hsa_cost(tree, layer.hierarchy, form, width, heads, causal=site.causal)
+    return Row(site.name, site.tower, site.layer, attention, n, cost, softmax, converted)
 
 
 def positions_of(site: Site, config: object) -> int:
@@ -125,3 +154,51 @@ def positions_of(site: Site, config: object) -> int:
         return int(height // down * (width // across)) + sum(site.ends)
     most = getattr(config, "max_position_embeddings", None) or LENGTH
     return min(LENGTH, int(most))
+
+
+def softmax_cost(n: int, width: int, heads: int, *, causal: bool = False) -> Cost:
+    """Return the cost of softmax attention over n positions."""
+    pairs = n * (n + 1) // 2 if causal else n * n
+    return Cost(pairs, n * n * (4 * width + heads), pairs * (2 * width + heads))
+
+
+def hsa_cost(
+    forest: TreeBatch, hierarchy: Hierarchy, form: Form, width: int, heads: int, *, causal: bool = False
+) -> Cost:
+    """Return the cost of a form of HSA over one tree."""
+    families = forest.families()
+    sizes = families.size
+    if isinstance(hierarchy, Windows) and hierarchy.special_tokens == "inside":
+        paper_pairs = paper_window_pairs(forest.num_leaves, hierarchy.branching)
+    else:
+        paper_pairs = int((sizes**2).sum()) + 1
+    paper = paper_pairs * (4 * width + heads)
+    below_root = int(np.count_nonzero(families.parent >= 0))
+    if causal:
+        form = form.for_causal()
+    if form.untie is None:
+        pairs = int((sizes**2).sum())
+        full = pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads)
+        return Cost(pairs, paper, full + form.cumulant * (pairs * width + below_root * 4 * width))
+    plan = plan_of(forest, form, causal=causal)
+    tied = form.untie == "rows"
+    pairs = plan.tied_pairs if tied else plan.pairs
+    far = plan.tied_far_pairs if tied else plan.far_pairs
+    full = pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads if tied else 2 * width)
+    if form.pooling == "attention":
+        full += forest.num_leaves * 4 * width + below_root * 4 * heads
+    return Cost(pairs, paper, full + form.cumulant * (far * width + below_root * 2 * width))
+
+
+def paper_window_pairs(n: int, branching: tuple[int, ...]) -> int:
+    """Return the paper's pairs for n positions in windows.
+
+    A level of one family counts its own size, one of several families their full size; above the last level is
+    the root's own family.
+    """
+    pairs = 0
+    for b in branching:
+        families = -(-n // b)
+        pairs += families * b * b if families > 1 else n * n
+        n = families
+    return pairs + n * n

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.hierarchy import Ends
+from encoders.zero_shot.windows import Ends
 
 TEXT_ENCODERS = {
     "BertSelfAttention": "BERT",

@@ -23,7 +23,7 @@ from docgraph.errors import TreeError
 from docgraph.sentences import sentence_spans
 from encoders.forest.batch import TreeBatch
 from encoders.forest.families import Index
-from encoders.zero_shot.hierarchy import SpecialTokens
+from encoders.zero_shot.windows import SpecialTokens
 
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 

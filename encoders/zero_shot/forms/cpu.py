@@ -125,7 +125,7 @@ def _joints(parent: Index, size: Index) -> Index:
     return joint
 
 
-def attend(
+def untied_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -135,7 +135,7 @@ def attend(
     log_weight: Tensor | None,
     causal: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return outputs (N, H, E) and log-normalisers (N, H); arguments as of `untied.attend`, in float32 and detached."""
+    """Return outputs (N, H, E) and log-normalisers (N, H); arguments as of forms/torch.py, in float32 and detached."""
     leaves, heads, width = len(query), query.shape[1], value.shape[2]
     group = heads // key.shape[1]
     q = _flat(_widen(query, LANES))

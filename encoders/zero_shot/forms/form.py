@@ -1,6 +1,6 @@
 """How a converted layer attends: the paper's form and the improved ones, behind one function.
 
-    Form + layout ─ attend(query, key, value) ─> outputs of the leaves
+    Form + layout ─ form_attention(query, key, value) ─> outputs of the leaves
 
 | form                              | tied                   | cost of a far block B for a group A |
 | `Form()`                          | logits and normalisers | one logit a pair: the paper         |
@@ -29,7 +29,7 @@ from encoders.attention import hierarchical_attention
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
 from encoders.zero_shot.forms.lists import Plan, build_plan
-from encoders.zero_shot.forms.torch import attend as attend_untied
+from encoders.zero_shot.forms.torch import untied_attention
 
 Untie = Literal["rows", "queries"] | None
 Pooling = Literal["mean", "attention"]
@@ -75,7 +75,7 @@ class Form:
         return " + ".join(parts + ["cumulant"] * self.cumulant)
 
 
-def attend(
+def form_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -102,10 +102,10 @@ def attend(
     if causal:
         form = form.for_causal()
     with torch.autocast(query.device.type, enabled=False):
-        return _attend(query, key, value, forest, form, scale, causal, backend)
+        return _chosen_attention(query, key, value, forest, form, scale, causal, backend)
 
 
-def _attend(
+def _chosen_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -131,9 +131,9 @@ def _attend(
             lambda: compiled.make_covers(families, near=form.near, causal=causal),
         )
         q, k, v = (x.detach().float() for x in (query, key, value))
-        output, _ = compiled.attend(q, k, v, covers, scale=scale, log_weight=log_weight, causal=causal)
+        output, _ = compiled.untied_attention(q, k, v, covers, scale=scale, log_weight=log_weight, causal=causal)
         return cast(Tensor, output).to(value.dtype)
-    output, _ = attend_untied(
+    output, _ = untied_attention(
         query,
         key,
         value,

@@ -58,7 +58,7 @@ class _Blocks:
     """(M+1, 1) of the leaves under the node."""
 
 
-def attend(
+def untied_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
