@@ -79,12 +79,12 @@ def test_nothing_depends_on_uninitialised_memory(backend, monkeypatch):
 
 
 def test_results_do_not_depend_on_threads(monkeypatch):
-    from encoders.attention.cpu import plan
+    from encoders.attention.cpu import schedule
 
     forest = TreeBatch.from_nested([*MIXED * 3, ragged(9, 1, 20, 4)[0]])
     tensors = inputs(forest, H=2)
     want = run(forest, tensors, "torch")
-    monkeypatch.setattr(plan, "SMALL", 50)  # many chunks and many deferred families, small as the forest is
+    monkeypatch.setattr(schedule, "SMALL", 50)  # many chunks and many deferred families, small as the forest is
     forest = TreeBatch.from_nested([*MIXED * 3, ragged(9, 1, 20, 4)[0]])
     threads = torch.get_num_threads()
     results = []
@@ -94,7 +94,7 @@ def test_results_do_not_depend_on_threads(monkeypatch):
             results.append(run(forest, tensors, "cpu"))
     finally:
         torch.set_num_threads(threads)
-    cut = plan.make_plan(forest.families(), np.dtype(np.float64))
+    cut = schedule.make_schedule(forest.families(), np.dtype(np.float64))
     assert len(cut.chunks) > 8
     assert len(cut.tiles) > 2
     assert not cut.deferred.all()
@@ -207,7 +207,9 @@ def test_families_of_2_and_5000_take_no_memory_of_squares_or_padding(backend):
 
 def test_a_broken_module_of_our_own_is_not_taken_for_a_missing_package(monkeypatch):
     def broken(name):
-        raise ImportError("cannot import name 'Plan' from 'encoders.attention.cpu.plan'", name=f"{name}.plan")
+        raise ImportError(
+            "cannot import name 'Schedule' from 'encoders.attention.cpu.schedule'", name=f"{name}.schedule"
+        )
 
     monkeypatch.setattr(attention, "import_module", broken)
     attention._compiled.cache_clear()

@@ -13,7 +13,7 @@ from encoders import TreeBatch, hierarchical_attention
 from encoders.zero_shot import Form, Windows
 from encoders.zero_shot.forms import naive
 from encoders.zero_shot.forms.form import attention_log_weight, cumulant_positions, form_attention
-from encoders.zero_shot.forms.lists import Order, build_plan, interactions
+from encoders.zero_shot.forms.lists import Order, build_interactions, interaction_pairs
 from encoders.zero_shot.forms.torch import second_cumulant, untied_attention
 from encoders.zero_shot.windows import Ends
 
@@ -132,7 +132,7 @@ def test_every_leaf_is_covered_once(document, near, causal):
     forest = TreeBatch.from_nested([document, document])
     families = forest.families()
     order = Order.of(families)
-    group, entry = interactions(order, near=near, causal=causal)
+    group, entry = interaction_pairs(order, near=near, causal=causal)
     n = forest.num_leaves // 2
     seen = torch.zeros(2 * n, 2 * n)
     for x, b in zip(group.tolist(), entry.tolist(), strict=True):
@@ -144,7 +144,7 @@ def test_every_leaf_is_covered_once(document, near, causal):
         for cell in cells:
             one[cell[0] : cell[-1] + 1, cell[0] : cell[-1] + 1] = 1
     assert torch.equal(seen, torch.block_diag(one, one))
-    plan = build_plan(families, 2 * n, near=near, causal=causal)
+    plan = build_interactions(families, 2 * n, near=near, causal=causal)
     tree = numbered(document)
     count = sum(len(naive.blocks_with_near_field(tree, leaf, near, causal=causal)) for leaf in range(n))
     assert plan.pairs == 2 * count
@@ -202,7 +202,7 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
         logits = logits.masked_fill(torch.ones(len(query), len(query)).triu(1).bool(), -math.inf)
     P = dense_weights(query, key, forest, form, causal)
     log_weight = attention_log_weight(query, key, forest, SCALE, causal=causal) if pooling == "attention" else None
-    plan = build_plan(forest.families(), forest.num_leaves, near=1, causal=causal)
+    plan = build_interactions(forest.families(), forest.num_leaves, near=1, causal=causal)
     _, normaliser = untied_attention(query, key, value, forest, plan, scale=SCALE, log_weight=log_weight)
     kl = (torch.special.xlogy(P, P) - torch.where(P > 0, P * logits, 0)).sum(-1) + logits.logsumexp(-1)
     torch.testing.assert_close(kl.T, logits.logsumexp(-1).T - normaliser, rtol=0, atol=1e-13)

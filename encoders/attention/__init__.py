@@ -11,7 +11,6 @@ its errata mended; the docstring of `naive.py` states it in full.
 Axes:  N leaves   R rows   T documents   H query heads   K key-value heads   D query width   E value width   P position width
 """
 
-import math
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -22,15 +21,16 @@ from typing import NamedTuple, cast
 from torch import Tensor, autocast, bfloat16, dtype, float16, float32, float64
 
 from docgraph.errors import AttentionError
-from encoders.attention import naive
-from encoders.attention import torch as torch_backend
-from encoders.attention.family import linear_family, softmax_family
-from encoders.attention.torch import FamilyAttention
+from encoders.attention.call import AttentionCall, Positions, checked_call
+from encoders.attention.family import FamilyAttention, linear_family, softmax_family
+from encoders.attention.naive import naive_attention
+from encoders.attention.torch import torch_attention
 from encoders.forest.batch import TreeBatch
 
 __all__ = ["FamilyAttention", "hierarchical_attention", "linear_family", "softmax_family"]
 
-Positions = Tensor | tuple[Tensor, Tensor] | None
+Backend = Callable[[AttentionCall], tuple[Tensor, Tensor]]
+"""Outputs (N, H, E) and energies (T, H) of a call."""
 
 BACKENDS = ("auto", "naive", "torch", "cpu", "triton")
 
@@ -96,31 +96,19 @@ def hierarchical_attention(
             or one that cannot do what is asked.
         TreeError: `present` is not a bool for every leaf.
     """
-    _check(query, key, value, forest)
-    query_position, key_position = _positions(position, query, forest)
+    call = checked_call(
+        query, key, value, forest, position=position, present=present, scale=scale, attend_self=attend_self,
+        family_attention=family_attention,
+    )  # fmt: skip
     if backend not in BACKENDS:
         raise AttentionError(f"backend must be one of {', '.join(BACKENDS)}, but is {backend!r}.")
     if family_attention is not None and backend not in ("auto", "torch"):
         raise AttentionError(f'family_attention needs backend="torch" or "auto", but backend is {backend!r}.')
-    if scale is None:
-        scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
     if backend == "auto":
         backend = "torch" if family_attention else _fastest(query)
-    attend = _attend(backend, query)
-    options = {} if family_attention is None else {"family_attention": family_attention}
+    attend = _backend(backend, query)
     with autocast(query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
-        output, energy = attend(
-            query,
-            key,
-            value,
-            forest,
-            query_position=query_position,
-            key_position=key_position,
-            present=present,
-            scale=scale,
-            attend_self=attend_self,
-            **options,
-        )
+        output, energy = attend(call)
     return (output, energy) if return_energy else output
 
 
@@ -132,10 +120,10 @@ def _fastest(query: Tensor) -> str:
     return "torch"
 
 
-def _attend(backend: str, query: Tensor) -> Callable[..., tuple[Tensor, Tensor]]:
+def _backend(backend: str, query: Tensor) -> Backend:
     """The function of a backend, which must be able to take such tensors."""
     if backend not in COMPILED:
-        return naive.attend if backend == "naive" else torch_backend.attend
+        return naive_attention if backend == "naive" else torch_attention
     need = COMPILED[backend]
     if query.device.type != need.device or query.dtype not in need.dtypes:
         dtypes = ", ".join(str(known).removeprefix("torch.") for known in need.dtypes)
@@ -148,7 +136,7 @@ def _attend(backend: str, query: Tensor) -> Callable[..., tuple[Tensor, Tensor]]
         raise AttentionError(
             f'backend "{backend}" needs {need.package}, which cannot be imported here. "torch" does without.'
         )
-    return cast(Callable[..., tuple[Tensor, Tensor]], module.attend)
+    return cast(Backend, getattr(module, f"{backend}_attention"))
 
 
 @cache
@@ -163,54 +151,3 @@ def _compiled(backend: str) -> ModuleType | None:
         if (error.name or "").partition(".")[0] == "encoders":
             raise
         return None
-
-
-def _check(query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch) -> None:
-    """Raise unless query, key and value fit one another and the forest."""
-    if not isinstance(forest, TreeBatch):
-        raise AttentionError(f"forest must be a TreeBatch, but is a {type(forest).__name__}.")
-    leaves = forest.num_leaves
-    for name, tensor in (("query", query), ("key", key), ("value", value)):
-        if tensor.ndim != 3 or len(tensor) != leaves:
-            raise AttentionError(
-                f"{name} must have shape ({leaves}, heads, width), one entry a leaf of the forest, "
-                f"but has shape {tuple(tensor.shape)}."
-            )
-        if not tensor.is_floating_point() or tensor.dtype != query.dtype:
-            raise AttentionError(
-                f"query, key and value must share one floating dtype, but {name} is {tensor.dtype} "
-                f"and query is {query.dtype}."
-            )
-        if tensor.device != forest.device:
-            raise AttentionError(
-                f"{name} is on {tensor.device}, but the forest is on {forest.device}. Move it with forest.to(...)."
-            )
-    heads, shared = query.shape[1], key.shape[1]
-    if key.shape[2] != query.shape[2]:
-        raise AttentionError(f"key must be as wide as query, {query.shape[2]}, but is {key.shape[2]} wide.")
-    if value.shape[1] != shared:
-        raise AttentionError(f"value must have as many heads as key, {shared}, but has {value.shape[1]}.")
-    if shared == 0 or heads % shared:
-        raise AttentionError(f"query heads must be a multiple of key heads, but are {heads} and {shared}.")
-
-
-def _positions(position: Positions, query: Tensor, forest: TreeBatch) -> tuple[Tensor | None, Tensor | None]:
-    """Return the two sides of the position, (R, H, P) each, or None twice."""
-    if position is None:
-        return None, None
-    sides = (position, position) if isinstance(position, Tensor) else tuple(position)
-    if len(sides) != 2:
-        raise AttentionError(f"position must be a tensor or a pair of tensors, but has {len(sides)} entries.")
-    rows, heads = forest.num_rows, query.shape[1]
-    for side in sides:
-        if side.ndim != 3 or len(side) != rows or side.shape[1] not in (1, heads) or side.shape != sides[0].shape:
-            raise AttentionError(
-                f"position must have shape ({rows}, {heads}, width), one entry a row of the forest and the same on "
-                f"both sides, but has shape {' and '.join(str(tuple(s.shape)) for s in sides)}."
-            )
-        if not side.is_floating_point() or side.device != forest.device:
-            raise AttentionError(
-                f"position must be floating point on {forest.device}, but is {side.dtype} on {side.device}."
-            )
-    left, right = (side.expand(rows, heads, side.shape[2]) for side in sides)
-    return left, right

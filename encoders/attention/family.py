@@ -6,9 +6,29 @@ children in, log-weights beside them, each child attends to all others but not t
 Axes:  F families of one size b   H heads   D query width with positions   E value width
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn.functional import elu, scaled_dot_product_attention
+
+
+class FamilyAttention(Protocol):
+    """What may replace the softmax among siblings."""
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, log_weight: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Attend within families of one size, each child to all others but not to itself.
+
+        Args:
+            query: (F, H, b, D) means of the children, already scaled, with position features appended.
+            key: (F, H, b, D) likewise: `query @ key` is the logit without the weight.
+            value: (F, H, b, E).
+            log_weight: (F, b) log of the leaves under each child: it counts as that many keys.
+
+        Returns:
+            (F, H, b, E) outputs u, and (F, H, b) log of the normalisers R. Outputs alone will do: R is then that
+            of the softmax over these logits.
+        """
 
 
 def softmax_family(query: Tensor, key: Tensor, value: Tensor, log_weight: Tensor) -> Tensor:

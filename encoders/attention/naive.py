@@ -26,25 +26,14 @@ import math
 import torch
 from torch import Tensor
 
-from encoders.forest.batch import TreeBatch
+from encoders.attention.call import AttentionCall
 
 
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    forest: TreeBatch,
-    *,
-    query_position: Tensor | None,
-    key_position: Tensor | None,
-    present: Tensor | None,
-    scale: float,
-    attend_self: bool,
-) -> tuple[Tensor, Tensor]:
-    """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
+def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and energies (T, H)."""
+    query, forest, present, attend_self = call.query, call.forest, call.present, call.attend_self
     heads = query.shape[1]
-    key = key.repeat_interleave(heads // key.shape[1], dim=1)
-    value = value.repeat_interleave(heads // value.shape[1], dim=1)
+    key, value = (x.repeat_interleave(call.group, dim=1) for x in (call.key, call.value))
     leaf_of_row = {row: leaf for leaf, row in enumerate(forest.leaf_rows.tolist())}
     if present is not None:
         leaf_of_row = {row: leaf for row, leaf in leaf_of_row.items() if present[leaf]}
@@ -62,10 +51,10 @@ def attend(
 
     def logits(left: list[int], q: Tensor, right: list[int], k: Tensor) -> Tensor:
         """(H, A, B) scale * q_A.k_B + e_A.f_B, for rows left and right with means q (A, H, D) and k (B, H, D)."""
-        content = torch.einsum("ahd,bhd->hab", q, k) * scale
-        if query_position is None or key_position is None:
+        content = torch.einsum("ahd,bhd->hab", q, k) * call.scale
+        if call.query_position is None or call.key_position is None:
             return content
-        return content + torch.einsum("ahp,bhp->hab", query_position[left], key_position[right])
+        return content + torch.einsum("ahp,bhp->hab", call.query_position[left], call.key_position[right])
 
     empty = _zeros(query).sum((0, 2))
     q: dict[int, Tensor] = {}
@@ -123,10 +112,9 @@ def attend(
             output[leaf_of_row[row]] = c[row] + stays
 
     energy = [L.get(root, empty) for root in forest.roots.tolist()]
-    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     return (
         torch.stack(output) if output else value,
-        (torch.stack(energy) if energy else query.new_zeros(0, heads)).to(wide),
+        (torch.stack(energy) if energy else query.new_zeros(0, heads)).to(call.wide),
     )
 
 

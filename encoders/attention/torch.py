@@ -11,13 +11,14 @@ Axes:  N leaves   M nodes   F families of one size b   H heads   D query width w
 """
 
 from collections.abc import Iterator
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from encoders.attention.call import AttentionCall
+from encoders.attention.family import FamilyAttention
 from encoders.attention.once import once
-from encoders.forest.batch import TreeBatch
 from encoders.forest.families import LARGE, FamilyTensors
 from encoders.forest.subtree import mean_up
 
@@ -27,59 +28,28 @@ WORKSPACE_ELSEWHERE = 1 << 26
 """The same on other devices: 256 MiB in float32."""
 
 
-class FamilyAttention(Protocol):
-    """What may replace the softmax among siblings."""
-
-    def __call__(self, query: Tensor, key: Tensor, value: Tensor, log_weight: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Attend within families of one size, each child to all others but not to itself.
-
-        Args:
-            query: (F, H, b, D) means of the children, already scaled, with position features appended.
-            key: (F, H, b, D) likewise: `query @ key` is the logit without the weight.
-            value: (F, H, b, E).
-            log_weight: (F, b) log of the leaves under each child: it counts as that many keys.
-
-        Returns:
-            (F, H, b, E) outputs u, and (F, H, b) log of the normalisers R. Outputs alone will do: R is then that
-            of the softmax over these logits.
-        """
-
-
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    forest: TreeBatch,
-    *,
-    query_position: Tensor | None,
-    key_position: Tensor | None,
-    present: Tensor | None,
-    scale: float,
-    attend_self: bool,
-    family_attention: FamilyAttention | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
-    families = forest.tensors(present)
-    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
-    group = query.shape[1] // key.shape[1]
+def torch_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and energies (T, H)."""
+    families, wide, group = call.forest.tensors(call.present), call.wide, call.group
 
     def means(leaves: Tensor) -> Tensor:
         """(M, H, width)."""
         nodes = mean_up(leaves[families.leaf].to(wide).flatten(1), families)
         return nodes.view(len(nodes), *leaves.shape[1:])
 
-    q = means(query) * scale
-    k, v = (x.repeat_interleave(group, dim=1) if group > 1 else x for x in (means(key), means(value)))
-    if query_position is not None and key_position is not None:
-        q = torch.cat([q, query_position[families.top_row].to(wide)], dim=-1)
-        k = torch.cat([k, key_position[families.top_row].to(wide)], dim=-1)
-    if family_attention is None:
+    q = means(call.query) * call.scale
+    k, v = (x.repeat_interleave(group, dim=1) if group > 1 else x for x in (means(call.key), means(call.value)))
+    if call.query_position is not None and call.key_position is not None:
+        q = torch.cat([q, call.query_position[families.top_row].to(wide)], dim=-1)
+        k = torch.cat([k, call.key_position[families.top_row].to(wide)], dim=-1)
+    if call.family_attention is None:
         R, u = cast(tuple[Tensor, Tensor], _SoftmaxFamilies.apply(q, k, v, families))
     else:
-        R, u = _any_families(q, k, v, families, family_attention)
-    own = (q * k).sum(-1) if attend_self else q.new_full(q.shape[:2], -torch.inf)  # counts at leaves only
-    output, energy = cast(tuple[Tensor, Tensor], _Sweeps.apply(own, R, u, v, len(query), attend_self, families))
-    return output.to(value.dtype), energy
+        R, u = _any_families(q, k, v, families, call.family_attention)
+    own = (q * k).sum(-1) if call.attend_self else q.new_full(q.shape[:2], -torch.inf)  # counts at leaves only
+    sweeps = _Sweeps.apply(own, R, u, v, call.forest.num_leaves, call.attend_self, families)
+    output, energy = cast(tuple[Tensor, Tensor], sweeps)
+    return output.to(call.value.dtype), energy
 
 
 def _small(families: FamilyTensors, q: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor, int]]:

@@ -25,7 +25,13 @@ from docgraph.errors import DataError, ModelError
 from encoders.attention import hierarchical_attention
 from encoders.forest.batch import TreeBatch
 from encoders.zero_shot.convert import Which, convert, revert, watch
-from encoders.zero_shot.forms.form import Form, attention_log_weight, form_attention, leaves_per_document, plan_of
+from encoders.zero_shot.forms.form import (
+    Form,
+    attention_log_weight,
+    form_attention,
+    interactions_of,
+    leaves_per_document,
+)
 from encoders.zero_shot.forms.torch import untied_attention
 from encoders.zero_shot.layer import Layer, Watched
 from encoders.zero_shot.layout import layout_of
@@ -254,8 +260,8 @@ def divergence(
     if form.untie == "queries" and not form.cumulant:
         pooled = form.pooling == "attention"
         log_weight = attention_log_weight(query, key, forest, scale, causal=causal) if pooled else None
-        plan = plan_of(forest, form, causal=causal)
-        _, normaliser = untied_attention(query, key, key, forest, plan, scale=scale, log_weight=log_weight)
+        lists = interactions_of(forest, form, causal=causal)
+        _, normaliser = untied_attention(query, key, key, forest, lists, scale=scale, log_weight=log_weight)
         return by_document.index_add(0, document, log_z - normaliser)
     return by_document.index_add(0, document, _by_weights(query, key, forest, form, scale, causal) + log_z)
 

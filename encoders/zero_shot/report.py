@@ -26,7 +26,7 @@ from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
 from encoders.forest.batch import TreeBatch
-from encoders.zero_shot.forms.form import Form, plan_of
+from encoders.zero_shot.forms.form import Form, interactions_of
 from encoders.zero_shot.layer import layer_of
 from encoders.zero_shot.sites import Site, attention_modules
 from encoders.zero_shot.windows import Hierarchy, Windows
@@ -180,10 +180,10 @@ def hsa_cost(
         pairs = int((sizes**2).sum())
         full = pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads)
         return Cost(pairs, paper, full + form.cumulant * (pairs * width + below_root * 4 * width))
-    plan = plan_of(forest, form, causal=causal)
+    lists = interactions_of(forest, form, causal=causal)
     tied = form.untie == "rows"
-    pairs = plan.tied_pairs if tied else plan.pairs
-    far = plan.tied_far_pairs if tied else plan.far_pairs
+    pairs = lists.tied_pairs if tied else lists.pairs
+    far = lists.tied_far_pairs if tied else lists.far_pairs
     full = pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads if tied else 2 * width)
     if form.pooling == "attention":
         full += forest.num_leaves * 4 * width + below_root * 4 * heads

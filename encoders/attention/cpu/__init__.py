@@ -18,40 +18,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from encoders.attention.call import AttentionCall
 from encoders.attention.cpu.backward import Slope, ascend_back, descend_back
 from encoders.attention.cpu.forward import ascend, descend
-from encoders.attention.cpu.plan import Plan, make_plan
+from encoders.attention.cpu.schedule import Schedule, make_schedule
 from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.threads import each
 from encoders.attention.cpu.tiles import Rows, Side, State, Work, work_space
 from encoders.attention.once import once
-from encoders.forest.batch import TreeBatch
 
 Array = NDArray[Any]
 
+NONE = np.empty(0, np.int64)
+NO_TILES = np.empty((0, 2), np.int64)
+"""For the arguments of a kernel that has nothing of that kind to do."""
+HUGE_PAGE = 1 << 21
+"""Bytes of a page of the kind that numpy asks Linux for where an array is large."""
 
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    forest: TreeBatch,
-    *,
-    query_position: Tensor | None,
-    key_position: Tensor | None,
-    present: Tensor | None,
-    scale: float,
-    attend_self: bool,
-) -> tuple[Tensor, Tensor]:
-    """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
-    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
+
+def cpu_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and energies (T, H)."""
+    wide = call.wide
     dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
-    plan = make_plan(forest.families(present), dtype)
-    sides = [None if side is None else _widen(side.to(wide)) for side in (query_position, key_position)]
-    output, energy = cast(
-        tuple[Tensor, Tensor],
-        _Attention.apply(*(_widen(x.to(wide)) for x in (query, key, value)), *sides, plan, scale, attend_self),
-    )
-    return output[..., : value.shape[2]].to(value.dtype), energy
+    schedule = make_schedule(call.forest.families(call.present), dtype)
+    sides = [None if side is None else _widen(side.to(wide)) for side in (call.query_position, call.key_position)]
+    vectors = [_widen(x.to(wide)) for x in (call.query, call.key, call.value)]
+    attention = _CompiledAttention.apply(*vectors, *sides, schedule, call.scale, call.attend_self)
+    output, energy = cast(tuple[Tensor, Tensor], attention)
+    return output[..., : call.value.shape[2]].to(call.value.dtype), energy
 
 
 def _widen(tensor: Tensor) -> Tensor:
@@ -60,7 +54,7 @@ def _widen(tensor: Tensor) -> Tensor:
     return torch.nn.functional.pad(tensor, (0, missing)) if missing else tensor
 
 
-class _Attention(torch.autograd.Function):
+class _CompiledAttention(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -69,13 +63,13 @@ class _Attention(torch.autograd.Function):
         value: Tensor,
         query_position: Tensor | None,
         key_position: Tensor | None,
-        plan: Plan,
+        schedule: Schedule,
         scale: float,
         attend_self: bool,
     ) -> tuple[Tensor, Tensor]:
-        tree = plan.tree
+        tree = schedule.tree
         dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
-        heads, width, whole = query.shape[1], value.shape[2], plan.leaves == len(query)
+        heads, width, whole = query.shape[1], value.shape[2], schedule.leaves == len(query)
         result = _result((len(query), heads, width), dtype, whole)
         per_node = [x.shape[1] * x.shape[2] for x in (query, key, value, result)]
         *inner, scalars, nodes = _carve(
@@ -88,24 +82,24 @@ class _Attention(torch.autograd.Function):
         options = attend_self, dtype.type(scale)
 
         def work() -> Work:
-            return work_space(dtype, plan.widest, heads, q.width + e.width, width)
+            return work_space(dtype, schedule.widest, heads, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
-            ascend(tree, q, k, v, e, f, o, state, plan.deferred, first, end, waiting, tiles, *options, work())
+            ascend(tree, q, k, v, e, f, o, state, schedule.deferred, first, end, waiting, tiles, *options, work())
 
-        each([(up, (*chunk, NONE, NO_TILES)) for chunk in plan.chunks])
-        if len(plan.waiting):
-            up(0, 0, plan.waiting, NO_TILES)
-            each([(up, (0, 0, NONE, tiles)) for tiles in plan.tiles])
-            descend(tree, o, state, plan.deferred, 0, 0, plan.waiting, work())
+        each([(up, (*chunk, NONE, NO_TILES)) for chunk in schedule.chunks])
+        if len(schedule.waiting):
+            up(0, 0, schedule.waiting, NO_TILES)
+            each([(up, (0, 0, NONE, tiles)) for tiles in schedule.tiles])
+            descend(tree, o, state, schedule.deferred, 0, 0, schedule.waiting, work())
         spare = work()
         # Last first: what was written last is still in the caches.
-        each([(descend, (tree, o, state, plan.deferred, *chunk, NONE, spare)) for chunk in plan.chunks[::-1]])
+        each([(descend, (tree, o, state, schedule.deferred, *chunk, NONE, spare)) for chunk in schedule.chunks[::-1]])
 
-        energy = np.zeros((len(plan.root), heads), dtype)
-        energy[plan.root >= 0] = state.L[plan.root[plan.root >= 0]]
+        energy = np.zeros((len(schedule.root), heads), dtype)
+        energy[schedule.root >= 0] = state.L[schedule.root[schedule.root >= 0]]
         ctx.save_for_backward(query, key, value, query_position, key_position)
-        ctx.kept = plan, options, (q, k, v, e, f), state
+        ctx.kept = schedule, options, (q, k, v, e, f), state
         ctx.set_materialize_grads(False)
         return result, torch.from_numpy(energy)
 
@@ -113,10 +107,10 @@ class _Attention(torch.autograd.Function):
     @once
     def backward(ctx: Any, output_bar: Tensor | None, energy_bar: Tensor | None) -> tuple[Tensor | None, ...]:
         query, key, value, query_position, key_position = ctx.saved_tensors
-        plan, options, (q, k, v, e, f), state = ctx.kept
-        tree = plan.tree
+        schedule, options, (q, k, v, e, f), state = ctx.kept
+        tree = schedule.tree
         dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
-        heads, width, whole = query.shape[1], value.shape[2], plan.leaves == len(query)
+        heads, width, whole = query.shape[1], value.shape[2], schedule.leaves == len(query)
         if output_bar is None:
             output_bar = value.new_zeros(1, 1, 1).expand(len(value), heads, width)
         grads = [_result(tuple(x.shape), dtype, whole) for x in (query, key, value)]
@@ -130,40 +124,34 @@ class _Attention(torch.autograd.Function):
         slope = Slope(*scalars.reshape(2, heads, members), *nodes.reshape(2, families, heads))
         nodes.fill(0)
         if energy_bar is not None:
-            slope.L_bar[plan.root[plan.root >= 0]] = energy_bar.numpy()[plan.root >= 0]
+            slope.L_bar[schedule.root[schedule.root >= 0]] = energy_bar.numpy()[schedule.root >= 0]
         position_grads = [
             None if x is None else _result(tuple(x.shape), dtype, False) for x in (query_position, key_position)
         ]
         e_bar, f_bar = (_side(grad, dtype) for grad in position_grads)
         inputs = (tree, q, k, v, e, f, c_bar, state, slope)
-        (kept,) = _carve(dtype, plan.kept * heads)
+        (kept,) = _carve(dtype, schedule.kept * heads)
 
         def work() -> Work:
-            return work_space(dtype, plan.widest, heads, q.width + e.width, width)
+            return work_space(dtype, schedule.widest, heads, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
-            ascend_back(*inputs, plan.deferred, kept, first, end, waiting, tiles, *options, work())
+            ascend_back(*inputs, schedule.deferred, kept, first, end, waiting, tiles, *options, work())
 
         def down(first: int, end: int, sweeping: Array, tiles: Array, spreading: Array) -> None:
             outputs = (q_bar, k_bar, v_bar, e_bar, f_bar)
             order = first, end, sweeping, tiles, spreading
-            descend_back(*inputs, *outputs, plan.deferred, kept, *order, *options, work())
+            descend_back(*inputs, *outputs, schedule.deferred, kept, *order, *options, work())
 
-        each([(up, (*chunk, NONE, NO_TILES)) for chunk in plan.chunks])
-        if len(plan.waiting):
-            up(0, 0, plan.waiting, NO_TILES)
-            each([(up, (0, 0, NONE, tiles)) for tiles in plan.tiles])
-            down(0, 0, plan.waiting, NO_TILES, NONE)
-            each([(down, (0, 0, NONE, tiles, NONE)) for tiles in plan.tiles])
-            down(0, 0, NONE, NO_TILES, plan.waiting)
-        each([(down, (*chunk, NONE, NO_TILES, NONE)) for chunk in plan.chunks[::-1]])
+        each([(up, (*chunk, NONE, NO_TILES)) for chunk in schedule.chunks])
+        if len(schedule.waiting):
+            up(0, 0, schedule.waiting, NO_TILES)
+            each([(up, (0, 0, NONE, tiles)) for tiles in schedule.tiles])
+            down(0, 0, schedule.waiting, NO_TILES, NONE)
+            each([(down, (0, 0, NONE, tiles, NONE)) for tiles in schedule.tiles])
+            down(0, 0, NONE, NO_TILES, schedule.waiting)
+        each([(down, (*chunk, NONE, NO_TILES, NONE)) for chunk in schedule.chunks[::-1]])
         return (*grads, *position_grads, None, None, None)
-
-
-NONE = np.empty(0, np.int64)
-NO_TILES = np.empty((0, 2), np.int64)
-HUGE_PAGE = 1 << 21
-"""Bytes."""
 
 
 def _result(shape: tuple[int, ...], dtype: Any, whole: bool) -> Tensor:

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Tree(NamedTuple):
-    """Families and their members; made by `plan.py`."""
+    """Families and their members; made by schedule.py."""
 
     start: Array
     """(F+1,) first member of each family."""

@@ -18,45 +18,25 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from encoders.attention.call import AttentionCall
 from encoders.attention.once import once
-from encoders.attention.triton import kernels
-from encoders.attention.triton.plan import BLOCK, Plan, make_plan
-from encoders.forest.batch import TreeBatch
+from encoders.attention.triton import backward, forward, rows
+from encoders.attention.triton.index import BLOCK, ForestIndex, make_index
 
 STRIPE = 1024
 """Numbers of a vector that one program of `spread` handles."""
 
 
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    forest: TreeBatch,
-    *,
-    query_position: Tensor | None,
-    key_position: Tensor | None,
-    present: Tensor | None,
-    scale: float,
-    attend_self: bool,
-) -> tuple[Tensor, Tensor]:
-    """Return outputs (N, H, E) and energies (T, H); arguments as `hierarchical_attention` has checked them."""
-    plan = make_plan(forest.families(present), forest.device)
-    arguments = (
-        query,
-        key,
-        value,
-        query_position,
-        key_position,
-        plan,
-        forest.num_documents,
-        scale,
-        attend_self,
-    )
-    with torch.cuda.device_of(query):
-        return cast(tuple[Tensor, Tensor], _Attention.apply(*arguments))
+def triton_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and energies (T, H)."""
+    index = make_index(call.forest.families(call.present), call.forest.device)
+    arguments = (call.query, call.key, call.value, call.query_position, call.key_position)
+    with torch.cuda.device_of(call.query):
+        attention = _FusedAttention.apply(*arguments, index, call.forest.num_documents, call.scale, call.attend_self)
+    return cast(tuple[Tensor, Tensor], attention)
 
 
-class _Attention(torch.autograd.Function):
+class _FusedAttention(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -65,18 +45,18 @@ class _Attention(torch.autograd.Function):
         value: Tensor,
         query_position: Tensor | None,
         key_position: Tensor | None,
-        plan: Plan,
+        index: ForestIndex,
         documents: int,
         scale: float,
         attend_self: bool,
     ) -> tuple[Tensor, Tensor]:
         query, key, value = (_rows_contiguous(x) for x in (query, key, value))
         heads, shared, width = query.shape[1], key.shape[1], value.shape[2]
-        families = len(plan.first)
+        families = len(index.first)
         inner = [_new(query, families, x.shape[1], x.shape[2]) for x in (query, key, value)]
         for x, means in zip((query, key, value), inner, strict=True):
-            _gather(x, means, plan, mean=True)
-        nodes = len(plan.source)
+            _gather(x, means, index, mean=True)
+        nodes = len(index.source)
         top, total, g, h = (_new(query, nodes, heads) for _ in range(4))
         L = torch.zeros(nodes, heads, dtype=torch.float32, device=query.device)
         u_leaf, c = _new(query, len(query), heads, width), _new(query, families, heads, width)
@@ -84,54 +64,54 @@ class _Attention(torch.autograd.Function):
         sizes = _sizes(query, value, query_position)
         positions = (*_side(query_position), *_side(key_position))
         vectors = [part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)]
-        index = (plan.source, plan.family, plan.row, plan.log_n)
-        grid = (len(plan.tiles), heads)
-        if len(plan.tiles):
-            kernels.attend[grid](
-                *vectors, *positions, u_leaf, c, top, total, L, *index, plan.tiles, scale, heads, shared,
+        columns = (index.source, index.family, index.row, index.log_n)
+        grid = (len(index.tiles), heads)
+        if len(index.tiles):
+            forward.attend_tiles[grid](
+                *vectors, *positions, u_leaf, c, top, total, L, *columns, index.tiles, scale, heads, shared,
                 SELF=attend_self, **sizes,
             )  # fmt: skip
-        lone = plan.lone_leaf
+        lone = index.lone_leaf
         if len(lone):
-            L[plan.lone_node] = (
-                _own(query, key, query_position, key_position, plan, scale) if attend_self else -torch.inf
+            L[index.lone_node] = (
+                _own(query, key, query_position, key_position, index, scale) if attend_self else -torch.inf
             )
         HH = triton.next_power_of_2(heads)
-        for first, count in reversed(plan.levels):
-            kernels.rise[(count,)](
+        for first, count in reversed(index.levels):
+            forward.rise[(count,)](
                 top,
                 total,
                 g,
                 h,
                 L,
-                plan.share,
-                plan.first,
-                plan.size,
-                plan.parent_node,
+                index.share,
+                index.first,
+                index.size,
+                index.parent_node,
                 first,
                 heads,
                 HH=HH,
                 BLOCK=BLOCK,
             )
-        for first, count in plan.levels[:1]:
+        for first, count in index.levels[:1]:
             c[first : first + count] = 0  # roots have no siblings
-        for first, count in plan.levels[1:]:
-            kernels.fall[(count, heads)](
-                c, m, c, g, h, plan.parent_node, plan.parent_family, first, heads, E=width, EE=sizes["EE"]
+        for first, count in index.levels[1:]:
+            forward.fall[(count, heads)](
+                c, m, c, g, h, index.parent_node, index.parent_family, first, heads, E=width, EE=sizes["EE"]
             )
         output = torch.zeros(len(query), heads, width, dtype=value.dtype, device=value.device)
-        blocks = triton.cdiv(len(plan.leaf_node), BLOCK)
+        blocks = triton.cdiv(len(index.leaf_node), BLOCK)
         if blocks:
-            kernels.finish[(blocks, heads)](
-                output, u_leaf, *_strided(value, inner[2]), c, m, g, h, plan.source, plan.family, plan.leaf_node,
-                len(plan.leaf_node), heads, shared, SELF=attend_self, E=width, EE=sizes["EE"], BLOCK=BLOCK,
+            forward.finish[(blocks, heads)](
+                output, u_leaf, *_strided(value, inner[2]), c, m, g, h, index.source, index.family, index.leaf_node,
+                len(index.leaf_node), heads, shared, SELF=attend_self, E=width, EE=sizes["EE"], BLOCK=BLOCK,
             )  # fmt: skip
         if attend_self and len(lone):
             output[lone] = value[lone].repeat_interleave(heads // shared, dim=1)
         energy = torch.zeros(documents, heads, dtype=torch.float32, device=query.device)
-        energy[plan.root_document] = L[plan.root_node]
+        energy[index.root_document] = L[index.root_node]
         ctx.save_for_backward(query, key, value, query_position, key_position, *inner, top, total, g, h, m)
-        ctx.kept = plan, scale, attend_self, sizes
+        ctx.kept = index, scale, attend_self, sizes
         ctx.set_materialize_grads(False)
         return output, energy
 
@@ -139,33 +119,33 @@ class _Attention(torch.autograd.Function):
     @once
     def backward(ctx: Any, output_bar: Tensor | None, energy_bar: Tensor | None) -> tuple[Tensor | None, ...]:
         query, key, value, query_position, key_position, *inner, top, total, g, h, m = ctx.saved_tensors
-        plan, scale, attend_self, sizes = ctx.kept
+        index, scale, attend_self, sizes = ctx.kept
         heads, shared, width = query.shape[1], key.shape[1], value.shape[2]
         if output_bar is None:
             output_bar = query.new_zeros(len(query), heads, width)
         output_bar = _rows_contiguous(output_bar)
-        c_bar = _new(query, len(plan.first), heads, width)
-        _gather(output_bar, c_bar, plan, mean=False)
+        c_bar = _new(query, len(index.first), heads, width)
+        _gather(output_bar, c_bar, index, mean=False)
         a, m_bar, L_bar, R_bar, weight = (torch.zeros_like(g) for _ in range(5))
         positions = (*_side(query_position), *_side(key_position))
         vectors = [part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)]
         slopes = _strided(output_bar, c_bar)
-        index = (plan.source, plan.family, plan.row, plan.log_n)
+        columns = (index.source, index.family, index.row, index.log_n)
         HH = triton.next_power_of_2(heads)
-        if len(plan.tiles):
-            kernels.measure[(len(plan.tiles), heads)](
-                *vectors, *positions, *slopes, top, total, a, m_bar, *index, plan.tiles, scale, heads, shared,
+        if len(index.tiles):
+            backward.measure[(len(index.tiles), heads)](
+                *vectors, *positions, *slopes, top, total, a, m_bar, *columns, index.tiles, scale, heads, shared,
                 SELF=attend_self, **sizes,
             )  # fmt: skip
-        for first, count in reversed(plan.levels):
-            kernels.rise_back[(count,)](
-                a, m_bar, g, h, plan.first, plan.size, plan.parent_node, first, heads, HH=HH, BLOCK=BLOCK
+        for first, count in reversed(index.levels):
+            backward.rise_back[(count,)](
+                a, m_bar, g, h, index.first, index.size, index.parent_node, first, heads, HH=HH, BLOCK=BLOCK
             )
         if energy_bar is not None:
-            L_bar[plan.root_node] = energy_bar[plan.root_document].float()
-        for first, count in plan.levels:
-            kernels.fall_back[(count,)](
-                a, m_bar, g, h, m, L_bar, R_bar, weight, plan.share, plan.first, plan.size, plan.parent_node, first, heads,
+            L_bar[index.root_node] = energy_bar[index.root_document].float()
+        for first, count in index.levels:
+            backward.fall_back[(count,)](
+                a, m_bar, g, h, m, L_bar, R_bar, weight, index.share, index.first, index.size, index.parent_node, first, heads,
                 HH=HH, BLOCK=BLOCK,
             )  # fmt: skip
         grads = [torch.zeros(x.shape, dtype=torch.float32, device=x.device) for x in (query, key, value)]
@@ -176,19 +156,19 @@ class _Attention(torch.autograd.Function):
         ]
         e_bar, f_bar = (grads[0] if side is None else side for side in sides)  # not written to where there is none
         scalars = (top, total, a, L_bar, R_bar, weight)
-        if len(plan.tiles):
-            kernels.push_queries[(len(plan.tiles), heads)](
-                *vectors, *positions, *slopes, *scalars, grads[0], inner_grads[0], e_bar, *index, plan.count, plan.tiles,
+        if len(index.tiles):
+            backward.push_queries[(len(index.tiles), heads)](
+                *vectors, *positions, *slopes, *scalars, grads[0], inner_grads[0], e_bar, *columns, index.count, index.tiles,
                 scale, heads, shared, SELF=attend_self, **sizes,
             )  # fmt: skip
-            kernels.push_keys[(len(plan.tiles), shared)](
+            backward.push_keys[(len(index.tiles), shared)](
                 *vectors, *positions, *slopes, *scalars, g, grads[1], inner_grads[1], grads[2], inner_grads[2], f_bar, m,
-                *index, plan.count, plan.tiles, scale, heads, shared, SELF=attend_self, **sizes,
+                *columns, index.count, index.tiles, scale, heads, shared, SELF=attend_self, **sizes,
             )  # fmt: skip
         for leaf_grad, inner_grad in zip(grads, inner_grads, strict=True):
-            _spread(leaf_grad, inner_grad, plan)
-        if attend_self and len(plan.lone_leaf):
-            _lone_backward(ctx.saved_tensors[:5], plan, scale, output_bar, L_bar, grads, sides)
+            _spread(leaf_grad, inner_grad, index)
+        if attend_self and len(index.lone_leaf):
+            _lone_backward(ctx.saved_tensors[:5], index, scale, output_bar, L_bar, grads, sides)
         narrow = [grad.to(x.dtype) for grad, x in zip(grads, (query, key, value), strict=True)]
         narrow_sides = [
             None if grad is None or x is None else grad.to(x.dtype)
@@ -231,42 +211,44 @@ def _sizes(query: Tensor, value: Tensor, position: Tensor | None) -> dict[str, A
     return {**padded, "NARROW": narrow, "BLOCK": BLOCK, "num_warps": 8 if narrow is tl.float32 else 4}
 
 
-def _gather(leaves: Tensor, inner: Tensor, plan: Plan, mean: bool) -> None:
+def _gather(leaves: Tensor, inner: Tensor, index: ForestIndex, mean: bool) -> None:
     """Fill the inner nodes from the leaves, the deepest level first."""
     heads, width = leaves.shape[1], leaves.shape[2]
     WW = triton.next_power_of_2(width)
-    for first, count in reversed(plan.levels):
-        kernels.gather[(count, heads)](
-            *_strided(leaves, inner), heads, plan.source, plan.share, plan.first, plan.size, first,
+    for first, count in reversed(index.levels):
+        rows.gather[(count, heads)](
+            *_strided(leaves, inner), heads, index.source, index.share, index.first, index.size, first,
             MEAN=mean, W=width, WW=WW, BLOCK=16,
         )  # fmt: skip
 
 
-def _spread(leaf_grad: Tensor, inner_grad: Tensor, plan: Plan) -> None:
+def _spread(leaf_grad: Tensor, inner_grad: Tensor, index: ForestIndex) -> None:
     """Take what every leaf under an inner node gets down to the leaves, the highest level first."""
     numbers = leaf_grad.shape[1] * leaf_grad.shape[2]
     stripes = triton.cdiv(numbers, STRIPE)
-    for first, count in plan.levels[1:]:
-        kernels.spread[(count, stripes)](inner_grad, plan.parent_family, first, numbers, BLOCK=STRIPE)
-    if len(plan.leaf_node):
-        kernels.finish_back[(len(plan.leaf_node), stripes)](
-            leaf_grad, inner_grad, plan.source, plan.family, plan.leaf_node, numbers, BLOCK=STRIPE
+    for first, count in index.levels[1:]:
+        backward.spread[(count, stripes)](inner_grad, index.parent_family, first, numbers, BLOCK=STRIPE)
+    if len(index.leaf_node):
+        backward.finish_back[(len(index.leaf_node), stripes)](
+            leaf_grad, inner_grad, index.source, index.family, index.leaf_node, numbers, BLOCK=STRIPE
         )
 
 
-def _own(query: Tensor, key: Tensor, left: Tensor | None, right: Tensor | None, plan: Plan, scale: float) -> Tensor:
+def _own(
+    query: Tensor, key: Tensor, left: Tensor | None, right: Tensor | None, index: ForestIndex, scale: float
+) -> Tensor:
     """(lone leaves, H) L of documents that are one leaf."""
-    q, k = query[plan.lone_leaf].float(), key[plan.lone_leaf].float()
+    q, k = query[index.lone_leaf].float(), key[index.lone_leaf].float()
     own = scale * (q * k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)).sum(-1)
     if left is not None and right is not None:
-        rows = plan.row[plan.lone_node]
+        rows = index.row[index.lone_node]
         own = own + (left[rows].float() * right[rows].float()).sum(-1)
     return own
 
 
 def _lone_backward(
     saved: Any,
-    plan: Plan,
+    index: ForestIndex,
     scale: float,
     output_bar: Tensor,
     L_bar: Tensor,
@@ -275,8 +257,8 @@ def _lone_backward(
 ) -> None:
     """Write the gradients of documents that are one leaf: its output is v, its energy its own logit."""
     query, key, _, left, right = saved
-    lone, rows = plan.lone_leaf, plan.row[plan.lone_node]
-    own = L_bar[plan.lone_node][..., None]
+    lone, rows = index.lone_leaf, index.row[index.lone_node]
+    own = L_bar[index.lone_node][..., None]
     group = query.shape[1] // key.shape[1]
 
     def per_key_head(x: Tensor) -> Tensor:

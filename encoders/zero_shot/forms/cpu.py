@@ -23,7 +23,7 @@ from encoders.attention.cpu.products import entry
 from encoders.attention.cpu.simd import LANES, exp, larger, load, splat, store, store_sums
 from encoders.attention.cpu.threads import each
 from encoders.forest.families import Families, Index
-from encoders.zero_shot.forms.lists import Order, interactions
+from encoders.zero_shot.forms.lists import Order, interaction_pairs
 
 Array = NDArray[Any]
 
@@ -62,9 +62,9 @@ class Covers:
 
 
 def make_covers(families: Families, *, near: int, causal: bool) -> Covers:
-    """Return the covers of a forest; arguments as of `build_plan`."""
+    """Return the covers of a forest; arguments as of `build_interactions`."""
     order = Order.of(families)
-    group, entries = interactions(order, near=near, causal=causal)
+    group, entries = interaction_pairs(order, near=near, causal=causal)
     nodes = len(families.parent)
     inner = np.flatnonzero(families.leaf < 0)[::-1]  # deepest first
     block_of = families.leaf.copy()

@@ -28,7 +28,7 @@ from docgraph.errors import ModelError
 from encoders.attention import hierarchical_attention
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
-from encoders.zero_shot.forms.lists import Plan, build_plan
+from encoders.zero_shot.forms.lists import Interactions, build_interactions
 from encoders.zero_shot.forms.torch import untied_attention
 
 Untie = Literal["rows", "queries"] | None
@@ -138,7 +138,7 @@ def _chosen_attention(
         key,
         value,
         forest,
-        plan_of(forest, form, causal=causal),
+        interactions_of(forest, form, causal=causal),
         scale=scale,
         tie="keys" if form.untie == "queries" else "logits",
         log_weight=log_weight,
@@ -161,12 +161,12 @@ def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: st
         return None
 
 
-def plan_of(forest: TreeBatch, form: Form, *, causal: bool) -> Plan:
+def interactions_of(forest: TreeBatch, form: Form, *, causal: bool) -> Interactions:
     """Return the interaction lists of an untied form on the forest's device, made once for each forest."""
     families = forest.families()
     host = families.cached(
         ("interactions", form.near, causal),
-        lambda: build_plan(families, forest.num_leaves, near=form.near, causal=causal),
+        lambda: build_interactions(families, forest.num_leaves, near=form.near, causal=causal),
     )
     return families.cached(("interactions", form.near, causal, forest.device), lambda: host.to(forest.device))
 

@@ -85,7 +85,7 @@ def _cells(
     return np.where(leaf, ~among_leaves, ~inner_below)
 
 
-def interactions(order: Order, *, near: int = 0, causal: bool = False) -> tuple[Index, Index]:
+def interaction_pairs(order: Order, *, near: int = 0, causal: bool = False) -> tuple[Index, Index]:
     """Return (P,) groups and (P,) entries, sorted by group.
 
     Raises:
@@ -173,7 +173,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Interactions:
     """The interactions of one batch, ready to be gathered."""
 
     buckets: tuple[Bucket, ...]
@@ -198,20 +198,20 @@ class Plan:
     tied_far_pairs: int
     """Of these, with an entry that is no leaf."""
 
-    def to(self, device: torch.device) -> "Plan":
+    def to(self, device: torch.device) -> "Interactions":
         moved = {name: getattr(self, name).to(device) for name in ("parent", "count", "cell_of_leaf")}
         buckets = tuple(bucket.to(device) for bucket in self.buckets)
-        return Plan(**{**self.__dict__, **moved, "buckets": buckets})
+        return Interactions(**{**self.__dict__, **moved, "buckets": buckets})
 
 
-def build_plan(families: Families, leaves: int, *, near: int = 0, causal: bool = False) -> Plan:
+def build_interactions(families: Families, leaves: int, *, near: int = 0, causal: bool = False) -> Interactions:
     """Return the plan of a forest with N = `leaves` leaves, on the CPU.
 
     Args:
         near: cells on each side that are taken leaf by leaf; on the left only if `causal`.
     """
     order = Order.of(families)
-    group, entry = interactions(order, near=near, causal=causal)
+    group, entry = interaction_pairs(order, near=near, causal=causal)
     left, right = _near_field(order, near, causal)
     is_near = (
         order.cell[group]
@@ -229,7 +229,7 @@ def build_plan(families: Families, leaves: int, *, near: int = 0, causal: bool =
     cell_of_leaf[order.leaf_at] = np.repeat(cells, families.count[cells])
     far = order.first[entry] >= 0
     tied = np.where(is_near, seen_by, 1)
-    return Plan(
+    return Interactions(
         buckets=_buckets(order, families, group, entry, is_near, level, leaves, causal),
         leaves=leaves,
         nodes=len(families.parent),

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import mean_up
-from encoders.zero_shot.forms.lists import Bucket, Plan
+from encoders.zero_shot.forms.lists import Bucket, Interactions
 
 Tie = Literal["keys", "logits"]
 
@@ -63,7 +63,7 @@ def untied_attention(
     key: Tensor,
     value: Tensor,
     forest: TreeBatch,
-    plan: Plan,
+    lists: Interactions,
     *,
     scale: float,
     tie: Tie = "keys",
@@ -74,7 +74,7 @@ def untied_attention(
 
     Args:
         query: (N, H, D), and key (N, K, D), value (N, K, E) with H a multiple of K; any floating dtype.
-        plan: of this forest, on the same device.
+        lists: of this forest, on the same device.
         log_weight: (N, H) log of a leaf's share of its blocks, up to a constant a head and document; values
             beyond +-60 count as those. None: all alike.
 
@@ -87,9 +87,9 @@ def untied_attention(
         return value.new_zeros(0, query.shape[1], value.shape[2]), query.new_zeros(query.shape[:2], dtype=wide)
     group = query.shape[1] // key.shape[1]
     k, v = key.to(wide), value.to(wide)
-    blocks = _pool(k, v, forest, plan, group, log_weight, cumulant)
+    blocks = _pool(k, v, forest, lists, group, log_weight, cumulant)
     query = torch.cat([query.to(wide) * scale, query.new_zeros(1, *query.shape[1:], dtype=wide)])
-    output, normaliser = (_untied if tie == "keys" else _tied_far)(query, blocks, forest, plan)
+    output, normaliser = (_untied if tie == "keys" else _tied_far)(query, blocks, forest, lists)
     return output.to(value.dtype), normaliser
 
 
@@ -97,12 +97,12 @@ def _pool(
     key: Tensor,
     value: Tensor,
     forest: TreeBatch,
-    plan: Plan,
+    lists: Interactions,
     group: int,
     log_weight: Tensor | None,
     cumulant: bool,
 ) -> _Blocks:
-    log_n = plan.count.to(key.dtype).log()[:, None]
+    log_n = lists.count.to(key.dtype).log()[:, None]
     if log_weight is None:
         k, v = node_means(key, forest), node_means(value, forest)
         square = node_means(key.square(), forest).repeat_interleave(group, dim=1) if cumulant else None
@@ -139,23 +139,23 @@ def node_means(leaves: Tensor, forest: TreeBatch) -> Tensor:
     return mean_up(leaves[families.leaf].flatten(1), families).view(-1, *leaves.shape[1:])
 
 
-def _untied(query: Tensor, blocks: _Blocks, forest: TreeBatch, plan: Plan) -> tuple[Tensor, Tensor]:
-    logits = [_logits(query[b.queries], blocks, b, b.hidden) for b in plan.buckets]
-    normaliser = _join([part.logsumexp(-1).transpose(1, 2) for part in logits], plan, query)
+def _untied(query: Tensor, blocks: _Blocks, forest: TreeBatch, lists: Interactions) -> tuple[Tensor, Tensor]:
+    logits = [_logits(query[b.queries], blocks, b, b.hidden) for b in lists.buckets]
+    normaliser = _join([part.logsumexp(-1).transpose(1, 2) for part in logits], lists, query)
     output = query.new_zeros(len(query), query.shape[1], blocks.value.shape[2])
-    for bucket, part in zip(plan.buckets, logits, strict=True):
+    for bucket, part in zip(lists.buckets, logits, strict=True):
         output = _add_mixed(output, part, normaliser, blocks, bucket)
     return output[:-1], normaliser[:-1]
 
 
-def _tied_far(query: Tensor, blocks: _Blocks, forest: TreeBatch, plan: Plan) -> tuple[Tensor, Tensor]:
+def _tied_far(query: Tensor, blocks: _Blocks, forest: TreeBatch, lists: Interactions) -> tuple[Tensor, Tensor]:
     """Far fields once a group, handed down; near fields leaf by leaf."""
     q = node_means(query[:-1], forest)
     lowest = torch.finfo(q.dtype).min
     R = q.new_full(q.shape[:2], lowest)
     u = q.new_zeros(*q.shape[:2], blocks.value.shape[2])
     nears: list[tuple[Bucket, Tensor]] = []
-    for b in plan.buckets:
+    for b in lists.buckets:
         log_far = _logits(q[b.nodes, None], blocks, b, None if b.near is None else b.near[:, None])
         R_b = log_far.logsumexp(-1)  # (G, H, 1)
         weight = (log_far - R_b[..., None]).exp()
@@ -164,11 +164,11 @@ def _tied_far(query: Tensor, blocks: _Blocks, forest: TreeBatch, plan: Plan) -> 
         if b.near is not None:
             hidden = ~b.near[:, None] if b.hidden is None else b.hidden | ~b.near[:, None]
             nears.append((b, _logits(query[b.queries], blocks, b, hidden)))
-    far, c = _hand_down(R, u, plan)
+    far, c = _hand_down(R, u, lists)
     near = query.new_full(query.shape[:2], lowest)
     for b, logits in nears:
         near = near.index_copy(0, b.queries.reshape(-1), logits.logsumexp(-1).transpose(1, 2).flatten(0, 1))
-    cell = plan.cell_of_leaf
+    cell = lists.cell_of_leaf
     normaliser = _with_padding(torch.logaddexp(near[:-1], far[cell]))
     output = _with_padding(c[cell] * (far[cell] - normaliser[:-1]).exp()[..., None])
     for b, logits in nears:
@@ -183,12 +183,12 @@ def _add_mixed(output: Tensor, logits: Tensor, normaliser: Tensor, blocks: _Bloc
     return output.index_add(0, bucket.queries.reshape(-1), mixed.transpose(1, 2).flatten(0, 1))
 
 
-def _hand_down(R: Tensor, u: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+def _hand_down(R: Tensor, u: Tensor, lists: Interactions) -> tuple[Tensor, Tensor]:
     """Join each node's far field with those of its ancestors: log-normalisers (M, H), mean values (M, H, E)."""
-    bounds = plan.level_bounds
+    bounds = lists.level_bounds
     joint, mixed = [R[: bounds[1]]], [u[: bounds[1]]]
     for begin, end in pairwise(bounds[1:]):
-        parent = plan.parent[begin:end] - (begin - len(joint[-1]))
+        parent = lists.parent[begin:end] - (begin - len(joint[-1]))
         above, own = joint[-1][parent], R[begin:end]
         both = torch.logaddexp(above, own)
         from_above = mixed[-1][parent] * (above - both).exp()[..., None]
@@ -197,12 +197,12 @@ def _hand_down(R: Tensor, u: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     return torch.cat(joint), torch.cat(mixed)
 
 
-def _join(parts: list[Tensor], plan: Plan, like: Tensor) -> Tensor:
+def _join(parts: list[Tensor], lists: Interactions, like: Tensor) -> Tensor:
     """Join the (G, n, H) log-normalisers of all buckets into one (N+1, H); 0 in the last row."""
-    rows = torch.cat([b.level * len(like) + b.queries.reshape(-1) for b in plan.buckets])
-    table = like.new_full((plan.levels * len(like), like.shape[1]), torch.finfo(like.dtype).min)
+    rows = torch.cat([b.level * len(like) + b.queries.reshape(-1) for b in lists.buckets])
+    table = like.new_full((lists.levels * len(like), like.shape[1]), torch.finfo(like.dtype).min)
     table = table.index_copy(0, rows, torch.cat([part.flatten(0, 1) for part in parts]))
-    return _with_padding(table.view(plan.levels, len(like), like.shape[1])[:, :-1].logsumexp(0))
+    return _with_padding(table.view(lists.levels, len(like), like.shape[1])[:, :-1].logsumexp(0))
 
 
 def _logits(query: Tensor, blocks: _Blocks, bucket: Bucket, hidden: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ KEEP = 32
 """Most children of a family whose weights are kept between the passes of the backward: 256 bytes a child and head."""
 
 
-class Plan(NamedTuple):
+class Schedule(NamedTuple):
     """Everything about a forest that the kernels need."""
 
     tree: Tree
@@ -47,9 +47,9 @@ class Plan(NamedTuple):
     """Numbers kept for each head in the backward pass."""
 
 
-def make_plan(families: Families, dtype: np.dtype[Any]) -> Plan:
+def make_schedule(families: Families, dtype: np.dtype[Any]) -> Schedule:
     """Number the families in post-order and cut them, the same for any number of threads; cached on `families`."""
-    return families.cached(("cpu plan", dtype), lambda: _cut(*_number_families(families, dtype)))
+    return families.cached(("cpu schedule", dtype), lambda: _cut(*_number_families(families, dtype)))
 
 
 def _number_families(families: Families, dtype: np.dtype[Any]) -> tuple[Tree, Index, Index]:
@@ -121,7 +121,7 @@ def _number(
             free[family] += 1
 
 
-def _cut(tree: Tree, root: Index, begin: Index) -> Plan:
+def _cut(tree: Tree, root: Index, begin: Index) -> Schedule:
     """Cut the families into chunks of about equal cost."""
     size = np.diff(tree.start)
     large = size > TILE
@@ -137,7 +137,9 @@ def _cut(tree: Tree, root: Index, begin: Index) -> Plan:
     keeps = np.where(deferred | (size > KEEP), 0, size * (-(-size // LANES) * LANES))
     tree = tree._replace(kept=np.where(keeps > 0, np.cumsum(keeps) - keeps, -1))
     leaves = int(np.count_nonzero(tree.source >= 0))
-    return Plan(tree, root, chunks, deferred, waiting, tiles, int(size.max(initial=1)), leaves, 2 * int(keeps.sum()))
+    return Schedule(
+        tree, root, chunks, deferred, waiting, tiles, int(size.max(initial=1)), leaves, 2 * int(keeps.sum())
+    )
 
 
 def _share_out(waiting: Index, size: Index) -> list[Index]:

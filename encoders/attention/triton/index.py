@@ -17,7 +17,7 @@ BLOCK = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class ForestIndex:
     """Nodes and families numbered as in `Families`; int64 unless said otherwise."""
 
     source: Tensor
@@ -52,12 +52,12 @@ class Plan:
     """First family and how many, level by level from the roots' children down; on the host."""
 
 
-def make_plan(families: Families, device: torch.device) -> Plan:
+def make_index(families: Families, device: torch.device) -> ForestIndex:
     """Number and cut on the host, move in two transfers; cached on `families`."""
-    return families.cached(("triton plan", device), lambda: _make(families, device))
+    return families.cached(("triton index", device), lambda: _make(families, device))
 
 
-def _make(families: Families, device: torch.device) -> Plan:
+def _make(families: Families, device: torch.device) -> ForestIndex:
     parent, leaf, first, size = families.parent, families.leaf, families.first, families.size
     nodes = len(parent)
     member_of = np.full(nodes, -1)
@@ -90,7 +90,7 @@ def _make(families: Families, device: torch.device) -> Plan:
     real = np.stack([inner_count, share, np.log(np.maximum(inner_count, 1))]).astype(np.float32)
     count, shares, log_n = torch.from_numpy(real).to(device).unbind()
     levels = [(a, b - a) for a, b in pairwise(level.tolist()) if b > a]
-    return Plan(**moved, count=count, share=shares, log_n=log_n, levels=levels)
+    return ForestIndex(**moved, count=count, share=shares, log_n=log_n, levels=levels)
 
 
 def _tiles(first: Index, size: Index) -> Index:

@@ -1,0 +1,131 @@
+"""One call of hierarchical attention: what every backend is handed, checked once.
+
+    arguments of hierarchical_attention ─ checked_call ─> AttentionCall ─> naive_attention, torch_attention, ...
+
+Axes as in `encoders.attention`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from docgraph.errors import AttentionError
+from encoders.attention.family import FamilyAttention
+from encoders.forest.batch import TreeBatch
+
+Positions = Tensor | tuple[Tensor, Tensor] | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttentionCall:
+    """What to attend over and how; see `hierarchical_attention` for each field. Backends trust it."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    forest: TreeBatch
+    query_position: Tensor | None
+    """(R, H, P), as is `key_position`; None for both where there are no positions."""
+    key_position: Tensor | None
+    present: Tensor | None
+    scale: float
+    attend_self: bool
+    family_attention: FamilyAttention | None = None
+
+    @property
+    def group(self) -> int:
+        """Query heads that share a key head."""
+        return self.query.shape[1] // self.key.shape[1]
+
+    @property
+    def wide(self) -> torch.dtype:
+        """What sums are accumulated in: float64 for float64, else float32."""
+        return torch.float64 if self.query.dtype == torch.float64 else torch.float32
+
+
+def checked_call(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    forest: TreeBatch,
+    *,
+    position: Positions,
+    present: Tensor | None,
+    scale: float | None,
+    attend_self: bool,
+    family_attention: FamilyAttention | None,
+) -> AttentionCall:
+    """Return the record of a call.
+
+    Raises:
+        AttentionError: shapes, dtypes or devices do not fit one another or the forest.
+    """
+    _check(query, key, value, forest)
+    query_position, key_position = _positions(position, query, forest)
+    if scale is None:
+        scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
+    return AttentionCall(
+        query=query,
+        key=key,
+        value=value,
+        forest=forest,
+        query_position=query_position,
+        key_position=key_position,
+        present=present,
+        scale=scale,
+        attend_self=attend_self,
+        family_attention=family_attention,
+    )
+
+
+def _check(query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch) -> None:
+    """Raise unless query, key and value fit one another and the forest."""
+    if not isinstance(forest, TreeBatch):
+        raise AttentionError(f"forest must be a TreeBatch, but is a {type(forest).__name__}.")
+    leaves = forest.num_leaves
+    for name, tensor in (("query", query), ("key", key), ("value", value)):
+        if tensor.ndim != 3 or len(tensor) != leaves:
+            raise AttentionError(
+                f"{name} must have shape ({leaves}, heads, width), one entry a leaf of the forest, "
+                f"but has shape {tuple(tensor.shape)}."
+            )
+        if not tensor.is_floating_point() or tensor.dtype != query.dtype:
+            raise AttentionError(
+                f"query, key and value must share one floating dtype, but {name} is {tensor.dtype} "
+                f"and query is {query.dtype}."
+            )
+        if tensor.device != forest.device:
+            raise AttentionError(
+                f"{name} is on {tensor.device}, but the forest is on {forest.device}. Move it with forest.to(...)."
+            )
+    heads, shared = query.shape[1], key.shape[1]
+    if key.shape[2] != query.shape[2]:
+        raise AttentionError(f"key must be as wide as query, {query.shape[2]}, but is {key.shape[2]} wide.")
+    if value.shape[1] != shared:
+        raise AttentionError(f"value must have as many heads as key, {shared}, but has {value.shape[1]}.")
+    if shared == 0 or heads % shared:
+        raise AttentionError(f"query heads must be a multiple of key heads, but are {heads} and {shared}.")
+
+
+def _positions(position: Positions, query: Tensor, forest: TreeBatch) -> tuple[Tensor | None, Tensor | None]:
+    """Return the two sides of the position, (R, H, P) each, or None twice."""
+    if position is None:
+        return None, None
+    sides = (position, position) if isinstance(position, Tensor) else tuple(position)
+    if len(sides) != 2:
+        raise AttentionError(f"position must be a tensor or a pair of tensors, but has {len(sides)} entries.")
+    rows, heads = forest.num_rows, query.shape[1]
+    for side in sides:
+        if side.ndim != 3 or len(side) != rows or side.shape[1] not in (1, heads) or side.shape != sides[0].shape:
+            raise AttentionError(
+                f"position must have shape ({rows}, {heads}, width), one entry a row of the forest and the same on "
+                f"both sides, but has shape {' and '.join(str(tuple(s.shape)) for s in sides)}."
+            )
+        if not side.is_floating_point() or side.device != forest.device:
+            raise AttentionError(
+                f"position must be floating point on {forest.device}, but is {side.dtype} on {side.device}."
+            )
+    left, right = (side.expand(rows, heads, side.shape[2]) for side in sides)
+    return left, right

@@ -1,0 +1,84 @@
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+"""What the Triton kernels share: vectors of nodes in and out, products, sums and means over families.
+
+Nodes are numbered as in `Families`: level by level, every family one range. `source` of a node is its leaf, or
+`~family` of the family it is the parent of; vectors of leaves and of inner nodes lie in two arrays. Scalars are (M, H).
+
+A tile is up to BLOCK nodes: whole small families side by side, told apart by a mask, or a piece of one large family,
+whose keys are then streamed. No atomics: every number is written by one program, in a fixed order.
+
+Axes:  N leaves   M nodes   F families   H heads   K key-value heads   D, E, P widths, padded to DD, EE, PP
+"""
+
+from typing import Any
+
+import triton
+import triton.language as tl
+
+jit: Any = triton.jit
+
+
+@jit
+def load_rows(leaf, stride, head_stride, inner, heads, head, source, here, W: tl.constexpr, WW: tl.constexpr):
+    """(BLOCK, WW) float32 vectors of one head of some nodes; zeros where not `here` and beyond the width."""
+    columns = tl.arange(0, WW)[None, :]
+    leaves = here[:, None] & (source >= 0)[:, None] & (columns < W)
+    inners = here[:, None] & (source < 0)[:, None] & (columns < W)
+    from_leaf = tl.load(leaf + source[:, None] * stride + head * head_stride + columns, mask=leaves, other=0.0)
+    from_inner = tl.load(inner + ((-1 - source)[:, None] * heads + head) * W + columns, mask=inners, other=0.0)
+    return from_leaf.to(tl.float32) + from_inner
+
+
+@jit
+def store_rows(rows, leaf, inner, heads, head, source, here, W: tl.constexpr, WW: tl.constexpr):
+    """Write vectors to contiguous arrays of leaves and of inner nodes."""
+    columns = tl.arange(0, WW)[None, :]
+    leaves = here[:, None] & (source >= 0)[:, None] & (columns < W)
+    inners = here[:, None] & (source < 0)[:, None] & (columns < W)
+    tl.store(leaf + (source[:, None] * heads + head) * W + columns, rows, mask=leaves)
+    tl.store(inner + ((-1 - source)[:, None] * heads + head) * W + columns, rows, mask=inners)
+
+
+@jit
+def load_side(value, stride, head_stride, head, row, here, P: tl.constexpr, PP: tl.constexpr):
+    """(BLOCK, PP) float32 positions of one head of some nodes."""
+    columns = tl.arange(0, PP)[None, :]
+    at = value + row[:, None] * stride + head * head_stride + columns
+    return tl.load(at, mask=here[:, None] & (columns < P), other=0.0).to(tl.float32)
+
+
+@jit
+def multiply(a, b, NARROW: tl.constexpr):
+    """a @ b summed in float32, its factors rounded to the dtype NARROW."""
+    return tl.dot(a.to(NARROW), b.to(NARROW), input_precision="ieee")
+
+
+@jit
+def logits(q, k, e, f, P: tl.constexpr, NARROW: tl.constexpr):
+    """(queries, keys) q.k + e.f, without log n."""
+    s = multiply(q, tl.trans(k), NARROW)
+    if P > 0:
+        s += multiply(e, tl.trans(f), NARROW)
+    return s
+
+
+@jit
+def gather(
+    leaf, stride, head_stride, inner, heads, source, share, first, size, family0,
+    MEAN: tl.constexpr, W: tl.constexpr, WW: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Set an inner node to the sum of its members, or to their mean, each weighted by its leaves."""
+    family, head = family0 + tl.program_id(0), tl.program_id(1)
+    begin = tl.load(first + family)
+    end = begin + tl.load(size + family)
+    total = tl.zeros((WW,), tl.float32)
+    for at in range(begin, end, BLOCK):
+        node = at + tl.arange(0, BLOCK)
+        here = node < end
+        members = tl.load(source + node, mask=here, other=0)
+        rows = load_rows(leaf, stride, head_stride, inner, heads, head, members, here, W, WW)
+        if MEAN:
+            rows = rows * tl.load(share + node, mask=here, other=0.0)[:, None]
+        total += tl.sum(rows, 0)
+    columns = tl.arange(0, WW)
+    tl.store(inner + (family * heads + head) * W + columns, total, mask=columns < W)
