@@ -10,4 +10,7 @@ so that the attention alone does not load transformers or timm.
 
 import lazy_loader
 
+from encoders.moved import answer_old_names
+
+answer_old_names()
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
-"""Forms of attention inside a pre-trained model: `form` names them, `naive` defines them, `lists`, `torch`, `cpu` compute."""
+"""How converted layers attend: `Form`, and each form as definition, in torch, compiled for the CPU."""
+
+from encoders.zero_shot.forms.form import Form
+
+__all__ = ["Form"]
