@@ -19,7 +19,8 @@ from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig
 from encoders.inputs.processor import DocumentProcessor, ProcessorSettings
 from encoders.leaves.image import image_settings, make_image_encoder
-from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
+from encoders.leaves.scratch_text import ScratchTextLeaves
 from encoders.ngrams import class_frequency, fit_regression, ngrams_of
 
 

@@ -23,7 +23,8 @@ from encoders.inputs.encoded import DocumentBatch
 from encoders.inputs.processor import DocumentProcessor
 from encoders.layer import Structure, make_layer
 from encoders.leaves.image import ImageLeaves
-from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
+from encoders.leaves.scratch_text import ScratchTextLeaves
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
 from encoders.positions import PositionFeatures
 from encoders.readout import Readout

@@ -17,7 +17,8 @@ from encoders.config import DocumentConfig
 from encoders.embed import Embeddings, encode_documents
 from encoders.inputs.processor import CONFIG_NAME, DocumentProcessor
 from encoders.leaves.image import ImageLeaves
-from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
+from encoders.leaves.scratch_text import ScratchTextLeaves
 from encoders.ngrams import NgramRegression
 from encoders.positions import FourierFeatures, PositionHeads
 

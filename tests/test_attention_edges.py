@@ -212,32 +212,32 @@ def test_a_broken_module_of_our_own_is_not_taken_for_a_missing_package(monkeypat
         )
 
     monkeypatch.setattr(attention, "import_module", broken)
-    attention._compiled.cache_clear()
+    attention.load_compiled.cache_clear()
     try:
-        with pytest.raises(ImportError, match="cannot import name 'Plan'"):
-            attention._fastest(torch.zeros(1, 1, 1))
+        with pytest.raises(ImportError, match="cannot import name 'Schedule'"):
+            attention.fastest_backend(torch.zeros(1, 1, 1))
     finally:
-        attention._compiled.cache_clear()
+        attention.load_compiled.cache_clear()
 
 
 def test_auto_takes_the_compiled_backend_and_does_without_it(monkeypatch):
     forest = TreeBatch.from_nested([[None, None]])
     tensors = [x.float() for x in inputs(forest)[:3]]
     hierarchical_attention(*tensors, forest)
-    assert attention._fastest(tensors[0]) == "cpu"
+    assert attention.fastest_backend(tensors[0]) == "cpu"
 
     def missing(name):
         raise ImportError(name)
 
     monkeypatch.setattr(attention, "import_module", missing)
-    attention._compiled.cache_clear()
+    attention.load_compiled.cache_clear()
     try:
-        assert attention._fastest(tensors[0]) == "torch"
+        assert attention.fastest_backend(tensors[0]) == "torch"
         assert hierarchical_attention(*tensors, forest).shape == (2, 7, 3)
         with pytest.raises(AttentionError, match="needs numba, which cannot be imported"):
             hierarchical_attention(*tensors, forest, backend="cpu")
     finally:
-        attention._compiled.cache_clear()
+        attention.load_compiled.cache_clear()
 
 
 def test_no_folder_to_keep_machine_code_in_is_no_failure(monkeypatch):

@@ -26,8 +26,8 @@ from training.new_model import document_config
 STILL = {f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")}
 SMALL_WINDOWS = """
 import sys
-import encoders.leaves.text
-encoders.leaves.text.WINDOW_TOKENS = 24
+import encoders.leaves.pretrained_text
+encoders.leaves.pretrained_text.WINDOW_TOKENS = 24
 from training.fit import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -10,7 +10,7 @@ from docgraph import parse_text
 from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
-from encoders.leaves.text import EVIDENCE_DOCUMENTS, ScratchTextLeaves
+from encoders.leaves.scratch_text import EVIDENCE_DOCUMENTS, ScratchTextLeaves
 from encoders.ngrams import DocumentNgrams, fit_regression
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from docgraph import parse_text
 from encoders import DocumentProcessor, FeatureCache, ProcessorSettings
-from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves, windows_of
+from encoders.leaves.pretrained_text import PretrainedTextLeaves, windows_of
+from encoders.leaves.scratch_text import ScratchTextLeaves
 from tests.articles import article
 
 WORDS = "the quick brown fox jumps over a lazy dog while many other animals watch it from far away"

@@ -340,9 +340,9 @@ def test_the_compiled_form_is_the_plain_one(key_heads, near, causal, pooling):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("near", [0, 1])
 def test_small_cells_that_share_a_tile_see_their_own_blocks(near, causal):
-    untied_cpu = pytest.importorskip("encoders.zero_shot.forms.cpu", exc_type=ImportError)
+    planning = pytest.importorskip("encoders.zero_shot.forms.covers", exc_type=ImportError)
     forest = Windows((2, 3, 2)).forest([37, 5, 1], Ends(1, 1))
-    covers = untied_cpu.make_covers(forest.families(), near=near, causal=causal)
+    covers = planning.make_tasks(forest.families(), near=near, causal=causal).covers
     assert np.diff(covers.begin).max() == 6  # three cells of two
     inputs = [t.float() for t in draw(forest, heads=4, key_heads=2, width=12, out=20)]
     for pooling in ("mean", "attention"):

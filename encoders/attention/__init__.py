@@ -105,17 +105,17 @@ def hierarchical_attention(
     if family_attention is not None and backend not in ("auto", "torch"):
         raise AttentionError(f'family_attention needs backend="torch" or "auto", but backend is {backend!r}.')
     if backend == "auto":
-        backend = "torch" if family_attention else _fastest(query)
+        backend = "torch" if family_attention else fastest_backend(query)
     attend = _backend(backend, query)
     with autocast(query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
         output, energy = attend(call)
     return (output, energy) if return_energy else output
 
 
-def _fastest(query: Tensor) -> str:
+def fastest_backend(query: Tensor) -> str:
     """The backend to take for such tensors."""
     for backend, need in COMPILED.items():
-        if query.device.type == need.device and query.dtype in need.dtypes and _compiled(backend):
+        if query.device.type == need.device and query.dtype in need.dtypes and load_compiled(f"{__name__}.{backend}"):
             return backend
     return "torch"
 
@@ -131,7 +131,7 @@ def _backend(backend: str, query: Tensor) -> Backend:
             f'backend "{backend}" needs tensors on {need.device} of {dtypes}, '
             f"but query is {query.dtype} on {query.device}."
         )
-    module = _compiled(backend)
+    module = load_compiled(f"{__name__}.{backend}")
     if module is None:
         raise AttentionError(
             f'backend "{backend}" needs {need.package}, which cannot be imported here. "torch" does without.'
@@ -140,13 +140,13 @@ def _backend(backend: str, query: Tensor) -> Backend:
 
 
 @cache
-def _compiled(backend: str) -> ModuleType | None:
-    """The module of a backend, loaded when first needed; None if what it compiles with cannot be imported.
+def load_compiled(module: str) -> ModuleType | None:
+    """Load a module of kernels when it is first needed; None if what it compiles with cannot be imported.
 
     An error of our own modules is raised: one of several processes must not go on with another backend unnoticed.
     """
     try:
-        return import_module(f"encoders.attention.{backend}")
+        return import_module(module)
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "encoders":
             raise

@@ -13,7 +13,7 @@ tokenizer of a local transformers model.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,35 +28,14 @@ from docgraph.images import ImageReference
 from docgraph.main_text import text_blocks
 from encoders.cache import FeatureCache
 from encoders.inputs.collate import collate
-from encoders.inputs.encoded import DOMAIN_CODE, DocumentBatch, EncodedDocument, ImageLeaf, Ints
-from encoders.inputs.graph_features import laplacian_features
+from encoders.inputs.encoded import DocumentBatch, EncodedDocument
 from encoders.inputs.images import ImageSettings
+from encoders.inputs.rows import Tokens, lay_out, text_leaves
+from encoders.inputs.settings import ProcessorSettings
 from encoders.inputs.vocabulary import special_token_ids, train_tokenizer
 
 CONFIG_NAME: Final = "processor_config.json"
 TOKENIZER_NAME: Final = "tokenizer.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessorSettings:
-    """What of a document becomes a leaf. Saved as processor_config.json."""
-
-    text_leaves: str = "token"
-    """"token": every sub-word; "node": every sentence, heading, cell; "none": no text."""
-    fields: tuple[str, ...] | None = None
-    """Field names of KEYED roots (articles) to keep; None keeps all."""
-    readout_node: str | None = None
-    """Field name or kind of the subtree whose vector stands for the document (the first one); None for the root."""
-    main_only: bool = False
-    """Leave out nodes whose role is given and is not "main"."""
-    max_tokens: int | None = None
-    """Sub-words kept of one document, from its start; what is left out is counted. None keeps all."""
-    graph_features: int = 8
-    prefix_ids: tuple[int, ...] = ()
-    """Special sub-words before each window of a pre-trained encoder."""
-    suffix_ids: tuple[int, ...] = ()
-    image: ImageSettings | None = None
-    """How images are prepared; None leaves images out."""
 
 
 class DocumentProcessor:
@@ -180,7 +159,7 @@ class DocumentProcessor:
             and self.settings.image is not None
             and document[row].attributes.get("src")
         ]
-        return _layout(document, tokens, images, self)
+        return lay_out(document, tokens, images, self.settings, self.tokenizer)
 
     def _wanted(self, document: Document) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(nodes,) which nodes may be features at all."""
@@ -193,10 +172,10 @@ class DocumentProcessor:
                     wanted[row : document.subtree_end[row]] = False
         return wanted
 
-    def _tokens(self, document: Document, wanted: np.ndarray[Any, np.dtype[np.bool_]]) -> "_Tokens":
+    def _tokens(self, document: Document, wanted: np.ndarray[Any, np.dtype[np.bool_]]) -> Tokens:
         """Cut the document's text blocks into sub-words and tie each to its text leaf."""
         if self.tokenizer is None or self.settings.text_leaves == "none":
-            return _Tokens.none()
+            return Tokens.none()
         blocks = [row for row in text_blocks(document) if wanted[row]]
         starts = document.span[:, 0]
         encodings = self.tokenizer.encode_batch(
@@ -211,7 +190,7 @@ class DocumentProcessor:
         # A byte-level sub-word may begin with the space before its sentence: its last character tells where it belongs.
         token_id = np.concatenate(ids) if ids else np.zeros(0, np.int64)
         place = np.concatenate(places) if places else np.zeros(0, np.int64)
-        leaves = np.array([row for row in _text_leaves(document) if wanted[row]], dtype=np.int64)
+        leaves = np.array([row for row in text_leaves(document) if wanted[row]], dtype=np.int64)
         unit_start = np.concatenate([[0], np.cumsum([len(i) for i in ids], dtype=np.int64)]).astype(np.int64)
         cut, limit = 0, self.settings.max_tokens
         if limit is not None and len(token_id) > limit:
@@ -222,156 +201,10 @@ class DocumentProcessor:
             if len(leaves)
             else place[:0]
         )
-        return _Tokens(token_id, owner, np.unique(unit_start), cut)
+        return Tokens(token_id, owner, np.unique(unit_start), cut)
 
 
 def _normalised(settings: ImageSettings, pixels: Tensor) -> Tensor:
     """(3, H, W) bytes -> float32."""
     normalised: Tensor = settings.normalise()(pixels)
     return normalised.as_subclass(Tensor)
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    """Sub-words of one document before they have rows."""
-
-    token_id: Ints
-    node: Ints
-    """(T,) document row of the text leaf each belongs to, ascending."""
-    unit_start: Ints
-    cut: int
-
-    @classmethod
-    def none(cls) -> "_Tokens":
-        empty = np.zeros(0, np.int64)
-        return cls(empty, empty, np.zeros(1, np.int64), 0)
-
-
-def _text_leaves(document: Document) -> list[int]:
-    """Return the rows of text leaves, in order of their text."""
-    rows = np.flatnonzero((document.child_count == 0) & (document.span[:, 0] < document.span[:, 1]))
-    return sorted(rows.tolist(), key=lambda row: int(document.span[row, 0]))
-
-
-def _layout(
-    document: Document, tokens: _Tokens, images: Sequence[int], processor: DocumentProcessor
-) -> EncodedDocument:
-    """Give every kept node, sub-word and patch a row."""
-    settings = processor.settings
-    kept = _kept_rows(document, np.concatenate([tokens.node, np.asarray(images, dtype=np.int64)]))
-    local = np.full(len(document), -1, dtype=np.int64)
-    local[kept] = np.arange(len(kept))
-    above = document.parent[kept].astype(np.int64)
-    parent = np.where(above < 0, -1, local[above])
-    domain = np.array([DOMAIN_CODE[document.domain[a]] if a >= 0 else 0 for a in above.tolist()], dtype=np.uint8)
-    position = document.position[kept].astype(np.int64)
-    position[domain == DOMAIN_CODE[Domain.SET]] = 0
-    is_leaf = np.zeros(len(kept), dtype=bool)
-    token_row = local[tokens.node]
-    parts = [(parent, domain, position, is_leaf, kept)]
-    if settings.text_leaves == "token":
-        first = np.flatnonzero(np.diff(tokens.node, prepend=-1))
-        ordinal = np.arange(len(tokens.node)) - np.repeat(first, np.diff(np.append(first, len(tokens.node))))
-        parts.append(
-            _leaf_rows(token_row, Domain.SEQUENCE, np.stack([ordinal, np.zeros_like(ordinal)], 1), tokens.node)
-        )
-        token_row = len(kept) + np.arange(len(tokens.node))
-    else:
-        is_leaf[token_row] = True
-    rows = sum(len(part[0]) for part in parts)
-    image_leaves = []
-    grid = (1, 1) if settings.image is None else settings.image.leaf_grid
-    cells = np.stack(np.divmod(np.arange(grid[0] * grid[1]), grid[1]), 1)
-    for row in images:
-        image_leaves.append(ImageLeaf(document[row].image, rows, row))
-        parts.append(_leaf_rows(np.full(len(cells), local[row]), Domain.GRID, cells, np.full(len(cells), row)))
-        rows += len(cells)
-    graph = _graph_features(document, kept, domain, position, settings.graph_features)
-    used = sorted({int(k) for k in position[domain == DOMAIN_CODE[Domain.KEYED], 0]})
-    position[domain == DOMAIN_CODE[Domain.KEYED], 0] = np.searchsorted(
-        np.asarray(used), position[domain == DOMAIN_CODE[Domain.KEYED], 0]
-    )
-    keys = tuple(document.keys[k] for k in used)
-    digests = _unit_digests(tokens, settings)
-    return EncodedDocument(
-        parent=np.concatenate([part[0] for part in parts]),
-        domain=np.concatenate([part[1] for part in parts]),
-        position=np.concatenate([part[2] for part in parts]),
-        is_leaf=np.concatenate([part[3] for part in parts]),
-        node_row=np.concatenate([part[4] for part in parts]),
-        keys=keys,
-        key_token_id=tuple(_key_ids(key, processor.tokenizer) for key in keys),
-        graph=graph,
-        token_id=tokens.token_id,
-        token_row=token_row,
-        unit_start=tokens.unit_start,
-        unit_digest=digests,
-        images=tuple(image_leaves),
-        patches=len(cells),
-        seed=int.from_bytes(
-            hashlib.blake2b(document.text.encode("utf-8", "replace"), digest_size=4).digest(), "little"
-        ),
-        readout_row=_readout_row(document, kept, settings.readout_node),
-        cut_tokens=tokens.cut,
-    )
-
-
-def _readout_row(document: Document, kept: Ints, name: str | None) -> int:
-    """Return the first kept row whose field name or kind is `name`, else the root."""
-    for local, row in enumerate(kept.tolist() if name is not None else []):
-        if name in (document.kind[row], document[row].key):
-            return local
-    return 0
-
-
-def _kept_rows(document: Document, leaf_nodes: Ints) -> Ints:
-    """Return the rows of the root and of every node that has one of `leaf_nodes` at or under it, in order."""
-    keep = np.zeros(len(document), dtype=bool)
-    keep[0] = True
-    keep[leaf_nodes] = True
-    parent = document.parent.tolist()
-    for row in range(len(document) - 1, 0, -1):
-        if keep[row]:
-            keep[parent[row]] = True
-    return np.flatnonzero(keep)
-
-
-def _leaf_rows(parent: Ints, domain: Domain, position: Ints, node: Ints) -> tuple[Any, ...]:
-    """Return the columns of leaf rows that share one domain."""
-    size = len(parent)
-    return parent, np.full(size, DOMAIN_CODE[domain], np.uint8), position, np.ones(size, bool), node
-
-
-def _graph_features(
-    document: Document, kept: Ints, domain: Any, position: Ints, size: int
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return features of all children of GRAPH nodes, and point their positions at them."""
-    rows = np.flatnonzero(domain == DOMAIN_CODE[Domain.GRAPH])
-    features = np.zeros((len(rows), size + 2), dtype=np.float32)
-    owner = document.parent[kept[rows]]
-    for node in np.unique(owner).tolist():
-        here = np.flatnonzero(owner == node)
-        edges = document.edges.get(node, np.zeros((2, 0), np.int32))
-        table = laplacian_features(int(document.child_count[node]), edges, size)
-        features[here] = table[position[rows[here], 0]]
-    position[rows, 0] = np.arange(len(rows))
-    return features
-
-
-def _key_ids(key: str, tokenizer: Tokenizer | None) -> tuple[int, ...]:
-    """Return the sub-words of a field name (its bytes where there is no tokenizer)."""
-    words = key.replace("_", " ").replace("-", " ")
-    ids = tuple(tokenizer.encode(words, add_special_tokens=False).ids) if tokenizer is not None else ()
-    return ids or tuple(key.encode("utf-8"))
-
-
-def _unit_digests(tokens: _Tokens, settings: ProcessorSettings) -> tuple[bytes, ...]:
-    """Return a content hash of each unit: its sub-words, and where its leaves begin if they are pooled."""
-    pooled = settings.text_leaves == "node"
-    digests = []
-    for start, end in zip(tokens.unit_start[:-1].tolist(), tokens.unit_start[1:].tolist(), strict=True):
-        content = hashlib.blake2b(tokens.token_id[start:end].tobytes(), digest_size=16)
-        if pooled:
-            content.update(np.diff(tokens.node[start:end]).astype(bool).tobytes())
-        digests.append(content.digest())
-    return tuple(digests)

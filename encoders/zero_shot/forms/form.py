@@ -16,7 +16,6 @@ Axes:  N leaves   R rows   T documents   H heads   K key-value heads   D query w
 """
 
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
 from typing import Literal, cast
 
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor
 
 from docgraph.errors import ModelError
-from encoders.attention import hierarchical_attention
+from encoders.attention import hierarchical_attention, load_compiled
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
 from encoders.zero_shot.forms.lists import Interactions, build_interactions
@@ -125,13 +124,10 @@ def _chosen_attention(
         log_weight = attention_log_weight(query, key, forest, scale, causal=causal)
     compiled = _compiled(query, key, value, form, backend)
     if compiled is not None:
-        families = forest.families()
-        covers = families.cached(
-            ("covers", form.near, causal),
-            lambda: compiled.make_covers(families, near=form.near, causal=causal),
-        )
         q, k, v = (x.detach().float() for x in (query, key, value))
-        output, _ = compiled.untied_attention(q, k, v, covers, scale=scale, log_weight=log_weight, causal=causal)
+        output, _ = compiled.untied_attention(
+            q, k, v, forest.families(), near=form.near, causal=causal, scale=scale, log_weight=log_weight
+        )
         return cast(Tensor, output).to(value.dtype)
     output, _ = untied_attention(
         query,
@@ -155,10 +151,7 @@ def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: st
         return None
     if torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
         return None
-    try:
-        return import_module("encoders.zero_shot.forms.cpu")
-    except ImportError:  # numba is missing
-        return None
+    return load_compiled("encoders.zero_shot.forms.cpu")
 
 
 def interactions_of(forest: TreeBatch, form: Form, *, causal: bool) -> Interactions:

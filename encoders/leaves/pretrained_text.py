@@ -1,10 +1,10 @@
-"""Text to leaves: sub-words embedded from scratch, or read from any local transformers model.
+"""Text to leaves by any local transformers model.
 
-    TextInputs (sub-words, each tied to its leaf) --encoder--> (leaves with text, D), placed among all leaves
+    TextInputs (sub-words, each tied to its leaf) ─ windows ─ encoder ─ pool, or not ─ project ─> (leaves with text, D)
 
-A leaf is a sub-word, or with `text_leaves="node"` a whole sentence, heading or cell: the mean of its sub-words. A
-pre-trained encoder reads a unit (paragraph, heading) at a time; a unit past its length is read in overlapping
-windows and each sub-word is taken from the window where it stands farthest from an edge. Nothing is cut.
+A leaf is a sub-word, or with `pooled` a whole sentence, heading or cell: the mean of its sub-words. The encoder reads
+a unit (paragraph, heading) at a time; a unit past its length is read in overlapping windows and each sub-word is taken
+from the window where it stands farthest from an edge. Nothing is cut.
 
 Axes:  T sub-words   N leaves of the batch   L leaves with text   W windows   C encoder width   D model width
 """
@@ -14,18 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import AutoModel
 
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache, cache_scope, fingerprint
 from encoders.inputs.encoded import Ints, TextInputs
-from encoders.ngrams import NgramTable
+from encoders.leaves.pooling import mean_embedding, weighted_mean
 from encoders.sharding import is_sharded, passes
 
 WINDOW_TOKENS = 8_192
 """Sub-words, with padding, of one pass through a pre-trained encoder: bounds its memory."""
-
-EVIDENCE_DOCUMENTS = 60
-"""Documents of no evidence that are counted with each n-gram's own; see `ScratchTextLeaves.set_evidence`."""
 
 
 class Window(NamedTuple):
@@ -56,120 +54,6 @@ def windows_of(unit_start: Ints, capacity: int) -> list[Window]:
     return found
 
 
-class ScratchTextLeaves(nn.Module):
-    """Sub-word embeddings trained with the model.
-
-    A pooled leaf is a weighted mean of its sub-words: each has a learned weight exp(w), which starts at its inverse
-    document frequency where `set_frequencies` was called, else at 1. With `ngrams` above 1, n-grams of up to that many
-    sub-words have embeddings too, hashed into buckets: more members of a pooled leaf's mean, or added to the sub-word
-    that an n-gram ends with.
-
-    `set_evidence` starts embeddings from class counts, `set_weights` from a regression; see ngrams.py.
-
-    Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed n-grams; Wang
-    and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for log ratios of class counts as features.
-    """
-
-    def __init__(
-        self,
-        words: int,
-        embedding_size: int,
-        hidden_size: int,
-        dropout: float,
-        *,
-        pooled: bool,
-        ngrams: int = 1,
-        buckets: int = 131_072,
-    ) -> None:
-        super().__init__()
-        self.table = NgramTable(words, ngrams, buckets)
-        self.dropout = dropout
-        self.embed = nn.Embedding(self.table.size, embedding_size)
-        self.weight = nn.Embedding(self.table.size, 1) if pooled else None
-        self.project = nn.Identity() if embedding_size == hidden_size else nn.Linear(embedding_size, hidden_size)
-        self.norm = nn.LayerNorm(hidden_size)
-
-    @torch.no_grad()
-    def set_frequencies(self, document_frequency: Tensor, documents: int) -> None:
-        """Start each n-gram's weight at its inverse document frequency, log((1 + documents) / (1 + frequency)).
-
-        Args:
-            document_frequency: (V,) in how many of the `documents` each sub-word (and bucket) is found.
-        """
-        if self.weight is not None:
-            rarity = torch.log((1 + documents) / (1 + document_frequency.float()))
-            self.weight.weight[: len(rarity), 0] = torch.log(rarity.clamp(min=0.05))
-
-    @torch.no_grad()
-    def set_evidence(self, class_frequency: Tensor, class_documents: Tensor) -> None:
-        """Add to each embedding what its n-gram says about the classes, in directions drawn at random.
-
-        An n-gram's evidence for class c is log(P(c | n-gram) / P(c)), less its mean over classes; P(c | n-gram) is
-        counted with `EVIDENCE_DOCUMENTS` more documents that have the classes' shares, so rare n-grams say little.
-        With two classes it comes to the naive Bayes log ratio along one direction of length 1.
-
-        Args:
-            class_frequency: (C, V) in how many documents of each class each sub-word (and bucket) is found.
-            class_documents: (C,) documents of each class, at least 1.
-        """
-        share = (class_documents / class_documents.sum()).float()[:, None]
-        count = class_frequency.float()
-        likely = (count + EVIDENCE_DOCUMENTS * share) / ((count.sum(0) + EVIDENCE_DOCUMENTS) * share)
-        evidence = torch.log(likely)
-        self._add((evidence - evidence.mean(0)).T)
-
-    @torch.no_grad()
-    def set_weights(self, weight: Tensor) -> None:
-        """Add to each embedding its n-gram's weights for the classes, (V, C), in directions drawn at random.
-
-        Weights are scaled to a mean length of 1/2 over the n-grams that have any, about that of strong evidence.
-        """
-        length = weight.norm(dim=1)
-        mean = length.sum() / (length > 0).sum().clamp(min=1)
-        self._add(weight / mean.clamp(min=1e-6) / 8**0.5)
-
-    def _add(self, said: Tensor) -> None:
-        """Add (V, C) to the embeddings, a direction for each class."""
-        width = self.embed.embedding_dim
-        directions = torch.linalg.qr(torch.randn(max(said.shape[1], width), width))[0][: said.shape[1]]
-        self.embed.weight += 2**0.5 * said.to(self.embed.weight) @ directions.to(self.embed.weight)
-
-    def freeze(self) -> None:
-        """Train neither embeddings nor their weights; the projection goes on learning."""
-        self.embed.requires_grad_(False)
-        if self.weight is not None:
-            self.weight.requires_grad_(False)
-
-    def names(self, token_id: Tensor) -> Tensor:
-        """(K, longest) sub-words of field names, -1 for none -> (K, E) their mean embedding."""
-        if len(token_id) == 0:  # not even a gradient of zeros, which would have the whole table's size
-            return self.embed.weight.new_zeros(0, self.embed.embedding_dim)
-        return _mean_embedding(self.embed, token_id)
-
-    def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
-        """Return (N, D): rows of leaves without text are 0."""
-        ngrams = self.table.rows(inputs.token_id, inputs.token_leaf if self.weight is not None else inputs.unit)
-        leaf = inputs.token_leaf
-        if self.weight is None:
-            states = torch.stack([self._dropped(self.embed(row) * exists[:, None]) for row, exists in ngrams]).sum(0)
-        else:
-            # One look-up: each would give a gradient of the whole table's size.
-            rows = torch.cat([row for row, _ in ngrams])
-            states = self.embed(rows)
-            weight = self.weight(rows).clamp(-10, 10).exp() * torch.cat([exists for _, exists in ngrams])[:, None]
-            leaf, states = weighted_mean(states, self._dropped(weight), leaf.repeat(len(ngrams)))
-        tokens = self.norm(self.project(states))
-        placed = torch.zeros(leaves, tokens.shape[1], dtype=tokens.dtype, device=tokens.device)
-        return placed.index_copy(0, leaf, tokens)
-
-    def _dropped(self, values: Tensor) -> Tensor:
-        """Set whole rows to zero by chance in training."""
-        if not self.training or self.dropout <= 0:
-            return values
-        keep = torch.rand(len(values), 1, device=values.device) >= self.dropout
-        return values * keep.to(values.dtype)
-
-
 class PretrainedTextLeaves(nn.Module):
     """A transformers model that reads text, and the projection of its states to the document model's width.
 
@@ -191,8 +75,6 @@ class PretrainedTextLeaves(nn.Module):
         suffix_ids: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        from transformers import AutoModel
-
         self.encoder: Any = AutoModel.from_config(config)
         self.width = int(config.hidden_size)
         self.project = nn.Linear(self.width, hidden_size)
@@ -214,14 +96,12 @@ class PretrainedTextLeaves(nn.Module):
 
     def load_encoder(self, folder: str) -> None:
         """Read the encoder's weights from a local transformers folder (or hub name, with a network)."""
-        from transformers import AutoModel
-
         self.encoder.load_state_dict(AutoModel.from_pretrained(folder).state_dict())
         self._fingerprint = None
 
     def names(self, token_id: Tensor) -> Tensor:
         """(K, longest) sub-words of field names, -1 for none -> (K, C) their mean input embedding."""
-        return _mean_embedding(self.encoder.get_input_embeddings(), token_id)
+        return mean_embedding(self.encoder.get_input_embeddings(), token_id)
 
     def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
         """Return (N, D): rows of leaves without text are 0."""
@@ -318,19 +198,6 @@ class PretrainedTextLeaves(nn.Module):
         ]
 
 
-def weighted_mean(states: Tensor, weight: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the leaves that sub-words belong to, (L,), and the weighted mean of each one's sub-words, (L, C).
-
-    Args:
-        states: (T, C); weight: (T, 1) at least 0; token_leaf: (T,) in any order.
-    """
-    leaf, place = torch.unique(token_leaf, return_inverse=True)
-    total = torch.zeros(len(leaf), states.shape[1], dtype=states.dtype, device=states.device)
-    whole = torch.zeros(len(leaf), 1, dtype=weight.dtype, device=weight.device)
-    mean = total.index_add(0, place, states * weight) / whole.index_add(0, place, weight).clamp(min=1e-6)
-    return leaf, mean
-
-
 def _longest(config: Any, window: int) -> int:
     """Return the sub-words that one pass of the encoder may hold."""
     allowed = int(getattr(config, "max_position_embeddings", 0) or getattr(config, "n_positions", 0) or 512)
@@ -340,11 +207,3 @@ def _longest(config: Any, window: int) -> int:
     if longest < 8:
         raise ModelError(f"a window of the text encoder must hold at least 8 sub-words, but holds {longest}.")
     return longest
-
-
-def _mean_embedding(embedding: nn.Module, token_id: Tensor) -> Tensor:
-    """(K, longest), -1 for none -> (K, E)."""
-    real = token_id >= 0
-    states = embedding(token_id.clamp(min=0)) * real[..., None]
-    mean: Tensor = states.sum(dim=1) / real.sum(dim=1, keepdim=True).clamp(min=1)
-    return mean
