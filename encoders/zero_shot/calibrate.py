@@ -4,7 +4,7 @@
 
 The *gap* of a layer is the mean over positions and heads of KL(P_i || softmax(s_i)): what the hierarchy costs it, in
 nats, with the layer's inputs those of the unconverted model. For the paper's form and for untied queries it
-comes out of the energies, mean_i log z_i - L_root and log z_i - logsumexp of a leaf's logits (hsa.md), with no P in memory;
+comes out of the energies, mean_i log z_i - L_root and log z_i - logsumexp of a leaf's logits (docs/hsa.md, "Useful identities"), with no P in memory;
 for the others P is formed, document by document.
 
 The choice is the best one over all layers together: least total gap within a budget of FLOPs, or least FLOPs within
@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 from docgraph.errors import DataError, ModelError
 from encoders.attention import hierarchical_attention
 from encoders.forest.batch import TreeBatch
+from encoders.zero_shot.budget import Budget, CandidateGap, budget_of, select
 from encoders.zero_shot.convert import Which, convert, revert, watch
 from encoders.zero_shot.forms.form import (
     Form,
@@ -33,14 +34,11 @@ from encoders.zero_shot.forms.form import (
     leaves_per_document,
 )
 from encoders.zero_shot.forms.torch import untied_attention
-from encoders.zero_shot.layer import Layer, Watched
+from encoders.zero_shot.layer import Watched
 from encoders.zero_shot.layout import layout_of
 from encoders.zero_shot.report import hsa_cost, softmax_cost
 from encoders.zero_shot.sites import attention_modules
 from encoders.zero_shot.windows import Hierarchy, Windows
-
-GRAIN = 2000
-"""Costs are told apart to this fraction of softmax attention in all layers."""
 
 Candidate = tuple[Hierarchy, Form]
 
@@ -54,48 +52,6 @@ CANDIDATES: tuple[Candidate, ...] = (
     (Windows((4, *(2,) * 10), "own"), Form("queries", 1, "attention")),
 )
 """The paper's form and its neighbours, then the improved ones, cheap before exact. Each costs a pass over the batches."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What the chosen layers may cost. At least one of `flops` and `kl`.
-
-    Half of a model's layers, each left with about a tenth of its attention: Budget(flops=0.5 + 0.5 * 0.1, layers=half).
-    """
-
-    flops: float | None = None
-    """Share of the model's softmax attention that may remain, over all its layers, by the full count."""
-    kl: float | None = None
-    """Gap in nats that the model may have, summed over its layers."""
-    layers: int | None = None
-    """Exactly so many layers are to be converted; None: as many as are worth it."""
-
-    def __post_init__(self) -> None:
-        if self.flops is None and self.kl is None:
-            raise ModelError("budget must say what may remain: flops, a share of softmax attention, or kl, in nats.")
-
-
-@dataclass
-class CandidateGap:
-    """One candidate in one layer, over all batches."""
-
-    layer: Layer
-    hierarchy: Hierarchy
-    form: Form
-    divergence: float = 0.0
-    """Summed over positions and heads."""
-    weight: int = 0
-    """Positions times heads."""
-    cost: int = 0
-    """Multiply-adds, by the full count."""
-    softmax: int = 0
-    """Those of softmax attention."""
-    chosen: bool = False
-
-    @property
-    def gap(self) -> float:
-        """Mean divergence from softmax attention, in nats."""
-        return self.divergence / max(self.weight, 1)
 
 
 @dataclass(frozen=True)
@@ -163,7 +119,7 @@ def calibrate(
         DataError: there are no batches, or one is not a mapping.
         ModelError: the model cannot be converted, or no set of layers meets the budget.
     """
-    budget = _budget(budget)
+    budget = budget_of(budget)
     revert(model)
     tried = tuple(candidates)
     if any(hierarchy == "given" for hierarchy, _ in tried):
@@ -172,7 +128,7 @@ def calibrate(
     total = len(attention_modules(model))
     if not measured or not measured[0].weight:
         raise DataError("batches must hold at least one, but there are none.")
-    chosen = _select(measured, total, budget)
+    chosen = select(measured, total, budget)
     for m in chosen:
         m.chosen = True
         convert(model, [m.layer.index], hierarchy=m.hierarchy, form=m.form, tower=m.layer.tower or None)
@@ -187,12 +143,6 @@ def calibrate(
         (remaining + mean * (total - len(softmax))) / whole,
         sum(m.gap for m in chosen),
     )
-
-
-def _budget(budget: Budget | Mapping[str, Any] | float) -> Budget:
-    if isinstance(budget, Budget):
-        return budget
-    return Budget(**budget) if isinstance(budget, Mapping) else Budget(flops=float(budget))
 
 
 def _measure(
@@ -287,42 +237,3 @@ def _log_partition(query: Tensor, key: Tensor, lengths: list[int], scale: float,
             logits = logits.masked_fill(place > place[:, None, None], -torch.inf)
         parts.append(logits.logsumexp(-1))
     return torch.cat(parts)
-
-
-def _select(measured: list[CandidateGap], layers: int, budget: Budget) -> list[CandidateGap]:
-    """Return the best set: dynamic programming over layers, by what a set costs and how many it converts."""
-    by_layer: dict[str, list[CandidateGap]] = {}
-    for m in measured:
-        by_layer.setdefault(m.layer.name, []).append(m)
-    softmax = sum(options[0].softmax for options in by_layer.values()) / len(by_layer) * layers
-    kept_softmax = softmax * (layers - len(by_layer)) / layers
-    # (converted, cost to the grain) -> (gap, cost, choice)
-    best: dict[tuple[int, int], tuple[float, float, tuple[CandidateGap, ...]]] = {(0, 0): (0.0, kept_softmax, ())}
-    for options in by_layer.values():
-        following: dict[tuple[int, int], tuple[float, float, tuple[CandidateGap, ...]]] = {}
-        for (converted, _), (gap, cost, choice) in best.items():
-            steps: list[tuple[int, float, float, tuple[CandidateGap, ...]]] = [
-                (converted, gap, cost + options[0].softmax, choice)
-            ]
-            steps += [(converted + 1, gap + m.gap, cost + m.cost, (*choice, m)) for m in options]
-            for count, g, c, chosen in steps:
-                key = count if budget.layers is not None else 0, int(GRAIN * c / softmax)
-                if (count <= (budget.layers or count)) and (key not in following or g < following[key][0]):
-                    following[key] = g, c, chosen
-        best = following
-    fitting = [
-        (gap, cost, choice)
-        for gap, cost, choice in best.values()
-        if (budget.layers is None or len(choice) == budget.layers)
-        and (budget.flops is None or cost <= budget.flops * softmax)
-        and (budget.kl is None or gap <= budget.kl)
-    ]
-    if not fitting:
-        least = min(cost for _, cost, _ in best.values()) / softmax
-        raise ModelError(
-            f"the budget must leave a choice, but no set of candidates meets {budget}: the cheapest leaves {100 * least:.1f} % "
-            "of the model's attention. Allow more, or add candidates."
-        )
-    if budget.flops is not None:
-        return list(min(fitting, key=lambda f: (f[0], f[1]))[2])
-    return list(min(fitting, key=lambda f: (f[1], f[0]))[2])

@@ -55,6 +55,7 @@ def ascend_back(
     kept: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, c_bar of those waiting, and (tiles, 2) tiles."""
+    # One loop for families and then tiles, as in `ascend`.
     for step in range(end - first + len(tiles)):
         at = step - (end - first)
         family, query = (first + step, 0) if at < 0 else (tiles[at, 0], tiles[at, 1])
@@ -81,6 +82,7 @@ def descend_back(
 
     Of the range end - 1 ... first, deferred families only pass on to their leaves what comes from above.
     """
+    # Deferred families one after the other, up and then down: scalars only, and every L_bar needs its parent's.
     for at in range(len(sweeping)):
         family = sweeping[at]
         rise_back(tree, state, slope, family)
@@ -89,6 +91,8 @@ def descend_back(
         for head in range(q.heads):
             for at in range(0, tree.start[family + 1] - tree.start[family], TILE):
                 weigh(tree, state, slope, head, family, at, attend_self, work)
+    # Tiles come twice, as queries and as keys: a tile writes its own rows only, so threads need no locks or atomics. A
+    # family that is one tile does both at once, from one P.
     for step in range(2 * len(tiles) + end - first):
         at = step - 2 * len(tiles)
         if at >= 0:
@@ -130,6 +134,7 @@ def pair(
     queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
     group = q.heads // k.heads
     shared, share_here = head // group, size > TILE or head % group == 0
+    # Kept numbers alternate, LANES of P and LANES of T, in the order in which the loops below write and read them.
     keep = tree.kept[family]
     at = (keep * q.heads + head * size * lanes(size)) * 2
     pack(work.Q, q, head, tree, first + first_query, queries, scale)
@@ -160,6 +165,7 @@ def pair(
         vector[TOP, i], vector[PART, i] = state.top[head, member], one / state.total[head, member]
     products(work.K, work.Q, S, keys, lanes(queries))
     products(work.V, work.C, T, keys, lanes(queries))
+    # Not oneself: exp(-inf) = 0, whatever `top` is, for it is finite.
     for i in range(max(0, first_key - first_query), min(queries, first_key + keys - first_query)):
         S[first_query - first_key + i, i] = -np.inf
     for lane in range(0, queries, LANES):
@@ -237,6 +243,7 @@ def weigh(
     for i in range(min(TILE, tree.start[family + 1] - first)):
         member = first + i
         source = tree.source[member]
+        # g = sigmoid(L - R) has the derivative g h: what raises L takes the same from R.
         g, h, a = state.g[head, member], state.h[head, member], slope.a[head, member]
         tilt = m * g * h * (slope.m_bar[head, member] - a)
         Z_bar = tree.share[member] * L_bar
@@ -273,12 +280,13 @@ def push(
                     p = load(S, j, at)
                     store(S, j, at, p * weight)
                     store(T, j, at, p * (weight * (load(T, j, at) - a) + r_bar))
+            # A leaf's own logit stands on the diagonal: it is no part of the softmax, and its gradient is L_bar.
             if first_query == first_key:
                 for i in range(queries):
                     S[i, i], T[i, i] = vector[OWN_P, i], vector[OWN_S, i]
             if by_query:
                 add_mix(T, True, work.K, work.Q_bar, 0, queries, keys, other == 0)
-            if by_key:
+            if by_key:  # summed over the query heads that share the key head, which come one after the other
                 fresh = other == 0 and head % group == 0
                 add_mix(T, False, work.Q, work.K_bar, 0, keys, queries, fresh)
                 add_mix(S, False, work.C, work.V_bar, 0, keys, queries, fresh)

@@ -40,6 +40,7 @@ def ascend(
 
     A tile is a deferred family and its first query.
     """
+    # One loop for families and then tiles: what it calls is compiled into it once, not twice.
     for step in range(end - first + len(tiles)):
         at = step - (end - first)
         family, query = (first + step, 0) if at < 0 else (tiles[at, 0], tiles[at, 1])
@@ -48,7 +49,7 @@ def ascend(
         if at < 0:
             means(tree, q, k, v, o, state, family)
         ahead = family + 1 if at < 0 and step + 1 < end - first else -1
-        attend(tree, q, k, v, e, f, o, state, family, query, ahead, attend_self, scale, work)
+        attend_tile(tree, q, k, v, e, f, o, state, family, query, ahead, attend_self, scale, work)
         if at < 0:
             rise(tree, state, family, False, work)
     for at in range(len(waiting)):
@@ -84,7 +85,7 @@ def means(tree: Tree, q: Rows, k: Rows, v: Rows, o: Rows, state: State, family: 
 
 
 @inner
-def attend(
+def attend_tile(
     tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, o: Rows, state: State, family: int, first_query: int,
     ahead: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
@@ -96,36 +97,37 @@ def attend(
     Q, K, V, S, vector = work.Q, work.K, work.V, work.S, work.vector
     nothing, one = S.dtype.type(0), S.dtype.type(1)
     first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
-    here, queries = first + first_query, min(TILE, size - first_query)
+    begin, queries = first + first_query, min(TILE, size - first_query)
     group = q.heads // k.heads
     for head in range(q.heads):
         shared, base = head // group, head * lanes(queries)
-        pack(Q, q, head, tree, here, queries, scale)
+        # Positions stand in the columns after q and k, so that one product gives scale q.k + e.f.
+        pack(Q, q, head, tree, begin, queries, scale)
         if e.width:
-            pack_position(Q, q.width, e, head, tree, here, queries)
+            pack_position(Q, q.width, e, head, tree, begin, queries)
         for i in range(base, base + lanes(queries)):
             vector[TOP, i], vector[TOTAL, i] = -np.inf, nothing
         for at in range(0, size, TILE):
             keys = min(TILE, size - at)
-            if size > TILE or head % group == 0:
+            if size > TILE or head % group == 0:  # else the tile still holds them from the head before
                 pack(K, k, shared, tree, first + at, keys, one)
                 pack(V, v, shared, tree, first + at, keys, one)
             if f.width:
                 pack_position(K, k.width, f, head, tree, first + at, keys)
             products(K, Q, S, keys, lanes(queries))
             soften(work, base, tree, first + at, keys, queries, first_query - at, size == 1)
-            if at:
+            if at:  # what was mixed so far is relative to a smaller largest logit
                 for i in range(base, base + queries):
                     for d in range(0, V.shape[1], LANES):
                         store(work.U, i, d, load(work.U, i, d) * splat(vector[FACTOR, i]))
             add_mix(S, True, V, work.U, base, queries, keys, at == 0)
-        if ahead >= 0:
+        if ahead >= 0:  # leaves may lie anywhere in memory: the next family's arrive while this one is computed
             fetch(q, head, tree, ahead)
             if head % group == 0:
                 fetch(k, shared, tree, ahead)
                 fetch(v, shared, tree, ahead)
-    rate(tree, state, here, queries, attend_self, size == 1, work)
-    release(tree, v, o, state, here, queries, work)
+    rate(tree, state, begin, queries, attend_self, size == 1, work)
+    release(tree, v, o, state, begin, queries, work)
 
 
 @inner
@@ -136,12 +138,15 @@ def soften(work: Work, base: int, tree: Tree, first_key: int, keys: int, queries
     rescaled by. A member without siblings has no weights: a largest logit of zero, and a sum of one.
     """
     S, vector = work.S, work.vector
+    # The diagonal, where this tile of keys meets this tile of queries: a leaf's own logit is no part of R.
     for i in range(max(0, -own), min(queries, keys - own)):
         vector[OWN, base + i] = S[i + own, i]
         S[i + own, i] = -np.inf
-    if alone:
+    if alone:  # exp(-inf - -inf) would be NaN
         vector[TOP, base], vector[TOTAL, base], S[0, 0] = 0, 1, 0
         return
+    # Softmax over keys that stream past (Milakov and Gimelshein 2018), eight queries to a vector: keys are rows, so that
+    # maxima and sums over them are elementwise and no lane waits for another.
     for at in range(0, queries, LANES):
         before = top = load(vector, TOP, base + at)
         for j in range(keys):
@@ -163,6 +168,7 @@ def soften(work: Work, base: int, tree: Tree, first_key: int, keys: int, queries
 def rate(tree: Tree, state: State, first: int, queries: int, attend_self: bool, alone: bool, work: Work) -> None:
     """Write R of a tile's members, and g, h and Z, which are to be done again where L is not yet known."""
     vector, heads = work.vector, state.g.shape[0]
+    # OWN holds s_ii of leaves. An inner member's L was set when its family was done, which comes before in post-order.
     for i in range(queries):
         source = tree.source[first + i]
         if source < 0 or not attend_self:
@@ -192,6 +198,8 @@ def balance(vector: Array, at: int) -> None:
     """For eight members with L in OWN and R in TOP and TOTAL, put g in FACTOR, h = 1 - g in TOP and Z in Z."""
     one = splat(vector.dtype.type(1))
     L, R = load(vector, OWN, at), load(vector, TOP, at) + log(load(vector, TOTAL, at))
+    # g = sigmoid(L - R) and h = 1 - g, both from exp(-|L - R|) <= 1: nothing overflows, and neither loses digits where the
+    # other is near 1, as 1 - g would. Z = max(L, R) + log(1 + small).
     small = exp(where_larger(L, R, R - L, L - R))
     large = one / (one + small)
     small = small * large
@@ -209,6 +217,7 @@ def release(tree: Tree, v: Rows, o: Rows, state: State, first: int, queries: int
         for head in range(o.heads):
             row = head * lanes(queries) + i
             part = one / work.vector[TOTAL, row]
+            # c of an inner node needs u once g and h are known; a leaf's output needs but m and c from above.
             if source >= 0:
                 at, own = source * o.stride + head * o.width, source * v.stride + head // group * v.width
                 g, h = splat(state.g[head, first + i]), splat(state.h[head, first + i] * part)
@@ -244,7 +253,7 @@ def fall(tree: Tree, o: Rows, state: State, family: int, leaves: bool, inner_mem
     root = tree.above[family] < 0
     for member in range(tree.start[family], tree.start[family + 1]):
         source = tree.source[member]
-        if source >= 0 and (root or not leaves):
+        if source >= 0 and (root or not leaves):  # under a root m = 1 and c = 0: the output is there already
             continue
         for head in range(o.heads):
             m = state.m[family, head]

@@ -142,6 +142,7 @@ def store_sums(typing: Any, array: Any, row: Any, column: Any, a: Any, b: Any, c
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         a, b, c, d = args[3:]
+        # Three rounds of shuffles and sums for all four vectors, where one by one would take three rounds each.
         # Pairs of a and b in turn, of c and d in turn, then all four in turn, in either half.
         ab = _fold(builder, a, b, [0, 8, 2, 10, 4, 12, 6, 14], 1)
         cd = _fold(builder, c, d, [0, 8, 2, 10, 4, 12, 6, 14], 1)
@@ -169,16 +170,19 @@ def exp(typing: Any, x: Any) -> Any:
         magic = number(1.5 * 2.0**mantissa)
         shifted = _add(builder, _mul(builder, x, number(1 / math.log(2))), magic)
         n = builder.fsub(shifted, magic)
+        # log 2 in two parts (Cody and Waite 1980): n LOG2_HIGH is exact, so r keeps its digits where x is large.
         r = _add(builder, x, _mul(builder, n, number(-LOG2_HIGH)))
         r = _add(builder, r, _mul(builder, n, number(-LOG2_LOW)))
         terms = 7 if mantissa == 23 else 13  # Taylor, |r| < 0.35: the next term is below half a unit in the last place
         y = number(1 / math.factorial(terms))
         for k in range(terms - 1, -1, -1):
             y = _add(builder, _mul(builder, y, r), number(1 / math.factorial(k)))
+        # 2^n by its bits: n, in the low bits of `shifted`, plus the bias goes to where the exponent is.
         whole = ir.VectorType(integer, LANES)
         bits = builder.shl(builder.bitcast(shifted, whole), _splat(builder, ir.Constant(integer, mantissa)))
         bits = builder.add(bits, _splat(builder, ir.Constant(integer, bias << mantissa)))
         y = builder.fmul(y, builder.bitcast(bits, x.type))
+        # Below, n + bias would be no exponent of a normal number; a weight of less than 1e-37 is none.
         least = -87.0 if mantissa == 23 else -708.0
         return builder.select(builder.fcmp_ordered("<", x, number(least)), number(0.0), y)
 

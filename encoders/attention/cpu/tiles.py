@@ -97,6 +97,7 @@ class Work(NamedTuple):
 
 def work_space(dtype: Any, widest: int, heads: int, width: int, value_width: int) -> Work:
     """Allocate a thread's tiles for families of up to `widest` or TILE; columns beyond the widths stay zero."""
+    # Whole vectors, and of values two, as `add_mix` takes them.
     rows = min(TILE, (widest + LANES - 1) // LANES * LANES)
     width, value_width = (width + 15) // 16 * 16, (value_width + 15) // 16 * 16
     q = np.zeros((4, rows, width), dtype)
@@ -126,6 +127,7 @@ def pack(into: Array, rows: Rows, head: int, tree: Tree, first: int, count: int,
             at = (~source * rows.heads + head) * rows.width
             for d in range(0, rows.width, LANES):
                 store(into, i, d, load(rows.inner, 0, at + d) * times)
+    # Products run over whole vectors of queries: rows of zeros have logits of zero, and nothing reads their results.
     for i in range(count, lanes(count)):
         for d in range(0, into.shape[1], LANES):
             store(into, i, d, nothing)
@@ -143,7 +145,7 @@ def pack_position(into: Array, column: int, side: Side, head: int, tree: Tree, f
 @inner
 def fetch(rows: Rows, head: int, tree: Tree, family: int) -> None:
     """Ask for one head of a family's leaves: the memory is to be busy while a thread computes."""
-    line = 64 // rows.leaf.itemsize
+    line = 64 // rows.leaf.itemsize  # numbers of a cache line
     for member in range(tree.start[family], tree.start[family + 1]):
         source = tree.source[member]
         if source >= 0:
@@ -154,6 +156,7 @@ def fetch(rows: Rows, head: int, tree: Tree, family: int) -> None:
 @inner
 def gather(rows: Rows, tree: Tree, family: int, mean: bool) -> None:
     """Set the inner node to the sum of its members, or to their mean, each weighted by its leaves."""
+    # All heads lie in a row, so that a family is one pass over long vectors, whatever the heads.
     numbers = rows.heads * rows.width
     into = family * numbers
     zero(rows, family)
