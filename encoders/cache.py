@@ -53,10 +53,7 @@ class FeatureCache:
     """
 
     def __init__(
-        self,
-        path: str | Path | None = None,
-        memory_bytes: int = 2_000_000_000,
-        dtype: DTypeLike = np.float32,
+        self, path: str | Path | None = None, memory_bytes: int = 2_000_000_000, dtype: DTypeLike = np.float32
     ) -> None:
         self.path = None if path is None else Path(path)
         self.memory_bytes = memory_bytes

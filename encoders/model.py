@@ -11,11 +11,7 @@ Axes:  N leaves   R rows   B documents   D model width
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoProcessor,
-)
+from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from docgraph.errors import ModelError
 from encoders.config import DocumentConfig
@@ -46,11 +42,7 @@ class DocumentModel(DocumentPreTrainedModel):
             None
             if config.image_encoder is None
             else ImageLeaves(
-                config.image_encoder,
-                config.image_size,
-                config.image_leaves,
-                size,
-                frozen=config.freeze_image_encoder,
+                config.image_encoder, config.image_size, config.image_leaves, size, frozen=config.freeze_image_encoder
             )
         )
         self.modality = nn.Embedding(2, size)

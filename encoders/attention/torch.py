@@ -159,10 +159,7 @@ def _stream(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Largest logit, sum of weights relative to it, and u of a block of queries, over the keys block by block."""
     top = q.new_full((q.shape[1], i.stop - i.start, 1), -torch.inf)
-    total, u = (
-        torch.zeros_like(top),
-        torch.zeros((*top.shape[:2], v.shape[2]), dtype=q.dtype, device=q.device),
-    )
+    total, u = (torch.zeros_like(top), torch.zeros((*top.shape[:2], v.shape[2]), dtype=q.dtype, device=q.device))
     for j in blocks:
         logits = _block_logits(q, k, log_n, i, j)
         higher = torch.maximum(top, logits.amax(-1, keepdim=True))
@@ -205,14 +202,7 @@ class _Sweeps(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        own: Tensor,
-        R: Tensor,
-        u: Tensor,
-        v: Tensor,
-        leaves: int,
-        attend_self: bool,
-        families: FamilyTensors,
+        ctx: Any, own: Tensor, R: Tensor, u: Tensor, v: Tensor, leaves: int, attend_self: bool, families: FamilyTensors
     ) -> tuple[Tensor, Tensor]:
         leaf, share = families.leaf_node, families.share.to(R.dtype)[:, None]
         L = R.new_zeros(len(R) + 1, R.shape[1])  # the last answers for the empty document, node -1

@@ -69,7 +69,5 @@ def coarsen(forest: TreeBatch) -> Coarser:
     leaf_of_row[coarse.leaf_rows.numpy()] = np.arange(coarse.num_leaves)
     device = forest.device
     return Coarser(
-        coarse.to(device),
-        torch.from_numpy(kept).to(device),
-        torch.from_numpy(leaf_of_row[new_row[target]]).to(device),
+        coarse.to(device), torch.from_numpy(kept).to(device), torch.from_numpy(leaf_of_row[new_row[target]]).to(device)
     )

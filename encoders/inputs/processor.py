@@ -59,11 +59,7 @@ class DocumentProcessor:
 
     @classmethod
     def from_documents(
-        cls,
-        documents: Iterable[Document],
-        settings: ProcessorSettings | None = None,
-        *,
-        vocab_size: int = 16_000,
+        cls, documents: Iterable[Document], settings: ProcessorSettings | None = None, *, vocab_size: int = 16_000
     ) -> "DocumentProcessor":
         """Train a sub-word vocabulary on the text of some documents and return a processor with it."""
         return cls(train_tokenizer((document.text for document in documents), vocab_size), settings)
@@ -179,8 +175,7 @@ class DocumentProcessor:
         blocks = [row for row in text_blocks(document) if wanted[row]]
         starts = document.span[:, 0]
         encodings = self.tokenizer.encode_batch(
-            [document.text[start:end] for start, end in document.span[blocks].tolist()],
-            add_special_tokens=False,
+            [document.text[start:end] for start, end in document.span[blocks].tolist()], add_special_tokens=False
         )
         ids = [np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]
         places = [

@@ -138,18 +138,12 @@ def calibrate(
     mean = sum(softmax.values()) / len(softmax)
     whole = sum(softmax.values()) + mean * (total - len(softmax))
     return Calibration(
-        tuple(measured),
-        total,
-        (remaining + mean * (total - len(softmax))) / whole,
-        sum(m.gap for m in chosen),
+        tuple(measured), total, (remaining + mean * (total - len(softmax))) / whole, sum(m.gap for m in chosen)
     )
 
 
 def _measure(
-    model: PreTrainedModel,
-    batches: Iterable[Mapping[str, Any]],
-    candidates: tuple[Candidate, ...],
-    layers: Which,
+    model: PreTrainedModel, batches: Iterable[Mapping[str, Any]], candidates: tuple[Candidate, ...], layers: Which
 ) -> list[CandidateGap]:
     """Run the model as it is, and let the layers tell what they attend over."""
     table: dict[str, list[CandidateGap]] = {}

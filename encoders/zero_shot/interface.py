@@ -114,12 +114,7 @@ def hsa(
 
 
 def _layout(
-    layer: Layer,
-    tree: Any,
-    shape: tuple[int, int],
-    padding: Tensor | None,
-    device: torch.device,
-    decoding: bool,
+    layer: Layer, tree: Any, shape: tuple[int, int], padding: Tensor | None, device: torch.device, decoding: bool
 ) -> Layout:
     if tree is not None:
         return layout_of_given(tree, shape, padding, device)

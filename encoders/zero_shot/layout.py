@@ -52,11 +52,7 @@ _last_mask: LastSeen[NDArray[np.bool_]] = LastSeen()
 
 
 def layout_of(
-    hierarchy: Windows | Quadtree,
-    shape: tuple[int, int],
-    mask: Tensor | None,
-    ends: Ends,
-    device: torch.device,
+    hierarchy: Windows | Quadtree, shape: tuple[int, int], mask: Tensor | None, ends: Ends, device: torch.device
 ) -> Layout:
     """Return the layout of a batch of this shape (B, n).
 

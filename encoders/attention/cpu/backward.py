@@ -227,14 +227,7 @@ def rise_back(tree: Tree, state: State, slope: Slope, family: int) -> None:
 
 @inner
 def weigh(
-    tree: Tree,
-    state: State,
-    slope: Slope,
-    head: int,
-    family: int,
-    first_query: int,
-    attend_self: bool,
-    work: Work,
+    tree: Tree, state: State, slope: Slope, head: int, family: int, first_query: int, attend_self: bool, work: Work
 ) -> None:
     """Set what a tile of queries multiplies its weights by, and L_bar of the inner members among them."""
     vector = work.vector
@@ -302,15 +295,7 @@ def push(
 
 @inner
 def emit(
-    tile: Array,
-    rows: Rows,
-    head: int,
-    tree: Tree,
-    family: int,
-    block: int,
-    count: int,
-    closed: bool,
-    factor: float,
+    tile: Array, rows: Rows, head: int, tree: Tree, family: int, block: int, count: int, closed: bool, factor: float
 ) -> None:
     """Write gradients of members: to leaves as they are, to inner members for each leaf below.
 
@@ -323,11 +308,7 @@ def emit(
         if source >= 0:
             at, into, each = source * rows.stride + head * rows.width, rows.leaf, factor
         else:
-            at, into, each = (
-                (~source * rows.heads + head) * rows.width,
-                rows.inner,
-                factor / tree.leaves[member],
-            )
+            at, into, each = ((~source * rows.heads + head) * rows.width, rows.inner, factor / tree.leaves[member])
         for d in range(0, rows.width, LANES):
             part = load(tile, i, d) * splat(each)
             store(into, 0, at + d, part + load(rows.inner, 0, above + d) if closed else part)

@@ -84,12 +84,7 @@ def add_mix(
         for d in range(0, into.shape[1], 16):
             a = b = c = e = s = t = u = w = nothing
             if not fresh:
-                a, b, c, e = (
-                    load(into, at, d),
-                    load(into, at + 1, d),
-                    load(into, at + 2, d),
-                    load(into, at + 3, d),
-                )
+                a, b, c, e = (load(into, at, d), load(into, at + 1, d), load(into, at + 2, d), load(into, at + 3, d))
                 s, t = load(into, at, d + 8), load(into, at + 1, d + 8)
                 u, w = load(into, at + 2, d + 8), load(into, at + 3, d + 8)
             for j in range(columns):

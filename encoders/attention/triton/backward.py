@@ -94,10 +94,7 @@ def fall_back(
         node = at + tl.arange(0, BLOCK)
         at_node = node[:, None] * heads + head[None, :]
         here = (node < end)[:, None] & known[None, :]
-        inside, outside = (
-            tl.load(g + at_node, mask=here, other=0.0),
-            tl.load(h + at_node, mask=here, other=0.0),
-        )
+        inside, outside = (tl.load(g + at_node, mask=here, other=0.0), tl.load(h + at_node, mask=here, other=0.0))
         apart = tl.load(m_bar + at_node, mask=here, other=0.0) - tl.load(a + at_node, mask=here, other=0.0)
         # The derivative of g = sigmoid(L - R) is g h: what raises L lowers R by the same.
         tilt = stay * inside * outside * apart
@@ -232,9 +229,7 @@ def push_keys(
                 right_bar += multiply(tl.trans(s_bar), left, NARROW)
         if P > 0:
             tl.store(
-                f_bar + (rows[:, None] * heads + head) * P + columns,
-                right_bar,
-                mask=here[:, None] & (columns < P),
+                f_bar + (rows[:, None] * heads + head) * P + columns, right_bar, mask=here[:, None] & (columns < P)
             )
     each = 1.0 / tl.where(members >= 0, 1.0, tl.load(count + node, mask=here, other=1.0))
     store_rows(K_bar * each[:, None], k_bar, k_bar_inner, shared_heads, shared, members, here, D, DD)

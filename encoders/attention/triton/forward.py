@@ -72,19 +72,7 @@ def attend_tiles(
 
 @jit
 def rise(
-    top,
-    total,
-    g_out,
-    h_out,
-    L_inout,
-    share,
-    first,
-    size,
-    above,
-    family0,
-    heads,
-    HH: tl.constexpr,
-    BLOCK: tl.constexpr,
+    top, total, g_out, h_out, L_inout, share, first, size, above, family0, heads, HH: tl.constexpr, BLOCK: tl.constexpr
 ):
     """g and h of a family's members, and L of its parent."""
     family = family0 + tl.program_id(0)

@@ -28,7 +28,7 @@ from encoders.attention import hierarchical_attention, load_compiled
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
 from encoders.zero_shot.forms.lists import Interactions, build_interactions
-from encoders.zero_shot.forms.torch import untied_attention
+from encoders.zero_shot.forms.torch import Tie, untied_attention
 
 Untie = Literal["rows", "queries"] | None
 Pooling = Literal["mean", "attention"]
@@ -101,50 +101,36 @@ def form_attention(
     if causal:
         form = form.for_causal()
     with torch.autocast(query.device.type, enabled=False):
-        return _chosen_attention(query, key, value, forest, form, scale, causal, backend)
-
-
-def _chosen_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    forest: TreeBatch,
-    form: Form,
-    scale: float,
-    causal: bool,
-    backend: str,
-) -> Tensor:
-    if form.untie is None:
-        position = cumulant_positions(query, key, forest, scale) if form.cumulant else None
-        output = hierarchical_attention(query, key, value, forest, position=position, scale=scale, backend=backend)
-        assert isinstance(output, Tensor)
-        return output
-    log_weight = None
-    if form.pooling == "attention":
-        log_weight = attention_log_weight(query, key, forest, scale, causal=causal)
-    compiled = _compiled(query, key, value, form, backend)
-    if compiled is not None:
-        q, k, v = (x.detach().float() for x in (query, key, value))
-        output, _ = compiled.untied_attention(
-            q, k, v, forest.families(), near=form.near, causal=causal, scale=scale, log_weight=log_weight
+        if form.untie is None:
+            return _paper_attention(query, key, value, forest, form, scale, backend)
+        weigh = form.pooling == "attention"
+        log_weight = attention_log_weight(query, key, forest, scale, causal=causal) if weigh else None
+        compiled = _compiled(query, key, value, form, backend)
+        if compiled is not None:
+            q, k, v = (x.detach().float() for x in (query, key, value))
+            output, _ = compiled.untied_attention(
+                q, k, v, forest.families(), near=form.near, causal=causal, scale=scale, log_weight=log_weight
+            )
+            return cast(Tensor, output).to(value.dtype)
+        lists = interactions_of(forest, form, causal=causal)
+        tie: Tie = "keys" if form.untie == "queries" else "logits"
+        output, _ = untied_attention(
+            query, key, value, forest, lists, scale=scale, tie=tie, log_weight=log_weight, cumulant=form.cumulant
         )
-        return cast(Tensor, output).to(value.dtype)
-    output, _ = untied_attention(
-        query,
-        key,
-        value,
-        forest,
-        interactions_of(forest, form, causal=causal),
-        scale=scale,
-        tie="keys" if form.untie == "queries" else "logits",
-        log_weight=log_weight,
-        cumulant=form.cumulant,
-    )
+        return output
+
+
+def _paper_attention(
+    query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch, form: Form, scale: float, backend: str
+) -> Tensor:
+    position = cumulant_positions(query, key, forest, scale) if form.cumulant else None
+    output = hierarchical_attention(query, key, value, forest, position=position, scale=scale, backend=backend)
+    assert isinstance(output, Tensor)
     return output
 
 
 def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: str) -> ModuleType | None:
-    """Return the compiled form of `untied` if it can do this: on the CPU, without gradients, in float32 or less."""
+    """Return the module of the compiled untied form if it can do this: on the CPU, without gradients, in float32 or less."""
     if backend not in ("auto", "cpu") or form.untie != "queries" or form.cumulant:
         return None
     if query.device.type != "cpu" or query.dtype not in (torch.float32, torch.float16, torch.bfloat16):
