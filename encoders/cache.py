@@ -82,10 +82,10 @@ class FeatureCache:
                 if row is not None:
                     known[digest] = np.frombuffer(row[1], dtype=self.dtype).reshape(-1, row[0])
             self._hold(scope, known)
-        found = [self._held.get((scope, digest), known.get(digest)) for digest in digests]
-        self.hits += sum(features is not None for features in found)
-        self.misses += sum(features is None for features in found)
-        return found
+        arrays = [self._held.get((scope, digest), known.get(digest)) for digest in digests]
+        self.hits += sum(features is not None for features in arrays)
+        self.misses += sum(features is None for features in arrays)
+        return arrays
 
     def put(self, scope: str, features: Mapping[bytes, Features]) -> None:
         """Keep the (rows, width) arrays of some digests."""

@@ -1,7 +1,7 @@
 """Documents in, arrays out: vectors of documents, of their nodes, or of their tokens and patches.
 
 Documents go through the model in batches of bounded size, longest together; rows come back in the order of the
-documents and, within one, of the tree. `embed_batches` yields them batch by batch for jobs that do not fit memory.
+documents and, within one, of the tree.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -63,14 +63,14 @@ def as_documents(documents: Document | Iterable[Document]) -> list[Document]:
     Raises:
         ModelError: something in it is not a `Document`.
     """
-    found = [documents] if isinstance(documents, Document) else list(documents)
-    for place, document in enumerate(found):
+    listed = [documents] if isinstance(documents, Document) else list(documents)
+    for place, document in enumerate(listed):
         if not isinstance(document, Document):
             raise ModelError(
                 f"a model reads Document objects, but number {place} is a {type(document).__name__}. "
                 "Make one with parse_html, parse_article, parse_text or load_document."
             )
-    return found
+    return listed
 
 
 def encode_documents(
@@ -87,14 +87,14 @@ def encode_documents(
     """See `DocumentPreTrainedModel.encode`."""
     if output not in ("document", "nodes", "leaves"):
         raise ModelError(f'output must be "document", "nodes" or "leaves", but is {output!r}.')
-    found = as_documents(documents)
-    if ids is not None and len(ids) != len(found):
-        raise ModelError(f"ids must name each of the {len(found)} documents, but there are {len(ids)}.")
-    encoded = [processor.encode(document) for document in found]
-    pieces: list[Embeddings | None] = [None] * len(found)
+    listed = as_documents(documents)
+    if ids is not None and len(ids) != len(listed):
+        raise ModelError(f"ids must name each of the {len(listed)} documents, but there are {len(ids)}.")
+    encoded = [processor.encode(document) for document in listed]
+    pieces: list[Embeddings | None] = [None] * len(listed)
     groups = plan_batches([e.num_rows for e in encoded], batch_nodes)
     for group in track(groups, "embedding", disable=not show_progress_bar):
-        for place, piece in zip(group, _embed(model, found, encoded, group, output, processor), strict=True):
+        for place, piece in zip(group, _embed(model, listed, encoded, group, output, processor), strict=True):
             pieces[place] = piece
     return _joined([piece for piece in pieces if piece is not None], ids, normalize, model.config.hidden_size)
 
@@ -121,15 +121,15 @@ def _embed(
     for number, place in enumerate(group):
         one, document = encoded[place], documents[place]
         start, end = batch.row_start[number : number + 2].tolist()
-        here = there[start:end]
+        present = there[start:end]
         problems = tuple(Problem(place, p.node_row, p.message) for p in batch.problems if p.document == number)
         if output == "document":
             rows, vectors = np.zeros(1, np.int64), states[number : number + 1]
         elif output == "nodes":
-            rows = np.flatnonzero(_is_node(one) & here)
+            rows = np.flatnonzero(_is_node(one) & present)
             vectors = states[start + rows]
         else:
-            rows = np.flatnonzero(one.is_leaf & here)
+            rows = np.flatnonzero(one.is_leaf & present)
             vectors = states[leaf_of_row[start + rows]]
         node_row = one.node_row[rows]
         order = np.lexsort((rows, node_row))
@@ -139,7 +139,7 @@ def _embed(
             node_row=node_row[order],
             kind=np.array(_kinds(one, document, rows[order]), dtype=np.str_),
             span=document.span[node_row[order]],
-            empty=() if here.any() else (place,),
+            empty=() if present.any() else (place,),
             problems=problems,
         )
 

@@ -65,10 +65,10 @@ def predict_documents(
     show_progress_bar: bool,
 ) -> Predictions:
     """See `DocumentForClassification.predict`."""
-    found = as_documents(documents)
-    encoded = [processor.encode(document) for document in found]
+    listed = as_documents(documents)
+    encoded = [processor.encode(document) for document in listed]
     classes = tuple(model.config.id2label[number] for number in range(model.config.num_labels))
-    probabilities = np.zeros((len(found), len(classes)), dtype=np.float32)
+    probabilities = np.zeros((len(listed), len(classes)), dtype=np.float32)
     problems: list[Problem] = []
     empty: list[int] = []
     was_training = model.training

@@ -125,13 +125,13 @@ def _positions(documents: Sequence[EncodedDocument]) -> PositionInputs:
     key_tokens: dict[tuple[int, ...], int] = {}
     graph_rows, first = 0, 0
     for document in documents:
-        here = slice(first, first + document.num_rows)
-        first = here.stop
-        keyed = np.flatnonzero(document.domain == DOMAIN_CODE[Domain.KEYED]) + here.start
+        rows = slice(first, first + document.num_rows)
+        first = rows.stop
+        keyed = np.flatnonzero(document.domain == DOMAIN_CODE[Domain.KEYED]) + rows.start
         if len(keyed):
             known = [key_tokens.setdefault(tokens, len(key_tokens)) for tokens in document.key_token_id]
             place[keyed, 0] = np.asarray(known)[place[keyed, 0]]
-        graph = np.flatnonzero(document.domain == DOMAIN_CODE[Domain.GRAPH]) + here.start
+        graph = np.flatnonzero(document.domain == DOMAIN_CODE[Domain.GRAPH]) + rows.start
         place[graph, 0] += graph_rows
         graph_rows += len(document.graph)
     codes = (domain << 58) | (place[:, 0] << 29) | place[:, 1]

@@ -60,14 +60,14 @@ def make_image_encoder(
 
 def _weights_file(path: str | Path) -> Path:
     """Return a file of weights, in a folder the one that timm and transformers write."""
-    found = Path(path)
-    if found.is_dir():
-        found = next((found / name for name in WEIGHTS if (found / name).is_file()), found)
-    if not found.is_file():
+    file = Path(path)
+    if file.is_dir():
+        file = next((file / name for name in WEIGHTS if (file / name).is_file()), file)
+    if not file.is_file():
         raise ModelError(
             f"weights of an image encoder must be a file, or a folder with {' or '.join(WEIGHTS)}, but {path} is neither."
         )
-    return found
+    return file
 
 
 def image_settings(name: str, image_size: int = 0, leaves: str = "patches") -> ImageSettings:
@@ -166,14 +166,14 @@ class ImageLeaves(nn.Module):
         """As `features`, for a frozen encoder: images that are in the cache do not pass through it again."""
         digests = [blake2b(one.tobytes(), digest_size=16).digest() for one in pixels.cpu().numpy()]
         scope = cache_scope(self.fingerprint(), pixels.device)
-        found = cache.get(scope, digests)
-        missing = [place for place, features in enumerate(found) if features is None]
+        known = cache.get(scope, digests)
+        missing = [place for place, features in enumerate(known) if features is None]
         if not missing and passes(self.encoder, 0, pixels.device):
             self.features(pixels[:1])  # others read images and wait for this process
         elif missing:
             passes(self.encoder, 1, pixels.device)
             fresh = self.features(pixels[missing]).float().cpu().numpy()
             for place, features in zip(missing, fresh, strict=True):
-                found[place] = features
+                known[place] = features
             cache.put(scope, {digests[place]: features for place, features in zip(missing, fresh, strict=True)})
-        return torch.from_numpy(np.stack([features for features in found if features is not None])).to(pixels.device)
+        return torch.from_numpy(np.stack([features for features in known if features is not None])).to(pixels.device)

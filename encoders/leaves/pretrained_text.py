@@ -40,18 +40,18 @@ def windows_of(unit_start: Ints, capacity: int) -> list[Window]:
 
     Neighbouring windows of a long unit overlap by a quarter of the capacity and share the overlap half and half.
     """
-    found = []
+    windows = []
     for first, last in zip(unit_start[:-1].tolist(), unit_start[1:].tolist(), strict=True):
         overlap = capacity // 4
         start = kept = first
         while start + capacity < last:
             end = start + capacity
             keep_end = end - overlap // 2
-            found.append(Window(start, end, kept, keep_end))
+            windows.append(Window(start, end, kept, keep_end))
             kept, start = keep_end, end - overlap
         if last > first:
-            found.append(Window(start, last, kept, last))
-    return found
+            windows.append(Window(start, last, kept, last))
+    return windows
 
 
 class PretrainedTextLeaves(nn.Module):
@@ -126,8 +126,8 @@ class PretrainedTextLeaves(nn.Module):
             with torch.no_grad():
                 return self._fresh(inputs)
         scope = cache_scope(self.fingerprint(), inputs.token_id.device)
-        found = self.cache.get(scope, inputs.unit_digest)
-        missing = [unit for unit, features in enumerate(found) if features is None]
+        known = self.cache.get(scope, inputs.unit_digest)
+        missing = [unit for unit, features in enumerate(known) if features is None]
         if missing or is_sharded(self.encoder):
             bounds = [(int(inputs.unit_start[u]), int(inputs.unit_start[u + 1])) for u in missing]
             ranges = [np.arange(start, end) for start, end in bounds]
@@ -137,10 +137,10 @@ class PretrainedTextLeaves(nn.Module):
                 states = self._read(inputs.token_id[chosen.to(inputs.token_id.device)], starts)
             for unit, (start, end), first in zip(missing, bounds, starts[:-1].tolist(), strict=True):
                 piece = states[first : first + end - start]
-                found[unit] = self._pool(piece, inputs.token_leaf[start:end])[1].float().cpu().numpy()
-            self.cache.put(scope, {inputs.unit_digest[unit]: found[unit] for unit in missing})  # type: ignore[misc]
+                known[unit] = self._pool(piece, inputs.token_leaf[start:end])[1].float().cpu().numpy()
+            self.cache.put(scope, {inputs.unit_digest[unit]: known[unit] for unit in missing})  # type: ignore[misc]
         leaf = torch.unique_consecutive(inputs.token_leaf) if self.pooled else inputs.token_leaf
-        features = [f for f in found if f is not None]
+        features = [f for f in known if f is not None]
         joined = np.concatenate(features) if features else np.zeros((0, self.width), np.float32)
         return leaf, torch.from_numpy(joined).to(inputs.token_id.device)
 

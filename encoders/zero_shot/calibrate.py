@@ -227,7 +227,7 @@ def _log_partition(query: Tensor, key: Tensor, lengths: list[int], scale: float,
     for q, k in zip(query.split(lengths), key.split(lengths), strict=True):
         logits = torch.einsum("ihd,jhd->ihj", q, k.repeat_interleave(group, dim=1)) * scale
         if causal:
-            place = torch.arange(len(q), device=q.device)
-            logits = logits.masked_fill(place > place[:, None, None], -torch.inf)
+            position = torch.arange(len(q), device=q.device)
+            logits = logits.masked_fill(position > position[:, None, None], -torch.inf)
         parts.append(logits.logsumexp(-1))
     return torch.cat(parts)

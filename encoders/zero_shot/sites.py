@@ -79,15 +79,15 @@ def attention_modules(model: nn.Module) -> list[Site]:
         way_out = f" Hand over the one inside it, {inside[0]!r}." if inside else ""
         raise ModelError(f"model must be a transformers PreTrainedModel, but is a {type(model).__name__}.{way_out}")
     _refuse(model)
-    found = [(name, module) for name, module in model.named_modules() if _kind(module)]
-    if not found:
+    modules = [(name, module) for name, module in model.named_modules() if _kind(module)]
+    if not modules:
         outside = "" if model._can_set_attn_implementation() else ", and it does not go through AttentionInterface"
         raise ModelError(
             f"model must be one of {', '.join(SUPPORTED)}, but {type(model).__name__} has no attention of theirs{outside}."
         )
     layers: Counter[str] = Counter()
     sites = []
-    for name, module in found:
+    for name, module in modules:
         kind = _kind(module)
         assert kind is not None
         tower, ends, causal = kind

@@ -66,7 +66,7 @@ Blocks = tuple[Index, Index, Index]
 def _paragraphs(text: str) -> Blocks:
     """Root, paragraphs and sentences of a text."""
     starts = np.array([start for start, _ in sentence_spans(text)], dtype=np.int64)
-    breaks = np.array([found.end() for found in BLANK_LINE.finditer(text)], dtype=np.int64)
+    breaks = np.array([match.end() for match in BLANK_LINE.finditer(text)], dtype=np.int64)
     _, paragraph = np.unique(np.searchsorted(breaks, starts, side="right"), return_inverse=True)
     paragraphs = int(paragraph.max()) + 1 if len(starts) else 0
     parent = np.concatenate([[-1], np.zeros(paragraphs, dtype=np.int64), 1 + paragraph])
@@ -92,7 +92,7 @@ def _forest(blocks: Sequence[Blocks], offsets: Any, mask: Any, special_tokens: S
     leaves: list[NDArray[np.bool_]] = []
     first = 0
     for (parent, starts, inner), row, seen in zip(blocks, rows, masks, strict=True):
-        tokens = _place(starts, inner, row[seen].reshape(-1, 2), special_tokens)
+        tokens = _block_of_tokens(starts, inner, row[seen].reshape(-1, 2), special_tokens)
         whole = np.concatenate([parent, tokens])
         parents.append(np.where(whole < 0, -1, whole + first))
         leaves.append(np.arange(len(whole)) >= len(parent))
@@ -100,7 +100,7 @@ def _forest(blocks: Sequence[Blocks], offsets: Any, mask: Any, special_tokens: S
     return TreeBatch.from_parents(np.concatenate(parents), is_leaf=np.concatenate(leaves))
 
 
-def _place(starts: Index, inner: Index, offsets: Index, special_tokens: SpecialTokens) -> Index:
+def _block_of_tokens(starts: Index, inner: Index, offsets: Index, special_tokens: SpecialTokens) -> Index:
     """Return the row of the block of each token."""
     root = np.zeros(len(offsets), dtype=np.int64)
     real = np.flatnonzero(offsets[:, 1] > offsets[:, 0])

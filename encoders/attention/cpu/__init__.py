@@ -24,7 +24,7 @@ from encoders.attention.cpu.forward import ascend, descend
 from encoders.attention.cpu.schedule import Schedule, make_schedule
 from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.threads import each
-from encoders.attention.cpu.tiles import Rows, Side, State, Work, work_space
+from encoders.attention.cpu.tiles import NodeVectors, Side, State, Work, work_space
 from encoders.attention.once import once
 
 Array = NDArray[Any]
@@ -177,14 +177,14 @@ def _allocate(make: Callable[..., Array], count: int, dtype: Any) -> Array:
     return array[start : start + count]
 
 
-def _rows(tensor: Tensor, inner: Array) -> Rows:
+def _rows(tensor: Tensor, inner: Array) -> NodeVectors:
     """View (N, heads, width) where it lies, if every row is contiguous, beside the array of its inner nodes."""
     rows, heads, width = tensor.shape
     if (width > 1 and tensor.stride(2) != 1) or (heads > 1 and tensor.stride(1) != width):
         tensor = tensor.contiguous()
     stride = tensor.stride(0)
     flat = _flat(tensor, (rows - 1) * stride + heads * width if rows else 0)
-    return Rows(flat, stride, inner, heads, width)
+    return NodeVectors(flat, stride, inner, heads, width)
 
 
 def _side(position: Tensor | None, dtype: Any) -> Side:

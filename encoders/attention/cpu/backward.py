@@ -23,7 +23,7 @@ from encoders.attention.cpu.products import TILE, add_mix, entry, inner, product
 from encoders.attention.cpu.simd import LANES, exp, load, splat, store
 from encoders.attention.cpu.tiles import (
     Array,
-    Rows,
+    NodeVectors,
     Side,
     State,
     Tree,
@@ -37,7 +37,7 @@ from encoders.attention.cpu.tiles import (
 )
 
 TOP, PART, A, WEIGHT, R_BAR, OWN_P, OWN_S = range(7)
-"""Rows of `Work.vector`: top, 1 / total, a, m h, R_bar, and a leaf's entries on the diagonals of P m h and logits_bar."""
+"""NodeVectors of `Work.vector`: top, 1 / total, a, m h, R_bar, and a leaf's entries on the diagonals of P m h and logits_bar."""
 
 
 class Slope(NamedTuple):
@@ -51,7 +51,7 @@ class Slope(NamedTuple):
 
 @entry
 def ascend_back(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, deferred: Array,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, deferred: Array,
     kept: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, c_bar of those waiting, and (tiles, 2) tiles."""
@@ -74,8 +74,8 @@ def ascend_back(
 
 @entry
 def descend_back(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, q_bar: Rows,
-    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, deferred: Array, kept: Array, first: int, end: int, sweeping: Array,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, q_bar: NodeVectors,
+    k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, deferred: Array, kept: Array, first: int, end: int, sweeping: Array,
     tiles: Array, spreading: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do, in this order, the deferred families' scalars, (tiles, 2) tiles of them, their inner members, and a range.
@@ -122,7 +122,7 @@ def descend_back(
 
 @inner
 def pair(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, kept: Array, again: bool,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, kept: Array, again: bool,
     head: int, family: int, first_query: int, first_key: int, ahead: int, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Put P into S and c_bar . v into T, for a tile of keys and one of queries; fetch the family `ahead`, if not -1.
@@ -183,7 +183,7 @@ def pair(
 
 @inner
 def measure(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, kept: Array,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, kept: Array,
     family: int, first_query: int, ahead: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Set a of one tile of a family's members, and m_bar, which for inner members must be known or set again."""
@@ -249,8 +249,8 @@ def weigh(
 
 @inner
 def push(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, c_bar: Rows, state: State, slope: Slope, q_bar: Rows,
-    k_bar: Rows, v_bar: Rows, e_bar: Side, f_bar: Side, kept: Array, family: int, block: int, by_query: bool,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, q_bar: NodeVectors,
+    k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, kept: Array, family: int, block: int, by_query: bool,
     by_key: bool, ahead: int, closed: bool, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Write the gradients of one tile of members: as queries, as keys, or, if they are the whole family, as both."""
@@ -295,7 +295,15 @@ def push(
 
 @inner
 def emit(
-    tile: Array, rows: Rows, head: int, tree: Tree, family: int, block: int, count: int, closed: bool, factor: float
+    tile: Array,
+    rows: NodeVectors,
+    head: int,
+    tree: Tree,
+    family: int,
+    block: int,
+    count: int,
+    closed: bool,
+    factor: float,
 ) -> None:
     """Write gradients of members: to leaves as they are, to inner members for each leaf below.
 
@@ -326,7 +334,7 @@ def emit_position(tile: Array, column: int, side: Side, head: int, tree: Tree, f
 
 
 @inner
-def spread(tree: Tree, rows: Rows, family: int, leaves: bool) -> None:
+def spread(tree: Tree, rows: NodeVectors, family: int, leaves: bool) -> None:
     """Add what comes from above to the gradients of a deferred family's leaves, or of its inner members."""
     if leaves and tree.above[family] < 0:
         return

@@ -14,7 +14,7 @@ from encoders.attention.cpu.products import TILE, add_mix, entry, inner, product
 from encoders.attention.cpu.simd import LANES, exp, larger, load, log, splat, store, where_larger
 from encoders.attention.cpu.tiles import (
     Array,
-    Rows,
+    NodeVectors,
     Side,
     State,
     Tree,
@@ -28,12 +28,12 @@ from encoders.attention.cpu.tiles import (
 )
 
 TOP, TOTAL, FACTOR, OWN, Z = range(5)
-"""Rows of `Work.vector`: largest logit, sum of weights, what to rescale by, own logit and later L, Z."""
+"""NodeVectors of `Work.vector`: largest logit, sum of weights, what to rescale by, own logit and later L, Z."""
 
 
 @entry
 def ascend(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, o: Rows, state: State, deferred: Array, first: int, end: int,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State, deferred: Array, first: int, end: int,
     waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, the means of those waiting, and (tiles, 2) tiles.
@@ -59,7 +59,7 @@ def ascend(
 
 @entry
 def descend(
-    tree: Tree, o: Rows, state: State, deferred: Array, first: int, end: int, waiting: Array, work: Work
+    tree: Tree, o: NodeVectors, state: State, deferred: Array, first: int, end: int, waiting: Array, work: Work
 ) -> None:
     """Finish the deferred families' inner members; then do families end - 1 ... first, of deferred ones the leaves."""
     for at in range(len(waiting)):
@@ -73,7 +73,9 @@ def descend(
 
 
 @inner
-def means(tree: Tree, q: Rows, k: Rows, v: Rows, o: Rows, state: State, family: int) -> None:
+def means(
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, o: NodeVectors, state: State, family: int
+) -> None:
     """Set the means of the parent; if it is a root, also its m = 1 and c = 0."""
     gather(q, tree, family, True)
     gather(k, tree, family, True)
@@ -86,7 +88,7 @@ def means(tree: Tree, q: Rows, k: Rows, v: Rows, o: Rows, state: State, family: 
 
 @inner
 def attend_tile(
-    tree: Tree, q: Rows, k: Rows, v: Rows, e: Side, f: Side, o: Rows, state: State, family: int, first_query: int,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State, family: int, first_query: int,
     ahead: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Attend from one tile of a family's members to all of them; meanwhile fetch the family `ahead`, if not -1.
@@ -209,7 +211,7 @@ def balance(vector: Array, at: int) -> None:
 
 
 @inner
-def release(tree: Tree, v: Rows, o: Rows, state: State, first: int, queries: int, work: Work) -> None:
+def release(tree: Tree, v: NodeVectors, o: NodeVectors, state: State, first: int, queries: int, work: Work) -> None:
     """Write u of inner members and h u + g v of leaves."""
     one, group = work.U.dtype.type(1), o.heads // v.heads
     for i in range(queries):
@@ -248,7 +250,7 @@ def rise(tree: Tree, state: State, family: int, deferred: bool, work: Work) -> N
 
 
 @inner
-def fall(tree: Tree, o: Rows, state: State, family: int, leaves: bool, inner_members: bool) -> None:
+def fall(tree: Tree, o: NodeVectors, state: State, family: int, leaves: bool, inner_members: bool) -> None:
     """Take m and c of the parent to the members; c of an inner node replaces its u in `o`."""
     root = tree.above[family] < 0
     for member in range(tree.start[family], tree.start[family + 1]):

@@ -41,7 +41,7 @@ class Tree(NamedTuple):
     """(F,) where the family's weights are kept in the backward pass, in pairs of numbers a head; -1 if they are not."""
 
 
-class Rows(NamedTuple):
+class NodeVectors(NamedTuple):
     """`heads` vectors of `width` for every leaf and every inner node, both in flat arrays (1, numbers)."""
 
     leaf: Array
@@ -114,7 +114,7 @@ def lanes(count: int) -> int:
 
 
 @inner
-def pack(into: Array, rows: Rows, head: int, tree: Tree, first: int, count: int, factor: float) -> None:
+def pack(into: Array, rows: NodeVectors, head: int, tree: Tree, first: int, count: int, factor: float) -> None:
     """Copy `factor` times one head of `count` members to the first columns of a tile; zeros fill the last vector."""
     times, nothing = splat(factor), splat(into.dtype.type(0))
     for i in range(count):
@@ -143,7 +143,7 @@ def pack_position(into: Array, column: int, side: Side, head: int, tree: Tree, f
 
 
 @inner
-def fetch(rows: Rows, head: int, tree: Tree, family: int) -> None:
+def fetch(rows: NodeVectors, head: int, tree: Tree, family: int) -> None:
     """Ask for one head of a family's leaves: the memory is to be busy while a thread computes."""
     line = 64 // rows.leaf.itemsize  # numbers of a cache line
     for member in range(tree.start[family], tree.start[family + 1]):
@@ -154,7 +154,7 @@ def fetch(rows: Rows, head: int, tree: Tree, family: int) -> None:
 
 
 @inner
-def gather(rows: Rows, tree: Tree, family: int, mean: bool) -> None:
+def gather(rows: NodeVectors, tree: Tree, family: int, mean: bool) -> None:
     """Set the inner node to the sum of its members, or to their mean, each weighted by its leaves."""
     # All heads lie in a row, so that a family is one pass over long vectors, whatever the heads.
     numbers = rows.heads * rows.width
@@ -174,7 +174,7 @@ def gather(rows: Rows, tree: Tree, family: int, mean: bool) -> None:
 
 
 @inner
-def zero(rows: Rows, family: int) -> None:
+def zero(rows: NodeVectors, family: int) -> None:
     """Set the inner node to zeros."""
     nothing = splat(rows.inner.dtype.type(0))
     numbers = rows.heads * rows.width

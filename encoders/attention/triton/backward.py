@@ -27,36 +27,38 @@ def measure(
     begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
     first_key, last_key = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
     node = begin + tl.arange(0, BLOCK)
-    here = node < end
-    members = tl.load(source + node, mask=here, other=0)
-    mine = tl.load(family + node, mask=here, other=-2)
+    valid = node < end
+    members = tl.load(source + node, mask=valid, other=0)
+    mine = tl.load(family + node, mask=valid, other=-2)
     at_node = node * heads + head
-    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, here, D, DD) * scale
-    C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, members, here, E, EE)
-    top = tl.load(top_in + at_node, mask=here, other=0.0)
-    total = tl.load(total_in + at_node, mask=here, other=1.0)
+    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, valid, D, DD) * scale
+    C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, members, valid, E, EE)
+    top = tl.load(top_in + at_node, mask=valid, other=0.0)
+    total = tl.load(total_in + at_node, mask=valid, other=1.0)
     left = tl.zeros((BLOCK, PP), tl.float32)
     right = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
-        left = load_side(e, e_stride, e_head, head, tl.load(row + node, mask=here, other=0), here, P, PP)
+        left = load_side(e, e_stride, e_head, head, tl.load(row + node, mask=valid, other=0), valid, P, PP)
     a = tl.zeros((BLOCK,), tl.float32)  # sum_j P_ij c_bar_i . v_j, the product c_bar . u without reading u again
     for at in range(first_key, last_key, BLOCK):
         other = at + tl.arange(0, BLOCK)
-        there = other < last_key
-        keys = tl.load(source + other, mask=there, other=0)
-        theirs = tl.load(family + other, mask=there, other=-3)
-        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, there, D, DD)
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, there, E, EE)
+        valid_other = other < last_key
+        keys = tl.load(source + other, mask=valid_other, other=0)
+        theirs = tl.load(family + other, mask=valid_other, other=-3)
+        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, valid_other, D, DD)
+        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, valid_other, E, EE)
         if P > 0:
-            right = load_side(f, f_stride, f_head, head, tl.load(row + other, mask=there, other=0), there, P, PP)
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=there, other=0.0)[None, :]
+            right = load_side(
+                f, f_stride, f_head, head, tl.load(row + other, mask=valid_other, other=0), valid_other, P, PP
+            )
+        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=valid_other, other=0.0)[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0)
         a += tl.sum(p * multiply(C, tl.trans(V), NARROW), 1)
-    tl.store(a_out + at_node, a / total, mask=here)
+    tl.store(a_out + at_node, a / total, mask=valid)
     if SELF:
-        own = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, members, here, E, EE)
-        tl.store(m_bar_out + at_node, tl.sum(C * own, 1), mask=here & (members >= 0))
+        own = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, members, valid, E, EE)
+        tl.store(m_bar_out + at_node, tl.sum(C * own, 1), mask=valid & (members >= 0))
 
 
 @jit
@@ -70,9 +72,9 @@ def rise_back(a, m_bar, g, h, first, size, parent_node, family0, heads, HH: tl.c
     for at in range(begin, end, BLOCK):
         node = at + tl.arange(0, BLOCK)
         at_node = node[:, None] * heads + head[None, :]
-        here = (node < end)[:, None] & (head < heads)[None, :]
-        inside = tl.load(g + at_node, mask=here, other=0.0) * tl.load(m_bar + at_node, mask=here, other=0.0)
-        outside = tl.load(h + at_node, mask=here, other=0.0) * tl.load(a + at_node, mask=here, other=0.0)
+        valid = (node < end)[:, None] & (head < heads)[None, :]
+        inside = tl.load(g + at_node, mask=valid, other=0.0) * tl.load(m_bar + at_node, mask=valid, other=0.0)
+        outside = tl.load(h + at_node, mask=valid, other=0.0) * tl.load(a + at_node, mask=valid, other=0.0)
         total += tl.sum(inside + outside, 0)
     tl.store(m_bar + tl.load(parent_node + family) * heads + head, total, mask=head < heads)
 
@@ -93,15 +95,15 @@ def fall_back(
     for at in range(begin, end, BLOCK):
         node = at + tl.arange(0, BLOCK)
         at_node = node[:, None] * heads + head[None, :]
-        here = (node < end)[:, None] & known[None, :]
-        inside, outside = (tl.load(g + at_node, mask=here, other=0.0), tl.load(h + at_node, mask=here, other=0.0))
-        apart = tl.load(m_bar + at_node, mask=here, other=0.0) - tl.load(a + at_node, mask=here, other=0.0)
+        valid = (node < end)[:, None] & known[None, :]
+        inside, outside = (tl.load(g + at_node, mask=valid, other=0.0), tl.load(h + at_node, mask=valid, other=0.0))
+        apart = tl.load(m_bar + at_node, mask=valid, other=0.0) - tl.load(a + at_node, mask=valid, other=0.0)
         # The derivative of g = sigmoid(L - R) is g h: what raises L lowers R by the same.
         tilt = stay * inside * outside * apart
         Z_bar = tl.load(share + node, mask=node < end, other=0.0)[:, None] * above
-        tl.store(L_bar + at_node, inside * Z_bar + tilt, mask=here)
-        tl.store(R_bar + at_node, outside * Z_bar - tilt, mask=here)
-        tl.store(weight + at_node, stay * outside, mask=here)
+        tl.store(L_bar + at_node, inside * Z_bar + tilt, mask=valid)
+        tl.store(R_bar + at_node, outside * Z_bar - tilt, mask=valid)
+        tl.store(weight + at_node, stay * outside, mask=valid)
 
 
 @jit
@@ -118,34 +120,36 @@ def push_queries(
     begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
     first_key, last_key = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
     node = begin + tl.arange(0, BLOCK)
-    here = node < end
-    members = tl.load(source + node, mask=here, other=-1)
-    mine = tl.load(family + node, mask=here, other=-2)
+    valid = node < end
+    members = tl.load(source + node, mask=valid, other=-1)
+    mine = tl.load(family + node, mask=valid, other=-2)
     at_node = node * heads + head
-    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, here, D, DD) * scale
-    C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, members, here, E, EE)
-    top = tl.load(top_in + at_node, mask=here, other=0.0)
-    part = 1.0 / tl.load(total_in + at_node, mask=here, other=1.0)
-    a = tl.load(a_in + at_node, mask=here, other=0.0)
-    R_slope = tl.load(R_bar + at_node, mask=here, other=0.0)
-    times = tl.load(weight + at_node, mask=here, other=0.0)
-    own = tl.load(L_bar + at_node, mask=here & (members >= 0), other=0.0)
+    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, valid, D, DD) * scale
+    C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, members, valid, E, EE)
+    top = tl.load(top_in + at_node, mask=valid, other=0.0)
+    part = 1.0 / tl.load(total_in + at_node, mask=valid, other=1.0)
+    a = tl.load(a_in + at_node, mask=valid, other=0.0)
+    R_slope = tl.load(R_bar + at_node, mask=valid, other=0.0)
+    times = tl.load(weight + at_node, mask=valid, other=0.0)
+    own = tl.load(L_bar + at_node, mask=valid & (members >= 0), other=0.0)
     left = tl.zeros((BLOCK, PP), tl.float32)
     right = tl.zeros((BLOCK, PP), tl.float32)
     left_bar = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
-        left = load_side(e, e_stride, e_head, head, tl.load(row + node, mask=here, other=0), here, P, PP)
+        left = load_side(e, e_stride, e_head, head, tl.load(row + node, mask=valid, other=0), valid, P, PP)
     Q_bar = tl.zeros((BLOCK, DD), tl.float32)
     for at in range(first_key, last_key, BLOCK):
         other = at + tl.arange(0, BLOCK)
-        there = other < last_key
-        keys = tl.load(source + other, mask=there, other=0)
-        theirs = tl.load(family + other, mask=there, other=-3)
-        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, there, D, DD)
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, there, E, EE)
+        valid_other = other < last_key
+        keys = tl.load(source + other, mask=valid_other, other=0)
+        theirs = tl.load(family + other, mask=valid_other, other=-3)
+        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, valid_other, D, DD)
+        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, valid_other, E, EE)
         if P > 0:
-            right = load_side(f, f_stride, f_head, head, tl.load(row + other, mask=there, other=0), there, P, PP)
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=there, other=0.0)[None, :]
+            right = load_side(
+                f, f_stride, f_head, head, tl.load(row + other, mask=valid_other, other=0), valid_other, P, PP
+            )
+        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=valid_other, other=0.0)[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0) * part[:, None]
         T = multiply(C, tl.trans(V), NARROW)
@@ -156,12 +160,12 @@ def push_queries(
         if P > 0:
             left_bar += multiply(s_bar, right, NARROW)
     # An inner node holds what every leaf under it gets: the mean shares its gradient out evenly.
-    each = scale / tl.where(members >= 0, 1.0, tl.load(count + node, mask=here, other=1.0))
-    store_rows(Q_bar * each[:, None], q_bar, q_bar_inner, heads, head, members, here, D, DD)
+    each = scale / tl.where(members >= 0, 1.0, tl.load(count + node, mask=valid, other=1.0))
+    store_rows(Q_bar * each[:, None], q_bar, q_bar_inner, heads, head, members, valid, D, DD)
     if P > 0:
         columns = tl.arange(0, PP)[None, :]
-        rows = tl.load(row + node, mask=here, other=0)[:, None]
-        tl.store(e_bar + (rows * heads + head) * P + columns, left_bar, mask=here[:, None] & (columns < P))
+        rows = tl.load(row + node, mask=valid, other=0)[:, None]
+        tl.store(e_bar + (rows * heads + head) * P + columns, left_bar, mask=valid[:, None] & (columns < P))
 
 
 @jit
@@ -178,13 +182,13 @@ def push_keys(
     begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
     first_query, last_query = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
     node = begin + tl.arange(0, BLOCK)
-    here = node < end
-    members = tl.load(source + node, mask=here, other=-1)
-    mine = tl.load(family + node, mask=here, other=-2)
-    rows = tl.load(row + node, mask=here, other=0)
-    number = tl.load(log_n + node, mask=here, other=0.0)
-    K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, members, here, D, DD)
-    V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, members, here, E, EE)
+    valid = node < end
+    members = tl.load(source + node, mask=valid, other=-1)
+    mine = tl.load(family + node, mask=valid, other=-2)
+    rows = tl.load(row + node, mask=valid, other=0)
+    number = tl.load(log_n + node, mask=valid, other=0.0)
+    K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, members, valid, D, DD)
+    V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, members, valid, E, EE)
     K_bar = tl.zeros((BLOCK, DD), tl.float32)
     V_bar = tl.zeros((BLOCK, EE), tl.float32)
     columns = tl.arange(0, PP)[None, :]
@@ -194,22 +198,24 @@ def push_keys(
     for head in range(shared * group, shared * group + group):
         right_bar = tl.zeros((BLOCK, PP), tl.float32)
         if P > 0:
-            right = load_side(f, f_stride, f_head, head, rows, here, P, PP)
+            right = load_side(f, f_stride, f_head, head, rows, valid, P, PP)
         for at in range(first_query, last_query, BLOCK):
             other = at + tl.arange(0, BLOCK)
-            there = other < last_query
-            queries = tl.load(source + other, mask=there, other=-1)
-            theirs = tl.load(family + other, mask=there, other=-3)
+            valid_other = other < last_query
+            queries = tl.load(source + other, mask=valid_other, other=-1)
+            theirs = tl.load(family + other, mask=valid_other, other=-3)
             at_query = other * heads + head
-            Q = load_rows(q, q_stride, q_head, q_inner, heads, head, queries, there, D, DD) * scale
-            C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, queries, there, E, EE)
+            Q = load_rows(q, q_stride, q_head, q_inner, heads, head, queries, valid_other, D, DD) * scale
+            C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, queries, valid_other, E, EE)
             if P > 0:
-                left = load_side(e, e_stride, e_head, head, tl.load(row + other, mask=there, other=0), there, P, PP)
-            top = tl.load(top_in + at_query, mask=there, other=0.0)
-            part = 1.0 / tl.load(total_in + at_query, mask=there, other=1.0)
-            a = tl.load(a_in + at_query, mask=there, other=0.0)
-            R_slope = tl.load(R_bar + at_query, mask=there, other=0.0)
-            times = tl.load(weight + at_query, mask=there, other=0.0)
+                left = load_side(
+                    e, e_stride, e_head, head, tl.load(row + other, mask=valid_other, other=0), valid_other, P, PP
+                )
+            top = tl.load(top_in + at_query, mask=valid_other, other=0.0)
+            part = 1.0 / tl.load(total_in + at_query, mask=valid_other, other=1.0)
+            a = tl.load(a_in + at_query, mask=valid_other, other=0.0)
+            R_slope = tl.load(R_bar + at_query, mask=valid_other, other=0.0)
+            times = tl.load(weight + at_query, mask=valid_other, other=0.0)
             s = logits(Q, K, left, right, P, NARROW) + number[None, :]
             among = (theirs[:, None] == mine[None, :]) & (other[:, None] != node[None, :])
             p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0) * part[:, None]
@@ -217,7 +223,7 @@ def push_keys(
             s_bar = p * (times[:, None] * (T - a[:, None]) + R_slope[:, None])
             p = p * times[:, None]  # what v_j counts for in the outputs below i: m h P_ij, and m g for the leaf itself
             if SELF:
-                leaf = there & (queries >= 0)
+                leaf = valid_other & (queries >= 0)
                 itself = other[:, None] == node[None, :]
                 s_bar += tl.where(itself, tl.load(L_bar + at_query, mask=leaf, other=0.0)[:, None], 0.0)
                 stay = tl.load(m + theirs * heads + head, mask=leaf, other=0.0)
@@ -229,11 +235,11 @@ def push_keys(
                 right_bar += multiply(tl.trans(s_bar), left, NARROW)
         if P > 0:
             tl.store(
-                f_bar + (rows[:, None] * heads + head) * P + columns, right_bar, mask=here[:, None] & (columns < P)
+                f_bar + (rows[:, None] * heads + head) * P + columns, right_bar, mask=valid[:, None] & (columns < P)
             )
-    each = 1.0 / tl.where(members >= 0, 1.0, tl.load(count + node, mask=here, other=1.0))
-    store_rows(K_bar * each[:, None], k_bar, k_bar_inner, shared_heads, shared, members, here, D, DD)
-    store_rows(V_bar * each[:, None], v_bar, v_bar_inner, shared_heads, shared, members, here, E, EE)
+    each = 1.0 / tl.where(members >= 0, 1.0, tl.load(count + node, mask=valid, other=1.0))
+    store_rows(K_bar * each[:, None], k_bar, k_bar_inner, shared_heads, shared, members, valid, D, DD)
+    store_rows(V_bar * each[:, None], v_bar, v_bar_inner, shared_heads, shared, members, valid, E, EE)
 
 
 @jit

@@ -23,18 +23,18 @@ def attend_tiles(
     begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
     first_key, last_key = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
     node = begin + tl.arange(0, BLOCK)
-    here = node < end
-    members = tl.load(source + node, mask=here, other=0)
-    mine = tl.load(family + node, mask=here, other=-2)
-    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, here, D, DD) * scale
-    own = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, members, here, D, DD)
+    valid = node < end
+    members = tl.load(source + node, mask=valid, other=0)
+    mine = tl.load(family + node, mask=valid, other=-2)
+    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, valid, D, DD) * scale
+    own = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, members, valid, D, DD)
     L = tl.sum(Q * own, 1)
     left = tl.zeros((BLOCK, PP), tl.float32)
     right = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
-        rows = tl.load(row + node, mask=here, other=0)
-        left = load_side(e, e_stride, e_head, head, rows, here, P, PP)
-        L += tl.sum(left * load_side(f, f_stride, f_head, head, rows, here, P, PP), 1)
+        rows = tl.load(row + node, mask=valid, other=0)
+        left = load_side(e, e_stride, e_head, head, rows, valid, P, PP)
+        L += tl.sum(left * load_side(f, f_stride, f_head, head, rows, valid, P, PP), 1)
     # Softmax while the keys stream past (Milakov and Gimelshein 2018): `total` and `u` are relative to the largest
     # logit so far, and are scaled down when a larger one comes.
     top = tl.full((BLOCK,), float("-inf"), tl.float32)
@@ -42,15 +42,15 @@ def attend_tiles(
     u = tl.zeros((BLOCK, EE), tl.float32)
     for at in range(first_key, last_key, BLOCK):
         other = at + tl.arange(0, BLOCK)
-        there = other < last_key
-        keys = tl.load(source + other, mask=there, other=0)
-        theirs = tl.load(family + other, mask=there, other=-3)
-        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, there, D, DD)
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, there, E, EE)
+        valid_other = other < last_key
+        keys = tl.load(source + other, mask=valid_other, other=0)
+        theirs = tl.load(family + other, mask=valid_other, other=-3)
+        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, valid_other, D, DD)
+        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, valid_other, E, EE)
         if P > 0:
-            rows = tl.load(row + other, mask=there, other=0)
-            right = load_side(f, f_stride, f_head, head, rows, there, P, PP)
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=there, other=0.0)[None, :]
+            rows = tl.load(row + other, mask=valid_other, other=0)
+            right = load_side(f, f_stride, f_head, head, rows, valid_other, P, PP)
+        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=valid_other, other=0.0)[None, :]
         # Only siblings, and not oneself: small families share a tile, and rows past its end have families -2 and -3.
         s = tl.where((mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :]), s, float("-inf"))
         higher = tl.maximum(top, tl.max(s, 1))
@@ -61,13 +61,13 @@ def attend_tiles(
         u = u * rescale[:, None] + multiply(p, V, NARROW)
         top = higher
     u = u / tl.where(total == 0.0, 1.0, total)[:, None]
-    store_rows(u, u_leaf, u_inner, heads, head, members, here, E, EE)
+    store_rows(u, u_leaf, u_inner, heads, head, members, valid, E, EE)
     at_node = node * heads + head
-    tl.store(top_out + at_node, top, mask=here)
-    tl.store(total_out + at_node, total, mask=here)
+    tl.store(top_out + at_node, top, mask=valid)
+    tl.store(total_out + at_node, total, mask=valid)
     if not SELF:
         L = tl.full((BLOCK,), float("-inf"), tl.float32)
-    tl.store(L_out + at_node, L, mask=here & (members >= 0))
+    tl.store(L_out + at_node, L, mask=valid & (members >= 0))
 
 
 @jit
@@ -83,17 +83,17 @@ def rise(
     for at in range(begin, end, BLOCK):
         node = at + tl.arange(0, BLOCK)
         at_node = node[:, None] * heads + head[None, :]
-        here = (node < end)[:, None] & (head < heads)[None, :]
-        L = tl.load(L_inout + at_node, mask=here, other=0.0)
-        R = tl.load(top + at_node, mask=here, other=0.0) + tl.log(tl.load(total + at_node, mask=here, other=1.0))
+        valid = (node < end)[:, None] & (head < heads)[None, :]
+        L = tl.load(L_inout + at_node, mask=valid, other=0.0)
+        R = tl.load(top + at_node, mask=valid, other=0.0) + tl.log(tl.load(total + at_node, mask=valid, other=1.0))
         # g = sigmoid(L - R) and h = 1 - g, each from exp(-|L - R|): no overflow, and no digits lost where one is near 1.
         small = tl.exp(tl.where(L > R, R - L, L - R))
         large = 1.0 / (1.0 + small)
-        tl.store(g_out + at_node, tl.where(L > R, large, small * large), mask=here)
-        tl.store(h_out + at_node, tl.where(L > R, small * large, large), mask=here)
+        tl.store(g_out + at_node, tl.where(L > R, large, small * large), mask=valid)
+        tl.store(h_out + at_node, tl.where(L > R, small * large, large), mask=valid)
         Z = tl.where(L > R, L, R) + tl.log(1.0 + small)
         weight = tl.load(share + node, mask=node < end, other=0.0)[:, None]
-        mass += tl.sum(tl.where(here, weight * Z, 0.0), 0)
+        mass += tl.sum(tl.where(valid, weight * Z, 0.0), 0)
     tl.store(L_inout + tl.load(above + family) * heads + head, mass, mask=head < heads)
 
 
@@ -120,17 +120,17 @@ def finish(
     """Outputs of a block of leaves that have siblings: c + m (h u + g v), c and m the parent's."""
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     head = tl.program_id(1)
-    here = at < count
-    node = tl.load(leaf_node + at, mask=here, other=0)
-    leaf = tl.load(source + node, mask=here, other=0)
-    above = tl.load(family + node, mask=here, other=0)
+    valid = at < count
+    node = tl.load(leaf_node + at, mask=valid, other=0)
+    leaf = tl.load(source + node, mask=valid, other=0)
+    above = tl.load(family + node, mask=valid, other=0)
     columns = tl.arange(0, EE)[None, :]
-    inside = here[:, None] & (columns < E)
+    inside = valid[:, None] & (columns < E)
     u = tl.load(u_leaf + (leaf[:, None] * heads + head) * E + columns, mask=inside, other=0.0)
     carried = tl.load(c + (above[:, None] * heads + head) * E + columns, mask=inside, other=0.0)
-    x = tl.load(h + node * heads + head, mask=here, other=0.0)[:, None] * u
+    x = tl.load(h + node * heads + head, mask=valid, other=0.0)[:, None] * u
     if SELF:
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, head // (heads // shared_heads), leaf, here, E, EE)
-        x += tl.load(g + node * heads + head, mask=here, other=0.0)[:, None] * V
-    o = carried + tl.load(m + above * heads + head, mask=here, other=0.0)[:, None] * x
+        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, head // (heads // shared_heads), leaf, valid, E, EE)
+        x += tl.load(g + node * heads + head, mask=valid, other=0.0)[:, None] * V
+    o = carried + tl.load(m + above * heads + head, mask=valid, other=0.0)[:, None] * x
     tl.store(out + (leaf[:, None] * heads + head) * E + columns, o, mask=inside)

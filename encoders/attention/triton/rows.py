@@ -19,32 +19,32 @@ jit: Any = triton.jit
 
 
 @jit
-def load_rows(leaf, stride, head_stride, inner, heads, head, source, here, W: tl.constexpr, WW: tl.constexpr):
-    """(BLOCK, WW) float32 vectors of one head of some nodes; zeros where not `here` and beyond the width."""
+def load_rows(leaf, stride, head_stride, inner, heads, head, source, valid, W: tl.constexpr, WW: tl.constexpr):
+    """(BLOCK, WW) float32 vectors of one head of some nodes; zeros where not `valid` and beyond the width."""
     columns = tl.arange(0, WW)[None, :]
-    leaves = here[:, None] & (source >= 0)[:, None] & (columns < W)
-    inners = here[:, None] & (source < 0)[:, None] & (columns < W)
+    leaves = valid[:, None] & (source >= 0)[:, None] & (columns < W)
+    inners = valid[:, None] & (source < 0)[:, None] & (columns < W)
     from_leaf = tl.load(leaf + source[:, None] * stride + head * head_stride + columns, mask=leaves, other=0.0)
     from_inner = tl.load(inner + ((-1 - source)[:, None] * heads + head) * W + columns, mask=inners, other=0.0)
     return from_leaf.to(tl.float32) + from_inner
 
 
 @jit
-def store_rows(rows, leaf, inner, heads, head, source, here, W: tl.constexpr, WW: tl.constexpr):
+def store_rows(rows, leaf, inner, heads, head, source, valid, W: tl.constexpr, WW: tl.constexpr):
     """Write vectors to contiguous arrays of leaves and of inner nodes."""
     columns = tl.arange(0, WW)[None, :]
-    leaves = here[:, None] & (source >= 0)[:, None] & (columns < W)
-    inners = here[:, None] & (source < 0)[:, None] & (columns < W)
+    leaves = valid[:, None] & (source >= 0)[:, None] & (columns < W)
+    inners = valid[:, None] & (source < 0)[:, None] & (columns < W)
     tl.store(leaf + (source[:, None] * heads + head) * W + columns, rows, mask=leaves)
     tl.store(inner + ((-1 - source)[:, None] * heads + head) * W + columns, rows, mask=inners)
 
 
 @jit
-def load_side(value, stride, head_stride, head, row, here, P: tl.constexpr, PP: tl.constexpr):
+def load_side(value, stride, head_stride, head, row, valid, P: tl.constexpr, PP: tl.constexpr):
     """(BLOCK, PP) float32 positions of one head of some nodes."""
     columns = tl.arange(0, PP)[None, :]
     at = value + row[:, None] * stride + head * head_stride + columns
-    return tl.load(at, mask=here[:, None] & (columns < P), other=0.0).to(tl.float32)
+    return tl.load(at, mask=valid[:, None] & (columns < P), other=0.0).to(tl.float32)
 
 
 @jit
@@ -74,11 +74,11 @@ def gather(
     total = tl.zeros((WW,), tl.float32)
     for at in range(begin, end, BLOCK):
         node = at + tl.arange(0, BLOCK)
-        here = node < end
-        members = tl.load(source + node, mask=here, other=0)
-        rows = load_rows(leaf, stride, head_stride, inner, heads, head, members, here, W, WW)
+        valid = node < end
+        members = tl.load(source + node, mask=valid, other=0)
+        rows = load_rows(leaf, stride, head_stride, inner, heads, head, members, valid, W, WW)
         if MEAN:
-            rows = rows * tl.load(share + node, mask=here, other=0.0)[:, None]
+            rows = rows * tl.load(share + node, mask=valid, other=0.0)[:, None]
         total += tl.sum(rows, 0)
     columns = tl.arange(0, WW)
     tl.store(inner + (family * heads + head) * W + columns, total, mask=columns < W)

@@ -2,7 +2,7 @@
 
     blocks seen by leaf i  ─>  (logit, size, leaves) of each  ─>  dense attention matrix P
 
-They share no operation with `interaction` and `untied`, and take a tree as nested lists of leaf numbers. Everything is
+They share no operation with lists.py and torch.py, and take a tree as nested lists of leaf numbers. Everything is
 one head; P is dense, (N, N).
 
 Axes:  N leaves   D query width   E value width
@@ -15,35 +15,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Tree = Any
+NestedTree = Any
 """A leaf number, or a list of trees, left to right."""
 
 
-def leaves_of(tree: Tree) -> list[int]:
+def leaves_of(tree: NestedTree) -> list[int]:
     """Return the leaves under a node, left to right."""
     return [tree] if isinstance(tree, int) else [leaf for child in tree for leaf in leaves_of(child)]
 
 
-def collapse(tree: Tree) -> Tree:
+def collapse(tree: NestedTree) -> NestedTree:
     """Take out only children."""
     if isinstance(tree, int):
         return tree
     return collapse(tree[0]) if len(tree) == 1 else [collapse(child) for child in tree]
 
 
-def siblings_on_path(tree: Tree, leaf: int, *, causal: bool = False) -> list[list[int]]:
+def siblings_on_path(tree: NestedTree, leaf: int, *, causal: bool = False) -> list[list[int]]:
     """Return the blocks that a leaf attends to: itself and the (left) siblings of every node on its path."""
     blocks = [[leaf]]
     while not isinstance(tree, int):
         inside = next(child for child in tree if leaf in leaves_of(child))
-        here = tree.index(inside)
-        blocks += [leaves_of(child) for c, child in enumerate(tree) if (c < here if causal else c != here)]
+        position = tree.index(inside)
+        blocks += [leaves_of(child) for c, child in enumerate(tree) if (c < position if causal else c != position)]
         tree = inside
     return blocks
 
 
 def blocks_with_near_field(
-    tree: Tree, leaf: int, near: int, *, causal: bool = False
+    tree: NestedTree, leaf: int, near: int, *, causal: bool = False
 ) -> list[tuple[list[int], list[int]]]:
     """Return (group, block) for all blocks that a leaf attends to when `near` cells on each side of its own are exact.
 
@@ -54,12 +54,12 @@ def blocks_with_near_field(
     tree = collapse(tree)
     cells = cells_of(tree)
 
-    def near_field(group: Tree) -> set[int]:
-        own = [c for c, cell in enumerate(cells) if set(cell) & set(leaves_of(group))]
-        last = own[-1] if causal else own[-1] + near
-        return {i for cell in cells[max(own[0] - near, 0) : last + 1] for i in cell}
+    def near_field(group: NestedTree) -> set[int]:
+        inside = [c for c, cell in enumerate(cells) if set(cell) & set(leaves_of(group))]
+        last = inside[-1] if causal else inside[-1] + near
+        return {i for cell in cells[max(inside[0] - near, 0) : last + 1] for i in cell}
 
-    def walk(group: Tree, entry: Tree) -> list[tuple[list[int], list[int]]]:
+    def walk(group: NestedTree, entry: NestedTree) -> list[tuple[list[int], list[int]]]:
         is_cell = leaves_of(group) in cells and (isinstance(group, int) or leaves_of(group) == group)
         if is_cell and isinstance(entry, int):
             return [([leaf], [entry])] if not causal or entry <= leaf else []
@@ -75,7 +75,7 @@ def blocks_with_near_field(
     return walk(tree, tree)
 
 
-def cells_of(tree: Tree) -> list[list[int]]:
+def cells_of(tree: NestedTree) -> list[list[int]]:
     """Return the families of leaves, and the leaves among inner siblings as cells of their own."""
     if isinstance(tree, int):
         return [[tree]]
@@ -110,7 +110,7 @@ def untied_weights(
     return weights
 
 
-def causal_weights_of_the_paper(query: Tensor, key: Tensor, scale: float, tree: Tree) -> Tensor:
+def causal_weights_of_the_paper(query: Tensor, key: Tensor, scale: float, tree: NestedTree) -> Tensor:
     """Return P (N, N) of the paper's hierarchical causal mask (its appendix G): siblings to the right are hidden.
 
     It leaks: the mean query of a block and the energy of a block pool over later leaves of the same block, so
@@ -118,22 +118,22 @@ def causal_weights_of_the_paper(query: Tensor, key: Tensor, scale: float, tree: 
     """
     weights = query.new_zeros(len(query), len(query))
 
-    def energy(node: Tree) -> Tensor:
+    def energy(node: NestedTree) -> Tensor:
         if isinstance(node, int):
             return scale * query[node] @ key[node]
         parts = [len(leaves_of(child)) * torch.logaddexp(energy(child), left(node, c)) if c else energy(child) * len(leaves_of(child))
                  for c, child in enumerate(node)]  # fmt: skip
         return torch.stack(parts).sum() / len(leaves_of(node))
 
-    def logits(node: Tree, c: int) -> Tensor:
+    def logits(node: NestedTree, c: int) -> Tensor:
         mean_query = query[leaves_of(node[c])].mean(0)
         blocks = [leaves_of(child) for child in node[:c]]
         return torch.stack([scale * mean_query @ key[b].mean(0) + math.log(len(b)) for b in blocks])
 
-    def left(node: Tree, c: int) -> Tensor:
+    def left(node: NestedTree, c: int) -> Tensor:
         return logits(node, c).logsumexp(0)
 
-    def descend(node: Tree, mass: Tensor) -> None:
+    def descend(node: NestedTree, mass: Tensor) -> None:
         if isinstance(node, int):
             weights[node, node] = mass
             return
