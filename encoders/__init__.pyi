@@ -10,5 +10,5 @@ from .forest.batch import TreeBatch as TreeBatch
 from .forest.subtree import subtree_mean as subtree_mean
 from .inputs.encoded import DocumentBatch as DocumentBatch
 from .inputs.processor import DocumentProcessor as DocumentProcessor
-from .inputs.processor import ProcessorSettings as ProcessorSettings
+from .inputs.settings import ProcessorSettings as ProcessorSettings
 from .predict import Predictions as Predictions

@@ -17,7 +17,8 @@ from docgraph import Document
 from docgraph.errors import ModelError
 from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig
-from encoders.inputs.processor import DocumentProcessor, ProcessorSettings
+from encoders.inputs.processor import DocumentProcessor
+from encoders.inputs.settings import ProcessorSettings
 from encoders.leaves.image import image_settings, make_image_encoder
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.leaves.scratch_text import ScratchTextLeaves

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from docgraph import Document, parse_article, parse_html
 from encoders import DocumentProcessor, TreeBatch
-from encoders.inputs.processor import ProcessorSettings
+from encoders.inputs.settings import ProcessorSettings
 
 MOST_LEAVES = 262_144
 """Of one batch: q of 8 heads of 64 is then 512 MiB."""

@@ -18,7 +18,7 @@ In the order of reading:
     forms/       the paper's form and the improved ones: naive defines them, lists, torch and cpu compute them
     cache        the causal form's key-value cache for `generate`
     report       what each layer costs
-    calibrate    the divergence from softmax on the user's data, and the choice by it
+    calibrate    the divergence from softmax on the user's data; budget: the choice by it
 
 Supported: BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT, ELECTRA, ViT, DeiT, both towers of CLIP; in the strictly causal
 form OPT, GPT-2, Llama. Everything else raises ModelError and says why.
@@ -26,8 +26,9 @@ form OPT, GPT-2, Llama. Everything else raises ModelError and says why.
 Source: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), section 5.3.
 """
 
+from encoders.zero_shot.budget import Budget
 from encoders.zero_shot.cache import HierarchicalCache
-from encoders.zero_shot.calibrate import CANDIDATES, Budget, Calibration, calibrate
+from encoders.zero_shot.calibrate import CANDIDATES, Calibration, calibrate
 from encoders.zero_shot.calls import use_tree
 from encoders.zero_shot.convert import convert, disable, enable, is_converted, restore, revert
 from encoders.zero_shot.forms.form import Form
