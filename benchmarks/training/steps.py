@@ -16,7 +16,8 @@ from transformers import TrainerCallback
 
 from encoders.layer import HierarchicalAttention
 from encoders.leaves.image import ImageLeaves
-from encoders.leaves.text import PretrainedTextLeaves, ScratchTextLeaves
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
+from encoders.leaves.scratch_text import ScratchTextLeaves
 from training.config import TrainingConfig, make_config
 from training.datasets import load
 from training.fit import fit

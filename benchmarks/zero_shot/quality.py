@@ -10,7 +10,7 @@ from benchmarks.page import recorded
 from benchmarks.zero_shot.forms import CLOSE, FORMS, PAPER, SWEEP
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Calibration, Form
-from encoders.zero_shot.hierarchy import from_json, to_json
+from encoders.zero_shot.windows import from_json, to_json
 from training.zero_shot import Condition, Subject, open_subject, start_layer_conditions
 
 LONG = 200
