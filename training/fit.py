@@ -113,7 +113,7 @@ def _train(
     finally:
         progress.stop()
     _finish(trainer, folder, corpus, result.metrics)
-    model.needs_processor(None).pictures = None  # what memory it holds is of no use past training
+    model.needs_processor(None).images = None  # what memory it holds is of no use past training
     if trainer.args.fsdp:  # the weights of this process are a part of the model
         model = DocumentForClassification.from_pretrained(folder.path)
     return model

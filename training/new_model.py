@@ -16,7 +16,7 @@ from docgraph.errors import DocgraphError
 from encoders.build import build_classifier
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
-from encoders.config import DocumentConfig
+from encoders.config import DocumentConfig, renamed
 from training.config import ConfigError, TrainingConfig
 from training.datasets import Record
 from training.datasets.dataset import DocumentDataset
@@ -54,6 +54,7 @@ def document_config(values: Mapping[str, Any]) -> DocumentConfig:
     Raises:
         ConfigError: a field that does not exist, or a value of the wrong type.
     """
+    values = renamed(values)
     defaults = {one.name: one.default for one in fields(DocumentConfig)}
     if unknown := sorted(set(values) - set(defaults)):
         raise ConfigError(f"a document model has no field {', '.join(unknown)}.")
@@ -77,6 +78,6 @@ def keep_features(config: TrainingConfig, model: DocumentForClassification, fold
     """Let features of frozen encoders, and decoded images, outlast an epoch."""
     model.use_cache(FeatureCache(folder.file(config.feature_cache)))
     if config.image_memory or config.image_cache:
-        model.needs_processor(None).pictures = FeatureCache(
+        model.needs_processor(None).images = FeatureCache(
             folder.file(config.image_cache), config.image_memory * 1_000_000, np.uint8
         )

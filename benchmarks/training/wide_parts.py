@@ -31,10 +31,12 @@ def main() -> None:
     def right(part: str) -> NDArray[np.bool_]:
         """(1, N) which records one part, or both, predict right."""
         model = RunFolder(args.run).model()
-        if model.wide is None:
-            raise DataError(f"{args.run} must hold a model with a wide part, but it was trained with wide_ngrams=0.")
+        if model.regression is None:
+            raise DataError(
+                f"{args.run} must hold a model with a regression on n-grams, but it was trained with regression_ngrams=0."
+            )
         if part == "transformer":
-            model.wide = None
+            model.regression = None
         if part == "regression":
             with torch.no_grad():
                 for parameter in model.classifier[-1].parameters():
