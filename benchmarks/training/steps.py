@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: a clock among the callbacks of `training.fit`, with hooks on the model's modules.
+"""Where the time of a training step goes: a clock among the callbacks of `training.fit`, with hooks on the model.
 
 Each event charges the time since the one before to a part, so parts exclude each other and add up to the epoch.
 """
@@ -41,7 +41,7 @@ MODULES: Final = {
 
 
 class StepClock(TrainerCallback):
-    """Seconds by part, one record an epoch, from its first batch to its last step: evaluation and checkpoints lie outside."""
+    """Seconds by part, a record an epoch, from first batch to last step; evaluation and checkpoints lie outside."""
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []

@@ -3,9 +3,9 @@
     docgraph train --recipe reviews-imdb --data ../shared/data/text/imdb_train.jsonl.gz --output runs/imdb
     python -m benchmarks.training.wide_parts runs/imdb --data ../shared/data/text/imdb_train.jsonl.gz
 
-Prints the accuracy of each on the test split (dev where there is none) of one run, and how far both together are from each
-alone, by paired bootstrap over its records. The dev split chose the run's epoch, by the transformer alone, and fitted
-how much each part counts in the sum.
+Prints the accuracy of each on the test split (dev where there is none) of one run, and how far both together are from
+each alone, by paired bootstrap over its records. The dev split chose the run's epoch, by the transformer alone, and
+fitted how much each part counts in the sum.
 """
 
 import argparse

@@ -2,8 +2,9 @@
 
     python -m benchmarks.zero_shot long probe sweep speed decode report --data ../shared/data/text
 
-Each section writes benchmarks/results/zero_shot_<section>.json; those that go over data sets or lengths replace the rows
-that they are asked for (--data-sets, --lengths, --prompts) and keep others. `report` makes zero_shot.md and the figures.
+Each section writes benchmarks/results/zero_shot_<section>.json; those that go over data sets or lengths replace the
+rows that they are asked for (--data-sets, --lengths, --prompts) and keep others. `report` makes zero_shot.md and a
+figure.
 
     long     half of the layers chosen by `calibrate` on some documents of 200 tokens or more, then the cosine to the
              original vectors and the attention that is gone on others; the paper's form and the improved ones beside it

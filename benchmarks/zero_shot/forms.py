@@ -10,13 +10,16 @@ FORMS: list[Named] = [
     ("paper, own special tokens", Windows((2, 4, 8, 16), "own"), Form()),
     ("paper + second cumulant, own", Windows((2, 4, 8, 16), "own"), Form(cumulant=True)),
     ("paper's form, windows 16,8, own", Windows((16, 8), "own"), Form()),
-    ("rows untied + near 1 + attention-pooled, windows 8,4,4,4, own", Windows((8, 4, 4, 4), "own"), Form("rows", 1, "attention")),
+    ("rows untied + near 1 + attention-pooled, windows 8,4,4,4, own",
+     Windows((8, 4, 4, 4), "own"), Form("rows", 1, "attention")),
     ("queries untied, own", Windows((2, 4, 8, 16), "own"), Form("queries")),
     ("queries untied + second cumulant, own", Windows((2, 4, 8, 16), "own"), Form("queries", cumulant=True)),
     ("queries untied + attention-pooled, own", Windows((2, 4, 8, 16), "own"), Form("queries", 0, "attention")),
     ("queries untied + near 1, windows 4,2,2,..., own", Windows(FINE, "own"), Form("queries", 1)),
-    ("queries untied + near 1 + attention-pooled, windows 4,2,2,..., own", Windows(FINE, "own"), Form("queries", 1, "attention")),
-    ("queries untied + near 1 + attention-pooled, windows 8,2,2,..., own", Windows((8, *(2,) * 10), "own"), Form("queries", 1, "attention")),
+    ("queries untied + near 1 + attention-pooled, windows 4,2,2,..., own",
+     Windows(FINE, "own"), Form("queries", 1, "attention")),
+    ("queries untied + near 1 + attention-pooled, windows 8,2,2,..., own",
+     Windows((8, *(2,) * 10), "own"), Form("queries", 1, "attention")),
 ]  # fmt: skip
 PAPER, CLOSE = FORMS[0], FORMS[-1]
 CHEAP = FORMS[7]

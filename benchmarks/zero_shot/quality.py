@@ -40,8 +40,10 @@ def long(args: argparse.Namespace) -> dict[str, Any]:
             for which in (half, layers):
                 forms.append(asdict(some.measure(Condition(name, which, hierarchy, form))))
                 print(forms[-1]["data"], name, which, f"{forms[-1]['cosine']:.4f}", flush=True)
-    gaps = [{"layer": m.layer.index, "attention": f"{m.hierarchy}; {m.form}", "gap": m.gap, "of_softmax": m.cost / m.softmax, "chosen": m.chosen}
-            for m in choice.measured]  # fmt: skip
+    gaps = []
+    for m in choice.measured:
+        known = {"layer": m.layer.index, "attention": f"{m.hierarchy}; {m.form}", "gap": m.gap, "chosen": m.chosen}
+        gaps.append({**known, "of_softmax": m.cost / m.softmax})
     record = [
         {"layer": layer, "hierarchy": to_json(hierarchy), "form": vars(form)} for layer, hierarchy, form in chosen
     ]
@@ -88,7 +90,7 @@ def measure_choice(subject: Subject, chosen: list[tuple[int, Any, Form]]) -> dic
 
 
 def probe(args: argparse.Namespace) -> dict[str, Any]:
-    """Linear probes (or the model's own classifier) on whole data sets, for the choice of `long` and the paper's form."""
+    """Linear probes, or the model's own classifier, on whole data sets: the choice of `long`, and the paper's form."""
     record = recorded("zero_shot_long", args.results)["chosen"]
     chosen = [(c["layer"], from_json(c["hierarchy"]), Form(**c["form"])) for c in record]
     outcomes = []

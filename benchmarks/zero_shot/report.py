@@ -55,8 +55,8 @@ def _sweep(found: Found) -> list[str]:
     return [
         appendix_l(_outcomes(found)),
         "![](zero_shot_layers.png)",
-        "Grey: the paper's curves, read off its figures; its models (RoBERTa, 12 and 24 layers) and data sets are others, "
-        "so only the shape compares.",
+        "Grey: the paper's curves, read off its figures; its models (RoBERTa, 12 and 24 layers) and data sets are "
+        "others, so only the shape compares.",
     ]
 
 

@@ -79,8 +79,10 @@ def decode(args: argparse.Namespace) -> dict[str, Any]:
     """Time single tokens of a small Llama after prompts of several lengths: its own cache, and the hierarchical one."""
     rows = []
     torch.manual_seed(0)
-    config = transformers.LlamaConfig(vocab_size=1000, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
-                                      num_key_value_heads=12, intermediate_size=1024, max_position_embeddings=65536)  # fmt: skip
+    config = transformers.LlamaConfig(
+        vocab_size=1000, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, num_key_value_heads=12,
+        intermediate_size=1024, max_position_embeddings=65536,
+    )  # fmt: skip
     softmax = transformers.LlamaForCausalLM(config).eval()
     converted = copy.deepcopy(softmax)
     zero_shot.convert(converted, untie="queries", pooling="attention")
