@@ -1,26 +1,28 @@
 """Which blocks are the page's main content, and what part of the page the others belong to.
 
-    Elements, Flow ─ measure ─> features ─ forest ─> probability of each block
-        ─ choose ─> the element that holds the article ─ keep ─> main blocks; the rest by landmark, name and place
+    Elements, Flow ─ measure ─> features, words ─ forest ─> probability of each block
+        ─ keep ─> the element that holds the article, the blocks kept in it; the rest by landmark, name and place
 
 Three steps, from evidence that is weak to labels that fit together:
 
-1. `html_features` measures every block, the forest gives it a probability. Blocks in small containers that by their
-   tag or name are something else (navigation, comments, "related", ...) count for little.
+1. `features` measures every block, the forest gives it a probability. What names say is evidence among the rest.
 2. The article's element is the one whose subtree gains most when each block in it pays `PRICE` and earns its
    probability, both times its words: the best single cut of the tree.
 3. Inside it a block must be rubbish to be left out; outside nothing is main. A block that is all link, or that asks
-   the reader to do something, must make a better case. If hardly anything is left, the filters are relaxed.
+   the reader to do something, must make a better case. If hardly anything is left, the page is judged again without
+   suspicion: whatever is no link and in no named frame is main. A page that shows text is never left empty.
 
 What belongs together stays together: a list or table that is mostly main is main, and so is a heading right before
 main text. Nothing is deleted: the verdict is a label and a score. Bylines and dates before the first main block are `header`;
 captions have their pictures' role, and the title is main (`main_text` leaves both out: they are beside the text).
 
-Sources: the idea of a container and its junk from Readability.js (mozilla); the best-cut formulation from maximum
-subsequence segmentation (Pasternack and Roth, WWW 2009), on the tree instead of the sequence of tokens.
+Sources: the idea of a container from Readability.js (mozilla); the best-cut formulation from maximum subsequence
+segmentation (Pasternack and Roth, WWW 2009), on the tree instead of the sequence of tokens; the second look at pages
+with little text from Readability.js and jusText.
 """
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -28,18 +30,12 @@ from numpy.typing import NDArray
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.main.features import (
-    FEATURES,
-    Measured,
-    measure,
-)
+from docgraph.parsers.html.main.features import FEATURES, Measured, count_words, measure
 from docgraph.parsers.html.main.forest import main_content
 from docgraph.parsers.html.main.roles import Verdict, set_regions, set_roles
 
 PRICE: Final = 0.3
 """What each word of the article's element costs, in probability."""
-JUNK_FACTOR: Final = 0.2
-"""What is left of the probability of a block in a container that is named as something else."""
 LEAST: Final = 0.1
 LEAST_IF_LINK: Final = 0.5
 LEAST_IF_ASKING: Final = 0.5
@@ -49,7 +45,7 @@ MOST_WORDS_COUNTED: Final = 200
 ENOUGH_WORDS: Final = 40
 SURE: Final = 0.8
 LEAST_SURE: Final = 0.3
-"""Fewer main words than this, or a smaller share of them with at least this probability: the filters are relaxed."""
+"""Fewer main words than this, or a smaller share of them with at least this probability: judged again."""
 
 _LINKS: Final = FEATURES.index("link_density")
 _ASKING: Final = FEATURES.index("asking")
@@ -72,21 +68,24 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
         declared: the article's text as the page's metadata gives it (JSON-LD), or "".
     """
     verdict = Verdict(title=find_title(elements, flow, title), sections_by_element=not flow.headings)
-    measured = measure(elements, flow, title=verdict.title, declared=declared)
+    model = main_content()
+    measured = measure(elements, flow, model.words, title=verdict.title, declared=declared)
     if not measured.block:
         return verdict
-    probability = main_content().predict(measured.matrix)
-    owner = np.asarray([block.element for block in measured.block], dtype=np.int64)
-    verdict.root, kept = keep(measured, probability, owner, elements)
+    probability = model.forest.predict(measured.matrix)
+    choice = keep(measured, probability)
+    verdict.root, verdict.relaxed = choice.root, choice.relaxed
     main = {
         index
-        for index, block, keep in zip(measured.index, measured.block, kept.tolist(), strict=True)
+        for index, block, keep in zip(measured.index, measured.block, choice.kept.tolist(), strict=True)
         if keep and block.element != verdict.title and index not in captions
     }
     _keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
     _keep_headings_of_main(elements, flow, main, verdict.title)
+    _drop_later_articles(elements, flow, main, verdict.title)
     _drop_boxed_headings(elements, flow, main)
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
+    verdict.main_words = _words_of_main(flow, main, 0, len(flow.items))
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
     set_regions(verdict, elements, flow, main, measured)
     set_roles(verdict, elements, flow, main, captions)
@@ -126,46 +125,47 @@ def _is_in_list(elements: Elements, row: int) -> bool:
     return False
 
 
-def keep(
-    measured: Measured,
-    probability: NDArray[np.float64],
-    owner: NDArray[np.int64],
-    elements: Elements,
-) -> tuple[int, NDArray[np.bool_]]:
-    """Return the article's element and, for each block, whether it is main content."""
-    words = measured.words
-    worth = np.where(measured.junk, probability * JUNK_FACTOR, probability)
-    if (words * worth).sum() < 0.25 * (words * probability).sum() and (words * worth).sum() < 2 * ENOUGH_WORDS:
-        # Everything is in containers named as something else: the names must be wrong.
-        worth = probability
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a page is main."""
+
+    root: int
+    """The article's element."""
+    kept: NDArray[np.bool_]
+    """(B,) whether each block is main."""
+    relaxed: bool
+    """Whether little was found at first, and the page judged again without suspicion."""
+
+
+def keep(measured: Measured, probability: NDArray[np.float64]) -> Choice:
+    """Return the article's element and which blocks are main. Of a page that shows text, some are."""
+    words, links = measured.words, measured.matrix[:, _LINKS]
     needed = np.full(len(words), LEAST)
-    needed[measured.matrix[:, _LINKS] > 0.8] = LEAST_IF_LINK
+    needed[links > 0.8] = LEAST_IF_LINK
     needed[measured.matrix[:, _ASKING] > 0] = LEAST_IF_ASKING
-    root, inside = _best_cut(worth, PRICE, measured, owner, elements)
-    kept = inside & (worth > needed)
+    root, inside = _best_cut(measured, probability)
+    kept = inside & (probability > needed)
     held = (words * kept).sum()
     sure = (words * kept * (probability > SURE)).sum()
-    if held < ENOUGH_WORDS or sure < LEAST_SURE * held:
-        # No article here: a list, a landing page, a few words. Keep all that is not clearly something else.
-        wide = kept | (~measured.junk & (measured.matrix[:, _LINKS] < 0.5))
-        if (words * wide).sum() > held:
-            return 0, wide
-    return root, kept
+    if held >= ENOUGH_WORDS and sure >= LEAST_SURE * held:
+        return Choice(root, kept, relaxed=False)
+    # No article here: a list, a landing page, a few words. Keep all that is not clearly something else.
+    framed = np.zeros(len(measured.end), dtype=bool)
+    for row in measured.named:
+        framed[row : measured.end[row]] = True
+    for suspect in (framed[measured.owner] | (links >= 0.5), links >= 0.5, np.zeros(len(words), dtype=bool)):
+        wide = kept | ~suspect
+        if wide.any():
+            more = (words * wide).sum() > held
+            return Choice(0 if more else root, wide if more else kept, relaxed=True)
+    return Choice(root, kept, relaxed=True)
 
 
-def _best_cut(
-    worth: NDArray[np.float64],
-    price: float,
-    measured: Measured,
-    owner: NDArray[np.int64],
-    elements: Elements,
-) -> tuple[int, NDArray[np.bool_]]:
+def _best_cut(measured: Measured, probability: NDArray[np.float64]) -> tuple[int, NDArray[np.bool_]]:
     """Return the element whose subtree is worth most after each word paid the price, and which blocks are in it."""
-    gain = np.minimum(measured.words, MOST_WORDS_COUNTED) * (worth - price)
-    own = np.bincount(owner, weights=gain, minlength=len(elements))
-    running = np.concatenate([[0.0], np.cumsum(own)])
-    first = np.asarray(elements.first, dtype=np.int64)
-    ends = np.searchsorted(first, np.asarray(elements.last, dtype=np.int64))
+    owner, ends = measured.owner, measured.end
+    gain = np.minimum(measured.words, MOST_WORDS_COUNTED) * (probability - PRICE)
+    running = np.concatenate([[0.0], np.cumsum(np.bincount(owner, weights=gain, minlength=len(ends)))])
     totals = running[ends] - running[:-1]
     # Of elements with the same blocks the innermost is meant: the last of the equal ones in document order.
     best = np.flatnonzero(totals >= totals.max() - 1e-9)
@@ -186,9 +186,7 @@ def _keep_lists_whole(
     words = measured.words
     held = np.concatenate([[0.0], np.cumsum(words)])
     kept = np.concatenate([[0.0], np.cumsum(words * np.asarray([i in main for i in index]))])
-    odd = np.concatenate(
-        [[0], np.cumsum(measured.junk | np.asarray([b.element in flow.headings for b in measured.block]))]
-    )
+    odd = np.concatenate([[0], np.cumsum([b.element in flow.headings for b in measured.block])])
     rows = [row for tag in ("ul", "ol", "dl", "table") for row in elements.rows_of(tag) if row in places]
     done = -1
     for start, stop in sorted(places[row] for row in rows):
@@ -222,6 +220,26 @@ def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title
             if parents[heading] in (item.element, parents[item.element]):
                 main.add(leading)
         leading = -1
+
+
+def _drop_later_articles(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
+    """Take out of `main` the articles below the title's own, each with a title as high: the site's next stories."""
+    own = title
+    while own >= 0 and elements.tag[own] != "article":
+        own = elements.parent[own]
+    if own < 0:
+        return
+    places, level = flow.places(), flow.headings.get(title, 1)
+    if own not in places or not _words_of_main(flow, main, *places[own]) >= ENOUGH_WORDS:
+        return
+    titles = [row for row, high in flow.headings.items() if high <= level]
+    for row in elements.rows_of("article"):
+        if row >= elements.end(own) and row in places and any(row < top < elements.end(row) for top in titles):
+            main.difference_update(range(*places[row]))
+
+
+def _words_of_main(flow: Flow, main: set[int], start: int, stop: int) -> int:
+    return sum(count_words(flow.items[index].text) for index in main if start <= index < stop)  # type: ignore[union-attr]
 
 
 def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.names import ITEM_BODY, NAMES, TAG_COLUMNS, families_of_name
+from docgraph.parsers.html.main.words import WORD_COLUMNS, Clues, Words, words_of_element, words_of_text
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -70,10 +71,13 @@ class Measured:
     """(B,) words of each block."""
     prose: Floats
     """(B,) its words if it reads like prose, else 0."""
-    junk: NDArray[np.bool_]
-    """(B,) whether it stands in one of `junk_elements`."""
-    junk_elements: dict[int, str]
-    """Outermost small containers that by their name or tag hold no content -> role."""
+    owner: Rows
+    """(B,) the element that each block stands in."""
+    end: Rows
+    """(E,) one past the last row of each element's subtree."""
+    named: dict[int, str]
+    """Outermost small containers that by their name or tag hold no content -> the role that they have then."""
+    clues: Clues
     matrix: NDArray[np.float32]
     """(B, F) features in the order of `FEATURES`."""
 
@@ -108,51 +112,47 @@ PLACE: Final = (
     "family_blocks", "depth", "page_words", "page_prose", "page_blocks", "root_share", "in_root", "below_root",
     "block_share", "to_prose_before", "to_prose_after",
 )  # fmt: skip
-FEATURES: Final = LOCAL + AROUND + NAMES + SUMMARY + NEIGHBOURS + PLACE
+FEATURES: Final = LOCAL + AROUND + NAMES + SUMMARY + NEIGHBOURS + PLACE + WORD_COLUMNS
 
 
-def measure(elements: Elements, flow: Flow, *, title: int = -1, declared: str = "") -> Measured:
+def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, declared: str = "") -> Measured:
     """Return the features of every block with text.
 
     Args:
+        words: what words are worth as evidence.
         title: the title's heading element, or -1.
         declared: the article's text as the page declares it elsewhere (JSON-LD), or "".
     """
     index = [i for i, item in enumerate(flow.items) if isinstance(item, TextBlock) and item.text]
     blocks: list[TextBlock] = [flow.items[i] for i in index]  # type: ignore[misc]
-    count = len(blocks)
-    if not count:
-        return Measured(
-            [], [], np.zeros(0), np.zeros(0), np.zeros(0, bool), {}, np.zeros((0, len(FEATURES)), np.float32)
-        )
-    local = _local(elements, flow, blocks, declared)
-    words = local[:, 0].copy()
-    links = local[:, LOCAL.index("link_density")]
-    prose = np.where(
-        (links < 0.4) & ((words >= 25) | ((words >= 8) & (local[:, LOCAL.index("ends_sentence")] > 0))),
-        words,
-        0.0,
-    )
     owner = np.asarray([block.element for block in blocks], dtype=np.int64)
-    tree = _Tree(elements, owner, words, words * links, prose)
+    if not blocks:
+        none = np.zeros(0)
+        clues = Clues([], [], none, np.zeros(0, np.intp), [])
+        return Measured(index, blocks, none, none, owner, owner, {}, clues, np.zeros((0, len(FEATURES)), np.float32))
+    local = _local(elements, flow, blocks, declared)
+    count = local[:, 0].copy()
+    links = local[:, LOCAL.index("link_density")]
+    ends = local[:, LOCAL.index("ends_sentence")] > 0
+    prose = np.where((links < 0.4) & ((count >= 25) | ((count >= 8) & ends)), count, 0.0)
+    tree = _Tree(elements, owner, count, count * links, prose)
     for name in ("date", "asking", "level", "pictures"):
         tree.counts.append(tree.sum(owner, np.minimum(local[:, LOCAL.index(name)], 1.0)))
     around = _around(tree, owner)
-    names = _name_columns(elements, owner, tree)
+    above = _above(elements, owner)
+    names = _name_columns(elements, above, owner, tree)
     heading = local[:, LOCAL.index("level")] > 0
     kind = local[:, LOCAL.index("kind")]
-    neighbours = _neighbours(words, links, prose, heading, kind, owner, tree)
-    place = _place(elements, tree, owner, words, prose, title)
-    local[:, 0] = np.log2(1 + words)
+    neighbours = _neighbours(count, links, prose, heading, kind, owner, tree)
+    place = _place(elements, tree, owner, count, prose, title)
+    local[:, 0] = np.log2(1 + count)
     junk = np.minimum.reduce([names[:, NAMES.index(name)] for name in JUNK])
     good = np.minimum.reduce([np.where(names[:, NAMES.index(n)] > 0.4, names[:, NAMES.index(n)], 2) for n in GOOD])
     names = np.concatenate([names, junk[:, None], good[:, None]], axis=1)
-    matrix = np.concatenate([local, around, names, neighbours, place], axis=1).astype(np.float32)
-    containers = _junk(elements, tree)
-    inside = np.zeros(len(elements), dtype=bool)
-    for row in containers:
-        inside[row : tree.end[row]] = True
-    return Measured(index, blocks, words, prose, inside[owner], containers, matrix)
+    clues = _clues(elements, above, owner, tree, blocks)
+    columns = (local, around, names, neighbours, place, words.columns(clues))
+    matrix = np.concatenate(columns, axis=1).astype(np.float32)
+    return Measured(index, blocks, count, prose, owner, tree.end, _named(elements, tree), clues, matrix)
 
 
 def count_words(text: str) -> int:
@@ -259,22 +259,44 @@ def _around(tree: _Tree, owner: Rows) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _name_columns(elements: Elements, owner: Rows, tree: _Tree) -> Floats:
-    """Return, for each family, the share of prose of the nearest element around a block that it names; 2 if none."""
-    none = (-1,) * len(NAMES)
-    tags, attributes, parents = elements.tag, elements.attributes, elements.parent
+def _above(elements: Elements, owner: Rows) -> list[int]:
+    """Return the elements around the blocks, parents before children."""
+    parents = elements.parent
     around: set[int] = set()
     for row in owner.tolist():
         while row >= 0 and row not in around:
             around.add(row)
             row = parents[row]
+    return sorted(around)
+
+
+def _clues(elements: Elements, above: list[int], owner: Rows, tree: _Tree, blocks: list[TextBlock]) -> Clues:
+    place = {row: index for index, row in enumerate(above)}
+    tags, attributes, parents = elements.tag, elements.attributes, elements.parent
+    return Clues(
+        names=[words_of_element(tags[row], attributes[row]) if tags[row] not in _PAGE else () for row in above],
+        parent=[place.get(parents[row], -1) for row in above],
+        share=tree.prose[above] / tree.total_prose,
+        owner=np.asarray([place[row] for row in owner.tolist()], dtype=np.intp),
+        texts=[words_of_text(block.text) for block in blocks],
+    )
+
+
+_PAGE: Final = frozenset(("html", "body"))
+"""Elements whose names tell of the site and the kind of page, not of a part of it."""
+
+
+def _name_columns(elements: Elements, above: list[int], owner: Rows, tree: _Tree) -> Floats:
+    """Return, for each family, the share of prose of the nearest element around a block that it names; 2 if none."""
+    none = (-1,) * len(NAMES)
+    tags, attributes, parents = elements.tag, elements.attributes, elements.parent
     nearest: dict[int, tuple[int, ...]] = {-1: none}
-    for row in sorted(around):
+    for row in above:
         state = nearest[parents[row]]
         own = attributes[row]
         tag = tags[row]
         columns = TAG_COLUMNS.get(tag, ())
-        if own and tag != "body" and tag != "html":
+        if own and tag not in _PAGE:
             if names := own.get("class"):
                 columns += families_of_name(names[:200])
             if names := own.get("id"):
@@ -298,18 +320,19 @@ JUNK_ROLES: Final[dict[str, str]] = {
     "navigation": "nav", "tag_nav": "nav", "footer": "footer", "tag_footer": "footer", "tag_form": "form",
 }  # fmt: skip
 """Role of a junk container, by the family that names it; "aside" for the others."""
-_CONTAINERS: Final = frozenset(
-    "div section ul ol dl aside nav footer form table article figure details dialog center".split()
-)
+_CONTAINERS: Final = frozenset("div section ul ol dl aside nav footer form table figure details dialog center".split())
 _JUNK_COLUMNS: Final = {NAMES.index(name): JUNK_ROLES.get(name, "aside") for name in JUNK}
 _COMMENT: Final = NAMES.index("comment")
 _SMALL: Final = 0.3
 _NEARLY_ALL: Final = 0.95
-"""Shares of the page's prose: a junk container holds at most this; one of comments at most that."""
+"""Shares of the page's prose: such a container holds at most this; one of comments at most that."""
 
 
-def _junk(elements: Elements, tree: _Tree) -> dict[int, str]:
-    """Return the outermost small containers that by their name or tag hold no content, and their roles."""
+def _named(elements: Elements, tree: _Tree) -> dict[int, str]:
+    """Return the outermost small containers that by their name or tag hold no content, and their roles.
+
+    That is what such a container is called if it holds no main content, and no reason for it to hold none.
+    """
     share = (tree.prose / tree.total_prose).tolist()
     found: dict[int, str] = {}
     end = -1

@@ -1,10 +1,10 @@
-"""A forest of small decision trees, read from a file of numbers: how probably each block is main content.
+"""What was learned about main content, read from a file of numbers: words' evidence, and a forest of small trees.
 
-    features (B, F) ─ main_content.json ─> probability (B,)
+    main_content.json ─> Model: words (word -> evidence), forest: features (B, F) ─> probability (B,)
 
-The trees were grown by scikit-learn from pages with known main content (`tools/train_main_content.py`, which
-writes the file and reports how well it does on sites it has not seen). To use them takes numpy only: all trees and
-all blocks go down one level at a time.
+Both were learned from pages with known main content (`tools/train_main_content.py` writes the file and reports how
+well it does on sites it has not seen; MODEL.md lists the pages). To use the trees takes numpy only: all trees and all
+blocks go down one level at a time.
 """
 
 import json
@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from docgraph.parsers.html.main.words import Words
 
 FILE: Final = "main_content.json"
 _ROWS_AT_ONCE: Final = 4096
@@ -55,8 +57,16 @@ class Forest:
         return np.asarray(1.0 / (1.0 + np.exp(-total)))
 
 
-def from_json(values: dict[str, Any]) -> Forest:
-    """Return the forest that a file holds: trees as lists of [feature, threshold, left, right, value] nodes."""
+@dataclass(frozen=True)
+class Model:
+    """What was learned: the words' evidence, and the trees that weigh it beside the other features."""
+
+    words: Words
+    forest: Forest
+
+
+def from_json(values: dict[str, Any]) -> Model:
+    """Return what a file holds: tables of words, and trees as lists of [feature, threshold, left, right] or [value]."""
     roots: list[int] = []
     rows: list[tuple[int, float, int, int, float]] = []
     for tree in values["trees"]:
@@ -67,7 +77,7 @@ def from_json(values: dict[str, Any]) -> Forest:
                 rows.append((0, 0.0, base + place, base + place, node[0]))
             else:
                 rows.append((node[0], node[1], base + node[2], base + node[3], 0.0))
-    return Forest(
+    forest = Forest(
         features=tuple(values["features"]),
         bias=values["bias"],
         roots=np.asarray(roots, dtype=np.intp),
@@ -77,9 +87,10 @@ def from_json(values: dict[str, Any]) -> Forest:
         value=np.asarray([row[4] for row in rows], dtype=np.float64),
         depth=values["depth"],
     )
+    return Model(Words(values["names"], values["texts"]), forest)
 
 
 @lru_cache(maxsize=1)
-def main_content() -> Forest:
-    """Return the forest that the package brings. Read once."""
+def main_content() -> Model:
+    """Return what the package brings. Read once."""
     return from_json(json.loads(resources.files("docgraph.parsers.html.main").joinpath(FILE).read_text("utf-8")))

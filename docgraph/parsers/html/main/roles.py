@@ -39,6 +39,10 @@ class Verdict:
     """Heading elements that go on with the title: they open no section."""
     article: tuple[int, int] = (-1, -1)
     """Where in `Flow.items` the article, its title included, begins and ends."""
+    main_words: int = 0
+    """Words of main content."""
+    relaxed: bool = False
+    """Whether little main text was found at first, and the page judged again without suspicion."""
     sections_by_element: bool = False
     """Whether sections are made from `section` and `article` elements, there being no headings."""
 
@@ -57,7 +61,7 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
     while row >= 0 and row not in holds_main:
         holds_main.add(row)
         row = elements.parent[row]
-    for row, role in measured.junk_elements.items():
+    for row, role in measured.named.items():
         if row not in holds_main:
             verdict.region_role[row] = role
     sectioned: list[bool] = []
