@@ -166,7 +166,7 @@ def test_the_forest_fits_its_features():
     from docgraph.parsers.html.main.features import FEATURES
     from docgraph.parsers.html.main.forest import main_content
 
-    assert main_content().features == FEATURES
+    assert main_content().forest.features == FEATURES
 
 
 def test_the_forest_is_what_its_trees_say():
@@ -180,7 +180,8 @@ def test_the_forest_is_what_its_trees_say():
         [[1, 1.0, 1, 2], [0.5], [-0.5]],
         [[7.0]],
     ]
-    forest = from_json({"features": ["a", "b"], "bias": -0.1, "depth": 2, "trees": trees})
+    values = {"features": ["a", "b"], "bias": -0.1, "depth": 2, "trees": trees, "names": {}, "texts": {}}
+    forest = from_json(values).forest
     matrix = np.asarray([[0.5, 0.0], [0.6, 2.0], [0.6, 2.1], [-3.0, 9.0]], dtype=np.float32)
     for values, probability in zip(matrix.tolist(), forest.predict(matrix).tolist(), strict=True):
         total = -0.1

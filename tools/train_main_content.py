@@ -15,10 +15,11 @@ page will. Pages of one site are always in the same fold, whatever set they are 
 
 import argparse
 import json
+import math
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold
 
 from docgraph.parsers.decode import decode
-from docgraph.parsers.html.blocks import Flow
 from docgraph.parsers.html.elements import Elements, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
@@ -42,21 +42,28 @@ from tools.main_content_gold import OPEN, SETS, GoldPage, gold_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHT = {
-    "scrapinghub": 1.0, "readability": 1.0, "fundus": 0.7, "trafilatura": 0.8, "dragnet": 0.3, "page-signal": 0.2,
-    "cleanportaleval": 0.4, "cleaneval-final": 0.15, "cleaneval-dev": 0.15, "f18": 0.3, "openstax": 0.3,
+    "scrapinghub": 1.0, "readability": 1.0, "fundus": 0.7, "trafilatura": 0.8, "dragnet": 1.2, "page-signal": 0.8,
+    "cleanportaleval": 0.8, "cleaneval-final": 1.2, "cleaneval-dev": 0.3, "f18": 0.6, "openstax": 0.6,
 }  # fmt: skip
 """Of a page of each set in the trees. Fundus leaves out what its selectors do not take; dragnet, page-signal and
-CleanEval are pages of 2005 to 2012, and many; the last two are rendered with hardly any frame, and say what an article
-may hold: lists of links, tables, glossaries."""
+CleanEval are pages of 2005 to 2012; the last two are rendered with hardly any frame, and say what an article may hold:
+lists of links, tables, glossaries."""
+EVERY = {
+    "dragnet": 4, "page-signal": 4, "cleanportaleval": 2, "cleaneval-final": 8, "cleaneval-dev": 2, "f18": 3,
+    "openstax": 3,
+}  # fmt: skip
+"""The trees are grown on every nth page of sets of old pages, and of sets of one site. The words are counted on all."""
 NOT_IN_TABLES = ("f18", "openstax")
 """Sets of one site each, whose names say nothing of others."""
 TREES: dict[str, Any] = {
     "max_iter": 90, "learning_rate": 0.12, "max_leaf_nodes": 15, "max_depth": 5, "min_samples_leaf": 20,
     "l2_regularization": 5.0, "max_features": 0.3, "random_state": 0, "early_stopping": False,
 }  # fmt: skip
+BINS = 128
+"""Values of a feature that the trees tell apart."""
 PRIOR = 4.0
 """Sites that a word is thought to have been seen on beforehand, where it said nothing."""
-LEAST_SITES = {"names": 4, "texts": 6}
+LEAST_SITES = {"names": 4, "texts": 12}
 """A word must be on as many sites; one site's habits are no evidence for another's."""
 SHORT = 40
 """Words of a text whose first words are evidence."""
@@ -222,48 +229,48 @@ def _named_parts(e: Example) -> Iterator[tuple[tuple[str, ...], float]]:
             yield words, part / whole
 
 
-def tables(statistics: Statistics, sites: set[str]) -> dict[str, dict[str, Any]]:
-    """Return, for each kind of word, its sums over some sites: word -> [sum of shares, sites], and the mean share."""
+@dataclass
+class Table:
+    """What one kind of word is worth, and the sums that it was made from."""
+
+    sums: dict[str, tuple[float, int]]
+    """Word -> sum of its shares over sites, number of sites."""
+    mean: float
+    least: int
+    evidence: dict[str, float]
+
+    def of(self, share: float, sites: int) -> float:
+        """Return the log-odds of a word, in tenths: 0 where too few sites have it."""
+        if sites < self.least:
+            return 0.0
+        odds = (share + PRIOR * self.mean) / (sites - share + PRIOR * (1 - self.mean))
+        return round(math.log(odds * (1 - self.mean) / self.mean), 1)
+
+    def without(self, site: dict[str, float]) -> dict[str, float]:
+        """Return the evidence as it is without one site's shares."""
+        evidence = dict(self.evidence)
+        for word, own in site.items():
+            share, sites = self.sums[word]
+            if value := self.of(share - own, sites - 1):
+                evidence[word] = value
+            else:
+                evidence.pop(word, None)
+        return evidence
+
+
+def tables(statistics: Statistics, sites: set[str]) -> dict[str, Table]:
+    """Return what each kind of word is worth by some sites."""
     made = {}
     for kind, of_site in statistics.items():
-        sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        sums: dict[str, tuple[float, int]] = {}
         for site in sorted(sites & set(of_site)):
             for word, share in of_site[site].items():
-                sums[word][0] += share
-                sums[word][1] += 1
-        mean = sum(s for s, _ in sums.values()) / max(1.0, sum(n for _, n in sums.values()))
-        made[kind] = {"sums": {word: both for word, both in sums.items() if both[1] >= 2}, "mean": mean}
+                total, count = sums.get(word, (0.0, 0))
+                sums[word] = (total + share, count + 1)
+        mean = sum(share for share, _ in sums.values()) / max(1, sum(count for _, count in sums.values()))
+        table = made[kind] = Table(sums, mean, LEAST_SITES[kind], {})
+        table.evidence = {word: value for word in sorted(sums) if (value := table.of(*sums[word]))}
     return made
-
-
-def evidence(made: dict[str, dict[str, Any]], without: dict[str, dict[str, float]] | None = None) -> Words:
-    """Return the words' evidence; `without` are one site's own shares, which are taken out."""
-    return Words(*(_Evidence(made[kind], kind, (without or {}).get(kind, {})) for kind in ("names", "texts")))
-
-
-class _Evidence(Mapping[str, float]):
-    """Log-odds of the words that enough sites have, worked out when asked for: a page asks for few."""
-
-    def __init__(self, made: dict[str, Any], kind: str, without: dict[str, float]) -> None:
-        self.sums, self.mean, self.least, self.without = made["sums"], made["mean"], LEAST_SITES[kind], without
-
-    def __getitem__(self, word: str) -> float:
-        share, sites = self.sums[word]
-        if word in self.without:
-            share, sites = share - self.without[word], sites - 1
-        if sites < self.least:
-            raise KeyError(word)
-        odds = (share + PRIOR * self.mean) / (sites - share + PRIOR * (1 - self.mean))
-        value = round(float(np.log(odds * (1 - self.mean) / self.mean)), 1)
-        if not value:
-            raise KeyError(word)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return (word for word in self.sums if word in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 # -- trees -------------------------------------------------------------------------------------------------
@@ -279,13 +286,19 @@ def matrix(e: Example, words: Words) -> np.ndarray:
 def grow(examples: list[Example], statistics: Statistics) -> dict[str, Any]:
     """Return the tables and trees learned from some pages, as JSON values."""
     made = tables(statistics, {e.gold.site for e in examples})
-    rows = []
-    for e in examples:
+    rows, words_of_site = [], {}
+    for e in sorted(_for_trees(examples), key=lambda e: e.gold.site):
         if (used := e.weight > 0).any():
-            own = {kind: statistics[kind].get(e.gold.site, {}) for kind in LEAST_SITES}
-            rows.append((matrix(e, evidence(made, own))[used], e.label[used], e.weight[used]))
+            site = e.gold.site
+            if site not in words_of_site:
+                own = (made[kind].without(statistics[kind].get(site, {})) for kind in ("names", "texts"))
+                words_of_site = {site: Words(*own)}
+            rows.append((matrix(e, words_of_site[site])[used], e.label[used], e.weight[used]))
     features, label, weight = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-    model = HistGradientBoostingClassifier(**TREES).fit(features, label, sample_weight=weight / weight.mean())
+    edges = [_edges(column) for column in features.T]
+    # Binned here: with weights scikit-learn does it by a weighted percentile for each bin, which takes an hour.
+    codes = np.stack([np.searchsorted(e, column) for e, column in zip(edges, features.T, strict=True)], axis=1)
+    model = HistGradientBoostingClassifier(**TREES).fit(codes, label, sample_weight=weight / weight.mean())
     trees = []
     for (predictor,) in model._predictors:
         nodes = []
@@ -293,17 +306,35 @@ def grow(examples: list[Example], statistics: Statistics) -> dict[str, Any]:
             if node["is_leaf"]:
                 nodes.append([round(float(node["value"]), 4)])
             else:
-                threshold = float(np.format_float_positional(np.float32(node["num_threshold"]), 6, fractional=False))
-                nodes.append([int(node["feature_idx"]), threshold, int(node["left"]), int(node["right"])])
+                feature = int(node["feature_idx"])
+                edge = edges[feature][int(node["num_threshold"])]
+                threshold = float(f"{edge:.6g}")
+                nodes.append([feature, threshold, int(node["left"]), int(node["right"])])
         trees.append(nodes)
-    learned = {kind: _Evidence(made[kind], kind, {}) for kind in LEAST_SITES}
     return {
         "features": list(FEATURES),
         "bias": round(float(np.ravel(model._baseline_prediction)[0]), 4),
         "depth": TREES["max_depth"],
         "trees": trees,
-        **{kind: dict(sorted(words.items())) for kind, words in learned.items()},
+        **{kind: table.evidence for kind, table in made.items()},
     }
+
+
+def _edges(column: np.ndarray) -> np.ndarray:
+    """Return at most `BINS` values that part a column into bins of like counts, each between two that are there."""
+    values = np.unique(column)
+    at = np.searchsorted(values, np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
+    at = np.arange(len(values) - 1) if len(values) <= BINS else np.unique(np.minimum(at, len(values) - 2))
+    between = (values[at].astype(np.float64) + values[at + 1]) / 2
+    return np.asarray([float(f"{value:.6g}") for value in between], dtype=np.float32)
+
+
+def _for_trees(examples: list[Example]) -> Iterator[Example]:
+    counted: Counter[str] = Counter()
+    for e in examples:
+        counted[e.gold.set] += 1
+        if counted[e.gold.set] % EVERY.get(e.gold.set, 1) == 0:
+            yield e
 
 
 # -- judging -----------------------------------------------------------------------------------------------

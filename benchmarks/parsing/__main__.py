@@ -4,7 +4,7 @@
     pip install -e ".[bench]", or, not to mix them with what is there: pip install --target FOLDER trafilatura ...
 
     quality  body F1, structure recall and metadata on gold pages (`parsing_gold`), for every system (`parsing_systems`)
-    unseen   body F1 of docgraph where each page is judged by trees grown without its site (five folds)
+    unseen   main text on all gold, docgraph cross-validated by site, with intervals and by language (`unseen`)
     speed    the whole call, page after page, as a ratio to `BeautifulSoup(page, "lxml")` timed in between, one core
     hostile  pages made to break a parser (`parsing_hostile`): time, memory, text kept
 
@@ -29,9 +29,10 @@ from benchmarks.parsing.gold import GoldPage, body_f1, gold_pages, metadata_hits
 from benchmarks.parsing.hostile import hostile_pages
 from benchmarks.parsing.report import report
 from benchmarks.parsing.systems import SYSTEMS, set_up, version
+from benchmarks.parsing.unseen import measure_unseen
 from training.shards import write_atomically
 
-SETS = ("scrapinghub", "readability", "fundus", "cleaneval")
+SETS = ("scrapinghub", "readability", "fundus", "cleaneval-dev")
 TIMED_SETS = ("scrapinghub", "readability", "fundus")
 ROUNDS = 2
 """Times that each page is timed; the faster one counts."""
@@ -78,37 +79,6 @@ def measure_quality(names: list[str], pages: list[GoldPage]) -> dict[str, Any]:
     return results
 
 
-def measure_unseen(folder: Path, folds: int, seeds: int) -> dict[str, Any]:
-    """Return body F1 of the whole parser, each page judged by trees grown without its site."""
-    from sklearn.model_selection import GroupKFold
-
-    from docgraph import parse_html
-    from docgraph.parsers.html.main import choose
-    from docgraph.parsers.html.main.forest import from_json
-    from tools import train_main_content
-
-    raw = list(train_main_content.gold_pages(folder))
-    examples = [train_main_content.example(*page) for page in raw]
-    sites = [example.site for example in examples]
-    found: dict[str, list[dict[str, float]]] = {}
-    for seed in range(seeds):
-        pairs: dict[str, list[tuple[str, str]]] = {}
-        for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(examples, groups=sites):
-            forest = from_json(train_main_content.grow([examples[i] for i in train]))
-            choose.main_content = lambda forest=forest: forest
-            for i in test:
-                set_, _, _, data, gold = raw[i]
-                pairs.setdefault(set_, []).append((gold, parse_html(data).main_text))
-        for label in SETS:
-            found.setdefault(label, []).append(body_f1(pairs[label]))
-            print(f"unseen, seed {seed}: {label:12} {found[label][-1]}", flush=True)
-    mean = {
-        label: {name: round(sum(run[name] for run in runs) / len(runs), 4) for name in runs[0]}
-        for label, runs in found.items()
-    }
-    return {"folds": folds, "seeds": seeds, "body": mean, "runs": found}
-
-
 def measure_speed(names: list[str], pages: list[GoldPage]) -> dict[str, Any]:
     """Return pages a second and the ratio to BeautifulSoup; both take the fastest of `ROUNDS` on each page."""
     results: dict[str, Any] = {}
@@ -151,7 +121,6 @@ def main() -> None:
     arguments.add_argument("--systems", nargs="*", choices=list(SYSTEMS), default=list(SYSTEMS))
     arguments.add_argument("--peers", type=Path, help="folder with the peers' packages")
     arguments.add_argument("--folds", type=int, default=5)
-    arguments.add_argument("--seeds", type=int, default=3, help="shuffles of sites into folds")
     arguments.add_argument("--dry", action="store_true", help="print only, write no results")
     options = arguments.parse_args()
     if options.peers:
@@ -162,7 +131,7 @@ def main() -> None:
     pages = gold_pages(folder, SETS) if needs_pages else []
     parts = {
         "quality": lambda: measure_quality(options.systems, pages),
-        "unseen": lambda: measure_unseen(folder, options.folds, options.seeds),
+        "unseen": lambda: measure_unseen(options.data, options.systems, options.folds),
         "speed": lambda: measure_speed(options.systems, pages),
         "hostile": lambda: hostile_pages(options.systems),
     }

@@ -7,7 +7,7 @@ Everything is compared as letters: words run together without marks, in small le
 quotes or bullets counts.
 
     scrapinghub  body text                                readability  body HTML, metadata
-    fundus       sections, pictures, metadata             cleaneval    body text of 2006
+    fundus       sections, pictures, metadata             cleaneval-dev  body text of 2006
 """
 
 import gzip
@@ -24,7 +24,7 @@ from urllib.parse import urljoin, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from docgraph.parsers.decode import decode
-from tools.train_main_content import gold_pages as labelled_pages
+from tools.main_content_gold import gold_pages as labelled_pages
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 ADDRESS = "http://fakehost/test/page.html"
@@ -75,10 +75,9 @@ def gold_pages(folder: Path, sets: tuple[str, ...]) -> list[GoldPage]:
     """Return the pages of some sets."""
     fundus = {row["file"]: row for row in map(json.loads, _lines(folder / "fundus_gold.jsonl.gz"))}
     pages = []
-    for name, page, site, data, body in labelled_pages(folder):
-        if name not in sets:
-            continue
-        gold = GoldPage(name, page, site, decode(data).text, body)
+    for labelled in labelled_pages(folder.parent, sets):
+        name, page = labelled.set, labelled.name
+        gold = GoldPage(name, page, labelled.site, decode(labelled.page).text, labelled.text)
         if name == "readability":
             place = folder / "readability" / page
             gold.structure = structure_of_html(_text(place / "expected.html.gz"))

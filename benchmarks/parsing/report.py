@@ -1,5 +1,6 @@
 """results/parsing.json as Markdown: each target with the figure held against it, then every system beside the others."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,8 +14,10 @@ STRUCTURE = (
 )  # fmt: skip
 SECTIONS = ("headline", "paragraph in its section", "picture", "picture-caption")
 TARGETS: tuple[tuple[str, float, Callable[[dict[str, Any]], float]], ...] = (
-    ("main text F1, scrapinghub, sites unseen", 0.970, lambda f: f["unseen"]["body"]["scrapinghub"]["f1"]),
-    ("main text F1, readability, sites unseen", 0.960, lambda f: f["unseen"]["body"]["readability"]["f1"]),
+    ("main text F1, sites unseen: scrapinghub", 0.972, lambda f: _unseen(f, "scrapinghub")),
+    ("readability", 0.955, lambda f: _unseen(f, "readability")),
+    ("fundus", 0.945, lambda f: _unseen(f, "fundus")),
+    ("trafilatura's evaluation", 0.93, lambda f: _unseen(f, "trafilatura")),
     ("fundus: paragraphs in their section", 0.90, lambda f: _recall(f, OURS, "fundus", "paragraph in its section")),
     ("fundus: pictures with their caption", 0.75, lambda f: _recall(f, OURS, "fundus", "picture-caption")),
     ("readability: pictures with their caption", 0.75, lambda f: _recall(f, OURS, "readability", "picture-caption")),
@@ -26,18 +29,27 @@ TARGETS: tuple[tuple[str, float, Callable[[dict[str, Any]], float]], ...] = (
     ("site", 0.97, lambda f: _share(f["quality"][OURS]["metadata"]["readability"]["siteName"])),
     ("date", 0.97, lambda f: _share(f["quality"][OURS]["metadata"]["readability"]["publishedTime"])),
     ("language", 1.0, lambda f: _share(f["quality"][OURS]["metadata"]["readability"]["lang"])),
-    ("time of BeautifulSoup alone (at most)", -1.8, lambda f: -f["speed"][OURS]["ratio"]),
+    ("time of BeautifulSoup alone (at most)", -1.1, lambda f: -f["speed"][OURS]["ratio"]),
     ("hostile pages: text kept or bound named, <= 2 s, <= 1 GB", 1.0, lambda f: _passed(f["hostile"][OURS])),
 )  # fmt: skip
 """What is held against it, the target (negative: a bound from above), where the figure is."""
 
 
-NOTES = (
-    'The trees have seen these pages; a figure under "sites unseen" is by trees that have not. Rules (captions, sections,',
-    "metadata) were written with these pages at hand, so expect less on others. The readability gold is Readability.js's own",
-    "output and leans to its kin. Hostile pages were read beside other work (see the load): what is just over 2 s may pass on",
-    "an idle machine.",
+UNSEEN_NOTES = (
+    "Each page is judged by tables and trees learned without its site; the whole parser runs. Rules (captions, sections,",
+    "metadata) were written with the first three sets at hand, so expect less on others; trafilatura was tuned on the",
+    "fourth. 95 % intervals resample sites. Sets with a gold text: 4-token shingles; trafilatura: strings that must and must",
+    "not be there. Bad: pages with an F1 below .5 (of the first three sets); empty: without text (of all four).",
 )
+QUALITY_NOTES = (
+    "The trees have seen these pages, so their main text is not compared here. The readability gold is Readability.js's own",
+    "output and leans to its kin.",
+)
+ENDS = ("held", "text lost", "over time", "raised")
+LEAST_PAGES = 5
+"""Languages with fewer pages are left out."""
+FIRST_SETS = ("scrapinghub", "readability", "fundus", "trafilatura")
+OTHER_SETS = ("dragnet", "page-signal", "cleanportaleval", "cleaneval-final", "cleaneval-dev", "f18", "openstax")
 
 
 def report(results: dict[str, Any]) -> str:
@@ -46,10 +58,13 @@ def report(results: dict[str, Any]) -> str:
     lines = ["# Parsing: docgraph beside its peers", ""]
     for part, values in results.items():
         lines.append(f"* {part}: " + made_by({name: value for name, value in values.items() if name != "found"}))
-    lines += ["", *NOTES, "", "## Targets", "", *_table(["", "target", "found", "met"], _targets(found))]
+    lines += ["", "## Targets", "", *_table(["", "target", "found", "met"], _targets(found))]
+    if "unseen" in found:
+        lines += ["", "## Main text on sites unseen", "", *UNSEEN_NOTES, "", *_first_sets(found["unseen"])]
+        lines += ["", "F1 on older and on rendered pages:", "", *_other_sets(found["unseen"])]
+        lines += ["", "F1 by language, on pages of the first four sets:", "", *_languages(found["unseen"])]
     if "quality" in found:
-        lines += ["", "## Body F1, trees as shipped (which have seen these pages)", "", *_bodies(found)]
-        lines += ["", "## Structure of the readability pages: recall / precision", ""]
+        lines += ["", "## Structure of the readability pages: recall / precision", "", *QUALITY_NOTES, ""]
         lines += _counts(found["quality"], "readability", STRUCTURE)
         lines += ["", "A system that keeps the whole page has a low precision by nature.", ""]
         lines += ["## Sections and pictures of the fundus pages: recall / precision", ""]
@@ -100,20 +115,40 @@ def _passed(cases: dict[str, Any]) -> float:
     return sum(case["passed"] for case in cases.values()) / len(cases)
 
 
-def _bodies(found: dict[str, Any]) -> list[str]:
-    sets = list(next(iter(found["quality"].values()))["body"])
+def _unseen(found: dict[str, Any], set_: str) -> float:
+    return float(found["unseen"]["systems"][OURS]["sets"][set_]["f1"])
+
+
+def _first_sets(unseen: dict[str, Any]) -> list[str]:
     rows = []
-    if "unseen" in found:
-        unseen = found["unseen"]
-        label = f"docgraph, sites unseen ({unseen['folds']} folds, {unseen['seeds']} shuffle(s) of sites)"
-        rows.append([label, *(_f1(unseen["body"][name]) for name in sets), ""])
-    for name, values in found["quality"].items():
-        rows.append([f"{name} {values['version']}", *(_f1(values["body"][s]) for s in sets), str(values["failures"])])
-    return _table(["F1 (precision / recall)", *sets, "failures"], rows)
+    for name, values in unseen["systems"].items():
+        sets = [values["sets"][label] for label in FIRST_SETS]
+        cells = [f"{v['f1']:.3f} ({v['low']:.3f} to {v['high']:.3f})" for v in sets]
+        rows.append([name, *cells, str(sum(v["bad"] for v in sets[:3])), str(sum(v["empty"] for v in sets))])
+    counts = [v["pages"] for v in sets]
+    return _table(["F1", *(f"{s}, {n}" for s, n in zip(FIRST_SETS, counts, strict=True)), "bad", "empty"], rows)
 
 
-def _f1(values: dict[str, float]) -> str:
-    return f"{values['f1']:.3f} ({values['precision']:.3f} / {values['recall']:.3f})"
+def _other_sets(unseen: dict[str, Any]) -> list[str]:
+    rows = [
+        [name, *(f"{values['sets'][label]['f1']:.3f}" for label in OTHER_SETS)]
+        for name, values in unseen["systems"].items()
+    ]
+    counts = [next(iter(unseen["systems"].values()))["sets"][label]["pages"] for label in OTHER_SETS]
+    return _table(["", *(f"{s}, {n}" for s, n in zip(OTHER_SETS, counts, strict=True))], rows)
+
+
+def _languages(unseen: dict[str, Any]) -> list[str]:
+    systems = unseen["systems"]
+    first = next(iter(systems.values()))["languages"]
+    labels = sorted(
+        (label for label, v in first.items() if v["pages"] >= LEAST_PAGES), key=lambda label: -first[label]["pages"]
+    )
+    rows = [
+        [f"{label}, {first[label]['pages']}", *(f"{v['languages'][label]['f1']:.3f}" for v in systems.values())]
+        for label in labels
+    ]
+    return _table(["language, gold, pages", *systems], rows)
 
 
 def _counts(quality: dict[str, Any], set_: str, kinds: tuple[str, ...]) -> list[str]:
@@ -150,16 +185,21 @@ def _metadata(quality: dict[str, Any]) -> list[str]:
 
 
 def _hostile(hostile: dict[str, Any]) -> list[str]:
-    systems = list(hostile)
-    rows = [["**passed**", *(f"**{sum(c['passed'] for c in hostile[s].values())}**" for s in systems)]]
-    rows += [[case, *(_case(hostile[s][case]) for s in systems)] for case in next(iter(hostile.values()))]
-    return _table(["", *systems], rows)
+    """How many cases each system held, and how the others ended."""
+    rows = []
+    for name, cases in hostile.items():
+        ended = Counter(_end(case) for case in cases.values())
+        rows.append([name, *(str(ended[kind]) for kind in ENDS)])
+    failed = [case for case, result in hostile[OURS].items() if not result["passed"]]
+    said = f"docgraph does not hold: {', '.join(failed)}." if failed else f"docgraph holds all {len(hostile[OURS])}."
+    return [*_table(["", *ENDS], rows), "", f"{said} Every case with its time and memory is in `parsing.json`."]
 
 
-def _case(result: dict[str, Any]) -> str:
+def _end(result: dict[str, Any]) -> str:
+    if result["passed"]:
+        return "held"
+    if result["ended"].startswith("over"):
+        return "over time"
     if result["ended"] != "ok":
-        return result["ended"]
-    said = f"{result['seconds']:.2f} s, {max(result['bytes'], 0) / 1e6:.0f} MB"
-    if not result["kept"]:
-        said += f", {result['named']}" if result["named"] else ", **text lost**"
-    return said if result["passed"] or not result["kept"] else f"{said} **over**"
+        return "raised"
+    return "over time" if result["kept"] or result["named"] else "text lost"

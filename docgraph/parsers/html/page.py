@@ -27,7 +27,7 @@ from docgraph.parsers.html.elements import Elements, from_soup, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
 from docgraph.parsers.html.images import resolve
-from docgraph.parsers.html.main.choose import judge
+from docgraph.parsers.html.main.choose import doubts, judge
 from docgraph.parsers.html.metadata.linked_data import declared_text
 from docgraph.parsers.html.metadata.read import read_metadata
 from docgraph.parsers.html.nodes import Page
@@ -121,13 +121,9 @@ def _parse(
     base = _base(elements, url)
     metadata = read_metadata(elements, url=url, base=base, **asdict(origin))
     figures = find_figures(elements, flow)
-    verdict = judge(
-        elements,
-        flow,
-        figures.captions | figures.credits,
-        title=metadata.title or "",
-        declared=declared_text(elements),
-    )
+    declared = declared_text(elements)
+    captions = figures.captions | figures.credits
+    verdict = judge(elements, flow, captions, title=metadata.title or "", declared=declared)
     grow(
         Page(
             elements=elements,
@@ -141,6 +137,8 @@ def _parse(
         ),
         builder,
     )
+    for code, message in doubts(verdict, declared):
+        builder.warn(code, message)
     document = builder.build(
         metadata=metadata,
         image_access=_image_access(images, source, limits),

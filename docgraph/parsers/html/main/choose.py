@@ -22,6 +22,7 @@ with little text from Readability.js and jusText.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.main.controls import controls
 from docgraph.parsers.html.main.features import FEATURES, Measured, count_words, measure
 from docgraph.parsers.html.main.forest import main_content
 from docgraph.parsers.html.main.roles import Verdict, set_regions, set_roles
@@ -39,13 +41,21 @@ PRICE: Final = 0.3
 LEAST: Final = 0.1
 LEAST_IF_LINK: Final = 0.5
 LEAST_IF_ASKING: Final = 0.5
-"""Probability that a block inside the article's element needs: any, all link, asking for something."""
+LEAST_IF_NAMED: Final = 0.4
+"""Probability that a block inside the article's element needs: any, all link, asking for something, in a small container
+that is named as something else."""
 MOST_WORDS_COUNTED: Final = 200
 """Words of one block that count in the choice of the element."""
 ENOUGH_WORDS: Final = 40
 SURE: Final = 0.8
 LEAST_SURE: Final = 0.3
 """Fewer main words than this, or a smaller share of them with at least this probability: judged again."""
+DECLARED_MORE: Final = 1.5
+"""An article declared with so many times the words of the main text is not all there."""
+
+PARAGRAPH_WORDS: Final = 10
+LEAST_PARAGRAPHS: Final = 3
+"""An `article` element with so many texts so long holds the article."""
 
 _LINKS: Final = FEATURES.index("link_density")
 _ASKING: Final = FEATURES.index("asking")
@@ -73,8 +83,10 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     if not measured.block:
         return verdict
     probability = model.forest.predict(measured.matrix)
-    choice = keep(measured, probability)
+    choice = keep(measured, probability, verdict.title)
     verdict.root, verdict.relaxed = choice.root, choice.relaxed
+    while verdict.root > 0 and verdict.root > measured.owner[choice.kept].min(initial=verdict.root):
+        verdict.root = elements.parent[verdict.root]
     main = {
         index
         for index, block, keep in zip(measured.index, measured.block, choice.kept.tolist(), strict=True)
@@ -82,7 +94,9 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     }
     _keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
     _keep_headings_of_main(elements, flow, main, verdict.title)
-    _drop_later_articles(elements, flow, main, verdict.title)
+    _drop_what_follows_the_article(elements, flow, main, verdict.title)
+    if not choice.relaxed:
+        main -= controls(elements, flow)
     _drop_boxed_headings(elements, flow, main)
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.main_words = _words_of_main(flow, main, 0, len(flow.items))
@@ -90,6 +104,17 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     set_regions(verdict, elements, flow, main, measured)
     set_roles(verdict, elements, flow, main, captions)
     return verdict
+
+
+def doubts(verdict: Verdict, declared: str) -> Iterator[tuple[str, str]]:
+    """Yield what is to be said of a verdict: (code, sentence) where main text is missing or may be."""
+    words, more = verdict.main_words, count_words(declared) if declared else 0
+    if not words:
+        yield "main.empty", "no main text was found on the page."
+    elif words < ENOUGH_WORDS:
+        yield "main.little", f"the main text has {words} words; what is neither link nor frame was taken for it."
+    if more > DECLARED_MORE * words + ENOUGH_WORDS:
+        yield "main.declared", f"the page declares an article of {more} words, of which {words} are shown."
 
 
 def find_title(elements: Elements, flow: Flow, title: str) -> int:
@@ -137,23 +162,32 @@ class Choice:
     """Whether little was found at first, and the page judged again without suspicion."""
 
 
-def keep(measured: Measured, probability: NDArray[np.float64]) -> Choice:
-    """Return the article's element and which blocks are main. Of a page that shows text, some are."""
+def keep(measured: Measured, probability: NDArray[np.float64], title: int = -1) -> Choice:
+    """Return the article's element and which blocks are main. Of a page that shows text, some are.
+
+    Args:
+        title: the title's heading element, or -1. Prose between it and the article's element leads into the article.
+    """
     words, links = measured.words, measured.matrix[:, _LINKS]
     needed = np.full(len(words), LEAST)
     needed[links > 0.8] = LEAST_IF_LINK
     needed[measured.matrix[:, _ASKING] > 0] = LEAST_IF_ASKING
+    framed = np.zeros(len(measured.end), dtype=bool)
+    for row in measured.named:
+        framed[row : measured.end[row]] = True
+    framed = framed[measured.owner]
+    needed[framed] = LEAST_IF_NAMED
     root, inside = _best_cut(measured, probability)
+    if title >= 0:
+        owner = measured.owner
+        inside |= (owner > title) & (owner < root) & (probability > SURE) & (measured.prose > 0)
     kept = inside & (probability > needed)
     held = (words * kept).sum()
     sure = (words * kept * (probability > SURE)).sum()
     if held >= ENOUGH_WORDS and sure >= LEAST_SURE * held:
         return Choice(root, kept, relaxed=False)
     # No article here: a list, a landing page, a few words. Keep all that is not clearly something else.
-    framed = np.zeros(len(measured.end), dtype=bool)
-    for row in measured.named:
-        framed[row : measured.end[row]] = True
-    for suspect in (framed[measured.owner] | (links >= 0.5), links >= 0.5, np.zeros(len(words), dtype=bool)):
+    for suspect in (framed | (links >= 0.5), links >= 0.5, np.zeros(len(words), dtype=bool)):
         wide = kept | ~suspect
         if wide.any():
             more = (words * wide).sum() > held
@@ -222,20 +256,19 @@ def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title
         leading = -1
 
 
-def _drop_later_articles(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
-    """Take out of `main` the articles below the title's own, each with a title as high: the site's next stories."""
+def _drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
+    """Take out of `main` what stands below the title's own `article`, if that holds one: comments, the next stories."""
     own = title
     while own >= 0 and elements.tag[own] != "article":
         own = elements.parent[own]
-    if own < 0:
+    places = flow.places()
+    if own not in places:
         return
-    places, level = flow.places(), flow.headings.get(title, 1)
-    if own not in places or not _words_of_main(flow, main, *places[own]) >= ENOUGH_WORDS:
-        return
-    titles = [row for row, high in flow.headings.items() if high <= level]
-    for row in elements.rows_of("article"):
-        if row >= elements.end(own) and row in places and any(row < top < elements.end(row) for top in titles):
-            main.difference_update(range(*places[row]))
+    start, stop = places[own]
+    held = [flow.items[index].text for index in main if start <= index < stop]  # type: ignore[union-attr]
+    long = [count for text in held if (count := count_words(text)) >= PARAGRAPH_WORDS]
+    if len(long) >= LEAST_PARAGRAPHS and sum(long) >= ENOUGH_WORDS:
+        main.difference_update([index for index in main if index >= stop])
 
 
 def _words_of_main(flow: Flow, main: set[int], start: int, stop: int) -> int:

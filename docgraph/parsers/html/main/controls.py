@@ -1,0 +1,78 @@
+"""Text that belongs to a machine in the page: the controls of a player, the placeholder of an embed that asks for consent.
+
+    Elements, Flow ─ controls ─> places in `Flow.items` that are no text of the page's author
+
+It stands in the middle of the article, between its paragraphs, in sentences that are as long as theirs. What gives a
+placeholder away is a button beside words of consent; what gives a player away is the name that its maker put on it.
+Both are small: a box with much text is never one, whatever it is called.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.main.features import count_words
+
+MOST_WORDS: Final = 120
+LONGEST_CONTROL: Final = 25
+"""Words of a whole box, and of one text of a player's."""
+_MOST_ITEMS: Final = 80
+_BOX_LEVELS: Final = 6
+_PLAYER: Final = re.compile(
+    r"\b(?:video-?js|vjs|jw-?player|jw(?=-)|plyr|mejs|mediaelement|brightcove|shaka|bmpui|ytp|flowplayer|"
+    r"html5-video|(?:video|audio|media)-?player|player-?(?:controls?|ui|skin|bar))\b",
+    re.I,
+)
+_CONSENT: Final = re.compile(
+    r"\b(?:consent|third part(?:y|ies)|personal data|data privacy|privacy (?:policy|settings)|external content|cookies?|"
+    r"einwillig\w*|zustimm\w*|datenschutz\w*|personenbezogen\w*|drittanbieter\w*|externe[nr]? inhalt\w*|"
+    r"consentement|données personnelles|contenus? externes?|consentimiento|datos personales|contenidos? externos?|"
+    r"consenso|dati personali|contenut[oi] estern[oi]|toestemming|persoonsgegevens|samtykke|samtycke|zgod[aęy])\b",
+    re.I,
+)
+_WHOLE: Final = frozenset(("article", "body", "main", "section"))
+"""Elements that are more than a box."""
+
+
+def controls(elements: Elements, flow: Flow) -> set[int]:
+    """Return the places of the blocks of players and of placeholders that ask for consent."""
+    places = flow.places()
+    found: set[int] = set()
+    for row in elements.rows_of("button"):
+        if (box := _box_around(elements, flow, row)) is not None:
+            texts = list(_texts(flow, *box))
+            if any(_CONSENT.search(text) for text in texts):
+                found.update(range(*box))
+    done = -1
+    for row, own in enumerate(elements.attributes):
+        if row < done or not own or row not in places:
+            continue
+        if _PLAYER.search(f"{own.get('class', '')} {own.get('id', '')}"[:200]):
+            done = elements.end(row)
+            texts = list(_texts(flow, *places[row]))
+            counts = [count_words(text) for text in texts]
+            if counts and max(counts) <= LONGEST_CONTROL and sum(counts) <= MOST_WORDS:
+                found.update(range(*places[row]))
+    return found
+
+
+def _box_around(elements: Elements, flow: Flow, row: int) -> tuple[int, int] | None:
+    """Return where the largest box around a button begins and ends, None if there is none."""
+    places, box = flow.places(), None
+    for _ in range(_BOX_LEVELS):
+        row = elements.parent[row]
+        if row < 0 or elements.tag[row] in _WHOLE:
+            break
+        if row not in places:
+            continue
+        start, stop = places[row]
+        if stop - start > _MOST_ITEMS or sum(map(count_words, _texts(flow, start, stop))) > MOST_WORDS:
+            break
+        box = (start, stop)
+    return box
+
+
+def _texts(flow: Flow, start: int, stop: int) -> Iterator[str]:
+    return (item.text for item in flow.items[start:stop] if isinstance(item, TextBlock) and item.text)
