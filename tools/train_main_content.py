@@ -43,7 +43,7 @@ from tools.main_content_gold import OPEN, SETS, GoldPage, gold_pages
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHT = {
     "scrapinghub": 1.0, "readability": 1.0, "fundus": 0.7, "trafilatura": 0.8, "dragnet": 1.2, "page-signal": 0.8,
-    "cleanportaleval": 0.8, "cleaneval-final": 1.2, "cleaneval-dev": 0.3, "f18": 0.6, "openstax": 0.6,
+    "cleanportaleval": 0.8, "cleaneval-final": 1.2, "cleaneval-dev": 0.3, "f18": 2.0, "openstax": 1.0,
 }  # fmt: skip
 """Of a page of each set in the trees. Fundus leaves out what its selectors do not take; dragnet, page-signal and
 CleanEval are pages of 2005 to 2012; the last two are rendered with hardly any frame, and say what an article may hold:

@@ -41,7 +41,7 @@ PRICE: Final = 0.3
 LEAST: Final = 0.1
 LEAST_IF_LINK: Final = 0.5
 LEAST_IF_ASKING: Final = 0.5
-LEAST_IF_NAMED: Final = 0.4
+LEAST_IF_NAMED: Final = 0.35
 """Probability that a block inside the article's element needs: any, all link, asking for something, in a small container
 that is named as something else."""
 MOST_WORDS_COUNTED: Final = 200
@@ -176,7 +176,7 @@ def keep(measured: Measured, probability: NDArray[np.float64], title: int = -1) 
     for row in measured.named:
         framed[row : measured.end[row]] = True
     framed = framed[measured.owner]
-    needed[framed] = LEAST_IF_NAMED
+    needed[framed] = np.maximum(needed[framed], LEAST_IF_NAMED)
     root, inside = _best_cut(measured, probability)
     if title >= 0:
         owner = measured.owner
