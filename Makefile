@@ -37,7 +37,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGS)
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz_html

@@ -8,9 +8,21 @@ The public names stand in `__init__.pyi`, for type checkers and for this file. E
 so that the attention alone does not load transformers or timm.
 """
 
+from importlib.util import find_spec
+from typing import Any
+
 import lazy_loader
 
+from docgraph.errors import MissingExtraError, needs_extra
 from encoders.moved import answer_old_names
 
+if find_spec("torch") is None:
+    raise MissingExtraError("torch", "encoders")
+
 answer_old_names()
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    with needs_extra(f"encoders.{name}"):
+        return _load(name)

@@ -8,5 +8,7 @@ fuzz_html.py       random search for pages of which it does not hold (not part o
 html5lib_cases.py  the HTML standard's own cases, in html5lib/
 forests.py         trees for the attention
 attention_runs.py  one attention run by every backend
+bare.py            what the base install does, and which extra the rest names
+growth.py          linear time, as a ratio
 training_runs.py   small training runs and what they left
 """
