@@ -59,7 +59,7 @@ def report(results: dict[str, Any]) -> str:
     for part, values in results.items():
         lines.append(f"* {part}: " + made_by({name: value for name, value in values.items() if name != "found"}))
     lines += ["", "## Targets", "", *_table(["", "target", "found", "met"], _targets(found))]
-    if "unseen" in found:
+    if "systems" in found.get("unseen", {}):
         lines += ["", "## Main text on sites unseen", "", *UNSEEN_NOTES, "", *_first_sets(found["unseen"])]
         lines += ["", "F1 on older and on rendered pages:", "", *_other_sets(found["unseen"])]
         lines += ["", "F1 by language, on pages of the first four sets:", "", *_languages(found["unseen"])]
