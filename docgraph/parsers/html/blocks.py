@@ -4,8 +4,10 @@
 
 White space: runs of it become one space, across inline elements; none is added or taken at an inline boundary, so
 "wo<b>rd</b>" stays one word. `<br>` is a line break, two of them end the block. `<pre>` and its kin stay as they are.
+Letters that only say where a line may break (soft hyphens) are left out.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +15,12 @@ from typing import Final
 InlineMark = tuple[int, int, str, int]
 """Start, end, type, element."""
 
+_WORDS_BY_SPACE = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Burmese, Khmer: a zero-width space between words of these is the only sign of a word's end."""
+_BREAK_HINTS: Final = re.compile(rf"[\xad\u2060\ufeff]|(?<![{_WORDS_BY_SPACE}])\u200b|\u200b(?![{_WORDS_BY_SPACE}])")
+_ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟][\"'”’»)\]]*$")
+_PARAGRAPH_LETTERS: Final = 60
+"""A line as long as this that ends like a sentence is a paragraph, if all lines of the block are."""
 _NOTHING: Final = " \t\r\n\u200b\u200c\u200d\u2060\ufeff\xad\xa0"
 """A block of nothing but these holds no text."""
 
@@ -40,6 +48,29 @@ class TextBlock:
         images = [(max(offset - front, 0), row, link) for offset, row, link in self.images]
         return TextBlock(self.element, self.text[front:], marks, images, self.linked, self.preformatted)
 
+    def paragraphs(self) -> list["TextBlock"]:
+        """Return the block cut at its line breaks where every line is a paragraph: long, and ending like a sentence."""
+        if self.preformatted or "\n" not in self.text:
+            return [self]
+        lines = self.text.split("\n")
+        if any(len(line) < _PARAGRAPH_LETTERS or not _ENDS_SENTENCE.search(line) for line in lines):
+            return [self]
+        blocks = []
+        start = 0
+        for line in lines:
+            end = start + len(line)
+            front = start + len(line) - len(line.lstrip())
+            marks = [
+                (max(s - front, 0), min(e, end) - front, type_, row)
+                for s, e, type_, row in self.marks
+                if s < end and e > front
+            ]
+            images = [(max(o - front, 0), row, link) for o, row, link in self.images if start <= o <= end]
+            linked = sum(e - s for s, e, type_, _ in marks if type_ == "link")
+            blocks.append(TextBlock(self.element, self.text[front:end], marks, images, linked))
+            start = end + 1
+        return blocks
+
 
 @dataclass(slots=True)
 class Flow:
@@ -53,6 +84,10 @@ class Flow:
     """Image -> its twin inside `noscript`, which has the source that a script would load."""
     from_noscript: set[int] = field(default_factory=set)
     """Images inside `noscript` without a twin outside, kept in their place."""
+    tex: dict[int, str] = field(default_factory=dict)
+    """Element of a formula -> its TeX source."""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """Warnings: code and message."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def places(self) -> dict[int, tuple[int, int]]:
@@ -89,6 +124,8 @@ class OpenBlock:
 
     def add_text(self, text: str) -> None:
         """Add text of the page, white space collapsed unless it is preformatted."""
+        if not text.isascii():
+            text = _BREAK_HINTS.sub("", text)
         if self.verbatim:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
             self.pieces.append(text)

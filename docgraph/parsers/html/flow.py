@@ -12,32 +12,46 @@ from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, OpenBlock, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
+from docgraph.parsers.html.formulas import linear, tex_of
 from docgraph.parsers.html.images import is_invisible
 from docgraph.parsers.html.tags import (
     BLOCKS,
+    COPY_BUTTON,
+    GUTTER,
     MARKS,
     MEDIA,
     NAME_LETTERS,
+    PERMALINKS,
     PREFORMATTED,
+    STREAMED,
+    TYPESET,
     UNSEEN,
     heading_level,
     kind_by_class,
 )
-from docgraph.parsers.html.visibility import is_hidden
+from docgraph.parsers.html.visibility import Sheet, is_hidden, sheet_of
 
 _HEADING_EVENTS: Final = 120
 _HEADING_LETTERS: Final = 1000
 _NOT_IN_HEADINGS: Final = frozenset("p ul ol dl table h1 h2 h3 h4 h5 h6 article section form figure".split())
 _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
+_LINES: Final = frozenset("div p code ol ul li table tbody tr".split())
+"""Elements that are lines of preformatted text, not blocks in it."""
+_NO_PARAGRAPHS: Final = frozenset("td th li dt dd caption figcaption".split())
+"""Elements whose line breaks never end a paragraph."""
+_GUTTER_EVENTS: Final = 3_000
+_BUTTON_EVENTS: Final = 40
+_ALMOST_EMPTY: Final = 300
+"""Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
 
 
 class Reader:
     """The state of the pass: the text block being read, and what is open around it."""
 
-    __slots__ = ("block", "containers", "elements", "flow", "heading")
+    __slots__ = ("block", "containers", "elements", "flow", "heading", "hidden", "shown", "typeset_twice")
 
-    def __init__(self, elements: Elements) -> None:
+    def __init__(self, elements: Elements, shown: frozenset[int] = frozenset()) -> None:
         self.elements = elements
         self.flow = Flow()
         self.block = OpenBlock()
@@ -45,12 +59,23 @@ class Reader:
         """Open block elements, innermost last."""
         self.heading = -1
         """The open heading, or -1."""
+        self.shown = shown
+        """Hidden elements that are read all the same."""
+        self.hidden: list[int] = []
+        """Hidden elements that were passed over."""
+        self.typeset_twice = any(
+            elements.attributes[row].get("type", "").startswith("math/") for row in elements.rows_of("script")
+        )
 
     def end_block(self) -> None:
         """Put the text block that was read into the flow, if there is anything to see in it."""
         block = self.block.take(self.containers[-1])
-        if block is not None:
+        if block is None:
+            return
+        if "\n" not in block.text or self.elements.tag[block.element] in _NO_PARAGRAPHS:
             self.flow.items.append(block)
+        else:
+            self.flow.items.extend(block.paragraphs())
 
     def after(self, row: int) -> int:
         """Return the event after an element."""
@@ -58,10 +83,27 @@ class Reader:
 
 
 def read_flow(elements: Elements) -> Flow:
-    """Return the flow of a page. One pass, no recursion; never raises."""
-    reader = Reader(elements)
+    """Return the flow of a page. One pass, no recursion; never raises.
+
+    A page that shows next to nothing is read once more with what it hides: scripts would show it.
+    """
+    sheet = sheet_of(elements)
+    reader = _read(elements, sheet, frozenset())
+    if _prose(reader.flow) < _ALMOST_EMPTY and (hidden := _hidden_text(elements, reader.hidden)):
+        shows_more = _read(elements, sheet, hidden)
+        if _prose(shows_more.flow) > 2 * _prose(reader.flow):
+            reader = shows_more
+            reader.flow.notes.append(
+                ("hidden.shown", "the page shows next to nothing without scripts, so the text that it hides was read.")
+            )
+    return reader.flow
+
+
+def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
+    reader = Reader(elements, shown)
     add_text, rule_of = reader.block.add_text, _RULE_OF.get
     events, tags, attributes, last = elements.events, elements.tag, elements.attributes, elements.last
+    has_sheet, by_sheet = bool(sheet), 0
     index, count = 0, len(events)
     while index < count:
         event = events[index]
@@ -74,14 +116,26 @@ def read_flow(elements: Elements) -> Flow:
             close(reader, ~row)
             continue
         tag, own = tags[row], attributes[row]
-        if (own or tag == "dialog") and is_hidden(tag, own):
-            index = last[row] + 1
-        elif (rule := rule_of(tag)) is not None:
+        if own or tag == "dialog":
+            if is_hidden(tag, own) and row not in shown and not _is_shown_later(own):
+                reader.hidden.append(row)
+                index = last[row] + 1
+                continue
+            if has_sheet and sheet.hides(tag, own) and row not in shown:
+                reader.hidden.append(row)
+                by_sheet += sum(1 for event in events[index : last[row]] if event.__class__ is str)
+                index = last[row] + 1
+                continue
+        if (rule := rule_of(tag)) is not None:
             index = rule(reader, row) or index
         elif own and is_apart(reader, own):
             block(reader, row)
     reader.end_block()
-    return reader.flow
+    if by_sheet:
+        reader.flow.notes.append(
+            ("hidden.by_sheet", f"{by_sheet} pieces of text that the page's own style sheet hides were left out.")
+        )
+    return reader
 
 
 # -- the rules: what the start of an element means; each returns the event to go on with, 0 for the next ------------
@@ -94,9 +148,13 @@ def block(reader: Reader, row: int) -> int:
     if reader.heading >= 0:
         text.add_text(" ")
         return 0
-    if text.verbatim and tag in ("div", "p", "code"):
+    if text.verbatim and tag in _LINES:
         text.start_line()
         return 0
+    if tag in ("td", "div") and _is_gutter(reader, row):
+        return reader.after(row)
+    if tag == "button" and _copies(elements, row):
+        return reader.after(row)
     reader.end_block()
     reader.containers.append(row)
     reader.flow.items.append(row)
@@ -110,10 +168,12 @@ def block(reader: Reader, row: int) -> int:
 
 def mark(reader: Reader, row: int) -> int:
     """An inline element marks the text in it, unless it is a caption by its class, and so a block of its own."""
-    own = reader.elements.attributes[row]
+    own, tag = reader.elements.attributes[row], reader.elements.tag[row]
     if own and is_apart(reader, own):
         return block(reader, row)
-    reader.block.open_mark(MARKS[reader.elements.tag[row]], row)
+    if tag == "a" and reader.heading >= 0 and _leads_to_itself(reader.elements, row):
+        return reader.after(row)
+    reader.block.open_mark(MARKS[tag], row)
     return 0
 
 
@@ -166,6 +226,53 @@ def drawing(reader: Reader, row: int) -> int:
     return reader.after(row)
 
 
+def span(reader: Reader, row: int) -> int:
+    """Transparent, but for numbers of lines in code and a formula that is drawn beside its source."""
+    own = reader.elements.attributes[row]
+    if not own:
+        return 0
+    if reader.block.verbatim and _is_gutter(reader, row):
+        return reader.after(row)
+    if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
+        return reader.after(row)
+    return block(reader, row) if is_apart(reader, own) else 0
+
+
+def formula(reader: Reader, row: int) -> int:
+    """A formula is a line of text, marked, its TeX source kept."""
+    elements = reader.elements
+    return _add_formula(reader, row, linear(elements, row), tex_of(elements, row))
+
+
+def script(reader: Reader, row: int) -> int:
+    """A script that holds TeX is a formula; all others are unseen."""
+    elements = reader.elements
+    type_ = elements.attributes[row].get("type", "").lower()
+    if not type_.startswith("math/tex"):
+        return reader.after(row)
+    source = elements.text(row).strip()
+    display = "display" in type_ and reader.heading < 0
+    if display:
+        reader.end_block()
+    _add_formula(reader, row, source, source)
+    if display:
+        reader.end_block()
+    return reader.after(row)
+
+
+def drawn_formula(reader: Reader, row: int) -> int:
+    """What MathJax draws is a twin of the MathML beside it, if there is any."""
+    elements = reader.elements
+    beside = elements.end(row)
+    return reader.after(row) if elements.tag[beside : beside + 2] == ["mjx-assistive-mml", "math"] else 0
+
+
+def template(reader: Reader, row: int) -> int:
+    """Unseen, but for a declarative shadow root: it is what its element shows."""
+    own = reader.elements.attributes[row]
+    return 0 if "shadowrootmode" in own or "shadowroot" in own else reader.after(row)
+
+
 def ruby_bracket(reader: Reader, row: int) -> int:
     """An `rp` is for browsers without ruby; the `rt` that ends it, which libxml2 puts inside, is not."""
     elements = reader.elements
@@ -178,6 +285,9 @@ def ruby_bracket(reader: Reader, row: int) -> int:
 def noscript(reader: Reader, row: int) -> int:
     """Images for browsers without scripts are the twins of those that a script fills, or stand alone."""
     elements = reader.elements
+    if row in reader.shown:
+        return block(reader, row)
+    reader.hidden.append(row)
     for inner in range(row + 1, elements.end(row)):
         if elements.tag[inner] == "img":
             _add_twin(reader, row, inner)
@@ -201,6 +311,11 @@ _RULES: Final[list[tuple[str, Rule, Iterable[str]]]] = [
     ("drawing", drawing, ("svg",)),
     ("ruby bracket", ruby_bracket, ("rp",)),
     ("noscript", noscript, ("noscript",)),
+    ("template", template, ("template",)),
+    ("script", script, ("script",)),
+    ("formula", formula, ("math",)),
+    ("drawn formula", drawn_formula, ("mjx-math",)),
+    ("span", span, ("span",)),
 ]
 """Name, rule, the elements that it is for. Where two are for the same element, the later one holds."""
 _RULE_OF: Final[dict[str, Rule]] = {tag: rule for _, rule, tags in _RULES for tag in tags}
@@ -229,6 +344,77 @@ def close(reader: Reader, row: int) -> None:
 # -- what the rules ask ---------------------------------------------------------------------------------------------
 
 
+def _is_shown_later(own: Attributes) -> bool:
+    """Whether a hidden element is sure to be shown: content that React streams, MathML beside its picture."""
+    return bool(STREAMED.match(own.get("id", ""))) or "mwe-math-mathml" in own.get("class", "")
+
+
+def _hidden_text(elements: Elements, rows: list[int]) -> frozenset[int]:
+    """Return the hidden elements that hold prose, longer than what counts as almost empty."""
+    found = set()
+    for row in rows:
+        if elements.tag[row] == "dialog" or elements.attributes[row].get("role") in ("dialog", "alertdialog"):
+            continue
+        if _letters(elements, row) >= _ALMOST_EMPTY:
+            found.add(row)
+    return frozenset(found)
+
+
+def _letters(elements: Elements, row: int) -> int:
+    """Return the letters within an element, but for scripts, styles and links."""
+    letters, index, stop = 0, elements.first[row] + 1, elements.last[row]
+    while index < stop:
+        event = elements.events[index]
+        index += 1
+        if isinstance(event, str):
+            letters += len(event.strip())
+        elif event >= 0 and (elements.tag[event] in UNSEEN or elements.tag[event] == "a"):
+            index = elements.last[event] + 1
+    return letters
+
+
+def _prose(flow: Flow) -> int:
+    """Return the letters of a flow outside of links."""
+    return sum(len(item.text) - item.linked for item in flow.items if isinstance(item, TextBlock))
+
+
+def _add_formula(reader: Reader, row: int, text: str, tex: str) -> int:
+    if text:
+        reader.block.open_mark("math", row)
+        reader.block.add_text(text)
+        reader.block.close_mark("math", row)
+        if tex:
+            reader.flow.tex[row] = tex
+    return reader.after(row)
+
+
+def _is_gutter(reader: Reader, row: int) -> bool:
+    """Whether an element holds nothing but the numbers of lines, and says so by its class."""
+    elements = reader.elements
+    own = elements.attributes[row]
+    if elements.last[row] - elements.first[row] > _GUTTER_EVENTS:
+        return False
+    if not own or not GUTTER.search(own.get("class", "")[:NAME_LETTERS]):
+        return "data-line-number" in own and not elements.text(row).strip()
+    return not elements.text(row).strip("0123456789 \t\r\n\xa0.:|")
+
+
+def _copies(elements: Elements, row: int) -> bool:
+    """Whether a button copies something: by its class or its few words."""
+    if elements.last[row] - elements.first[row] > _BUTTON_EVENTS:
+        return False
+    words = elements.text(row).strip()
+    names = elements.attributes[row].get("class", "")[:NAME_LETTERS]
+    return len(words) <= 30 and bool(COPY_BUTTON.search(names) or words.lower() in ("copy", "copy code", "copied!"))
+
+
+def _leads_to_itself(elements: Elements, row: int) -> bool:
+    """Whether a link in a heading goes to the heading: a sign and nothing else."""
+    href = elements.attributes[row].get("href", "")
+    words = elements.text(row).strip().lower()
+    return "#" in href and (words in PERMALINKS or not any(letter.isalnum() for letter in words))
+
+
 def is_apart(reader: Reader, own: Attributes) -> bool:
     """Whether an inline element is a caption or credit by its class, and so a block of its own."""
     names = own.get("class")
@@ -255,7 +441,7 @@ def _add_twin(reader: Reader, noscript: int, twin: int) -> None:
         before is not None
         and before not in flow.twins
         and noscript - before <= _TWIN_DISTANCE
-        and tags[before] == "img"
+        and tags[before] in ("img", "amp-img")
     ):
         flow.twins[before] = twin
         return

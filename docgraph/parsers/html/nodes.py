@@ -111,6 +111,8 @@ class NodeWriter:
         if kind != "code" and block.preformatted:
             block = block.trimmed()
         element = block.element if element is None else element
+        if tex := [self.page.flow.tex.get(mark[3], "") for mark in block.marks if mark[2] == "math"]:
+            columns["attributes"] = {**(columns.get("attributes") or {}), "tex": tex}
         language = self.language_of(block.element)
         start, end = builder.append(block.text)
         self.open_node(

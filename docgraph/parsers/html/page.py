@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeGuard
+from typing import TYPE_CHECKING, Literal
 
 from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
@@ -42,7 +42,7 @@ ImagePolicy = Literal["lazy", "skip"] | str | Path | Callable[[str], bytes | Non
 
 
 def parse_html(
-    source: "str | bytes | Path | Tag",
+    source: "str | bytes | bytearray | Path | Tag",
     *,
     url: str | None = None,
     images: ImagePolicy = "lazy",
@@ -77,7 +77,7 @@ def parse_html(
         return _parse(source, url, images, limits or Limits(), main_only, strict, offsets)
 
 
-def _is_soup(source: object) -> "TypeGuard[Tag]":
+def _is_soup(source: object) -> bool:
     """Whether the source is of BeautifulSoup; who has one has imported it."""
     bs4 = sys.modules.get("bs4")
     return bs4 is not None and isinstance(source, bs4.Tag)
@@ -100,7 +100,7 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 def _parse(
-    source: "str | bytes | Path | Tag",
+    source: "str | bytes | bytearray | Path | Tag",
     url: str | None,
     images: ImagePolicy,
     limits: Limits,
@@ -110,14 +110,16 @@ def _parse(
 ) -> Document:
     builder = DocumentBuilder()
     origin = _Origin()
-    if _is_soup(source):
-        markup, elements = None, from_soup(source, most=limits.nodes)
+    if isinstance(source, str | bytes | bytearray | Path):
+        markup: str | None = _read(source, limits, builder, origin)
+        elements = read_markup(markup or "", most=limits.nodes, tags=offsets)
     else:
-        markup = _read(source, limits, builder, origin)
-        elements = read_markup(markup, most=limits.nodes, tags=offsets)
+        markup, elements = None, from_soup(source, most=limits.nodes)
     if elements.cut:
         builder.cut("limit.nodes", f"the page has more than {limits.nodes} elements; the rest was left out.")
     flow = read_flow(elements)
+    for code, message in flow.notes:
+        builder.warn(code, message)
     base = _base(elements, url)
     metadata = read_metadata(elements, url=url, base=base, **asdict(origin))
     figures = find_figures(elements, flow)
@@ -162,7 +164,7 @@ class _Origin:
     encoding_source: str | None = None
 
 
-def _read(source: str | bytes | Path, limits: Limits, builder: DocumentBuilder, origin: _Origin) -> str:
+def _read(source: str | bytes | bytearray | Path, limits: Limits, builder: DocumentBuilder, origin: _Origin) -> str:
     """Return the markup, and note where it came from and how it was decoded."""
     if isinstance(source, Path):
         origin.source = source.name

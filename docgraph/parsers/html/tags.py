@@ -35,7 +35,7 @@ MARKS: Final = {
     "code": "code", "kbd": "code", "samp": "code", "tt": "code", "var": "code", "sub": "subscript",
     "sup": "superscript", "del": "deleted", "s": "deleted", "strike": "deleted", "ins": "inserted", "u": "underline",
     "mark": "highlight", "q": "quotation", "small": "small", "time": "time", "abbr": "abbreviation",
-    "dfn": "definition", "math": "math", "rt": "ruby",
+    "dfn": "definition", "rt": "ruby",
 }  # fmt: skip
 """Inline elements and the mark that each leaves on the text."""
 
@@ -51,8 +51,6 @@ LANDMARK_ROLES: Final = {
     "alert": "boilerplate",
 }  # fmt: skip
 """ARIA roles that do the same."""
-
-HIDING_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.I)
 
 READER_ONLY: Final = frozenset(
     "sr-only visually-hidden visuallyhidden screen-reader-text screen-reader screenreader sr_only u-visually-hidden "
@@ -100,3 +98,26 @@ def heading_level(tag: str, attributes: Mapping[str, str]) -> int:
         return 0
     level = attributes.get("aria-level", "2").strip()
     return int(level) if level in ("1", "2", "3", "4", "5", "6") else 2
+
+
+GUTTER: Final = re.compile(
+    r"(?:^|[\s_-])(?:lineno|linenos|line-?numbers?(?:-rows)?|gutter|hljs-ln-n(?:umbers)?|blob-num|rouge-gutter|gl|"
+    r"code-?line-?numbers?|ln-num)(?:$|\s|--|_)",
+    re.I,
+)
+"""Class names of elements that hold the numbers of lines beside code."""
+
+COPY_BUTTON: Final = re.compile(r"copy|clipboard", re.I)
+"""In the class of a button, or as its words: it copies the code beside it."""
+
+PERMALINKS: Final = frozenset("¶ # § 🔗 ⚓ ∞ link permalink".split())
+"""Words of a link in a heading that goes to the heading itself."""
+
+STREAMED: Final = re.compile(r"S:[0-9a-z]+$")
+"""Identifier of a hidden element that React's script puts in its place as soon as it has arrived."""
+
+TYPESET: Final = frozenset(
+    "mathjax mathjax_display mathjax_preview mathjax_svg mathjax_svg_display mathjax_chtml mjx-chtml "
+    "mathjax_chtml_display mathjax_mathml".split()
+)
+"""Class names, in small letters, of what MathJax draws of a formula whose source stands in a script beside it."""

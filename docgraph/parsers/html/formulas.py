@@ -1,0 +1,72 @@
+"""Formulas: MathML as a line of text, and the TeX source that pages keep beside it.
+
+    <msup><mi>x</mi><mn>2</mn></msup> ─ linear ─> x^2
+    <annotation encoding="application/x-tex">, alttext, <script type="math/tex"> ─ tex_of ─> the source
+
+Source: MathML Core (elements of presentation markup and how they are drawn).
+"""
+
+from bisect import bisect_left
+from typing import Final
+
+from docgraph.parsers.html.elements import Elements
+
+_DEPTH: Final = 60
+"""Elements nested deeper are read as plain text."""
+_UNSEEN: Final = frozenset(("annotation", "annotation-xml", "mphantom", "none", "mprescripts"))
+_SCRIPTS: Final = {"msup": "^", "msub": "_", "munder": "_", "mover": "^"}
+
+
+def linear(elements: Elements, row: int) -> str:
+    """Return a formula as one line: scripts after ^ and _, fractions with /, roots as they are spoken."""
+    return " ".join(_linear(elements, row, 0).split())
+
+
+def tex_of(elements: Elements, row: int) -> str:
+    """Return the TeX source of a `math` element, "" if it keeps none."""
+    annotations = elements.rows_of("annotation")
+    for inner in annotations[bisect_left(annotations, row) : bisect_left(annotations, elements.end(row))]:
+        if "tex" in elements.attributes[inner].get("encoding", "").lower():
+            return elements.text(inner).strip()
+    return elements.attributes[row].get("alttext", "").strip()
+
+
+def _linear(elements: Elements, row: int, depth: int) -> str:
+    if depth > _DEPTH:
+        return elements.text(row)
+    tag = elements.tag[row]
+    if tag in _UNSEEN:
+        return ""
+    text: list[str] = []
+    parts: list[str] = []
+    index, stop = elements.first[row] + 1, elements.last[row]
+    while index < stop:
+        event = elements.events[index]
+        index += 1
+        if isinstance(event, str):
+            text.append(event.strip())
+        elif event >= 0:
+            part = _linear(elements, event, depth + 1)
+            if elements.tag[event] not in _UNSEEN:
+                parts.append(part)
+            index = elements.last[event] + 1
+            text.append(part)
+    if tag in _SCRIPTS and len(parts) == 2:
+        return f"{parts[0]}{_SCRIPTS[tag]}{_grouped(parts[1])}"
+    if tag in ("msubsup", "munderover") and len(parts) == 3:
+        return f"{parts[0]}_{_grouped(parts[1])}^{_grouped(parts[2])}"
+    if tag == "mfrac" and len(parts) == 2:
+        return f"{_grouped(parts[0])}/{_grouped(parts[1])}"
+    if tag == "msqrt":
+        return f"√{_grouped(''.join(parts))}"
+    if tag == "mroot" and len(parts) == 2:
+        return f"{_grouped(parts[1])}√{_grouped(parts[0])}"
+    if tag == "mtr":
+        return " ".join(parts) + " "
+    return "".join(text)
+
+
+def _grouped(part: str) -> str:
+    """Return a part in brackets if it is more than one sign or number."""
+    part = part.strip()
+    return part if len(part) < 2 or part.replace(".", "").isalnum() else f"({part})"

@@ -1,0 +1,210 @@
+"""Kinds of faults that pages from the open web brought to light: one small page a kind, and the right value.
+
+Each stands for a class of pages reported to parsers in public; the pages here are made for the test.
+"""
+
+import pytest
+
+from docgraph import Document
+from docgraph.parsers.html.page import parse_html
+
+LINES = [
+    "The lighthouse was painted again in May, after eleven winters without a single coat of paint.",
+    "Two climbers hung from ropes for a week, because no scaffold would stand in that wind.",
+    "The keeper, who has lived there since 1988, said that the new white could be seen from the next island.",
+    "Sailors had complained for years, for in fog the grey tower was hard to tell from the rock.",
+    "It will be painted again in ten years, the harbour office said, if there is money for it by then.",
+]
+BODY = "".join(f"<p>{line}</p>" for line in LINES)
+
+
+def article(middle: str = "", *, head: str = "", before: str = "", after: str = "") -> Document:
+    """A page with an article, something put into its middle."""
+    first, rest = "".join(f"<p>{line}</p>" for line in LINES[:2]), "".join(f"<p>{line}</p>" for line in LINES[2:])
+    return parse_html(
+        f"<!DOCTYPE html><html lang=en><head><title>A white tower</title>{head}</head><body>{before}<main><article>"
+        f"<h1>A white tower</h1>{first}{middle}{rest}</article></main>{after}</body></html>",
+        url="https://e.example/d/page.html",
+    )
+
+
+def codes(page: Document) -> set[str]:
+    return {warning.code for warning in page.warnings}
+
+
+# -- text lost ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        f'<div style="visibility:hidden">{BODY}</div>',
+        f'<div style="opacity:0;display:none" id=content>{BODY}</div>',
+        f"<section hidden>{BODY}</section>",
+        f"<style>.app-body{{display:none}}</style><div class=app-body>{BODY}</div>",
+        f"<noscript><p>Please turn on scripts.</p>{BODY}</noscript>",
+    ],
+)
+def test_a_page_that_hides_all_its_text_is_read_and_says_so(markup: str):
+    page = parse_html(f"<nav><a href=/>Home</a></nav><h1>A white tower</h1>{markup}")
+    assert all(line in page.main_text for line in LINES)
+    assert "hidden.shown" in codes(page)
+
+
+def test_what_is_hidden_beside_text_that_is_seen_stays_hidden():
+    page = article(after=f"<div hidden>{BODY.replace('lighthouse', 'HIDDEN')}</div>")
+    assert "HIDDEN" not in page.text
+    assert "hidden.shown" not in codes(page)
+
+
+def test_content_that_react_streams_is_read_although_much_is_seen():
+    page = article("<template id=B:1></template>", after="<div hidden id=S:1><p>It came late, but it came.</p></div>")
+    assert "It came late, but it came." in page.text
+
+
+def test_what_the_readers_search_would_find_is_read():
+    assert "A note." in article("<div hidden=until-found><p>A note.</p></div>").text
+
+
+def test_a_declarative_shadow_root_is_shown():
+    page = article(f"<x-box><template shadowrootmode=open><p>{LINES[0]} Shadow.</p></template></x-box>")
+    assert "Shadow." in page.text
+    assert "INERT" not in article("<template><p>INERT</p></template>").text
+
+
+# -- hidden by the page's own style sheet ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        ".x{display:none}",
+        "a{color:red} .y, div.x { color: red; display: none !important }",
+        ".x{position:absolute;left:-9999px}",
+        "@media screen { .x { visibility: hidden } }",
+        "/* .x{} */ #i{display:none}",
+        ".x{clip:rect(0 0 0 0);position:absolute}",
+    ],
+)
+def test_what_a_style_sheet_hides_is_not_text_of_the_page(css: str):
+    page = article("<div class='w x' id=i><p>Ignore what stood before.</p></div>", head=f"<style>{css}</style>")
+    assert "Ignore what stood before." not in page.text
+    assert "hidden.by_sheet" in codes(page)
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        "@media print { .x { display: none } }",
+        ".no-js .x{display:none}",
+        ".x{display:none} .x.w{display:block}",
+        ".x{display:none} .ready .x{display:block}",
+        ".x:empty{display:none}",
+        ".xx{display:none}",
+        ".x{margin-left:-15px}",
+    ],
+)
+def test_what_is_hidden_only_at_times_is_text(css: str):
+    page = article("<div class='w x' id=i><p>A word more.</p></div>", head=f"<style>{css}</style>")
+    assert "A word more." in page.text
+
+
+# -- words, lines, headings -----------------------------------------------------------------------------------------
+
+
+def test_soft_hyphens_are_no_letters_and_spaces_of_thai_are_kept():
+    page = article("<p>The com\xadmit\xadtee met in the work\u200bshop.</p><p>ทดสอบ\u200bภาษา</p>")
+    assert "The committee met in the workshop." in page.text
+    assert "ทดสอบ\u200bภาษา" in page.text
+
+
+def test_lines_that_are_paragraphs_are_paragraphs():
+    page = parse_html(f"<main><h1>A white tower</h1><div>{'<br>'.join(LINES)}</div></main>")
+    assert [node.text for node in page.find("paragraph")] == LINES
+    for node in page.walk():
+        assert page.text[slice(*node.span)] == node.text
+
+
+def test_lines_of_a_poem_or_an_address_stay_one_paragraph():
+    poem = "O tower, white and tall,<br>who painted you last fall?<br>Nobody, and that is all."
+    page = article(f"<p>{poem}</p>")
+    assert poem.replace("<br>", "\n") in [node.text for node in page.find("paragraph")]
+
+
+def test_the_link_of_a_heading_to_itself_is_no_word_of_it():
+    page = article(
+        "<h2 id=a>The paint<a class=headerlink href=#a>¶</a></h2><p>White.</p><h2><a href=#b>§</a> The rope</h2><p>x.</p>"
+    )
+    assert [node.text for node in page.find("heading")] == ["A white tower", "The paint", "The rope"]
+
+
+# -- code -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<table class=highlighttable><tr><td class=linenos><pre>1\n2</pre></td><td class=code><pre>a = 1\nb = 2</pre></td></tr></table>",
+        "<figure class=highlight><table><tr><td class=gutter><pre><span class=line>1</span><br><span class=line>2</span></pre></td>"
+        "<td class=code><pre>a = 1\nb = 2</pre></td></tr></table></figure>",
+        "<pre><span class=line-number>1</span>a = 1\n<span class=line-number>2</span>b = 2</pre>",
+        "<div><button class=btn-clipboard>Copy</button><pre><code>a = 1\nb = 2</code></pre></div>",
+        "<pre><code><ol><li>a = 1</li><li>b = 2</li></ol></code></pre>",
+        "<pre><div>a = 1</div><div>b = 2</div></pre>",
+    ],
+)
+def test_code_is_one_node_without_numbers_and_buttons(markup: str):
+    page = article(markup)
+    assert [node.text for node in page.find("code")] == ["a = 1\nb = 2"]
+    assert "Copy" not in page.text
+    assert "1\n2" not in page.text
+
+
+# -- formulas -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("markup", "text", "tex"),
+    [
+        ("<math><mi>E</mi><mo>=</mo><mi>m</mi><msup><mi>c</mi><mn>2</mn></msup></math>", "E=mc^2", ""),
+        (
+            "<math alttext='a/b'><mfrac><mi>a</mi><mrow><mi>b</mi><mo>+</mo><mn>1</mn></mrow></mfrac></math>",
+            "a/(b+1)",
+            "a/b",
+        ),
+        (
+            "<math><semantics><msqrt><mi>x</mi></msqrt><annotation encoding=application/x-tex>\\sqrt x</annotation></semantics></math>",
+            "√x",
+            "\\sqrt x",
+        ),
+        ("<script type=math/tex>E=mc^2</script>", "E=mc^2", "E=mc^2"),
+        (
+            "<span class=MathJax_Preview>E=mc2</span><span class=MathJax>E=mc2</span><script type=math/tex>E=mc^2</script>",
+            "E=mc^2",
+            "E=mc^2",
+        ),
+        (
+            "<span class=katex><span class=katex-mathml><math><semantics><mi>p</mi><annotation encoding=application/x-tex>\\rho"
+            "</annotation></semantics></math></span><span class=katex-html aria-hidden=true>p</span></span>",
+            "p",
+            "\\rho",
+        ),
+        (
+            "<mjx-container><mjx-math><mjx-mi>Q</mjx-mi></mjx-math><mjx-assistive-mml><math><mi>Q</mi></math></mjx-assistive-mml></mjx-container>",
+            "Q",
+            "",
+        ),
+        (
+            "<span class=mwe-math-element><span class='mwe-math-mathml-inline mwe-math-mathml-a11y' style='display: none;'>"
+            "<math alttext='x_1'><msub><mi>x</mi><mn>1</mn></msub></math></span><img class=mwe-math-fallback-image-inline src=x.svg></span>",
+            "x_1",
+            "x_1",
+        ),
+    ],
+)
+def test_a_formula_is_read_once_marked_and_with_its_source(markup: str, text: str, tex: str):
+    page = article(f"<p>We know that {markup} holds.</p>")
+    paragraph = next(node for node in page.find("paragraph") if node.text.startswith("We know"))
+    assert paragraph.text == f"We know that {text} holds."
+    assert [(page.text[m.start : m.end], m.type) for m in paragraph.marks] == [(text, "math")]
+    assert paragraph.attributes.get("tex") == [tex]
