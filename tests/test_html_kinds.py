@@ -208,3 +208,125 @@ def test_a_formula_is_read_once_marked_and_with_its_source(markup: str, text: st
     assert paragraph.text == f"We know that {text} holds."
     assert [(page.text[m.start : m.end], m.type) for m in paragraph.marks] == [(text, "math")]
     assert paragraph.attributes.get("tex") == [tex]
+
+
+# -- captions -------------------------------------------------------------------------------------------------------
+
+
+def bound(page: Document) -> list[tuple[str, str]]:
+    """(source, caption) of every image in a figure."""
+    found = []
+    for figure in page.find("figure"):
+        caption = " ".join(node.text for node in figure.find("caption"))
+        found += [(str(image.attributes.get("src")).rsplit("/", 1)[-1], caption) for image in figure.find("image")]
+    return found
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<div class=absatzbild><div><img src=a.jpg></div><div class=absatzbild__info><p>A rope.</p></div></div>",
+        "<div class='media mediaA'><div><img src=a.jpg></div><div class=mediaInfo><p>A rope.</p></div></div>",
+        "<div class=x7Qa><div class=k2><img src=a.jpg></div><div class=p0><p>A rope.</p></div></div>",
+        "<figure><img src=a.jpg><figcaption><h2>A rope.</h2></figcaption></figure>",
+        "<figure><div><img src=a.jpg></div><div><h4 class=image__caption>A rope.</h4></div></figure>",
+    ],
+)
+def test_a_caption_is_bound_to_its_image_and_is_no_text(markup: str):
+    page = article(markup)
+    assert bound(page) == [("a.jpg", "A rope.")]
+    assert "A rope." not in page.main_text
+    assert [node.text for node in page.find("heading")] == ["A white tower"]
+
+
+def test_a_column_of_text_is_no_caption_whatever_its_name():
+    page = parse_html(
+        f"<main><h1>A white tower</h1><div class='column img_text'><figure><img src=a.jpg></figure><div>{BODY}</div></div></main>"
+    )
+    assert not page.find("caption")
+    assert all(line in page.main_text for line in LINES)
+
+
+def test_a_drawing_in_a_figure_is_its_image():
+    page = article(
+        "<figure><svg role=img aria-label='Paint by year'><text>12</text><rect/></svg><figcaption>Paint.</figcaption></figure>"
+        "<figure><object data=chart.svg type=image/svg+xml aria-label='Rope by year'></object><figcaption>Rope.</figcaption></figure>"
+    )
+    assert [(image.attributes.get("alt"), image.attributes.get("src")) for image in page.images()] == [
+        ("Paint by year", None),
+        ("Rope by year", "https://e.example/d/chart.svg"),
+    ]
+    assert [node.text for node in page.find("caption")] == ["Paint.", "Rope."]
+
+
+@pytest.mark.parametrize(
+    ("markup", "src"),
+    [
+        (
+            "<picture><source type=image/avif srcset=a.avif><source type=image/webp srcset=a.webp><img alt=x></picture>",
+            "a.webp",
+        ),
+        (
+            "<picture><source type=image/avif data-srcset=a.avif><img class=lazy data-src=a.jpg alt=x></picture>",
+            "a.jpg",
+        ),
+        ("<picture><source type=image/avif srcset=a.avif><img alt=x></picture>", "a.avif"),
+        ("<amp-img src=a.jpg alt=x><noscript><img src=a.jpg alt=x></noscript></amp-img>", "a.jpg"),
+    ],
+)
+def test_the_source_of_an_image_is_one_that_can_be_opened(markup: str, src: str):
+    assert [image.attributes["src"] for image in article(markup).images()] == [f"https://e.example/d/{src}"]
+
+
+# -- sections -------------------------------------------------------------------------------------------------------
+
+
+def heading_over(page: Document, words: str) -> str:
+    node = [node for node in page.walk() if words in node.text][-1]
+    while node.kind != "section" and node.parent is not None:
+        node = node.parent
+    return node.children[0].text if node.kind == "section" else ""
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        f"<aside><h3>In numbers</h3><p>{LINES[4]}</p></aside>",
+        f"<div class=b3><h3>In numbers</h3><p>{LINES[4]}</p></div>",
+        f"<details open><summary><h3>In numbers</h3></summary><p>{LINES[4]}</p></details>",
+    ],
+)
+def test_the_heading_of_a_box_does_not_take_what_follows_the_box(box: str):
+    page = parse_html(
+        f"<main><article><h1>A white tower</h1><p>{LINES[0]}</p><h2>The climb</h2><p>{LINES[1]}</p>{box}<p>{LINES[2]}</p>"
+        f"<p>{LINES[3]}</p></article></main>"
+    )
+    assert heading_over(page, LINES[4]) == "In numbers"
+    assert heading_over(page, LINES[2]) == "The climb"
+
+
+def test_the_time_of_an_entry_stands_in_the_entrys_section():
+    entries = "".join(
+        f"<article><time>1{n}:00</time><h2>Entry {n}</h2><p>{line}</p></article>" for n, line in enumerate(LINES)
+    )
+    page = parse_html(f"<main><h1>Live: a white tower</h1>{entries}</main>")
+    for n, line in enumerate(LINES):
+        section = next(node for node in page.find("section") if node.find("heading")[0].text == f"Entry {n}")
+        assert f"1{n}:00" in section.text
+        assert line in section.text
+        assert f"1{n + 1}:00" not in section.text
+
+
+# -- tables ---------------------------------------------------------------------------------------------------------
+
+
+def test_cells_of_a_head_are_headers_and_a_foot_stands_below():
+    page = article(
+        "<table><thead><tr><td>Year</td><td>Paint</td></tr></thead><tfoot><tr><td>All</td><td>9</td></tr></tfoot>"
+        "<tbody><tr><td>1988</td><td>9</td></tr></tbody></table>"
+    )
+    cells = page.find("cell")
+    assert [cell.text for cell in cells if cell.attributes.get("header")] == ["Year", "Paint"]
+    assert {cell.text: cell.position[0] for cell in cells if cell.text != "9"} == {
+        "Year": 0, "Paint": 0, "1988": 1, "All": 2,
+    }  # fmt: skip

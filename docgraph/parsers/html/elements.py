@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Attributes = Mapping[str, str]
 NO_ATTRIBUTES: Final[Attributes] = {}
+_CLIMB: Final = 40
+"""Levels that a sibling may be deep."""
 _ELEMENT: Final = turbohtml.Element
 _TEXT: Final = (turbohtml.Text, turbohtml.CData)
 _CONTENT: Final = turbohtml.DocumentFragment
@@ -89,6 +91,17 @@ class Elements:
             else:
                 high = middle
         return low
+
+    def is_between(self, element: int, tag: str) -> bool:
+        """Whether the elements right before and after an element, in the same parent, are of one name."""
+        above, after, before = self.parent[element], self.end(element), element - 1
+        if not (after < len(self.tag) and self.parent[after] == above and self.tag[after] == tag):
+            return False
+        for _ in range(_CLIMB):
+            if before <= above or self.parent[before] == above:
+                break
+            before = self.parent[before]
+        return before > above and self.parent[before] == above and self.tag[before] == tag
 
     def rows_of(self, tag: str) -> list[int]:
         """Return the rows of all elements of one name, in order. Found once."""

@@ -25,6 +25,8 @@ _IMAGE_CONTAINER: Final = re.compile(
     r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail|"
     r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
 )
+_PROSE_LETTERS: Final = 60
+_CARD_LETTERS: Final = 300
 _ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
 
 
@@ -64,7 +66,7 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
         if elements.tag[row] == "figure" or elements.attributes[row].get("role") == "figure":
             if _is_figure(elements, row, held):
                 found.add(row)
-        elif _is_image_container(elements, row, held):
+        elif _is_image_container(elements, row, held) or _is_card(elements, flow, row, held):
             found.add(row)
     for index in named:
         if (around := _around(elements, flow, index, content)) is not None:
@@ -76,8 +78,9 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
 
 def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     """Return the blocks that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
-    known: dict[int, str] = {}
+    known: dict[int, tuple[str, int]] = {}
     found: dict[int, str] = {}
+    named_by: dict[int, list[int]] = {}
     for index, item in enumerate(flow.items):
         if not isinstance(item, TextBlock) or not 0 < len(item.text) <= _CAPTION_LETTERS:
             continue
@@ -85,25 +88,37 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
             continue
         if item.element not in known:
             known[item.element] = _named(elements, item.element)
-        if known[item.element]:
-            found[index] = known[item.element]
+        kind, namer = known[item.element]
+        if kind:
+            found[index] = kind
+            named_by.setdefault(namer, []).append(index)
+    for namer, indices in named_by.items():
+        if elements.tag[namer] != "figcaption" and sum(_is_prose(flow.items[index]) for index in indices) > 1:
+            # "post_img_text": the name of a layout of images and text, not of a caption.
+            for index in indices:
+                del found[index]
     return found
 
 
-def _named(elements: Elements, element: int) -> str:
-    kind = ""
+def _is_prose(item: "int | TextBlock") -> bool:
+    return isinstance(item, TextBlock) and len(item.text) >= _PROSE_LETTERS and item.text[-1:] in '.!?…。"”'
+
+
+def _named(elements: Elements, element: int) -> tuple[str, int]:
+    """Return what the text of an element is by tag or class, "" if neither says so, and the element that says it."""
+    kind, namer = "", -1
     for _ in range(3):
         if element < 0 or elements.tag[element] in _ENDS:
             break
         names = elements.attributes[element].get("class")
         if names and (named := kind_by_class(names[:NAME_LETTERS])):
-            kind = named
+            kind, namer = named, element
             if kind == "credit":
                 break
         if elements.tag[element] == "figcaption":
-            kind = "caption"
+            kind, namer = "caption", element
         element = elements.parent[element]
-    return kind
+    return kind, namer
 
 
 def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
@@ -163,6 +178,19 @@ def _is_image_container(elements: Elements, row: int, held: _Content) -> bool:
     if held.linked > 0.5 * held.letters or elements.tag[row] in _ENDS or elements.tag[row] in ("a", "li", "p"):
         return False
     return bool(_IMAGE_CONTAINER.search(elements.attributes[row].get("class", "")))
+
+
+def _is_card(elements: Elements, flow: Flow, row: int, held: _Content) -> bool:
+    """Whether an element that interrupts paragraphs holds one image and, below it, a caption's worth of text."""
+    if held.images != 1 or not 1 <= held.letters <= _CARD_LETTERS or held.headings or held.blocks > 3:
+        return False
+    if held.linked > 0.5 * held.letters or elements.tag[row] not in ("div", "section", "span", "aside"):
+        return False
+    if not elements.is_between(row, "p"):
+        return False
+    start, stop = flow.places()[row]
+    first = next((item for item in flow.items[start:stop] if isinstance(item, TextBlock)), None)
+    return first is not None and bool(first.images) and not first.text
 
 
 def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Content]) -> int | None:

@@ -34,6 +34,7 @@ from docgraph.parsers.html.visibility import Sheet, is_hidden, sheet_of
 _HEADING_EVENTS: Final = 120
 _HEADING_LETTERS: Final = 1000
 _NOT_IN_HEADINGS: Final = frozenset("p ul ol dl table h1 h2 h3 h4 h5 h6 article section form figure".split())
+_CAPTION_LEVELS: Final = 6
 _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
 _LINES: Final = frozenset("div p code ol ul li table tbody tr".split())
@@ -160,7 +161,7 @@ def block(reader: Reader, row: int) -> int:
     reader.flow.items.append(row)
     if tag in PREFORMATTED:
         text.verbatim += 1
-    elif (level := heading_level(tag, elements.attributes[row])) and _is_title(elements, row):
+    elif (level := heading_level(tag, elements.attributes[row])) and _is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
     return 0
@@ -217,8 +218,14 @@ def line_break(reader: Reader, row: int) -> int:
 
 
 def drawing(reader: Reader, row: int) -> int:
-    """Of a drawing its words are kept: the text of its `text` elements."""
+    """Of a drawing its words are kept: the text of its `text` elements. In a figure it is the figure's image."""
     elements = reader.elements
+    own = elements.attributes[row]
+    around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
+    if "figure" in around and (
+        own.get("role") == "img" or "aria-label" in own or "title" in elements.tag[row : row + 3]
+    ):
+        reader.block.add_image(row)
     if elements.last[row] - elements.first[row] >= 4:
         for inner in range(row + 1, elements.end(row)):
             if elements.tag[inner] == "text":
@@ -421,8 +428,13 @@ def is_apart(reader: Reader, own: Attributes) -> bool:
     return names is not None and reader.heading < 0 and bool(kind_by_class(names[:NAME_LETTERS]))
 
 
-def _is_title(elements: Elements, row: int) -> bool:
-    """Whether a heading element holds a title, and not, being left open or abused, a part of the page."""
+def _is_title(reader: Reader, row: int) -> bool:
+    """Whether a heading element holds a title, and not a caption or, being left open or abused, a part of the page."""
+    elements = reader.elements
+    around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
+    names = elements.attributes[row].get("class", "")[:NAME_LETTERS]
+    if "figcaption" in around or ("figure" in around and kind_by_class(names)):
+        return False
     first, last = elements.first[row], elements.last[row]
     letters = 0
     for event in elements.events[first + 1 : min(last, first + _HEADING_EVENTS)]:

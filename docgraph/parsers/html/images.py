@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 from docgraph.parsers.html.elements import Attributes, Elements
+from docgraph.parsers.html.tags import MEDIA
 
 _LAZY_SOURCES: Final = (
     "data-src", "data-original", "data-lazy-src", "data-lazy", "data-url", "data-hi-res-src", "data-full-src",
@@ -30,6 +31,7 @@ _PLACEHOLDER: Final = re.compile(
     r"1x1|grey|gray|clear|lazy[_-]?load|loading|loader)[^/]{0,24}\.(?:gif|png|svg|jpe?g|webp)",
     re.I | re.S,
 )
+_NEW_FORMAT: Final = re.compile(r"(?:image/|\.)(?:avif|jxl|heic|heif)(?:-sequence)?$", re.I)
 _SIZE: Final = re.compile(r"\s*(\d{1,6})(?:\.\d*)?(?:px)?\s*$", re.I)
 
 
@@ -37,6 +39,15 @@ def is_invisible(own: Attributes) -> bool:
     """Whether a picture is declared at most two pixels wide and high: a counter, not a picture."""
     width, height = _pixels(own.get("width")), _pixels(own.get("height"))
     return width is not None and height is not None and width <= 2 and height <= 2
+
+
+def is_media(elements: Elements, row: int) -> bool:
+    """Whether an element is a player or frame; an `object` or `embed` may hold an image."""
+    own = elements.attributes[row]
+    return elements.tag[row] in MEDIA and not (
+        own.get("type", "").lower().startswith("image/")
+        or (elements.tag[row] == "object" and _IS_PICTURE.match(own.get("data", "")) is not None)
+    )
 
 
 def image_attributes(
@@ -64,7 +75,14 @@ def image_attributes(
             if raw != resolved:
                 values["src_raw"] = raw
     for name in ("alt", "title"):
-        text = " ".join((own.get(name) or (elements.attributes[twin].get(name) if twin else "") or "").split())
+        text = " ".join(
+            (
+                own.get(name)
+                or _label(elements, row, name)
+                or (elements.attributes[twin].get(name) if twin else "")
+                or ""
+            ).split()
+        )
         if len(text) > attribute_bytes:
             cut.append(name)
             text = text[:attribute_bytes]
@@ -84,6 +102,16 @@ _MOST_SOURCES: Final = 24
 """Elements of one `<picture>` that are looked at: a page may open it and never close it."""
 
 
+def _label(elements: Elements, row: int, name: str) -> str:
+    """Return what stands for the alt text of an element that has no such attribute: its label, a drawing's title."""
+    if name != "alt" or elements.tag[row] not in ("svg", "object"):
+        return ""
+    title = next(
+        (inner for inner in range(row + 1, min(row + 4, elements.end(row))) if elements.tag[inner] == "title"), 0
+    )
+    return elements.attributes[row].get("aria-label") or (elements.text(title) if title else "")
+
+
 def resolve(address: str, base: str) -> str:
     """Return an address resolved against `base`; one that cannot be resolved is returned as it is."""
     if address.startswith(("https://", "http://")) or not base:
@@ -100,6 +128,7 @@ def _best(own: Attributes, found: list[dict[str, Any]]) -> str | None:
     if src and not (len(found) > 1 and _PLACEHOLDER.search(src[:1500])):
         return src
     real = [source for source in found if source["src"] != src]
+    real = [source for source in real if not _is_new_format(source)] or real
     if not real:
         return src or None
     plain = [s for s in real if "width" not in s and "density" not in s]
@@ -108,11 +137,16 @@ def _best(own: Attributes, found: list[dict[str, Any]]) -> str | None:
     return str(max(real, key=lambda s: s.get("width", 0) or s.get("density", 1.0))["src"])
 
 
+def _is_new_format(source: dict[str, Any]) -> bool:
+    """Whether a source is of a format that many programs cannot open yet; pages offer it beside an older one."""
+    return bool(_NEW_FORMAT.search(source.get("type", "")) or _NEW_FORMAT.search(source["src"].partition("?")[0]))
+
+
 def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
     """Return every source of a picture, its own first, then those of the `<picture>` around it."""
     own = elements.attributes[row]
     found: list[dict[str, Any]] = []
-    src = (own.get("src") or own.get("href") or own.get("xlink:href") or "").strip()
+    src = (own.get("src") or own.get("href") or own.get("xlink:href") or own.get("data") or "").strip()
     if src:
         found.append({"src": src})
     if len(own) > 1:

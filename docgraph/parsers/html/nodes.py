@@ -17,9 +17,8 @@ from docgraph.limits import Limits
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.figures import Figures
-from docgraph.parsers.html.images import image_attributes, resolve
+from docgraph.parsers.html.images import image_attributes, is_media, resolve
 from docgraph.parsers.html.main.roles import Verdict
-from docgraph.parsers.html.tags import MEDIA
 from docgraph.sentences import sentence_spans
 
 
@@ -163,7 +162,7 @@ class NodeWriter:
             self.cut("limit.images", f"the page has more than {page.limits.images} images; the rest was left out.")
             return
         self.image_count += 1
-        if self.elements.tag[image] in MEDIA:
+        if is_media(self.elements, image):
             kind, attributes = "media", self.media_attributes(image)
         else:
             kind = "image"

@@ -14,9 +14,9 @@ from docgraph.parsers.html.blocks import TextBlock
 from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.tables import read_grid
 from docgraph.parsers.html.tags import LISTS, PREFORMATTED
-from docgraph.parsers.html.walk import Walk
+from docgraph.parsers.html.walk import Frame, Walk
 
-SECTIONING: Final = frozenset(("page", "group"))
+SECTIONING: Final = frozenset(("page", "group", "box"))
 """Kinds of node in which every heading opens a section."""
 FEW_ITEMS: Final = 24
 """Items of the flow that are looked at to see whether an element holds one text block only."""
@@ -26,6 +26,8 @@ _HOLDERS: Final = {
     "li": "item", "dt": "term", "dd": "definition", "td": "cell", "th": "cell", "blockquote": "quote",
 }  # fmt: skip
 _STRUCTURAL: Final = LISTS | frozenset(_HOLDERS) | PREFORMATTED | {"table", "dl", "figure", "caption"}
+_ALWAYS_BOXES: Final = frozenset(("aside", "details"))
+_FEW_LETTERS: Final = 60
 _SMALL_ROLES: Final = frozenset(("nav", "aside", "header", "footer"))
 
 
@@ -123,13 +125,61 @@ def quote(walk: Walk, element: int) -> None:
     _open_holder(walk, element)
 
 
+def box(walk: Walk, element: int) -> None:
+    """A box that interrupts the text keeps its headings to itself: what follows it belongs to what came before it."""
+    tag = walk.page.elements.tag[element]
+    if _has_headed_text(walk, element) and (tag in _ALWAYS_BOXES or walk.page.elements.is_between(element, "p")):
+        walk.frames.stack.append(Frame("box", element, 0))
+
+
 def section(walk: Walk, element: int) -> None:
-    """A `section` or `article` element is a section only on a page without headings."""
+    """A `section` or `article` element is a section by its heading; by itself only on a page without headings."""
+    box(walk, element)
+    _open_before_heading(walk, element)
     if walk.page.verdict.sections_by_element and walk.frames.last.kind in SECTIONING | {"section"}:
         walk.frames.push("section", element)
 
 
 # -- what the rules ask ---------------------------------------------------------------------------------------------
+
+
+def _has_headed_text(walk: Walk, element: int) -> bool:
+    """Whether a heading, and text under it, are in an element."""
+    if not walk.has_heading(element):
+        return False
+    headed = False
+    for item in walk.ahead(FEW_ITEMS):
+        if item == ~element:
+            return False
+        if isinstance(item, TextBlock) and item.text:
+            if item.element not in walk.page.flow.headings:
+                if headed:
+                    return True
+            else:
+                headed = True
+    return headed
+
+
+def _open_before_heading(walk: Walk, element: int) -> None:
+    """Open the section of an element's heading where the element begins, if a few words (time, topic) come before it."""
+    flow, verdict = walk.page.flow, walk.page.verdict
+    before = 0
+    for index, item in enumerate(walk.ahead(FEW_ITEMS), start=walk.index):
+        if not isinstance(item, TextBlock):
+            if item == ~element:
+                return
+            continue
+        heading = item.element
+        if heading not in flow.headings:
+            before += bool(item.text)
+            if len(item.text) > _FEW_LETTERS:
+                return
+            continue
+        if before and heading not in (verdict.title, *verdict.second_lines) and walk.frames.last.kind in SECTIONING:
+            role = verdict.block_role.get(index)
+            walk.frames.open_section(walk.frames.last, flow.headings[heading], role, heading, aside=walk.is_aside(role))
+            walk.opened.add(heading)
+        return
 
 
 def _open_holder(walk: Walk, element: int, **columns: Any) -> None:

@@ -44,7 +44,7 @@ def read_grid(elements: Elements, table: int, limits: Limits) -> Grid | None:
     content = _read(elements, table)
     if not content.rows or content.loose or _is_layout(elements, table, content):
         return None
-    cells, width, cut = _place(elements, content.rows, limits)
+    cells, width, cut = _place(elements, content, limits)
     return Grid(cells, len(content.rows), width, content.caption, cut)
 
 
@@ -61,13 +61,16 @@ class _Content:
     """Whether there is something outside of cells and captions."""
     parts: bool = False
     """Whether it has a head, a foot or columns."""
+    head: set[int] = field(default_factory=set)
+    """Cells in a head, which are headers whatever their name."""
 
 
 def _read(elements: Elements, table: int) -> _Content:
     content = _Content()
     tags, events, tables = elements.tag, elements.events, elements.rows_of("table")
     index, stop = elements.first[table] + 1, elements.last[table]
-    open_row = -1
+    open_row, section = -1, -1
+    foot: list[list[int]] = []
     while index < stop and not content.loose:
         event = events[index]
         index += 1
@@ -77,14 +80,18 @@ def _read(elements: Elements, table: int) -> _Content:
         if event < 0:
             continue
         tag = tags[event]
+        part = tags[section] if section >= 0 and event < elements.end(section) else "tbody"
+        rows = foot if part == "tfoot" else content.rows
         if tag == "tr":
-            content.rows.append([])
+            rows.append([])
             open_row = event
         elif tag in ("td", "th"):
-            if elements.parent[event] != open_row:
-                content.rows.append([])
+            if elements.parent[event] != open_row or not rows:
+                rows.append([])
                 open_row = elements.parent[event]
-            content.rows[-1].append(event)
+            rows[-1].append(event)
+            if part == "thead":
+                content.head.add(event)
             following = bisect_right(tables, event)
             content.inner = content.inner or (
                 following < len(tables) and elements.first[tables[following]] < elements.last[event]
@@ -98,9 +105,13 @@ def _read(elements: Elements, table: int) -> _Content:
             index = elements.last[event] + 1
         elif tag in ("thead", "tfoot"):
             content.parts = True
-        elif tag != "tbody":
+            section = event
+        elif tag == "tbody":
+            section = event
+        else:
             content.loose = True
-    content.rows = [cells for cells in content.rows if cells]
+    # A foot may be written before the body, but stands below it.
+    content.rows = [cells for cells in content.rows + foot if cells]
     return content
 
 
@@ -127,8 +138,9 @@ def _is_layout(elements: Elements, table: int, content: _Content) -> bool:
     return letters > _LETTERS_A_CELL * sum(map(len, rows))
 
 
-def _place(elements: Elements, rows: list[list[int]], limits: Limits) -> tuple[dict[int, Cell], int, bool]:
+def _place(elements: Elements, content: _Content, limits: Limits) -> tuple[dict[int, Cell], int, bool]:
     """Place cells as the standard does: each takes the first free column; spans are clamped to the grid."""
+    rows = content.rows
     cells: dict[int, Cell] = {}
     width, area = 0, limits.table_cells
     taken: dict[int, int] = {}
@@ -150,7 +162,7 @@ def _place(elements: Elements, rows: list[list[int]], limits: Limits) -> tuple[d
             if down > 1:
                 for column in range(x, x + across):
                     taken[column] = y + down
-            cells[cell] = Cell(y, x, down, across, elements.tag[cell] == "th")
+            cells[cell] = Cell(y, x, down, across, elements.tag[cell] == "th" or cell in content.head)
             x += across
             width = max(width, x)
     return cells, width, False

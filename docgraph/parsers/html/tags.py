@@ -61,8 +61,8 @@ READER_ONLY: Final = frozenset(
 under which a formula is written a second time."""
 
 CAPTION_CLASS: Final = re.compile(
-    r"caption|legende|bildunterschrift|bild-?(?:text|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
-    r"(?:image|img|photo|foto|picture|figure)[-_]*(?:sub-?title|text|desc|legend|info)|media[-_]*(?:sub-?title|desc)",
+    r"caption|legende|bildunterschrift|bild[-_]*(?:text|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
+    r"(?:image|img|photo|foto|picture|figure)[-_]*(?:sub-?title|text|desc|legend|info)|media[-_]*(?:sub-?title|desc|info)",
     re.I,
 )
 CREDIT_CLASS: Final = re.compile(

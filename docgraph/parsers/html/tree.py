@@ -26,6 +26,7 @@ _RULES: Final[list[tuple[str, Rule, Iterable[str]]]] = [
     ("cell", structures.cell, ("td", "th")),
     ("quote", structures.quote, ("blockquote",)),
     ("section", structures.section, ("section", "article")),
+    ("box", structures.box, ("aside", "details", "div", "fieldset", "form")),
 ]
 """Name, rule, the elements that it is for. Before them `region` and `figure`, which any element may be."""
 _RULE_OF: Final[dict[str, Rule]] = {tag: rule for _, rule, tags in _RULES for tag in tags}
@@ -107,10 +108,8 @@ def add_block(walk: Walk, block: TextBlock, index: int) -> None:
         attributes: dict[str, Any] = {"level": level}
         if element == page.verdict.title:
             attributes["title"] = True
-        if element not in page.verdict.second_lines and _takes_sections(walk):
-            start, stop = page.verdict.article
-            aside = frames.last.kind == "page" and start < walk.index <= stop and role != "main"
-            frames.open_section(frames.last, level, role, element, aside=aside)
+        if element not in page.verdict.second_lines and element not in walk.opened and _takes_sections(walk):
+            frames.open_section(frames.last, level, role, element, aside=walk.is_aside(role))
         writer.add_block("heading", block, role, score, attributes=attributes)
     elif block.preformatted and page.elements.tag[element] != "textarea":
         language = writer.code_language(block)

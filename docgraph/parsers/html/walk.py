@@ -8,6 +8,7 @@ takes the paragraphs that follow it outside. Past the bound on depth a structure
 the node above, and a warning says so.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -110,6 +111,9 @@ class Walk:
         self.wanted = _wanted_elements(page)
         self.index = 0
         """Of the next item of the flow."""
+        self.opened: set[int] = set()
+        """Headings whose section was opened before them."""
+        self._headings = sorted(page.flow.headings)
 
     def skip(self, element: int) -> None:
         """Go on after the element."""
@@ -120,6 +124,16 @@ class Walk:
     def ahead(self, count: int) -> list["int | TextBlock"]:
         """Return the next items of the flow."""
         return self.items[self.index : self.index + count]
+
+    def has_heading(self, element: int) -> bool:
+        """Whether a heading is in an element."""
+        place = bisect_right(self._headings, element)
+        return place < len(self._headings) and self._headings[place] < self.page.elements.end(element)
+
+    def is_aside(self, role: str | None) -> bool:
+        """Whether a heading of a role, here, interrupts the article."""
+        start, stop = self.page.verdict.article
+        return self.frames.last.kind == "page" and start < self.index <= stop and role != "main"
 
     def next_is_list(self) -> bool:
         """Whether a list with anything wanted in it opens next."""
