@@ -46,3 +46,8 @@ class Metadata:
     candidates: tuple[Candidate, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     """Other JSON values, by name."""
+
+    @property
+    def declared_body(self) -> str | None:
+        """The body of the article as the page declares it for machines, where that is much longer than what it shows."""
+        return self.extra.get("declared_body")

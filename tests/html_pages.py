@@ -21,12 +21,15 @@ def pages_of(folder: Path) -> Iterator[bytes]:
 def as_a_browser_writes_it(markup: str) -> str:
     """Return the markup of the standard's tree of a page: every element ends where a browser has it.
 
-    Comments and scripts are left out, for other parsers do not agree with the standard where they end.
+    Comments and scripts are left out, for other parsers do not agree with the standard where they end, and style
+    sheets, for they hide text.
     That it is the standard's tree is tested in test_html_tree.py.
     """
     page = turbohtml.parse(markup, allow_declarative_shadow_roots=False)
     for node in list(page.descendants):
-        if isinstance(node, turbohtml.Comment) or (isinstance(node, turbohtml.Element) and node.tag == "script"):
+        if isinstance(node, turbohtml.Comment) or (
+            isinstance(node, turbohtml.Element) and node.tag in ("script", "style")
+        ):
             node.extract()
     return page.html
 

@@ -3,7 +3,8 @@
     bytes ─ byte order mark? ─ strict UTF-8? ─ declared label that decodes strictly? ─ detector ─ windows-1252 ─> text
 
 The first that holds wins. Strict UTF-8 comes before the declared label because a wrong label is common, while text
-in another encoding that is valid UTF-8 by chance is not. A page that is UTF-8 but for a few broken bytes stays
+in another encoding that is valid UTF-8 by chance is not. A western label is not believed where most words have no
+plain letter in them. A page that is UTF-8 but for a few broken bytes stays
 UTF-8: each broken byte becomes U+FFFD and is counted. `decode` never raises, whatever the bytes.
 
 Sources: WHATWG Encoding Standard (labels); HTML Living Standard 13.2.3.2 (where a page may declare its encoding).
@@ -25,8 +26,22 @@ _DECLARATION: Final = re.compile(
     rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:\-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_.:\-]+)""",
     re.IGNORECASE,
 )
+_ESCAPES: Final = re.compile(rb"\x1b\$[@B]|\x1b\$\)C|~\{")
+_WESTERN: Final = frozenset(("cp1252", "iso8859-1", "iso8859-15", "cp1254"))
+_MARKUP: Final = re.compile(r"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", re.S | re.I)
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_STRANGE_SHARE: Final = 0.3
 _PRESCAN_BYTES: Final = 8192
 _DETECT_BYTES: Final = 65_536
+
+
+def _is_improbable(text: str) -> bool:
+    """Whether text of a western page has words of nothing but accented letters: another alphabet, wrongly labelled."""
+    words = _WORD.findall(_MARKUP.sub(" ", text[: 4 * _DETECT_BYTES]))
+    strange = sum(1 for word in words if len(word) > 2 and not any(letter.isascii() for letter in word))
+    return strange > _STRANGE_SHARE * len(words)
+
+
 _UTF8_LEADS: Final = tuple(bytes([lead]) for lead in range(0xC2, 0xF5))
 
 _LABELS: Final = {
@@ -62,6 +77,9 @@ def decode(data: bytes) -> Decoded:
             return _replacing(data[len(mark) :], encoding, "bom")
     if wide := _wide_without_mark(data):
         return _replacing(data, wide, "detected")
+    if _ESCAPES.search(data) and (declared_encoding(data) or "").startswith(("iso2022", "iso-2022", "hz")):
+        # Valid UTF-8, for it is all ASCII, but the escapes say what the bytes after them mean.
+        return _replacing(data, declared_encoding(data) or "iso2022_jp", "declared")
     try:
         return Decoded(data.decode("utf-8"), "utf-8", "utf-8", 0)
     except UnicodeDecodeError:
@@ -73,7 +91,10 @@ def decode(data: bytes) -> Decoded:
     declared = declared_encoding(data)
     if declared is not None and declared != "utf-8":
         try:
-            return Decoded(data.decode(declared), declared, "declared", 0)
+            text = data.decode(declared)
+            if declared in _WESTERN and _is_improbable(text) and (better := _detected(data)) not in (None, *_WESTERN):
+                return _replacing(data, better or declared, "detected")
+            return Decoded(text, declared, "declared", 0)
         except (UnicodeDecodeError, LookupError):
             pass
     detected = _detected(data)

@@ -407,8 +407,10 @@ def _is_gutter(reader: Reader, row: int) -> bool:
 
 
 def _copies(elements: Elements, row: int) -> bool:
-    """Whether a button copies something: by its class or its few words."""
-    if elements.last[row] - elements.first[row] > _BUTTON_EVENTS:
+    """Whether a button copies the code beside it: by its class or its few words."""
+    above = elements.parent[row]
+    beside = elements.tag[above + 1 : min(elements.end(above), above + _BUTTON_EVENTS)] if above >= 0 else []
+    if elements.last[row] - elements.first[row] > _BUTTON_EVENTS or "pre" not in beside:
         return False
     words = elements.text(row).strip()
     names = elements.attributes[row].get("class", "")[:NAME_LETTERS]

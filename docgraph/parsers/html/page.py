@@ -23,12 +23,13 @@ from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.limits import Limits
 from docgraph.parsers.decode import decode
+from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements, from_soup, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.main.choose import doubts, judge
-from docgraph.parsers.html.metadata.linked_data import declared_text
+from docgraph.parsers.html.metadata.linked_data import declared_bodies, declared_text
 from docgraph.parsers.html.metadata.read import read_metadata
 from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.offsets import element_offsets, node_offsets
@@ -141,6 +142,9 @@ def _parse(
     )
     for code, message in doubts(verdict, declared):
         builder.warn(code, message)
+        if code == "main.declared":
+            body = max(declared_bodies(elements), key=len)
+            metadata = replace(metadata, extra={**metadata.extra, "declared_body": body})
     document = builder.build(
         metadata=metadata,
         image_access=_image_access(images, source, limits),

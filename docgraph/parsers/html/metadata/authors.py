@@ -11,6 +11,7 @@ _BEFORE_NAMES: Final = re.compile(
     r"created|photos?)\s+)?(?:by|von|por|par|di|door|av|af|autor(?:in)?|author|texto|text|fotos?)\s*:?\s+|^(?:by|author|autor|von)\s*:\s*",
     re.I,
 )
+_CHINESE_BEFORE: Final = re.compile(r"^(?:作者|文|記者|记者|撰文|編輯|编辑|責任編輯|责任编辑|글|기자)\s*[:：/]\s*")
 _AFTER_NAMES: Final = re.compile(
     r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+\s+\d|\bupdated\b|\bpublished\b|\b(?:stand|veröffentlicht|publié|publicado)\b|\bam\s+\d|,?\s+\d{1,2}[.:/ ]|"
     r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\s+\d).*$",
@@ -30,7 +31,7 @@ def author_names(text: str) -> list[str]:
     """Return the names in an author field or byline: "By Ann Lee and Bob Ray | 3 May" -> ["Ann Lee", "Bob Ray"]."""
     if _NO_NAME.search(text.strip()):
         return []
-    text = _AFTER_NAMES.sub("", _BEFORE_NAMES.sub("", text.strip()))
+    text = _AFTER_NAMES.sub("", _BEFORE_NAMES.sub("", _CHINESE_BEFORE.sub("", text.strip())))
     names: list[str] = []
     for part in [text] if "(" in text else _BETWEEN_NAMES.split(text):
         pieces = part.split(", ")

@@ -1,52 +1,63 @@
 """Dates as pages write them, to ISO 8601.
 
     "2019-11-18T09:00:00Z"  "Mon, 18 Nov 2019 09:00:00 GMT"  "November 18, 2019"  "18. Nov. 2019"  "18/11/2019"
+    "18 ноября 2019 г."  "2019年11月18日"  "2019. november 18."  "๑๘ พฤศจิกายน ๒๕๖๒"
 
-A time without a zone stays without one; a guess could move it to another day. Two numbers that could be day and
-month in either order are read day first, as most of the world writes them, unless the second is above 12.
+Names of months are those of the Unicode CLDR in all of its languages (`months.json`, written by
+`tools/make_months.py`). A time without a zone stays without one; a guess could move it to another day. Two numbers
+that could be day and month in either order are read day first, as most of the world writes them, unless the second is
+above 12.
 """
 
+import json
 import re
+import unicodedata
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
-_MONTHS: Final = {
+_ENGLISH: Final = {
     name: month
-    for month, names in enumerate(
-        (
-            "january jan januar jänner enero ene janvier janv gennaio gen januari janeiro",
-            "february feb februar febrero febr février fév fevr febbraio februari fevereiro",
-            "march mar märz mrz marzo mars maart março",
-            "april apr abril abr avril avr aprile",
-            "may mai mayo maggio mag mei maio",
-            "june jun juni junio juin giugno giu junho",
-            "july jul juli julio juillet juil luglio lug julho",
-            "august aug agosto ago août aout augustus",
-            "september sep sept septiembre septembre settembre set setembro",
-            "october oct oktober okt octubre octobre ottobre ott outubro",
-            "november nov noviembre novembre novembro",
-            "december dec dezember dez diciembre dic décembre déc dicembre desember dezembro",
-        ),
-        start=1,
-    )
-    for name in names.split()
-}
+    for month, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+}  # fmt: skip
+"""Of URLs and of RFC 2822; the first three letters."""
+_OTHER_NAMES: Final = {"jänner": 1, "enero": 1, "janv": 1, "mrz": 3, "okt": 10, "sept": 9, "août": 8, "setiembre": 9}
+"""Names that CLDR does not list but pages use."""
+_YEAR: Final = r"((?:19|20|24|25)\d{2})"
+_NAME: Final = r"([^\W\d_][^\s\d.,/:;()|–—-]{1,19})"
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{2})?)?")
-_COMPACT: Final = re.compile(r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:T?\d{4,6})?$")
-_YEAR_FIRST: Final = re.compile(r"\b((?:19|20)\d{2})[./-](\d{1,2})[./-](\d{1,2})\b")
-_NUMBERS: Final = re.compile(r"\b(\d{1,2})[./-](\d{1,2})[./-]((?:19|20)\d{2})\b")
+_COMPACT: Final = re.compile(r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:T?\d{4,6}Z?)?$")
+_YEAR_FIRST: Final = re.compile(r"\b((?:19|20)\d{2})[./-]\s?(\d{1,2})[./-]\s?(\d{1,2})(?!\d)")
+_NUMBERS: Final = re.compile(rf"\b(\d{{1,2}})[./-]\s?(\d{{1,2}})[./-]\s?{_YEAR}\b")
 _SHORT_YEAR: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{2})(?![\d.])")
+_SIGNS: Final = re.compile(r"((?:19|20)\d{2})\s*[年년]\s*(\d{1,2})\s*[月월]\s*(\d{1,2})\s*[日일号]?")
+_VIETNAMESE: Final = re.compile(r"(\d{1,2})\s+tháng\s+(\d{1,2})\s*(?:,|năm)\s*((?:19|20)\d{2})", re.I)
 _DAY_MONTH: Final = re.compile(
-    r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?\s+(?:de\s+)?([^\W\d_]{3,10})\.?,?\s+(?:de\s+|del\s+)?((?:19|20)\d{2})\b"
+    rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|ª|º|°)?\.?[\s/-]+(?:de\s+|of\s+|d['’]|ב-?)?{_NAME}\.?,?[\s/-]+"
+    rf"(?:de\s+|del\s+|de l['’]any\s+)?{_YEAR}(?!\d)"
 )
-_MONTH_DAY: Final = re.compile(r"\b([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+((?:19|20)\d{2})\b")
-_IN_URL: Final = re.compile(r"/((?:19|20)\d{2})[/-](\d{1,2}|[a-z]{3})[/-](\d{1,2})(?=[/-]|$)")
+_MONTH_DAY: Final = re.compile(rf"\b{_NAME}\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}(?!\d)")
+_YEAR_MONTH: Final = re.compile(
+    rf"\b{_YEAR}\.?,?\s+(?:m\.\s+|gada\s+)?(?:(\d{{1,2}})\.\s+)?{_NAME}\.?(?:\s+(\d{{1,2}}))?"
+)
+_IN_URL: Final = re.compile(
+    r"/((?:19|20)\d{2})[/-](\d{1,2}|[a-z]{3})[/-](\d{1,2})(?=[/-]|$)|[/_-]((?:19|20)\d{2})-?(\d{2})-?(\d{2})(?=[/_.-]|$)"
+)
+_BUDDHIST: Final = 543
+"""Years of the Thai calendar are so many more."""
 
 
-def iso_date(text: str) -> str | None:
-    """Return the first date in a text as ISO 8601, with its time if it is written as ISO or RFC 2822; else None."""
+def iso_date(text: str, language: str | None = None) -> str | None:
+    """Return the first date in a text as ISO 8601, with its time if it is written as ISO or RFC 2822; else None.
+
+    Args:
+        language: of the text, as a BCP 47 tag; it matters where languages disagree what a month is called.
+    """
     text = text.strip()[:200]
+    if not text.isascii():
+        text = "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
     if found := _ISO.search(text):
         written = found.group().strip().replace(" ", "T", 1).replace(" ", "").replace(",", ".")
         return written if _is_real(written) else None
@@ -56,14 +67,33 @@ def iso_date(text: str) -> str | None:
         return parsedate_to_datetime(text).isoformat()
     except (ValueError, TypeError, IndexError, OverflowError):
         pass
-    if found := _YEAR_FIRST.search(text):
+    if found := _YEAR_FIRST.search(text) or _SIGNS.search(text):
         return _date(*found.groups())
-    if found := _DAY_MONTH.search(text):
+    if found := _VIETNAMESE.search(text):
         day, month, year = found.groups()
-        return _named(year, month, day)
-    if found := _MONTH_DAY.search(text):
-        month, day, year = found.groups()
-        return _named(year, month, day)
+        return _date(year, month, day)
+    return _with_name(text, language) or _with_numbers(text)
+
+
+def _with_name(text: str, language: str | None) -> str | None:
+    """Return the date of a text that names the month."""
+    for found in _DAY_MONTH.finditer(text):
+        day, name, year = found.groups()
+        if written := _named(year, name, day, language):
+            return written
+    for found in _MONTH_DAY.finditer(text):
+        name, day, year = found.groups()
+        if written := _named(year, name, day, language):
+            return written
+    for found in _YEAR_MONTH.finditer(text):
+        year, before, name, after = found.groups()
+        if (before or after) and (written := _named(year, name, before or after, language)):
+            return written
+    return None
+
+
+def _with_numbers(text: str) -> str | None:
+    """Return the date of a text that has the month as a number, day first."""
     if found := _NUMBERS.search(text):
         day, month, year = found.groups()
         return _date(year, month, day) or _date(year, day, month)
@@ -74,22 +104,35 @@ def iso_date(text: str) -> str | None:
 
 
 def date_in_url(url: str) -> str | None:
-    """Return the date that a path such as /2019/11/18/ or /2019/nov/18/ names, or None."""
+    """Return the date that a path such as /2019/11/18/, /2019/nov/18/ or -20191118.html names, or None."""
     found = _IN_URL.search(url)
     if found is None:
         return None
-    year, month, day = found.groups()
-    return _date(year, month, day) if month.isdecimal() else _named(year, month, day)
+    year, month, day = found.groups()[:3] if found.group(1) else found.groups()[3:]
+    if not month.isdecimal():
+        month = str(_ENGLISH.get(month, 0))
+    return _date(year, month, day)
 
 
-def _named(year: str, month: str, day: str) -> str | None:
-    number = _MONTHS.get(month.lower())
-    return None if number is None else _date(year, str(number), day)
+@cache
+def _months() -> dict[str, int | dict[str, int]]:
+    """Return the names of months: the month, or the month by language where languages disagree."""
+    table = json.loads(files(__package__).joinpath("months.json").read_text("utf-8"))
+    return {**table, **_OTHER_NAMES}
+
+
+def _named(year: str, name: str, day: str, language: str | None) -> str | None:
+    months = _months()
+    month = months.get(name.lower().rstrip("."))
+    if isinstance(month, dict):
+        month = month.get((language or "en").replace("_", "-").split("-")[0].lower()) or month.get("en")
+    return None if month is None else _date(year, str(month), day)
 
 
 def _date(year: str, month: str, day: str) -> str | None:
+    number = int(year)
     try:
-        return date(int(year), int(month), int(day)).isoformat()
+        return date(number - _BUDDHIST if number > 2400 else number, int(month), int(day)).isoformat()
     except ValueError:
         return None
 

@@ -3,7 +3,8 @@
     script elements ─ tolerant JSON ─> objects ─ by @type ─> (field, value) pairs, in order of trust
 
 Blocks come with comments, CDATA marks, control characters, trailing commas, `@graph`s, lists of lists, and values of
-any type where a string should be. What cannot be read is passed over; nothing here raises or recurses without bound.
+any type where a string should be. An author may be named elsewhere by `@id`. Articles in a list of links, or with the
+address of another page, are not the page's own. What cannot be read is passed over; nothing here raises or recurses without bound.
 
 Source: schema.org Article, WebPage, WebSite, BreadcrumbList; JSON-LD 1.1 (`@graph`, `@type`).
 """
@@ -11,7 +12,7 @@ Source: schema.org Article, WebPage, WebSite, BreadcrumbList; JSON-LD 1.1 (`@gra
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from docgraph.parsers.html.elements import Elements
@@ -30,34 +31,62 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _TRAILING_COMMA: Final = re.compile(r",(?=\s*[}\]])")
 _ARTICLE_BODY: Final = re.compile(r'"(?:articleBody|text)"\s*:\s*"((?:[^"\\]|\\.){200,})"')
 _TAG: Final = re.compile(r"<[^>]{1,400}>")
+_REFERRING: Final = frozenset(("author", "creator", "publisher", "image"))
+"""Properties whose value may be named by `@id`."""
+_OF_OTHERS: Final = frozenset(
+    ("itemListElement", "comment", "mentions", "relatedLink", "isRelatedTo", "citation", "blogPost", "review")
+)
+"""Properties that hold other pages, and what others said."""
 _MOST_OBJECTS: Final = 2_000
 _MOST_CHARACTERS: Final = 4_000_000
 
 
 def linked_data(elements: Elements) -> list[dict[str, Any]]:
-    """Return the objects of all JSON-LD blocks of a page, nested ones after those around them."""
+    """Return the objects of all JSON-LD blocks of a page, nested ones after those around them.
+
+    What only names an object by `@id` is replaced by the object.
+    """
     found: list[dict[str, Any]] = []
     for row, tag in enumerate(elements.tag):
         if tag == "script" and "ld+json" in elements.attributes[row].get("type", "").lower():
             text = elements.text(row)
             if len(text) <= _MOST_CHARACTERS:
                 found.extend(_objects(read_json(text), _MOST_OBJECTS - len(found)))
+    by_id = {item["@id"]: item for item in found if isinstance(item.get("@id"), str) and len(item) > 1}
+    for item in found:
+        for name in _REFERRING & item.keys():
+            value = item[name]
+            listed = (
+                [_object_of(part, by_id) for part in value] if isinstance(value, list) else _object_of(value, by_id)
+            )
+            item[name] = listed
     return found
 
 
-def declared_text(elements: Elements) -> str:
-    """Return the article's text as JSON-LD gives it (`articleBody`), white space collapsed, or ""."""
-    found: list[str] = []
-    for row, tag in enumerate(elements.tag):
-        if tag == "script" and "ld+json" in elements.attributes[row].get("type", ""):
+def _object_of(value: Any, by_id: dict[str, dict[str, Any]]) -> Any:
+    """Return the object that a value is, or only names."""
+    name = value.get("@id") if isinstance(value, dict) and "name" not in value and "url" not in value else None
+    return by_id.get(name, value) if isinstance(name, str) else value
+
+
+def declared_bodies(elements: Elements) -> list[str]:
+    """Return the article's text as JSON-LD gives it (`articleBody`), once for each that does, markup left out."""
+    bodies: list[str] = []
+    for row in elements.rows_of("script"):
+        if "ld+json" in elements.attributes[row].get("type", ""):
             for match in _ARTICLE_BODY.finditer(elements.text(row)):
                 written = _CONTROL.sub(" ", match.group(1))
                 try:
                     body = str(json.loads(f'"{written}"'))
                 except ValueError:
                     body = written
-                found.append(" ".join(_TAG.sub(" ", html.unescape(body)).split()))
-    return " ".join(found)
+                bodies.append(_TAG.sub(" ", html.unescape(body)))
+    return bodies
+
+
+def declared_text(elements: Elements) -> str:
+    """Return the bodies of `declared_bodies` as one, white space collapsed, or ""."""
+    return " ".join(" ".join(body.split()) for body in declared_bodies(elements))
 
 
 def read_json(text: str) -> Any:
@@ -96,16 +125,25 @@ def _objects(value: Any, most: int) -> list[dict[str, Any]]:
         for item in level:
             if isinstance(item, dict):
                 found.append(item)
-                inner.extend(part for part in item.values() if isinstance(part, dict | list))
+                inner.extend(
+                    part for name, part in item.items() if isinstance(part, dict | list) and name not in _OF_OTHERS
+                )
             elif isinstance(item, list):
                 inner.extend(part for part in item if isinstance(part, dict | list))
         level = inner[: 10 * _MOST_OBJECTS]
     return found[: max(most, 0)]
 
 
-def statements(objects: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Yield (field, value) pairs that the objects state about the page's article, then about the page and site."""
+def statements(objects: list[dict[str, Any]], addresses: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield (field, value) pairs that the objects state about the page's article, then about the page and site.
+
+    Args:
+        addresses: by which the page goes; of several articles those with one of them are the page's.
+    """
     articles = [o for o in objects if _is(o, _ARTICLE_TYPES)]
+    pages_own = {_path(address) for address in addresses if address} - {""}
+    if len(articles) > 1 and (own := [o for o in articles if _paths(o) & pages_own]):
+        articles = own
     pages = [o for o in objects if _is(o, _PAGE_TYPES)]
     for item in articles:
         # The headline is the title; a name may be that of a part.
@@ -130,6 +168,22 @@ def statements(objects: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for item in objects:
         if _is(item, _SITE_TYPES):
             yield from _pairs(item, "site_name", "name")
+
+
+def _paths(item: dict[str, Any]) -> set[str]:
+    """Return the addresses that an object gives as its own."""
+    return {
+        _path(text)
+        for name in ("url", "@id", "mainEntityOfPage")
+        for value in [item.get(name)]
+        for text in [value.get("@id") or value.get("url") if isinstance(value, dict) else value]
+        if isinstance(text, str)
+    }
+
+
+def _path(address: str) -> str:
+    """Return an address without scheme, query, fragment and last slash."""
+    return re.sub(r"^https?://(?:www\.)?", "", re.split(r"[?#]", address.strip())[0]).rstrip("/").lower()
 
 
 def _is(item: dict[str, Any], pattern: re.Pattern[str]) -> bool:

@@ -24,8 +24,8 @@ from docgraph.parsers.html.metadata.shown import TELLING, from_page
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
     "authors": ("json-ld", "meta", "opengraph", "microdata", "byline", "organisation"),
-    "date": ("json-ld", "opengraph", "meta", "microdata", "time", "url", "text"),
-    "modified": ("json-ld", "opengraph", "meta", "microdata"),
+    "date": ("json-ld", "opengraph", "meta", "microdata", "published", "time", "url", "text"),
+    "modified": ("json-ld", "opengraph", "meta", "microdata", "time"),
     "language": ("html", "meta", "json-ld", "opengraph"),
     "site_name": ("opengraph", "json-ld", "meta"),
     "description": ("opengraph", "meta", "json-ld", "microdata"),
@@ -39,6 +39,9 @@ _TRUST: Final[dict[str, tuple[str, ...]]] = {
 _MOST_CANDIDATES: Final = 400
 _LONGEST: Final = 4_000
 """Characters of one value."""
+_MOST_HEADINGS: Final = 8
+_SEPARATOR: Final = re.compile(r"\s+[|\-–—\\/>»·:•]\s+|\s*[|»]\s*")
+"""What stands between the title of a page and the name of its site."""
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
@@ -58,12 +61,13 @@ def read_metadata(
     """
     found = _candidates(elements, url, base)
     best = {name: _chosen(found, name) for name in _TRUST}
+    language = _language(best["language"])
     return Metadata(
-        title=_first(best["title"]),
+        title=_title(best["title"], _first(best["site_name"])),
         authors=_authors(best["authors"], found),
-        date=_first_date(best["date"]),
-        modified=_first_date(best["modified"]),
-        language=_language(best["language"]),
+        date=_first_date(best["date"], language),
+        modified=_first_date(best["modified"], language),
+        language=language,
         url=url,
         canonical_url=_first(best["canonical_url"]),
         site_name=_first(best["site_name"]),
@@ -88,7 +92,7 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
                 value = resolve(value, base)
             found.append(Candidate(field, value, source))
 
-    for field, value in statements(linked_data(elements)):
+    for field, value in statements(linked_data(elements), [url or "", *_addresses(elements)]):
         if field == "organisation":
             add("authors", value, "organisation")
         else:
@@ -96,6 +100,7 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     named: list[tuple[int, str, str, str]] = []
     shown: list[tuple[bool, str, str, str]] = []
     """What the page shows, and whether it shows it before its heading, which makes it less likely to be about the article."""
+    headings: list[tuple[str, str]] = []
     heading = elements.tag.index("h1") if "h1" in elements.tag else 0
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
         if tag == "meta":
@@ -119,6 +124,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
                 add("image", own["href"], "html")
         elif tag == "html":
             add("language", own.get("lang") or own.get("xml:lang") or "", "html")
+        elif tag in ("h1", "h2") and len(headings) < _MOST_HEADINGS:
+            headings.append((tag, elements.text(row)))
         elif own and not TELLING.isdisjoint(own):
             for field, value, source in from_page(elements, row):
                 if source in ("byline", "text"):
@@ -129,6 +136,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         add(field, value, source)
     for _, field, value, source in sorted(shown, key=lambda item: item[0]):
         add(field, value, source)
+    for _, value in sorted(headings, key=lambda item: item[0]):
+        add("title", value, "heading")
     if url and (day := date_in_url(url)):
         add("date", day, "url")
     return found
@@ -144,9 +153,53 @@ def _first(candidates: list[Candidate]) -> str | None:
     return candidates[0].value if candidates else None
 
 
-def _first_date(candidates: list[Candidate]) -> str | None:
+def _title(candidates: list[Candidate], site: str | None) -> str | None:
+    """Return the most trusted title, as the page gives it.
+
+    The page's `<title>` and a heading that agree know better than a headline that agrees with neither: some sites
+    write a short description there. A title that is the site's name is that of every page of the site.
+    """
+    if not candidates:
+        return None
+    chosen, headings = candidates[0], [c.value for c in candidates if c.source == "heading"]
+    if headings and site and _words(chosen.value) == _words(site):
+        return headings[0]
+    if chosen.source != "html":
+        shown = {_words(heading): heading for heading in headings}
+        for title in (c.value for c in candidates if c.source == "html"):
+            for part in (title, *_SEPARATOR.split(title)):
+                words = _words(part)
+                if (
+                    words in shown
+                    and words != _words(site or "")
+                    and 2 * len(words & _words(chosen.value)) < len(words)
+                ):
+                    return shown[words]
+    return chosen.value
+
+
+def _words(text: str) -> frozenset[str]:
+    """Return the words of a text, in small letters, to be compared."""
+    return frozenset(re.findall(r"\w+", text.lower()))
+
+
+def _addresses(elements: Elements) -> list[str]:
+    """Return the addresses by which a page says that it goes."""
+    found = [
+        elements.attributes[row].get("href", "")
+        for row in elements.rows_of("link")
+        if "canonical" in elements.attributes[row].get("rel", "").lower()
+    ]
+    return found + [
+        elements.attributes[row].get("content", "")
+        for row in elements.rows_of("meta")
+        if elements.attributes[row].get("property", "").lower() == "og:url"
+    ]
+
+
+def _first_date(candidates: list[Candidate], language: str | None) -> str | None:
     """Return the first date that can be read; if none can, None: one broken tag must not hide a good one."""
-    return next((day for c in candidates if (day := iso_date(c.value)) is not None), None)
+    return next((day for c in candidates if (day := iso_date(c.value, language)) is not None), None)
 
 
 def _language(candidates: list[Candidate]) -> str | None:

@@ -14,7 +14,7 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.metadata.authors import LONGEST_NAME
 from docgraph.parsers.html.metadata.dates import iso_date
 
-TELLING: Final = frozenset(("itemprop", "datetime", "rel", "href", "class", "id"))
+TELLING: Final = frozenset(("itemprop", "property", "datetime", "rel", "href", "class", "id"))
 """Attributes that an element of the body may tell something with."""
 _LONGEST_BYLINE: Final = 120
 _LONGEST_LINKED_NAME: Final = 40
@@ -30,6 +30,12 @@ _DATE_WORDS: Final = frozenset(
     "date dates time timestamp datetime published publication pubdate publish posted dateline datum fecha data".split()
 )
 _LONGEST_DATE: Final = 60
+_MODIFIED_WORDS: Final = frozenset("updated update modified edited revised changed lastmod aktualisiert".split())
+_PUBLISHED_WORDS: Final = frozenset("published publish pubdate created posted publication".split())
+_COMMENT: Final = re.compile(
+    r"(?:^|[\s_-])(?:comments?|commentlist|replies|responses|disqus|kommentare?)(?:$|[\s_-])", re.I
+)
+_COMMENT_LEVELS: Final = 6
 _BYLINE_WORDS: Final = frozenset("byline bylines author authors authorname authornames byl writer reporter".split())
 _NO_BYLINE_WORDS: Final = frozenset(
     "comment comments bio biography avatar image images img photo social follow share related box description job about "
@@ -54,7 +60,7 @@ def from_page(elements: Elements, row: int) -> Iterator[Statement]:
 def microdata(elements: Elements, row: int) -> Iterator[Statement]:
     """A property of the article, in an attribute or as text."""
     own = elements.attributes[row]
-    for name in own.get("itemprop", "").lower().split():
+    for name in f"{own.get('itemprop', '')} {own.get('property', '')}".lower().replace("schema:", "").split():
         if (field := _MICRODATA.get(name)) and not _is_within_item(elements, row):
             value = (
                 own.get("content")
@@ -65,9 +71,17 @@ def microdata(elements: Elements, row: int) -> Iterator[Statement]:
 
 
 def time(elements: Elements, row: int) -> Iterator[Statement]:
-    """The date of a `time` element."""
-    if elements.tag[row] == "time":
-        yield "date", elements.attributes[row].get("datetime") or short_text(elements, row, _LONGEST_DATE), "time"
+    """The date of a `time` element: of the last change if its class says so."""
+    if elements.tag[row] != "time":
+        return
+    own = elements.attributes[row]
+    value = own.get("datetime") or short_text(elements, row, _LONGEST_DATE)
+    around = elements.attributes[elements.parent[row]] if elements.parent[row] >= 0 else own
+    says = _said_by_names(own.get("class", ""), around.get("class", ""))
+    if "modified" in says and "published" not in says:
+        yield "modified", value, "time"
+    else:
+        yield "date", value, "published" if "pubdate" in own or "published" in says else "time"
 
 
 def link(elements: Elements, row: int) -> Iterator[Statement]:
@@ -76,6 +90,8 @@ def link(elements: Elements, row: int) -> Iterator[Statement]:
         return
     own = elements.attributes[row]
     rel = own.get("rel", "").lower().split()
+    if _is_of_comment(elements, row):
+        return
     if "author" in rel:
         yield "authors", short_text(elements, row, LONGEST_NAME), "byline"
     elif "tag" in rel:
@@ -90,9 +106,11 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
     """An element that by its class or id is a byline or a date."""
     own = elements.attributes[row]
     says = _said_by_names(own.get("class", ""), own.get("id", ""))
-    if "byline" in says:
+    if "byline" in says and not _is_of_comment(elements, row):
         yield "authors", short_text(elements, row, _LONGEST_BYLINE), "byline"
-    if "date" in says and (day := iso_date(short_text(elements, row, _LONGEST_DATE))):
+    if "date" in says and (
+        day := iso_date(short_text(elements, row, _LONGEST_DATE), elements.attributes[0].get("lang"))
+    ):
         yield "date", day, "text"
 
 
@@ -102,12 +120,28 @@ _RULES: Final[list[tuple[str, Rule]]] = [("microdata", microdata), ("time", time
 
 @lru_cache(maxsize=8_192)
 def _said_by_names(class_: str, id_: str) -> frozenset[str]:
-    """Return which of "byline" and "date" an element is by its class and id."""
+    """Return which of "byline", "date", "modified" and "published" an element is by its class and id."""
     words = {word.lower() for word in _WORD.findall(f"{class_} {id_}")}
     says = {"date"} if words & _DATE_WORDS else set[str]()
     if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
         says.add("byline")
+    if words & _MODIFIED_WORDS:
+        says.add("modified")
+    if words & _PUBLISHED_WORDS:
+        says.add("published")
     return frozenset(says)
+
+
+def _is_of_comment(elements: Elements, row: int) -> bool:
+    """Whether an element stands in what a reader of the page wrote."""
+    for _ in range(_COMMENT_LEVELS):
+        if row < 0:
+            return False
+        own = elements.attributes[row]
+        if own and _COMMENT.search(f"{own.get('class', '')} {own.get('id', '')}"):
+            return True
+        row = elements.parent[row]
+    return False
 
 
 def _is_within_item(elements: Elements, row: int) -> bool:
