@@ -44,7 +44,7 @@ def visible_letters(soup: BeautifulSoup) -> str:
     for drawing in soup.find_all("svg"):
         drawing.replace_with("".join(tag.get_text() for tag in drawing.find_all("text")))
     for tag in soup.find_all(UNSEEN):
-        if not tag.has_attr("shadowrootmode"):
+        if not tag.decomposed and not tag.has_attr("shadowrootmode"):
             tag.decompose()
     for tag in soup.find_all(True):
         if not tag.decomposed:

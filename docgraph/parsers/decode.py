@@ -26,7 +26,6 @@ _DECLARATION: Final = re.compile(
     rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:\-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_.:\-]+)""",
     re.IGNORECASE,
 )
-_ESCAPES: Final = re.compile(rb"\x1b\$[@B]|\x1b\$\)C|~\{")
 _WESTERN: Final = frozenset(("cp1252", "iso8859-1", "iso8859-15", "cp1254"))
 _MARKUP: Final = re.compile(r"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", re.S | re.I)
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -77,7 +76,9 @@ def decode(data: bytes) -> Decoded:
             return _replacing(data[len(mark) :], encoding, "bom")
     if wide := _wide_without_mark(data):
         return _replacing(data, wide, "detected")
-    if _ESCAPES.search(data) and (declared_encoding(data) or "").startswith(("iso2022", "iso-2022", "hz")):
+    if (b"\x1b$" in data or b"~{" in data) and (declared_encoding(data) or "").startswith(
+        ("iso2022", "iso-2022", "hz")
+    ):
         # Valid UTF-8, for it is all ASCII, but the escapes say what the bytes after them mean.
         return _replacing(data, declared_encoding(data) or "iso2022_jp", "declared")
     try:

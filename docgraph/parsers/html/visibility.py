@@ -31,11 +31,13 @@ _SHOWS: Final = re.compile(
     r"(?<![\w-])(?:display\s*:\s*(?!none)\w|visibility\s*:\s*visible|(?:left|top)\s*:\s*(?:0|auto))", re.I
 )
 _NO_SIZE: Final = re.compile(r"(?<![\w-])font-size\s*:\s*0(?:px|em|rem|pt|%)?\s*(?:;|!|$)", re.I)
-_COMMENT: Final = re.compile(r"/\*.*?(?:\*/|$)", re.S)
-_TOKEN: Final = re.compile(r"[{}]|[^{}]+")
 _SCREEN: Final = re.compile(r"@media\s+(?:only\s+)?(?:screen|all)\s*$|@(?:layer|supports)\b", re.I)
 _COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
-_MOST_RULES: Final = 20_000
+_WORDS_THAT_HIDE: Final = ("none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(")
+_MOST_RULES: Final = 4_000
+_MOST_CONDITION: Final = 20_000
+_MOST_BRACES: Final = 600
+"""How far back the condition around a rule is looked for; one that is farther away is taken to fail."""
 _MOST_COMPOUNDS: Final = 2_000
 """Compounds that hide or show; style sheets of real pages have some hundred."""
 _MOST_CSS: Final = 1_000_000
@@ -61,37 +63,40 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
 class Sheet:
     """The selectors by which a page's own style sheets hide elements."""
 
-    def __init__(self, css: str) -> None:
+    def __init__(self, css: str, names: frozenset[str]) -> None:
+        """Read a style sheet, as far as it is about elements with some of `names` (".class", "#id")."""
         self._hiding: dict[str, list[frozenset[str]]] = {}
         """A name (".a", "#b") -> the compounds with it that hide: each a set of names, a tag among them as it is."""
-        self._showing: set[frozenset[str]] = set()
-        for selector, declarations in islice(_rules(css), _MOST_RULES):
-            hides = _HIDES.search(declarations) is not None
-            if not hides and _SHOWS.search(declarations) is None:
-                continue
-            for part in selector.split(","):
-                compounds = re.split(r"[\s>+~]+", part.strip())
-                names = _names(compounds[-1])
-                if not names or len(self._showing) + len(self._hiding) > _MOST_COMPOUNDS:
+        self._showing: list[frozenset[str]] = []
+        css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
+        for place in _places_that_hide(css):
+            for compounds in _compounds(_selector(css, place)):
+                key = next((name for name in compounds[-1] if name in names), "")
+                if len(compounds) > 1 or not key or len(self._hiding) >= _MOST_COMPOUNDS:
                     continue
-                if not hides:
-                    self._showing.add(names)
-                elif len(compounds) == 1:
-                    key = min((name for name in names if name[0] in ".#"), default="")
-                    if key:
-                        self._hiding.setdefault(key, []).append(names)
+                if _holds_on_screens(css, place - 1):
+                    self._hiding.setdefault(key, []).append(compounds[0])
+        if not self._hiding:
+            return
+        for place in islice((place for name in self._hiding for place in _find_all(css, name)), _MOST_COMPOUNDS):
+            start = css.find("{", place)
+            if start >= 0 and _SHOWS.search(css[start : css.find("}", start)]):
+                self._showing += [compounds[-1] for compounds in _compounds(_selector(css, start + 1)) if compounds[-1]]
 
     def __bool__(self) -> bool:
         return bool(self._hiding)
 
     def hides(self, tag: str, attributes: Attributes) -> bool:
         """Whether a rule hides the element and none could show it."""
-        names = {f".{name}" for name in attributes.get("class", "").split()}
-        if id_ := attributes.get("id"):
-            names.add(f"#{id_.strip()}")
-        hiding = [compound for name in names if name in self._hiding for compound in self._hiding[name]]
-        if not hiding:
+        class_, id_ = attributes.get("class"), attributes.get("id")
+        if not class_ and not id_:
             return False
+        names = {f".{name}" for name in class_.split()} if class_ else set[str]()
+        if id_:
+            names.add(f"#{id_.strip()}")
+        if names.isdisjoint(self._hiding):
+            return False
+        hiding = [compound for name in names if name in self._hiding for compound in self._hiding[name]]
         names.add(tag)
         return any(compound <= names for compound in hiding) and not any(shown <= names for shown in self._showing)
 
@@ -105,28 +110,69 @@ def sheet_of(elements: Elements) -> Sheet:
         if media in ("", "all", "screen") and length < _MOST_CSS:
             css.append(elements.text(row)[: _MOST_CSS - length])
             length += len(css[-1])
-    return Sheet("\n".join(css))
+    names = set[str]()
+    if css:
+        classes = {own.get("class", "") for own in elements.attributes if own}
+        names = {f".{name}" for class_ in classes for name in class_.split()}
+        names |= {f"#{own['id'].strip()}" for own in elements.attributes if "id" in own}
+    return Sheet("\n".join(css), frozenset(names))
 
 
-def _rules(css: str) -> Iterator[tuple[str, str]]:
-    """Yield (selector, declarations) of the rules that hold on any screen."""
-    if _MAY_HIDE(css) is None:
-        return
-    around: list[str] = []
-    text = ""
-    for found in _TOKEN.finditer(_COMMENT.sub(" ", css)):
-        token = found.group()
-        if token == "{":
-            around.append(text.rsplit(";", 1)[-1].strip())
-            text = ""
-        elif token == "}":
-            if around:
-                selector = around.pop()
-                if not selector.startswith("@") and all(_SCREEN.match(outer) for outer in around):
-                    yield selector, text
-            text = ""
-        else:
-            text = token
+def _places_that_hide(css: str) -> Iterator[int]:
+    """Yield where each block of declarations begins that hides."""
+    done = -1
+    places = sorted(found for word in _WORDS_THAT_HIDE for found in _find_all(css, word))
+    for place in places[:_MOST_RULES]:
+        start = css.rfind("{", 0, place)
+        if start <= done:
+            continue
+        stop = css.find("}", place)
+        if start >= 0 and _HIDES.search(css[start + 1 : stop if stop >= 0 else len(css)]):
+            done = start
+            yield start + 1
+
+
+def _find_all(text: str, word: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + 1)
+
+
+def _holds_on_screens(css: str, start: int) -> bool:
+    """Whether the rule whose block begins at `start` stands in no condition that a screen may fail."""
+    low = max(0, start - _MOST_CONDITION)
+    depth, place = 0, start
+    for _ in range(_MOST_BRACES):
+        close, opened = css.rfind("}", low, place), css.rfind("{", low, place)
+        if opened < 0 and close < 0:
+            return low == 0
+        place = max(close, opened)
+        if close > opened:
+            depth += 1
+        elif depth:
+            depth -= 1
+        elif not _SCREEN.match(re.split(r"[{};]", css[max(low, opened - 200) : opened])[-1].strip()):
+            return False
+        elif depth == 0 and css.rfind("@", low, opened) < 0:
+            return True
+        if depth == 0 and close > opened and "@" not in css[low:place]:
+            return True
+    return False
+
+
+def _selector(css: str, place: int) -> str:
+    """Return the selector of the rule whose block begins right before `place`."""
+    start = place - 1
+    low = max(css.rfind(sign, 0, start) for sign in "{};")
+    return css[low + 1 : start].strip()
+
+
+def _compounds(selector: str) -> Iterator[list[frozenset[str]]]:
+    """Yield the compounds of each selector of a list: "p.a > b, .c" -> [{"p", ".a"}, {"b"}], [{".c"}]."""
+    for part in selector.split(","):
+        if part.strip():
+            yield [_names(compound) for compound in re.split(r"[\s>+~]+", part.strip())]
 
 
 def _names(compound: str) -> frozenset[str]:

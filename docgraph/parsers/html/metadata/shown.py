@@ -90,15 +90,13 @@ def link(elements: Elements, row: int) -> Iterator[Statement]:
         return
     own = elements.attributes[row]
     rel = own.get("rel", "").lower().split()
-    if _is_of_comment(elements, row):
-        return
-    if "author" in rel:
+    if "author" in rel and not _is_of_comment(elements, row):
         yield "authors", short_text(elements, row, LONGEST_NAME), "byline"
     elif "tag" in rel:
         yield "tags", short_text(elements, row, LONGEST_NAME), "html"
     elif _AUTHOR_PAGE.search(own.get("href", "")):
         name = short_text(elements, row, _LONGEST_LINKED_NAME)
-        if 2 <= len(name.split()) <= 4:
+        if 2 <= len(name.split()) <= 4 and not _is_of_comment(elements, row):
             yield "authors", name, "byline"
 
 
@@ -120,7 +118,7 @@ _RULES: Final[list[tuple[str, Rule]]] = [("microdata", microdata), ("time", time
 
 @lru_cache(maxsize=8_192)
 def _said_by_names(class_: str, id_: str) -> frozenset[str]:
-    """Return which of "byline", "date", "modified" and "published" an element is by its class and id."""
+    """Return which of "byline", "date", "modified", "published", "comment" an element is by its class and id."""
     words = {word.lower() for word in _WORD.findall(f"{class_} {id_}")}
     says = {"date"} if words & _DATE_WORDS else set[str]()
     if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
@@ -129,6 +127,8 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
         says.add("modified")
     if words & _PUBLISHED_WORDS:
         says.add("published")
+    if _COMMENT.search(f"{class_} {id_}"):
+        says.add("comment")
     return frozenset(says)
 
 
@@ -138,7 +138,7 @@ def _is_of_comment(elements: Elements, row: int) -> bool:
         if row < 0:
             return False
         own = elements.attributes[row]
-        if own and _COMMENT.search(f"{own.get('class', '')} {own.get('id', '')}"):
+        if own and "comment" in _said_by_names(own.get("class", ""), own.get("id", "")):
             return True
         row = elements.parent[row]
     return False
