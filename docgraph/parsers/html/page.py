@@ -23,7 +23,6 @@ from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.limits import Limits
 from docgraph.parsers.decode import decode
-from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements, from_soup, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
