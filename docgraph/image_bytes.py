@@ -20,19 +20,14 @@ import zipfile
 from base64 import b64decode
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from docgraph.errors import ImageError
+from docgraph.file_names import is_file_name, path_of
 from docgraph.records import Fetcher, ImageAccess
 
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|\\\\")
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
 _FLAGS: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-
-
-def is_file_name(src: str | None) -> bool:
-    """Whether a `src` is a file name rather than an address, a data URI or nothing."""
-    return bool(src) and not _SCHEME.match(src or "")
 
 
 def short_name(src: str | None) -> str:
@@ -93,7 +88,7 @@ def _read_data_uri(src: str, limit: int) -> bytes:
 
 
 def _read_local(file: str, src: str, root: str, access: ImageAccess) -> bytes:
-    name = unquote(urlsplit(file).path).replace("\\", "/")
+    name = path_of(file).replace("\\", "/")
     if "\0" in name or not name.strip("/") or _DRIVE.match(name) or name.startswith("//"):
         raise ImageError(f"image {short_name(src)} must be a file name, but is not one.", "refused")
     base = access.base

@@ -288,7 +288,79 @@ def test_wrong_use_is_one_clear_error(pages, tmp_path, monkeypatch):
         list(read_many(tmp_path / "d.csv"))
     with pytest.raises(DataError, match="can be read"):
         list(read_many(tmp_path / "none.jsonl"))
-    assert expand([]) == []
+    assert expand([]).jobs == []
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtraError, match=r'a parquet file needs pyarrow, .* pip install "docgraph\[parquet\]"'):
         parse_many(pages, tmp_path / "d.parquet")
+
+
+def test_files_that_are_left_out_are_told_and_the_output_is_none_of_them(pages):
+    (pages / "readme.md").write_text("# Read me")
+    (pages / "sub" / "style.css").write_text("p {}")
+    counts = parse_many(pages, pages / "d.jsonl", workers=1)
+    assert (counts.written, counts.failed) == (20, 0)
+    assert counts.left_out == ["notes.txt", "readme.md", "sub/style.css"]
+    assert parse_many(pages, pages / "d.jsonl", workers=1).left_out == counts.left_out
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode on this system")
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_names_that_are_no_utf_8_are_ids_of_their_own_and_known_again(tmp_path, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"caf\xe9.html", b"caf\xe8.html", b"cut\xff.html.gz"):
+        Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_bytes(b"<p>Words.")
+    output = tmp_path / f"d{suffix}"
+    counts = parse_many(folder, output, workers=1)
+    assert (counts.written, counts.failed) == (2, 1)
+    assert lines(counts.errors)[0]["id"] == "cut%FF.html.gz"
+    assert [name for name, _ in read_many(output)] == ["caf%E8.html", "caf%E9.html"]
+    again = parse_many(folder, output, workers=1)
+    assert (again.written, again.skipped) == (0, 2)
+    Path(folder / "caf%E9.html").write_text("<p>Another file, whose id would be the same.")
+    clash = parse_many(folder, output, workers=1)
+    assert (clash.written, clash.failed) == (0, 2)
+    assert "this stands for two" in lines(clash.errors)[0]["message"]
+
+
+ORPHANS = """
+import os, sys, time
+from docgraph import parse_many
+from docgraph.bulk import run
+def load(path, **options):
+    with open(os.environ["PIDS"], "a") as file: file.write(f"{os.getpid()}\\n")
+    time.sleep(120)
+run.load_document = load
+if __name__ == "__main__": parse_many(sys.argv[1], sys.argv[2], workers=2, seconds=0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_processes_that_parse_die_with_the_one_that_started_them(pages, tmp_path):
+    script, pids = tmp_path / "run.py", tmp_path / "pids"
+    script.write_text(ORPHANS)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PIDS": str(pids)}
+    process = subprocess.Popen([sys.executable, script, pages, tmp_path / "d.jsonl"], env=environment)
+    assert eventually(lambda: pids.exists() and len(set(pids.read_text().split())) == 2)
+    process.kill()
+    process.wait()
+    assert eventually(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+
+
+def eventually(holds, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be collected does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -1,6 +1,9 @@
 """Sites: pages joined into one document, links as edges, shared blocks marked, bad pages named."""
 
 import gzip
+import json
+import os
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +21,7 @@ from docgraph import (
     LimitError,
     Limits,
     ParseError,
+    load_document,
     parse_article,
     parse_html,
     parse_site,
@@ -156,7 +160,7 @@ def test_pages_are_the_children_of_a_graph_and_links_its_edges(site):
     edges = {(NAMES[a], NAMES[b]) for a, b in site.edges[0].T.tolist()}
     assert edges == EDGES
     assert site.edges[0].shape == (2, len(EDGES))  # each pair once
-    assert site.warnings == ()
+    assert {warning.code for warning in site.warnings} <= {"site.left_out", "site.broken_link"}  # see below
 
 
 def test_the_text_is_that_of_the_pages_in_turn(site):
@@ -248,7 +252,7 @@ def test_bad_pages_are_named_and_set_aside(tmp_path):
     (folder / "gone.html").symlink_to(folder / "nowhere.html")
     site = parse_site(folder)
     assert len(site.root.children) == 4
-    assert {warning.code for warning in site.warnings} == {"site.page"}
+    assert {warning.code for warning in site.warnings} >= {"site.page"}
     assert "secret" not in site.text
     told = " ".join(warning.message for warning in site.warnings)
     assert "page out.html was set aside" in told
@@ -394,3 +398,76 @@ def test_addresses_that_nobody_can_read_join_nothing(tmp_path):
         site = parse_site(tmp_path, url=url)
         assert len(site.root.children) == 2
         assert site.edges[0].shape == (2, 0)
+
+
+def test_files_that_are_no_pages_are_counted_and_named(tmp_path):
+    folder = write(tmp_path)
+    for name in ("readme.md", "style.css", "plan.pdf"):
+        (folder / name).write_text("x")
+    [said] = [one.message for one in parse_site(folder).warnings if one.code == "site.left_out"]
+    assert said.startswith("4 files of the site are no pages: ")
+    assert all(f"1 {suffix} (" in said for suffix in (".md", ".css", ".pdf", ".txt"))
+    assert "img" not in said  # images are what image nodes open
+    with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
+        archive.writestr("a.html", "<p>A.")
+        archive.writestr("b.txt", "B.")
+    assert "1 .txt (b.txt)" in " ".join(one.message for one in parse_site(tmp_path / "s.zip").warnings)
+
+
+def test_a_folder_of_texts_is_a_site_too(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "index.md").write_text("# Home\n\nRead [the rules](docs/rules.md).")
+    (tmp_path / "docs" / "rules.md").write_text("# Rules\n\nBack [home](../).")
+    (tmp_path / "note.txt").write_text("A note.")
+    site = parse_site(tmp_path)
+    assert [page.attributes["name"] for page in site.root.children] == ["docs/rules.md", "index.md", "note.txt"]
+    assert site.edges[0].T.tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("url", [None, "https://example.org/docs/"])
+def test_links_to_files_that_the_site_does_not_have_are_named_with_the_pages_that_link(tmp_path, url):
+    pages = {
+        "index.html": "<a href=gone.html>1</a> <a href=sub/b.html>2</a> <a href='sub/'>3</a> <a href='#top'>4</a>",
+        "sub/b.html": "<a href='../gone.html?x=1#y'>1</a> <a href=plan.pdf>2</a> <a href='mailto:a@b.org'>3</a>"
+        "<a href='/else/a.html'>4</a> <a href='https://other.org/x.html'>5</a> <a href='../index.html'>6</a>",
+    }
+    (tmp_path / "sub").mkdir()
+    for name, body in pages.items():
+        (tmp_path / name).write_text(f"<main><p>Some words. {body}</p></main>")
+    (tmp_path / "sub" / "plan.pdf").write_bytes(b"%PDF")
+    site = parse_site(tmp_path, url=url)
+    broken = [
+        (one.message, site[one.row].attributes["name"]) for one in site.warnings if one.code == "site.broken_link"
+    ]
+    said = [("gone.html is not there, but pages link to it: index.html, sub/b.html (2 in all).", "index.html")]
+    if url is None:  # an absolute path is one of the folder where nothing says otherwise
+        said.append(("else/a.html is not there, but pages link to it: sub/b.html (1 in all).", "sub/b.html"))
+    assert broken == said
+
+
+def test_thousands_of_broken_links_are_counted_after_the_first_hundred(tmp_path):
+    (tmp_path / "a.html").write_text("<main>" + "".join(f"<p><a href=x{n}.html>Link {n}.</a>" for n in range(250)))
+    broken = [one.message for one in parse_site(tmp_path).warnings if one.code == "site.broken_link"]
+    assert len(broken) == 101
+    assert broken[-1].startswith("150 more files")
+
+
+odd_names = pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode on this system")
+
+
+@odd_names
+def test_a_name_that_is_no_utf_8_is_one_page_like_the_others(tmp_path):
+    folder = os.fsencode(tmp_path)
+    for name, text in ((b"caf\xe9.html", b"<p>One. <a href='caf%C9.html'>x</a>"), (b"caf\xc9.html", b"<p>Two.")):
+        (Path(os.fsdecode(os.path.join(folder, name)))).write_bytes(text)
+    Path(os.fsdecode(os.path.join(folder, b"d\xe9.html"))).write_bytes(b"<p>Three. <img src='b%EEld.png'>")
+    Path(os.fsdecode(os.path.join(folder, b"b\xeeld.png"))).write_bytes(png())
+    site = parse_site(tmp_path)
+    assert [page.attributes["name"] for page in site.root.children] == ["caf%C9.html", "caf%E9.html", "d%E9.html"]
+    assert site.edges[0].T.tolist() == [[1, 0]]
+    assert not [one for one in site.warnings if one.code == "site.broken_link"]
+    assert site.images()[0].image.open().size
+    json.dumps(json.loads(site.to_json()), ensure_ascii=False).encode("utf-8")
+    assert Document.from_json(site.to_json()).same_as(site)
+    one = load_document(Path(os.fsdecode(os.path.join(folder, b"caf\xe9.html"))))
+    assert one.metadata.source == "caf%E9.html"

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from docgraph import Document
 from docgraph.errors import DataError, DocgraphError
-from docgraph.load import document_suffix
+from docgraph.file_names import readable, told
+from docgraph.parsers.files import document_suffix, find_files
 
 if TYPE_CHECKING:
     from training.datasets import Record
@@ -69,16 +70,20 @@ def _inputs_of(path: Path) -> Iterator[Input]:
         for records in load(path).splits.values():
             yield from (Input(record.id, record=record) for record in records)
     elif path.is_dir():
-        files = _files(path, PAGES) or _files(path, TEXTS)
+        under, _ = find_files(path)
+        files = _of(under, PAGES) or _of(under, TEXTS)
         if not files:
-            yield Input(path.as_posix(), path)
-        yield from (Input(file.as_posix(), file) for file in files)
+            yield Input(readable(path.as_posix()), path)
+        elif others := {*under} - {*files}:
+            left_out = told(file.relative_to(path).as_posix() for file in others)
+            print(f"left out of {path}: {left_out}", file=sys.stderr)
+        yield from (Input(readable(file.as_posix()), file) for file in files)
     else:
-        yield Input(path.as_posix(), path)
+        yield Input(readable(path.as_posix()), path)
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if document_suffix(file) in suffixes and file.is_file())
+def _of(files: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
+    return [file for file in files if document_suffix(file) in suffixes and file.is_file()]
 
 
 @dataclass
@@ -91,7 +96,7 @@ class Errors:
 
     def add(self, name: str, error: DocgraphError) -> None:
         """Note one input and why it was set aside."""
-        self.found.append({"input": name, "error": type(error).__name__, "message": str(error)})
+        self.found.append({"input": readable(name), "error": type(error).__name__, "message": readable(str(error))})
         print(f"set aside {name}: {error}", file=self.stream)
 
     def write(self) -> Path | None:

@@ -74,10 +74,15 @@ def open_output(path: Path) -> Iterator["tuple[_JsonLines | Parquet, Errors]"]:
         raise DataError(f"{path} cannot be written: {error}.") from error
 
 
+def lock_of(path: Path) -> Path:
+    """Return the file that says an output is being written."""
+    return path.with_name(path.name + ".lock")
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the output for this process alone; where the system has no such locks, trust the caller."""
-    lock = path.with_name(path.name + ".lock")
+    lock = lock_of(path)
     with lock.open("w") as file:
         try:
             import fcntl

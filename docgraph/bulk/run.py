@@ -8,11 +8,13 @@ Run it again after a crash, a kill or with more files: what is written already i
 again. One page that raises, takes too long or kills its process costs that page only.
 
 Processes are spawned, so a script that calls this needs the usual `if __name__ == "__main__":`. Memory holds a few
-batches of results, not the corpus. The writers are in output.py and parquet.py.
+batches of results, not the corpus. A process that parses dies with the one that started it. The writers are in
+output.py and parquet.py.
 """
 
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,16 +22,16 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Final
 
 from docgraph.bulk.files import Job, expand
-from docgraph.bulk.output import open_output
+from docgraph.bulk.output import lock_of, open_output
 from docgraph.bulk.rows import Failure, Row, row_of
 from docgraph.errors import DataError
 from docgraph.limits import Limits
-from docgraph.load import HTML_SUFFIXES, document_suffix, load_document
+from docgraph.load import load_document
 
 Progress = Callable[[int, int], None]
 Result = Row | Failure
@@ -52,6 +54,8 @@ class Counts:
     """Named in `errors`."""
     truncated: int
     """Written, but cut at a bound of `Limits`."""
+    left_out: Sequence[str]
+    """Other files of the folders: texts beside pages, images, styles, archives ..."""
     seconds: float
     output: Path
     errors: Path
@@ -86,10 +90,15 @@ def parse_many(
     """
     begin = time.monotonic()
     target = Path(output)
-    jobs = expand([paths] if isinstance(paths, str | Path) else list(paths))
+    sources = [paths] if isinstance(paths, str | Path) else list(paths)
     task = _Task(limits or Limits(), main_only, strict, seconds)
-    written = failed = truncated = 0
+    written = truncated = 0
     with open_output(target) as (sink, errors), _reporting(progress) as report:
+        found = expand(sources, but=(target, errors.path, lock_of(target)))
+        for failure in found.failures:
+            errors.add(failure)
+        failed = len(found.failures)
+        jobs = found.jobs
         todo = [job for job in jobs if job.id not in sink.ids]
         skipped = len(jobs) - len(todo)
         done = skipped
@@ -105,7 +114,8 @@ def parse_many(
                     sink.write(result)
             done += len(results)
             report(done, len(jobs))
-    return Counts(written, skipped, failed, truncated, time.monotonic() - begin, target, errors.path)
+    seconds_used = time.monotonic() - begin
+    return Counts(written, skipped, failed, truncated, found.left_out, seconds_used, target, errors.path)
 
 
 # -- the work of one process ---------------------------------------------------------------------------------
@@ -124,9 +134,7 @@ class _Task:
         return [self.parse(job) for job in jobs]
 
     def parse(self, job: Job) -> Result:
-        options: dict[str, Any] = {"limits": self.limits, "strict": self.strict}
-        if self.main_only and document_suffix(job.path) in HTML_SUFFIXES:
-            options["main_only"] = True
+        options: dict[str, Any] = {"limits": self.limits, "strict": self.strict, "main_only": self.main_only}
         try:
             with _timed(self.seconds):
                 return row_of(job.id, load_document(job.path, **options))
@@ -188,10 +196,29 @@ def _results(jobs: Sequence[Job], task: _Task, workers: int) -> Iterator[list[Re
             done += 1
 
 
+def _processes(count: int) -> ProcessPoolExecutor:
+    """Return a pool of processes that parse, each of which dies with this one, however that ends."""
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_die_with_parent)
+
+
+def _die_with_parent() -> None:
+    """End this process once the one that started it has ended: kill -9 leaves nothing behind.
+
+    A thread waits for the pipe that the parent holds, which the system closes with it.
+    """
+
+    def watch() -> None:
+        if (parent := parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="dies with its parent").start()
+
+
 def _pooled(batches: Sequence[Sequence[Job]], task: _Task, workers: int) -> Iterator[list[Result]]:
     waiting: deque[Future[list[Result]]] = deque()
     rest = iter(batches)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with _processes(workers) as pool:
         try:
             while True:
                 while len(waiting) < workers * _AHEAD and (batch := next(rest, None)) is not None:
@@ -206,7 +233,7 @@ def _pooled(batches: Sequence[Sequence[Job]], task: _Task, workers: int) -> Iter
 
 def _alone(job: Job, task: _Task) -> Result:
     """Parse one file in a process of its own, which may die of it."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with _processes(1) as pool:
         try:
             return pool.submit(task, [job]).result()[0]
         except BrokenProcessPool:

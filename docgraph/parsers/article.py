@@ -22,10 +22,10 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import DataError, check_type
+from docgraph.file_names import address_of
 from docgraph.kinds import Domain
 from docgraph.limits import Limits
 from docgraph.metadata import Metadata
@@ -182,7 +182,7 @@ class _RecordImages:
             paths = [None if path is None else path.relative_to(str(self.root)) for path in whole]
         for one, path in zip(values, paths, strict=True):
             if path is not None:
-                self.sources.append(quote(path.as_posix()))
+                self.sources.append(address_of(path.as_posix()))
             else:
                 self._add(one)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 from docgraph.errors import DocgraphError
+from docgraph.file_names import told
 from training.cli.options import Quiet
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def run(
         for warning in document.warnings:
             if warning.code == "site.page":
                 errors.add(str(path), DocgraphError(warning.message))
+            elif warning.code.startswith("site."):
+                print(f"{path}: {warning.message}", file=sys.stderr)
         written.append(_written(document, format, main_only, max_nodes).removesuffix("\n") + "\n")
     errors.write()
     if output is None:
@@ -86,6 +89,8 @@ def _parse_many(paths: list[Path], output: Path, main_only: bool, workers: int |
         f"{counts.output}: {counts.written} documents written ({counts.truncated} cut at a bound), "
         f"{counts.skipped} there already, {counts.failed} failed, {counts.seconds:.1f} s"
     )
+    if counts.left_out:
+        print(f"left out: {told(counts.left_out)}", file=sys.stderr)
     if counts.failed:
         print(f"what failed is in {counts.errors}", file=sys.stderr)
         raise typer.Exit(1 if counts.written + counts.skipped else 2)
@@ -94,13 +99,10 @@ def _parse_many(paths: list[Path], output: Path, main_only: bool, workers: int |
 
 def _read(path: Path, main_only: bool) -> "Document":
     from docgraph import load_document, parse_html
-    from training.inputs import PAGES
 
     if str(path) == "-":
         return parse_html(sys.stdin.buffer.read(), main_only=main_only)
-    if main_only and path.suffix.lower() in PAGES:
-        return load_document(path, main_only=True)
-    return load_document(path)
+    return load_document(path, main_only=main_only)
 
 
 def _written(document: "Document", format: Format, main_only: bool, max_nodes: int | None) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
+from docgraph.file_names import readable
 from docgraph.limits import Limits
 from docgraph.parsers.decode import decode
 from docgraph.parsers.html.elements import Elements, from_soup, read_markup
@@ -170,7 +171,7 @@ class _Origin:
 def _read(source: str | bytes | bytearray | Path, limits: Limits, builder: DocumentBuilder, origin: _Origin) -> str:
     """Return the markup, and note where it came from and how it was decoded."""
     if isinstance(source, Path):
-        origin.source = source.name
+        origin.source = readable(source.name)
         try:
             with source.open("rb") as file:
                 source = file.read(limits.input_bytes + 1)

@@ -1,9 +1,10 @@
-"""Pages in folders, zip archives and WARC files, one after the other, each within bounds.
+"""What folders, zip archives and WARC files hold, one file after the other, each within bounds.
 
     folder, .zip, .warc, .warc.gz ──> PageSource(name, url, data) ...   bad members are yielded as errors, not raised
 
 Nothing is unpacked to disk. A member is read up to `Limits.input_bytes` whatever its header claims, so a zip bomb
-costs one bounded read. In a folder a symbolic link that leads out of it is not followed.
+costs one bounded read. In a folder a symbolic link that leads out of it is not followed. Files that are no pages are
+yielded by their names alone, so that the site can say what it left out.
 
 Sources: WARC 1.1 (ISO 28500:2017); RFC 9112 (chunked coding).
 """
@@ -12,15 +13,15 @@ import gzip
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Final, NamedTuple, cast
-from urllib.parse import quote
+from typing import IO, Final, Literal, NamedTuple, cast
 
 from docgraph.errors import DocgraphError, ParseError
+from docgraph.file_names import readable
 from docgraph.limits import Limits
+from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix, find_files, read_bounded
 
-PAGE_SUFFIXES: Final = (".html", ".htm", ".xhtml", ".xht")
 _HEADER_BYTES: Final = 65_536
 _SKIP_BYTES: Final = 1 << 20
 _UNPACKED_BYTES: Final = 100_000_000
@@ -29,7 +30,7 @@ _CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,256}\r?\n")
 
 
 class PageSource(NamedTuple):
-    """A page before parsing."""
+    """A file of a site: a page before parsing, an image of a WARC file, or another file, whose data is not read."""
 
     name: str
     """Its path within the site, with slashes, or its address."""
@@ -38,29 +39,34 @@ class PageSource(NamedTuple):
     data: bytes
     error: DocgraphError | None = None
     """Why it could not be read; then `data` is empty."""
-    is_image: bool = False
+    kind: Literal["page", "image", "other"] = "page"
 
 
 def pages_of_folder(folder: Path, limits: Limits) -> Iterator[PageSource]:
-    """Yield the HTML files under a folder, in order of their paths."""
+    """Yield the files under a folder, by their paths. Its HTML files are the pages, or its texts if there are none."""
     top = folder.resolve()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in PAGE_SUFFIXES or not (path.is_file() or path.is_symlink()):
-            continue
+    files, closed = find_files(folder)
+    suffixes = _page_suffixes(map(document_suffix, files))
+    for path in closed:
         name = path.relative_to(folder).as_posix()
+        yield PageSource(name, None, b"", ParseError(f"folder {readable(name)} cannot be searched."))
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        if document_suffix(path) not in suffixes or not (path.is_file() or path.is_symlink()):
+            yield PageSource(name, None, b"", kind="other")
+            continue
         try:
             if not path.resolve().is_relative_to(top):
-                raise ParseError(f"a page must lie in the site's folder, but {name} leads out of {folder}.")
-            with path.open("rb") as file:
-                yield PageSource(name, None, file.read(limits.input_bytes + 1))
+                raise ParseError(f"a page must lie in the site's folder, but {readable(name)} leads out of {folder}.")
+            yield PageSource(name, None, read_bounded(path, limits))
         except (OSError, RuntimeError) as error:
-            yield PageSource(name, None, b"", ParseError(f"page {name} cannot be read: {error}."))
+            yield PageSource(name, None, b"", ParseError(f"page {readable(name)} cannot be read: {error}."))
         except ParseError as error:
             yield PageSource(name, None, b"", error)
 
 
 def pages_of_zip(path: Path, limits: Limits) -> Iterator[PageSource]:
-    """Yield the HTML files in a zip archive, in order of their names.
+    """Yield the files in a zip archive, in order of their names; pages are as in a folder.
 
     Raises:
         ParseError: the file is no zip archive.
@@ -71,8 +77,10 @@ def pages_of_zip(path: Path, limits: Limits) -> Iterator[PageSource]:
         raise ParseError(f"{path} must be a zip archive, but {error}.") from error
     with archive:
         names = {info.filename for info in archive.infolist() if not info.is_dir()}
+        suffixes = _page_suffixes(Path(name).suffix.lower() for name in names)
         for name in sorted(names):
-            if Path(name).suffix.lower() not in PAGE_SUFFIXES:
+            if Path(name).suffix.lower() not in suffixes:
+                yield PageSource(name, None, b"", kind="other")
                 continue
             try:
                 with archive.open(name) as file:
@@ -86,6 +94,11 @@ def pages_of_zip(path: Path, limits: Limits) -> Iterator[PageSource]:
                 NotImplementedError,
             ) as error:
                 yield PageSource(name, None, b"", ParseError(f"page {name} of {path} cannot be read: {error}."))
+
+
+def _page_suffixes(suffixes: Iterable[str]) -> tuple[str, ...]:
+    """Return the suffixes of pages in a folder that has files with these."""
+    return HTML_SUFFIXES if any(suffix in HTML_SUFFIXES for suffix in suffixes) else PAGE_SUFFIXES
 
 
 def pages_of_warc(path: Path, limits: Limits) -> Iterator[PageSource]:
@@ -151,7 +164,7 @@ def _warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: L
     if media.lower().startswith(("text/html", "application/xhtml")):
         yield PageSource(url, url, body[: limits.input_bytes + 1])
     elif media.lower().startswith("image/") and len(body) <= limits.image_bytes:
-        yield PageSource(url, url, body, is_image=True)
+        yield PageSource(url, url, body, kind="image")
 
 
 def _skip(file: IO[bytes], count: int) -> None:
@@ -201,8 +214,3 @@ def _unpacked(body: bytes) -> bytes:
         except zlib.error:
             continue
     return body
-
-
-def site_path(name: str) -> str:
-    """Return the path of a page of a folder or archive as an address that begins with a slash."""
-    return "/" + quote(name)

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from docgraph.document import Document
-from docgraph.image_bytes import is_file_name
+from docgraph.file_names import address_of, is_file_name, path_of
 from docgraph.limits import Limits
 from docgraph.records import Fetcher, ImageAccess
 
@@ -58,10 +58,10 @@ def _moved_name(source: Any, access: ImageAccess, top: str | None) -> Any:
     """Return a file name as it stands under `top`, None if it leads out of its own root; others as they are."""
     if not isinstance(source, str) or not is_file_name(source) or access.root is None or top is None:
         return source
-    name = unquote(urlsplit(source).path).replace("\\", "/")
+    name = path_of(source).replace("\\", "/")
     root = os.path.abspath(access.root)
     base = root if name.startswith("/") else os.path.abspath(access.base or root)
     path = os.path.normpath(os.path.join(base, name.lstrip("/")))
     if not Path(path).is_relative_to(root):
         return None
-    return "/" + quote(Path(os.path.relpath(path, top)).as_posix())
+    return "/" + address_of(Path(os.path.relpath(path, top)).as_posix())

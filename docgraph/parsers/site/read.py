@@ -3,28 +3,32 @@
     folder, zip, WARC, pages, Documents ─ parse each ─> Documents ─ join ─> site (GRAPH) ─┬─ links resolved to edges
                                                                                          └─ shared blocks marked
 
-A page that cannot be read or parsed is set aside and named in `warnings`; the others go on. Links are matched by
-address: a page is known by its path or URL and by the canonical URL that it declares.
+A page that cannot be read or parsed is set aside and named in `warnings`; the others go on. So are the files that are
+no pages ("site.left_out") and the links to files that a folder or archive does not have ("site.broken_link").
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from docgraph.document import Document
 from docgraph.errors import DataError, DocgraphError, LimitError, ParseError, check_type
+from docgraph.file_names import address_of, readable, told
 from docgraph.join import join
 from docgraph.kinds import Domain
 from docgraph.limits import Limits
 from docgraph.metadata import Metadata
+from docgraph.parsers.files import HTML_SUFFIXES, document_suffix, parse_bytes
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.page import parse_html
-from docgraph.parsers.site.archives import PageSource, pages_of_folder, pages_of_warc, pages_of_zip, site_path
+from docgraph.parsers.site.archives import PageSource, pages_of_folder, pages_of_warc, pages_of_zip
 from docgraph.parsers.site.images import with_rooted_images, with_shared_images
-from docgraph.parsers.site.links import edges_of
+from docgraph.parsers.site.links import broken_links, edges_of, home_of
 from docgraph.parsers.site.templates import mark_templates
 from docgraph.records import Fetcher, ImageAccess, Warning
 
+_IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".bmp", ".svg", ".ico")
+"""Files that image nodes may open; they are not left out."""
 Pages = Iterable[tuple[str, str | bytes | Document] | Document] | Mapping[str, str | bytes | Document]
 
 
@@ -41,7 +45,7 @@ def parse_site(
     """Return the document of several pages.
 
     Args:
-        source: a folder of HTML files, a .zip or .warc(.gz) file, or pages: (url, markup or bytes or Document)
+        source: a folder of HTML files (or of texts), a .zip or .warc(.gz) file, or pages: (url, markup or bytes or Document)
             pairs, a mapping of such, or Documents with a `metadata.url`.
         url: where the folder or archive stands on the web; without it pages are known by their paths.
         images: "lazy": images in the folder or archive may be opened. "skip": no file may. A callable: asked for the
@@ -111,6 +115,12 @@ class _Pages:
         self.root: str | None = None
         self.documents: list[Document] = []
         self.names: list[str] = []
+        self.homes: list[str] = []
+        """The address of each page; see links.py."""
+        self.files: list[str] = []
+        """Paths of all files of a folder or archive."""
+        self.others: list[str] = []
+        """Those that are no pages."""
         self.warnings: list[Warning] = []
         self.resources: dict[str, bytes] = {}
         self.resource_bytes = 0
@@ -118,30 +128,35 @@ class _Pages:
         self.truncated = False
 
     def add_source(self, page: PageSource) -> None:
-        """Parse a page of a folder or archive, or keep an image of a WARC file."""
-        if page.is_image:
+        """Parse a page of a folder or archive, keep an image of a WARC file, note the name of another file."""
+        if page.kind == "image":
             self.keep_image(page)
             return
+        if page.url is None:
+            self.files.append(page.name)
+        if page.kind == "other":
+            self.others.append(page.name)
+            return
+        name = readable(page.name)
         try:
             if page.error is not None:
                 raise page.error
-            address = page.url or (resolve(site_path(page.name)[1:], self.url) if self.url else None)
-            document = parse_html(page.data, url=address, **self.options)
+            address = page.url or (resolve(address_of(page.name), self.url) if self.url else None)
+            suffix = HTML_SUFFIXES[0] if page.url else document_suffix(Path(page.name))
+            document = parse_bytes(page.data, suffix, page.name, url=address, **self.options)
         except DocgraphError as error:
-            self.set_aside(page.name, error)
+            self.set_aside(name, error)
             return
         if page.url is None:
-            document = with_rooted_images(document, site_path(page.name))
-        self.add(document.with_metadata(source=page.name), page.name)
+            document = with_rooted_images(document, f"/{address_of(page.name)}")
+        self.add(document, name, home_of(document, page.name))
 
     def add_given(self, given: Any) -> None:
         """Add a page that the caller gave."""
         address, page = given if isinstance(given, tuple) and len(given) == 2 else (None, given)
         if isinstance(page, Document):
-            self.add(
-                page,
-                str(address or page.metadata.url or page.metadata.source or f"page {len(self.names) + 1}"),
-            )
+            name = str(address or page.metadata.url or page.metadata.source or f"page {len(self.names) + 1}")
+            self.add(page, name, home_of(page, name))
             return
         if not isinstance(page, str | bytes) or not isinstance(address, str):
             raise DataError(
@@ -149,11 +164,13 @@ class _Pages:
                 f"but is a {type(given).__name__}: {given!r:.60}."
             )
         try:
-            self.add(parse_html(page, url=address, **self.options), address)
+            document = parse_html(page, url=address, **self.options)
         except DocgraphError as error:
             self.set_aside(address, error)
+        else:
+            self.add(document, address, home_of(document, address))
 
-    def add(self, document: Document, name: str) -> None:
+    def add(self, document: Document, name: str, home: str) -> None:
         if self.nodes + len(document) > self.limits.nodes:
             message = f"the site has more than Limits.nodes={self.limits.nodes} nodes; page {name} was left out."
             if self.strict:
@@ -164,6 +181,7 @@ class _Pages:
         self.nodes += len(document)
         self.documents.append(document)
         self.names.append(name)
+        self.homes.append(home)
 
     def set_aside(self, name: str, error: DocgraphError) -> None:
         if self.strict:
@@ -202,10 +220,18 @@ class _Pages:
             metadata=_metadata(documents, self.url, location),
             image_access=image_access,
         )
+        warnings = [*self.warnings]
+        if others := [name for name in self.others if not name.lower().endswith(_IMAGE_SUFFIXES)]:
+            message = f"{len(others)} files of the site are no pages: {told(others)}."
+            warnings.append(Warning("site.left_out", message))
+        if self.files:
+            rows = site.child_rows(0)
+            broken = broken_links(documents, self.homes, self.names, self.url, self.files)
+            warnings += [one._replace(row=rows[one.row] if one.row >= 0 else -1) for one in broken]
         return site.replace(
-            edges={**site.edges, 0: edges_of(documents, self.names)},
+            edges={**site.edges, 0: edges_of(documents, self.homes)},
             truncated=site.truncated or self.truncated,
-            warnings=(*self.warnings, *site.warnings),
+            warnings=(*warnings, *site.warnings),
         )
 
 
@@ -231,9 +257,9 @@ def _metadata(documents: list[Document], url: str | None, location: Path | None)
 
     site_name = agreed("site_name")
     return Metadata(
-        title=site_name or (location.name if location else None),
+        title=site_name or (readable(location.name) if location else None),
         site_name=site_name,
         language=agreed("language"),
         url=url,
-        source=location.name if location else None,
+        source=readable(location.name) if location else None,
     )
