@@ -3,9 +3,12 @@
 The pages are made here: one article, and around or in it what a kind of page has. The right text is the article's own.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from docgraph import Document, parse_html
+from docgraph.parsers.html.main.forest import judged_by, main_content
 
 STORY = (
     "The lighthouse keeper climbed the stairs twice a day, and he counted them aloud, as his father had done before him.",
@@ -165,3 +168,12 @@ def test_a_page_without_text_says_that_it_is_empty():
     assert [warning.code for warning in parse_html("<title>Light</title><body><img src=a.png>").warnings] == [
         "main.empty"
     ]
+
+
+def test_another_model_judges_within_its_block_alone():
+    shipped = main_content()
+    sees_nothing = replace(shipped, forest=replace(shipped.forest, bias=-100.0))
+    markup = paragraphs(STORY)
+    with judged_by(sees_nothing):
+        assert max(node.score or 0 for node in parse_html(markup)) == 0
+    assert max(node.score or 0 for node in parse_html(markup)) > 0.5

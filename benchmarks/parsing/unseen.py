@@ -19,8 +19,7 @@ from sklearn.model_selection import GroupKFold
 from benchmarks.parsing.systems import SYSTEMS, set_up, version
 from docgraph import parse_html
 from docgraph.parsers.decode import decode
-from docgraph.parsers.html.main import choose
-from docgraph.parsers.html.main.forest import from_json
+from docgraph.parsers.html.main.forest import from_json, judged_by
 from tools import train_main_content as training
 from tools.main_content_gold import OPEN, SETS, GoldPage, gold_pages
 
@@ -98,15 +97,11 @@ def _ours(
     """Return what the whole parser finds on each tested page, by what was learned without its site."""
     statistics = training.statistics_of(e for e in examples if e.gold.set in sets)
     found: dict[int, str] = {}
-    shipped = choose.main_content
     splitter = GroupKFold(folds, shuffle=True, random_state=seed)
     for train, test in splitter.split(examples, groups=[e.gold.site for e in examples]):
         model = from_json(training.grow([examples[i] for i in train if examples[i].gold.set in sets], statistics))
-        choose.main_content = lambda model=model: model
-        for place in test:
-            if place in raw:
-                found[int(place)] = parse_html(raw[place]).main_text
-    choose.main_content = shipped
+        with judged_by(model):
+            found.update({int(place): parse_html(raw[place]).main_text for place in test if place in raw})
     return found
 
 

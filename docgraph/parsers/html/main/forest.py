@@ -8,6 +8,9 @@ blocks go down one level at a time.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -90,7 +93,24 @@ def from_json(values: dict[str, Any]) -> Model:
     return Model(Words(values["names"], values["texts"]), forest)
 
 
-@lru_cache(maxsize=1)
 def main_content() -> Model:
-    """Return what the package brings. Read once."""
+    """Return what pages are judged by: what the package brings, read once, unless `judged_by` says otherwise."""
+    return _other.get() or _shipped()
+
+
+@contextmanager
+def judged_by(model: Model) -> Iterator[None]:
+    """Judge pages by another model within a `with` block: what cross-validation needs."""
+    before = _other.set(model)
+    try:
+        yield
+    finally:
+        _other.reset(before)
+
+
+_other: ContextVar[Model | None] = ContextVar("main_content", default=None)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Model:
     return from_json(json.loads(resources.files("docgraph.parsers.html.main").joinpath(FILE).read_text("utf-8")))
