@@ -26,7 +26,7 @@ CASES: dict[str, str] = {
     "cells": "<table>" + ("<tr>" + "<td>c" * 100) * 100 + "</table>",
     "spans": "<table>" + "<tr><td colspan=1000 rowspan=65534>c" * 5_000 + "</table>",
     "tables in tables": "<table><tr><td><table><td><tr>x</table><p>y" * 1_000,
-    "data URI": f'<img src="data:image/png;base64,{"A" * 15_000_000}">',
+    "data URIs": f'<img src="data:image/png;base64,{"A" * 1_900_000}">' * 8,
     "one long text": "<p>" + "word and more words. " * 200_000,
     "one long word": "<p>" + "x" * 5_000_000,
     "surrogates": "<p>a\ud800b</p>",

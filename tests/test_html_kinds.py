@@ -466,3 +466,34 @@ def test_dates_in_addresses(url: str, date: str | None):
 def test_a_wrong_or_rare_label_does_not_garble_the_text(encoding: str, label: str, words: str):
     markup = f"<meta charset={label}><title>x</title><p>{words}</p>" + f"<p>{words}</p>" * 5
     assert words in parse_html(markup.encode(encoding)).text
+
+
+# -- headings that are bold paragraphs ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "<p><strong>What the climbers say</strong></p>",
+        "<p><span style='color:grey'><b>What the climbers say</b></span></p>",
+        "<p><b>What the</b> <b>climbers say</b></p>",
+    ],
+)
+def test_a_bold_line_between_paragraphs_is_a_heading(heading: str):
+    page = article(heading)
+    assert heading_over(page, LINES[1]) == "A white tower"
+    assert heading_over(page, LINES[2]) == "What the climbers say"
+    assert next(h for h in page.find("heading") if h.text.startswith("What")).attributes["level"] == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<p><b>Note:</b> the rope was new.</p>",
+        "<p><b>The rope was new, and so was the paint.</b></p>",
+        "<p><b><a href=/x>More about towers</a></b></p>",
+        "<p><b>Ida Roe, who keeps the tower, was not there when the two climbers came to paint it</b></p>",
+    ],
+)
+def test_bold_words_are_no_heading(line: str):
+    assert [node.text for node in article(line).find("heading")] == ["A white tower"]

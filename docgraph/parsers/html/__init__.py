@@ -2,7 +2,8 @@
 
 page                    parse_html: decode, run the stages, assemble the Document
 elements    offsets     markup -> element records; where each tag stands in the source
-flow        blocks      elements -> text blocks in reading order, a rule for each kind of element
+flow        rules       elements -> text blocks in reading order, a rule for each kind of element; `reader` is the
+                        state, `blocks` the text, `headings` and `formulas` what two of the rules need
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
 figures     images      which text is the caption of which image; the image that an `img` stands for
 main/                   which blocks are the main text: features -> forest -> choose; roles of the rest

@@ -31,6 +31,7 @@ _PLACEHOLDER: Final = re.compile(
     r"1x1|grey|gray|clear|lazy[_-]?load|loading|loader)[^/]{0,24}\.(?:gif|png|svg|jpe?g|webp)",
     re.I | re.S,
 )
+_LONGEST_ADDRESS: Final = 8_000
 _NEW_FORMAT: Final = re.compile(r"(?:image/|\.)(?:avif|jxl|heic|heif)(?:-sequence)?$", re.I)
 _SIZE: Final = re.compile(r"\s*(\d{1,6})(?:\.\d*)?(?:px)?\s*$", re.I)
 
@@ -139,7 +140,10 @@ def _best(own: Attributes, found: list[dict[str, Any]]) -> str | None:
 
 def _is_new_format(source: dict[str, Any]) -> bool:
     """Whether a source is of a format that many programs cannot open yet; pages offer it beside an older one."""
-    return bool(_NEW_FORMAT.search(source.get("type", "")) or _NEW_FORMAT.search(source["src"].partition("?")[0]))
+    address = source["src"]
+    if len(address) > _LONGEST_ADDRESS:
+        return False
+    return bool(_NEW_FORMAT.search(source.get("type", "")) or _NEW_FORMAT.search(address.partition("?")[0]))
 
 
 def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:

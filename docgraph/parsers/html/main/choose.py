@@ -114,7 +114,10 @@ def doubts(verdict: Verdict, declared: str) -> Iterator[tuple[str, str]]:
     elif words < ENOUGH_WORDS:
         yield "main.little", f"the main text has {words} words; what is neither link nor frame was taken for it."
     if more > DECLARED_MORE * words + ENOUGH_WORDS:
-        yield "main.declared", f"the page declares an article of {more} words, of which {words} are shown."
+        yield (
+            "main.declared",
+            f"the declared article (articleBody of JSON-LD) has {more} words, of which {words} are shown.",
+        )
 
 
 def find_title(elements: Elements, flow: Flow, title: str) -> int:
@@ -272,7 +275,7 @@ def _drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int
 
 
 def _words_of_main(flow: Flow, main: set[int], start: int, stop: int) -> int:
-    return sum(count_words(flow.items[index].text) for index in main if start <= index < stop)  # type: ignore[union-attr]
+    return sum(count_words(flow.items[index].text) for index in main if start <= index < stop)  # type: ignore[union-attr,misc]
 
 
 def _drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:

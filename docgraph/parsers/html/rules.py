@@ -1,0 +1,320 @@
+"""What the start and end of an element mean for the flow: a rule for each kind of element.
+
+    Reader, element ─ block, mark, image, formula, noscript ... ─> the event to go on with
+
+A block element ends the text block before it, an inline one marks the text in it, an image stands in the text, and
+what nobody sees is passed over. `flow` calls the rules; an element without a rule is transparent.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.elements import Attributes, Elements
+from docgraph.parsers.html.formulas import linear, tex_of
+from docgraph.parsers.html.headings import is_title
+from docgraph.parsers.html.images import is_invisible
+from docgraph.parsers.html.reader import Reader
+from docgraph.parsers.html.tags import (
+    BLOCKS,
+    COPY_BUTTON,
+    GUTTER,
+    MARKS,
+    MEDIA,
+    NAME_LETTERS,
+    PERMALINKS,
+    PREFORMATTED,
+    TYPESET,
+    UNSEEN,
+    heading_level,
+    kind_by_class,
+)
+
+_CAPTION_LEVELS: Final = 6
+_TWIN_DISTANCE: Final = 6
+"""Elements between an image and the `noscript` that holds its twin."""
+_LINES: Final = frozenset("div p code ol ul li table tbody tr".split())
+"""Elements that are lines of preformatted text, not blocks in it."""
+_GUTTER_EVENTS: Final = 3_000
+_BUTTON_EVENTS: Final = 40
+
+
+# -- the rules: what the start of an element means; each returns the event to go on with, 0 for the next ------------
+
+
+def block(reader: Reader, row: int) -> int:
+    """A block element ends the text block before it; inside a heading or preformatted text it is white space."""
+    elements, text = reader.elements, reader.block
+    tag = elements.tag[row]
+    if reader.heading >= 0:
+        text.add_text(" ")
+        return 0
+    if text.verbatim and tag in _LINES:
+        text.start_line()
+        return 0
+    if tag in ("td", "div") and _is_gutter(reader, row):
+        return reader.after(row)
+    if tag == "button" and _copies(elements, row):
+        return reader.after(row)
+    reader.end_block()
+    reader.containers.append(row)
+    reader.flow.items.append(row)
+    if tag in PREFORMATTED:
+        text.verbatim += 1
+    elif (level := heading_level(tag, elements.attributes[row])) and is_title(reader, row):
+        reader.heading = row
+        reader.flow.headings[row] = level
+    return 0
+
+
+def mark(reader: Reader, row: int) -> int:
+    """An inline element marks the text in it, unless it is a caption by its class, and so a block of its own."""
+    own, tag = reader.elements.attributes[row], reader.elements.tag[row]
+    if own and is_apart(reader, own):
+        return block(reader, row)
+    if tag == "a" and reader.heading >= 0 and _leads_to_itself(reader.elements, row):
+        return reader.after(row)
+    reader.block.open_mark(MARKS[tag], row)
+    return 0
+
+
+def image(reader: Reader, row: int) -> int:
+    """An image stands in the text where it is; one that follows its twin from `noscript` takes the twin's place."""
+    elements, text, flow = reader.elements, reader.block, reader.flow
+    tag, own = elements.tag[row], elements.attributes[row]
+    if is_invisible(own):
+        return 0
+    if text.images and tag == "img":
+        before = text.images[-1][1]
+        if before in flow.from_noscript and own.get("alt") == elements.attributes[before].get("alt"):
+            flow.twins[row] = before
+            text.images.pop()
+    text.add_image(row)
+    return 0
+
+
+def media(reader: Reader, row: int) -> int:
+    """A player or frame stands in the text like an image; what is in it is for browsers without."""
+    reader.block.add_image(row)
+    return reader.after(row)
+
+
+def embed(reader: Reader, row: int) -> int:
+    """Void, but libxml2 does not know: what follows stands inside it."""
+    reader.block.add_image(row)
+    return 0
+
+
+def line_break(reader: Reader, row: int) -> int:
+    """One ends the line, a second one the text block."""
+    text = reader.block
+    if reader.heading >= 0:
+        text.add_text(" ")
+    elif text.broken and not text.verbatim:
+        reader.end_block()
+    else:
+        text.add_break()
+    return 0
+
+
+def drawing(reader: Reader, row: int) -> int:
+    """Of a drawing its words are kept: the text of its `text` elements. In a figure it is the figure's image."""
+    elements = reader.elements
+    own = elements.attributes[row]
+    around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
+    if "figure" in around and (
+        own.get("role") == "img" or "aria-label" in own or "title" in elements.tag[row : row + 3]
+    ):
+        reader.block.add_image(row)
+    if elements.last[row] - elements.first[row] >= 4:
+        for inner in range(row + 1, elements.end(row)):
+            if elements.tag[inner] == "text":
+                reader.block.add_text(f" {elements.text(inner)} ")
+    return reader.after(row)
+
+
+def span(reader: Reader, row: int) -> int:
+    """Transparent, but for numbers of lines in code and a formula that is drawn beside its source."""
+    own = reader.elements.attributes[row]
+    if not own:
+        return 0
+    if reader.block.verbatim and _is_gutter(reader, row):
+        return reader.after(row)
+    if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
+        return reader.after(row)
+    return block(reader, row) if is_apart(reader, own) else 0
+
+
+def formula(reader: Reader, row: int) -> int:
+    """A formula is a line of text, marked, its TeX source kept."""
+    elements = reader.elements
+    return _add_formula(reader, row, linear(elements, row), tex_of(elements, row))
+
+
+def script(reader: Reader, row: int) -> int:
+    """A script that holds TeX is a formula; all others are unseen."""
+    elements = reader.elements
+    type_ = elements.attributes[row].get("type", "").lower()
+    if not type_.startswith("math/tex"):
+        return reader.after(row)
+    source = elements.text(row).strip()
+    display = "display" in type_ and reader.heading < 0
+    if display:
+        reader.end_block()
+    _add_formula(reader, row, source, source)
+    if display:
+        reader.end_block()
+    return reader.after(row)
+
+
+def drawn_formula(reader: Reader, row: int) -> int:
+    """What MathJax draws is a twin of the MathML beside it, if there is any."""
+    elements = reader.elements
+    beside = elements.end(row)
+    return reader.after(row) if elements.tag[beside : beside + 2] == ["mjx-assistive-mml", "math"] else 0
+
+
+def template(reader: Reader, row: int) -> int:
+    """Unseen, but for a declarative shadow root: it is what its element shows."""
+    own = reader.elements.attributes[row]
+    return 0 if "shadowrootmode" in own or "shadowroot" in own else reader.after(row)
+
+
+def ruby_bracket(reader: Reader, row: int) -> int:
+    """An `rp` is for browsers without ruby; the `rt` that ends it, which libxml2 puts inside, is not."""
+    elements = reader.elements
+    inner = row + 1
+    if inner < len(elements.tag) and elements.parent[inner] == row and elements.tag[inner] == "rt":
+        return elements.first[inner]
+    return reader.after(row)
+
+
+def noscript(reader: Reader, row: int) -> int:
+    """Images for browsers without scripts are the twins of those that a script fills, or stand alone."""
+    elements = reader.elements
+    if row in reader.shown:
+        return block(reader, row)
+    reader.hidden.append(row)
+    for inner in range(row + 1, elements.end(row)):
+        if elements.tag[inner] == "img":
+            _add_twin(reader, row, inner)
+    return reader.after(row)
+
+
+def unseen(reader: Reader, row: int) -> int:
+    """Nothing in it is shown."""
+    return reader.after(row)
+
+
+Rule = Callable[[Reader, int], int]
+_RULES: Final[list[tuple[str, Rule, Iterable[str]]]] = [
+    ("mark", mark, MARKS),
+    ("block", block, BLOCKS),
+    ("unseen", unseen, UNSEEN),
+    ("media", media, MEDIA),
+    ("embed", embed, ("embed",)),
+    ("image", image, ("img", "amp-img", "image", "amp-anim")),
+    ("break", line_break, ("br",)),
+    ("drawing", drawing, ("svg",)),
+    ("ruby bracket", ruby_bracket, ("rp",)),
+    ("noscript", noscript, ("noscript",)),
+    ("template", template, ("template",)),
+    ("script", script, ("script",)),
+    ("formula", formula, ("math",)),
+    ("drawn formula", drawn_formula, ("mjx-math",)),
+    ("span", span, ("span",)),
+]
+"""Name, rule, the elements that it is for. Where two are for the same element, the later one holds."""
+RULE_OF: Final[dict[str, Rule]] = {tag: rule for _, rule, tags in _RULES for tag in tags}
+
+
+def close(reader: Reader, row: int) -> None:
+    """The end of an element: ends its text block or mark, or is white space where its start was."""
+    tag, text = reader.elements.tag[row], reader.block
+    if reader.containers[-1] == row and len(reader.containers) > 1:
+        reader.end_block()
+        reader.containers.pop()
+        reader.flow.items.append(~row)
+        if tag in PREFORMATTED:
+            text.verbatim -= 1
+        elif row == reader.heading:
+            reader.heading = -1
+    elif (type_ := MARKS.get(tag)) is not None:
+        text.close_mark(type_, row)
+    elif tag in BLOCKS:
+        if reader.heading >= 0:
+            text.add_text(" ")
+        elif text.verbatim:
+            text.start_line()
+
+
+# -- what the rules ask ---------------------------------------------------------------------------------------------
+
+
+def is_apart(reader: Reader, own: Attributes) -> bool:
+    """Whether an inline element is a caption or credit by its class, and so a block of its own."""
+    names = own.get("class")
+    return names is not None and reader.heading < 0 and bool(kind_by_class(names[:NAME_LETTERS]))
+
+
+def _add_formula(reader: Reader, row: int, text: str, tex: str) -> int:
+    if text:
+        reader.block.open_mark("math", row)
+        reader.block.add_text(text)
+        reader.block.close_mark("math", row)
+        if tex:
+            reader.flow.tex[row] = tex
+    return reader.after(row)
+
+
+def _is_gutter(reader: Reader, row: int) -> bool:
+    """Whether an element holds nothing but the numbers of lines, and says so by its class."""
+    elements = reader.elements
+    own = elements.attributes[row]
+    if elements.last[row] - elements.first[row] > _GUTTER_EVENTS:
+        return False
+    if not own or not GUTTER.search(own.get("class", "")[:NAME_LETTERS]):
+        return "data-line-number" in own and not elements.text(row).strip()
+    return not elements.text(row).strip("0123456789 \t\r\n\xa0.:|")
+
+
+def _copies(elements: Elements, row: int) -> bool:
+    """Whether a button copies the code beside it: by its class or its few words."""
+    above = elements.parent[row]
+    beside = elements.tag[above + 1 : min(elements.end(above), above + _BUTTON_EVENTS)] if above >= 0 else []
+    if elements.last[row] - elements.first[row] > _BUTTON_EVENTS or "pre" not in beside:
+        return False
+    words = elements.text(row).strip()
+    names = elements.attributes[row].get("class", "")[:NAME_LETTERS]
+    return len(words) <= 30 and bool(COPY_BUTTON.search(names) or words.lower() in ("copy", "copy code", "copied!"))
+
+
+def _leads_to_itself(elements: Elements, row: int) -> bool:
+    """Whether a link in a heading goes to the heading: a sign and nothing else."""
+    href = elements.attributes[row].get("href", "")
+    words = elements.text(row).strip().lower()
+    return "#" in href and (words in PERMALINKS or not any(letter.isalnum() for letter in words))
+
+
+def _add_twin(reader: Reader, noscript: int, twin: int) -> None:
+    """Tie an image in `noscript` to the one before it that a script would fill, or keep it in its place."""
+    tags, flow, text = reader.elements.tag, reader.flow, reader.block
+    before = text.images[-1][1] if text.images else _last_image(flow)
+    if (
+        before is not None
+        and before not in flow.twins
+        and noscript - before <= _TWIN_DISTANCE
+        and tags[before] in ("img", "amp-img")
+    ):
+        flow.twins[before] = twin
+        return
+    flow.from_noscript.add(twin)
+    image(reader, twin)
+
+
+def _last_image(flow: Flow) -> int | None:
+    """Return the last image of the last block, if no text came after it."""
+    for item in reversed(flow.items[-_TWIN_DISTANCE:]):
+        if isinstance(item, TextBlock):
+            return item.images[-1][1] if item.images and not item.text else None
+    return None
