@@ -98,7 +98,7 @@ def chunks(
                 headings=_texts(document, passage.headings),
                 span=passage.span,
                 rows=passage.rows,
-                images=tuple(_image(document, row) for row in passage.images),
+                images=tuple(image_of(document, row) for row in passage.images),
                 dom_path=document[_first(document, passage)].source.xpath,
                 tokens=measure(passage.contextualized),
             )
@@ -163,7 +163,7 @@ def _parent(
         span=(start, end),
         rows=(row,),
         images=tuple(
-            _image(document, image)
+            image_of(document, image)
             for image in range(row, int(document.subtree_end[row]))
             if document.kind[image] == "image"
         ),
@@ -181,7 +181,8 @@ def _texts(document: Columns, rows: Iterable[int]) -> tuple[str, ...]:
     return tuple(" ".join(document[row].text.split()) for row in rows)
 
 
-def _image(document: Columns, row: int) -> ChunkImage:
+def image_of(document: Columns, row: int) -> ChunkImage:
+    """Return an image with its words: its alternative text, and the captions of its figure."""
     node = document[row]
     figure = next((above for above in node.ancestors[:4] if above.kind == "figure"), None)
     caption = "" if figure is None else " ".join(" ".join(one.text for one in figure.find("caption")).split())

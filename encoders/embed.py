@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from docgraph import Document
+from docgraph import Document, parse_text
 from docgraph.errors import ModelError
 from encoders.inputs.encoded import EncodedDocument, Problem
 from encoders.inputs.processor import DocumentProcessor
@@ -39,6 +39,17 @@ class Embeddings:
     """Places of documents that had no leaves: their document vector is zero."""
     problems: tuple[Problem, ...] = ()
     """Images that could not be read, by name."""
+    id: tuple[str, ...] = ()
+    """(n,) a hash of document, node path and, for passages, their size: the same for the same page. This and what
+    follows is filled in by `Embedder`."""
+    level: tuple[str, ...] = ()
+    """(n,) "document", "section", "passage", or "node" for every other node."""
+    headings: tuple[tuple[str, ...], ...] = ()
+    """(n,) heading path, outermost first; a section's own heading is its last."""
+    dom_path: tuple[str | None, ...] = ()
+    """(n,) XPath of the node in its page."""
+    text: tuple[str, ...] = ()
+    """(n,) the node's words: its slice of the text, a table as lines, an image's alternative text and caption."""
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -57,7 +68,7 @@ def plan_batches(sizes: Sequence[int], budget: int) -> list[list[int]]:
     return groups
 
 
-def as_documents(documents: Document | Iterable[Document]) -> list[Document]:
+def as_documents(documents: Document | Iterable[Any]) -> list[Document]:
     """Return a list of documents.
 
     Raises:
@@ -71,6 +82,16 @@ def as_documents(documents: Document | Iterable[Document]) -> list[Document]:
                 "Make one with parse_html, parse_article, parse_text or load_document."
             )
     return listed
+
+
+def documents_of(documents: Document | str | Iterable[Document | str]) -> list[Document]:
+    """Return a list of documents; a text is one, too.
+
+    Raises:
+        ModelError: something is neither.
+    """
+    many = [documents] if isinstance(documents, Document | str) else list(documents)
+    return as_documents([parse_text(one) if isinstance(one, str) else one for one in many])
 
 
 def encode_documents(

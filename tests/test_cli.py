@@ -17,6 +17,9 @@ import yaml
 import docgraph
 from docgraph import Document, read_many
 from docgraph.errors import DataError
+from encoders.embedder.embedder import Embedder
+from encoders.embedder.runs import RunReader
+from tests.tiny_encoders import save_bert
 from training import cli
 from training.config import make_config
 from training.embed import embed
@@ -307,10 +310,10 @@ def test_embed_writes_documents_and_sections_as_encode_gives_them(run, folder, m
 
 
 def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(folder, model_folder, tmp_path, monkeypatch):
-    model = RunFolder(model_folder).model()
+    embedder = Embedder(RunReader(RunFolder(model_folder).model()))
     (tmp_path / "bad.docx").write_text("?")
     inputs = find_inputs([folder / "pages", tmp_path / "bad.docx"])
-    embed(model, inputs, tmp_path / "whole.parquet", per_shard=2)
+    embed(embedder, inputs, tmp_path / "whole.parquet", per_shard=2)
     write = VectorShards.write
 
     def dying(self, shard, *rest):
@@ -320,17 +323,47 @@ def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(folde
 
     monkeypatch.setattr(VectorShards, "write", dying)
     with pytest.raises(KeyboardInterrupt):
-        embed(model, inputs, tmp_path / "v.parquet", per_shard=2)
+        embed(embedder, inputs, tmp_path / "v.parquet", per_shard=2)
     assert len(list((tmp_path / "v.parquet.parts").glob("*.parquet"))) == 2
     done = []
     monkeypatch.setattr(
         VectorShards, "write", lambda self, shard, *rest: (done.append(shard), write(self, shard, *rest))
     )
-    _, errors = embed(model, inputs, tmp_path / "v.parquet", per_shard=2)
+    _, errors = embed(embedder, inputs, tmp_path / "v.parquet", per_shard=2)
     assert done == [2]
     assert [one["input"] for one in errors.found] == [str(tmp_path / "bad.docx")]
     tables = [read_vectors(tmp_path / name)[0] for name in ("whole.parquet", "v.parquet")]
     assert tables[0].equals(tables[1])
+
+
+def test_embedding_needs_no_labels_and_the_file_says_what_its_vectors_are(run, folder, tmp_path):
+    encoder = save_bert(tmp_path / "bert")
+    levels = ("--level", "section", "--level", "passage", "--dtype", "float16")
+    assert run("embed", folder / "pages", "--output", "v.parquet", "--model", encoder, *levels) == 0
+    table, vectors = read_vectors(Path("v.parquet"))
+    assert vectors.dtype == np.float16
+    about = json.loads(table.schema.metadata[b"docgraph"])
+    assert about["model"] == str(encoder)
+    assert about["settings"]["levels"] == ["section", "passage"]
+    inputs = find_inputs([folder / "pages"])
+    documents, names = [one.document() for one in inputs], [one.id for one in inputs]
+    want = Embedder.from_pretrained(encoder).encode(documents, ["section", "passage"], ids=names, dtype="float16")
+    np.testing.assert_allclose(vectors, want.vectors, atol=2e-3)
+    rows = table.drop_columns(["vector"]).to_pylist()
+    assert [row["id"] for row in rows] == list(want.id)
+    assert [tuple(row["headings"]) for row in rows] == list(want.headings)
+    assert [row["dom_path"] for row in rows] == list(want.dom_path)
+    assert all(documents[names.index(row["document_id"])].text[row["start"] : row["end"]] for row in rows)
+
+
+def test_a_classifier_says_what_its_vectors_are_good_for(run, folder, model_folder, capsys):
+    pages = folder / "pages"
+    assert run("embed", pages, "--output", "v.parquet", "--model", model_folder) == 0
+    said = capsys.readouterr().err
+    assert "telling" in said
+    assert "classes apart" in said
+    assert run("embed", pages, "--output", "l.parquet", "--model", model_folder, "--of", "leaves", "--quiet") == 2
+    assert "its sub-words were learned with the classes" in " ".join(capsys.readouterr().err.split())
 
 
 def test_vectors_of_two_models_or_inputs_never_mix(tmp_path):

