@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 BATCH_TOKENS: Final = {"cpu": 2048}
 """Tokens of a batch by type of device; others have 65,536."""
+KEPT: Final = 4096
+"""Texts after which vectors go to the cache."""
 PADDING: Final = 0.04
 """Share of a batch that may be padding."""
 LONGEST: Final = 512
@@ -138,10 +140,11 @@ class TextEncoder:
         for number, vector in enumerate(known):
             if vector is not None:
                 vectors[number] = vector[0]
-        if missing:
-            vectors[missing] = self._whole([unique[number] for number in missing], start, show_progress_bar)
-        if self.cache is not None and missing:
-            self.cache.put(self.fingerprint, {digests[number]: vectors[number : number + 1] for number in missing})
+        for first in range(0, len(missing), KEPT):
+            some = missing[first : first + KEPT]
+            vectors[some] = self._whole([unique[number] for number in some], start, show_progress_bar)
+            if self.cache is not None:
+                self.cache.put(self.fingerprint, {digests[number]: vectors[number : number + 1] for number in some})
         return vectors[[place[text] for text in texts]]
 
     def encode_images(self, images: Sequence[Any]) -> Vectors:
