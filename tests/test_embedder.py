@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from docgraph import DocumentBuilder, parse_html, parse_text
 from docgraph.errors import ModelError
 from docgraph.metadata import Metadata
-from encoders import Embedder, FeatureCache, NodeSettings
+from encoders import DocumentConfig, Embedder, FeatureCache, NodeSettings, build_classifier
 from encoders.embedder.late import windows
 from encoders.embedder.texts import TextEncoder, batches
 from tests.tiny_encoders import save_bert, save_image_text
@@ -253,3 +253,20 @@ def test_ids_of_the_call_name_documents_and_nodes(folder):
     chunks = parse_html(PAGE).chunks(document_id="a.html", parents=True)
     sections = embedder.encode(parse_html(PAGE), "section", ids=["a.html"]).id
     assert {chunk.id for chunk in chunks if chunk.level == "section"} == {*sections}
+
+
+def test_the_leaves_of_a_classifier_are_those_of_the_encoder_it_was_built_on(folder, tmp_path, sentences):
+    documents = [parse_text("it rained."), parse_text("the ferry waited.")]
+    config = DocumentConfig(text_encoder="pretrained", hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+    model = build_classifier(config, documents, ["a", "b"], text_encoder=folder)
+    model.save_pretrained(tmp_path / "run")
+    leaves = Embedder.from_pretrained(tmp_path / "run", of="leaves")
+    np.testing.assert_allclose(
+        leaves.encode(documents).vectors, sentences.encode(["it rained.", "the ferry waited."]), atol=1e-5
+    )
+    run = Embedder.from_pretrained(tmp_path / "run")
+    np.testing.assert_allclose(
+        run.encode(documents).vectors, model.encode(documents, "document", normalize=True).vectors, atol=1e-5
+    )
+    np.testing.assert_allclose(run.encode_query(["it rained."]), run.encode(documents).vectors[:1], atol=1e-5)
+    assert "classes apart" in run.purpose

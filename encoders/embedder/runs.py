@@ -22,7 +22,7 @@ from encoders.classifier import DocumentForClassification
 from encoders.embed import Embeddings, documents_of
 from encoders.embedder.nodes import DOCUMENT, NODE
 from encoders.embedder.texts import TextEncoder, Vectors
-from encoders.leaves.text import PretrainedTextLeaves
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
 
 LEAF = "leaf"
 
