@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docgraph.sentences import sentence_spans
+from docgraph.sentences import LONGEST, sentence_spans
 from tests.growth import assert_linear
 
-LETTERS = st.sampled_from([*"aAzZ09éñÄ我。！？．.!?… \n\t\"'”’«»)([•*-1Iu.s", "\n\n", "Mr.", " The ", "[1]", "\u00a0"])
+LETTERS = st.sampled_from([*"aAzZ09éñÄ我。！？．.!?… \n\t\"'”’«»)([•*-1Iu.s", "\n\n", "Mr.", " The ", "[1]", "\u00a0",
+                            "।", "॥", "။", "ក", "\u0f0d", "ก", "คณะกรรมการตกลงที่จะ"])  # fmt: skip
 
 
 @given(st.lists(LETTERS, max_size=60).map("".join), st.sampled_from([None, "en", "de", "zh", "xx-yy"]))
@@ -65,6 +66,49 @@ def test_chinese_and_japanese_stops_need_no_space(sentences):
     assert [text[a:b] for a, b in sentence_spans(text)] == sentences
 
 
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["ကော်မတီသည် တံတားကို ပြင်မည်။", "ငါးဖမ်းသမားများ နေရာရမည်။"],
+        ["គណៈកម្មការយល់ព្រម។", "ផ្លែឈើ ត្រី ។ល។", "ចប់ហើយ៕"],
+        ["བོད་ཡིག་ཡིན།", "དེ་ནས་འགྲོ། །", "བཀྲ་ཤིས་བདེ་ལེགས༎"],
+        ["समिति ने फैसला किया।", "मछुआरे रहेंगे।", "धर्मक्षेत्रे कुरुक्षेत्रे ॥ १ ॥", "“हाँ।”", "वह गया।"],
+        ["ኮሚቴው ተስማማ።", "ሥራው ይጀምራል።"],
+    ],
+)
+@pytest.mark.parametrize("between", ["", " "])
+def test_stops_of_asia_and_ethiopia_end_sentences_with_and_without_a_space(sentences, between):
+    text = between.join(sentences)
+    assert [text[a:b] for a, b in sentence_spans(text)] == sentences
+
+
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        ["คณะกรรมการตกลงที่จะซ่อมท่าเรือเก่าก่อนพายุฤดูหนาว", "ชาวประมงจะยังคงจอดเรือได้ตลอดงาน"],
+        ["นายสมชาย ใจดี กล่าวว่าเด็กๆ ในหมู่บ้านจะได้เรียนต่อ", "ราคา 100 บาทต่อคนในปี 2563 และฟรีสำหรับครู"],
+        ["ຄະນະກຳມະການໄດ້ຕົກລົງສ້ອມແປງທ່າເຮືອ", "ຊາວປະມົງຈະຍັງຈອດເຮືອໄດ້ຕະຫຼອດວຽກງານ"],
+    ],
+)
+def test_spaces_part_the_clauses_of_thai_and_lao_but_not_names_and_numbers(clauses):
+    text = " ".join(clauses)
+    assert [text[a:b] for a, b in sentence_spans(text)] == clauses
+
+
+@pytest.mark.parametrize("unit", ["word ", "x", "我", "clause, with words; ", "คณะกรรมการ ", "a" * 3_000 + " "])
+def test_a_sentence_without_an_end_is_cut_at_a_bound_and_keeps_its_words(unit):
+    text = (unit * (50_000 // len(unit))).strip()
+    spans = sentence_spans(text)
+    parts = [text[a:b] for a, b in spans]
+    assert len(parts) > 10
+    assert max(map(len, parts)) <= LONGEST
+    assert "".join(parts).replace(" ", "") == text.replace(" ", "")
+    if " " in text:
+        assert " ".join(parts).split() == text.split()
+    if "," in unit:
+        assert all(part.endswith((",", ";")) for part in parts[:-1])
+
+
 def test_a_stray_stop_is_no_sentence_of_its_own():
     text = ". The ferry left. . . It sank."
     assert [text[a:b] for a, b in sentence_spans(text)] == [". The ferry left.", ". . It sank."]
@@ -77,6 +121,27 @@ def test_bullets_and_blank_lines_begin_a_sentence_and_line_breaks_do_not():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("unit", [".", "a.", '."', "\n ", "\n", " ", ". ", ".[1]", "。", "• ", "A. (", "[abcd]"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        ".",
+        "a.",
+        '."',
+        "\n ",
+        "\n",
+        " ",
+        ". ",
+        ".[1]",
+        "。",
+        "• ",
+        "A. (",
+        "[abcd]",
+        "। ",
+        "॥ 12 ॥",
+        "ក។ល។",
+        "ก ",
+        "word, ",
+    ],
+)
 def test_time_is_linear_on_hostile_text(unit):
     assert_linear(sentence_spans, unit * (50_000 // len(unit)), unit * (400_000 // len(unit)))
