@@ -1,5 +1,6 @@
 """Markdown and outline: readable, escaped, safe, and total over every document."""
 
+import html
 import re
 
 import pytest
@@ -162,3 +163,27 @@ def test_the_outline_sends_no_control_characters_to_a_terminal():
     shown = builder.build().outline()
     assert all(character == "\n" or character.isprintable() for character in shown)
     assert "title" in shown
+
+
+def test_tex_stays_as_it_is_between_dollars_and_in_formulas():
+    page = parse_html(
+        r"<p>Here $$h_{i}^{\ell+1} = W \left( Q_{a} * b * c \right)$$ and $a_b$ and "
+        r"<script type='math/tex'>x_1 * y_2</script>, but $5*2 and $6*3.</p>"
+    )
+    written = page.to_markdown()
+    for tex in (r"$$h_{i}^{\ell+1} = W \left( Q_{a} * b * c \right)$$", "$a_b$", "$x_1 * y_2$"):
+        assert tex in written
+    assert r"$5\*2 and $6\*3" in written
+
+
+@pytest.mark.parametrize(
+    "inside", ["[x](javascript:alert(1))", "<img src=x onerror=y>", "`a`", "&lt;b>", "[x][y]", "![x](y)"]
+)
+def test_nothing_between_dollars_becomes_markup(inside):
+    builder = DocumentBuilder()
+    builder.open("page")
+    builder.block("paragraph", f"A ${inside}$ and $${inside}$$.")
+    builder.close()
+    shown = MarkdownIt("commonmark").render(builder.build().to_markdown())
+    assert not re.search(r"<(?!/?p>)", shown)
+    assert html.unescape(re.sub(r"</?p>", "", shown)).strip() == f"A ${inside}$ and $${inside}$$."

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -145,6 +146,90 @@ def test_markdown_without_front_matter_takes_its_title_from_the_first_heading():
     assert parse_markdown("# A *b*\n\nc").metadata.title == "A b"
     assert parse_markdown("---\n\nno front matter").metadata.title is None
     assert parse_markdown("").metadata.title is None
+
+
+@pytest.mark.parametrize(
+    ("front", "wanted"),
+    [
+        ('title: "He said \\"no\\", twice"', {"title": 'He said "no", twice'}),
+        ("title: What's __init__.py?", {"title": "What's __init__.py?"}),
+        ("title: 1.10\ndescription: >\n  folded\n  text", {"title": "1.10", "description": "folded text"}),
+        ("date: Jan 2, 2020\nlastmod: 2021-03-04", {"date": "2020-01-02", "modified": "2021-03-04"}),
+        ("authors:\n  - name: Ann Bee\n    url: x\n  - Bo Ek", {"authors": ("Ann Bee", "Bo Ek")}),
+        ("author: Ann Bee, Bo Ek\ntags: [a, 'b, c']\nkeywords: d", {"authors": ("Ann Bee", "Bo Ek"), "tags": ("a", "b, c", "d")}),
+        ("lang: de\ntitle: ~\ndraft: true\nmenu: {main: {weight: 5}}", {
+            "language": "de", "title": "Head", "extra": {"draft": "true", "menu": {"main": {"weight": "5"}}}}),
+    ],
+)  # fmt: skip
+def test_front_matter_is_yaml_read_as_it_is_written(front, wanted):
+    for fence in ("---\n{}\n---\n", "---\r\n{}\r\n...\r\n"):
+        document = parse_markdown(fence.format(front) + "\n# Head\n\nText.")
+        about = document.metadata
+        assert {name: getattr(about, name) for name in wanted} == wanted
+        assert document.text == "Head\n\nText."
+        assert document.warnings == ()
+
+
+def test_front_matter_may_be_toml():
+    front = 'title = "A, b"\ndate = 2020-01-02T03:04:05Z\nauthors = ["Ann Bee"]\n[menu]\nweight = 5'
+    document = parse_markdown(f"+++\n{front}\n+++\nText.")
+    about = document.metadata
+    assert (about.title, about.date, about.authors) == ("A, b", "2020-01-02T03:04:05+00:00", ("Ann Bee",))
+    assert about.extra == {"menu": {"weight": "5"}}
+    assert document.text == "Text."
+    broken = parse_markdown("+++\ntitle =\n+++\nText.")
+    assert "title =" in broken.text
+    assert "must be TOML" in broken.warnings[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\n\n**Subject: the old pier**\n\nSome words: they matter.\n\n---\n\nLast.",
+        "---\n\nNote: one.\n\n---\nLast.",
+        "---\n- a\n- b\n---\nLast.",
+        "---\nJust a line of prose.\n---\nLast.",
+        "---\nA sentence, with words: and more\n---\nLast.",
+        "---\n? [a, b]\n: c\n---\nLast.",
+    ],
+)
+def test_text_between_rules_stays_text(text):
+    document = parse_markdown(text)
+    for word in re.findall(r"\w+", text):
+        assert word in document.text
+    assert document.metadata.extra == {}
+
+
+def test_broken_yaml_is_read_line_by_line_and_named():
+    document = parse_markdown("---\ntitle: A: b\nlang: fr\nx: [\n---\nText.")
+    assert (document.metadata.title, document.metadata.language, document.text) == ("A: b", "fr", "Text.")
+    assert [warning.code for warning in document.warnings] == ["markdown.front_matter"]
+
+
+def test_front_matter_that_grows_when_it_is_read_is_left_out_and_named():
+    laughs = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    document = parse_markdown(f"---\ntitle: T\n{laughs}---\nText.")
+    assert document.metadata.title == "T"
+    assert len(document.to_json()) < 200_000
+    assert "left out" in document.warnings[0].message
+    deep = parse_markdown(f"---\ntitle: T\nx: {'[' * 5_000}{']' * 5_000}\n---\nText.")
+    assert (deep.metadata.title, deep.text) == ("T", "Text.")
+    assert deep.warnings
+
+
+def test_formulas_footnotes_and_task_lists_of_github():
+    document = parse_markdown(
+        "Let $x_1*y*z$ be.[^1] It costs $5 and *more* for $6.\n\n$$\na*b + c*d\n$$\n\n- [x] *do* it\n- [ ] or not\n\n"
+        "[^1]: A note.\n"
+    )
+    assert "$x_1*y*z$" in document.text
+    assert "a*b + c*d" in document.text
+    assert "for $6" in document.text
+    assert [mark.type for mark in document.marks].count("emphasis") == 2
+    assert [item.attributes.get("checked") for item in document.find("item")] == [True, False, None]
+    assert document.find("item")[0].text == "do it"
+    assert document.text.endswith("A note.")
+    assert parse_markdown(document.to_markdown()).text.split("\n\n")[:3] == document.text.split("\n\n")[:3]
 
 
 def test_markdown_is_bounded():

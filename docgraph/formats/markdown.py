@@ -75,7 +75,8 @@ class _Writer:
         if kind == "list":
             self.numbers[row] = _number(document.attributes.get(row, {}).get("start"), 1)
         elif kind == "item":
-            self.contain(end, self.marker(row))
+            marker = self.marker(row)
+            self.contain(end, marker + _box(document.attributes.get(row, {}).get("checked")), " " * len(marker))
         elif kind == "quote":
             self.contain(end, "> ", "> ")
         elif kind == "definition":
@@ -171,7 +172,8 @@ class _Writer:
             if document.kind[image] == "image"
         ]
         marks = document.marks_by_row.get(row, ())
-        return inline_text(document.text, start, end, marks, images, hard_breaks=self.hard_breaks)
+        tex = document.attributes.get(row, {}).get("tex", ())
+        return inline_text(document.text, start, end, marks, images, tex=tex, hard_breaks=self.hard_breaks)
 
 
 def _section_depths(document: Columns) -> list[int]:
@@ -191,6 +193,10 @@ def _inline_only(document: Columns) -> list[bool]:
         sentence[above] = sentence[above] or kind == "sentence" or sentence[row]
         other[above] = other[above] or kind not in _INLINE or other[row]
     return [some and not more for some, more in zip(sentence, other, strict=True)]
+
+
+def _box(checked: object) -> str:
+    return "" if not isinstance(checked, bool) else "[x] " if checked else "[ ] "
 
 
 def _number(value: Any, otherwise: int) -> int:

@@ -3,6 +3,7 @@
     text, marks, images ──inline_text──> **text** with [links](https://...), nothing in it markup that was none
 
 A link or image keeps its address only if its scheme runs nothing (see `safe_address`); otherwise its text stays.
+TeX between dollars stays as it is where nothing in it could be a link, markup or code for a reader without formulas.
 
 Sources: CommonMark 0.31 (escapes, flanking rules).
 """
@@ -17,6 +18,8 @@ _SAFE_SCHEMES: Final = frozenset("http https mailto tel sms ftp ftps sftp geo xm
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SPECIAL: Final = re.compile(r"[\\`*\[\]<]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|&(?=#?\w{1,32};)")
 _LINE_START: Final = re.compile(r"(?m)^([ \t]*)([#>=+-]|\d{1,9}[.)]|~~~)")
+_TEX: Final = re.compile(r"\$\$[^$\n]+\$\$|(?<![\w$\\])\$(?![\s$])[^$\n]*[^\s$\\]\$(?![\w$])")
+_NO_TEX: Final = re.compile(r"<[A-Za-z/!?]|`|\]\s*[(\[:]|&#?\w")
 _DELIMITERS: Final = {"strong": "**", "emphasis": "*", "deleted": "~~"}
 
 
@@ -27,6 +30,7 @@ def inline_text(
     marks: Sequence[Mark],
     images: Sequence[tuple[int, str]] = (),
     *,
+    tex: Sequence[str] = (),
     hard_breaks: bool = False,
 ) -> str:
     """Return `text[start:end]` escaped, with its marks and images put in.
@@ -34,11 +38,14 @@ def inline_text(
     Args:
         marks: those that cross others are left out.
         images: offset in `text` and markup of each.
+        tex: the sources of the formulas among the marks, in their order; "" for one that has none.
         hard_breaks: whether a line break stays one; else it is white space.
     """
     edges: dict[int, list[tuple[int, int, str]]] = {}
     """Offset -> (ends 0, images 1, beginnings 2; the outer first; what to put in)."""
-    nested = _nested(text, start, end, marks)
+    formulas = [mark for mark in marks if mark.type == "math"]
+    dollars = {mark[1:3]: f"${source}$" for mark, source in zip(formulas, tex, strict=False) if _is_tex(source)}
+    nested = [mark for mark in _nested(text, start, end, marks) if mark.type != "math" or mark[1:3] in dollars]
     for mark in nested:
         before, after = _delimiters(mark, text)
         edges.setdefault(mark.start, []).append((2, -mark.end, before))
@@ -51,7 +58,8 @@ def inline_text(
     for edge in sorted({*edges, end}):
         if edge > done:
             raw = any(first <= done and edge <= last for first, last in verbatim)
-            parts.append(" ".join(text[done:edge].split("\n")) if raw else _escaped(text[done:edge]))
+            words = " ".join(text[done:edge].split("\n")) if raw else _escaped(text[done:edge])
+            parts.append(dollars.get((done, edge), words))
             done = edge
         if any(order == 1 for order, _, _ in edges.get(edge, ())) and text[edge : min(edge + 1, end)].strip():
             edges[edge].append((1, 1, " "))
@@ -70,12 +78,12 @@ def _nested(text: str, start: int, end: int, marks: Sequence[Mark]) -> list[Mark
         first, last = max(mark.start, start), min(mark.end, end)
         words = text[first:last]
         first, last = first + len(words) - len(words.lstrip()), last - len(words) + len(words.rstrip())
-        known = mark.type in _DELIMITERS or mark.type == "code" or (mark.type == "link" and mark.href)
+        known = mark.type in _DELIMITERS or mark.type in ("code", "math") or (mark.type == "link" and mark.href)
         if first >= last or not known:
             continue
         while stack and stack[-1].end <= first:
             stack.pop()
-        if stack and (stack[-1].end < last or any(outer.type in ("code", mark.type) for outer in stack)):
+        if stack and (stack[-1].end < last or any(outer.type in ("code", "math", mark.type) for outer in stack)):
             continue
         stack.append(mark._replace(start=first, end=last))
         kept.append(stack[-1])
@@ -87,6 +95,8 @@ def _delimiters(mark: Mark, text: str) -> tuple[str, str]:
         ticks = backticks(text[mark.start : mark.end], 1)
         pad = " " if "`" in text[mark.start : mark.end] else ""
         return ticks + pad, pad + ticks
+    if mark.type == "math":
+        return "", ""
     if mark.type == "link":
         address = safe_address(mark.href or "")
         return ("", "") if address is None else ("[", f"]({address})")
@@ -101,6 +111,21 @@ def image_markup(attributes: Mapping[str, Any]) -> str:
 
 
 def _escaped(text: str) -> str:
+    parts: list[str] = []
+    end = 0
+    for tex in _TEX.finditer(text) if "$" in text else ():
+        if _is_tex(tex.group().strip("$")):
+            parts += (_escaped_words(text[end : tex.start()]), tex.group())
+            end = tex.end()
+    return "".join(parts) + _escaped_words(text[end:])
+
+
+def _is_tex(source: str) -> bool:
+    """Whether a formula may stand between dollars as it is."""
+    return bool(source.strip()) and not _NO_TEX.search(source) and "$" not in source and "\n" not in source
+
+
+def _escaped_words(text: str) -> str:
     return _SPECIAL.sub(lambda special: "\\" + special.group(), text)
 
 

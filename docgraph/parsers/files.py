@@ -25,7 +25,7 @@ HTML_SUFFIXES: Final = (".html", ".htm", ".xhtml", ".xht")
 MARKDOWN_SUFFIXES: Final = (".md", ".markdown")
 TEXT_SUFFIXES: Final = (".txt", ".text")
 PAGE_SUFFIXES: Final = (*HTML_SUFFIXES, *MARKDOWN_SUFFIXES, *TEXT_SUFFIXES)
-"""What a folder is searched for; each may be followed by `.gz`."""
+"""Suffixes of pages and texts; each may be followed by `.gz` where single files are read."""
 
 
 def document_suffix(path: Path) -> str:

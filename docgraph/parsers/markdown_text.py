@@ -1,28 +1,29 @@
-"""Markdown to a document: CommonMark with tables, through the HTML that it stands for.
+"""Markdown to a document: GitHub's Markdown with formulas, through the HTML that it stands for.
 
-    Markdown ─ front matter ─> Metadata
+    Markdown ─ front_matter.py ─> Metadata
              └ markdown-it ─> HTML ─ parse_html ─> Document
 
 HTML within the Markdown is part of the format and is read like any page: nothing in it runs, and nothing is fetched.
 All of the text is what its author wrote, so no part gets a role. Where nodes stood in the generated HTML says
-nothing about the input, so there are no sources. Front matter is read as plain `key: value` lines.
+nothing about the input, so there are no sources. What stands between dollars is a formula and stays as it is, dollars
+and all.
 
-Source: CommonMark 0.31, GitHub Flavored Markdown 0.29 (tables, strikethrough).
+Sources: CommonMark 0.31; GitHub Flavored Markdown 0.29 (tables, strikethrough, task lists), its footnotes and formulas.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import check_type
 from docgraph.limits import Limits
+from docgraph.parsers import front_matter
 from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.text import bounded, finished
 
-_FRONT_MATTER: Final = re.compile(r"\A---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_ENTRY: Final = re.compile(r"^([A-Za-z][\w-]{0,40}):[ \t]*(.*(?:\n[ \t]*-[ \t]+.*)*)", re.MULTILINE)
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 
 def parse_markdown(
@@ -48,39 +49,48 @@ def parse_markdown(
         DataError: `text` is not a str.
     """
     check_type("text", text, str)
-    from markdown_it import MarkdownIt
-
     limits = limits or Limits()
     builder = DocumentBuilder()
     text = bounded(builder, text.removeprefix("\ufeff"), limits)
-    front, text = _front_matter(text)
-    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    document = parse_html(reader.render(text), url=url, images=images, limits=limits)
-    language = language or front.pop("lang", None) or front.pop("language", None)
-    given: dict[str, Any] = {name: front[name] for name in ("title", "date", "description") if front.get(name)}
-    if authors := front.get("author") or front.get("authors"):
-        given["authors"] = tuple(part.strip() for part in authors.split(",") if part.strip())
-    if tags := front.get("tags"):
-        given["tags"] = tuple(part.strip() for part in tags.split(",") if part.strip())
+    entries, text, problem = front_matter.split(text)
+    if problem:
+        builder.warn("markdown.front_matter", problem)
+    given = front_matter.described(entries)
+    if language is not None:
+        given["language"] = language
+    document = parse_html(_reader().render(text), url=url, images=images, limits=limits)
     document = document.replace(
         sources=None,
         score=None,
         role=(None,) * len(document),
         truncated=document.truncated or builder.truncated,
-        warnings=(*builder.warnings, *document.warnings),
-    ).with_metadata(**given, **({"language": language} if language else {}))
+        warnings=(*builder.warnings, *(one for one in document.warnings if not one.code.startswith("main."))),
+    ).with_metadata(**given)
     if document.metadata.title is None and (headings := document.find(kind="heading")):
         document = document.with_metadata(title=" ".join(headings[0].text.split()))
     return finished(document, strict)
 
 
-def _front_matter(text: str) -> tuple[dict[str, str], str]:
-    """Return the `key: value` lines of a front matter, lists joined by commas, and the text without it."""
-    found = _FRONT_MATTER.match(text)
-    if found is None:
-        return {}, text
-    entries: dict[str, str] = {}
-    for name, value in _ENTRY.findall(found.group(1)):
-        parts = [part.strip().removeprefix("-").strip() for part in value.strip("[] \t").replace("\n", ",").split(",")]
-        entries[name.lower()] = ", ".join(part.strip("\"' ") for part in parts if part.strip("\"' "))
-    return entries, text[found.end() :]
+def _reader() -> "MarkdownIt":
+    """Return what reads Markdown to HTML."""
+    from markdown_it import MarkdownIt
+    from markdown_it.common.utils import escapeHtml
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+    from mdit_py_plugins.footnote import footnote_plugin
+    from mdit_py_plugins.tasklists import tasklists_plugin
+
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    reader.use(footnote_plugin, inline=False).use(tasklists_plugin)
+    reader.use(dollarmath_plugin, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True)
+
+    def formula(dollars: str, before: str = "", after: str = "") -> Callable[..., str]:
+        def render(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+            return f"{before}{dollars}{escapeHtml(tokens[index].content)}{dollars}{after}"
+
+        return render
+
+    reader.add_render_rule("math_inline", formula("$"))
+    reader.add_render_rule("math_inline_double", formula("$$"))
+    reader.add_render_rule("math_block", formula("$$", "<p>", "</p>\n"))
+    reader.add_render_rule("footnote_anchor", lambda self, tokens, index, options, env: "")
+    return reader

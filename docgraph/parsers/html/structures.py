@@ -94,11 +94,19 @@ def definition(walk: Walk, element: int) -> None:
 
 
 def item(walk: Walk, element: int) -> None:
-    """An item of a list, with its number if it has one of its own."""
+    """An item of a list, with its number if it has one of its own, and whether the box before its text is ticked."""
     if walk.frames.last.kind != "list":
         return
-    value = walk.page.elements.attributes[element].get("value", "")[:16]
-    _open_holder(walk, element, **({"attributes": {"value": int(value)}} if value.isdecimal() else {}))
+    elements = walk.page.elements
+    attributes: dict[str, Any] = {}
+    value = elements.attributes[element].get("value", "")[:16]
+    if value.isdecimal():
+        attributes["value"] = int(value)
+    for inner in range(element + 1, min(element + 3, elements.end(element))):
+        if elements.tag[inner] == "input" and elements.attributes[inner].get("type", "").lower() == "checkbox":
+            attributes["checked"] = "checked" in elements.attributes[inner]
+            break
+    _open_holder(walk, element, attributes=attributes or None)
 
 
 def cell(walk: Walk, element: int) -> None:

@@ -20,7 +20,7 @@ from typing import IO, Final, Literal, NamedTuple, cast
 from docgraph.errors import DocgraphError, ParseError
 from docgraph.file_names import readable
 from docgraph.limits import Limits
-from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix, find_files, read_bounded
+from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, find_files, read_bounded
 
 _HEADER_BYTES: Final = 65_536
 _SKIP_BYTES: Final = 1 << 20
@@ -46,13 +46,13 @@ def pages_of_folder(folder: Path, limits: Limits) -> Iterator[PageSource]:
     """Yield the files under a folder, by their paths. Its HTML files are the pages, or its texts if there are none."""
     top = folder.resolve()
     files, closed = find_files(folder)
-    suffixes = _page_suffixes(map(document_suffix, files))
+    suffixes = _page_suffixes(path.suffix.lower() for path in files)
     for path in closed:
         name = path.relative_to(folder).as_posix()
         yield PageSource(name, None, b"", ParseError(f"folder {readable(name)} cannot be searched."))
     for path in files:
         name = path.relative_to(folder).as_posix()
-        if document_suffix(path) not in suffixes or not (path.is_file() or path.is_symlink()):
+        if path.suffix.lower() not in suffixes or not (path.is_file() or path.is_symlink()):
             yield PageSource(name, None, b"", kind="other")
             continue
         try:
