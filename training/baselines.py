@@ -2,7 +2,7 @@
 
 Both see the training records only and predict every test record. The bag of words is TF-IDF of words and word pairs
 with logistic regression, the strongest simple classifier of long text; it reads the same fields as the model, but no
-pictures.
+images.
 """
 
 from collections import Counter
@@ -30,14 +30,14 @@ def baselines(train: Sequence[Record], test: Sequence[Record], labels: Sequence[
     """
     if not train:
         raise DataError("baselines need training records, but there are none.")
-    number = {name: place for place, name in enumerate(labels)}
+    number = {name: index for index, name in enumerate(labels)}
     learned = [number[str(record.label)] for record in train]
     target = torch.tensor([number[str(record.label)] for record in test])
-    found = [score(MAJORITY, majority(learned, len(test), len(labels)), target, labels)]
+    scores = [score(MAJORITY, majority(learned, len(test), len(labels)), target, labels)]
     texts = [record.origin.text() for record in train], [record.origin.text() for record in test]
     if len(set(learned)) > 1 and any(text.strip() for text in texts[0]):
-        found.append(score(TFIDF, bag_of_words(texts[0], learned, texts[1], len(labels)), target, labels))
-    return found
+        scores.append(score(TFIDF, bag_of_words(texts[0], learned, texts[1], len(labels)), target, labels))
+    return scores
 
 
 def majority(learned: Sequence[int], count: int, labels: int) -> Tensor:
@@ -63,7 +63,7 @@ def bag_of_words(train: Sequence[str], learned: Sequence[int], test: Sequence[st
         LogisticRegression(C=10.0, max_iter=1000),
     )
     pipeline.fit(train, learned)
-    found = torch.zeros(len(test), labels)
+    probabilities = torch.zeros(len(test), labels)
     classes = torch.tensor([int(label) for label in pipeline.classes_])
-    found[:, classes] = torch.from_numpy(pipeline.predict_proba(test)).float()
-    return found
+    probabilities[:, classes] = torch.from_numpy(pipeline.predict_proba(test)).float()
+    return probabilities

@@ -1,6 +1,6 @@
 """Batches of bounded cost: records encoded once, and a plan of batches that every process and every resume agrees on.
 
-    DocumentDataset ──processor──> EncodedDataset (arrays, in memory; pictures wait) ──PlannedBatches──> index lists
+    DocumentDataset ──processor──> EncodedDataset (arrays, in memory; images wait) ──PlannedBatches──> index lists
                                    ──collator──> {"labels": (B,), "batch": DocumentBatch}
 
 The plan of an epoch follows from the seed and the epoch's number alone. It has the same number of batches in every

@@ -33,15 +33,15 @@ def logit_scales(parts: Tensor, target: Tensor) -> Tensor:
         target: (N,) classes.
     """
     logits = parts.double()
-    own = logits[:, torch.arange(len(target)), target]
+    of_target = logits[:, torch.arange(len(target)), target]
 
     def loss(scales: Any) -> tuple[float, Any]:
         both = weighed(logits, torch.from_numpy(scales))
         value = torch.nn.functional.cross_entropy(both, target)
-        slope = (torch.einsum("nc,pnc->pn", both.softmax(-1), logits) - own).mean(1)
+        slope = (torch.einsum("nc,pnc->pn", both.softmax(-1), logits) - of_target).mean(1)
         return float(value), slope.numpy()
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.ones(len(parts)),
         jac=True,
@@ -49,4 +49,4 @@ def logit_scales(parts: Tensor, target: Tensor) -> Tensor:
         bounds=[BOUNDS] * len(parts),
         options={"ftol": 1e-14, "gtol": 1e-9},
     )
-    return torch.from_numpy(found.x)
+    return torch.from_numpy(optimum.x)

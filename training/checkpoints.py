@@ -27,7 +27,7 @@ class KeepBest(TrainerCallback):
         if "eval_loss" not in kwargs["metrics"]:  # the result, scored once more when all is done
             return
         ranks = [_rank(entry, self.config.metric) for entry in state.log_history if "eval_loss" in entry]
-        best = max(range(len(ranks)), key=lambda place: (ranks[place], -place))
+        best = max(range(len(ranks)), key=lambda epoch: (ranks[epoch], -epoch))
         if best == len(ranks) - 1:
             beside = self.folder.with_name(f"{self.folder.name}.new")
             if args.should_save:
@@ -58,13 +58,13 @@ def wait_for_all() -> None:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest complete checkpoint; those that were cut short are removed."""
-    found: dict[int, Path] = {}
+    complete: dict[int, Path] = {}
     for path in folder.glob("checkpoint-*"):
         if (path / COMPLETE).is_file():
-            found[int(path.name.rsplit("-", 1)[1])] = path
+            complete[int(path.name.rsplit("-", 1)[1])] = path
         else:
             shutil.rmtree(path, ignore_errors=True)
-    return found[max(found)] if found else None
+    return complete[max(complete)] if complete else None
 
 
 def _rank(entry: dict[str, float], metric: str) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from docgraph import Document, load_document, parse_site
 from docgraph.errors import DataError
 from encoders.embedder.embedder import Embedder
 from encoders.embedder.runs import RunReader
+from training.card import note
 from training.config import TrainingConfig
 from training.embed import embed
 from training.evaluate import evaluate, predict_inputs
@@ -32,6 +33,7 @@ from training.fit import Run, fit
 from training.inputs import ERRORS, Errors, find_inputs
 from training.recipes import recipe
 from training.report import confusion_png, print_evaluation, write_report
+from training.run_folder import RunFolder
 from training.shards import read_vectors
 
 SHOWN_PAGE: Final = "2016-08-29-data-act-prototype-simplicty-is-key.html"
@@ -95,10 +97,10 @@ def _parse(console: Console, samples: Path, output: Path) -> list[Path]:
     shown_posts = track(posts, "parsing", console=console, transient=True)
     documents: list[tuple[str, Document]] = [(post.name, load_document(post)) for post in shown_posts]
     site = parse_site(documents)
-    pictures = [node for _, document in documents for node in document.images()]
-    opened = sum(node.image.status() == "ok" for node in pictures)
+    images = [node for _, document in documents for node in document.images()]
+    opened = sum(node.image.status() == "ok" for node in images)
     console.print(
-        f"{len(documents)} pages: {len(site):,} nodes, {len(site.text):,} characters, {len(pictures)} pictures "
+        f"{len(documents)} pages: {len(site):,} nodes, {len(site.text):,} characters, {len(images)} images "
         f"({opened} open), {len(site.links)} links; {site.edges[0].shape[1]} of them lead from page to page"
     )
     shown = next((document for name, document in documents if name == SHOWN_PAGE), documents[0][1])
@@ -116,7 +118,7 @@ def _train(console: Console, samples: Path, output: Path, name: str, seed: int) 
     config: TrainingConfig = recipe(name).with_values(
         {**CHANGES, "data": str(samples / "news"), "output": str(output / "run"), "seed": seed}
     )
-    console.print(f"A classifier of news records (headline, abstract, caption, body, picture), recipe {name}:")
+    console.print(f"A classifier of news records (headline, abstract, caption, body, image), recipe {name}:")
     run = fit(config, console)
     sizes = run.scores["records"]
     weights = sum(parameter.numel() for parameter in run.model.parameters())
@@ -130,6 +132,7 @@ def _train(console: Console, samples: Path, output: Path, name: str, seed: int) 
 def _evaluate(console: Console, run: Run, output: Path) -> list[Path]:
     console.rule("3  evaluate")
     found = evaluate(run.model, run.corpus, "test", name=str(run.folder))
+    note(RunFolder(run.folder), found.data, found.split, found.scores, *found.baselines)
     for scores in (found.scores, *found.baselines):
         console.print(scores.line())
     console.print()

@@ -51,11 +51,11 @@ def evaluate(
             f"the {split} split of {corpus.name} must have records whose label is one of the model's "
             f"({', '.join(labels[:5])}, ...), but none of its {len(corpus[split])} has."
         )
-    here = {record.id for record in corpus[split]}
-    problems = [problem for problem in corpus.problems if problem.record in here] + problems
+    ids = {record.id for record in corpus[split]}
+    problems = [problem for problem in corpus.problems if problem.record in ids] + problems
     predictions, read, broken = predict_records(model, known, show_progress_bar=show_progress_bar)
     problems += broken
-    number = {label: place for place, label in enumerate(labels)}
+    number = {label: index for index, label in enumerate(labels)}
     target = torch.tensor([number[str(record.label)] for record in read])
     probabilities = torch.tensor([[one.probabilities[label] for label in labels] for one in predictions])
     others = []
@@ -82,7 +82,7 @@ def predict_records(
     chunk: int = 512,
 ) -> tuple[list[RecordPrediction], list[Record], list[RecordProblem]]:
     """Predict records, some at a time; return predictions, the records they are of, and what was set aside."""
-    found: list[RecordPrediction] = []
+    predictions: list[RecordPrediction] = []
     read: list[Record] = []
     problems: list[RecordProblem] = []
     starts = range(0, len(records), chunk)
@@ -101,27 +101,20 @@ def predict_records(
         problems += [
             RecordProblem(
                 "document.empty",
-                some[place].id,
+                some[index].id,
                 "there is nothing to read in it; its prediction says nothing.",
             )
-            for place in predicted.empty
+            for index in predicted.empty
         ]
         problems += [
-            RecordProblem("text.cut", some[place].id, f"{count} sub-words past max_tokens were not read.")
-            for place, count in predicted.cut.items()
+            RecordProblem("text.cut", some[index].id, f"{count} sub-words past max_tokens were not read.")
+            for index, count in predicted.cut.items()
         ]
-        found += [
-            RecordPrediction(
-                id=record.id,
-                label=record.label,
-                predicted=one.label,
-                probability=one.probability,
-                probabilities=one.probabilities,
-            )
-            for record, one in zip(some, predicted, strict=True)
+        predictions += [
+            RecordPrediction.of(record.id, record.label, one) for record, one in zip(some, predicted, strict=True)
         ]
         read += some
-    return found, read, problems
+    return predictions, read, problems
 
 
 def predict_inputs(
@@ -137,16 +130,9 @@ def predict_inputs(
             except DocgraphError as error:
                 errors.add(one.id, error)
         predicted = model.predict(documents)
-        for place in predicted.empty:
-            errors.add(some[place].id, DataError("there is nothing to read in it."))
-        for place, one in enumerate(some):
-            if place not in predicted.empty:
+        for index in predicted.empty:
+            errors.add(some[index].id, DataError("there is nothing to read in it."))
+        for index, one in enumerate(some):
+            if index not in predicted.empty:
                 label = None if one.record is None else one.record.label
-                found = predicted[place]
-                yield RecordPrediction(
-                    id=one.id,
-                    label=label,
-                    predicted=found.label,
-                    probability=found.probability,
-                    probabilities=found.probabilities,
-                )
+                yield RecordPrediction.of(one.id, label, predicted[index])

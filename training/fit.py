@@ -8,6 +8,7 @@ under torchrun: every process reads and encodes all records, then takes its shar
 """
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,13 @@ from transformers.utils import logging as transformers_logging
 from docgraph.errors import DataError, DocgraphError, needs_extra
 from encoders.classifier import DocumentForClassification
 from training.batches import EncodedDataset
-from training.calibration import CALIBRATION_RECORDS, logit_scales
+from training.calibration import CALIBRATION_RECORDS, logit_scales, weighed
+from training.card import note, write_card
 from training.checkpoints import last_checkpoint, wait_for_all
 from training.config import TrainingConfig, parse_setting
 from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
+from training.metrics import score
 from training.new_model import keep_features, new_model
 from training.progress import ShowProgress
 from training.recipes import read_config
@@ -163,13 +166,18 @@ def _finish(trainer: DocumentTrainer, folder: RunFolder, corpus: Corpus, result:
     wait_for_all()
     if folder.best.is_dir():
         trainer.take_weights(folder.best)
-    scores: dict[str, Any] = {"records": {name: len(records) for name, records in corpus.splits.items()}}
+    scores: dict[str, Any] = {
+        "records": {name: len(records) for name, records in corpus.splits.items()},
+        "labels": dict(Counter(trainer.train_data.labels[target] for target in trainer.train_data.targets)),
+    }
     dev = trainer.dev_data
     if dev is not None:
         parts, target = trainer.logit_parts_of(dev)
         if trainer.config.calibrate and len(target) >= CALIBRATION_RECORDS:
-            scores["logit_scales"] = logit_scales(parts, target).tolist()
+            scales = logit_scales(parts, target)
+            scores["logit_scales"] = scales.tolist()
             trainer.documents.scale_logits(scores["logit_scales"])
+            parts = weighed(parts, scales)[None]
         scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
     scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]
     scores["seconds"] = result.get("train_runtime")
@@ -177,6 +185,10 @@ def _finish(trainer: DocumentTrainer, folder: RunFolder, corpus: Corpus, result:
     wait_for_all()
     if trainer.args.should_save:
         folder.finish(scores)
+        if dev is None:
+            write_card(folder)
+        else:
+            note(folder, corpus.name, "dev", score("this model", parts.sum(0).softmax(-1), target, dev.labels))
     wait_for_all()
 
 

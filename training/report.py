@@ -1,6 +1,6 @@
-"""Write what an evaluation found: a page, JSON or Markdown, and the confusion matrix as a picture.
+"""Write what an evaluation found: a page, JSON or Markdown, and the confusion matrix as an image.
 
-    Evaluation ──write_report(path)──> .html (one file, the picture inside), .json (everything) or .md
+    Evaluation ──write_report(path)──> .html (one file, the image inside), .json (everything) or .md
                ──confusion_png(path)─> .png
 
 The three say the same: scores beside those of the baselines, every class, the matrix, the surest mistakes, what was
@@ -9,7 +9,6 @@ set aside, and what made them (versions, command, data).
 
 import base64
 import html
-import io
 import json
 import sys
 from collections import Counter
@@ -20,14 +19,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
-from docgraph.errors import DataError, needs_extra
+from docgraph.errors import DataError
 from training.datasets.records import RecordProblem
+from training.figures import new_figure, png
 from training.markdown import table
 from training.metrics import Scores
 from training.provenance import environment
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from encoders.predict import Prediction
 
 SUFFIXES: Final = (".html", ".json", ".md")
 MISTAKES: Final = 20
@@ -44,6 +46,12 @@ class RecordPrediction:
     probability: float
     probabilities: dict[str, float]
     """Every label's, most probable first."""
+
+    @classmethod
+    def of(cls, id: str, label: str | None, prediction: "Prediction") -> "RecordPrediction":
+        """Join what the model says of a document with the record that it is of."""
+        predicted, probability, probabilities = prediction
+        return cls(id=id, label=label, predicted=predicted, probability=probability, probabilities=probabilities)
 
     def to_json(self) -> str:
         """Return the prediction as one line of JSON."""
@@ -122,21 +130,21 @@ def to_markdown(evaluation: Evaluation) -> str:
 
 def to_html(evaluation: Evaluation) -> str:
     """Return the report as one HTML file that needs nothing else."""
-    picture = base64.b64encode(confusion_bytes(evaluation.scores)).decode("ascii")
+    matrix = base64.b64encode(confusion_bytes(evaluation.scores)).decode("ascii")
     parts = [f"<h1>{html.escape(_title(evaluation))}</h1>"]
     for title, head, rows in _tables(evaluation):
         cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
         parts.append(f"<h2>{title}</h2><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
         if title == "Classes":
-            parts.append(f'<h2>Confusion matrix</h2><img alt="confusion matrix" src="data:image/png;base64,{picture}">')
+            parts.append(f'<h2>Confusion matrix</h2><img alt="confusion matrix" src="data:image/png;base64,{matrix}">')
     made = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in _about(evaluation))
     parts.append(f"<h2>Made by</h2><ul>{made}</ul>")
     return PAGE.format(title=html.escape(_title(evaluation)), body="\n".join(parts))
 
 
 def confusion_png(path: str | Path, scores: Scores) -> Path:
-    """Write the confusion matrix as a picture."""
+    """Write the confusion matrix as an image."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(confusion_bytes(scores))
@@ -149,14 +157,10 @@ def confusion_bytes(scores: Scores) -> bytes:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    with needs_extra("drawing a confusion matrix"):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
     names = [one.label for one in scores.classes]
     shares = [[count / max(sum(row), 1) for count in row] for row in scores.confusion]
     side = 2.6 + 0.42 * len(names)
-    figure = Figure(figsize=(side + 1.2, side), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(side + 1.2, side)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for y, row in enumerate(scores.confusion):
@@ -170,9 +174,7 @@ def confusion_bytes(scores: Scores) -> bytes:
     axes.set_ylabel("label")
     axes.set_title(f"{scores.name}: accuracy {scores.accuracy:.3f}, {scores.count} records")
     figure.colorbar(image, ax=axes, label="share of the label's records")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _title(evaluation: Evaluation) -> str:

@@ -129,6 +129,12 @@ class RunFolder:
         lines = [json.dumps(problem._asdict(), ensure_ascii=False) + "\n" for problem in problems]
         write_atomically(self.path / PROBLEMS, "".join(lines))
 
+    def problems(self) -> list[RecordProblem]:
+        """Return what was written so."""
+        file = self.path / PROBLEMS
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        return [RecordProblem(**json.loads(line)) for line in lines]
+
     def finish(self, scores: dict[str, Any]) -> None:
         """Mark the run as finished, and remove what was there to resume it."""
         write_atomically(self.path / SCORES, json.dumps(scores, indent=1) + "\n")

@@ -152,8 +152,8 @@ class DocumentTrainer(Trainer):
         accuracy = multiclass_accuracy(logits, target, num_classes=logits.shape[1], average="micro")
         f1 = multiclass_f1_score(logits, target, num_classes=logits.shape[1], average="macro")
         loss = F.cross_entropy(logits, target)
-        found = {"loss": float(loss), "accuracy": float(accuracy), "macro_f1": float(f1)}
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
+        scores = {"loss": float(loss), "accuracy": float(accuracy), "macro_f1": float(f1)}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -175,19 +175,19 @@ class DocumentTrainer(Trainer):
         model: Any = self.model_wrapped if dist.is_initialized() else self.documents
         was_training = model.training
         model.eval()
-        collate, found = Collator(self.processor), []
-        for places in plan:
-            batch = collate([data[place] for place in places])["batch"]
+        collate, pieces = Collator(self.processor), []
+        for rows in plan:
+            batch = collate([data[row] for row in rows])["batch"]
             with self.compute_loss_context_manager():
                 parts = model(batch=batch.to(self.args.device)).logit_parts
-            found.append((places, parts.float().cpu()))
+            pieces.append((rows, parts.float().cpu()))
         model.train(was_training)
         if dist.is_initialized():
             everyone: list[Any] = [None] * self.args.world_size
-            dist.all_gather_object(everyone, found)
-            found = [piece for one in everyone for piece in one]
-        order = torch.tensor([place for places, _ in found for place in places])
-        parts = torch.cat([piece for _, piece in found], 1)
+            dist.all_gather_object(everyone, pieces)
+            pieces = [piece for some in everyone for piece in some]
+        order = torch.tensor([row for rows, _ in pieces for row in rows])
+        parts = torch.cat([piece for _, piece in pieces], 1)
         return parts[:, torch.argsort(order)], torch.tensor(data.targets)
 
 

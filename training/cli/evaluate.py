@@ -30,6 +30,7 @@ def run(
     The rivals are the majority class and a bag of words, trained on the records that the model was trained on.
     """
     need("train", "torch", "torchmetrics", "sklearn", *(["matplotlib"] if report else []))
+    from training.card import note
     from training.evaluate import evaluate
     from training.report import confusion_png, print_evaluation, write_report
     from training.run_folder import RunFolder
@@ -44,6 +45,7 @@ def run(
         show_progress_bar=not quiet,
     )
     print_evaluation(evaluation)
+    note(trained, evaluation.data, evaluation.split, evaluation.scores, *evaluation.baselines)
     if report is not None:
         print(f"report in {write_report(report, evaluation)}")
         print(f"confusion matrix in {confusion_png(report.with_suffix('.png'), evaluation.scores)}")

@@ -1,18 +1,17 @@
-"""The table of a comparison: Markdown, JSON and a picture that say the same.
+"""The table of a comparison: Markdown, JSON and a chart that say the same.
 
     Comparison ──write_comparison(folder)──> comparison.md  comparison.json  comparison.png
 
 A difference is called significant only where Holm's adjusted p, over all pairs of the table, is below 0.05.
 """
 
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from docgraph.errors import needs_extra
+from training.figures import new_figure, png
 from training.files import write_atomically
 from training.markdown import table
 from training.provenance import environment, machine
@@ -22,7 +21,7 @@ COLOURS: Final = {"hsa": "tab:blue", "flat": "tab:orange", "none": "tab:green", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class KindScores:
     """One kind of attention over its seeds."""
 
     kind: str
@@ -67,7 +66,7 @@ class Comparison:
     split: str
     """The split that was scored: dev where there is no test split."""
     records: int
-    rows: tuple[Row, ...]
+    rows: tuple[KindScores, ...]
     pairs: tuple[Pair, ...]
     runs_left: int = 0
     """Runs that were not started for want of time."""
@@ -93,7 +92,7 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
         written["significant"] = pair.significant
     write_atomically(folder / "comparison.json", json.dumps(values, ensure_ascii=False, indent=1) + "\n")
     write_atomically(folder / "comparison.md", to_markdown(comparison))
-    (folder / "comparison.png").write_bytes(picture(comparison))
+    (folder / "comparison.png").write_bytes(chart(comparison))
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -104,7 +103,7 @@ def to_markdown(comparison: Comparison) -> str:
         "",
         table(
             ["attention", "accuracy", "macro-F1", "seeds", "parameters", "training s", "peak memory MB"],
-            map(_row_cells, comparison.rows),
+            map(_kind_cells, comparison.rows),
         ),
         "",
         "± is the 95 % interval over seeds (Student's t); a single seed has none.",
@@ -144,17 +143,13 @@ def verdict(comparison: Comparison) -> str:
     return "Significant: " + "; ".join(said) + ". All other differences are not."
 
 
-def picture(comparison: Comparison) -> bytes:
+def chart(comparison: Comparison) -> bytes:
     """Return accuracy by kind as PNG: the mean, its interval over seeds, every seed a point.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    with needs_extra("drawing a comparison"):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    figure = Figure(figsize=(5.2, 0.9 + 0.5 * len(comparison.rows)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.2, 0.9 + 0.5 * len(comparison.rows))
     axes = figure.add_subplot()
     for place, row in enumerate(reversed(comparison.rows)):
         colour = COLOURS.get(row.kind, "grey")
@@ -164,16 +159,14 @@ def picture(comparison: Comparison) -> bytes:
     axes.set_ylim(-0.6, len(comparison.rows) - 0.4)
     axes.set_xlabel(f"accuracy, {comparison.records} records of {Path(comparison.config['data']).name}")
     axes.grid(axis="x", alpha=0.3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _with_width(value: float, half_width: float | None) -> str:
     return f"{value:.4f}" if half_width is None else f"{value:.4f} ± {half_width:.4f}"
 
 
-def _row_cells(row: Row) -> list[str]:
+def _kind_cells(row: KindScores) -> list[str]:
     return [
         row.kind,
         _with_width(row.accuracy, row.accuracy_half_width),

@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 
 from docgraph.errors import DataError
-from training.compare.report import Comparison, Pair, Row, write_comparison
+from training.compare.report import Comparison, KindScores, Pair, write_comparison
 from training.compare.significance import holm, paired_bootstrap, seed_interval
 from training.compare.worker import BAG, RESULT, Result, read_result, run_apart
 from training.config import ConfigError, TrainingConfig
@@ -92,7 +92,7 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
     by_kind: dict[str, list[Result]] = {}
     for one in results:
         by_kind.setdefault(one.kind, []).append(one)
-    rows = [_row(kind, runs) for kind, runs in by_kind.items()]
+    rows = [_kind_scores(kind, runs) for kind, runs in by_kind.items()]
     right = {kind: np.array([run.right for run in runs]) for kind, runs in by_kind.items()}
     pairs = list(combinations(sorted(by_kind, key=lambda kind: [*KINDS, BAG].index(kind)), 2))
     found = [paired_bootstrap(right[one], right[other]) for one, other in pairs]
@@ -110,10 +110,10 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
     )
 
 
-def _row(kind: str, runs: Sequence[Result]) -> Row:
+def _kind_scores(kind: str, runs: Sequence[Result]) -> KindScores:
     accuracy, accuracy_half = seed_interval([run.accuracy for run in runs])
     f1, f1_half = seed_interval([run.macro_f1 for run in runs])
-    return Row(
+    return KindScores(
         kind=kind,
         seeds=tuple(run.seed for run in runs),
         accuracies=tuple(run.accuracy for run in runs),

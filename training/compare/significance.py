@@ -3,19 +3,22 @@
     scores of one kind by seed ──seed_interval──> mean, half width of its 95 % interval
     who got which record right ──paired_bootstrap──> difference, its 95 % interval, p
     the p of several pairs     ──holm──> p that may be read side by side
+    confusion of one run       ──accuracy_interval, f1_interval──> 95 % intervals over records
 
 The two intervals answer different questions. The one over seeds says how a figure would move if training were started
 again on the same data and scored on the same records; the bootstrap says how it would move on other records (and,
 where there are several seeds, with other seeds).
 
-Sources: Efron and Tibshirani 1993, chapters 13 and 16; Holm 1979; Bouthillier et al. 2021 (arXiv 2103.03098).
+Sources: Efron and Tibshirani 1993, chapters 13 and 16; Holm 1979; Bouthillier et al. 2021 (arXiv 2103.03098);
+Wilson 1927.
 
-Axes:  S seeds   N test records   B bootstrap samples
+Axes:  S seeds   N test records   B bootstrap samples   C classes
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -93,6 +96,38 @@ def holm(values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
         adjusted[place] = highest
     return adjusted
+
+
+def accuracy_interval(confusion: Sequence[Sequence[int]]) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of an accuracy, which says something also where all or no records are right."""
+    count, right = sum(map(sum, confusion)), sum(row[place] for place, row in enumerate(confusion))
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share = right / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return middle - half, middle + half
+
+
+def f1_interval(
+    confusion: Sequence[Sequence[int]], *, samples: int = 2_000, seed: int = 0
+) -> tuple[float, float] | None:
+    """Return the 95 % percentile interval of a macro-F1, by bootstrap over the records; None where all are right.
+
+    Args:
+        confusion: (C, C) counts, a row a label.
+    """
+    cells = np.asarray(confusion)
+    labels, predicted = np.nonzero(cells)
+    if (labels == predicted).all():
+        return None
+    times = cells[labels, predicted]
+    drawn = np.random.default_rng(seed).multinomial(times.sum(), times / times.sum(), size=samples)
+    of_label, of_prediction = (drawn @ np.eye(len(cells))[side] for side in (labels, predicted))
+    right = (drawn * (labels == predicted)) @ np.eye(len(cells))[labels]
+    total = of_label + of_prediction
+    f1 = np.divide(2 * right, total, out=np.zeros_like(right), where=total > 0).sum(1) / (total > 0).sum(1)
+    low, high = np.quantile(f1, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def _shares(seeds: int, samples: int, draw: np.random.Generator) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from docgraph.errors import DataError, DocgraphError
 from training.baselines import TFIDF, bag_of_words
+from training.card import note
 from training.config import TrainingConfig, differences
 from training.datasets.records import unseen_labels
 from training.evaluate import evaluate
@@ -118,22 +119,23 @@ def _end_with_parent() -> None:
 def _trained(config: TrainingConfig, kind: str, split: str) -> Result:
     run = fit(config, Console(quiet=True))
     peak = _peak_memory()
-    found = evaluate(run.model, run.corpus, split, with_baselines=False)
+    evaluation = evaluate(run.model, run.corpus, split, with_baselines=False)
+    note(RunFolder(run.folder), evaluation.data, evaluation.split, evaluation.scores)
     best = run.scores.get("best")
     return Result(
         kind=kind,
         seed=config.seed,
         split=split,
-        scored=found.split,
-        labels=found.labels,
-        accuracy=found.scores.accuracy,
-        macro_f1=found.scores.macro_f1,
+        scored=evaluation.split,
+        labels=evaluation.labels,
+        accuracy=evaluation.scores.accuracy,
+        macro_f1=evaluation.scores.macro_f1,
         dev_accuracy=None if best is None else best["dev_accuracy"],
         parameters=sum(weight.numel() for weight in run.model.parameters() if weight.requires_grad),
         seconds=float(run.scores["seconds"] or 0),
         peak_memory=peak,
-        ids=tuple(one.id for one in found.predictions),
-        right=tuple(one.label == one.predicted for one in found.predictions),
+        ids=tuple(one.id for one in evaluation.predictions),
+        right=tuple(one.label == one.predicted for one in evaluation.predictions),
     )
 
 
@@ -144,7 +146,7 @@ def _bag(config: TrainingConfig, split: str) -> Result:
     scored = "dev" if split == "test" and "test" not in corpus.splits else split
     test, _ = unseen_labels(corpus[scored], corpus.labels)
     train, _ = unseen_labels(corpus["train"], corpus.labels)
-    number = {name: place for place, name in enumerate(corpus.labels)}
+    number = {name: index for index, name in enumerate(corpus.labels)}
     target = torch.tensor([number[str(record.label)] for record in test])
     begin = time.monotonic()
     probabilities = bag_of_words(

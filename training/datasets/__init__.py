@@ -5,9 +5,9 @@
                      ├── labels     names, in the order of their numbers: those of the training records
                      └── problems   what was missing, broken or set aside, by name, counted
 
-`n24news.py` reads news records with pictures, `sentiment.py` IMDB and Elec reviews, `folder.py` folders of pages and
+`n24news.py` reads news records with images, `sentiment.py` IMDB and Elec reviews, `folder.py` folders of pages and
 tables (JSON lines, parquet). A `Record` is light and picklable: it knows how to make its document and makes it when
-asked (`origins.py`). Where a record lies (folder and file names, URLs, picture ids) may tell its label, so it never gets into a
+asked (`origins.py`). Where a record lies (folder and file names, URLs, image ids) may tell its label, so it never gets into a
 document.
 """
 

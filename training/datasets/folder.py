@@ -5,7 +5,7 @@
     pages/*.html + labels.csv | .jsonl       columns "file", "label" and perhaps "split"
     table.jsonl[.gz] | .parquet              columns "label", any of the fields below, perhaps "split" and "id"
 
-A table's fields are found by name (`COLUMNS`) or given, then by any name. Its pictures are paths from the table's folder
+A table's fields are found by name (`COLUMNS`) or given, then by any name. Its images are paths from the table's folder
 or from `images/` in it, bytes, or lists of them; a column "html" holds a whole page. Without given splits, records are split 8:1:1 (splitting.py).
 File and folder names are ids, never text of a document.
 """
@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from docgraph import Limits
 from docgraph.errors import DataError, needs_extra
+from training.datasets.image_files import judge
 from training.datasets.lines import is_lines, read_lines
 from training.datasets.origins import ArticleOrigin, PageOrigin
-from training.datasets.pictures import judge
 from training.datasets.records import (
     SPLIT_NAMES,
     Corpus,
@@ -61,7 +61,7 @@ def read_pages(path: str | Path, *, seed: int = 0, split_file: Path | None = Non
     """Read a folder of labelled pages.
 
     Args:
-        images: folder that pictures may come from (the data folder if they lie beside the pages' folders), "skip",
+        images: folder that images may come from (the data folder if they lie beside the pages' folders), "skip",
             or None for each page's own folder.
 
     Raises:
@@ -101,7 +101,7 @@ def read_table(
     Args:
         label: the label's column.
         fields: field -> column; or columns, which then name the fields; None for those of `COLUMNS` that are there,
-            pictures, or "html". Pictures are the columns "image" and "images".
+            images, or "html". Images are the columns "image" and "images".
 
     Raises:
         DataError: the table is broken, or has none of the columns.
@@ -111,19 +111,19 @@ def read_table(
     splits: dict[str, list[Record]] = defaultdict(list)
     problems: list[RecordProblem] = []
     unique = UniqueNames()
-    for place, row in enumerate(_rows(root)):
-        name = unique(str(row.get("id", f"#{place}")))
+    for index, row in enumerate(_rows(root)):
+        name = unique(str(row.get("id", f"#{index}")))
         value = row.get(label)
         origin, present, size = _origin(root.parent, row, chosen, name, limits or Limits(), problems)
         if not present:
             problems.append(
-                RecordProblem("record.empty", name, "none of the columns that hold text or pictures is filled.")
+                RecordProblem("record.empty", name, "none of the columns that hold text or images is filled.")
             )
         record = Record(name, None if value is None or value == "" else str(value), origin, present, size)
         splits[_split_of(row)].append(record)
     if not any(record.fields for records in splits.values() for record in records):
         raise DataError(
-            f"{root} must have columns that hold text or pictures ({', '.join(chosen or COLUMNS)}, ...), but has none."
+            f"{root} must have columns that hold text or images ({', '.join(chosen or COLUMNS)}, ...), but has none."
         )
     return Corpus(root.name.split(".")[0], _with_splits(splits, seed, split_file), problems)
 
@@ -168,10 +168,10 @@ def _listed(root: Path, listed: Path) -> Iterator[tuple[Path, str | None, str]]:
             rows: list[dict[str, Any]] = list(csv.DictReader(file))
     else:
         rows = list(read_lines(listed))
-    for place, row in enumerate(rows, 1):
+    for index, row in enumerate(rows, 1):
         name = row.get("file") or row.get("id")
         if not name:
-            raise DataError(f"every row of {listed} must name a file, but row {place} has only {', '.join(row)}.")
+            raise DataError(f"every row of {listed} must name a file, but row {index} has only {', '.join(row)}.")
         label = row.get("label")
         yield root / str(name), str(label) if label not in (None, "") else None, _split_of(row)
 
@@ -219,7 +219,7 @@ def _origin(
 def _images(
     folder: Path, value: Any, name: str, limits: Limits, problems: list[RecordProblem]
 ) -> Iterator[str | bytes]:
-    """Yield the readable pictures of a cell: a path, bytes, {"bytes", "path"} as `datasets` writes, or a list."""
+    """Yield the readable images of a cell: a path, bytes, {"bytes", "path"} as `datasets` writes, or a list."""
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
@@ -228,10 +228,10 @@ def _images(
         for one in value:
             yield from _images(folder, one, name, limits, problems)
     elif value:
-        places = [folder, *(folder / each for each in IMAGE_FOLDERS)]
-        place = next((one for one in places if (one / str(value)).is_file()), folder)
-        wrong = judge(place, str(value), limits)
+        folders = [folder, *(folder / each for each in IMAGE_FOLDERS)]
+        image_folder = next((one for one in folders if (one / str(value)).is_file()), folder)
+        wrong = judge(image_folder, str(value), limits)
         if wrong is None:
-            yield str(place / str(value))
+            yield str(image_folder / str(value))
         else:
             problems.append(RecordProblem(wrong[0], name, wrong[1]))

@@ -1,12 +1,12 @@
-"""Read news records in the layouts of N24News: a label, four texts and a picture.
+"""Read news records in the layouts of N24News: a label, four texts and an image.
 
     news/nytimes_{train,dev,test}.json    the given splits
     nytimes_dataset.json                  one list (also nytimes_dataset_full.json): split 8:1:1, see splitting.py
-    images/<image_id>.jpg or imgs/...     pictures
+    images/<image_id>.jpg or imgs/...     images
 
 One record is {"section", "headline", "abstract", "caption", "body" or "article", "image_id", "image_url",
 "article_url"}; any of them may be missing but the label. Labels are those of the data. Known dirt is handled and
-counted: pictures that are missing or broken, empty fields, and bodies that are the error page of a scrape, which
+counted: images that are missing or broken, empty fields, and bodies that are the error page of a scrape, which
 shows in that several records have the very same one, or in its words (docgraph's `is_error_page`). `image_id`, the URLs and `section` never get into a document.
 
 Sources: github.com/billywzh717/N24News; Wang et al., LREC 2022 (aclanthology.org/2022.lrec-1.729).
@@ -21,8 +21,8 @@ from typing import Any, Final
 from docgraph import Limits
 from docgraph.errors import DataError
 from docgraph.parsers.article import is_error_page
+from training.datasets.image_files import find_image, judge
 from training.datasets.origins import ArticleOrigin
-from training.datasets.pictures import find_picture, judge
 from training.datasets.records import SPLIT_NAMES, Corpus, Record, RecordProblem, UniqueNames, resolve, text_of
 from training.datasets.splitting import read_split, split_records, write_split
 
@@ -56,11 +56,11 @@ def read_n24news(
     """Read a data set.
 
     Args:
-        path: the folder that holds `news/` and the pictures, the `news` folder itself, or the one list.
+        path: the folder that holds `news/` and the images, the `news` folder itself, or the one list.
         fields: those to use, of `FIELDS`; the others are left out of every document.
         seed: of the random split, if the splits are not given.
         split_file: where the random split is stored; followed if it is there, else written.
-        check_images: decode every picture once; False reads headers only.
+        check_images: decode every image once; False reads headers only.
 
     Raises:
         DataError: neither layout is there, a file is not a list of records, or a field is unknown.
@@ -81,8 +81,8 @@ def read_n24news(
     if single is not None and not given:
         files = {"": single}
     raw = {name: _read_list(file) for name, file in files.items()}
-    pictures = _image_folder(next(iter(files.values())).parent) if "image" in fields else None
-    reader = _Reader(fields, pictures, limits or Limits(), check_images)
+    image_folder = _image_folder(next(iter(files.values())).parent) if "image" in fields else None
+    reader = _NewsReader(fields, image_folder, limits or Limits(), check_images)
     reader.learn_error_pages(raw)
     splits = {name: reader.read(records) for name, records in raw.items()}
     if not given:
@@ -90,12 +90,12 @@ def read_n24news(
     return Corpus(root.resolve().name, splits, reader.problems)
 
 
-class _Reader:
+class _NewsReader:
     """Turns raw records into `Record`s and notes what is wrong with them."""
 
-    def __init__(self, fields: Sequence[str], pictures: Path | None, limits: Limits, decode: bool) -> None:
+    def __init__(self, fields: Sequence[str], image_folder: Path | None, limits: Limits, decode: bool) -> None:
         self.fields = fields
-        self.pictures = pictures
+        self.image_folder = image_folder
         self.limits = limits
         self.decode = decode
         self.problems: list[RecordProblem] = []
@@ -112,15 +112,15 @@ class _Reader:
     def read(self, raw: Sequence[Any]) -> list[Record]:
         """Return the records that are objects; others are noted and left out."""
         records = []
-        for place, one in enumerate(raw):
+        for index, one in enumerate(raw):
             if isinstance(one, dict):
-                records.append(self._record(one, place))
+                records.append(self._record(one, index))
             else:
-                self._note("record.unreadable", f"#{place}", f"a record must be an object, but is {one!r:.60}.")
+                self._note("record.unreadable", f"#{index}", f"a record must be an object, but is {one!r:.60}.")
         return records
 
-    def _record(self, raw: Mapping[str, Any], place: int) -> Record:
-        name = self._name(raw, place)
+    def _record(self, raw: Mapping[str, Any], index: int) -> Record:
+        name = self._name(raw, index)
         wanted = [field for field in TEXT_KEYS if field in self.fields]
         texts = [(field, text) for field in wanted if (text := self._field(raw, field, name))]
         images = self._images(raw, name)
@@ -136,9 +136,9 @@ class _Reader:
             characters=sum(len(text) for _, text in texts),
         )
 
-    def _name(self, raw: Mapping[str, Any], place: int) -> str:
-        """Return an id: the picture's, or else the place."""
-        return self.unique(str(raw.get("image_id") or f"#{place}"))
+    def _name(self, raw: Mapping[str, Any], index: int) -> str:
+        """Return an id: the image's, or else the place in the list."""
+        return self.unique(str(raw.get("image_id") or f"#{index}"))
 
     def _field(self, raw: Mapping[str, Any], field: str, name: str) -> str:
         text = _text(raw, field)
@@ -153,19 +153,19 @@ class _Reader:
         if "image" not in self.fields:
             return ()
         image_id = raw.get("image_id")
-        if not image_id or self.pictures is None:
+        if not image_id or self.image_folder is None:
             self._note(
                 "image.missing",
                 name,
                 "there is no image_id." if not image_id else "there is no image folder.",
             )
             return ()
-        file = find_picture(self.pictures, str(image_id))
-        wrong = judge(self.pictures, file, self.limits, decode=self.decode)
+        file = find_image(self.image_folder, str(image_id))
+        wrong = judge(self.image_folder, file, self.limits, decode=self.decode)
         if wrong is not None:
             self._note(wrong[0], name, wrong[1])
             return ()
-        return (str(self.pictures / file),)
+        return (str(self.image_folder / file),)
 
     def _note(self, code: str, record: str, message: str) -> None:
         self.problems.append(RecordProblem(code, record, message))
@@ -192,9 +192,9 @@ def _random_split(records: list[Record], seed: int, file: Path | None) -> dict[s
 def _split_files(root: Path) -> dict[str, Path]:
     """Return the split files under a folder or beside a given one."""
     for folder in (root / "news", root):
-        found = {name: folder / f"nytimes_{name}.json" for name in SPLIT_NAMES}
-        if found["train"].is_file():
-            return {name: path for name, path in found.items() if path.is_file()}
+        files = {name: folder / f"nytimes_{name}.json" for name in SPLIT_NAMES}
+        if files["train"].is_file():
+            return {name: path for name, path in files.items() if path.is_file()}
     return {}
 
 
@@ -205,7 +205,7 @@ def _list_file(root: Path) -> Path | None:
 
 
 def _image_folder(folder: Path) -> Path | None:
-    """Return where the pictures lie: beside the lists, or beside their folder."""
+    """Return where the images lie: beside the lists, or beside their folder."""
     candidates = (above / name for above in (folder, folder.parent) for name in ("images", "imgs"))
     return next((path for path in candidates if path.is_dir()), None)
 

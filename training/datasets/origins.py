@@ -4,8 +4,8 @@
     PageOrigin(path or markup)    ──parse_html─────┼──> Document
     TextOrigin(text)              ──parse_text─────┘
 
-An origin holds text and paths, so it pickles in microseconds; parsing and picture files wait until the document is
-made. File names of an article's pictures may tell its label, so the document knows them as picture-1, picture-2, ...
+An origin holds text and paths, so it pickles in microseconds; parsing and image files wait until the document is
+made. File names of an article's images may tell its label, so the document knows them as picture-1, picture-2, ...
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from docgraph.records import ImageAccess
 
 @dataclass(frozen=True, slots=True)
 class ArticleOrigin:
-    """Named fields of text, and picture files."""
+    """Named fields of text, and image files."""
 
     fields: tuple[tuple[str, str], ...]
     """Name and text of every field that is there, in the order of the document."""
     images: tuple[str | bytes, ...] = ()
-    """Files that were found readable, or pictures as bytes."""
+    """Files that were found readable, or images as bytes."""
 
     def document(self) -> Document:
-        """Make a KEYED family of the fields; pictures are opened when they are needed, by names that tell nothing."""
+        """Make a KEYED family of the fields; images are opened when they are needed, by names that tell nothing."""
         from docgraph import parse_article
         from docgraph.parsers.article import FIELDS
 
         if any(name not in FIELDS for name, _ in self.fields):
             return self._keyed()
         document = parse_article(dict(self.fields) | {"image": [b"" for _ in self.images]})
-        return document.replace(image_access=ImageAccess(fetch=PictureFiles(self.images)))
+        return document.replace(image_access=ImageAccess(fetch=ImageFiles(self.images)))
 
     def _keyed(self) -> Document:
         """Make an article of fields that `parse_article` does not know, in the same shape."""
@@ -52,7 +52,7 @@ class ArticleOrigin:
             builder.close()
         builder.close()
         title = dict(self.fields).get("headline")
-        return builder.build(metadata=Metadata(title=title), image_access=ImageAccess(fetch=PictureFiles(self.images)))
+        return builder.build(metadata=Metadata(title=title), image_access=ImageAccess(fetch=ImageFiles(self.images)))
 
     def text(self) -> str:
         """Return the fields' text."""
@@ -61,13 +61,13 @@ class ArticleOrigin:
 
 @dataclass(frozen=True, slots=True)
 class PageOrigin:
-    """One HTML page: a file, or markup and the folder its pictures lie in."""
+    """One HTML page: a file, or markup and the folder its images lie in."""
 
     page: str
     """Path of the file, or the markup itself if `is_markup`."""
     is_markup: bool = False
     images: str | None = None
-    """Folder that pictures may come from; None for the page's own folder, "skip" for no pictures."""
+    """Folder that images may come from; None for the page's own folder, "skip" for no images."""
 
     def document(self) -> Document:
         """Parse the page."""
@@ -101,16 +101,19 @@ class TextOrigin:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFiles:
-    """Picture n of an article, known in the document as "picture-n"; picklable, reads a file at each call."""
+class ImageFiles:
+    """Image n of an article, known in the document as "picture-n"; picklable, reads a file at each call."""
 
     images: tuple[str | bytes, ...]
 
     def __call__(self, source: str) -> bytes:
-        """Return the encoded picture.
+        """Return the encoded image.
 
         Raises:
             OSError: the file cannot be read.
         """
         image = self.images[int(source.rpartition("-")[2]) - 1]
         return image if isinstance(image, bytes) else Path(image).read_bytes()
+
+
+PictureFiles = ImageFiles  # the name in what version 0.1.0 pickled

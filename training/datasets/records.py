@@ -26,7 +26,7 @@ class Origin(Protocol):
         ...
 
     def text(self) -> str:
-        """Return all text of the document, without pictures: what a bag of words reads."""
+        """Return all text of the document, without images: what a bag of words reads."""
         ...
 
 

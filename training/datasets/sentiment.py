@@ -113,8 +113,8 @@ def _read_half(folder: Path, films: dict[str, str], problems: list[RecordProblem
 
 def _read_lines(path: Path, films: dict[str, str], problems: list[RecordProblem]) -> list[Record]:
     records = []
-    for place, line in enumerate(read_lines(path)):
-        name = str(line.get("id", f"#{place}"))
+    for number, line in enumerate(read_lines(path)):
+        name = str(line.get("id", f"#{number}"))
         if "movie" in line:
             films[name] = str(line["movie"])
         records.append(_record(name, _label(line.get("label")), str(line.get("text") or ""), problems))
@@ -152,6 +152,6 @@ def _read_pair(stem: Path, split: str, problems: list[RecordProblem]) -> list[Re
     if strange := sorted(set(marks) - {"1", "2"}):
         raise DataError(f"{stem}.cat must hold 1 or 2 on each line, but holds {', '.join(strange[:5])}.")
     return [
-        _record(f"{split}/{place}", LABELS[int(mark) - 1], text, problems)
-        for place, (text, mark) in enumerate(zip(reviews, marks, strict=True))
+        _record(f"{split}/{number}", LABELS[int(mark) - 1], text, problems)
+        for number, (text, mark) in enumerate(zip(reviews, marks, strict=True))
     ]

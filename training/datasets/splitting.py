@@ -36,7 +36,7 @@ def split_records(
     for record in records:
         groups[key(record)].append(record)
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    place: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     names, start = list(shares), 0
     for name in reversed(names[1:]):
         wanted, held = shares[name] * len(records), 0
@@ -44,12 +44,12 @@ def split_records(
             size = len(groups[order[start]])
             if held + size / 2 > wanted and (held or len(order) < len(names)):
                 break
-            place[order[start]] = name
+            split_of[order[start]] = name
             held += size
             start += 1
     split: dict[str, list[Record]] = {name: [] for name in names}
     for record in records:
-        split[place.get(key(record), names[0])].append(record)
+        split[split_of.get(key(record), names[0])].append(record)
     return split
 
 

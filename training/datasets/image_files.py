@@ -1,4 +1,4 @@
-"""Judge picture files before training, so that a broken one is named once and not met in every epoch.
+"""Judge image files before training, so that a broken one is named once and not met in every epoch.
 
     folder, name ──ImageReference──> found? allowed? small enough? decodes? ──> None, or (code, what is wrong)
 
@@ -18,13 +18,13 @@ SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 SMALL: Final = (64, 64)
 
 
-def find_picture(folder: Path, name: str) -> str:
-    """Return the name, with its suffix, of a picture named without one; `<name>.jpg` if there is none of the known."""
+def find_image(folder: Path, name: str) -> str:
+    """Return the name, with its suffix, of an image named without one; `<name>.jpg` if there is none of the known."""
     return next((name + suffix for suffix in SUFFIXES if (folder / (name + suffix)).is_file()), f"{name}.jpg")
 
 
 def judge(folder: Path, name: str, limits: Limits, *, decode: bool = True) -> tuple[str, str] | None:
-    """Return what is wrong with a picture file, or None.
+    """Return what is wrong with an image file, or None.
 
     Args:
         folder: the only folder it may lie in, at any depth.
@@ -34,12 +34,12 @@ def judge(folder: Path, name: str, limits: Limits, *, decode: bool = True) -> tu
         A problem code ("image.missing", "image.refused", "image.too_large" or "image.unreadable") and one sentence
         that names the file. Never raises on what a file holds.
     """
-    picture = ImageReference(name, ImageAccess(root=str(folder), limits=limits))
+    image = ImageReference(name, ImageAccess(root=str(folder), limits=limits))
     try:
         if decode:
-            picture.open(near=SMALL)
+            image.open(near=SMALL)
         else:
-            picture.size()
+            image.size()
     except ImageError as error:
         return f"image.{error.code}", f"in {folder}: {error}"
     return None
