@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,10 @@ def test_a_finished_run_is_known_again_and_one_that_was_cut_off_ends_with_its_we
     done = fit(read_config("run/training.yaml"), QUIET)
     assert done.scores["records"] == {"train": 20, "dev": 2, "test": 2}
     assert Path("run/model.safetensors").stat().st_mtime_ns == before
-    fit(read_config("cut/training.yaml"), QUIET)
+    config = read_config("cut/training.yaml")
+    today = {("regression" + name[4:] if name.startswith("wide_") else name): v for name, v in config.model.items()}
+    assert "regression_ngrams" in today
+    fit(replace(config, model=today), QUIET)
     resumed = RunFolder("cut").model().state_dict()
     whole = RunFolder("run").model().state_dict()
     assert resumed.keys() == whole.keys()

@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 from docgraph.errors import DataError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
+from encoders.config import renamed
 from training.config import ConfigError, TrainingConfig, differences
 from training.datasets import Corpus, RecordProblem, load
 from training.datasets.load import options_of
@@ -62,7 +63,7 @@ class RunFolder:
             return
         with claimed(self.path):
             held = self.config
-            if held is not None and (other := differences(config, held)):
+            if held is not None and (other := differences(_with_names_of_today(config), held)):
                 raise DataError(
                     f"{self.path} must be new or hold this very run, but its run differs in {', '.join(other)}. "
                     "Choose another output, or delete the folder."
@@ -76,7 +77,7 @@ class RunFolder:
     def config(self) -> TrainingConfig | None:
         """The configuration of the run; None where there is no run."""
         file = self.path / CONFIG
-        return read_config(file) if file.is_file() else None
+        return _with_names_of_today(read_config(file)) if file.is_file() else None
 
     @property
     def is_finished(self) -> bool:
@@ -140,6 +141,11 @@ class RunFolder:
         write_atomically(self.path / SCORES, json.dumps(scores, indent=1) + "\n")
         for folder in (self.best, self.checkpoints):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_names_of_today(config: TrainingConfig) -> TrainingConfig:
+    """Return a configuration whose model fields are called as they are now: those of version 0.1.0 load, too."""
+    return replace(config, model=renamed(config.model))
 
 
 def load_corpus(config: TrainingConfig) -> Corpus:
