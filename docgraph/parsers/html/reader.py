@@ -12,7 +12,7 @@ _NO_PARAGRAPHS: Final = frozenset("td th li dt dd caption figcaption".split())
 class Reader:
     """The state of the pass: the text block being read, and what is open around it."""
 
-    __slots__ = ("block", "containers", "elements", "flow", "heading", "hidden", "shown", "typeset_twice")
+    __slots__ = ("block", "containers", "elements", "flow", "has_code", "heading", "hidden", "shown", "typeset_twice")
 
     def __init__(self, elements: Elements, shown: frozenset[int] = frozenset()) -> None:
         self.elements = elements
@@ -26,6 +26,7 @@ class Reader:
         """Hidden elements that are read all the same."""
         self.hidden: list[int] = []
         """Hidden elements that were passed over."""
+        self.has_code = bool(elements.rows_of("pre"))
         self.typeset_twice = any(
             elements.attributes[row].get("type", "").startswith("math/") for row in elements.rows_of("script")
         )

@@ -52,9 +52,9 @@ def block(reader: Reader, row: int) -> int:
     if text.verbatim and tag in _LINES:
         text.start_line()
         return 0
-    if tag in ("td", "div") and _is_gutter(reader, row):
-        return reader.after(row)
-    if tag == "button" and _copies(elements, row):
+    if reader.has_code and (
+        (tag in ("td", "div") and _is_gutter(reader, row)) or (tag == "button" and _copies(elements, row))
+    ):
         return reader.after(row)
     reader.end_block()
     reader.containers.append(row)

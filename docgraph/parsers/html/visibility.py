@@ -32,6 +32,7 @@ _SHOWS: Final = re.compile(
 )
 _NO_SIZE: Final = re.compile(r"(?<![\w-])font-size\s*:\s*0(?:px|em|rem|pt|%)?\s*(?:;|!|$)", re.I)
 _SCREEN: Final = re.compile(r"@media\s+(?:only\s+)?(?:screen|all)\s*$|@(?:layer|supports)\b", re.I)
+_NAME: Final = re.compile(r"[.#][\w-]+")
 _COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
 _WORDS_THAT_HIDE: Final = ("none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(")
 _MOST_RULES: Final = 4_000
@@ -70,7 +71,10 @@ class Sheet:
         self._showing: list[frozenset[str]] = []
         css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
         for place in _places_that_hide(css):
-            for compounds in _compounds(_selector(css, place)):
+            selector = _selector(css, place)
+            if names.isdisjoint(_NAME.findall(selector)):
+                continue
+            for compounds in _compounds(selector):
                 key = next((name for name in compounds[-1] if name in names), "")
                 if len(compounds) > 1 or not key or len(self._hiding) >= _MOST_COMPOUNDS:
                     continue
@@ -180,5 +184,5 @@ def _names(compound: str) -> frozenset[str]:
     found = _COMPOUND.match(compound)
     if found is None:
         return frozenset()
-    names = set(re.findall(r"[.#][\w-]+", found.group(2)))
+    names = set(_NAME.findall(found.group(2)))
     return frozenset(names | ({found.group(1).lower()} if found.group(1) else set()))
