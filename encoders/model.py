@@ -60,10 +60,10 @@ class DocumentModel(DocumentPreTrainedModel):
         self, batch: DocumentBatch, *, output_nodes: bool = False, output_leaves: bool = False
     ) -> DocumentOutput:
         """Return the documents' vectors, and those of nodes and leaves where asked for."""
-        present = self._present(batch)
-        state, modality = self._leaves(batch)
+        present = self.present_leaves(batch)
+        state, modality = self.embed_leaves(batch)
         place = torch.arange(len(state), device=state.device)
-        structure = self._structure(batch, present, modality)
+        structure = self.structure(batch, present, modality)
         if self.config.attention == "permuted":
             order = _shuffled(batch)
             place = torch.empty_like(order).index_copy(0, order, place)
@@ -90,7 +90,7 @@ class DocumentModel(DocumentPreTrainedModel):
             leaf_states=state if output_leaves else None,
         )
 
-    def _leaves(self, batch: DocumentBatch) -> tuple[Tensor, Tensor]:
+    def embed_leaves(self, batch: DocumentBatch) -> tuple[Tensor, Tensor]:
         """Return the states of all leaves (N, D) and their modality (N,)."""
         leaves = batch.forest.num_leaves
         weight = self.modality.weight
@@ -116,7 +116,7 @@ class DocumentModel(DocumentPreTrainedModel):
         state = state.index_copy(0, place.flatten(), patches.flatten(0, 1).to(state.dtype))
         return state, modality.index_fill(0, place.flatten(), 1)
 
-    def _present(self, batch: DocumentBatch) -> Tensor | None:
+    def present_leaves(self, batch: DocumentBatch) -> Tensor | None:
         """Return which leaves take part: those of readable images, less those of dropped ones in training."""
         chance = self.config.modality_dropout_prob
         if not self.training or chance <= 0 or batch.image is None:
@@ -128,7 +128,7 @@ class DocumentModel(DocumentPreTrainedModel):
         present = everything if batch.present is None else batch.present
         return present.index_fill(0, place.flatten(), False)
 
-    def _structure(self, batch: DocumentBatch, present: Tensor | None, modality: Tensor) -> Structure:
+    def structure(self, batch: DocumentBatch, present: Tensor | None, modality: Tensor) -> Structure:
         """Return what attention runs on: the documents' trees, or one family a document."""
         names = self._names(batch)
         view = batch.flat if self.config.attention == "flat" else batch

@@ -203,8 +203,8 @@ def test_the_papers_layer_is_its_transcription_on_all_five_domains(documents: li
     layer = inner.layers[0]
     assert isinstance(layer, HTELayer)
     with torch.no_grad():
-        state, modality = inner._leaves(batch)
-        structure = inner._structure(batch, inner._present(batch), modality)
+        state, modality = inner.embed_leaves(batch)
+        structure = inner.structure(batch, inner.present_leaves(batch), modality)
         got = layer(state, structure)
         want = transcribed(layer, state, structure, batch)
     here = batch.present
@@ -247,5 +247,5 @@ def test_the_four_kinds_of_attention_start_from_the_same_weights_and_read_the_sa
             assert torch.equal(one, other), name
         assert model.processor is not None
         with torch.no_grad():
-            leaves.append(model.document._leaves(model.processor(documents))[0])
+            leaves.append(model.document.embed_leaves(model.processor(documents))[0])
     assert all(torch.equal(leaves[0], other) for other in leaves)

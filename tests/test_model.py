@@ -132,8 +132,8 @@ def test_flat_attention_is_softmax_attention_over_the_document(documents: list[D
     batch = model.processor(documents[0])
     inner = model.document
     with torch.no_grad():
-        state, modality = inner._leaves(batch)
-        structure = inner._structure(batch, None, modality)
+        state, modality = inner.embed_leaves(batch)
+        structure = inner.structure(batch, None, modality)
         layer: Any = inner.layers[0]
         query, key, value = layer.qkv(layer.norm(state)).unflatten(-1, (3, 3, -1)).unbind(1)
         got = layer.attention(query, key, value, structure)
@@ -156,8 +156,8 @@ def test_the_papers_layer_is_its_transcription(documents: list[Document]) -> Non
     layer = inner.layers[0]
     assert isinstance(layer, HTELayer)
     with torch.no_grad():
-        state, modality = inner._leaves(batch)
-        structure: Structure = inner._structure(batch, None, modality)
+        state, modality = inner.embed_leaves(batch)
+        structure: Structure = inner.structure(batch, None, modality)
         heads, size = 3, 8
         rows = []
         for leaf, kind in zip(state, modality.tolist(), strict=True):

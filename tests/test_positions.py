@@ -7,7 +7,7 @@ import torch
 
 from docgraph import Document, Domain
 from encoders import DocumentConfig, DocumentForClassification, build_classifier
-from encoders.inputs.graph_features import DENSE, _iterated, laplacian_features
+from encoders.inputs.graph_features import DENSE, iterated_eigenpairs, laplacian_features
 from tests.articles import family
 
 TEXTS = ["red apples", "green pears", "blue plums"]
@@ -87,7 +87,7 @@ def test_large_graphs_get_the_same_eigenvalues_by_iteration() -> None:
     graph = networkx.path_graph(41)
     pairs = np.array(graph.edges).T
     scale = 1 / np.sqrt([graph.degree[n] for n in range(41)])
-    values, _ = _iterated(41, pairs, scale[pairs[0]] * scale[pairs[1]], 3)
+    values, _ = iterated_eigenpairs(41, pairs, scale[pairs[0]] * scale[pairs[1]], 3)
     np.testing.assert_allclose(np.sort(values)[-3:], np.cos(np.pi * np.array([2, 1, 0]) / 40), atol=1e-3)
     assert np.isfinite(laplacian_features(DENSE + 1, np.stack([np.arange(DENSE), np.arange(1, DENSE + 1)]), 4)).all()
 

@@ -51,7 +51,7 @@ def test_states_are_those_of_transformers_on_the_paragraph(encoder: PretrainedTe
 
     text = "Windows tie sub-words to leaves. Nothing is cut."
     batch = DocumentProcessor.from_text_encoder(minilm)([parse_text(f"{text}\n\n{WORDS}")])
-    states = encoder._read(batch.text.token_id, batch.text.unit_start)
+    states = encoder.read(batch.text.token_id, batch.text.unit_start)
     tokenizer, model = (
         AutoTokenizer.from_pretrained(str(minilm)),
         AutoModel.from_pretrained(str(minilm)).eval(),

@@ -459,6 +459,13 @@ def test_several_sequences_in_one_row_are_refused():
         ({"untie": "keys"}, "untie must be"),
         ({"hierarchy": "sentences"}, "hierarchy must be Windows"),
         ({"tower": "vision"}, "none called 'vision'"),
+        ({"form": zero_shot.Form("queries"), "near": 1}, "must come without untie, near, pooling and cumulant"),
+        ({"form": zero_shot.Form(), "untie": "queries"}, "must come without untie, near, pooling and cumulant"),
+        ({"hierarchy": "given", "branching": (4,)}, "must come without branching and special_tokens"),
+        (
+            {"hierarchy": zero_shot.Windows((4,)), "special_tokens": "own"},
+            "must come without branching and special_tokens",
+        ),
     ],
 )
 def test_wrong_options_raise(arguments, message):

@@ -35,7 +35,11 @@ def laplacian_features(nodes: int, edges: NDArray[Any], size: int) -> NDArray[np
     degree = np.bincount(pairs.ravel(), minlength=nodes).astype(np.float64)
     scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0)
     weight = scale[pairs[0]] * scale[pairs[1]]
-    values, vectors = _dense(nodes, pairs, weight) if nodes <= DENSE else _iterated(nodes, pairs, weight, size + 1)
+    values, vectors = (
+        dense_eigenpairs(nodes, pairs, weight)
+        if nodes <= DENSE
+        else iterated_eigenpairs(nodes, pairs, weight, size + 1)
+    )
     order = np.argsort(-values)[1 : size + 1]
     chosen = vectors[:, order] * np.maximum(values[order], 0)
     largest = np.abs(chosen).argmax(axis=0)
@@ -44,7 +48,7 @@ def laplacian_features(nodes: int, edges: NDArray[Any], size: int) -> NDArray[np
     return features
 
 
-def _dense(nodes: int, pairs: NDArray[Any], weight: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def dense_eigenpairs(nodes: int, pairs: NDArray[Any], weight: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """All eigenpairs of the normalised adjacency (1 - the Laplacian's eigenvalues)."""
     matrix = np.zeros((nodes, nodes))
     matrix[pairs[0], pairs[1]] = weight
@@ -53,7 +57,9 @@ def _dense(nodes: int, pairs: NDArray[Any], weight: NDArray[Any]) -> tuple[NDArr
     return values, vectors
 
 
-def _iterated(nodes: int, pairs: NDArray[Any], weight: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def iterated_eigenpairs(
+    nodes: int, pairs: NDArray[Any], weight: NDArray[Any], size: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """The largest eigenpairs by subspace iteration on (adjacency + 1) / 2, from a fixed start."""
     block = np.linalg.qr(np.random.default_rng(0).standard_normal((nodes, size + 4)))[0]
 

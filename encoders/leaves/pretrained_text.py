@@ -113,7 +113,7 @@ class PretrainedTextLeaves(nn.Module):
 
     def _fresh(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
         """Return the leaves that have text, ascending by first sub-word, and their features (L, C)."""
-        return self._pool(self._read(inputs.token_id, inputs.unit_start), inputs.token_leaf)
+        return self._pool(self.read(inputs.token_id, inputs.unit_start), inputs.token_leaf)
 
     def _pool(self, states: Tensor, token_leaf: Tensor) -> tuple[Tensor, Tensor]:
         if not self.pooled:
@@ -134,7 +134,7 @@ class PretrainedTextLeaves(nn.Module):
             chosen = torch.from_numpy(np.concatenate(ranges) if ranges else np.zeros(0, np.int64))
             starts = np.concatenate([[0], np.cumsum([e - s for s, e in bounds])])
             with torch.no_grad():
-                states = self._read(inputs.token_id[chosen.to(inputs.token_id.device)], starts)
+                states = self.read(inputs.token_id[chosen.to(inputs.token_id.device)], starts)
             for unit, (start, end), first in zip(missing, bounds, starts[:-1].tolist(), strict=True):
                 piece = states[first : first + end - start]
                 known[unit] = self._pool(piece, inputs.token_leaf[start:end])[1].float().cpu().numpy()
@@ -152,7 +152,7 @@ class PretrainedTextLeaves(nn.Module):
             )
         return self._fingerprint
 
-    def _read(self, token_id: Tensor, unit_start: Ints) -> Tensor:
+    def read(self, token_id: Tensor, unit_start: Ints) -> Tensor:
         """(T,) -> (T, C): the encoder's last states, window by window, of like length together.
 
         An encoder that learns makes at least one pass, so that every process has gradients for it.
