@@ -1,0 +1,19 @@
+"""An index of documents in one SQLite file: found by words, by meaning where there is an embedder, or by both.
+
+    documents ─ rows.py ─> document, section, passage, image rows ─ store.py ─> SQLite (FTS5 words, vectors, texts)
+    question ─ words.py ─> BM25 ─┐
+             ─ embedder ─> cosine ─ scores.py ─> z-scores added up ─ index.py ─> hits with their place in the page
+
+    with Index.open("pages.index", create=True) as index:
+        index.add(docgraph.load_document(path) for path in paths)
+        for hit in index.search("who gets help from the state?", kind="section"):
+            print(hit.score, " > ".join(hit.headings), hit.dom_path)
+
+No torch: an embedder is whatever has `encode` and `encode_query` (encoders.Embedder). Vectors are compared exactly, by
+numpy in memory; sqlite-vec was tried and needs loadable extensions, which many builds of Python leave out.
+"""
+
+from docgraph.index.index import Added, Index
+from docgraph.index.search import Hit
+
+__all__ = ["Added", "Hit", "Index"]

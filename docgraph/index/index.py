@@ -1,0 +1,215 @@
+"""`Index`: documents in, hits out.
+
+A document is known by its id and by a digest of its source: what has not changed is passed over, what has changed is written anew,
+nothing else is touched. Documents are embedded some at a time and written one by one, each whole.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.document import Document
+from docgraph.errors import DataError
+from docgraph.ids import document_key
+from docgraph.index.rows import LEVELS, Row, rows
+from docgraph.index.search import Hit, search
+from docgraph.index.store import Store
+
+MAX_TOKENS: Final = 256
+"""Of a passage, in words, where no embedder says how much it reads at once."""
+TOGETHER: Final = 16
+"""Documents that are embedded in one call: many enough to sort their texts by length."""
+
+
+@dataclass
+class Added:
+    """What `Index.add` did."""
+
+    written: int = 0
+    unchanged: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+    """Document id -> why it was set aside."""
+
+
+class Index:
+    """Documents that can be searched by words, and by meaning if it was made with an embedder."""
+
+    def __init__(self, store: Store, embedder: Any) -> None:
+        self._store, self._embedder = store, embedder
+
+    @classmethod
+    def open(cls, path: str | Path, embedder: Any = None, *, create: bool = False, max_tokens: int | None = None) -> Self:
+        """Open an index, or make one.
+
+        Args:
+            path: the file.
+            embedder: an `encoders.Embedder`, or anything with its `encode`, `encode_query` and `name`. None: the index is
+                searched, and grows, by words alone, whether or not it has vectors.
+            create: make the file if there is none.
+            max_tokens: of a passage; None for what the embedder reads at once, or 256 words. Only of a new index.
+
+        Raises:
+            DataError: there is no index at `path`, or it was made with another embedder or other settings.
+        """
+        store = Store(Path(path), create)
+        index = cls(store, embedder)
+        try:
+            index._settle(max_tokens, create)
+        except DataError:
+            store.close()
+            raise
+        return index
+
+    def _settle(self, max_tokens: int | None, create: bool) -> None:
+        """Write the settings of a new index, or hold those asked for against those it has."""
+        name = None if self._embedder is None else str(self._embedder.name)
+        made = self._store.meta("max_tokens")
+        if made is None:
+            chosen = max_tokens or getattr(self._embedder, "max_tokens", None) or MAX_TOKENS
+            self._store.set_meta({"max_tokens": str(chosen), "embedder": name or ""})
+            return
+        if max_tokens is not None and str(max_tokens) != made:
+            raise DataError(
+                f"{self._store.path} was made with passages of {made} tokens, but {max_tokens} were asked for. Make another index for it."
+            )
+        known = self._store.meta("embedder") or ""
+        if name is not None and name != known:
+            raise DataError(
+                f"{self._store.path} was made with {known or 'no embedder, by words alone'}, but {name} was given. "
+                "Open it with what it was made with, or make another index."
+            )
+        if create and name is None and known:
+            raise DataError(
+                f"{self._store.path} was made with {known}, but no embedder was given: new documents would lack vectors."
+            )
+
+    @property
+    def embedder_name(self) -> str | None:
+        """Name of the embedder that the index was made with; None if it has words only."""
+        return self._store.meta("embedder") or None
+
+    def __len__(self) -> int:
+        """Return how many documents there are."""
+        return self._store.count("document")
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows each level has: documents, sections, passages, images."""
+        return {level: self._store.count(level) for level in LEVELS}
+
+    def digests(self) -> dict[str, str]:
+        """Return the digest of each document's source, by document id: what need not be read again."""
+        return self._store.digests()
+
+    def add(self, documents: Iterable[Document | tuple[str, Document] | tuple[str, Document, str]]) -> Added:
+        """Add documents, or write anew those that have changed.
+
+        Args:
+            documents: each alone, with an id, or with an id and a digest of its source. Without an id it is the document's URL, or a hash of its
+                text; without a digest it is a hash of the document.
+
+        Raises:
+            DataError: another process writes to the index.
+        """
+        added, seen = Added(), set()
+        with self._store.writing():
+            there = self._store.digests()
+
+            def changed() -> Iterator[tuple[str, Document, str]]:
+                for one in documents:
+                    name, document, digest = _named(one)
+                    if name in seen:
+                        added.problems[name] = "another document of this call has the same id"
+                        continue
+                    seen.add(name)
+                    if there.get(name) == digest:
+                        added.unchanged += 1
+                    else:
+                        yield name, document, digest
+
+            stream = changed()
+            while batch := list(islice(stream, TOGETHER)):
+                self._write(batch)
+                added.written += len(batch)
+        return added
+
+    def _write(self, batch: list[tuple[str, Document, str]]) -> None:
+        made = [list(self._rows(name, document)) for name, document, _ in batch]
+        vectors = self._vectors(batch, made)
+        for (name, document, digest), rows_of_it in zip(batch, made, strict=True):
+            with self._store.transaction():
+                self._store.put(name, document, digest, rows_of_it, vectors)
+
+    def _rows(self, name: str, document: Document) -> Iterator[Row]:
+        count = getattr(self._embedder, "count", None)
+        limit = int(self._store.meta("max_tokens") or MAX_TOKENS)
+        return rows(document, name, max_tokens=limit, count=count, boilerplate=False)
+
+    def _vectors(
+        self, batch: list[tuple[str, Document, str]], made: list[list[Row]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the vector of each row, by id."""
+        if self._embedder is None:
+            return {}
+        documents = [document for _, document, _ in batch]
+        embeddings = self._embedder.encode(documents, level=list(LEVELS), ids=[name for name, _, _ in batch])
+        wanted = {row.id for rows_of_it in made for row in rows_of_it}
+        vectors = {}
+        for id, vector in zip(embeddings.id.tolist(), embeddings.vectors, strict=True):
+            if id in wanted:
+                length = float(np.linalg.norm(vector))
+                vectors[id] = (vector / length if length else vector).astype(np.float32)
+        return vectors
+
+    def remove(self, document_ids: Iterable[str]) -> int:
+        """Take documents out; return how many there were.
+
+        Raises:
+            DataError: another process writes to the index.
+        """
+        with self._store.writing(), self._store.transaction():
+            return sum(self._store.remove(name) for name in list(document_ids))
+
+    def search(
+        self, question: str, kind: str | None = None, top: int = 10, where: Mapping[str, str] | None = None
+    ) -> list[Hit]:
+        """Return the best answers to a question, best first.
+
+        Args:
+            question: words; in quotes a phrase.
+            kind: what to find: "passage" (None), "section", "document", "image", or a kind of node such as "table".
+            top: how many at most.
+            where: values that a document must have: id, site, language, date, url, title; `*` stands for anything.
+
+        Raises:
+            DataError: the index has no rows of this kind; an unknown name in `where`.
+        """
+        return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> tuple[str, Document, str]:
+    """Return id, document and digest."""
+    if isinstance(one, Document):
+        one = (document_key(one), one)
+    if len(one) == 3:
+        return one
+    name, document = one
+    return name, document, hashlib.blake2b(document.to_json().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,264 @@
+"""The file: one SQLite database with documents, nodes, words (FTS5, a table a level) and vectors.
+
+A document is written in one transaction with all that belongs to it, so that a killed job leaves whole documents and the
+same command goes on. One writer at a time holds a second, empty database beside the file locked; SQLite lets go of it
+when the process ends, however it ends. Readers are not kept out (WAL).
+
+Axes:  n rows of a level   D width of a vector
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.document import Document
+from docgraph.errors import DataError
+from docgraph.index.rows import LEVELS, Row
+from docgraph.index.words import TOKENIZER, spaced
+
+VERSION: Final = 1
+_SCHEMA: Final = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    "CREATE TABLE documents (number INTEGER PRIMARY KEY, id TEXT UNIQUE, digest TEXT, text TEXT, title TEXT, url TEXT, "
+    "site TEXT, language TEXT, date TEXT)",
+    "CREATE TABLE nodes (number INTEGER PRIMARY KEY, document INTEGER, level TEXT, id TEXT UNIQUE, kind TEXT, kinds TEXT, parent TEXT, "
+    "headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
+    "CREATE INDEX nodes_of_document ON nodes (document)",
+    "CREATE INDEX nodes_of_level ON nodes (level, number)",
+    *(f"CREATE VIRTUAL TABLE words_{level} USING fts5 (headings, text, tokenize='{TOKENIZER}')" for level in LEVELS),
+    *(f"CREATE TABLE vectors_{level} (number INTEGER PRIMARY KEY, vector BLOB)" for level in LEVELS),
+)
+LARGE: Final = 20_000
+"""Rows of a level, above which common words of a question are left out."""
+FILTERS: Final = ("id", "site", "language", "date", "url", "title")
+"""Columns of a document that a search may be limited by."""
+
+
+class Table(NamedTuple):
+    """All rows of a level that have a vector."""
+
+    numbers: NDArray[np.int64]
+    """(n,) ascending"""
+    documents: NDArray[np.int64]
+    """(n,) number of each row's document"""
+    parents: NDArray[np.int64]
+    """(n,) number of the section each row lies in, -1 for none"""
+    vectors: NDArray[np.float32]
+    """(n, D), each of length 1 or 0"""
+
+
+class Store:
+    """The database behind an `Index`."""
+
+    def __init__(self, path: Path, create: bool) -> None:
+        self.path = path
+        if not create and not path.is_file():
+            raise DataError(
+                f"an index must be a file that `docgraph index` made, but there is nothing at {path}. "
+                f"Make it: docgraph index PATHS --output {path}"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        self._tables: dict[str, Table] = {}
+        self._version: tuple[int, int] | None = None
+        try:
+            self._open(create)
+        except sqlite3.DatabaseError as error:
+            self.connection.close()
+            raise DataError(f"{path} must be an index that `docgraph index` made, but {error}.") from error
+
+    def _open(self, create: bool) -> None:
+        tables = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
+        if create and not tables:
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            with self.transaction():
+                for statement in _SCHEMA:
+                    self.connection.execute(statement)
+                self.connection.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
+        elif "meta" not in tables or "nodes" not in tables:
+            raise sqlite3.DatabaseError("it holds other tables" if tables else "it is empty")
+        if (found := self.meta("version")) != str(VERSION):
+            raise sqlite3.DatabaseError(f"it has version {found} and this docgraph reads version {VERSION}")
+        self.connection.execute("PRAGMA synchronous=NORMAL")
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other writers out.
+
+        Raises:
+            DataError: another process writes to the index.
+        """
+        lock = self.path.with_name(self.path.name + ".lock")
+        holder = sqlite3.connect(lock, timeout=0, isolation_level=None)
+        try:
+            holder.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            holder.close()
+            raise DataError(
+                f"one command at a time may write to an index, but another one writes to {self.path}. Wait until it has ended."
+            ) from error
+        try:
+            yield
+        finally:
+            holder.close()
+            lock.unlink(missing_ok=True)
+
+    def meta(self, name: str) -> str | None:
+        """Return a setting that the index was made with."""
+        row = self.connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, values: dict[str, str]) -> None:
+        """Write settings."""
+        self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    def digests(self) -> dict[str, str]:
+        """Return what each document's source was when it was added, by document id."""
+        return dict(self.connection.execute("SELECT id, digest FROM documents"))
+
+    def count(self, level: str) -> int:
+        """Return how many rows a level has."""
+        return int(self.connection.execute("SELECT count(*) FROM nodes WHERE level = ?", (level,)).fetchone()[0])
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of nodes that passages are made of."""
+        found = self.connection.execute("SELECT DISTINCT kinds FROM nodes WHERE level = 'passage'")
+        return sorted({kind for (kinds,) in found for kind in kinds.split()})
+
+    def put(
+        self, document_id: str, document: Document, digest: str, rows: Sequence[Row], vectors: dict[str, NDArray[np.float32]]
+    ) -> None:
+        """Write a document in place of the one of the same id; call it within a transaction."""
+        self.remove(document_id)
+        told = document.metadata
+        values = (document_id, digest, _clean(document.text), told.title, told.url, told.site_name, told.language, told.date)
+        number = self.connection.execute(
+            "INSERT INTO documents (id, digest, text, title, url, site, language, date) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [None if value is None else _clean(str(value)) for value in values],
+        ).lastrowid
+        for row in rows:
+            kinds = f" {' '.join(row.kinds)} "
+            headings = _clean(json.dumps(row.headings, ensure_ascii=False))
+            # a document's or section's text is a slice of the document's, which is there already
+            text = None if row.level in ("document", "section") else _clean(row.text)
+            node = self.connection.execute(
+                "INSERT INTO nodes (document, level, id, kind, kinds, parent, headings, start, stop, dom_path, text) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (number, row.level, row.id, row.kind, kinds, row.parent, headings, *row.span, row.dom_path, text),
+            ).lastrowid
+            self.connection.execute(
+                f"INSERT INTO words_{row.level} (rowid, headings, text) VALUES (?, ?, ?)",
+                (node, spaced(_clean("\n".join(row.headings))), spaced(_clean(row.words))),
+            )
+            if (vector := vectors.get(row.id)) is not None:
+                self.connection.execute(
+                    f"INSERT INTO vectors_{row.level} VALUES (?, ?)", (node, np.asarray(vector, "<f4").tobytes())
+                )
+
+    def remove(self, document_id: str) -> bool:
+        """Take a document out; return whether it was there. Call it within a transaction."""
+        found = self.connection.execute("SELECT number FROM documents WHERE id = ?", (document_id,)).fetchone()
+        if found is None:
+            return False
+        for level in LEVELS:
+            numbers = "SELECT number FROM nodes WHERE document = ? AND level = ?"
+            self.connection.execute(f"DELETE FROM words_{level} WHERE rowid IN ({numbers})", (found[0], level))
+            self.connection.execute(f"DELETE FROM vectors_{level} WHERE number IN ({numbers})", (found[0], level))
+        self.connection.execute("DELETE FROM nodes WHERE document = ?", found)
+        self.connection.execute("DELETE FROM documents WHERE number = ?", found)
+        return True
+
+    def vectors(self, level: str) -> Table:
+        """Return the vectors of a level; read once and kept until the file changes."""
+        version = (self.connection.execute("PRAGMA data_version").fetchone()[0], self.connection.total_changes)
+        if version != self._version:
+            self._tables, self._version = {}, version
+        if level not in self._tables:
+            rows = self.connection.execute(
+                f"SELECT v.number, n.document, coalesce(p.number, -1), v.vector FROM vectors_{level} v "
+                "JOIN nodes n ON n.number = v.number LEFT JOIN nodes p ON p.id = n.parent ORDER BY v.number"
+            ).fetchall()
+            numbers = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3)
+            flat = np.frombuffer(b"".join(row[3] for row in rows), "<f4")
+            table = Table(*numbers.T, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32))
+            self._tables[level] = table
+        return self._tables[level]
+
+    def bm25(self, level: str, terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the numbers of the rows of a level that hold any of some terms, and their BM25 scores.
+
+        FTS5 gives a term that is in half of the rows no weight at all, which leaves small collections without an order. So each
+        term is asked for alone, and its score, FTS5's weight times what the row has of it, is given Lucene's weight,
+        log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. In large collections terms in a tenth of all rows
+        are left out unless the question has no other.
+        """
+        table, total = f"words_{level}", self.count(level)
+        if total > LARGE:
+            counted = f"SELECT count(*) FROM {table} WHERE {table} MATCH ?"
+            rare = [term for term in terms if self.connection.execute(counted, (term,)).fetchone()[0] <= total / 10]
+            terms = rare or terms
+        numbers, scores = [np.empty(0, np.int64)], [np.empty(0)]
+        for term in terms:
+            found = self.connection.execute(f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ?", (term,)).fetchall()
+            if not found:
+                continue
+            rowid, score = np.array(found, np.float64).T
+            count = len(found)
+            weight = max(np.log((total - count + 0.5) / (count + 0.5)), 1e-6)  # as fts5_aux.c has it
+            numbers.append(rowid.astype(np.int64))
+            scores.append(score / weight * np.log1p((total - count + 0.5) / (count + 0.5)))
+        unique, place = np.unique(np.concatenate(numbers), return_inverse=True)
+        return unique, np.bincount(place, np.concatenate(scores), len(unique))
+
+    def select(self, level: str, kind: str | None, where: dict[str, str]) -> NDArray[np.int64]:
+        """Return the numbers of a level's rows, ascending, of one kind and of documents with the values of `where`."""
+        if unknown := [name for name in where if name not in FILTERS]:
+            raise DataError(f"a search may be limited by {', '.join(FILTERS)}, but {', '.join(unknown)} was given.")
+        sql, values = "SELECT n.number FROM nodes n", [level]
+        tests = ["n.level = ?"]
+        if kind is not None:
+            tests.append("instr(n.kinds, ?)")
+            values.append(f" {kind} ")
+        if where:
+            sql += " JOIN documents d ON d.number = n.document"
+            tests += [f"d.{name} GLOB ?" if "*" in value else f"d.{name} = ?" for name, value in where.items()]
+            values += where.values()
+        rows = self.connection.execute(f"{sql} WHERE {' AND '.join(tests)} ORDER BY n.number", values)
+        return np.fromiter((number for (number,) in rows), np.int64)
+
+    def node(self, number: int) -> dict[str, Any]:
+        """Return the columns of a row and of its document."""
+        cursor = self.connection.execute(
+            "SELECT n.*, d.id AS document_id, d.title, d.url, "
+            "coalesce(n.text, substr(d.text, n.start + 1, n.stop - n.start)) AS shown "
+            "FROM nodes n JOIN documents d ON d.number = n.document WHERE n.number = ?",
+            (int(number),),
+        )
+        values = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
+        return {**values, "headings": json.loads(values["headings"])}
+
+
+def _clean(text: str) -> str:
+    """Return a text that SQLite can hold: lone surrogates, which UTF-8 has no bytes for, become question marks."""
+    return text.encode("utf-8", "replace").decode()

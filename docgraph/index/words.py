@@ -1,0 +1,61 @@
+"""Words as FTS5 counts them: for texts that go in and for questions.
+
+FTS5's `unicode61` finds words between spaces and marks, folds case and accents; `porter` strips English endings. Scripts
+that put no space between words (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan) are written as overlapping pairs of letters, in
+texts and questions alike, so that any word of two letters or more is found.
+"""
+
+import re
+from typing import Final
+
+TOKENIZER: Final = "porter unicode61 remove_diacritics 2"
+MOST_TERMS: Final = 64
+"""Of a question; what follows adds time and next to nothing to the order."""
+
+SHOWN: Final = 4
+"""Letters of an English word that is marked in a hit; shorter ones are "the", "of", "is"."""
+
+_UNSPACED: Final = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u0f00-\u0fff"  # Tibetan
+    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
+    "\u3040-\u30ff\u31f0-\u31ff"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+)
+_RUN: Final = re.compile(f"[{_UNSPACED}]+")
+_TERM: Final = re.compile(r'"([^"]+)"|(\w+)')
+
+
+def spaced(text: str) -> str:
+    """Return a text with the letters of unspaced scripts as overlapping pairs between spaces."""
+    return _RUN.sub(lambda match: f" {_pairs(match[0])} ", text)
+
+
+def _pairs(letters: str) -> str:
+    return " ".join(letters[place : place + 2] for place in range(max(len(letters) - 1, 1)))
+
+
+def terms(question: str) -> list[str]:
+    """Return the FTS5 terms of a question: each of its words, and each phrase in quotes as a whole.
+
+    Whatever the question holds, FTS5's own operators among it, is taken as words.
+    """
+    found: dict[str, None] = {}
+    for phrase, word in _TERM.findall(question):
+        words = re.findall(r"\w+", spaced(phrase or word))
+        joined = [" ".join(words)] if phrase else words
+        found.update({f'"{one}"': None for one in joined if one})
+    return list(found)[:MOST_TERMS]
+
+
+def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:
+    """Return where the words of a question stand in a text, as spans: the same words, or with another short ending."""
+    words = re.findall(r"\w+", question)
+    stems = {_stem(word) for word in words if len(word) >= SHOWN or not word.isascii()} or {_stem(word) for word in words}
+    return tuple(match.span() for match in re.finditer(r"\w+", text) if _stem(match[0]) in stems)
+
+
+def _stem(word: str) -> str:
+    """Return a word without a common English ending: enough for showing, FTS5's stemmer does the finding."""
+    folded = word.casefold()
+    return re.sub(r"(?<=\w{3})(?:ing|ed|es|s)$", "", folded)

@@ -1,0 +1,260 @@
+"""The index: what is found, in which order, where it stands, and that files stay whole."""
+
+import math
+import re
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from docgraph import DataError, Document, parse_html
+from docgraph.chunks import chunks
+from docgraph.index import Index
+from docgraph.index.words import spaced, terms
+from tests.conftest import ROOT
+
+PAGES = {
+    "bread": "<title>Bread</title><h1>Bread</h1><p>Time does the kneading.</p><h2>Oven</h2><p>Heat the pot. Bake the loaf.</p>",
+    "soup": "<title>Soup</title><h1>Soup</h1><p>Onions need time.</p><h2>Pot</h2><p>A wide pot with a lid.</p>"
+    "<figure><img src=a.png alt='A copper kettle'><figcaption>The pot on the fire.</figcaption></figure>",
+    "boat": "<title>Boat</title><h1>Boat</h1><p>The keel is of oak.</p><table><tr><th>mast</th><td>9 m</td></tr></table>",
+}
+
+
+def pages() -> list[tuple[str, Document]]:
+    return [(name, parse_html(html)) for name, html in PAGES.items()]
+
+
+class Letters:
+    """An embedder whose vectors are counts of letters: near is what is spelled alike."""
+
+    name = "letters"
+    max_tokens = 50
+
+    def vector(self, text: str) -> np.ndarray:
+        counts = Counter(text.lower())
+        return np.array([counts[letter] for letter in "abcdefghijklmnopqrstuvwxyz"], np.float32)
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def encode(self, documents: list[Document], level: list[str], ids: list[str]) -> Any:
+        rows = [
+            (chunk.id, self.vector(chunk.text))
+            for name, document in zip(ids, documents, strict=True)
+            for chunk in chunks(document, self.max_tokens, self.count, parents=True, document_id=name)
+        ]
+        return SimpleNamespace(id=np.array([row[0] for row in rows]), vectors=np.array([row[1] for row in rows]))
+
+    def encode_query(self, texts: list[str]) -> np.ndarray:
+        return np.array([self.vector(text) for text in texts])
+
+
+@pytest.fixture
+def index(tmp_path: Path):
+    with Index.open(tmp_path / "pages.index", create=True) as made:
+        made.add(pages())
+        yield made
+
+
+def bm25(words: list[list[str]], question: list[str], k: float = 1.2, b: float = 0.75) -> list[float]:
+    """Lucene's formula, by definition."""
+    mean = sum(map(len, words)) / len(words)
+    scores = []
+    for one in words:
+        total = 0.0
+        for term in question:
+            n = sum(term in other for other in words)
+            f = one.count(term)
+            weight = math.log(1 + (len(words) - n + 0.5) / (n + 0.5))
+            total += weight * f * (k + 1) / (f + k * (1 - b + b * len(one) / mean)) if n else 0.0
+        scores.append(total)
+    return scores
+
+
+def test_words_are_scored_by_the_formula_of_bm25(index):
+    hits = index.search("pot time", kind="document")
+    texts = {name: document.text for name, document in pages()}
+    words = {name: re.findall(r"\w+", text.lower()) for name, text in texts.items()}
+    words["soup"] += ["a", "copper", "kettle"]  # the alternative text of its image counts, too
+    expected = dict(zip(PAGES, bm25(list(words.values()), ["pot", "time"]), strict=True))
+    assert {hit.document_id for hit in hits} == {"bread", "soup"}
+    for hit in hits:
+        assert hit.score == pytest.approx(expected[hit.document_id], rel=0.02)  # FTS5 rounds lengths of documents
+    assert hits[0].score > hits[1].score
+
+
+def test_a_hit_leads_to_its_place(index):
+    hit = index.search("loaf")[0]
+    document = dict(pages())[hit.document_id]
+    assert hit.headings == ("Bread", "Oven")
+    assert document.text[slice(*hit.span)] == hit.text
+    assert [hit.text[slice(*span)] for span in hit.marks] == ["loaf"]
+    assert hit.dom_path.endswith("p[2]")
+    assert hit.title == "Bread"
+
+
+def test_each_kind_is_found_as_what_it_is(index):
+    assert index.search("oak", kind="section")[0].level == "section"
+    assert index.search("kettle", kind="image")[0].text.startswith("A copper kettle")
+    assert "mast" in index.search("mast", kind="table")[0].text  # though a paragraph stands in the same passage
+    assert index.search("loaf", kind="table") == []
+    with pytest.raises(DataError, match=r"kind must be one that the index has, .*passage.* but is 'tabel'"):
+        index.search("mast", kind="tabel")
+
+
+def test_endings_accents_quotes_and_operators_do_not_hinder(index):
+    assert index.search("kneads")[0].document_id == "bread"
+    assert index.search("POTS")[0].document_id in ("bread", "soup")
+    assert [hit.document_id for hit in index.search('"wide pot"')] == ["soup"]
+    assert index.search('"pot wide"') == []
+    for question in ("NEAR(", 'a" OR *', "", "()", "AND NOT", "col:x", '""', "\x00", "\ud800"):
+        index.search(question)
+
+
+def test_scripts_without_spaces_are_found_by_any_word_of_two_letters(tmp_path):
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add([("zh", parse_html("<p>北京是中国的首都。</p>")), ("th", parse_html("<p>ภาษาไทยเป็นภาษา</p>"))])
+        assert [hit.document_id for hit in made.search("首都")] == ["zh"]
+        assert [hit.document_id for hit in made.search("ภาษาไทย")] == ["th"]
+        assert made.search("首国") == []
+    assert spaced("ab 北京是 c") == "ab  北京 京是  c"
+    assert terms("北京是") == ['"北京"', '"京是"']
+
+
+def test_a_search_may_be_limited_to_some_documents(index):
+    assert {hit.document_id for hit in index.search("pot", where={"id": "s*"})} == {"soup"}
+    assert {hit.document_id for hit in index.search("pot", where={"title": "Bread"})} == {"bread"}
+    with pytest.raises(DataError, match="limited by id, site, .* but author was given"):
+        index.search("pot", where={"author": "x"})
+
+
+def content(path: Path) -> list[Any]:
+    """All rows but their numbers, which depend on the order of writing."""
+    connection = sqlite3.connect(path)
+    nodes = connection.execute(
+        "SELECT d.id, n.level, n.id, n.kind, n.headings, n.start, n.stop, n.text FROM nodes n JOIN documents d "
+        "ON d.number = n.document ORDER BY n.id"
+    ).fetchall()
+    words = [connection.execute(f"SELECT text FROM words_{level} ORDER BY text").fetchall() for level in ("section", "passage")]
+    vectors = connection.execute("SELECT vector FROM vectors_passage ORDER BY vector").fetchall()
+    connection.close()
+    return [nodes, words, vectors]
+
+
+@pytest.mark.parametrize("embedder", [None, Letters()], ids=["words", "vectors"])
+def test_a_changed_document_is_written_anew_and_the_rest_left_alone(tmp_path, embedder):
+    changed = {**dict(pages()), "soup": parse_html(PAGES["soup"].replace("Onions", "Leeks"))}
+    with Index.open(tmp_path / "a.index", embedder, create=True) as made:
+        first = made.add(pages())
+        assert (first.written, first.unchanged) == (3, 0)
+        second = made.add(changed.items())
+        assert (second.written, second.unchanged) == (1, 2)
+        assert made.search("onions", top=1, where={"id": "soup"}) == [] or embedder
+        assert made.search("leeks")[0].document_id == "soup"
+        assert made.remove(["boat", "nothing"]) == 1
+        assert len(made) == 2
+    with Index.open(tmp_path / "b.index", embedder, create=True) as made:
+        made.add([("bread", changed["bread"]), ("soup", changed["soup"])])
+    assert content(tmp_path / "a.index") == content(tmp_path / "b.index")
+
+
+def test_two_documents_of_one_id_are_not_mixed(tmp_path):
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        added = made.add([("a", parse_html("<p>one</p>")), ("a", parse_html("<p>two</p>"))])
+        assert added.written == 1
+        assert added.problems == {"a": "another document of this call has the same id"}
+
+
+def test_meaning_finds_what_shares_no_word(tmp_path):
+    with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
+        made.add(pages())
+        assert made.search("oka fo si leek eth", top=1)[0].document_id == "boat"  # no word of it stands anywhere
+        assert made.search("oka fo si leek eth", kind="document", top=1)[0].document_id == "boat"
+        assert made.search("oka fo si leek eth", kind="section", top=1)[0].document_id == "boat"
+    with Index.open(tmp_path / "x.index") as made:
+        assert made.search("oka fo si leek eth") == []
+        assert made.embedder_name == "letters"
+
+
+def test_a_section_is_as_near_as_the_nearest_of_its_passages(tmp_path):
+    from docgraph.index import search
+
+    page = parse_html("<h1>T</h1><p>zz</p><h2>A</h2><p>aaab</p><p>cccc</p><h3>B</h3><p>dddd</p>")
+    with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
+        made.add([("p", page)])
+        store = made._store
+        vector = Letters().vector("dddd")
+        nearness = [value for _, _, value in search._meaning(store, "section", vector)]
+        sections = [store.node(number)["headings"][-1] for number in store.vectors("section").numbers.tolist()]
+        best = dict(zip(sections, nearness[1].tolist(), strict=True))
+    expected = float(vector @ Letters().vector("B\n\ndddd") / np.linalg.norm(vector) / np.linalg.norm(Letters().vector("B\n\ndddd")))
+    assert best["B"] == pytest.approx(expected, abs=1e-6)
+    assert best["A"] == pytest.approx(expected, abs=1e-6)  # B lies in A
+
+
+def test_an_index_is_opened_with_what_it_was_made_with(tmp_path):
+    path = tmp_path / "x.index"
+    with pytest.raises(DataError, match=r"there is nothing at .*x.index. Make it: docgraph index"):
+        Index.open(path)
+    Index.open(path, Letters(), create=True).close()
+    other = Letters()
+    other.name = "others"
+    with pytest.raises(DataError, match="was made with letters, but others was given"):
+        Index.open(path, other)
+    with pytest.raises(DataError, match="was made with letters, but no embedder was given"):
+        Index.open(path, create=True)
+    with pytest.raises(DataError, match="passages of 50 tokens, but 99 were asked for"):
+        Index.open(path, Letters(), max_tokens=99)
+    wrong = tmp_path / "wrong.index"
+    wrong.write_text("no database at all, but long enough to be read as one" * 9)
+    with pytest.raises(DataError, match=r"wrong.index must be an index that `docgraph index` made, but file is not a database"):
+        Index.open(wrong)
+
+
+def test_a_second_writer_is_told_so_and_a_reader_is_let_in(tmp_path):
+    with Index.open(tmp_path / "x.index", create=True) as made, Index.open(tmp_path / "x.index") as other:
+
+        def slowly():
+            yield "bread", dict(pages())["bread"]
+            with pytest.raises(DataError, match="another one writes to"):
+                other.add(pages())
+            assert other.search("loaf") == []
+            yield "soup", dict(pages())["soup"]
+
+        made.add(slowly())
+        assert other.search("loaf")[0].document_id == "bread"
+        assert other.add(pages()).written == 1
+
+
+KILLED = """
+import os, signal, sys
+from docgraph import parse_html
+from docgraph.index import index
+index.TOGETHER = 2
+def documents():
+    for number in range(9):
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield str(number), parse_html(f"<h1>Page {number}</h1><p>Its text is number {number}.</p>")
+index.Index.open(sys.argv[1], create=True).add(documents())
+"""
+
+
+def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path):
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index")], cwd=ROOT, check=False)
+    assert ran.returncode == -9
+    documents = [(str(n), parse_html(f"<h1>Page {n}</h1><p>Its text is number {n}.</p>")) for n in range(9)]
+    with Index.open(tmp_path / "a.index", create=True) as made:
+        there = len(made)
+        assert 0 < there < 9
+        assert made.add(documents).written == 9 - there
+    with Index.open(tmp_path / "b.index", create=True) as made:
+        made.add(documents)
+    assert content(tmp_path / "a.index") == content(tmp_path / "b.index")
