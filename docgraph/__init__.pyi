@@ -14,6 +14,8 @@ from .errors import MissingExtraError as MissingExtraError
 from .errors import ParseError as ParseError
 from .fetch import SafeFetcher as SafeFetcher
 from .images import ImageReference as ImageReference
+from .index import Hit as Hit
+from .index import Index as Index
 from .kinds import Domain as Domain
 from .kinds import Modality as Modality
 from .limits import Limits as Limits

@@ -131,7 +131,7 @@ def test_scripts_without_spaces_are_found_by_any_word_of_two_letters(tmp_path):
 def test_a_search_may_be_limited_to_some_documents(index):
     assert {hit.document_id for hit in index.search("pot", where={"id": "s*"})} == {"soup"}
     assert {hit.document_id for hit in index.search("pot", where={"title": "Bread"})} == {"bread"}
-    with pytest.raises(DataError, match="limited by id, site, .* but author was given"):
+    with pytest.raises(DataError, match=r"limited by id, site, .* but author was given"):
         index.search("pot", where={"author": "x"})
 
 
@@ -142,7 +142,10 @@ def content(path: Path) -> list[Any]:
         "SELECT d.id, n.level, n.id, n.kind, n.headings, n.start, n.stop, n.text FROM nodes n JOIN documents d "
         "ON d.number = n.document ORDER BY n.id"
     ).fetchall()
-    words = [connection.execute(f"SELECT text FROM words_{level} ORDER BY text").fetchall() for level in ("section", "passage")]
+    words = [
+        connection.execute(f"SELECT text FROM words_{level} ORDER BY text").fetchall()
+        for level in ("section", "passage")
+    ]
     vectors = connection.execute("SELECT vector FROM vectors_passage ORDER BY vector").fetchall()
     connection.close()
     return [nodes, words, vectors]
@@ -194,7 +197,9 @@ def test_a_section_is_as_near_as_the_nearest_of_its_passages(tmp_path):
         nearness = [value for _, _, value in search._meaning(store, "section", vector)]
         sections = [store.node(number)["headings"][-1] for number in store.vectors("section").numbers.tolist()]
         best = dict(zip(sections, nearness[1].tolist(), strict=True))
-    expected = float(vector @ Letters().vector("B\n\ndddd") / np.linalg.norm(vector) / np.linalg.norm(Letters().vector("B\n\ndddd")))
+    expected = float(
+        vector @ Letters().vector("B\n\ndddd") / np.linalg.norm(vector) / np.linalg.norm(Letters().vector("B\n\ndddd"))
+    )
     assert best["B"] == pytest.approx(expected, abs=1e-6)
     assert best["A"] == pytest.approx(expected, abs=1e-6)  # B lies in A
 
@@ -214,7 +219,9 @@ def test_an_index_is_opened_with_what_it_was_made_with(tmp_path):
         Index.open(path, Letters(), max_tokens=99)
     wrong = tmp_path / "wrong.index"
     wrong.write_text("no database at all, but long enough to be read as one" * 9)
-    with pytest.raises(DataError, match=r"wrong.index must be an index that `docgraph index` made, but file is not a database"):
+    with pytest.raises(
+        DataError, match=r"wrong.index must be an index that `docgraph index` made, but file is not a database"
+    ):
         Index.open(wrong)
 
 

@@ -45,7 +45,9 @@ class Index:
         self._store, self._embedder = store, embedder
 
     @classmethod
-    def open(cls, path: str | Path, embedder: Any = None, *, create: bool = False, max_tokens: int | None = None) -> Self:
+    def open(
+        cls, path: str | Path, embedder: Any = None, *, create: bool = False, max_tokens: int | None = None
+    ) -> Self:
         """Open an index, or make one.
 
         Args:
@@ -151,9 +153,7 @@ class Index:
         limit = int(self._store.meta("max_tokens") or MAX_TOKENS)
         return rows(document, name, max_tokens=limit, count=count, boilerplate=False)
 
-    def _vectors(
-        self, batch: list[tuple[str, Document, str]], made: list[list[Row]]
-    ) -> dict[str, NDArray[np.float32]]:
+    def _vectors(self, batch: list[tuple[str, Document, str]], made: list[list[Row]]) -> dict[str, NDArray[np.float32]]:
         """Return the vector of each row, by id."""
         if self._embedder is None:
             return {}
@@ -212,4 +212,8 @@ def _named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> 
     if len(one) == 3:
         return one
     name, document = one
-    return name, document, hashlib.blake2b(document.to_json().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return (
+        name,
+        document,
+        hashlib.blake2b(document.to_json().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(),
+    )

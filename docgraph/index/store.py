@@ -147,12 +147,26 @@ class Store:
         return sorted({kind for (kinds,) in found for kind in kinds.split()})
 
     def put(
-        self, document_id: str, document: Document, digest: str, rows: Sequence[Row], vectors: dict[str, NDArray[np.float32]]
+        self,
+        document_id: str,
+        document: Document,
+        digest: str,
+        rows: Sequence[Row],
+        vectors: dict[str, NDArray[np.float32]],
     ) -> None:
         """Write a document in place of the one of the same id; call it within a transaction."""
         self.remove(document_id)
         told = document.metadata
-        values = (document_id, digest, _clean(document.text), told.title, told.url, told.site_name, told.language, told.date)
+        values = (
+            document_id,
+            digest,
+            _clean(document.text),
+            told.title,
+            told.url,
+            told.site_name,
+            told.language,
+            told.date,
+        )
         number = self.connection.execute(
             "INSERT INTO documents (id, digest, text, title, url, site, language, date) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [None if value is None else _clean(str(value)) for value in values],
@@ -220,7 +234,9 @@ class Store:
             terms = rare or terms
         numbers, scores = [np.empty(0, np.int64)], [np.empty(0)]
         for term in terms:
-            found = self.connection.execute(f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ?", (term,)).fetchall()
+            found = self.connection.execute(
+                f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ?", (term,)
+            ).fetchall()
             if not found:
                 continue
             rowid, score = np.array(found, np.float64).T

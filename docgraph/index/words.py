@@ -51,7 +51,9 @@ def terms(question: str) -> list[str]:
 def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:
     """Return where the words of a question stand in a text, as spans: the same words, or with another short ending."""
     words = re.findall(r"\w+", question)
-    stems = {_stem(word) for word in words if len(word) >= SHOWN or not word.isascii()} or {_stem(word) for word in words}
+    stems = {_stem(word) for word in words if len(word) >= SHOWN or not word.isascii()} or {
+        _stem(word) for word in words
+    }
     return tuple(match.span() for match in re.finditer(r"\w+", text) if _stem(match[0]) in stems)
 
 

@@ -3,6 +3,8 @@
     docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
     docgraph parse FOLDER --output F   every page of a folder, on all cores              (no torch)
     docgraph chunk PATHS --output F    documents in pieces of bounded size               (no torch)
+    docgraph index PATHS --output F    an index of documents                             docgraph/index/
+    docgraph search INDEX QUESTION     answers, with their place in the page             docgraph/index/
     docgraph recipes [NAME]            named configurations                              recipes.py
     docgraph train CONFIG | --recipe   train a classifier                                fit.py
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
@@ -29,7 +31,20 @@ import typer
 from docgraph import __version__
 from docgraph.errors import DocgraphError, needs_extra
 
-VERBS: Final = ("parse", "chunk", "recipes", "train", "evaluate", "predict", "embed", "compare", "zero-shot", "demo")
+VERBS: Final = (
+    "parse",
+    "chunk",
+    "index",
+    "search",
+    "recipes",
+    "train",
+    "evaluate",
+    "predict",
+    "embed",
+    "compare",
+    "zero-shot",
+    "demo",
+)
 
 app = typer.Typer(
     name="docgraph",

@@ -1,0 +1,79 @@
+"""Hits for people: a page of HTML, and the piece of a hit's text that answers."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from docgraph.index.search import Hit
+
+LENGTH: Final = 320
+"""Letters of a piece."""
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --mark: #fff3b0; --back: #ffffff; --link: #0b57d0; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --dim: #9aa4af; --line: #3d444d; --mark: #6b5300; --back: #0d1117; --link: #79b8ff; }
+}
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.3rem; } ol { padding-left: 1.5rem; } li { margin: 0 0 1.5rem; } a { color: var(--link); }
+.path { color: var(--dim); font-size: .875rem; overflow-wrap: anywhere; } p { margin: .25rem 0; white-space: pre-line; overflow-wrap: anywhere; }
+mark { background: var(--mark); color: inherit; border-radius: 2px; }
+"""
+
+
+def piece(hit: Hit, length: int = LENGTH) -> tuple[str, list[tuple[int, int]]]:
+    """Return the part of a hit's text with most of the question's words in it, and where they stand; dots where it is cut."""
+    if len(hit.text) <= length:
+        return hit.text, list(hit.marks)
+    starts = [max(start - length // 5, 0) for start, _ in hit.marks] or [0]
+    start = max(starts, key=lambda s: (sum(s <= a and b <= s + length for a, b in hit.marks), -s))
+    start = hit.text.rfind(" ", 0, start) + 1 if start else 0
+    stop = min(start + length, len(hit.text))
+    if stop < len(hit.text):
+        stop = max(hit.text.rfind(" ", start, stop), start + length // 2)
+    before, after = "… " if start else "", " …" if stop < len(hit.text) else ""
+    moved = len(before) - start
+    marks = [(a + moved, b + moved) for a, b in hit.marks if start <= a and b <= stop]
+    return before + hit.text[start:stop] + after, marks
+
+
+def address(hit: Hit) -> str | None:
+    """Return a link to the place in the page: its URL or file, with a text fragment that browsers scroll to; None if it has neither."""
+    base = hit.url
+    if base is None and Path(hit.document_id).is_file():
+        base = Path(hit.document_id).resolve().as_uri()
+    if base is None or not base.startswith(("http://", "https://", "file://")):
+        return None
+    words = hit.text.split("\n")[0].split()[:8] if hit.text.strip() else []
+    # a comma or dash within would be taken for the fragment's own syntax
+    return f"{base}#:~:text={quote(' '.join(words), safe='').replace('-', '%2D')}" if words else base
+
+
+def to_html(question: str, hits: Sequence[Hit]) -> str:
+    """Return one page of results, self-contained, without scripts."""
+    items = []
+    for hit in hits:
+        text, marks = piece(hit)
+        name = " › ".join(hit.headings) or hit.title or hit.document_id
+        link = address(hit)
+        title = f'<a href="{escape(link)}">{escape(name)}</a>' if link else escape(name)
+        where = f"{hit.kind} · {hit.document_id}" + (f" · {hit.dom_path}" if hit.dom_path else "")
+        items.append(
+            f"<li><strong>{title}</strong><p>{_marked(text, marks)}</p>"
+            f'<div class="path">{escape(where)} · {hit.score:.2f}</div></li>'
+        )
+    found = f"<ol>{''.join(items)}</ol>" if items else "<p>Nothing was found.</p>"
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(question)}</title><style>{_STYLE}</style><h1>{escape(question)}</h1>{found}</html>\n"
+    )
+
+
+def _marked(text: str, marks: Sequence[tuple[int, int]]) -> str:
+    parts, last = [], 0
+    for start, stop in marks:
+        parts += [escape(text[last:start]), f"<mark>{escape(text[start:stop])}</mark>"]
+        last = stop
+    return "".join([*parts, escape(text[last:])])

@@ -1,0 +1,80 @@
+"""`docgraph index`: documents in an index that `docgraph search` answers from."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from training.cli.options import Paths, Quiet, progress_console
+
+if TYPE_CHECKING:
+    from docgraph import Document
+
+EXAMPLES: Final = """\
+  docgraph index pages/ --output pages.index
+  docgraph index pages/ --output pages.index --prune
+  docgraph index pages/ --output pages.index --model models/my-encoder
+  docgraph index pages/ --output pages.index --words
+"""
+
+
+def run(
+    paths: Paths,
+    output: Annotated[
+        Path, typer.Option(help="The index, one file; documents that have not changed are left as they are.")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="Folder or name of a text encoder; MiniLM if it is installed, else words alone.")
+    ] = None,
+    words: Annotated[bool, typer.Option("--words", help="By words alone, without a model.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take out documents that are not among PATHS any more.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make an index of documents, or bring one up to date; the same command goes on where it was cut off."""
+    from rich.progress import track
+
+    from docgraph import __version__
+    from docgraph.errors import DocgraphError
+    from docgraph.index import Index
+    from training.embedders import choose_embedder
+    from training.inputs import ERRORS, Errors, find_inputs
+
+    errors = Errors(output.parent / ERRORS)
+    inputs = find_inputs(paths)
+    with Index.open(output, None if words else choose_embedder(model, output), create=True) as index:
+        there, same = index.digests(), 0
+
+        def documents() -> Iterator[tuple[str, "Document", str]]:
+            nonlocal same
+            for one in track(inputs, "indexing", console=progress_console(quiet), disable=quiet):
+                try:
+                    digest = f"{__version__} {_digest(one.path)}" if one.path is not None and one.path.is_file() else ""
+                    if digest and there.get(one.id) == digest:
+                        same += 1
+                        continue
+                    yield (one.id, one.document(), digest)
+                except (DocgraphError, OSError) as error:
+                    errors.add(one.id, error)
+
+        added = index.add(documents())
+        for name, problem in added.problems.items():
+            errors.add(name, DocgraphError(problem))
+        gone = index.remove(there.keys() - {one.id for one in inputs}) if prune else 0
+        counts, embedder = index.counts(), index.embedder_name
+    errors.write()
+    print(
+        f"{output}: {added.written} documents written, {added.unchanged + same} unchanged, {gone} taken out, "
+        f"{len(errors.found)} set aside; now {counts['document']} documents, {counts['section']} sections, "
+        f"{counts['passage']} passages, {counts['image']} images, "
+        + (f"with vectors of {embedder}" if embedder else "by words alone")
+    )
+    raise typer.Exit(errors.exit_code(counts["document"]))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]

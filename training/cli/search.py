@@ -1,0 +1,80 @@
+"""`docgraph search`: answers from an index, with their place in the page."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from docgraph.index import Hit
+
+EXAMPLES: Final = """\
+  docgraph search pages.index "who gets help from the state?"
+  docgraph search pages.index "bread" --kind section --top 3
+  docgraph search pages.index '"a wide pot"' --where language=en --json
+  docgraph search pages.index "bread" --html answers.html
+"""
+
+
+def run(
+    index: Annotated[Path, typer.Argument(metavar="INDEX", help="What `docgraph index` made.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="Words; in quotes a phrase.")],
+    kind: Annotated[
+        str | None, typer.Option(help="What to find: passage (if not given), section, document, image, table, list ...")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Only documents with this id, site, language, date, url or title; * is anything."
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Answers at most.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Page of results to write.")] = None,
+    words: Annotated[bool, typer.Option("--words", help="By words alone, without loading a model.")] = False,
+) -> None:
+    """Find passages, sections, documents or images that answer a question."""
+    from docgraph.errors import DataError
+    from docgraph.index import Index
+    from docgraph.index.show import to_html
+    from training.embedders import embedder_of_index
+
+    limits = [one.partition("=") for one in where or []]
+    if wrong := [name for name, equals, _ in limits if not equals]:
+        raise DataError(f"--where must be NAME=VALUE, but is {wrong[0]!r}.")
+    with Index.open(index, None if words else embedder_of_index(index)) as opened:
+        hits = opened.search(question, kind, top, {name: value for name, _, value in limits})
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(to_html(question, hits), encoding="utf-8")
+        print(f"{len(hits)} answers in {html}")
+    elif as_json:
+        for hit in hits:
+            print(json.dumps(asdict(hit), ensure_ascii=False))
+    else:
+        _print(hits)
+    raise typer.Exit
+
+
+def _print(hits: "list[Hit]") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from docgraph.index.show import piece
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not hits:
+        console.print("Nothing was found.")
+    for number, hit in enumerate(hits, 1):
+        words, marks = piece(hit)
+        text = Text("   " + words.replace("\n", " "))
+        for start, stop in marks:
+            text.stylize("bold yellow", start + 3, stop + 3)
+        console.print(
+            Text(f"{number}  ", "dim") + Text(" › ".join(hit.headings) or hit.title or hit.document_id, "bold")
+        )
+        console.print(text)
+        place = f"   {hit.document_id}  {hit.kind} {hit.span[0]}:{hit.span[1]}  {hit.dom_path or ''}".rstrip()
+        console.print(Text(f"{place}  {hit.score:.2f}\n", "dim"))
