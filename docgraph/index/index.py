@@ -19,7 +19,7 @@ from docgraph.document import Document
 from docgraph.errors import DataError
 from docgraph.ids import document_key
 from docgraph.index.rows import LEVELS, Row, rows
-from docgraph.index.search import Hit, search
+from docgraph.index.search import Hit, hit, search
 from docgraph.index.store import Store
 
 MAX_TOKENS: Final = 256
@@ -191,6 +191,21 @@ class Index:
             DataError: the index has no rows of this kind; an unknown name in `where`.
         """
         return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
+
+    def read(self, id: str) -> Hit:
+        """Return the row with an id, whole: a section for the `parent` of a passage, a document by its own id.
+
+        Raises:
+            DataError: there is none.
+        """
+        number = self._store.number(id) or next(iter(self._store.sections(id)), None)
+        if number is None:
+            raise DataError(f"an id must be one of this index, as a hit has it, but {id!r} is none.")
+        return hit(self._store, number)
+
+    def contents(self, document_id: str) -> list[Hit]:
+        """Return the document and its sections, in order; empty if it is not in the index."""
+        return [hit(self._store, number) for number in self._store.sections(document_id)]
 
     def close(self) -> None:
         """Close the file."""

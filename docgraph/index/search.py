@@ -33,6 +33,8 @@ class Hit:
     """Sum of z-scores; without an embedder BM25's."""
     document_id: str
     id: str
+    parent: str | None
+    """Id of the section that it lies in; `Index.read` gives its text."""
     level: str
     kind: str
     title: str | None
@@ -63,7 +65,7 @@ def search(
         eligible = np.ones(len(numbers), bool)
     order = np.lexsort((numbers, -score))  # equal scores in the order of the index
     for place in order[eligible[order]][:top].tolist():
-        yield _hit(store, int(numbers[place]), float(score[place]), question)
+        yield hit(store, int(numbers[place]), float(score[place]), question)
 
 
 def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
@@ -148,12 +150,14 @@ def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (values - values.mean()) / deviation if deviation > 1e-12 else np.zeros(len(values))
 
 
-def _hit(store: Store, number: int, score: float, question: str) -> Hit:
+def hit(store: Store, number: int, score: float = 0.0, question: str = "") -> Hit:
+    """Return a row of the index as a hit."""
     node = store.node(number)
     return Hit(
         score=score,
         document_id=node["document_id"],
         id=node["id"],
+        parent=node["parent"],
         level=node["level"],
         kind=node["kind"],
         title=node["title"],

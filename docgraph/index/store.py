@@ -263,6 +263,19 @@ class Store:
         rows = self.connection.execute(f"{sql} WHERE {' AND '.join(tests)} ORDER BY n.number", values)
         return np.fromiter((number for (number,) in rows), np.int64)
 
+    def number(self, id: str) -> int | None:
+        """Return the number of the row with an id, None if there is none."""
+        found = self.connection.execute("SELECT number FROM nodes WHERE id = ?", (id,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def sections(self, document_id: str) -> list[int]:
+        """Return the numbers of a document's own row and of its sections, in order."""
+        sql = (
+            "SELECT n.number FROM nodes n JOIN documents d ON d.number = n.document "
+            "WHERE d.id = ? AND n.level IN ('document', 'section') ORDER BY n.number"
+        )
+        return [number for (number,) in self.connection.execute(sql, (document_id,))]
+
     def node(self, number: int) -> dict[str, Any]:
         """Return the columns of a row and of its document."""
         cursor = self.connection.execute(

@@ -5,6 +5,7 @@
     docgraph chunk PATHS --output F    documents in pieces of bounded size               (no torch)
     docgraph index PATHS --output F    an index of documents                             docgraph/index/
     docgraph search INDEX QUESTION     answers, with their place in the page             docgraph/index/
+    docgraph mcp INDEX                 the same as tools for agents                      agent_tools.py
     docgraph recipes [NAME]            named configurations                              recipes.py
     docgraph train CONFIG | --recipe   train a classifier                                fit.py
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
@@ -36,6 +37,7 @@ VERBS: Final = (
     "chunk",
     "index",
     "search",
+    "mcp",
     "recipes",
     "train",
     "evaluate",

@@ -1,0 +1,79 @@
+"""Tools for agents, by the Model Context Protocol: search an index, read from it, parse pages.
+
+    search   hits with ids          read   a passage, section or document, whole
+    outline  a document's sections  parse  a page of a folder, as Markdown
+
+Every tool is a coroutine, so that all run in the one thread that the index was opened in. Nothing is written, nothing fetched, and files are
+read below one folder only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+
+from docgraph import Index, Limits, __version__, load_document
+from docgraph.errors import DocgraphError
+
+LONGEST: Final = 20_000
+"""Characters of one answer; what is left out is said."""
+
+
+def agent_server(index: Index, folder: Path) -> MCPServer:
+    """Return a server over an index and the pages of a folder."""
+    server = MCPServer(
+        "docgraph",
+        version=__version__,
+        instructions="Search the indexed documents, then read the section of a hit. Each hit names its document, headings and DOM path.",
+    )
+
+    @server.tool()
+    async def search(question: str, kind: str = "passage", top: int = 5) -> list[dict[str, Any]]:
+        """Find passages, sections, documents, images, tables ... that answer a question, best first."""
+        with _told():
+            hits = index.search(question, kind, min(max(top, 1), 50))
+        return [{**asdict(hit), "text": _bounded(hit.text), "marks": None} for hit in hits]
+
+    @server.tool()
+    async def read(id: str) -> str:
+        """Return the whole text of a hit's id, of the section it lies in (its parent), or of a document by its document_id."""
+        with _told():
+            return _bounded(index.read(id).text)
+
+    @server.tool()
+    async def outline(document_id: str) -> list[dict[str, Any]]:
+        """Return the sections of a document in order, with ids that `read` takes."""
+        sections = index.contents(document_id)
+        if not sections:
+            raise ToolError(f"document_id must be one of this index, as a hit has it, but {document_id!r} is none.")
+        return [{"id": one.id, "headings": one.headings, "characters": len(one.text)} for one in sections]
+
+    @server.tool()
+    async def parse(path: str, main_only: bool = True) -> str:
+        """Return a page, text or article of the folder as Markdown: its main text, or all of it."""
+        file = (folder / path).resolve()
+        if not file.is_relative_to(folder.resolve()) or not file.is_file():
+            raise ToolError(f"path must name a file below {folder}, but is {path!r}.")
+        with _told():
+            return _bounded(load_document(file, limits=Limits()).to_markdown(main_only=main_only))
+
+    return server
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the agent what it did wrong, in our sentence."""
+    try:
+        yield
+    except DocgraphError as error:
+        raise ToolError(str(error)) from error
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}\n\n[{len(text) - LONGEST:,} of {len(text):,} characters are left out: read its sections by outline.]"
