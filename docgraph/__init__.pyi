@@ -13,6 +13,11 @@ from .errors import LimitError as LimitError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import ParseError as ParseError
 from .fetch import SafeFetcher as SafeFetcher
+from .formats.docling import from_docling as from_docling
+from .formats.docling import to_docling as to_docling
+from .formats.frameworks import to_haystack as to_haystack
+from .formats.frameworks import to_langchain as to_langchain
+from .formats.frameworks import to_llamaindex as to_llamaindex
 from .images import ImageReference as ImageReference
 from .index import Hit as Hit
 from .index import Index as Index
