@@ -9,7 +9,7 @@ Markdown does. Where on a sheet something stood is lost; images that docling hol
 from typing import TYPE_CHECKING, Any
 
 from docgraph.document import Document
-from docgraph.errors import needs_extra
+from docgraph.errors import ImageError, needs_extra
 from docgraph.limits import Limits
 from docgraph.node import Node
 from docgraph.parsers.html.page import parse_html
@@ -38,7 +38,7 @@ def from_docling(document: "DoclingDocument", *, limits: Limits | None = None) -
 def to_docling(document: Document, *, name: str | None = None) -> "DoclingDocument":
     """Return a document as docling's: titles, headings, texts, lists, tables, pictures with captions, code, formulas.
 
-    Boilerplate goes to docling's furniture layer. Image files are named by their captions and alternative texts only.
+    Boilerplate goes to docling's furniture layer. Images that can be opened go along; of others their caption or alternative text does.
 
     Raises:
         MissingExtraError: docling-core is not installed.
@@ -62,10 +62,10 @@ _DONE = object()
 
 class _Writer:
     def __init__(self, result: "DoclingDocument") -> None:
-        from docling_core.types.doc import ContentLayer, DocItemLabel, TableCell, TableData
+        from docling_core.types.doc import ContentLayer, DocItemLabel, ImageRef, TableCell, TableData
 
         self.result, self.labels = result, DocItemLabel
-        self.layers, self.cell, self.data = ContentLayer, TableCell, TableData
+        self.layers, self.cell, self.data, self.image = ContentLayer, TableCell, TableData, ImageRef
         self.titled = False
 
     def write(self, node: Node, parent: Any) -> Any:
@@ -95,7 +95,7 @@ class _Writer:
                 alt = node.attributes.get("alt")
                 caption = self._caption(node) or (alt if isinstance(alt, str) and alt else None)
                 caption_item = self.result.add_text(self.labels.CAPTION, caption, **options) if caption else None
-                self.result.add_picture(caption=caption_item, **options)
+                self.result.add_picture(image=self._image(node), caption=caption_item, **options)
             case "caption":
                 return _DONE  # written with its image or table
             case "code":
@@ -121,6 +121,13 @@ class _Writer:
 
     def _layer(self, node: Node) -> Any:
         return self.layers.BODY if node.role in (None, "main") else self.layers.FURNITURE
+
+    def _image(self, node: Node) -> Any:
+        """Return the image's pixels for docling, None if they are not at hand."""
+        try:
+            return self.image.from_pil(node.image.open(), dpi=72)
+        except ImageError:
+            return None
 
     def _caption(self, node: Node) -> str:
         figure = node.parent
