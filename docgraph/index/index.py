@@ -12,13 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from docgraph.document import Document
 from docgraph.errors import DataError
 from docgraph.ids import document_key
-from docgraph.index.rows import LEVELS, Row, rows
+from docgraph.index.rows import LEVELS, Row, embedded_rows, plain_rows
 from docgraph.index.search import Hit, hit, search
 from docgraph.index.store import Store
 
@@ -52,10 +49,10 @@ class Index:
 
         Args:
             path: the file.
-            embedder: an `encoders.Embedder`, or anything with its `encode`, `encode_query` and `name`. None: the index is
-                searched, and grows, by words alone, whether or not it has vectors.
+            embedder: an `encoders.Embedder`, or anything with its `encode`, `encode_query`, `name` and `fingerprint`.
+                None: it is searched by words alone, whether or not it has vectors.
             create: make the file if there is none.
-            max_tokens: of a passage; None for what the embedder reads at once, or 256 words. Only of a new index.
+            max_tokens: words of a passage, of a new index without an embedder, which cuts its own; None is 256.
 
         Raises:
             DataError: there is no index at `path`, or it was made with another embedder or other settings.
@@ -71,25 +68,24 @@ class Index:
 
     def _settle(self, max_tokens: int | None, create: bool) -> None:
         """Write the settings of a new index, or hold those asked for against those it has."""
-        name = None if self._embedder is None else str(self._embedder.name)
-        made = self._store.meta("max_tokens")
+        name = "" if self._embedder is None else str(self._embedder.name)
+        mark = "" if self._embedder is None else str(self._embedder.fingerprint)
+        path, made, known = self._store.path, self._store.meta("max_tokens"), self._store.meta("embedder")
         if made is None:
-            chosen = max_tokens or getattr(self._embedder, "max_tokens", None) or MAX_TOKENS
-            self._store.set_meta({"max_tokens": str(chosen), "embedder": name or ""})
-            return
-        if max_tokens is not None and str(max_tokens) != made:
+            settings = {"max_tokens": str(max_tokens or MAX_TOKENS), "embedder": name, "fingerprint": mark}
+            self._store.set_meta(settings)
+        elif max_tokens is not None and str(max_tokens) != made:
             raise DataError(
-                f"{self._store.path} was made with passages of {made} tokens, but {max_tokens} were asked for. Make another index for it."
+                f"{path} was made with passages of {made} words, but {max_tokens} were asked for. Make another index for it."
             )
-        known = self._store.meta("embedder") or ""
-        if name is not None and name != known:
+        elif mark and mark != self._store.meta("fingerprint"):
             raise DataError(
-                f"{self._store.path} was made with {known or 'no embedder, by words alone'}, but {name} was given. "
+                f"{path} was made with {known or 'no embedder, by words alone'}, but {name} was given, or it has changed since. "
                 "Open it with what it was made with, or make another index."
             )
-        if create and name is None and known:
+        elif create and known and not name:
             raise DataError(
-                f"{self._store.path} was made with {known}, but no embedder was given: new documents would lack vectors."
+                f"{path} was made with {known}, but no embedder was given: new documents would lack vectors."
             )
 
     @property
@@ -142,30 +138,16 @@ class Index:
         return added
 
     def _write(self, batch: list[tuple[str, Document, str]]) -> None:
-        made = [list(self._rows(name, document)) for name, document, _ in batch]
-        vectors = self._vectors(batch, made)
-        for (name, document, digest), rows_of_it in zip(batch, made, strict=True):
-            with self._store.transaction():
-                self._store.put(name, document, digest, rows_of_it, vectors)
-
-    def _rows(self, name: str, document: Document) -> Iterator[Row]:
-        count = getattr(self._embedder, "count", None)
         limit = int(self._store.meta("max_tokens") or MAX_TOKENS)
-        return rows(document, name, max_tokens=limit, count=count, boilerplate=False)
-
-    def _vectors(self, batch: list[tuple[str, Document, str]], made: list[list[Row]]) -> dict[str, NDArray[np.float32]]:
-        """Return the vector of each row, by id."""
+        named = [(name, document) for name, document, _ in batch]
+        made: Iterable[list[Row]]
         if self._embedder is None:
-            return {}
-        documents = [document for _, document, _ in batch]
-        embeddings = self._embedder.encode(documents, level=list(LEVELS), ids=[name for name, _, _ in batch])
-        wanted = {row.id for rows_of_it in made for row in rows_of_it}
-        vectors = {}
-        for id, vector in zip(embeddings.id.tolist(), embeddings.vectors, strict=True):
-            if id in wanted:
-                length = float(np.linalg.norm(vector))
-                vectors[id] = (vector / length if length else vector).astype(np.float32)
-        return vectors
+            made = (plain_rows(document, name, limit) for name, document in named)
+        else:
+            made = embedded_rows(named, self._embedder)
+        for (name, document, digest), rows in zip(batch, made, strict=True):
+            with self._store.transaction():
+                self._store.put(name, document, digest, rows)
 
     def remove(self, document_ids: Iterable[str]) -> int:
         """Take documents out; return how many there were.

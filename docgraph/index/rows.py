@@ -1,18 +1,25 @@
 """What an index keeps of a document: one row for it, each section, each passage and each image.
 
-Ids are those of `Document.chunks(parents=True)` and of `docgraph embed`: the same page gives the same ids.
+Ids are those of `Document.chunks(parents=True)` and of `docgraph embed`: the same page gives the same ids. With an embedder
+the rows are those that it gives vectors to; without one, passages are chunks.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from docgraph.chunks import Chunk, chunks
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.chunks import chunks, image_of
 from docgraph.document import Document
-from docgraph.headings import heading_paths, section_above
+from docgraph.headings import SECTIONS, heading_paths, section_above
 from docgraph.ids import node_ids
 
 LEVELS: Final = ("document", "section", "passage", "image")
+EMBEDDED: Final = ("document", "section", "field", "passage", "image")
+"""What an embedder is asked for."""
 NEAR: Final = 600
 """Letters of the text around an image, on each side, that help to find it."""
 
@@ -35,52 +42,89 @@ class Row:
     text: str
     words: str
     """What is counted besides the headings: the text, alternative texts, for an image what stands around it."""
+    vector: NDArray[np.float32] | None = None
 
 
-def rows(document: Document, document_id: str, *, max_tokens: int, count: Any, boilerplate: bool) -> Iterator[Row]:
-    """Yield the rows of a document: itself, then sections and passages in order, then images."""
-    made = chunks(document, max_tokens, count, parents=True, boilerplate=boilerplate, document_id=document_id)
-    shown: set[int] = set()
-    for chunk in made:
-        if chunk.level == "passage":
-            shown.update(image.row for image in chunk.images)
-        yield _of_chunk(chunk, document)
-    if not shown:
-        return
-    ids, paths = node_ids(document, document_id), heading_paths(document)
-    for chunk in made:
-        for image in chunk.images if chunk.level == "passage" else ():
-            if image.row not in shown:
-                continue
-            shown.remove(image.row)
-            start = int(document.span[image.row, 0])
-            said = " ".join(part for part in (image.alt, image.caption) if part)
-            around = document.text[max(start - NEAR, 0) : start + NEAR]
-            yield Row(
-                id=ids[image.row],
-                level="image",
-                kind="image",
-                kinds=("image",),
-                parent=ids[section_above(document, image.row)],
-                headings=tuple(" ".join(document[row].text.split()) for row in paths[image.row]),
-                span=(start, start),
-                dom_path=document[image.row].source.xpath,
-                text=said,
-                words=f"{said}\n{said}\n{around}",  # twice: what is said of it counts more than what is near it
+def embedded_rows(documents: Sequence[tuple[str, Document]], embedder: Any) -> Iterator[list[Row]]:
+    """Yield the rows of each document, with the vectors of an embedder."""
+    found = embedder.encode(
+        [document for _, document in documents], level=list(EMBEDDED), ids=[name for name, _ in documents]
+    )
+    names = found.document_id.tolist()
+    start = 0
+    for name, document in documents:
+        stop = start
+        while stop < len(names) and names[stop] == name:
+            stop += 1
+        ids = node_ids(document, name)
+        rows = []
+        for place in range(start, stop):
+            row, span, kind = int(found.node_row[place]), tuple(found.span[place].tolist()), str(found.kind[place])
+            vector = found.vectors[place].astype(np.float32)
+            length = float(np.linalg.norm(vector))
+            rows.append(
+                _row(
+                    document, ids, row,
+                    id=found.id[place],
+                    level="image" if kind == "image" and found.level[place] == "node" else found.level[place],
+                    kind=kind,
+                    headings=found.headings[place],
+                    span=span,
+                    dom_path=found.dom_path[place],
+                    text=found.text[place],
+                    vector=vector / length if length else vector,
+                )
+            )  # fmt: skip
+        yield rows
+        start = stop
+
+
+def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
+    """Return the rows of a document for finding it by words."""
+    ids, paths = node_ids(document, name), heading_paths(document)
+    made = chunks(document, max_tokens, parents=True, document_id=name)
+    rows = [
+        _row(
+            document, ids, one.rows[0],
+            id=one.id, level=one.level, kind=one.kind, headings=one.headings, span=one.span, dom_path=one.dom_path,
+            text="\n\n".join((one.text, *(image.alt for image in one.images if image.alt and image.alt not in one.text)))
+            if one.level == "passage" else one.text,
+        )
+        for one in made
+    ]  # fmt: skip
+    images = dict.fromkeys(image.row for one in made if one.level == "passage" for image in one.images)
+    for row in images:
+        image = image_of(document, row)
+        place = int(document.span[row, 0])
+        rows.append(
+            _row(
+                document, ids, row,
+                id=ids[row], level="image", kind="image", span=(place, place), dom_path=document[row].source.xpath,
+                headings=tuple(" ".join(document[one].text.split()) for one in paths[row]),
+                text="\n".join(dict.fromkeys(part for part in (image.alt, image.caption) if part)),
             )
+        )  # fmt: skip
+    return rows
 
 
-def _of_chunk(chunk: Chunk, document: Document) -> Row:
-    alts = " ".join(image.alt for image in chunk.images if image.alt)
+def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
+    """Return a row with what follows from where it stands."""
+    level, text, (start, stop) = values["level"], values["text"], values["span"]
+    above = row if level == "passage" and document.kind[row] in SECTIONS else section_above(document, row)
+    kinds, words = {values["kind"]}, text
+    if level == "passage":
+        starts = document.span[:, 0]  # ascending, as rows are in the order of the text
+        for one in range(max(row, bisect_left(starts, start)), len(document)):
+            if starts[one] >= stop:
+                break
+            if document.span[one, 1] <= stop:
+                kinds.add(document.kind[one])
+    elif level == "image":
+        around = document.text[max(start - NEAR, 0) : start + NEAR]
+        words = f"{text}\n{text}\n{around}"  # twice: what is said of it counts more than what is near it
     return Row(
-        id=chunk.id,
-        level=chunk.level,
-        kind=chunk.kind,
-        kinds=tuple(sorted({document.kind[row] for row in chunk.rows})),
-        parent=chunk.parent_id,
-        headings=chunk.headings,
-        span=chunk.span,
-        dom_path=chunk.dom_path,
-        text=chunk.text,
-        words=f"{chunk.text}\n{alts}" if alts else chunk.text,
+        kinds=tuple(sorted(kinds - {"passage", "sentence"})),
+        parent=ids[above] if above >= 0 else None,
+        words=words,
+        **values,
     )

@@ -146,14 +146,7 @@ class Store:
         found = self.connection.execute("SELECT DISTINCT kinds FROM nodes WHERE level = 'passage'")
         return sorted({kind for (kinds,) in found for kind in kinds.split()})
 
-    def put(
-        self,
-        document_id: str,
-        document: Document,
-        digest: str,
-        rows: Sequence[Row],
-        vectors: dict[str, NDArray[np.float32]],
-    ) -> None:
+    def put(self, document_id: str, document: Document, digest: str, rows: Sequence[Row]) -> None:
         """Write a document in place of the one of the same id; call it within a transaction."""
         self.remove(document_id)
         told = document.metadata
@@ -185,9 +178,9 @@ class Store:
                 f"INSERT INTO words_{row.level} (rowid, headings, text) VALUES (?, ?, ?)",
                 (node, spaced(_clean("\n".join(row.headings))), spaced(_clean(row.words))),
             )
-            if (vector := vectors.get(row.id)) is not None:
+            if row.vector is not None:
                 self.connection.execute(
-                    f"INSERT INTO vectors_{row.level} VALUES (?, ?)", (node, np.asarray(vector, "<f4").tobytes())
+                    f"INSERT INTO vectors_{row.level} VALUES (?, ?)", (node, np.asarray(row.vector, "<f4").tobytes())
                 )
 
     def remove(self, document_id: str) -> bool:
@@ -245,7 +238,7 @@ class Store:
             numbers.append(rowid.astype(np.int64))
             scores.append(score / weight * np.log1p((total - count + 0.5) / (count + 0.5)))
         unique, place = np.unique(np.concatenate(numbers), return_inverse=True)
-        return unique, np.bincount(place, np.concatenate(scores), len(unique))
+        return unique, np.bincount(place, np.concatenate(scores), len(unique)).astype(np.float64)
 
     def select(self, level: str, kind: str | None, where: dict[str, str]) -> NDArray[np.int64]:
         """Return the numbers of a level's rows, ascending, of one kind and of documents with the values of `where`."""

@@ -57,7 +57,9 @@ def run(
                         same += 1
                         continue
                     yield (one.id, one.document(), digest)
-                except (DocgraphError, OSError) as error:
+                except OSError as error:
+                    errors.add(one.id, DocgraphError(str(error)))
+                except DocgraphError as error:
                     errors.add(one.id, error)
 
         added = index.add(documents())
