@@ -21,6 +21,7 @@ from docgraph.index.store import Store
 
 MAX_TOKENS: Final = 256
 """Of a passage, in words, where no embedder says how much it reads at once."""
+DEFAULT: Final = "the default embedder"
 TOGETHER: Final = 16
 """Documents that are embedded in one call: many enough to sort their texts by length."""
 
@@ -70,7 +71,8 @@ class Index:
         """Write the settings of a new index, or hold those asked for against those it has."""
         name = "" if self._embedder is None else str(self._embedder.name)
         mark = "" if self._embedder is None else str(self._embedder.fingerprint)
-        path, made, known = self._store.path, self._store.meta("max_tokens"), self._store.meta("embedder")
+        path, made = self._store.path, self._store.meta("max_tokens")
+        known = "no embedder, by words alone" if self.embedder_name is None else self.embedder_name or DEFAULT
         if made is None:
             settings = {"max_tokens": str(max_tokens or MAX_TOKENS), "embedder": name, "fingerprint": mark}
             self._store.set_meta(settings)
@@ -80,18 +82,18 @@ class Index:
             )
         elif mark and mark != self._store.meta("fingerprint"):
             raise DataError(
-                f"{path} was made with {known or 'no embedder, by words alone'}, but {name} was given, or it has changed since. "
+                f"{path} was made with {known}, but {name or DEFAULT} was given, or it has changed since. "
                 "Open it with what it was made with, or make another index."
             )
-        elif create and known and not name:
+        elif create and not mark and self.embedder_name is not None:
             raise DataError(
                 f"{path} was made with {known}, but no embedder was given: new documents would lack vectors."
             )
 
     @property
     def embedder_name(self) -> str | None:
-        """Name of the embedder that the index was made with; None if it has words only."""
-        return self._store.meta("embedder") or None
+        """Name of the embedder that the index was made with, "" for the default one; None if it has words only."""
+        return self._store.meta("embedder") if self._store.meta("fingerprint") else None
 
     def __len__(self) -> int:
         """Return how many documents there are."""

@@ -25,8 +25,10 @@ from encoders.embedder.texts import TextEncoder, Vectors
 class Embedder:
     """An encoder that reads documents. Made by `from_pretrained`; `reader` does the work."""
 
-    def __init__(self, reader: TextReader | RunReader) -> None:
+    def __init__(self, reader: TextReader | RunReader, name: str = "") -> None:
         self.reader = reader
+        self.name = name
+        """What `from_pretrained` was given; "" for MiniLM from its package."""
 
     @classmethod
     def from_pretrained(
@@ -54,13 +56,14 @@ class Embedder:
             MissingExtraError: sentence-transformers, or MiniLM's package where it is asked for, is not installed.
         """
         kept = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
+        name = "" if name_or_path is None else str(name_or_path)
         if name_or_path is None or not is_run(Path(name_or_path)):
             encoder = TextEncoder.from_pretrained(name_or_path, device=device, cache=kept)
         elif of == "leaves":
             encoder = leaves_encoder(Path(name_or_path), device=device, cache=kept)
         else:
-            return cls(RunReader.from_pretrained(name_or_path, device=device, normalize=normalize))
-        return cls(TextReader(encoder, settings, context=context, normalize=normalize))
+            return cls(RunReader.from_pretrained(name_or_path, device=device, normalize=normalize), name)
+        return cls(TextReader(encoder, settings, context=context, normalize=normalize), name)
 
     @property
     def width(self) -> int:

@@ -72,7 +72,7 @@ def run(
         f"{output}: {added.written} documents written, {added.unchanged + same} unchanged, {gone} taken out, "
         f"{len(errors.found)} set aside; now {counts['document']} documents, {counts['section']} sections, "
         f"{counts['passage']} passages, {counts['image']} images, "
-        + (f"with vectors of {embedder}" if embedder else "by words alone")
+        + ("by words alone" if embedder is None else f"with vectors of {embedder or 'MiniLM'}")
     )
     raise typer.Exit(errors.exit_code(counts["document"]))
 
