@@ -209,7 +209,9 @@ class Store:
             numbers = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3)
             flat = np.frombuffer(b"".join(row[3] for row in rows), "<f4")
             number, document, parent = numbers.T
-            table = Table(number, document, parent, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32))
+            table = Table(
+                number, document, parent, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32)
+            )
             self._tables[level] = table
         return self._tables[level]
 
