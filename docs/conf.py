@@ -1,5 +1,10 @@
 """How Sphinx builds these pages: Markdown by MyST, the Furo theme, the reference from the docstrings. Offline."""
 
+from typing import Any
+
+from docutils import nodes
+from latex2mathml.converter import convert
+
 import docgraph
 
 project = "docgraph"
@@ -33,4 +38,19 @@ html_title = f"docgraph {release}"
 html_static_path = ["_static"]
 html_copy_source = False
 html_show_sphinx = False
-mathjax_path = "mathjax.js"
+html_math_renderer = "mathml"
+
+
+def _inline(self: Any, node: nodes.Element) -> None:
+    self.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def _display(self: Any, node: nodes.Element) -> None:
+    self.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Any) -> None:
+    """Write formulas as MathML, which browsers read without a script or a network."""
+    app.add_html_math_renderer("mathml", inline_renderers=(_inline, None), block_renderers=(_display, None))
