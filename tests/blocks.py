@@ -44,7 +44,9 @@ def run(page: Path) -> int:
             exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
         elif block.language == "bash":
             sys.stdout.flush()
-            done = subprocess.run(["bash", "-euo", "pipefail", "-c", block.code], env={**os.environ, **paths}, check=False)
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.code], env={**os.environ, **paths}, check=False
+            )
             if done.returncode:
                 raise SystemExit(f"{page}:{block.line}: the block ended with {done.returncode}")
         else:

@@ -70,7 +70,12 @@ def test_commands_and_options_named_in_text_exist() -> None:
                 if verb not in helps:
                     command = [sys.executable, "-m", "training.cli", verb, "--help"]
                     done = subprocess.run(
-                        command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "200"}, check=False
+                        command,
+                        capture_output=True,
+                        text=True,
+                        cwd=ROOT,
+                        env={**os.environ, "COLUMNS": "200"},
+                        check=False,
                     )
                     assert done.returncode == 0, f"{page.name}: docgraph {verb}: {done.stderr}"
                     helps[verb] = done.stdout

@@ -69,7 +69,7 @@ def overview() -> str:
     vector_of = dict(zip(embeddings.node_row.tolist(), embeddings.vectors, strict=True))
     shown = [node for node in document.walk() if node.kind != "sentence" and node.row in vector_of]
     start = next(place for place, node in enumerate(shown) if node.kind == "image") - ROWS + 4
-    shown = [node for node in shown[:3]] + shown[max(start, 3) : max(start, 3) + ROWS - 3]
+    shown = shown[:3] + shown[max(start, 3) : max(start, 3) + ROWS - 3]
     top, step, page, tree, vector = 64, 30, 24, 372, 690
     parts = [
         text(page, 36, "a web page", GREY, font_weight="600"),

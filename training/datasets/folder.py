@@ -3,14 +3,13 @@
     pages/<label>/**/*.html                  a sub-folder is a label
     pages/{train,dev,test}/<label>/*.html    with given splits
     pages/*.html + labels.csv | .jsonl       columns "file", "label" and perhaps "split"
-    table.jsonl[.gz] | .parquet              columns "label", any of the fields below, perhaps "split" and "id"
+    table.jsonl | .csv | .tsv [.gz] | .parquet   columns "label", any of the fields below, perhaps "split" and "id"
 
 A table's fields are found by name (`COLUMNS`) or given, then by any name. Its images are paths from the table's folder
 or from `images/` in it, bytes, or lists of them; a column "html" holds a whole page. Without given splits, records are split 8:1:1 (splitting.py).
 File and folder names are ids, never text of a document.
 """
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -101,7 +100,7 @@ def read_table(
     Args:
         label: the label's column.
         fields: field -> column; or columns, which then name the fields; None for those of `COLUMNS` that are there,
-            images, or "html". Images are the columns "image" and "images".
+            images, or "html". Images are the fields or columns "image" and "images".
 
     Raises:
         DataError: the table is broken, or has none of the columns.
@@ -111,7 +110,9 @@ def read_table(
     splits: dict[str, list[Record]] = defaultdict(list)
     problems: list[RecordProblem] = []
     unique = UniqueNames()
+    columns: dict[str, None] = {}
     for index, row in enumerate(_rows(root)):
+        columns.update(dict.fromkeys(row))
         name = unique(str(row.get("id", f"#{index}")))
         value = row.get(label)
         origin, present, size = _origin(root.parent, row, chosen, name, limits or Limits(), problems)
@@ -123,7 +124,8 @@ def read_table(
         splits[_split_of(row)].append(record)
     if not any(record.fields for records in splits.values() for record in records):
         raise DataError(
-            f"{root} must have columns that hold text or images ({', '.join(chosen or COLUMNS)}, ...), but has none."
+            f"{root} must have columns that hold text or images ({', '.join(chosen or COLUMNS)}, ...), but its columns are "
+            f"{', '.join(columns) or 'none'}. Name yours: --text COLUMN --label COLUMN"
         )
     return Corpus(root.name.split(".")[0], _with_splits(splits, seed, split_file), problems)
 
@@ -163,11 +165,7 @@ def _label_file(root: Path) -> Path | None:
 
 
 def _listed(root: Path, listed: Path) -> Iterator[tuple[Path, str | None, str]]:
-    if listed.suffix == ".csv":
-        with listed.open(encoding="utf-8", newline="") as file:
-            rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    else:
-        rows = list(read_lines(listed))
+    rows = list(read_lines(listed))
     for index, row in enumerate(rows, 1):
         name = row.get("file") or row.get("id")
         if not name:
@@ -205,12 +203,12 @@ def _origin(
     if chosen is None:
         wanted = {f: next((c for c in names if row.get(c)), f) for f, names in COLUMNS.items()}
     else:
-        wanted = {field: column for field, column in chosen.items() if column not in IMAGE_COLUMNS}
+        wanted = {field: column for field, column in chosen.items() if not {field, column} & {*IMAGE_COLUMNS}}
     for field, column in wanted.items():
         if text := text_of(row.get(column)).strip():
             texts.append((field, text))
     images: list[str | bytes] = []
-    for column in IMAGE_COLUMNS if chosen is None else [c for c in chosen.values() if c in IMAGE_COLUMNS]:
+    for column in IMAGE_COLUMNS if chosen is None else [c for c in chosen.values() if c not in wanted.values()]:
         images += _images(folder, row.get(column), name, limits, problems)
     present = tuple(field for field, _ in texts) + (("image",) if images else ())
     return ArticleOrigin(tuple(texts), tuple(images)), present, sum(len(text) for _, text in texts)
