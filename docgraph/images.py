@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from docgraph.errors import ImageError
 from docgraph.image_bytes import read_image, short_name
-from docgraph.image_headers import header_size
+from docgraph.image_headers import header_size, without_large_chunks
 from docgraph.records import ImageAccess
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "AVIF")
 """What is decoded. Others (EPS, FITS, PDF, TIFF, ...) have a long record of security holes in their decoders."""
 
 _DECODING: Final = (
@@ -127,7 +127,7 @@ class ImageReference:
         data, limit = self.bytes(), self.access.limits.image_pixels
         try:
             self._check_pixels(header_size(data) or (0, 0), limit)
-            with Image.open(BytesIO(data), formats=FORMATS) as image:
+            with Image.open(BytesIO(without_large_chunks(data)), formats=FORMATS) as image:
                 self._check_pixels(image.size, limit)
                 yield image
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -1,4 +1,4 @@
-"""Pictures: opened late, from allowed places only, within bounds; every failure names the picture."""
+"""Images: opened late, from allowed places only, within bounds; every failure names the image."""
 
 import base64
 import os
@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from docgraph.errors import ImageError
 from docgraph.image_headers import header_size
@@ -355,3 +355,38 @@ def test_errors_travel_between_processes_with_their_code():
 
     error = pickle.loads(pickle.dumps(ImageError("picture a is gone.", "missing")))
     assert (str(error), error.code) == ("picture a is gone.", "missing")
+
+
+def test_an_avif_opens_and_its_size_is_known_from_its_header():
+    pytest.importorskip("PIL._avif")
+    file = BytesIO()
+    Image.new("RGB", (64, 48), (200, 40, 40)).save(file, "AVIF")
+    image = given(file.getvalue())
+    assert header_size(file.getvalue()) == image.size() == image.open("RGB").size == (64, 48)
+    refusal(given(file.getvalue(), image_pixels=1_000), "too_large", "64 x 48 pixels")
+    for length in range(0, len(file.getvalue()), 7):
+        with pytest.raises(ImageError):
+            given(file.getvalue()[:length]).open()
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("kind", [b"iCCP", b"zTXt", b"iTXt", b"tEXt"])
+def test_a_large_profile_or_text_beside_the_pixels_is_passed_over(kind, where):
+    large = zlib.compress(bytes(5_000_000))
+    body = {
+        b"iCCP": b"name\0\0" + large,
+        b"zTXt": b"name\0\0" + large,
+        b"iTXt": b"name\0\1\0\0\0" + large,
+        b"tEXt": b"name\0" + b"x" * 2_000_000,
+    }[kind]
+    whole = encoded(format="PNG")
+    at = whole.index(b"IDAT") - 4 if where == "before" else whole.index(b"IEND") - 4
+    image = given(whole[:at] + chunk(kind, body) + whole[at:])
+    assert image.open("RGB").size == image.size() == (6, 4)
+
+
+def test_a_small_profile_stays():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file = BytesIO()
+    Image.new("RGB", (6, 4)).save(file, "PNG", icc_profile=profile)
+    assert given(file.getvalue()).open().info["icc_profile"] == profile
