@@ -1,5 +1,6 @@
 """Documents as networkx graphs: an exact round trip, and other people's trees."""
 
+import io
 import json
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import networkx
 import pytest
 from hypothesis import given
 
-from docgraph import Document, DocumentError, Domain
+from docgraph import Document, DocumentError, Domain, parse_html
 from tests.documents import documents, drawn
 
 
@@ -72,6 +73,31 @@ def test_a_value_changed_in_the_graph_is_changed_in_the_document():
     graph.nodes[1]["attributes"] = {"level": 2}
     again = Document.from_networkx(graph)
     assert (again[1].kind, again[1].attributes["level"]) == ("heading", 2)
+
+
+@drawn
+@given(documents())
+def test_every_value_is_one_that_other_programs_read(document):
+    graph = document.to_networkx()
+    for values in (
+        graph.graph,
+        *(data for _, data in graph.nodes(data=True)),
+        *(data for *_, data in graph.edges(data=True)),
+    ):
+        assert all(type(value) in (str, int, float, bool) for value in values.values())
+
+
+@pytest.mark.parametrize("write", [networkx.write_graphml, networkx.write_gexf])
+def test_a_page_is_written_for_gephi_and_the_like_and_read_again(write):
+    page = parse_html("<title>T</title><h1 id=x>A</h1><p>b <a href='/c'>c</a></p><table><tr><th>1<td>2</table>")
+    file = io.BytesIO()
+    write(page.to_networkx(), file)
+    file.seek(0)
+    read = networkx.read_graphml if write is networkx.write_graphml else networkx.read_gexf
+    again = read(file, node_type=int)
+    assert [again.nodes[node.row]["kind"] for node in page] == list(page.kind)
+    if write is networkx.write_graphml:
+        assert Document.from_networkx(again).same_as(page)
 
 
 def plain() -> networkx.DiGraph:

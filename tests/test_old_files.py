@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import networkx
 import pytest
 
 from docgraph import Document, Limits, parse_article, parse_html, parse_site
@@ -40,6 +41,11 @@ def test_what_is_read_can_do_all_that_a_new_document_can(name, read):
     for image in document.images():
         assert image.image.size() == (6, 4)
         assert image.image.open("RGB").getpixel((0, 0)) == (200, 30, 30)
+
+
+def test_a_graph_of_0_1_0_is_read_although_its_values_were_lists_and_mappings():
+    written = json.loads((OLD / "page.networkx.json").read_bytes())
+    assert Document.from_networkx(networkx.node_link_graph(written, edges="edges")).same_as(from_json("page"))
 
 
 def test_the_article_equals_what_the_parser_gives_today():

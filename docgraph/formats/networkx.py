@@ -6,13 +6,16 @@ Edges carry `kind`:  "child"     parent to child; `order` counts the children
                      "next"      a child of a SEQUENCE to the child after it
                      "links_to"  between children of a GRAPH node (pages of a site): its `edges`
 Nodes carry their columns (kind, domain, role, position, span, attributes, ...); leaves carry their `text` too. What
-belongs to the whole document is in `graph.graph`. All values are JSON values, so `networkx.node_link_data` works.
+belongs to the whole document is in `graph.graph`. Every value is a plain one (text, number, truth), lists and mappings
+being their JSON text and what is missing being left out: so `networkx.write_graphml`, `write_gexf` and `node_link_data`
+write the graph as it is. Where the graph is read, such values may be lists and mappings, too.
 
 `from_networkx(to_networkx(d)).same_as(d)` holds for every document. A tree that somebody else made is read too: see
 `from_networkx`. Nothing recurses.
 """
 
-from collections.abc import Hashable
+import json
+from collections.abc import Hashable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("kind", "domain", "role", "position", "span")
 _SPARSE: Final = ("attributes", "boxes")
+_WHOLE: Final = ("metadata", "keys", "marks", "sources", "images", "warnings", "edges")
+"""What of the whole document is no plain value."""
 _EDGE_KINDS: Final = ("child", "next", "links_to")
 
 
@@ -48,13 +53,13 @@ def to_networkx(document: Columns) -> "networkx.DiGraph[int]":
         for name, entries in sparse.items():
             if (entry := entries.get(str(row))) is not None:
                 data[name] = entry
-        if score is not None:
+        if score is not None and score[row] is not None:
             data["score"] = score[row]
         if sources is not None:
             data["element"] = sources["node_element"][row]
             if sources["node_offsets"] is not None:
                 data["offsets"] = sources["node_offsets"][row]
-        graph.add_node(row, **data)
+        graph.add_node(row, **_plain(data))
     _add_edges(graph, document)
     if sources is not None:
         values["sources"] = {
@@ -65,8 +70,26 @@ def to_networkx(document: Columns) -> "networkx.DiGraph[int]":
     values["scored"] = score is not None
     values["edges"] = list(edges)
     del values["parent"]
-    graph.graph.update(values)
+    graph.graph.update(_plain(values))
     return graph
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as other programs read them: no lists, no mappings, nothing for None."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _whole(value: Any) -> Any:
+    """Return what `_plain` wrote as JSON text; anything that is no text as it is.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _add_edges(graph: "networkx.DiGraph[int]", document: Columns) -> None:
@@ -87,9 +110,9 @@ def _add_edges(graph: "networkx.DiGraph[int]", document: Columns) -> None:
         for number, (source, target) in enumerate(pairs.T.tolist()):
             edge = children[source], children[target]
             if graph.has_edge(*edge):
-                graph.edges[edge]["places"].append(number)
+                graph.edges[edge]["places"] += f" {number}"
             else:
-                graph.add_edge(*edge, kind="links_to", places=[number])
+                graph.add_edge(*edge, kind="links_to", places=str(number))
 
 
 def from_networkx(graph: "networkx.DiGraph[Any]") -> Columns:
@@ -167,14 +190,18 @@ def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]
     row_of = {node: row for row, (node, _) in enumerate(rows)}
     values = {name: value for name, value in graph.graph.items() if name != "scored"}
     try:
+        values.update({name: _whole(values.get(name)) for name in _WHOLE})
         values["parent"] = [above for _, above in rows]
-        for name in _COLUMNS:
+        for name in ("kind", "domain"):
             values[name] = [node[name] for node in data]
+        for name in ("position", "span"):
+            values[name] = [_whole(node[name]) for node in data]
+        values["role"] = [node.get("role") for node in data]
         for name in _SPARSE:
-            values[name] = {str(row): node[name] for row, node in enumerate(data) if name in node}
-        values["score"] = [node["score"] for node in data] if graph.graph["scored"] else None
+            values[name] = {str(row): _whole(node[name]) for row, node in enumerate(data) if name in node}
+        values["score"] = [node.get("score") for node in data] if graph.graph["scored"] else None
         if (sources := values["sources"]) is not None:
-            offsets = [node["offsets"] for node in data] if sources["node_offsets"] else None
+            offsets = [_whole(node["offsets"]) for node in data] if sources["node_offsets"] else None
             values["sources"] = {
                 **sources,
                 "node_element": [node["element"] for node in data],
@@ -185,7 +212,7 @@ def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]
         }
         values["marks"] = [[row_of[mark[0]], *mark[1:]] for mark in values["marks"] if mark[0] in row_of]
         values["warnings"] = [[*warning[:2], row_of.get(warning[2], -1)] for warning in values["warnings"]]
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise DocumentError(f"a graph made by to_networkx must keep its values, but {error!r} is missing.") from error
     return from_dict(values)
 
@@ -197,9 +224,15 @@ def _links(graph: "networkx.DiGraph[Any]", siblings: list[Any]) -> list[list[int
     for source in siblings:
         for _, target, data in graph.out_edges(source, data=True):
             if data.get("kind") == "links_to" and target in ordinal:
-                links += [(number, ordinal[source], ordinal[target]) for number in data.get("places", [len(links)])]
+                links += [(number, ordinal[source], ordinal[target]) for number in _places(data, len(links))]
     links.sort()
     return [[source for _, source, _ in links], [target for _, _, target in links]]
+
+
+def _places(edge: Mapping[str, Any], otherwise: int) -> list[int]:
+    """Return where among all links those of one edge stand; `otherwise` for an edge that does not say."""
+    places = edge.get("places", [otherwise])
+    return [int(place) for place in (places.split() if isinstance(places, str) else places)]
 
 
 def _built(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]], root: Any) -> Columns:

@@ -49,7 +49,7 @@ def split(text: str) -> tuple[dict[str, Any], str, str]:
         return {}, text, ""
     problem = ""
     try:
-        entries = yaml.load(found.group(1), yaml.BaseLoader)
+        entries = yaml.load(found.group(1), yaml.BaseLoader)  # makes strings, lists and mappings only
     except (yaml.YAMLError, RecursionError) as error:
         lines = [line for line in found.group(1).splitlines() if line.strip()]
         if not lines or not all(_LINE.match(line) or line[0] in " \t-#" for line in lines):
