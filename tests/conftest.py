@@ -5,6 +5,8 @@ profile "fuzz"; what it finds becomes an `@example` or a test.
 """
 
 import os
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -21,6 +23,16 @@ settings.register_profile(
     "fuzz", deadline=None, max_examples=5_000, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("fixed")
+
+if find_spec("torch") is None:  # with the base install, plain pytest runs the parser's tests
+    NEEDS_EXTRA = re.compile(
+        r"^(from|import) (torch|transformers|numba|pyarrow|scipy|encoders|training|benchmarks|tools"
+        r"|tests\.(attention_runs|blocks|forests|training_runs))\b",
+        re.MULTILINE,
+    )
+    collect_ignore = [
+        path.name for path in Path(__file__).parent.glob("test_*.py") if NEEDS_EXTRA.search(path.read_text("utf-8"))
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from docgraph import (
 from docgraph.bulk.files import expand
 
 ROOT = Path(__file__).resolve().parent.parent
+with_pyarrow = pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs the extra parquet")
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl", pytest.param(".parquet", marks=with_pyarrow)])
 def test_every_page_is_written_once_in_order_and_reads_as_load_document_reads_it(pages, tmp_path, suffix):
     output = tmp_path / "out" / f"docs{suffix}"
     counts = parse_many(pages, output, workers=1)
@@ -79,7 +81,7 @@ def test_two_processes_write_byte_for_byte_what_one_writes(pages, tmp_path):
     assert (tmp_path / "one" / "d.jsonl").read_bytes() == (tmp_path / "two" / "d.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl", pytest.param(".parquet", marks=with_pyarrow)])
 def test_a_second_run_adds_what_is_new_and_nothing_else(pages, tmp_path, suffix):
     output = tmp_path / f"d{suffix}"
     parse_many(pages, output, workers=1)
@@ -271,7 +273,7 @@ def test_two_runs_into_one_output_do_not_mix(pages, tmp_path):
     assert parse_many(pages, tmp_path / "d.jsonl", workers=1, progress=again).written == 20
 
 
-def test_wrong_use_is_one_clear_error(pages, tmp_path, monkeypatch):
+def test_wrong_use_is_one_clear_error(pages, tmp_path):
     with pytest.raises(DataError, match=r"must end in \.jsonl or \.parquet, but .*d\.csv does not"):
         parse_many(pages, tmp_path / "d.csv")
     with pytest.raises(DataError, match=r"every path to parse must exist, but .*nowhere does not"):
@@ -280,15 +282,23 @@ def test_wrong_use_is_one_clear_error(pages, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="must hold documents that parse_many wrote"):
         parse_many(pages, tmp_path / "other.jsonl")
     assert (tmp_path / "other.jsonl").read_text() == '{"x": 1}\n'
-    (tmp_path / "other.parquet").write_bytes(b"no parquet")
-    with pytest.raises(DataError, match="must be a parquet file"):
-        parse_many(pages, tmp_path / "other.parquet")
-    assert (tmp_path / "other.parquet").read_bytes() == b"no parquet"
     with pytest.raises(DataError, match="neither"):
         list(read_many(tmp_path / "d.csv"))
     with pytest.raises(DataError, match="can be read"):
         list(read_many(tmp_path / "none.jsonl"))
     assert expand([]).jobs == []
+
+
+@with_pyarrow
+def test_a_file_that_is_no_parquet_is_refused_and_kept(pages, tmp_path):
+    (tmp_path / "other.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="must be a parquet file"):
+        parse_many(pages, tmp_path / "other.parquet")
+    assert (tmp_path / "other.parquet").read_bytes() == b"no parquet"
+
+
+def test_parquet_without_pyarrow_names_the_extra(pages, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtraError, match=r'a parquet file needs pyarrow, .* pip install "docgraph\[parquet\]"'):
         parse_many(pages, tmp_path / "d.parquet")
@@ -304,7 +314,7 @@ def test_files_that_are_left_out_are_told_and_the_output_is_none_of_them(pages):
 
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode on this system")
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl", pytest.param(".parquet", marks=with_pyarrow)])
 def test_names_that_are_no_utf_8_are_ids_of_their_own_and_known_again(tmp_path, suffix):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
