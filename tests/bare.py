@@ -1,6 +1,6 @@
 """What docgraph does without its extras, and what each command and import says that needs one."""
 
-LIGHT = {"parse", "recipes", "chunk"}
+LIGHT = {"parse", "recipes", "chunk", "index", "search"}
 """Verbs that the base install runs."""
 
 COMMANDS = {
@@ -11,6 +11,7 @@ COMMANDS = {
     "compare": ("compare --recipe news-scratch --data data --output runs", "train"),
     "zero-shot": ("zero-shot model --data data", "train"),
     "demo": ("demo", "train"),
+    "mcp": ("mcp pages.index", "mcp"),
     "parse": ("parse page.html --output trees.parquet", "parquet"),
     "chunk": ("chunk page.html --output chunks.parquet", "parquet"),
 }

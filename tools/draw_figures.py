@@ -100,8 +100,9 @@ def overview() -> str:
         size = 7.0
         for place, value in enumerate(values.tolist()):
             parts.append(
-                cell(vector + place * size, y - 8, size, BLUE if value > 0 else ORANGE, abs(value) / largest)
-                .replace(f'height="{size:.1f}"', 'height="16.0"')
+                cell(vector + place * size, y - 8, size, BLUE if value > 0 else ORANGE, abs(value) / largest).replace(
+                    f'height="{size:.1f}"', 'height="16.0"'
+                )
             )
     height = top + step * len(shown) + 10
     return svg(vector + int(CELLS * 7) + 28, height, "From a web page to its tree to a vector of every node", parts)
@@ -120,9 +121,7 @@ def _page_row(node, x: float, y: float) -> str:  # type: ignore[no-untyped-def]
         buffer = BytesIO()
         image.convert("RGB").save(buffer, "JPEG", quality=80)
         data = base64.b64encode(buffer.getvalue()).decode()
-        return (
-            f'<image x="{x}" y="{y - 36}" width="{image.width}" height="{image.height}" href="data:image/jpeg;base64,{data}"/>'
-        )
+        return f'<image x="{x}" y="{y - 36}" width="{image.width}" height="{image.height}" href="data:image/jpeg;base64,{data}"/>'
     if node.kind in ("paragraph", "item", "caption", "cell"):
         lines = min(3, 1 + len(node.text) // 120)
         indent = 14 if node.kind == "item" else 0
@@ -154,7 +153,10 @@ def matrices() -> str:
     tied = hierarchical_attention(query, key, value, TreeBatch.from_nested([TREE]), backend="naive")[:, 0]
     size, top = 26.0, 128.0
     parts: list[str] = []
-    for left, weights, title in ((40.0, flat, "softmax: a weight for each pair of leaves"), (380.0, tied, "HSA: a weight for each pair of siblings")):
+    for left, weights, title in (
+        (40.0, flat, "softmax: a weight for each pair of leaves"),
+        (380.0, tied, "HSA: a weight for each pair of siblings"),
+    ):
         parts.append(text(left, 28, title, INK, font_weight="600"))
         if weights is tied:
             parts += _bracket(left, top, size)
@@ -162,7 +164,9 @@ def matrices() -> str:
             parts.append(text(left - 16, top + size * row + 18, letters[row], GREY))
             parts.append(text(left + size * row + 9, top - 8, letters[row], GREY))
             for column in range(count):
-                parts.append(cell(left + size * column, top + size * row, size, BLUE, float(weights[row, column]) * 2.2))
+                parts.append(
+                    cell(left + size * column, top + size * row, size, BLUE, float(weights[row, column]) * 2.2)
+                )
         parts.append(
             f'<rect x="{left}" y="{top}" width="{size * count}" height="{size * count}" fill="none" stroke="{GREY}"/>'
         )
@@ -172,7 +176,9 @@ def matrices() -> str:
                     f'<rect x="{left + size * c}" y="{top + size * a}" width="{size * (d - c)}" height="{size * (b - a)}" '
                     f'fill="none" stroke="{INK}" stroke-width="1.6"/>'
                 )
-    return svg(680, int(top + size * count + 24), "Attention weights: softmax beside hierarchical self-attention", parts)
+    return svg(
+        680, int(top + size * count + 24), "Attention weights: softmax beside hierarchical self-attention", parts
+    )
 
 
 def _spans() -> list[list[tuple[int, int]]]:
@@ -212,7 +218,7 @@ def _bracket(left: float, top: float, size: float) -> list[str]:
 
 def sweeps() -> str:
     """Three small trees: means go up, siblings attend to one another, results come down."""
-    parts = ['<defs>']
+    parts = ["<defs>"]
     for name, colour in (("up", BLUE), ("across", ORANGE), ("down", GREEN)):
         parts.append(
             f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
@@ -228,7 +234,9 @@ def sweeps() -> str:
         left = 30 + 250 * number
         root, sections = (left + 100, 92), [(left + 45, 142), (left + 155, 142)]
         leaves = [(left + 15 + 35 * place + (35 if place > 2 else 0) * 0.5, 192) for place in range(6)]
-        edges = [(root, section) for section in sections] + [(sections[place // 3], leaf) for place, leaf in enumerate(leaves)]
+        edges = [(root, section) for section in sections] + [
+            (sections[place // 3], leaf) for place, leaf in enumerate(leaves)
+        ]
         parts.append(text(left, 30, title, colour, font_weight="700", font_size="15"))
         parts.append(text(left, 50, first, GREY, font_size="12") + text(left, 66, second, GREY, font_size="12"))
         for parent, child in edges:
@@ -238,7 +246,17 @@ def sweeps() -> str:
             a, b = (child, parent) if name == "up" else (parent, child)
             length = ((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) ** 0.5
             cut = [(b[axis] - a[axis]) * 9 / length for axis in (0, 1)]
-            parts.append(line(a[0] + cut[0], a[1] + cut[1], b[0] - cut[0], b[1] - cut[1], colour, 1.6, f'marker-end="url(#{name})"'))
+            parts.append(
+                line(
+                    a[0] + cut[0],
+                    a[1] + cut[1],
+                    b[0] - cut[0],
+                    b[1] - cut[1],
+                    colour,
+                    1.6,
+                    f'marker-end="url(#{name})"',
+                )
+            )
         if name == "across":
             for family in (sections, leaves[:3], leaves[3:]):
                 for place, a in enumerate(family):
@@ -247,7 +265,10 @@ def sweeps() -> str:
                             f'<path d="M {a[0]} {a[1] + 7} Q {(a[0] + b[0]) / 2} {a[1] + 14 + 16 * gap} {b[0]} {b[1] + 7}" fill="none" '
                             f'stroke="{colour}" stroke-width="1.6" marker-start="url(#across)" marker-end="url(#across)"/>'
                         )
-        parts += [f'<circle cx="{x}" cy="{y}" r="6" fill="{INK if y < 190 else GREY}"/>' for x, y in (root, *sections, *leaves)]
+        parts += [
+            f'<circle cx="{x}" cy="{y}" r="6" fill="{INK if y < 190 else GREY}"/>'
+            for x, y in (root, *sections, *leaves)
+        ]
     return svg(770, 250, "The three steps: up, across, down", parts)
 
 
