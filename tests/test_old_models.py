@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from docgraph import parse_html
+from docgraph import Document
 from encoders import DocumentConfig, DocumentForClassification, TreeBatch, zero_shot
 
 OLD = Path(__file__).parent / "data" / "v0.1.0"
@@ -21,7 +21,7 @@ def expected(folder: Path) -> dict:
 
 def assert_predicts_as_before(model: DocumentForClassification) -> None:
     want = expected(OLD / "model")
-    found = model.predict([parse_html(page) for page in want["pages"]])
+    found = model.predict([Document.from_json(text) for text in want["documents"]])
     assert list(found.classes) == want["classes"]
     np.testing.assert_allclose(found.probabilities, want["probabilities"], atol=1e-6)
 
@@ -31,7 +31,7 @@ def test_a_trained_model_gives_the_same_probabilities_and_vectors():
     model = DocumentForClassification.from_pretrained(OLD / "model")
     assert_predicts_as_before(model)
     want = expected(OLD / "model")
-    vectors = model.encode([parse_html(page) for page in want["pages"]], "nodes")
+    vectors = model.encode([Document.from_json(text) for text in want["documents"]], "nodes")
     np.testing.assert_allclose(vectors.vectors, want["vectors"], atol=1e-5)
     assert vectors.node_row.tolist() == want["node_row"]
     assert vectors.kind.tolist() == want["kind"]
