@@ -27,7 +27,7 @@ class Limits:
     attribute_bytes: int = 65_536
     """Characters of one attribute value (alt text, a URL); longer ones are cut and named."""
     data_uri_bytes: int = 20_000_000
-    """Characters of one `data:` URI that are kept for decoding."""
+    """Characters of one data URI that are kept for decoding."""
     table_cells: int = 100_000
     """Cells of one table after spans are clamped."""
     column_span: int = 1_000
