@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from docgraph.errors import DataError
+from tests.processes import in_session, needs_proc
 from tests.training_runs import tiny, write_table
 from training.files import claimed
 from training.run_folder import RunFolder
 
 HOLD = "import sys, time; from pathlib import Path; from training.files import claimed\nwith claimed(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
-linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
 
 
 def test_a_folder_is_for_one_command_at_a_time_and_free_again_when_that_is_killed(tmp_path: Path) -> None:
@@ -52,19 +52,6 @@ def test_a_claim_is_given_back_at_the_end_of_it(tmp_path: Path) -> None:
 # -- nothing outlives a command --------------------------------------------------------------------------------
 
 
-def in_session(session: int) -> dict[int, str]:
-    """Processes of a session that are not zombies, with their command lines."""
-    found = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found[int(status.parent.name)] = (status.parent / "cmdline").read_text().replace("\0", " ")
-        except (OSError, IndexError):
-            continue
-    return found
-
-
 def wait_until(ready, seconds: float = 120.0) -> None:
     """Wait for something to happen; fail if it never does."""
     for _ in range(int(seconds * 10)):
@@ -97,7 +84,7 @@ def kill_in_work(code: str, arguments: list[str], busy: Path, sign: signal.Signa
 CALL = "import sys; from training.cli import main; sys.argv = ['docgraph', *sys.argv[1:]]; main()"
 
 
-@linux
+@needs_proc
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_comparison_leaves_no_process_behind(tmp_path: Path, sign: signal.Signals) -> None:
     config = tiny(write_table(tmp_path / "pets.jsonl"), tmp_path / "out", epochs=2_000)
@@ -107,7 +94,7 @@ def test_a_killed_comparison_leaves_no_process_behind(tmp_path: Path, sign: sign
     kill_in_work(CALL, arguments, busy, sign, children=1)
 
 
-@linux
+@needs_proc
 def test_a_killed_training_leaves_no_data_worker_behind(tmp_path: Path) -> None:
     config = tiny(write_table(tmp_path / "pets.jsonl"), tmp_path / "out", epochs=2_000, workers=1)
     (tmp_path / "c.yaml").write_text(config.to_yaml())

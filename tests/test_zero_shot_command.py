@@ -1,6 +1,7 @@
 """`docgraph zero-shot`: a conversion measured on labelled texts, with and without a classification head."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from typer.testing import CliRunner
 
 from docgraph.errors import DataError, ModelError
 from encoders import zero_shot
+from tests.processes import children_of, needs_proc
 from training.cli import app
-from training.zero_shot import Condition, Subject, _as_classes, appendix_l, numbers, start_layer_conditions
+from training.zero_shot.run import numbers
+from training.zero_shot.subject import Condition, Subject, _as_classes
+from training.zero_shot.tables import appendix_l, start_layer_conditions
 
 WORDS = {
     "sport": "match goal team player season score".split(),
@@ -79,6 +83,23 @@ def test_a_conversion_is_measured_and_saved(small, data, tmp_path):
     assert "windows 2,4 + own special tokens; untied queries + near 1" in result.stdout
     restored = zero_shot.restore(tf.AutoModel.from_pretrained(tmp_path / "model"))
     assert zero_shot.summary(restored).converted == [1, 3]
+
+
+@needs_proc
+def test_measuring_starts_no_process(small, data):
+    """So that none can outlive it, however it ends."""
+    began = children_of(os.getpid())
+    seen = set()
+    subject_vectors = Subject.vectors
+
+    def watched(self, what):
+        seen.update(children_of(os.getpid()))
+        return subject_vectors(self, what)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Subject, "vectors", watched)
+        command(small / "classifier", "--data", data, "--layers", "2")
+    assert seen <= began
 
 
 def test_one_level_changes_nothing_that_is_measured(small, data, tmp_path):

@@ -11,7 +11,9 @@ from benchmarks.zero_shot.forms import CLOSE, FORMS, PAPER, SWEEP
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Calibration, Form
 from encoders.zero_shot.windows import from_json, to_json
-from training.zero_shot import Condition, Subject, open_subject, start_layer_conditions
+from training.zero_shot.run import open_subject
+from training.zero_shot.subject import Condition, Subject
+from training.zero_shot.tables import start_layer_conditions
 
 LONG = 200
 """Tokens that a document of the section `long` has at least."""

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from benchmarks.page import Found, made_by, publish, recorded
 from benchmarks.zero_shot.forms import TIMED
 from training.markdown import table
-from training.zero_shot import Outcome, appendix_l, table_3
+from training.zero_shot.subject import Outcome
+from training.zero_shot.tables import appendix_l, table_3
 
 Record = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """`docgraph zero-shot`: HSA inside a pre-trained model, without training, and what it costs."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -47,20 +47,17 @@ def run(
     model as it was.
     """
     need("train", "torch", "transformers", "sklearn")
-    from training import zero_shot
+    from encoders.zero_shot import Budget, Form, Windows
+    from training.zero_shot.run import measure, numbers
 
-    zero_shot.run(
+    form: dict[str, Any] = {"untie": untie, "near": near, "pooling": pooling, "cumulant": cumulant}
+    measure(
         model,
         data,
-        layers=None if layers is None else zero_shot.numbers(layers),
-        branching=zero_shot.numbers(branching),
-        own_special_tokens=own,
-        untie=untie,
-        near=near,
-        pooling=pooling,
-        cumulant=cumulant,
-        keep=keep,
-        choose=choose,
+        layers=None if layers is None else numbers(layers),
+        windows=Windows(tuple(numbers(branching)), "own" if own else "inside"),
+        form=Form(**form),
+        budget=None if keep is None else Budget(flops=keep, layers=choose),
         sweep=sweep,
         limit=limit,
         max_length=max_length,

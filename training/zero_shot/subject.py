@@ -1,6 +1,4 @@
-"""Measure HSA inside a pre-trained model on labelled texts: accuracy, cosine, and the attention that is gone.
-
-    model, data ─ Subject ─ vectors(condition) ─> Outcome, one a condition ─> table of the paper's Table 3 or Appendix L
+"""A pre-trained model on one labelled data set, as it is and with HSA in some layers.
 
 A model with a classification head is scored by it. Any other is an encoder: its mean-pooled, normalised vectors are
 compared by cosine with those of the model as it was, and a linear probe (logistic regression, cross-validated) is
@@ -11,11 +9,9 @@ Axes:  n documents   C classes
 """
 
 import copy
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +22,9 @@ from rich.progress import track
 
 from docgraph.errors import DataError, ModelError
 from encoders import zero_shot
-from encoders.zero_shot import Budget, Form, Windows
+from encoders.zero_shot import Form, Windows
 from encoders.zero_shot.layer import Layer, layers_of
 from encoders.zero_shot.report import Cost, hsa_cost, softmax_cost
-from training.markdown import table
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -200,13 +195,14 @@ class Subject:
             for rows, batch in batches:
                 output = self.model(**batch)
                 if self.has_head:
-                    found = output.logits
+                    rows_vectors = output.logits
                 else:
                     mask = batch["attention_mask"][..., None].to(output.last_hidden_state.dtype)
-                    found = torch.nn.functional.normalize((output.last_hidden_state * mask).sum(1) / mask.sum(1), dim=1)
+                    mean = (output.last_hidden_state * mask).sum(1) / mask.sum(1)
+                    rows_vectors = torch.nn.functional.normalize(mean, dim=1)
                 if vectors is None:
-                    vectors = np.empty((len(self.lengths), found.shape[1]), np.float32)
-                vectors[rows] = found.float().numpy()
+                    vectors = np.empty((len(self.lengths), rows_vectors.shape[1]), np.float32)
+                vectors[rows] = rows_vectors.float().numpy()
         assert vectors is not None
         return vectors
 
@@ -230,16 +226,16 @@ class Subject:
     def _predict(self, vectors: Vectors) -> NDArray[np.int64]:
         """(n,) classes, by the head, or for each document by the original probe that has not seen it."""
         if self.has_head:
-            found: NDArray[np.int64] = _as_classes(self.model.config, self.classes)[vectors.argmax(1)]
-            return found
+            classes: NDArray[np.int64] = _as_classes(self.model.config, self.classes)[vectors.argmax(1)]
+            return classes
         return self._held_out(self.probes, vectors)
 
     def _held_out(self, probes: list[Any], vectors: Vectors) -> NDArray[np.int64]:
         predicted = np.empty(len(self.y), np.int64)
         for number, probe in enumerate(probes):
-            here = self.fold == number
-            if here.any():
-                predicted[here] = probe.predict(vectors[here])
+            held_out = self.fold == number
+            if held_out.any():
+                predicted[held_out] = probe.predict(vectors[held_out])
         return predicted
 
     def _cross_validated(self, vectors: Vectors) -> float | None:
@@ -260,186 +256,3 @@ def _as_classes(config: Any, classes: NDArray[np.str_]) -> NDArray[np.int64]:
             f"the model's classes must be those of the data, {', '.join(map(str, classes))}, but are {', '.join(names)}."
         )
     return np.arange(len(names))
-
-
-def open_subject(
-    model: str | Path,
-    data: str | Path,
-    *,
-    limit: int | None = None,
-    max_length: int | None = None,
-    at_least: int = 0,
-    batch_size: int = 16,
-    folds: int = 5,
-    console: Console | None = None,
-) -> Subject:
-    """Load a model and a labelled data set.
-
-    Args:
-        model: folder or hub name of a transformers text model, with or without a classification head.
-        data: anything `docgraph train` reads; all its splits are taken together.
-        limit: documents, drawn at random with a fixed seed; None takes all.
-        at_least: of these, only documents with so many tokens.
-    """
-    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-
-    from training.datasets import load
-
-    corpus = load(data)
-    records = [r for split in corpus.splits.values() for r in split if r.label is not None]
-    if limit is not None and limit < len(records):
-        chosen = np.random.default_rng(0).permutation(len(records))[:limit]
-        records = [records[i] for i in sorted(chosen)]
-    architectures = AutoConfig.from_pretrained(str(model)).architectures or []
-    head = any(a.endswith("ForSequenceClassification") for a in architectures)
-    auto = AutoModelForSequenceClassification if head else AutoModel
-    loaded = auto.from_pretrained(str(model))
-    return Subject(
-        loaded,
-        AutoTokenizer.from_pretrained(str(model)),
-        Path(data).name.split(".")[0],
-        [r.origin.text() for r in records],
-        [str(r.label) for r in records],
-        max_length=max_length,
-        at_least=at_least,
-        batch_size=batch_size,
-        folds=folds,
-        console=console,
-    )
-
-
-def start_layer_conditions(
-    layers: int, hierarchies: Sequence[tuple[str, Windows, Form]], step: int = 2
-) -> list[Condition]:
-    """Return the paper's Appendix L: for each start layer SL, layers SL, SL + 2, ... (SL is 1-based, as there)."""
-    return [
-        Condition(f"{name}, SL {start + 1}", tuple(range(start, layers, step)), hierarchy, form)
-        for name, hierarchy, form in hierarchies
-        for start in range(layers)
-    ]
-
-
-def table_3(outcomes: Sequence[Outcome]) -> str:
-    """Return the paper's Table 3 as Markdown: original and converted side by side, cost of one replaced layer."""
-    head = ["data", "tokens", "condition", "layers", "accuracy", "transferred", "agreement", "cosine", "lowest"]
-    rows = []
-    for o in outcomes:
-        flops = f"{o.softmax_mflops:.4g} -> {o.paper_mflops:.4g}" if o.layers else f"{o.softmax_mflops:.4g}"
-        scores = ("-" if score is None else f"{score:.4f}" for score in (o.accuracy, o.transferred))
-        closeness = (f"{share:.4f}" for share in (o.agreement, o.cosine, o.lowest_cosine))
-        data, layers = f"{o.data} ({o.documents})", ",".join(map(str, o.layers)) or "-"
-        costs = flops, f"{100 * o.flops_gone:.1f} %"
-        rows.append([data, f"{o.mean_tokens:.0f}", o.condition, layers, *scores, *closeness, *costs])
-    return table([*head, "paper's MFLOPs a layer", "attention gone"], rows)
-
-
-def appendix_l(outcomes: Sequence[Outcome]) -> str:
-    """Return the paper's Appendix L as Markdown: one row a hierarchy, one column a start layer; then the original."""
-    original = {o.data: o for o in outcomes if not o.layers}
-    rows: dict[tuple[str, str], dict[int, Outcome]] = {}
-    for o in outcomes:
-        if ", SL " in o.condition:
-            name, start = o.condition.rsplit(", SL ", 1)
-            rows.setdefault((o.data, name), {})[int(start)] = o
-    starts = sorted({s for row in rows.values() for s in row})
-    body = []
-    for (data, name), row in rows.items():
-        cells = [f"{_score(row[s]):.3f} ({row[s].cosine:.3f})" if s in row else "" for s in starts]
-        body.append([data, name, *cells, f"{_score(original[data]):.3f}"])
-    head = ["data", "hierarchy and form", *(f"SL {s}" for s in starts), "original"]
-    return (
-        f"{table(head, body)}\n\nAccuracy with the probe (or head) of the original model, in brackets the mean cosine."
-    )
-
-
-def _score(outcome: Outcome) -> float:
-    score = outcome.accuracy if outcome.transferred is None else outcome.transferred
-    assert score is not None  # a head's accuracy is always known
-    return score
-
-
-def numbers(text: str) -> list[int]:
-    """Read "6,8,10" or "3-5" or both mixed.
-
-    Raises:
-        DataError: it is neither.
-    """
-    found: list[int] = []
-    for piece in filter(None, text.replace(" ", "").split(",")):
-        first, _, last = piece.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
-            raise DataError(f"numbers must be written as 6,8,10 or 3-5, but are {text!r}.")
-        found.extend(range(int(first), int(last or first) + 1))
-    return found
-
-
-def run(
-    model: str | Path,
-    data: Sequence[str | Path],
-    *,
-    layers: Sequence[int] | None = None,
-    branching: Sequence[int] = (2, 4, 8, 16),
-    own_special_tokens: bool = False,
-    untie: Any = None,
-    near: int = 0,
-    pooling: Any = "mean",
-    cumulant: bool = False,
-    keep: float | None = None,
-    choose: int | None = None,
-    sweep: bool = False,
-    limit: int | None = None,
-    max_length: int | None = None,
-    batch_size: int = 16,
-    output: Path | None = None,
-    save: Path | None = None,
-    console: Console | None = None,
-) -> list[Outcome]:
-    """Measure one conversion, or with `sweep` all start layers, on each data set; print tables, write JSON.
-
-    Args:
-        layers: 0-based; None is every second one of the later half.
-        untie, near, pooling, cumulant: see `zero_shot.Form`.
-        keep: let `calibrate` choose layers and forms instead, on 12 documents of each data set: the share of the
-            model's attention FLOPs that may remain.
-        choose: with `keep`, how many layers to convert.
-        output: JSON file of all outcomes.
-        save: folder for the model as converted for the last data set; `zero_shot.restore` brings that back.
-    """
-    form = Form(untie, near, pooling, cumulant)
-    outcomes: list[Outcome] = []
-    windows = Windows(tuple(branching), "own" if own_special_tokens else "inside")
-    for path in data:
-        subject = open_subject(model, path, limit=limit, max_length=max_length, batch_size=batch_size, console=console)
-        count = len(zero_shot.summary(subject.model).rows)
-        outcomes.append(subject.score(Condition("original"), subject.original))
-        chosen = tuple(range(count // 2, count, 2)) if layers is None else tuple(layers)
-        if sweep:
-            sweeps = start_layer_conditions(count, [(f"{windows}; {form}", windows, form)])
-            outcomes.extend(subject.measure(condition) for condition in sweeps)
-            print(appendix_l([o for o in outcomes if o.data == subject.name]))
-        elif keep is not None:
-            outcomes.append(calibrated(subject, Budget(flops=keep, layers=choose)))
-        else:
-            outcomes.append(subject.measure(Condition(f"{windows}; {form}", chosen, windows, form)))
-        if save is not None and path == data[-1]:
-            if keep is None:
-                zero_shot.convert(subject.model, chosen, hierarchy=windows, form=form)
-            subject.model.save_pretrained(save)
-            subject.tokenizer.save_pretrained(save)
-    if not sweep:
-        print(table_3(outcomes))
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([asdict(o) for o in outcomes], indent=1), encoding="utf-8")
-    return outcomes
-
-
-def calibrated(subject: Subject, budget: Budget, documents: int = 12) -> Outcome:
-    """Choose by `calibrate` on some documents of the data, and measure the choice; the model stays converted."""
-    step = max(1, len(subject.batches) // documents)
-    some = [{k: v[:1] for k, v in batch.items()} for _, batch in subject.batches[::step]][:documents]
-    trimmed = [{k: v[:, : int(b["attention_mask"].sum())] for k, v in b.items()} for b in some]
-    choice = zero_shot.calibrate(subject.model, trimmed, budget)
-    print(choice)
-    condition = Condition("calibrated", tuple(m.layer.index for m in choice.chosen))
-    return subject.score(condition, subject.vectors("calibrated"))
