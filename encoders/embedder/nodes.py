@@ -32,7 +32,12 @@ PASSAGE: Final = "passage"
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:
-    """How a node's vector is made. All vectors that are added have length 1 where the encoder's have."""
+    """How a node's vector is made. All vectors that are added have length 1 where the encoder's have.
+
+    The shares were chosen by a grid on psychology, US history and astronomy (benchmarks/results/retrieval.md): between
+    0 and 0.3 of either they move nDCG@10 by less than a point, captions lose with more. A search that adds twice the
+    best passage of a node to the node's own score gains 4 to 5 points.
+    """
 
     title: float = 0.1
     """Weight of the document's title beside the node's own words, which have 1."""
