@@ -7,7 +7,7 @@ COMMANDS = {
     "train": ("train --recipe news-scratch --data data --output run", "train"),
     "evaluate": ("evaluate run --data data", "train"),
     "predict": ("predict run page.html", "train"),
-    "embed": ("embed run page.html --output vectors.parquet", "train"),
+    "embed": ("embed page.html --output vectors.parquet", "embed"),
     "compare": ("compare --recipe news-scratch --data data --output runs", "train"),
     "zero-shot": ("zero-shot model --data data", "train"),
     "demo": ("demo", "train"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_every_example_in_a_verbs_help_is_taken_by_it(run, capsys, verb):
     command = typer.main.get_command(cli.app).commands[verb]
     assert examples
     for example in examples:
-        command.make_context(verb, example.partition(" > ")[0].split()[2:])
+        command.make_context(verb, shlex.split(example.partition(" > ")[0])[2:])
 
 
 def test_the_version_is_that_of_the_package(run, capsys):

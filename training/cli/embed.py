@@ -64,7 +64,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Write vectors of documents and nodes to a file, labels or not. The same command resumes a job that was cut off."""
-    need("models", "torch", "transformers")
+    need("embed", "torch", "transformers")
     need("parquet", "pyarrow")
     from transformers.utils import logging
 
