@@ -187,7 +187,7 @@ def _neighbours(console: Console, vectors: Path) -> None:
     others = [place for place in sections if names[place] != shown]
     asked = own[len(own) // 2]
     closeness = matrix[others] @ matrix[asked]
-    console.print(f"to “{rows[asked]['text'][:90]}” of {names[asked]}:", markup=False)
+    console.print(f"to “{' '.join(rows[asked]['text'].split())[:90]}” of {names[asked]}:", markup=False)
     for place in (-closeness).argsort()[:NEIGHBOURS].tolist():
         row, name = rows[others[place]], names[others[place]]
-        console.print(f"  {closeness[place]:.3f}  “{row['text'][:90]}” of {name}", markup=False)
+        console.print(f"  {closeness[place]:.3f}  “{' '.join(row['text'].split())[:90]}” of {name}", markup=False)
