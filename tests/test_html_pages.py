@@ -10,7 +10,7 @@ from docgraph import Document
 from docgraph.parsers.decode import decode
 from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.html.visibility import is_hidden
-from tests.html_pages import MARKUP, as_a_browser_writes_it, check, check_soup, pages_of
+from tests.html_pages import MARKUP, check, check_soup, pages_of
 
 
 @pytest.fixture(scope="module", params=["shipped", "scrapinghub", "readability", "fundus", "cleaneval-dev"])
@@ -54,14 +54,18 @@ def visible_letters(soup: BeautifulSoup) -> str:
 
 
 def test_all_visible_text_is_kept_in_order_and_nothing_hidden_leaks(pages: list[bytes]):
+    """Against html5lib, the standard's own tree in plain Python."""
+    compared = 0
     for data in pages:
-        markup = as_a_browser_writes_it(decode(data).text)
-        if "<math" in markup or "shadowrootmode" in markup or ' id="S:' in markup:
-            # Formulas are written out, not read letter by letter; BeautifulSoup has no text of a shadow root; React shows
-            # what is hidden under such an identifier.
+        markup = decode(data).text
+        page = parse_html(markup)
+        if "<math" in markup or ' id="S:' in markup or any(one.code == "hidden.by_sheet" for one in page.warnings):
+            # Formulas are written out, not read letter by letter; React shows what is hidden under such an identifier;
+            # what a style sheet hides, BeautifulSoup does not know. Each has tests of its own.
             continue
-        soup = BeautifulSoup(markup, "html.parser")
-        assert "".join(parse_html(markup).text.translate(BLANK).split()) == visible_letters(soup)
+        compared += 1
+        assert "".join(page.text.translate(BLANK).split()) == visible_letters(BeautifulSoup(markup, "html5lib"))
+    assert compared >= 0.8 * len(pages)
 
 
 def test_main_only_keeps_the_main_text(pages: list[bytes]):
