@@ -22,6 +22,7 @@ with little text from Readability.js and jusText.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -59,6 +60,7 @@ LEAST_PARAGRAPHS: Final = 3
 
 _LINKS: Final = FEATURES.index("link_density")
 _ASKING: Final = FEATURES.index("asking")
+_LEVEL: Final = FEATURES.index("level")
 _TITLE_LEVELS: Final = 3
 """Headings of these levels may be the page's title."""
 _LIST_LEVELS: Final = 6
@@ -93,6 +95,7 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
         if keep and block.element != verdict.title and index not in captions
     }
     _keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
+    _keep_lists_of_the_text(elements, flow, measured, main, captions)
     _keep_headings_of_main(elements, flow, main, verdict.title)
     _drop_what_follows_the_article(elements, flow, main, verdict.title)
     if not choice.relaxed:
@@ -175,10 +178,14 @@ def keep(measured: Measured, probability: NDArray[np.float64], title: int = -1) 
     needed = np.full(len(words), LEAST)
     needed[links > 0.8] = LEAST_IF_LINK
     needed[measured.matrix[:, _ASKING] > 0] = LEAST_IF_ASKING
-    framed = np.zeros(len(measured.end), dtype=bool)
+    framed = np.zeros(len(words), dtype=bool)
     for row in measured.named:
-        framed[row : measured.end[row]] = True
-    framed = framed[measured.owner]
+        inside = (measured.owner >= row) & (measured.owner < measured.end[row])
+        framed |= inside
+        first = int(inside.argmax())  # 0 where the box has no block, and then nothing is changed
+        headed = measured.matrix[first, _LEVEL] > 0 and probability[first] < LEAST_IF_NAMED
+        if headed and (measured.matrix[inside, _ASKING] > 0).any():
+            needed[inside] = SURE  # a box that asks for something under a heading that is none of the article's
     needed[framed] = np.maximum(needed[framed], LEAST_IF_NAMED)
     root, inside = _best_cut(measured, probability)
     if title >= 0:
@@ -235,6 +242,37 @@ def _keep_lists_whole(
             continue
         done = stop
         main.update(i for i in index[first:last] if i not in captions and flow.items[i].element not in titles)  # type: ignore[union-attr]
+
+
+def _keep_lists_of_the_text(
+    elements: Elements, flow: Flow, measured: Measured, main: set[int], captions: set[int]
+) -> None:
+    """Add to `main` an author's own lists: among at least three main texts in one element, after one that ends in a colon
+    or between two. Links to other stories stand under a heading, in a box, or last.
+    """
+    places, parents = flow.places(), elements.parent
+    texts = [index for index in main if flow.items[index].element not in flow.headings]  # type: ignore[union-attr]
+    among = Counter(parents[flow.items[index].element] for index in texts)  # type: ignore[union-attr]
+    for tag in ("ul", "ol"):
+        for row in elements.rows_of(tag):
+            if row not in places or among[parents[row]] < LEAST_PARAGRAPHS:
+                continue
+            start, stop = places[row]
+            first = bisect_left(measured.index, start)
+            last = bisect_left(measured.index, stop)
+            before = measured.index[first - 1] if first else -1
+            after = measured.index[last] if last < len(measured.index) else -1
+            if before not in main or not _is_beside(elements, flow, before, row):
+                continue
+            leads = flow.items[before].text.rstrip().endswith((":", "："))  # type: ignore[union-attr]
+            if leads or (after in main and _is_beside(elements, flow, after, row)):
+                main.update(i for i in measured.index[first:last] if i not in captions)
+
+
+def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:
+    """Whether a text, no heading, is a child of the element that a list is a child of."""
+    element = flow.items[index].element  # type: ignore[union-attr]
+    return element not in flow.headings and elements.parent[element] == elements.parent[row]
 
 
 _MOSTLY: Final = 0.6
