@@ -49,5 +49,7 @@ class Metadata:
 
     @property
     def declared_body(self) -> str | None:
-        """The body of the article as the page declares it for machines, where that is much longer than what it shows."""
+        """The body of the article as the page declares it for machines,
+        where that is much longer than what it shows.
+        """
         return self.extra.get("declared_body")

@@ -45,7 +45,8 @@ def build_classifier(
         config: its vocabulary size, labels and text configuration are filled in on a copy.
         documents: training documents: the vocabulary is learned on their text, where there is no `text_encoder`.
         labels: class names, in the order of class numbers.
-        text_encoder: local folder (or hub name) of a transformers model, needed with `config.text_encoder="pretrained"`.
+        text_encoder: local folder (or hub name) of a transformers model,
+            needed with `config.text_encoder="pretrained"`.
         image_weights: weights of the timm model: a local file, or tensors by name.
         fields, main_only, readout_node, max_tokens: see `ProcessorSettings`.
         document_labels: the label of each of `documents`, needed where `config.text_start` is "evidence" or

@@ -129,7 +129,8 @@ def _opened(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS features (scope TEXT, digest BLOB, width INTEGER, data BLOB, PRIMARY KEY (scope, digest))"
+                "CREATE TABLE IF NOT EXISTS features (scope TEXT, digest BLOB, width INTEGER, data BLOB, "
+                "PRIMARY KEY (scope, digest))"
             )
         except sqlite3.OperationalError as error:
             connection.close()

@@ -1,4 +1,5 @@
-"""A document model with a classifier on the documents' vectors, and beside it, where asked for, a regression on their words.
+"""A document model with a classifier on the documents' vectors, and beside it, where asked for,
+a regression on their words.
 
     DocumentBatch ─ DocumentModel ─ classifier ───────┐
                   └ NgramRegression, in evaluation ─┴─ sum ─> logits (B, C)
@@ -27,7 +28,8 @@ from encoders.sharding import reshard
 class DocumentForClassification(DocumentPreTrainedModel):
     """A document model with a one-hidden-layer classifier on the documents' vectors.
 
-    With `config.regression_ngrams` the logits of a regression on the words are added in evaluation mode, not in training.
+    With `config.regression_ngrams` the logits of a regression on the words are added in evaluation mode,
+    not in training.
     """
 
     def __init__(self, config: DocumentConfig) -> None:
@@ -93,7 +95,9 @@ class DocumentForClassification(DocumentPreTrainedModel):
 
     @torch.no_grad()
     def scale_logits(self, scales: Sequence[float]) -> None:
-        """Multiply the weights that make the logits: those of each part, as in `logit_parts`, by a number of its own."""
+        """Multiply the weights that make the logits: those of each part, as in `logit_parts`,
+        by a number of its own.
+        """
         reshard(self)
         parts = [self.classifier[-1]] if self.regression is None else [self.classifier[-1], self.regression]
         for part, scale in zip(parts, scales, strict=True):

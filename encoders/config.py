@@ -42,9 +42,11 @@ class DocumentConfig(PreTrainedConfig):
     initializer_range: float = 0.02
 
     layer: Literal["prenorm", "hte"] = "prenorm"
-    """"prenorm": residual transformer block. "hte": the paper's layer, exactly (docs/hsa.md, "The layer of the paper")."""
+    """"prenorm": residual transformer block.
+    "hte": the paper's layer, exactly (docs/hsa.md, "The layer of the paper")."""
     attention: Literal["hsa", "flat", "none", "permuted"] = "hsa"
-    """"flat": one family a document. "none": each leaf alone. "permuted": same trees, leaves shuffled among families."""
+    """"flat": one family a document. "none": each leaf alone.
+    "permuted": same trees, leaves shuffled among families."""
     attend_self: bool = True
     """Whether a leaf attends to itself; the paper's layer has it off."""
     attention_backend: str = "auto"
@@ -57,7 +59,8 @@ class DocumentConfig(PreTrainedConfig):
 
     text_encoder: Literal["scratch", "pretrained", "none"] = "scratch"
     text_leaves: Literal["token", "node"] = "token"
-    """"token": every sub-word is a leaf. "node": every sentence, heading, cell is one leaf, the mean of its sub-words."""
+    """"token": every sub-word is a leaf. "node": every sentence, heading, cell is one leaf,
+    the mean of its sub-words."""
     vocab_size: int = 0
     """Size of the sub-word vocabulary (scratch); set from the processor."""
     text_embedding_size: int = 0
@@ -67,15 +70,15 @@ class DocumentConfig(PreTrainedConfig):
     text_ngram_buckets: int = 131_072
     """Embeddings that n-grams of two and more sub-words are hashed into."""
     text_start: Literal["frequency", "equal", "evidence", "regression"] = "frequency"
-    """What scratch text starts from. "frequency": a pooled leaf weighs its sub-words by their rarity. "equal": all alike.
-    "evidence": all alike, and embeddings begin with what each n-gram says about the classes by itself; "regression": with its
-    weight in a logistic regression on all of them. Both need labels."""
+    """What scratch text starts from. "frequency": a pooled leaf weighs its sub-words by their rarity. "equal": all
+    alike. "evidence": all alike, and embeddings begin with what each n-gram says about the classes by itself;
+    "regression": with its weight in a logistic regression on all of them. Both need labels."""
     freeze_text_start: bool = False
     """Leave scratch embeddings and their weights as they started. After "regression" they hold what the words say by
     themselves already, and training on would learn the training documents by heart."""
     regression_ngrams: int = 0
-    """Longest n-gram of a logistic regression whose logits are added to the classifier's when it predicts, 0 for no such
-    regression; see ngrams.py. It reads the text encoder's sub-words and needs labels when the model is made."""
+    """Longest n-gram of a logistic regression whose logits are added to the classifier's when it predicts, 0 for no
+    such regression; see ngrams.py. It reads the text encoder's sub-words and needs labels when the model is made."""
     regression_buckets: int = 2_097_152
     """Weights that its n-grams of two and more sub-words are hashed into."""
     regression_cost: float = 0.2
@@ -127,8 +130,8 @@ class DocumentConfig(PreTrainedConfig):
             )
         if self.regression_ngrams and self.text_encoder == "none":
             raise ModelError(
-                f"regression_ngrams={self.regression_ngrams} needs a text encoder, whose sub-words it counts, but text_encoder is "
-                '"none". Set regression_ngrams=0.'
+                f"regression_ngrams={self.regression_ngrams} needs a text encoder, whose sub-words it counts, "
+                'but text_encoder is "none". Set regression_ngrams=0.'
             )
         if self.text_encoder == "none" and self.image_encoder is None:
             raise ModelError(

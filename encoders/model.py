@@ -2,9 +2,9 @@
 
     DocumentBatch ─ text, image encoders ─> leaf states (N, D) ─ layers ─> (N, D) ─ mean under a node ─> (rows, D)
 
-`DocumentModel` gives a vector for every leaf, node and document; encoders/classifier.py puts a classifier on it. Both are
-transformers models: `save_pretrained` writes config.json, model.safetensors and the processor, `from_pretrained` reads
-them back and attaches `model.processor`.
+`DocumentModel` gives a vector for every leaf, node and document; encoders/classifier.py puts a classifier on it. Both
+are transformers models: `save_pretrained` writes config.json, model.safetensors and the processor, `from_pretrained`
+reads them back and attaches `model.processor`.
 
 Axes:  N leaves   R rows   B documents   D model width
 """

@@ -32,7 +32,9 @@ MULTIPLIER, MODULUS = 2_654_435_761, 2_147_483_647
 
 
 class NgramTable(NamedTuple):
-    """A table with a row for each of the `words` sub-words, then, with `longest` above 1, `buckets` for longer n-grams."""
+    """A table with a row for each of the `words` sub-words, then, with `longest` above 1,
+    `buckets` for longer n-grams.
+    """
 
     words: int
     longest: int
@@ -44,7 +46,8 @@ class NgramTable(NamedTuple):
         return self.words + (self.buckets if self.longest > 1 else 0)
 
     def rows(self, token_id: Tensor, group: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return, by length from 1 to `longest`, the row of the n-gram that ends at each sub-word and whether there is one.
+        """Return, by length from 1 to `longest`, the row of the n-gram that ends at each sub-word and whether there is
+        one.
 
         Args:
             token_id: (T,)

@@ -28,7 +28,8 @@ import importlib, pkgutil, sys
 import docgraph
 for module in pkgutil.walk_packages(docgraph.__path__, "docgraph."):
     importlib.import_module(module.name)
-print(len([name for name in sys.modules if name.startswith("docgraph.")]), *{name.partition(".")[0] for name in sys.modules})
+print(len([name for name in sys.modules if name.startswith("docgraph.")]), \
+*{name.partition(".")[0] for name in sys.modules})
 """
 """Imports all of docgraph; prints how many modules, and all packages that are loaded then."""
 

@@ -52,10 +52,12 @@ def check(page: Document) -> None:
 
 MARKUP = st.lists(
     st.sampled_from(
-        "<p>|</p>|<div>|</div>|<ul>|</ul>|<li>|<table>|<tr>|<td rowspan=2>|<th colspan=3>|</table>|<h1>|<h3>|</h1>|<b>|</b>|<a href=x>|</a>|<br>|"
-        "<img src=a.png>|<figure>|<figcaption>|</figure>|<pre>|</pre>|<blockquote>|<dl>|<dt>|<dd>|<nav>|<aside>|<header>|<section>|"
-        "<p hidden>|<script>|</script>|<noscript>|<caption>|<span class=caption>|<div class=comment>|<!-- c -->|<![|&amp;|&#0;|\n|  |"
-        "One two three. |Words, more of them, and a stop! |字。|\ud800|\x00|<svg><text>t</text></svg>|<template>|<textarea>|<option>|<embed>".split("|")
+        "<p>|</p>|<div>|</div>|<ul>|</ul>|<li>|<table>|<tr>|<td rowspan=2>|<th colspan=3>|</table>|<h1>|<h3>|</h1>|"
+        "<b>|</b>|<a href=x>|</a>|<br>|<img src=a.png>|<figure>|<figcaption>|</figure>|<pre>|</pre>|<blockquote>|<dl>|"
+        "<dt>|<dd>|<nav>|<aside>|<header>|<section>|<p hidden>|<script>|</script>|<noscript>|<caption>|"
+        "<span class=caption>|<div class=comment>|<!-- c -->|<![|&amp;|&#0;|\n|  |"
+        "One two three. |Words, more of them, and a stop! |字。|\ud800|\x00|<svg><text>t</text></svg>|"
+        "<template>|<textarea>|<option>|<embed>".split("|")
     ),
     max_size=40,
 ).map("".join)  # fmt: skip

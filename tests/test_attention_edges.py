@@ -200,8 +200,8 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 @pytest.mark.parametrize("backend", FAST)
 def test_families_of_2_and_5000_take_no_memory_of_squares_or_padding(backend):
     done = subprocess.run([sys.executable, "-c", FAMILIES, backend], capture_output=True, text=True, check=True)
-    # The large family's logits would be 5000^2 * 4 heads * 4 bytes = 381 MiB, and the 5,000 pairs padded to it 5000 times
-    # as much; q, k, v, their means, gradients and so on are 2 MiB each.
+    # The large family's logits would be 5000^2 * 4 heads * 4 bytes = 381 MiB, and the 5,000 pairs padded to it 5000
+    # times as much; q, k, v, their means, gradients and so on are 2 MiB each.
     assert float(done.stdout) < 96
 
 

@@ -1,4 +1,6 @@
-"""Comparisons: intervals against closed forms and scipy, bootstrap against its exact answers, runs kept and continued."""
+"""Comparisons: intervals against closed forms and scipy, bootstrap against its exact answers,
+runs kept and continued.
+"""
 
 import json
 import math
@@ -119,9 +121,9 @@ def test_holm_by_hand():
 
 def result(kind: str, seed: int, right: list[bool], **changes: object) -> Result:
     values = {
-        "kind": kind, "seed": seed, "split": "test", "scored": "test", "labels": ("a", "b"), "accuracy": float(np.mean(right)),
-        "macro_f1": 0.5, "dev_accuracy": None, "parameters": 7, "seconds": 1.0, "peak_memory": 2,
-        "ids": tuple(map(str, range(len(right)))), "right": tuple(right),
+        "kind": kind, "seed": seed, "split": "test", "scored": "test", "labels": ("a", "b"),
+        "accuracy": float(np.mean(right)), "macro_f1": 0.5, "dev_accuracy": None, "parameters": 7, "seconds": 1.0,
+        "peak_memory": 2, "ids": tuple(map(str, range(len(right)))), "right": tuple(right),
     }  # fmt: skip
     return Result(**{**values, **changes})
 

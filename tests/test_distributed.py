@@ -1,7 +1,8 @@
 """Two processes train as one does, with copies of the weights (DDP) and with weights spread over both (FSDP2).
 
 A step of two processes with a batch each is a step of one process with two batches. The processes meet different
-things on purpose: one has no picture, and one has more text than the other, so that it runs its text encoder more often.
+things on purpose: one has no picture, and one has more text than the other,
+so that it runs its text encoder more often.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""What a run can be asked for beside plain training: curves, calibration, class weights; and where its folder may go."""
+"""What a run can be asked for beside plain training: curves, calibration, class weights;
+and where its folder may go.
+"""
 
 import json
 import shutil

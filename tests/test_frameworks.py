@@ -10,7 +10,8 @@ PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAA
 PAGE = f"""<title>Bread</title><h1>Bread</h1><p>Time does the kneading. It takes a night.</p>
 <h2>Oven</h2><p>Heat the pot.</p><ul><li>lid on</li><li>lid off<ul><li>longer</li></ul></li></ul>
 <figure><img src={PIXEL} alt="A pot"><figcaption>The pot.</figcaption></figure>
-<table><tr><th>flour</th><th>water</th></tr><tr><td>430 g</td><td>345 g</td></tr><tr><td colspan=2>salt</td></tr></table>
+<table><tr><th>flour</th><th>water</th></tr>\
+<tr><td>430 g</td><td>345 g</td></tr><tr><td colspan=2>salt</td></tr></table>
 <pre><code>bake()</code></pre>"""
 
 

@@ -1,4 +1,5 @@
-"""The paper's layer against a transcription of hsa.md in lists and loops, and every layer, attention and readout at once.
+"""The paper's layer against a transcription of hsa.md in lists and loops, and every layer,
+attention and readout at once.
 
 The transcription shares nothing with the code but the weights: it walks the tree by recursion, one leaf, head and
 sibling at a time, in float64.

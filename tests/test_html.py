@@ -77,7 +77,8 @@ def test_a_table_is_a_grid_of_cells():
 
 def test_a_figure_binds_picture_alt_and_caption():
     page = parse_html(
-        '<base href="/img/"><figure><img src="a.jpg" alt="A cat"><figcaption>The cat. <span class="credit">Ann</span></figcaption></figure>',
+        '<base href="/img/"><figure><img src="a.jpg" alt="A cat"><figcaption>The cat. '
+        '<span class="credit">Ann</span></figcaption></figure>',
         url="https://example.org/x/y.html",
     )
     figure = page.find("figure")[0]
@@ -129,7 +130,8 @@ def test_what_nobody_sees_never_leaks(markup: str):
 
 def test_definitions_quotes_and_code():
     page = parse_html(
-        '<dl><dt>T<dd>D.</dl><blockquote><p>Q.</blockquote><pre><code class="language-python">def f():\n    pass\n</code></pre>'
+        "<dl><dt>T<dd>D.</dl><blockquote><p>Q.</blockquote><pre>"
+        '<code class="language-python">def f():\n    pass\n</code></pre>'
     )
     assert shape(page) == [
         "page",

@@ -118,7 +118,8 @@ def test_srcset(value: str, sources: list[dict[str, object]]):
 
 def test_addresses_that_run_scripts_are_no_links():
     page = parse_html(
-        "<p><a href='javascript:x()'>a</a> <a href=' JavaScript:y()'>b</a> <a href='data:text/html,z'>c</a> <a href='/ok'>d</a>",
+        "<p><a href='javascript:x()'>a</a> <a href=' JavaScript:y()'>b</a> <a href='data:text/html,z'>c</a> "
+        "<a href='/ok'>d</a>",
         url="https://example.org/a/",
     )
     assert [link.href for link in page.links] == ["https://example.org/ok"]

@@ -133,7 +133,8 @@ def test_lines_of_a_poem_or_an_address_stay_one_paragraph():
 
 def test_the_link_of_a_heading_to_itself_is_no_word_of_it():
     page = article(
-        "<h2 id=a>The paint<a class=headerlink href=#a>¶</a></h2><p>White.</p><h2><a href=#b>§</a> The rope</h2><p>x.</p>"
+        "<h2 id=a>The paint<a class=headerlink href=#a>¶</a></h2><p>White.</p><h2><a href=#b>§</a> The rope</h2>"
+        "<p>x.</p>"
     )
     assert [node.text for node in page.find("heading")] == ["A white tower", "The paint", "The rope"]
 
@@ -144,9 +145,10 @@ def test_the_link_of_a_heading_to_itself_is_no_word_of_it():
 @pytest.mark.parametrize(
     "markup",
     [
-        "<table class=highlighttable><tr><td class=linenos><pre>1\n2</pre></td><td class=code><pre>a = 1\nb = 2</pre></td></tr></table>",
-        "<figure class=highlight><table><tr><td class=gutter><pre><span class=line>1</span><br><span class=line>2</span></pre></td>"
-        "<td class=code><pre>a = 1\nb = 2</pre></td></tr></table></figure>",
+        "<table class=highlighttable><tr><td class=linenos><pre>1\n2</pre></td>"
+        "<td class=code><pre>a = 1\nb = 2</pre></td></tr></table>",
+        "<figure class=highlight><table><tr><td class=gutter><pre><span class=line>1</span>"
+        "<br><span class=line>2</span></pre></td><td class=code><pre>a = 1\nb = 2</pre></td></tr></table></figure>",
         "<pre><span class=line-number>1</span>a = 1\n<span class=line-number>2</span>b = 2</pre>",
         "<div><button class=btn-clipboard>Copy</button><pre><code>a = 1\nb = 2</code></pre></div>",
         "<pre><code><ol><li>a = 1</li><li>b = 2</li></ol></code></pre>",
@@ -173,30 +175,35 @@ def test_code_is_one_node_without_numbers_and_buttons(markup: str):
             "a/b",
         ),
         (
-            "<math><semantics><msqrt><mi>x</mi></msqrt><annotation encoding=application/x-tex>\\sqrt x</annotation></semantics></math>",
+            "<math><semantics><msqrt><mi>x</mi></msqrt><annotation encoding=application/x-tex>\\sqrt x</annotation>"
+            "</semantics></math>",
             "√x",
             "\\sqrt x",
         ),
         ("<script type=math/tex>E=mc^2</script>", "E=mc^2", "E=mc^2"),
         (
-            "<span class=MathJax_Preview>E=mc2</span><span class=MathJax>E=mc2</span><script type=math/tex>E=mc^2</script>",
+            "<span class=MathJax_Preview>E=mc2</span><span class=MathJax>E=mc2</span>"
+            "<script type=math/tex>E=mc^2</script>",
             "E=mc^2",
             "E=mc^2",
         ),
         (
-            "<span class=katex><span class=katex-mathml><math><semantics><mi>p</mi><annotation encoding=application/x-tex>\\rho"
-            "</annotation></semantics></math></span><span class=katex-html aria-hidden=true>p</span></span>",
+            "<span class=katex><span class=katex-mathml><math><semantics><mi>p</mi>"
+            "<annotation encoding=application/x-tex>\\rho</annotation></semantics></math></span>"
+            "<span class=katex-html aria-hidden=true>p</span></span>",
             "p",
             "\\rho",
         ),
         (
-            "<mjx-container><mjx-math><mjx-mi>Q</mjx-mi></mjx-math><mjx-assistive-mml><math><mi>Q</mi></math></mjx-assistive-mml></mjx-container>",
+            "<mjx-container><mjx-math><mjx-mi>Q</mjx-mi></mjx-math>"
+            "<mjx-assistive-mml><math><mi>Q</mi></math></mjx-assistive-mml></mjx-container>",
             "Q",
             "",
         ),
         (
-            "<span class=mwe-math-element><span class='mwe-math-mathml-inline mwe-math-mathml-a11y' style='display: none;'>"
-            "<math alttext='x_1'><msub><mi>x</mi><mn>1</mn></msub></math></span><img class=mwe-math-fallback-image-inline src=x.svg></span>",
+            "<span class=mwe-math-element><span class='mwe-math-mathml-inline mwe-math-mathml-a11y' "
+            "style='display: none;'><math alttext='x_1'><msub><mi>x</mi><mn>1</mn></msub></math></span>"
+            "<img class=mwe-math-fallback-image-inline src=x.svg></span>",
             "x_1",
             "x_1",
         ),
@@ -241,7 +248,8 @@ def test_a_caption_is_bound_to_its_image_and_is_no_text(markup: str):
 
 def test_a_column_of_text_is_no_caption_whatever_its_name():
     page = parse_html(
-        f"<main><h1>A white tower</h1><div class='column img_text'><figure><img src=a.jpg></figure><div>{BODY}</div></div></main>"
+        "<main><h1>A white tower</h1><div class='column img_text'><figure><img src=a.jpg></figure>"
+        f"<div>{BODY}</div></div></main>"
     )
     assert not page.find("caption")
     assert all(line in page.main_text for line in LINES)
@@ -249,8 +257,9 @@ def test_a_column_of_text_is_no_caption_whatever_its_name():
 
 def test_a_drawing_in_a_figure_is_its_image():
     page = article(
-        "<figure><svg role=img aria-label='Paint by year'><text>12</text><rect/></svg><figcaption>Paint.</figcaption></figure>"
-        "<figure><object data=chart.svg type=image/svg+xml aria-label='Rope by year'></object><figcaption>Rope.</figcaption></figure>"
+        "<figure><svg role=img aria-label='Paint by year'><text>12</text><rect/></svg>"
+        "<figcaption>Paint.</figcaption></figure><figure><object data=chart.svg type=image/svg+xml "
+        "aria-label='Rope by year'></object><figcaption>Rope.</figcaption></figure>"
     )
     assert [(image.attributes.get("alt"), image.attributes.get("src")) for image in page.images()] == [
         ("Paint by year", None),
@@ -263,7 +272,8 @@ def test_a_drawing_in_a_figure_is_its_image():
     ("markup", "src"),
     [
         (
-            "<picture><source type=image/avif srcset=a.avif><source type=image/webp srcset=a.webp><img alt=x></picture>",
+            "<picture><source type=image/avif srcset=a.avif><source type=image/webp srcset=a.webp>"
+            "<img alt=x></picture>",
             "a.webp",
         ),
         (
@@ -298,8 +308,8 @@ def heading_over(page: Document, words: str) -> str:
 )
 def test_the_heading_of_a_box_does_not_take_what_follows_the_box(box: str):
     page = parse_html(
-        f"<main><article><h1>A white tower</h1><p>{LINES[0]}</p><h2>The climb</h2><p>{LINES[1]}</p>{box}<p>{LINES[2]}</p>"
-        f"<p>{LINES[3]}</p></article></main>"
+        f"<main><article><h1>A white tower</h1><p>{LINES[0]}</p><h2>The climb</h2>"
+        f"<p>{LINES[1]}</p>{box}<p>{LINES[2]}</p><p>{LINES[3]}</p></article></main>"
     )
     assert heading_over(page, LINES[4]) == "In numbers"
     assert heading_over(page, LINES[2]) == "The climb"
@@ -365,19 +375,27 @@ def test_the_title_is_that_of_the_article_as_the_page_gives_it(head: str, body: 
 
 
 def test_an_author_named_by_id_is_found():
-    graph = '{"@graph":[{"@type":"Article","headline":"T","author":[{"@id":"#p"}]},{"@type":"Person","@id":"#p","name":"Ida Roe"}]}'
+    graph = (
+        '{"@graph":[{"@type":"Article","headline":"T","author":[{"@id":"#p"}]},{"@type":"Person","@id":"#p",'
+        '"name":"Ida Roe"}]}'
+    )
     assert article(head=LD.format(graph)).metadata.authors == ("Ida Roe",)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        '{"@type":"ItemList","itemListElement":[{"@type":"NewsArticle","headline":"Other","author":"Bo Ek","datePublished":"2001-01-01"}]}',
-        '{"@type":"NewsArticle","url":"https://e.example/other","headline":"Other","author":"Bo Ek","datePublished":"2001-01-01"}',
+        '{"@type":"ItemList","itemListElement":[{"@type":"NewsArticle","headline":"Other","author":"Bo Ek",'
+        '"datePublished":"2001-01-01"}]}',
+        '{"@type":"NewsArticle","url":"https://e.example/other","headline":"Other","author":"Bo Ek",'
+        '"datePublished":"2001-01-01"}',
     ],
 )
 def test_articles_of_other_pages_say_nothing_about_this_one(other: str):
-    own = '{"@type":"NewsArticle","url":"https://e.example/d/page.html","headline":"A white tower","author":"Ida Roe","datePublished":"2020-02-03"}'
+    own = (
+        '{"@type":"NewsArticle","url":"https://e.example/d/page.html","headline":"A white tower","author":"Ida Roe",'
+        '"datePublished":"2020-02-03"}'
+    )
     page = article(head=LD.format(other) + LD.format(own)).metadata
     assert (page.title, page.authors, page.date) == ("A white tower", ("Ida Roe",), "2020-02-03")
 
@@ -389,7 +407,8 @@ def test_who_comments_is_no_author():
 
 def test_when_a_page_was_changed_is_not_when_it_was_published():
     page = article(
-        "<p>Updated <time class=updated datetime=2021-05-05>5 May</time> from <time datetime=2020-02-03>3 Feb</time></p>"
+        "<p>Updated <time class=updated datetime=2021-05-05>5 May</time> from "
+        "<time datetime=2020-02-03>3 Feb</time></p>"
     )
     assert (page.metadata.date, page.metadata.modified) == ("2020-02-03", "2021-05-05")
 

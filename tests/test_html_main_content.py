@@ -11,20 +11,30 @@ from docgraph import Document, parse_html
 from docgraph.parsers.html.main.forest import judged_by, main_content
 
 STORY = (
-    "The lighthouse keeper climbed the stairs twice a day, and he counted them aloud, as his father had done before him.",
-    "In the winter of the long ice nobody came to the island for seven weeks, so he lived on rye bread, tea and dried cod.",
-    "When the supply boat arrived at last, its crew found the lamp burning, the brass polished and the keeper fast asleep.",
-    "The harbour board, which had sent two letters about his retirement, decided that evening to leave the matter alone.",
-    "His niece, who teaches in the town, wrote down what he told her, and the museum printed it in a small blue booklet.",
-    "Visitors may climb the tower on Sundays from May to September, if the wind is not too strong and the keeper agrees.",
+    "The lighthouse keeper climbed the stairs twice a day, and he counted them aloud, "
+    "as his father had done before him.",
+    "In the winter of the long ice nobody came to the island for seven weeks, so he lived on rye bread, "
+    "tea and dried cod.",
+    "When the supply boat arrived at last, its crew found the lamp burning, "
+    "the brass polished and the keeper fast asleep.",
+    "The harbour board, which had sent two letters about his retirement, "
+    "decided that evening to leave the matter alone.",
+    "His niece, who teaches in the town, wrote down what he told her, "
+    "and the museum printed it in a small blue booklet.",
+    "Visitors may climb the tower on Sundays from May to September, "
+    "if the wind is not too strong and the keeper agrees.",
 )
 MORE = (
-    "A second lamp was fitted in the spring, with a lens from a works in Lyon, and it can be seen from twenty miles out.",
-    "The old lens stands in the museum now, behind glass, beside the log books in which each night has a line of its own.",
-    "Engineers have asked for the tower to be measured, because the rock beneath it loses a hand's breadth in a decade.",
+    "A second lamp was fitted in the spring, with a lens from a works in Lyon, "
+    "and it can be seen from twenty miles out.",
+    "The old lens stands in the museum now, behind glass, "
+    "beside the log books in which each night has a line of its own.",
+    "Engineers have asked for the tower to be measured, "
+    "because the rock beneath it loses a hand's breadth in a decade.",
 )
 FRAME = (
-    '<header><nav><ul><li><a href="/">Home</a></li><li><a href="/n">News</a></li><li><a href="/c">Culture</a></li></ul></nav></header>',
+    '<header><nav><ul><li><a href="/">Home</a></li><li><a href="/n">News</a></li>'
+    '<li><a href="/c">Culture</a></li></ul></nav></header>',
     '<footer><p>Copyright Coast Herald. <a href="/imprint">Imprint</a> <a href="/privacy">Privacy</a></p></footer>',
 )
 
@@ -87,7 +97,10 @@ def test_a_part_of_the_article_stays_whatever_its_layout_is_called(names: str):
 )  # fmt: skip
 def test_text_that_a_script_shows_in_turn_is_text(wrapper: str, part: str):
     inner = "".join(f'<div class="{part}"><p>{text}</p></div>' for text in MORE)
-    body = f'<main><h1>The keeper of the light</h1>{paragraphs(STORY)}<div class="{wrapper}">{inner}</div>{paragraphs(STORY)}</main>'
+    body = (
+        f"<main><h1>The keeper of the light</h1>{paragraphs(STORY)}"
+        f'<div class="{wrapper}">{inner}</div>{paragraphs(STORY)}</main>'
+    )
     assert main_paragraphs(page(body)) == [*STORY, *MORE, *STORY]
 
 
@@ -133,21 +146,26 @@ def test_comments_below_an_article_are_not_main_however_many(name: str):
 
 
 BOXES = {
-    "consent": '<div class="opt-in"><p>Recommended editorial content</p><p>With your consent we show external content here that adds to '
-    "the article.</p><button>Show external content</button><p>I agree that external content is shown to me. Personal data may be "
-    "sent to third parties; read more in our privacy policy.</p></div>",
-    "player": '<div class="video-js"><div>Play Video</div><div>Loaded: 0%</div><div>Remaining Time -0:00</div><div>Fullscreen</div>'
-    "<p>Beginning of dialog window. Escape will cancel and close the window.</p></div>",
-    "newsletter": '<div class="newsletter-box"><h3>Our newsletter</h3><p>Sign up for our newsletter and get the best stories every '
-    "morning.</p><p>By subscribing you agree to our terms of use.</p></div>",
-    "related": '<div class="related"><h3>Read more</h3><ul><li><a href="/1">The pilot boats of the north</a></li><li><a href="/2">How a '
-    "lens is ground</a></li></ul></div>",
+    "consent": '<div class="opt-in"><p>Recommended editorial content</p>'
+    "<p>With your consent we show external content here that adds to the article.</p>"
+    "<button>Show external content</button><p>I agree that external content is shown to me. Personal data may be sent "
+    "to third parties; read more in our privacy policy.</p></div>",
+    "player": '<div class="video-js"><div>Play Video</div><div>Loaded: 0%</div><div>Remaining Time -0:00</div>'
+    "<div>Fullscreen</div><p>Beginning of dialog window. Escape will cancel and close the window.</p></div>",
+    "newsletter": '<div class="newsletter-box"><h3>Our newsletter</h3>'
+    "<p>Sign up for our newsletter and get the best stories every morning.</p>"
+    "<p>By subscribing you agree to our terms of use.</p></div>",
+    "related": '<div class="related"><h3>Read more</h3><ul><li><a href="/1">The pilot boats of the north</a></li>'
+    '<li><a href="/2">How a lens is ground</a></li></ul></div>',
 }
 
 
 @pytest.mark.parametrize("box", sorted(BOXES))
 def test_a_box_inside_the_article_is_not_main(box: str):
-    body = f"<main><article><h1>The keeper of the light</h1>{paragraphs(STORY)}{BOXES[box]}{paragraphs(MORE)}</article></main>"
+    body = (
+        f"<main><article><h1>The keeper of the light</h1>{paragraphs(STORY)}{BOXES[box]}{paragraphs(MORE)}</article>"
+        "</main>"
+    )
     assert main_paragraphs(page(body)) == [*STORY, *MORE]
 
 

@@ -9,7 +9,8 @@ from docgraph.parsers.html.page import parse_html
 
 ARTICLE = """{"@context": "https://schema.org", "@graph": [
   {"@type": "WebSite", "name": "The Site"},
-  {"@type": ["NewsArticle"], "headline": "The &amp; headline", "author": [{"@type": "Person", "name": "Ann Lee"}, "Bob Ray"],
+  {"@type": ["NewsArticle"], "headline": "The &amp; headline", \
+"author": [{"@type": "Person", "name": "Ann Lee"}, "Bob Ray"],
    "datePublished": "2020-01-02T03:04:05+01:00", "dateModified": "2020-01-03", "keywords": ["a", "b"],
    "image": {"url": "/lead.jpg"}, "publisher": {"name": "The Publisher"}, "articleSection": "World",},
 ]}"""
@@ -52,9 +53,10 @@ def test_several_values_in_one_block_are_all_read():
 
 def test_more_trusted_sources_win_and_all_are_kept():
     found = metadata(
-        '<title>Plain | Site</title><meta property="og:title" content="Graph"><meta name="twitter:title" content="Bird">'
-        '<meta property="og:site_name" content="Site"><link rel="canonical" href="/c">'
-        '<meta name="author" content="https://x.org/people/1"><meta name="dc.creator" content="By Ann Lee">',
+        '<title>Plain | Site</title><meta property="og:title" content="Graph">'
+        '<meta name="twitter:title" content="Bird"><meta property="og:site_name" content="Site">'
+        '<link rel="canonical" href="/c"><meta name="author" content="https://x.org/people/1">'
+        '<meta name="dc.creator" content="By Ann Lee">',
         url="https://x.org/2019/11/18/p.html",
     )
     assert (found.title, found.site_name, found.authors) == ("Graph", "Site", ("Ann Lee",))
@@ -66,8 +68,9 @@ def test_more_trusted_sources_win_and_all_are_kept():
 def test_bylines_and_times_in_the_page_are_read():
     found = metadata(
         "",
-        '<div class="byline">Teaser by Someone Else</div><h1>T</h1><p class="article__author">By <a>Ann Lee</a> | 3 May</p>'
-        '<time datetime="2021-05-03T10:00">3 May</time><p>Text.',
+        '<div class="byline">Teaser by Someone Else</div><h1>T</h1>'
+        '<p class="article__author">By <a>Ann Lee</a> | 3 May</p><time datetime="2021-05-03T10:00">3 May</time>'
+        "<p>Text.",
     )
     assert found.authors == ("Ann Lee",)
     assert found.date == "2021-05-03T10:00"

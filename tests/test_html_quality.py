@@ -60,7 +60,9 @@ def test_main_text_of_the_shipped_pages(sample_data: Path):
 
 
 def article_of(path: Path) -> Tag:
-    """The article of a shipped page as BeautifulSoup sees it, without what is beside the text: title, byline, captions."""
+    """The article of a shipped page as BeautifulSoup sees it, without what is beside the text:
+    title, byline, captions.
+    """
     article = BeautifulSoup(path.read_bytes(), "lxml").find("article")
     assert article is not None
     return article
@@ -79,7 +81,9 @@ def test_body_f1_of_the_shipped_pages(sample_data: Path):
 
 
 def test_structure_of_the_shipped_pages(sample_data: Path):
-    """At least 95 % of the items, nested items, cells, bound captions and code blocks of the articles, boilerplate removed."""
+    """At least 95 % of the items, nested items, cells, bound captions and code blocks of the articles,
+    boilerplate removed.
+    """
     wanted: Counter[tuple[str, str]] = Counter()
     missing: Counter[tuple[str, str]] = Counter()
     for path in sorted((sample_data / "html").glob("*.html")) + sorted((sample_data / "pages").glob("*.html")):

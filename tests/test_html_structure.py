@@ -1,4 +1,6 @@
-"""Structure as pages really write it: end tags left out, elements of their own making, captions by class, lazy names."""
+"""Structure as pages really write it: end tags left out, elements of their own making,
+captions by class, lazy names.
+"""
 
 import warnings
 
@@ -49,13 +51,15 @@ def test_a_formula_written_twice_is_read_once():
     [
         "<figure><img src=a.jpg><figcaption>Cap.</figcaption></figure>",
         # An element of the page's own making around a figure is no block, but is named after pictures.
-        "<x-box class=article-image><figure><div><img src=a.jpg></div><figcaption><p>Cap.</p></figcaption></figure></x-box>",
+        "<x-box class=article-image><figure><div><img src=a.jpg></div>"
+        "<figcaption><p>Cap.</p></figcaption></figure></x-box>",
         "<div class=wp-caption><img src=a.jpg><p class=wp-caption-text>Cap.</p></div>",
         "<div class=media><div><img src=a.jpg></div><div><span class=mediaSubtitle>Cap.</span></div></div>",
         "<div><a href=b><img src=a.jpg></a><div class=bildunterschrift>Cap.</div></div>",
         "<div class=thumb><div><a><img src=a.jpg></a><div class=thumbcaption>Cap.</div></div></div>",
         "<div><img src=a.jpg><p class=image-description>Cap.</p></div>",
-        "<div class=Carousel><div class=CarouselSlide><div><img src=a.jpg></div><div><span><p>A cat on a mat.</p></span></div></div></div>",
+        "<div class=Carousel><div class=CarouselSlide><div><img src=a.jpg></div>"
+        "<div><span><p>A cat on a mat.</p></span></div></div></div>",
     ],
 )
 def test_a_caption_is_bound_to_its_picture(markup: str):
@@ -90,7 +94,8 @@ def test_a_late_picture_is_found_under_any_name(attributes: str, src: str):
 def test_a_heading_right_before_main_text_is_main():
     words = "Words of a text, with a pause, that goes on for a while. " * 5
     page = parse_html(
-        f"<article><h1>Title</h1><p>{words}</p><p>{words}</p><div><h4>Note</h4><p>{words}</p></div><p>{words}</p></article>"
+        f"<article><h1>Title</h1><p>{words}</p><p>{words}</p><div><h4>Note</h4><p>{words}</p></div>"
+        f"<p>{words}</p></article>"
     )
     note = next(node for node in page.find("heading") if node.text == "Note")
     assert note.role == "main"
@@ -111,8 +116,8 @@ def test_several_roots_are_measured_without_a_warning():
 
 def test_a_gallery_keeps_each_picture_with_its_own_caption():
     page = parse_html(
-        "<figure><figure><img src=a><figcaption>A.</figcaption></figure><figure><img src=b><figcaption>B.</figcaption></figure>"
-        "<figcaption>Both.</figcaption></figure>"
+        "<figure><figure><img src=a><figcaption>A.</figcaption></figure>"
+        "<figure><img src=b><figcaption>B.</figcaption></figure><figcaption>Both.</figcaption></figure>"
     )
     assert pairs(page) == [("a", "A."), ("b", "B.")]
     gallery = page.find("figure")[0]

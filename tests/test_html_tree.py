@@ -93,5 +93,8 @@ def test_a_source_of_another_kind_is_refused():
 
 
 def test_beautifulsoup_is_imported_only_by_those_who_use_it():
-    code = "import sys, docgraph; docgraph.parse_html('<p>x').text; sys.exit('bs4' in sys.modules or 'lxml' in sys.modules)"
+    code = (
+        "import sys, docgraph; docgraph.parse_html('<p>x').text; "
+        "sys.exit('bs4' in sys.modules or 'lxml' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -20,10 +20,12 @@ from docgraph.index.words import spaced, terms
 from tests.conftest import ROOT
 
 PAGES = {
-    "bread": "<title>Bread</title><h1>Bread</h1><p>Time does the kneading.</p><h2>Oven</h2><p>Heat the pot. Bake the loaf.</p>",
+    "bread": "<title>Bread</title><h1>Bread</h1><p>Time does the kneading.</p><h2>Oven</h2>"
+    "<p>Heat the pot. Bake the loaf.</p>",
     "soup": "<title>Soup</title><h1>Soup</h1><p>Onions need time.</p><h2>Pot</h2><p>A wide pot with a lid.</p>"
     "<figure><img src=a.png alt='A copper kettle'><figcaption>The pot on the fire.</figcaption></figure>",
-    "boat": "<title>Boat</title><h1>Boat</h1><p>The keel is of oak.</p><table><tr><th>mast</th><td>9 m</td></tr></table>",
+    "boat": "<title>Boat</title><h1>Boat</h1><p>The keel is of oak.</p><table><tr><th>mast</th>"
+    "<td>9 m</td></tr></table>",
 }
 
 

@@ -1,4 +1,6 @@
-"""The regression on n-grams: each counted once a document, added to the logits in evaluation only, kept with the model."""
+"""The regression on n-grams: each counted once a document, added to the logits in evaluation only,
+kept with the model.
+"""
 
 from pathlib import Path
 
@@ -47,7 +49,9 @@ def test_each_ngram_of_a_document_counts_once_whatever_the_batch() -> None:
 
 
 def test_its_weights_are_of_ngrams_within_a_paragraph_as_it_counts_them() -> None:
-    """Across the sentences of a paragraph: n-grams within a sentence alone, as pooled leaves have them, give other weights."""
+    """Across the sentences of a paragraph: n-grams within a sentence alone, as pooled leaves have them,
+    give other weights.
+    """
     found = model()
     assert found.regression is not None
     assert found.processor is not None

@@ -1,4 +1,6 @@
-"""What version 0.1.0 wrote is read: a trained model, a converted one, pickles. It was written by that version's code."""
+"""What version 0.1.0 wrote is read: a trained model, a converted one, pickles.
+It was written by that version's code.
+"""
 
 import json
 import pickle

@@ -15,7 +15,10 @@ from tests.training_runs import tiny, write_table
 from training.files import claimed
 from training.run_folder import RunFolder
 
-HOLD = "import sys, time; from pathlib import Path; from training.files import claimed\nwith claimed(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+HOLD = (
+    "import sys, time; from pathlib import Path; from training.files import claimed\n"
+    "with claimed(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+)
 
 
 def test_a_folder_is_for_one_command_at_a_time_and_free_again_when_that_is_killed(tmp_path: Path) -> None:
@@ -45,7 +48,10 @@ def test_a_folder_is_for_one_command_at_a_time_and_free_again_when_that_is_kille
 def test_a_claim_is_given_back_at_the_end_of_it(tmp_path: Path) -> None:
     with claimed(tmp_path / "run"):
         pass
-    code = "import sys; from pathlib import Path; from training.files import claimed\nwith claimed(Path(sys.argv[1])): pass"
+    code = (
+        "import sys; from pathlib import Path; from training.files import claimed\n"
+        "with claimed(Path(sys.argv[1])): pass"
+    )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")]).returncode == 0
 
 

@@ -156,7 +156,8 @@ def test_markdown_without_front_matter_takes_its_title_from_the_first_heading():
         ("title: 1.10\ndescription: >\n  folded\n  text", {"title": "1.10", "description": "folded text"}),
         ("date: Jan 2, 2020\nlastmod: 2021-03-04", {"date": "2020-01-02", "modified": "2021-03-04"}),
         ("authors:\n  - name: Ann Bee\n    url: x\n  - Bo Ek", {"authors": ("Ann Bee", "Bo Ek")}),
-        ("author: Ann Bee, Bo Ek\ntags: [a, 'b, c']\nkeywords: d", {"authors": ("Ann Bee", "Bo Ek"), "tags": ("a", "b, c", "d")}),
+        ("author: Ann Bee, Bo Ek\ntags: [a, 'b, c']\nkeywords: d", {
+            "authors": ("Ann Bee", "Bo Ek"), "tags": ("a", "b, c", "d")}),
         ("lang: de\ntitle: ~\ndraft: true\nmenu: {main: {weight: 5}}", {
             "language": "de", "title": "Head", "extra": {"draft": "true", "menu": {"main": {"weight": "5"}}}}),
     ],

@@ -37,10 +37,16 @@ def bert(**changes):
 MODELS = {
     "bert": bert,
     "roberta": lambda: tf.RobertaModel(tf.RobertaConfig(**TEXT, **STILL, max_position_embeddings=80, pad_token_id=1)),
-    "xlm-roberta": lambda: tf.XLMRobertaModel(tf.XLMRobertaConfig(**TEXT, **STILL, max_position_embeddings=80, pad_token_id=1)),
-    "camembert": lambda: tf.CamembertModel(tf.CamembertConfig(**TEXT, **STILL, max_position_embeddings=80, pad_token_id=1)),
+    "xlm-roberta": lambda: tf.XLMRobertaModel(
+        tf.XLMRobertaConfig(**TEXT, **STILL, max_position_embeddings=80, pad_token_id=1)
+    ),
+    "camembert": lambda: tf.CamembertModel(
+        tf.CamembertConfig(**TEXT, **STILL, max_position_embeddings=80, pad_token_id=1)
+    ),
     "distilbert": lambda: tf.DistilBertModel(
-        tf.DistilBertConfig(vocab_size=99, dim=32, n_layers=3, n_heads=4, hidden_dim=48, dropout=0.0, attention_dropout=0.0)
+        tf.DistilBertConfig(
+            vocab_size=99, dim=32, n_layers=3, n_heads=4, hidden_dim=48, dropout=0.0, attention_dropout=0.0
+        )
     ),
     "electra": lambda: tf.ElectraModel(tf.ElectraConfig(**TEXT, **STILL, embedding_size=16)),
     "vit": lambda: tf.ViTModel(tf.ViTConfig(**IMAGE, **STILL)),
@@ -49,10 +55,16 @@ MODELS = {
     "clip-vision": lambda: tf.CLIPVisionModel(tf.CLIPVisionConfig(**IMAGE)),
     "clip": lambda: tf.CLIPModel(tf.CLIPConfig(text_config=CLIP_TEXT, vision_config=IMAGE, projection_dim=16)),
     "opt": lambda: tf.OPTModel(
-        tf.OPTConfig(vocab_size=99, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, ffn_dim=48, word_embed_proj_dim=32, dropout=0.0)
+        tf.OPTConfig(
+            vocab_size=99, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, ffn_dim=48,
+            word_embed_proj_dim=32, dropout=0.0,
+        )
     ),
     "gpt2": lambda: tf.GPT2Model(
-        tf.GPT2Config(vocab_size=99, n_embd=32, n_layer=3, n_head=4, n_positions=80, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+        tf.GPT2Config(
+            vocab_size=99, n_embd=32, n_layer=3, n_head=4, n_positions=80,
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        )
     ),
     "llama": lambda: tf.LlamaModel(tf.LlamaConfig(**TEXT, num_key_value_heads=2)),
 }  # fmt: skip
@@ -398,20 +410,35 @@ def test_weights_are_stochastic_and_make_the_output(form):
 
 
 REFUSED = {
-    "t5": (lambda: tf.T5EncoderModel(tf.T5Config(vocab_size=9, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)), "relative position bias"),
-    "swin": (lambda: tf.SwinModel(tf.SwinConfig(image_size=32, embed_dim=8, depths=[1], num_heads=[2])), "relative position bias"),
+    "t5": (
+        lambda: tf.T5EncoderModel(tf.T5Config(vocab_size=9, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)),
+        "relative position bias",
+    ),
+    "swin": (
+        lambda: tf.SwinModel(tf.SwinConfig(image_size=32, embed_dim=8, depths=[1], num_heads=[2])),
+        "relative position bias",
+    ),
     "deberta": (lambda: tf.DebertaV2Model(tf.DebertaV2Config(**TEXT)), "relative position bias"),
     "mpnet": (lambda: tf.MPNetModel(tf.MPNetConfig(**TEXT)), "relative position bias"),
     "modernbert": (lambda: tf.ModernBertModel(tf.ModernBertConfig(**TEXT, pad_token_id=0)), "sliding windows"),
     "gemma2": (lambda: tf.Gemma2Model(tf.Gemma2Config(**TEXT, num_key_value_heads=4, head_dim=8)), "caps its logits"),
     "bart": (
-        lambda: tf.BartModel(tf.BartConfig(vocab_size=9, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8)),
+        lambda: tf.BartModel(tf.BartConfig(
+            vocab_size=9, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+            decoder_attention_heads=2, encoder_ffn_dim=8, decoder_ffn_dim=8,
+        )),
         "cross-attention",
     ),
     "bert decoder": (lambda: bert(is_decoder=True, add_cross_attention=True), "cross-attention"),
     "longformer": (lambda: tf.LongformerModel(tf.LongformerConfig(**TEXT, attention_window=4)), "sparse attention"),
-    "xlm": (lambda: tf.XLMModel(tf.XLMConfig(vocab_size=9, emb_dim=8, n_layers=1, n_heads=2)), "does not go through AttentionInterface"),
-    "albert": (lambda: tf.AlbertModel(tf.AlbertConfig(**TEXT, embedding_size=8)), "must be one of BERT, CLIP, CamemBERT"),
+    "xlm": (
+        lambda: tf.XLMModel(tf.XLMConfig(vocab_size=9, emb_dim=8, n_layers=1, n_heads=2)),
+        "does not go through AttentionInterface",
+    ),
+    "albert": (
+        lambda: tf.AlbertModel(tf.AlbertConfig(**TEXT, embedding_size=8)),
+        "must be one of BERT, CLIP, CamemBERT",
+    ),
 }  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""Small training runs: a table of two classes that a word tells apart, a model of a few weights, and what a run left."""
+"""Small training runs: a table of two classes that a word tells apart, a model of a few weights,
+and what a run left.
+"""
 
 import json
 import random

@@ -43,7 +43,10 @@ def text(x: float, y: float, words: str, fill: str = INK, **attributes: str) -> 
 
 def line(x1: float, y1: float, x2: float, y2: float, colour: str = GREY, width: float = 1, more: str = "") -> str:
     """Return one straight line."""
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width}" {more}/>'
+    return (
+        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width}" '
+        f"{more}/>"
+    )
 
 
 def cell(x: float, y: float, size: float, colour: str, opacity: float) -> str:
@@ -75,7 +78,8 @@ def overview() -> str:
         text(page, 36, "a web page", GREY, font_weight="600"),
         text(tree, 36, "docgraph: a tree of nested signals", GREY, font_weight="600"),
         text(vector, 36, "encoders: a vector of every node", GREY, font_weight="600"),
-        f'<rect x="{page - 8}" y="{top - 16}" width="310" height="{step * len(shown) + 4}" rx="6" fill="none" stroke="{PALE}"/>',
+        f'<rect x="{page - 8}" y="{top - 16}" width="310" height="{step * len(shown) + 4}" rx="6" fill="none" '
+        f'stroke="{PALE}"/>',
     ]
     places: dict[int, tuple[float, float]] = {}
     for number, node in enumerate(shown):
@@ -86,7 +90,8 @@ def overview() -> str:
         parent = places.get(node.parent.row) if node.parent is not None else None
         if parent:
             parts.append(
-                f'<path d="M {parent[0]:.1f} {parent[1] + 4:.1f} V {y:.1f} H {x:.1f}" fill="none" stroke="{PALE}" stroke-width="1.5"/>'
+                f'<path d="M {parent[0]:.1f} {parent[1] + 4:.1f} V {y:.1f} H {x:.1f}" fill="none" stroke="{PALE}" '
+                'stroke-width="1.5"/>'
             )
         parts.append(_page_row(node, page, y))
         parts.append(f'<circle cx="{x}" cy="{y}" r="4.5" fill="{COLOURS.get(node.kind, GREEN)}"/>')
@@ -121,13 +126,16 @@ def _page_row(node, x: float, y: float) -> str:  # type: ignore[no-untyped-def]
         buffer = BytesIO()
         image.convert("RGB").save(buffer, "JPEG", quality=80)
         data = base64.b64encode(buffer.getvalue()).decode()
-        return f'<image x="{x}" y="{y - 36}" width="{image.width}" height="{image.height}" href="data:image/jpeg;base64,{data}"/>'
+        return (
+            f'<image x="{x}" y="{y - 36}" width="{image.width}" height="{image.height}" '
+            f'href="data:image/jpeg;base64,{data}"/>'
+        )
     if node.kind in ("paragraph", "item", "caption", "cell"):
         lines = min(3, 1 + len(node.text) // 120)
         indent = 14 if node.kind == "item" else 0
         bars = [
-            f'<rect x="{x + indent}" y="{y - 9 + 8 * number}" width="{(286 - indent) * (0.55 if number == lines - 1 else 1):.0f}" '
-            f'height="4" rx="2" fill="{PALE}"/>'
+            f'<rect x="{x + indent}" y="{y - 9 + 8 * number}" '
+            f'width="{(286 - indent) * (0.55 if number == lines - 1 else 1):.0f}" height="4" rx="2" fill="{PALE}"/>'
             for number in range(lines)
         ]
         return "".join(bars)
@@ -173,8 +181,8 @@ def matrices() -> str:
         if weights is tied:
             for a, b, c, d in _blocks():
                 parts.append(
-                    f'<rect x="{left + size * c}" y="{top + size * a}" width="{size * (d - c)}" height="{size * (b - a)}" '
-                    f'fill="none" stroke="{INK}" stroke-width="1.6"/>'
+                    f'<rect x="{left + size * c}" y="{top + size * a}" width="{size * (d - c)}" '
+                    f'height="{size * (b - a)}" fill="none" stroke="{INK}" stroke-width="1.6"/>'
                 )
     return svg(
         680, int(top + size * count + 24), "Attention weights: softmax beside hierarchical self-attention", parts
@@ -221,8 +229,8 @@ def sweeps() -> str:
     parts = ["<defs>"]
     for name, colour in (("up", BLUE), ("across", ORANGE), ("down", GREEN)):
         parts.append(
-            f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
-            f'<path d="M0 0 L8 4 L0 8 z" fill="{colour}"/></marker>'
+            f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+            f'orient="auto-start-reverse"><path d="M0 0 L8 4 L0 8 z" fill="{colour}"/></marker>'
         )
     parts.append("</defs>")
     told = (
@@ -262,8 +270,9 @@ def sweeps() -> str:
                 for place, a in enumerate(family):
                     for gap, b in enumerate(family[place + 1 :], start=1):
                         parts.append(
-                            f'<path d="M {a[0]} {a[1] + 7} Q {(a[0] + b[0]) / 2} {a[1] + 14 + 16 * gap} {b[0]} {b[1] + 7}" fill="none" '
-                            f'stroke="{colour}" stroke-width="1.6" marker-start="url(#across)" marker-end="url(#across)"/>'
+                            f'<path d="M {a[0]} {a[1] + 7} Q {(a[0] + b[0]) / 2} {a[1] + 14 + 16 * gap} {b[0]} '
+                            f'{b[1] + 7}" fill="none" stroke="{colour}" stroke-width="1.6" marker-start="url(#across)" '
+                            'marker-end="url(#across)"/>'
                         )
         parts += [
             f'<circle cx="{x}" cy="{y}" r="6" fill="{INK if y < 190 else GREY}"/>'

@@ -4,9 +4,10 @@
 
 Three kinds of gold: the main text (most sets), the main text and a text that is neither main nor the contrary
 (page-signal's captions and by-lines), strings that the main text must and must not hold (trafilatura). `site` is
-the label that the site has registered, taken from the page's address where the set has one, else from what the page says of itself
-(`rel=canonical`, `og:url`), else from the host that it links to most: pages of one site, whatever set they are
-in, must not stand on both sides of a comparison. Licences stand beside the model: `docgraph/parsers/html/main/MODEL.md`.
+the label that the site has registered, taken from the page's address where the set has one, else from what the page
+says of itself (`rel=canonical`, `og:url`), else from the host that it links to most: pages of one site, whatever set
+they are in, must not stand on both sides of a comparison. Licences stand beside the model:
+`docgraph/parsers/html/main/MODEL.md`.
 """
 
 import gzip

@@ -3,14 +3,15 @@
     python tools/train_main_content.py [--data FOLDER] [--sets NAME ...] [--folds 5] [--seed 0] [--write]
 
     gold_pages ─ parse ─> blocks, features, words ─┬─ label: is the block in the gold text? ─┬─> table of words ─┐
-                                                   │                                         └─> trees ──────────┴─> main_content.json
-                                                   └─ cross-validation by site ─> F1 of each set
+                                                   │                                         └─> trees ──────────┤
+                                                   └─ cross-validation by site ─> F1 of each set                 │
+                                                                                            main_content.json <──┘
 
 Two things are learned. What a word is worth (`words`): the mean over sites of how much of what it names is main. And
 the trees, which weigh that beside all other features. A training page sees the table without its own site, as a new
 page will. Pages of one site are always in the same fold, whatever set they are from. The F1 printed is that of
-`choose.keep` with tables and trees made without the page's site; `python -m benchmarks.parsing` judges the whole parser.
-`--open-only` leaves out the sets without an open licence. Needs scikit-learn (extra `train`).
+`choose.keep` with tables and trees made without the page's site; `python -m benchmarks.parsing` judges the whole
+parser. `--open-only` leaves out the sets without an open licence. Needs scikit-learn (extra `train`).
 """
 
 import argparse

@@ -3,8 +3,8 @@
     search   hits with ids          read   a passage, section or document, whole
     outline  a document's sections  parse  a page of a folder, as Markdown
 
-Every tool is a coroutine, so that all run in the one thread that the index was opened in. Nothing is written, nothing fetched, and files are
-read below one folder only.
+Every tool is a coroutine, so that all run in the one thread that the index was opened in. Nothing is written, nothing
+fetched, and files are read below one folder only.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,8 @@ def agent_server(index: Index, folder: Path) -> MCPServer:
     server = MCPServer(
         "docgraph",
         version=__version__,
-        instructions="Search the indexed documents, then read the section of a hit. Each hit names its document, headings and DOM path.",
+        instructions="Search the indexed documents, then read the section of a hit. Each hit names its document, "
+        "headings and DOM path.",
     )
 
     @server.tool()
@@ -40,7 +41,9 @@ def agent_server(index: Index, folder: Path) -> MCPServer:
 
     @server.tool()
     async def read(id: str) -> str:
-        """Return the whole text of a hit's id, of the section it lies in (its parent), or of a document by its document_id."""
+        """Return the whole text of a hit's id, of the section it lies in (its parent),
+        or of a document by its document_id.
+        """
         with _told():
             return _bounded(index.read(id).text)
 
@@ -76,4 +79,7 @@ def _told() -> Iterator[None]:
 def _bounded(text: str) -> str:
     if len(text) <= LONGEST:
         return text
-    return f"{text[:LONGEST]}\n\n[{len(text) - LONGEST:,} of {len(text):,} characters are left out: read its sections by outline.]"
+    return (
+        f"{text[:LONGEST]}\n\n[{len(text) - LONGEST:,} of {len(text):,} characters are left out: "
+        "read its sections by outline.]"
+    )

@@ -119,7 +119,8 @@ model = DocumentForClassification.from_pretrained("{folder.path.resolve().name}"
 print(model.predict([load_document("page.html")]).labels)
 ```
 
-On the command line: `docgraph predict {folder.path.resolve().name} page.html`. Both need `pip install "docgraph[train]"`."""
+On the command line: `docgraph predict {folder.path.resolve().name} page.html`. \
+Both need `pip install "docgraph[train]"`."""
 
 
 def _data(folder: RunFolder, config: TrainingConfig, model: DocumentConfig) -> str:
@@ -185,8 +186,8 @@ def _encoder(kind: str, weights: str | None) -> str:
 def _limits(folder: RunFolder, config: TrainingConfig, model: DocumentConfig) -> str:
     problems = folder.problems()
     lines = [
-        "Every document gets one of the classes above, also one that belongs to none of them. The scores hold for documents "
-        "like those of the data; nothing is known of others, nor of other languages.",
+        "Every document gets one of the classes above, also one that belongs to none of them. "
+        "The scores hold for documents like those of the data; nothing is known of others, nor of other languages.",
         f"{len(problems)} records of the data were incomplete or set aside; `problems.jsonl` names them."
         if problems
         else "",

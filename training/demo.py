@@ -87,7 +87,8 @@ def find_samples(data: Path | None = None) -> Path:
         if (place / "news" / "news").is_dir():
             return place
     raise DataError(
-        f"the demo needs the sample_data of the repository, but it is not at {' or '.join(map(str, places))}. Name it with --data."
+        f"the demo needs the sample_data of the repository, but it is not at {' or '.join(map(str, places))}. "
+        "Name it with --data."
     )
 
 

@@ -24,7 +24,9 @@ def open_embedder(model: str | None) -> Any:
 
 
 def choose_embedder(model: str | None, index: Path) -> Any:
-    """Return the encoder for an index: the one that is named, the one it was made with, MiniLM, or None for words alone."""
+    """Return the encoder for an index: the one that is named, the one it was made with, MiniLM,
+    or None for words alone.
+    """
     if model is not None:
         return open_embedder(model)
     if index.is_file():

@@ -36,7 +36,8 @@ def claimed(folder: Path) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             raise DataError(
-                f"{folder} must be written by one command at a time, but process {file.read().strip() or '?'} is at it. "
+                f"{folder} must be written by one command at a time, "
+                f"but process {file.read().strip() or '?'} is at it. "
                 "Wait until it is done, or choose another output."
             ) from error
         file.truncate(0)

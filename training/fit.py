@@ -2,9 +2,9 @@
 
     TrainingConfig ─ claim ─> records ─ vocabulary, model ─> encode ─ train ─> best on dev ─ calibrate ─> run folder
 
-What is in a run's folder is in run_folder.py. Seeds are set before the model is built, so two runs give the same weights
-on one machine, and so does a run that was killed and started again. `python -m training.fit CONFIG.yaml` is the same
-under torchrun: every process reads and encodes all records, then takes its share of every step.
+What is in a run's folder is in run_folder.py. Seeds are set before the model is built, so two runs give the same
+weights on one machine, and so does a run that was killed and started again. `python -m training.fit CONFIG.yaml` is the
+same under torchrun: every process reads and encodes all records, then takes its share of every step.
 """
 
 import sys

@@ -2,8 +2,9 @@
 
     PATHS... ──find_inputs──> [Input, ...] ──input.document()──> Document, or one DocgraphError that names the input
 
-A folder in the layout of a data set gives its records; any other folder gives every page under it, or every text if there is no page. An input
-that cannot be read is set aside by `Errors`, which names it on stderr and in errors.jsonl; the others go on. No torch.
+A folder in the layout of a data set gives its records; any other folder gives every page under it, or every text if
+there is no page. An input that cannot be read is set aside by `Errors`, which names it on stderr and in errors.jsonl;
+the others go on. No torch.
 """
 
 import json

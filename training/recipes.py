@@ -4,11 +4,11 @@
     YAML file ──read_config──> TrainingConfig, over the recipe that the file names
 
 A recipe is a `TrainingConfig` without data and output. Ours read whole documents, sentence by sentence, and run on
-two cores; beside the transformer they put a regression on the words (encoders/ngrams.py), which their -deep variants, for
-comparing kinds of attention, leave out. The paper's (imdb-..., elec-..., n24news-...) follow its tables 6 and 7
-as far as they say: one HTE layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do
-not divide by three heads and become 129 and 513; its flat model reads text only, and 512 tokens at most. The weights of
-its encoders (Word2Vec, T5, e5, ViT) come from local folders: `--set text_encoder=FOLDER`.
+two cores; beside the transformer they put a regression on the words (encoders/ngrams.py), which their -deep variants,
+for comparing kinds of attention, leave out. The paper's (imdb-..., elec-..., n24news-...) follow its tables 6 and 7
+as far as they say: one HTE layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512
+do not divide by three heads and become 129 and 513; its flat model reads text only, and 512 tokens at most. The weights
+of its encoders (Word2Vec, T5, e5, ViT) come from local folders: `--set text_encoder=FOLDER`.
 
 Source of the paper's settings: arXiv 2509.15448, section 5 and appendix I.
 """

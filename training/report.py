@@ -185,9 +185,13 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
     """Yield title, head and rows of every table."""
     head = ["", "accuracy", "± s.e.", "macro-F1", "log loss", "calib. err.", "records"]
     rows = [
-        [s.name, *(f"{x:.3f}" for x in (s.accuracy, s.standard_error, s.macro_f1, s.log_loss, s.calibration_error)), str(s.count)]
+        [
+            s.name,
+            *(f"{x:.3f}" for x in (s.accuracy, s.standard_error, s.macro_f1, s.log_loss, s.calibration_error)),
+            str(s.count),
+        ]
         for s in (evaluation.scores, *evaluation.baselines)
-    ]  # fmt: skip
+    ]
     yield "Scores", head, rows
     head = ["label", "precision", "recall", "F1", "records"]
     yield (

@@ -1,10 +1,12 @@
 """The folder of a training run: who may write into it, and all that is in it.
 
-    runs/x/  training.yaml      the configuration, complete          split.json     the random split, if it was drawn here
+    runs/x/  training.yaml      the configuration, complete
+             split.json         the random split, if it was drawn here
              config.json, model.safetensors, processor_config.json, tokenizer.json     the model, loadable anywhere
              scores.json        dev scores of epochs and of the result; the last file, the mark of a finished run
              problems.jsonl     what was missing, broken, set aside    README.md, evaluations.json    the model card
-             features.sqlite    features of frozen encoders            tensorboard/   curves, with report_to: tensorboard
+             features.sqlite    features of frozen encoders
+             tensorboard/       curves, with report_to: tensorboard
              checkpoints/, best/   only while training: to resume from, and the best weights so far
 
 Training, evaluation, prediction and comparisons know the names of these files from here alone.

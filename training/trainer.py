@@ -70,7 +70,9 @@ class DocumentTrainer(Trainer):
         self.class_weights = _class_weights(train) if config.class_weights == "balanced" else None
 
     def create_accelerator_and_postprocess(self) -> None:
-        """Also spread weights over CPU processes, which accelerate does for GPUs only: the same code, so it is tested."""
+        """Also spread weights over CPU processes, which accelerate does for GPUs only:
+        the same code, so it is tested.
+        """
         super().create_accelerator_and_postprocess()
         state = self.accelerator.state
         if self.args.fsdp and state.distributed_type == DistributedType.MULTI_CPU:
@@ -142,8 +144,8 @@ class DocumentTrainer(Trainer):
     ) -> dict[str, float]:
         """Score a split; logs and returns loss, accuracy and macro-F1 under `<prefix>_<name>`.
 
-        With the prefix "eval", while it learns, the transformer alone is scored: the regression beside it, if there is one,
-        is the same after every epoch, and would only hide which epoch left the best transformer.
+        With the prefix "eval", while it learns, the transformer alone is scored: the regression beside it, if there is
+        one, is the same after every epoch, and would only hide which epoch left the best transformer.
         """
         data = eval_dataset if isinstance(eval_dataset, EncodedDataset) else self.dev_data
         assert data is not None, "evaluation is switched off where there is no dev split"

@@ -1,6 +1,7 @@
 """The parser side by side with its peers: quality, speed and hostile pages, with the targets it is held to.
 
-    python -m benchmarks.parsing [--parts quality unseen speed hostile] [--systems NAME ...] [--peers FOLDER] [--data FOLDER]
+    python -m benchmarks.parsing [--parts quality unseen speed hostile] [--systems NAME ...]
+                                 [--peers FOLDER] [--data FOLDER]
     pip install -e ".[bench]", or, not to mix them with what is there: pip install --target FOLDER trafilatura ...
 
     quality  body F1, structure recall and metadata on gold pages (`parsing_gold`), for every system (`parsing_systems`)

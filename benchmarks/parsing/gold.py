@@ -198,12 +198,18 @@ def structure_hits(gold: Structure, found: Structure) -> dict[str, tuple[int, in
     # A paragraph that a system calls an item or a cell is kept as well: what counts is one node with its text.
     kept = Counter(dict.fromkeys(found.over, 1))
     return {
-        "paragraph": (sum((gold.paragraphs & (found.paragraphs | kept)).values()), gold.paragraphs.total(), found.paragraphs.total()),
+        "paragraph": (
+            sum((gold.paragraphs & (found.paragraphs | kept)).values()),
+            gold.paragraphs.total(), found.paragraphs.total(),
+        ),
         "heading": both("headings"),
         "item": both("items"),
         "nested item": both("nested"),
         "cell": both("cells"),
-        "picture": (sum(any(a & b for b in found.pictures) for a in gold.pictures), len(gold.pictures), len(found.pictures)),
+        "picture": (
+            sum(any(a & b for b in found.pictures) for a in gold.pictures),
+            len(gold.pictures), len(found.pictures),
+        ),
         "picture-caption": (sum(_bound(p, found.pairs) for p in gold.pairs), len(gold.pairs), len(found.pairs)),
         "right heading": right_headings(gold, found),
     }  # fmt: skip
@@ -240,7 +246,10 @@ def section_hits(gold: Structure, found: Structure) -> dict[str, tuple[int, int,
             len(gold.headings), found.headings.total(),
         ),
         "paragraph in its section": (placed, len(gold.over), found.paragraphs.total()),
-        "picture": (sum(any(a & b for b in found.pictures) for a in gold.pictures), len(gold.pictures), len(found.pictures)),
+        "picture": (
+            sum(any(a & b for b in found.pictures) for a in gold.pictures),
+            len(gold.pictures), len(found.pictures),
+        ),
         "picture-caption": (sum(_bound(p, found.pairs) for p in gold.pairs), len(gold.pairs), len(found.pairs)),
     }  # fmt: skip
 

@@ -129,7 +129,10 @@ def _read(system: Any, name: str, case: str) -> dict[str, Any]:
 def _child(system: Any, case: str, pipe: Any) -> None:
     page = CASES[case]()
     if case not in NO_MARKS:
-        page = f"<html><body><p>{HEAD} and some words of the first paragraph, long enough to be read.</p>{page}<p>{TAIL} and some words of the last one, long enough to be read as well.</p></body></html>"
+        page = (
+            f"<html><body><p>{HEAD} and some words of the first paragraph, long enough to be read.</p>{page}"
+            f"<p>{TAIL} and some words of the last one, long enough to be read as well.</p></body></html>"
+        )
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     used = int(time.process_time())
     resource.setrlimit(resource.RLIMIT_CPU, (used + PATIENCE, used + PATIENCE + 1))

@@ -1,4 +1,6 @@
-"""results/parsing.json as Markdown: each target with the figure held against it, then every system beside the others."""
+"""results/parsing.json as Markdown: each target with the figure held against it,
+then every system beside the others.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -36,13 +38,16 @@ TARGETS: tuple[tuple[str, float, Callable[[dict[str, Any]], float]], ...] = (
 
 
 UNSEEN_NOTES = (
-    "Each page is judged by tables and trees learned without its site; the whole parser runs. Rules (captions, sections,",
+    "Each page is judged by tables and trees learned without its site; the whole parser runs. "
+    "Rules (captions, sections,",
     "metadata) were written with the first three sets at hand, so expect less on others; trafilatura was tuned on the",
-    "fourth. 95 % intervals resample sites. Sets with a gold text: 4-token shingles; trafilatura: strings that must and must",
+    "fourth. 95 % intervals resample sites. Sets with a gold text: 4-token shingles; trafilatura: "
+    "strings that must and must",
     "not be there. Bad: pages with an F1 below .5 (of the first three sets); empty: without text (of all four).",
 )
 QUALITY_NOTES = (
-    "The trees have seen these pages, so their main text is not compared here. The readability gold is Readability.js's own",
+    "The trees have seen these pages, so their main text is not compared here. "
+    "The readability gold is Readability.js's own",
     "output and leans to its kin.",
 )
 ENDS = ("held", "text lost", "over time", "raised")

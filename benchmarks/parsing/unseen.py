@@ -5,7 +5,8 @@
 
 The whole parser is measured, not its model alone. Intervals are 95 % by resampling sites, not pages: pages of one site
 fail together. A page is bad if its own F1 is below .5. Of the old sets (2005 to 2012) some pages are read, every
-`EVERY`-th, for they are many; docgraph learns from all. The language is that of the text, by its most common small words.
+`EVERY`-th, for they are many; docgraph learns from all. The language is that of the text,
+by its most common small words.
 """
 
 import re

@@ -3,13 +3,15 @@
     python -m benchmarks.retrieval [--data FOLDER] [--every 1] [--cache FILE] [--parts settings pages flat speed memory]
 
     settings  a grid of the shares in a section's vector, on psychology, US history and astronomy
-    pages   OpenStax business and anthropology: definition -> section, quiz question -> page (where the books have any), heading -> section (the
-            target's own heading taken out before anything is read), caption -> image (all captions taken out)
+    pages   OpenStax business and anthropology: definition -> section, quiz question -> page (where the
+            books have any), heading -> section (the target's own heading taken out before anything is read),
+            caption -> image (all captions taken out)
     flat    XQuAD in three scripts, Cranfield
     speed   `TextEncoder.encode` beside `SentenceTransformer.encode`, the same texts, all different, the same threads
     memory  peak memory of encoding 100,000 short paragraphs, passage by passage, in a process of its own
 
-The default settings of `Embedder` come from the grid; the pages that are reported had no part in it. Writes benchmarks/results/retrieval.json and retrieval.md.
+The default settings of `Embedder` come from the grid; the pages that are reported had no part in it.
+Writes benchmarks/results/retrieval.json and retrieval.md.
 """
 
 import argparse
@@ -159,8 +161,11 @@ def report(found: dict[str, Any]) -> str:
     """Return the results page."""
     text = ["# Retrieval", "", __doc__.split("\n\n")[0], ""]
     if "pages" in found:
-        text += [f"OpenStax business and anthropology, {found['pages']['pages']} pages: one in {found['pages']['every']}. "
-                 "sentence-transformers reads a place's text under its title and headings, cut at 256 tokens.", ""]  # fmt: skip
+        text += [
+            f"OpenStax business and anthropology, {found['pages']['pages']} pages: one in {found['pages']['every']}. "
+            "sentence-transformers reads a place's text under its title and headings, cut at 256 tokens.",
+            "",
+        ]
     for part in ("pages", "flat"):
         for name, scores in found.get(part, {}).items():
             if not isinstance(scores, dict):
@@ -179,8 +184,13 @@ def report(found: dict[str, Any]) -> str:
             ]
             text += [table(["", "nDCG@10", "R@1", "R@10", "nDCG beside sentence-transformers (95 %)"], rows), ""]
     if "settings" in found:
-        text += ["## Settings", "", "nDCG@10 on every third page of psychology, US history and astronomy; `NodeSettings` "
-                 "has the shares of title and headings, `best` is the weight of the best passage in a search.", ""]  # fmt: skip
+        text += [
+            "## Settings",
+            "",
+            "nDCG@10 on every third page of psychology, US history and astronomy; `NodeSettings` has the shares of "
+            "title and headings, `best` is the weight of the best passage in a search.",
+            "",
+        ]
         rows = [
             [
                 one["title"],
@@ -193,13 +203,23 @@ def report(found: dict[str, Any]) -> str:
         text += [table(["title", "headings", "best", "heading", "caption", "definition", "mean"], rows), ""]
     if "speed" in found:
         one = found["speed"]
-        text += ["## Speed", "", f"{one['texts']} different paragraphs, {one['threads']} thread(s), processor time, fastest of "
-                 f"{len(one['seconds'][BASE])}: {min(one['seconds']['docgraph']):.2f} s beside "
-                 f"{min(one['seconds'][BASE]):.2f} s of `SentenceTransformer.encode`: {one['ratio']:.2f} x.", ""]  # fmt: skip
+        text += [
+            "## Speed",
+            "",
+            f"{one['texts']} different paragraphs, {one['threads']} thread(s), processor time, fastest of "
+            f"{len(one['seconds'][BASE])}: {min(one['seconds']['docgraph']):.2f} s beside "
+            f"{min(one['seconds'][BASE]):.2f} s of `SentenceTransformer.encode`: {one['ratio']:.2f} x.",
+            "",
+        ]
     if "memory" in found:
         one = found["memory"]
-        text += ["## Memory", "", f"{one['paragraphs']:,} different paragraphs, float16: peak {one['peak_mb']:,.0f} MB, "
-                 f"{one['loaded_mb']:,.0f} MB of it before the first one.", ""]  # fmt: skip
+        text += [
+            "## Memory",
+            "",
+            f"{one['paragraphs']:,} different paragraphs, float16: peak {one['peak_mb']:,.0f} MB, "
+            f"{one['loaded_mb']:,.0f} MB of it before the first one.",
+            "",
+        ]
     return "\n".join([*text, made_by(found["about"]), ""])
 
 

@@ -114,7 +114,9 @@ def read_pages(data: Path, name: str) -> tuple[list[Page], list[dict[str, Any]]]
 
 
 def heading_queries(pages: list[Page]) -> list[Query]:
-    """Heading -> section, for sections without sections of their own; a heading that stands on many pages asks nothing."""
+    """Heading -> section, for sections without sections of their own;
+    a heading that stands on many pages asks nothing.
+    """
     seen: dict[str, int] = {}
     for page in pages:
         for number in page.leaves:

@@ -33,7 +33,8 @@ def main() -> None:
         model = RunFolder(args.run).model()
         if model.regression is None:
             raise DataError(
-                f"{args.run} must hold a model with a regression on n-grams, but it was trained with regression_ngrams=0."
+                f"{args.run} must hold a model with a regression on n-grams, "
+                "but it was trained with regression_ngrams=0."
             )
         if part == "transformer":
             model.regression = None

@@ -2,8 +2,8 @@
 
     DoclingDocument ─ its HTML ─ parse_html ─> Document ─ walk ─> DoclingDocument
 
-docling's headings stand beside what they head; its HTML export goes through the rules that make sections of them here, as
-Markdown does. Where on a sheet something stood is lost; images that docling holds come as data URIs.
+docling's headings stand beside what they head; its HTML export goes through the rules that make sections of them here,
+as Markdown does. Where on a sheet something stood is lost; images that docling holds come as data URIs.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,8 @@ def from_docling(document: "DoclingDocument", *, limits: Limits | None = None) -
 def to_docling(document: Document, *, name: str | None = None) -> "DoclingDocument":
     """Return a document as docling's: titles, headings, texts, lists, tables, pictures with captions, code, formulas.
 
-    Boilerplate goes to docling's furniture layer. Images that can be opened go along; of others their caption or alternative text does.
+    Boilerplate goes to docling's furniture layer. Images that can be opened go along;
+    of others their caption or alternative text does.
 
     Raises:
         MissingExtraError: docling-core is not installed.

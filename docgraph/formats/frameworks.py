@@ -2,8 +2,9 @@
 
     to_langchain(page.chunks())  to_haystack(page.chunks())  to_llamaindex(page.chunks(parents=True))
 
-The text is the contextualized one, which is what to embed; the chunk's own text, headings, span, DOM path and images are metadata. With
-`parents=True` LlamaIndex nodes know the section above them and what they hold, for its auto-merging retriever.
+The text is the contextualized one, which is what to embed; the chunk's own text, headings, span, DOM path and images
+are metadata. With `parents=True` LlamaIndex nodes know the section above them and what they hold,
+for its auto-merging retriever.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,8 @@ def to_haystack(chunks: Sequence[Chunk]) -> "list[HaystackDocument]":
 
 
 def to_llamaindex(chunks: Sequence[Chunk]) -> "list[TextNode]":
-    """Return LlamaIndex nodes: each with its document as source, and, where they are among `chunks`, its parent and children.
+    """Return LlamaIndex nodes: each with its document as source, and, where they are among `chunks`,
+    its parent and children.
 
     Raises:
         MissingExtraError: llama-index-core is not installed.

@@ -1,7 +1,7 @@
 """`Index`: documents in, hits out.
 
-A document is known by its id and by a digest of its source: what has not changed is passed over, what has changed is written anew,
-nothing else is touched. Documents are embedded some at a time and written one by one, each whole.
+A document is known by its id and by a digest of its source: what has not changed is passed over, what has changed is
+written anew, nothing else is touched. Documents are embedded some at a time and written one by one, each whole.
 """
 
 import hashlib
@@ -78,7 +78,8 @@ class Index:
             self._store.set_meta(settings)
         elif max_tokens is not None and str(max_tokens) != made:
             raise DataError(
-                f"{path} was made with passages of {made} words, but {max_tokens} were asked for. Make another index for it."
+                f"{path} was made with passages of {made} words, but {max_tokens} were asked for. "
+                "Make another index for it."
             )
         elif mark and mark != self._store.meta("fingerprint"):
             raise DataError(
@@ -111,8 +112,8 @@ class Index:
         """Add documents, or write anew those that have changed.
 
         Args:
-            documents: each alone, with an id, or with an id and a digest of its source. Without an id it is the document's URL, or a hash of its
-                text; without a digest it is a hash of the document.
+            documents: each alone, with an id, or with an id and a digest of its source. Without an id it is the
+                document's URL, or a hash of its text; without a digest it is a hash of the document.
 
         Raises:
             DataError: another process writes to the index.

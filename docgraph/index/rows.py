@@ -1,7 +1,7 @@
 """What an index keeps of a document: one row for it, each section, each passage and each image.
 
-Ids are those of `Document.chunks(parents=True)` and of `docgraph embed`: the same page gives the same ids. With an embedder
-the rows are those that it gives vectors to; without one, passages are chunks.
+Ids are those of `Document.chunks(parents=True)` and of `docgraph embed`: the same page gives the same ids. With an
+embedder the rows are those that it gives vectors to; without one, passages are chunks.
 """
 
 from bisect import bisect_left
@@ -87,8 +87,9 @@ def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
         _row(
             document, ids, one.rows[0],
             id=one.id, level=one.level, kind=one.kind, headings=one.headings, span=one.span, dom_path=one.dom_path,
-            text="\n\n".join((one.text, *(image.alt for image in one.images if image.alt and image.alt not in one.text)))
-            if one.level == "passage" else one.text,
+            text="\n\n".join(
+                (one.text, *(image.alt for image in one.images if image.alt and image.alt not in one.text))
+            ) if one.level == "passage" else one.text,
         )
         for one in made
     ]  # fmt: skip

@@ -2,9 +2,10 @@
 
     score = WORDS * z(BM25) + BEST * z(nearest passage) + WHOLE * z(vector of the row itself)
 
-z is a score less its mean over all rows of the level that the filters allow, divided by its standard deviation. Sums of z-scores keep how
-far ahead a hit is, where fusing by ranks forgets it. A section or document is as near as the nearest of its passages;
-a passage or image is compared itself. Without an embedder only BM25 counts, and only rows that hold a word of the question are found.
+z is a score less its mean over all rows of the level that the filters allow, divided by its standard deviation. Sums of
+z-scores keep how far ahead a hit is, where fusing by ranks forgets it. A section or document is as near as the nearest
+of its passages; a passage or image is compared itself. Without an embedder only BM25 counts,
+and only rows that hold a word of the question are found.
 """
 
 from collections.abc import Iterator

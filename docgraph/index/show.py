@@ -11,19 +11,24 @@ from docgraph.index.search import Hit
 LENGTH: Final = 320
 """Letters of a piece."""
 _STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --mark: #fff3b0; --back: #ffffff; --link: #0b57d0; }
+:root { color-scheme: light dark; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --mark: #fff3b0; \
+--back: #ffffff; --link: #0b57d0; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6edf3; --dim: #9aa4af; --line: #3d444d; --mark: #6b5300; --back: #0d1117; --link: #79b8ff; }
 }
-body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--back); \
+max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.3rem; } ol { padding-left: 1.5rem; } li { margin: 0 0 1.5rem; } a { color: var(--link); }
-.path { color: var(--dim); font-size: .875rem; overflow-wrap: anywhere; } p { margin: .25rem 0; white-space: pre-line; overflow-wrap: anywhere; }
+.path { color: var(--dim); font-size: .875rem; overflow-wrap: anywhere; } \
+p { margin: .25rem 0; white-space: pre-line; overflow-wrap: anywhere; }
 mark { background: var(--mark); color: inherit; border-radius: 2px; }
 """
 
 
 def piece(hit: Hit, length: int = LENGTH) -> tuple[str, list[tuple[int, int]]]:
-    """Return the part of a hit's text with most of the question's words in it, and where they stand; dots where it is cut."""
+    """Return the part of a hit's text with most of the question's words in it, and where they stand;
+    dots where it is cut.
+    """
     if len(hit.text) <= length:
         return hit.text, list(hit.marks)
     starts = [max(start - length // 5, 0) for start, _ in hit.marks] or [0]
@@ -39,7 +44,9 @@ def piece(hit: Hit, length: int = LENGTH) -> tuple[str, list[tuple[int, int]]]:
 
 
 def address(hit: Hit) -> str | None:
-    """Return a link to the place in the page: its URL or file, with a text fragment that browsers scroll to; None if it has neither."""
+    """Return a link to the place in the page: its URL or file, with a text fragment that browsers scroll to;
+    None if it has neither.
+    """
     base = hit.url
     if base is None and Path(hit.document_id).is_file():
         base = Path(hit.document_id).resolve().as_uri()

@@ -1,8 +1,8 @@
 """The file: one SQLite database with documents, nodes, words (FTS5, a table a level) and vectors.
 
-A document is written in one transaction with all that belongs to it, so that a killed job leaves whole documents and the
-same command goes on. One writer at a time holds a second, empty database beside the file locked; SQLite lets go of it
-when the process ends, however it ends. Readers are not kept out (WAL).
+A document is written in one transaction with all that belongs to it, so that a killed job leaves whole documents and
+the same command goes on. One writer at a time holds a second, empty database beside the file locked; SQLite lets go of
+it when the process ends, however it ends. Readers are not kept out (WAL).
 
 Axes:  n rows of a level   D width of a vector
 """
@@ -27,8 +27,8 @@ _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     "CREATE TABLE documents (number INTEGER PRIMARY KEY, id TEXT UNIQUE, digest TEXT, text TEXT, title TEXT, url TEXT, "
     "site TEXT, language TEXT, date TEXT)",
-    "CREATE TABLE nodes (number INTEGER PRIMARY KEY, document INTEGER, level TEXT, id TEXT UNIQUE, kind TEXT, kinds TEXT, parent TEXT, "
-    "headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
+    "CREATE TABLE nodes (number INTEGER PRIMARY KEY, document INTEGER, level TEXT, id TEXT UNIQUE, kind TEXT, "
+    "kinds TEXT, parent TEXT, headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
     "CREATE INDEX nodes_of_document ON nodes (document)",
     "CREATE INDEX nodes_of_level ON nodes (level, number)",
     *(f"CREATE VIRTUAL TABLE words_{level} USING fts5 (headings, text, tokenize='{TOKENIZER}')" for level in LEVELS),
@@ -116,7 +116,8 @@ class Store:
         except sqlite3.OperationalError as error:
             holder.close()
             raise DataError(
-                f"one command at a time may write to an index, but another one writes to {self.path}. Wait until it has ended."
+                f"one command at a time may write to an index, but another one writes to {self.path}. "
+                "Wait until it has ended."
             ) from error
         try:
             yield
@@ -161,7 +162,8 @@ class Store:
             told.date,
         )
         number = self.connection.execute(
-            "INSERT INTO documents (id, digest, text, title, url, site, language, date) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents (id, digest, text, title, url, site, language, date) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [None if value is None else _clean(str(value)) for value in values],
         ).lastrowid
         for row in rows:
@@ -218,10 +220,10 @@ class Store:
     def bm25(self, level: str, terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the numbers of the rows of a level that hold any of some terms, and their BM25 scores.
 
-        FTS5 gives a term that is in half of the rows no weight at all, which leaves small collections without an order. So each
-        term is asked for alone, and its score, FTS5's weight times what the row has of it, is given Lucene's weight,
-        log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. In large collections terms in a tenth of all rows
-        are left out unless the question has no other.
+        FTS5 gives a term that is in half of the rows no weight at all, which leaves small collections without an order.
+        So each term is asked for alone, and its score, FTS5's weight times what the row has of it, is given Lucene's
+        weight, log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. In large collections terms in a tenth of all
+        rows are left out unless the question has no other.
         """
         table, total = f"words_{level}", self.count(level)
         if total > LARGE:

@@ -1,8 +1,8 @@
 """Words as FTS5 counts them: for texts that go in and for questions.
 
-FTS5's `unicode61` finds words between spaces and marks, folds case and accents; `porter` strips English endings. Scripts
-that put no space between words (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan) are written as overlapping pairs of letters, in
-texts and questions alike, so that any word of two letters or more is found.
+FTS5's `unicode61` finds words between spaces and marks, folds case and accents; `porter` strips English endings.
+Scripts that put no space between words (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan) are written as overlapping pairs
+of letters, in texts and questions alike, so that any word of two letters or more is found.
 """
 
 import re

@@ -8,7 +8,8 @@
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
 
-Axes:  N leaves   R rows   T documents   H query heads   K key-value heads   D query width   E value width   P position width
+Axes:  N leaves   R rows   T documents   H query heads   K key-value heads   D query width   E value width
+       P position width
 """
 
 from collections.abc import Callable

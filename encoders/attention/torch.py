@@ -89,7 +89,8 @@ class _SoftmaxFamilies(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, families: FamilyTensors) -> tuple[Tensor, Tensor]:
-        # Weights are exp(logit - top) / total: from R alone, which is rounded, they would lose digits where it is large.
+        # Weights are exp(logit - top) / total: from R alone, which is rounded,
+        # they would lose digits where it is large.
         top, total = q.new_zeros((*q.shape[:2], 1)), q.new_ones((*q.shape[:2], 1))
         u = v.new_zeros(v.shape)
         for rows, log_weight, size in _small(families, q, v):

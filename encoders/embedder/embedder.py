@@ -86,7 +86,9 @@ class Embedder:
         return self.reader.described
 
     def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
-        """Return (n, D) float32 vectors of questions, in the documents' space, with the encoder's prompt for queries."""
+        """Return (n, D) float32 vectors of questions, in the documents' space,
+        with the encoder's prompt for queries.
+        """
         many = [texts] if isinstance(texts, str) else list(texts)
         return self.reader.encode_query(many, show_progress_bar=show_progress_bar)
 

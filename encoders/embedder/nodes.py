@@ -35,8 +35,8 @@ class NodeSettings:
     """How a node's vector is made. All vectors that are added have length 1 where the encoder's have.
 
     The shares were chosen by a grid on psychology, US history and astronomy (benchmarks/results/retrieval.md): between
-    0 and 0.3 they move the mean nDCG@10 by less than a point, but captions lose two at 0.3. A search that adds twice the
-    best passage of a node to the node's own score gains 4 to 5 points.
+    0 and 0.3 they move the mean nDCG@10 by less than a point, but captions lose two at 0.3. A search that adds twice
+    the best passage of a node to the node's own score gains 4 to 5 points.
     """
 
     title: float = 0.1

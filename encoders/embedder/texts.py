@@ -104,7 +104,9 @@ class TextEncoder:
 
     @cached_property
     def normalizes(self) -> bool:
-        """Whether its vectors have length 1: by its own last module, or because texts and images are compared by angle."""
+        """Whether its vectors have length 1: by its own last module,
+        or because texts and images are compared by angle.
+        """
         return self.reads_images or any(type(module).__name__ == "Normalize" for module in self.model)
 
     @cached_property

@@ -72,7 +72,8 @@ class EncodedDocument:
     token_row: Ints
     """(T,) the leaf row that a sub-word belongs to."""
     unit_start: Ints
-    """(U + 1,) sub-words `unit_start[u]:unit_start[u + 1]` are text that is encoded together: a paragraph, a heading."""
+    """(U + 1,) sub-words `unit_start[u]:unit_start[u + 1]` are text that is encoded together:
+    a paragraph, a heading."""
     unit_digest: tuple[bytes, ...]
     """(U,) content hash of each unit, for caches."""
     images: tuple[ImageLeaf, ...]

@@ -74,7 +74,8 @@ class DocumentProcessor:
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(
-                f"the text encoder must be the folder of a transformers model, or its name on the hub, but {folder}: {reason}"
+                f"the text encoder must be the folder of a transformers model, or its name on the hub, but {folder}: "
+                f"{reason}"
             ) from error
         if getattr(fast, "backend_tokenizer", None) is None:
             raise ModelError(f"the text encoder must have a fast tokenizer (tokenizer.json), but {folder} has none.")

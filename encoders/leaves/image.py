@@ -65,7 +65,8 @@ def _weights_file(path: str | Path) -> Path:
         file = next((file / name for name in WEIGHTS if (file / name).is_file()), file)
     if not file.is_file():
         raise ModelError(
-            f"weights of an image encoder must be a file, or a folder with {' or '.join(WEIGHTS)}, but {path} is neither."
+            f"weights of an image encoder must be a file, or a folder with {' or '.join(WEIGHTS)}, "
+            f"but {path} is neither."
         )
     return file
 
@@ -106,7 +107,8 @@ def _grid(model: Any, pixels: Tensor) -> Tensor:
         return features.reshape(len(features), height, width, -1)
     if features.ndim != 4:
         raise ModelError(
-            f"a timm model must give patch tokens or a feature map, but {type(model).__name__} gives {tuple(features.shape)}."
+            "a timm model must give patch tokens or a feature map, "
+            f"but {type(model).__name__} gives {tuple(features.shape)}."
         )
     return features if getattr(model, "output_fmt", "NCHW") == "NHWC" else features.permute(0, 2, 3, 1)
 

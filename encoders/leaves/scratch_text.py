@@ -1,6 +1,7 @@
 """Text to leaves by sub-word embeddings that are trained with the model.
 
-    TextInputs (sub-words, each tied to its leaf) ─ embed ─ pool, or not ─ project ─> (leaves with text, D), among all leaves
+    TextInputs (sub-words, each tied to its leaf) ─ embed ─ pool, or not ─ project
+        ─> (leaves with text, D), among all leaves
 
 A leaf is a sub-word, or with `pooled` a whole sentence, heading or cell: the weighted mean of its n-grams.
 
@@ -28,8 +29,9 @@ class ScratchTextLeaves(nn.Module):
 
     `set_evidence` starts embeddings from class counts, `set_weights` from a regression; see ngrams.py.
 
-    Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed n-grams; Wang
-    and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for log ratios of class counts as features.
+    Sources: Joulin et al., "Bag of Tricks for Efficient Text Classification" (arXiv 1607.01759), for hashed n-grams;
+    Wang and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018),
+    for log ratios of class counts as features.
     """
 
     def __init__(

@@ -2,10 +2,10 @@
 
     from encoders import zero_shot
 
-    print(zero_shot.convert(model, layers=[6, 8, 10], branching=(2, 4, 8, 16)))     # the paper's form
-    zero_shot.convert(model, untie="queries", near=1, pooling="attention")          # close to softmax, still O(n log n)
-    zero_shot.calibrate(model, batches, budget=...)                                 # choose layers and forms by divergence
-    zero_shot.revert(model)                                                         # bit for bit as before
+    print(zero_shot.convert(model, layers=[6, 8, 10], branching=(2, 4, 8, 16)))  # the paper's form
+    zero_shot.convert(model, untie="queries", near=1, pooling="attention")       # close to softmax, still O(n log n)
+    zero_shot.calibrate(model, batches, budget=...)                              # choose layers and forms by divergence
+    zero_shot.revert(model)                                                      # bit for bit as before
 
     model.save_pretrained(folder); model = zero_shot.restore(AutoModel.from_pretrained(folder))
 

@@ -93,7 +93,8 @@ def select(measured: list[CandidateGap], layers: int, budget: Budget) -> list[Ca
     if not fitting:
         least = min(cost for _, cost, _ in best.values()) / softmax
         raise ModelError(
-            f"the budget must leave a choice, but no set of candidates meets {budget}: the cheapest leaves {100 * least:.1f} % "
+            f"the budget must leave a choice, but no set of candidates meets {budget}: "
+            f"the cheapest leaves {100 * least:.1f} % "
             "of the model's attention. Allow more, or add candidates."
         )
     if budget.flops is not None:

@@ -2,15 +2,16 @@
 
     model.generate(..., past_key_values=HierarchicalCache(model))
 
-    positions so far ─ ingest ─> KeyValueBlocks (shelves) ─ step(query, key, value of the next) ─> its output, one longer
+    positions so far ─ ingest ─> KeyValueBlocks (shelves)
+        ─ step(query, key, value of the next) ─> its output, one longer
 
 Converted causal layers keep `KeyValueBlocks` each, others their keys and values as ever. A key that comes out of such a
 layer's `update` carries the layer with it, so that the attention function finds it.
 
-Windows grow from the left, so a block left of the last position's ancestors is complete and never changes: the next position attends to
-itself and to these blocks. Shelf l holds the complete left siblings at level l, fewer than branching[l]; when
-one more would fill it, it is emptied into one block of the shelf above. The last shelf holds the root's children
-and is the only one that grows. So a step costs O(b log N) and never looks at positions again.
+Windows grow from the left, so a block left of the last position's ancestors is complete and never changes: the next
+position attends to itself and to these blocks. Shelf l holds the complete left siblings at level l, fewer than
+branching[l]; when one more would fill it, it is emptied into one block of the shelf above. The last shelf holds the
+root's children and is the only one that grows. So a step costs O(b log N) and never looks at positions again.
 
 A block is one row of numbers a head: mass, surprise, mean key, mean value, and the mean square of its keys if the form
 needs it. Its entropy, as forms/torch.py has it, is log(mass) - surprise.
@@ -38,13 +39,16 @@ MASS, SURPRISE, KEY = 0, 1, 2
 
 
 class KeyValueBlocks:
-    """What one causal layer keeps of the positions so far, for each sequence of a batch: complete blocks of keys and values."""
+    """What one causal layer keeps of the positions so far, for each sequence of a batch:
+    complete blocks of keys and values.
+    """
 
     def __init__(self, hierarchy: Windows, form: Form, ends: Ends, scale: float) -> None:
         if form.near:
             raise ModelError(
-                f"near must be 0 for the hierarchical cache, but is {form.near}: the exact near field would need more than "
-                "one ancestor line. Generate with transformers' own cache instead."
+                f"near must be 0 for the hierarchical cache, but is {form.near}: "
+                "the exact near field would need more than one ancestor line. "
+                "Generate with transformers' own cache instead."
             )
         self.branching, self.form, self.scale = hierarchy.branching, form, scale
         self.pooled = form.pooling == "attention"

@@ -4,8 +4,8 @@
 
 The *gap* of a layer is the mean over positions and heads of KL(P_i || softmax(s_i)): what the hierarchy costs it, in
 nats, with the layer's inputs those of the unconverted model. For the paper's form and for untied queries it
-comes out of the energies, mean_i log z_i - L_root and log z_i - logsumexp of a leaf's logits (docs/hsa.md, "Useful identities"), with no P in memory;
-for the others P is formed, document by document.
+comes out of the energies, mean_i log z_i - L_root and log z_i - logsumexp of a leaf's logits (docs/hsa.md, "Useful
+identities"), with no P in memory; for the others P is formed, document by document.
 
 The choice is the best one over all layers together: least total gap within a budget of FLOPs, or least FLOPs within
 a budget of gap. It is written into the model's config by `convert`, and `restore` brings it back.
@@ -51,7 +51,8 @@ CANDIDATES: tuple[Candidate, ...] = (
     (Windows((16, 4, 4, 4), "own"), Form("queries", 0, "attention")),
     (Windows((4, *(2,) * 10), "own"), Form("queries", 1, "attention")),
 )
-"""The paper's form and its neighbours, then the improved ones, cheap before exact. Each costs a pass over the batches."""
+"""The paper's form and its neighbours, then the improved ones, cheap before exact.
+Each costs a pass over the batches."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ class Calibration:
                 f"{name:<5}  {m.gap:>10.4f}  {100 * m.cost / max(m.softmax, 1):>8.1f} %  {m.hierarchy}; {m.form}{mark}"
             )
         lines.append(
-            f"{len(self.chosen)} of {self.layers} layers converted; {100 * self.flops_saved:.1f} % of their attention gone, "
-            f"{100 * self.flops:.1f} % of the model's remains; total gap {self.kl:.4f} nats"
+            f"{len(self.chosen)} of {self.layers} layers converted; "
+            f"{100 * self.flops_saved:.1f} % of their attention gone, {100 * self.flops:.1f} % of the model's remains; "
+            f"total gap {self.kl:.4f} nats"
         )
         return "\n".join(lines)
 
@@ -155,8 +157,8 @@ def _measure(
             for batch in batches:
                 if not isinstance(batch, Mapping):
                     raise DataError(
-                        f'batches must be mappings of the model\'s arguments, such as tokenizer(texts, return_tensors="pt") '
-                        f"gives, but one is a {type(batch).__name__}."
+                        "batches must be mappings of the model's arguments, such as "
+                        f'tokenizer(texts, return_tensors="pt") gives, but one is a {type(batch).__name__}.'
                     )
                 model(**batch)
     finally:

@@ -72,15 +72,15 @@ class Calls:
         tree = kwargs.get(KEYWORD)
         if tree is None and self.with_tree:
             raise ModelError(
-                f"{KEYWORD} must reach every converted layer, but {layer} was called without it: a module on the way drops "
-                "keywords. Convert this model with a hierarchy of its own instead."
+                f"{KEYWORD} must reach every converted layer, but {layer} was called without it: "
+                "a module on the way drops keywords. Convert this model with a hierarchy of its own instead."
             )
         if isinstance(tree, Mapping):
             unknown = sorted(set(tree) - {"text", "vision"})
             if unknown or not tower:
                 raise ModelError(
-                    f'{KEYWORD} may be a mapping with the keys "text" and "vision" for a model with these towers, but has '
-                    f"the keys {sorted(tree)} here ({layer})."
+                    f'{KEYWORD} may be a mapping with the keys "text" and "vision" '
+                    f"for a model with these towers, but has the keys {sorted(tree)} here ({layer})."
                 )
             return tree.get(tower)
         return tree

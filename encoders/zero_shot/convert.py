@@ -136,7 +136,8 @@ def restore(model: PreTrainedModel) -> PreTrainedModel:
         raise ModelError(f"the config must hold a conversion under {RECORD!r}, but has none: call convert first.")
     if record["version"] > RECORD_VERSION:
         raise ModelError(
-            f"the conversion must be of version {RECORD_VERSION} or earlier, but is of {record['version']}: update docgraph."
+            f"the conversion must be of version {RECORD_VERSION} or earlier, but is of {record['version']}: "
+            "update docgraph."
         )
     sites = {(s.tower, s.layer): s for s in attention_modules(model)}
     calls = _calls(model)

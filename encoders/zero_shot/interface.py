@@ -2,7 +2,8 @@
 
     query, key, value (B, H, n, D) ─ refuse ─ padding ─ layout ─ pack ─ form_attention ─ unpack ─> (B, n, H, D)
 
-`register` makes it known to transformers. A converted attention module carries a `Layer`, which says what to do. Nothing that a call brings is passed over: what HSA cannot honour raises. The one exception is attention
+`register` makes it known to transformers. A converted attention module carries a `Layer`, which says what to do.
+Nothing that a call brings is passed over: what HSA cannot honour raises. The one exception is attention
 dropout, which needs weights that are never formed; there is one warning. torch.compile leaves this function as it is.
 
 Axes:  B sequences   n queries   m keys   H heads   K key-value heads   D width   N unpadded positions
@@ -91,7 +92,10 @@ def hsa(
         softmax = AttentionInterface()["sdpa"]
         return cast(
             tuple[Tensor, Tensor | None],
-            softmax(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=is_causal, **kwargs),
+            softmax(
+                module, query, key, value, attention_mask,
+                scaling=scaling, dropout=dropout, is_causal=is_causal, **kwargs,
+            ),
         )  # fmt: skip
     if n != m:
         if layer.form.pooling == "attention":
@@ -154,8 +158,8 @@ def _layer_attention(
 def _key_value_blocks(layer: Layer, scale: float) -> KeyValueBlocks:
     if not isinstance(layer.hierarchy, Windows):
         raise ModelError(
-            f"hierarchy must be windows for the hierarchical cache, but that of {layer} is {layer.hierarchy}: only windows "
-            "say where positions to come belong."
+            f"hierarchy must be windows for the hierarchical cache, but that of {layer} is {layer.hierarchy}: "
+            "only windows say where positions to come belong."
         )
     return KeyValueBlocks(layer.hierarchy, layer.form.for_causal(), layer.ends, scale)
 
@@ -163,6 +167,7 @@ def _key_value_blocks(layer: Layer, scale: float) -> KeyValueBlocks:
 def _one_more(blocks: KeyValueBlocks, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if query.shape[2] != 1:
         raise ModelError(
-            f"a HierarchicalCache must be filled by one call and then grow by single positions, but {query.shape[2]} came."
+            "a HierarchicalCache must be filled by one call and then grow by single positions, "
+            f"but {query.shape[2]} came."
         )
     return blocks.step(query, key, value)

@@ -2,8 +2,8 @@
 
     (B, m) padding | (B, 1, n, m) padding with causality, bool or additive ─ padding_of ─> (B, m) bool, or None
 
-Where all layers of a model are converted, transformers asks `padding_mask` for the mask, which stays O(n). Where some are,
-it makes the mask of the other layers, (n, m); that one is checked to hold padding and causality and nothing else.
+Where all layers of a model are converted, transformers asks `padding_mask` for the mask, which stays O(n). Where some
+are, it makes the mask of the other layers, (n, m); that one is checked to hold padding and causality and nothing else.
 
 Axes:  B sequences   n queries   m keys
 """
@@ -36,8 +36,8 @@ def padding_mask(
     """
     if mask_function not in (causal_mask_function, bidirectional_mask_function):
         raise ModelError(
-            "the attention mask must be padding and causality for HSA, but this call adds to it: a sliding window, several "
-            "sequences in one row (position_ids that start again), or a mask function of its own."
+            "the attention mask must be padding and causality for HSA, but this call adds to it: a sliding window, "
+            "several sequences in one row (position_ids that start again), or a mask function of its own."
         )
     if attention_mask is None:
         return None
@@ -87,8 +87,8 @@ def _read(mask: Tensor, shape: tuple[int, int, int], causal: bool, where: str) -
     other = (seen & ~padding[:, None]).any(-1) & ~seen.all(-1)
     if bool(wrong.any()) or bool(other.any()):
         raise ModelError(
-            f"attention_mask must hold padding{' and causality' if causal else ''} and nothing else for HSA, but that of "
-            f"{where} hides or shows more."
+            f"attention_mask must hold padding{' and causality' if causal else ''} and nothing else for HSA, "
+            f"but that of {where} hides or shows more."
         )
     return padding.expand(B, -1)
 
@@ -98,7 +98,7 @@ def _unbiased(mask: Tensor, where: str) -> Tensor:
     hidden = mask <= torch.finfo(mask.dtype).min / 2
     if bool((~hidden & (mask != 0)).any()):
         raise ModelError(
-            f"attention_mask must be 0 or -inf for HSA, but that of {where} adds finite values to the logits: a relative "
-            "position bias cannot be honoured."
+            f"attention_mask must be 0 or -inf for HSA, but that of {where} adds finite values to the logits: "
+            "a relative position bias cannot be honoured."
         )
     return ~hidden

@@ -9,8 +9,8 @@ Two counts, for one layer of width d with h heads over n positions:
 * the full one, in multiply-adds: per family of size b, 2 b^2 d + b^2 h (logits, values, exponentials); per node below
   the root 3 d (its share of its parent's means) and 2 d + 8 h (the way down). Untied forms: (2 d + h) for each
   logit (those of tied far fields once a group), 2 d per node for the means of keys and values (3 d with those of
-  queries, and 2 d + 8 h for the way down, if far fields are tied). Attention pooling adds 4 d a position and 4 h a node,
-  the second cumulant d a far logit and 2 d a node.
+  queries, and 2 d + 8 h for the way down, if far fields are tied). Attention pooling adds 4 d a position and 4 h a
+  node, the second cumulant d a far logit and 2 d a node.
 
 Softmax attention is 2 n^2 d + n^2 h, and half of that, the pairs that are seen, if causal.
 
@@ -88,8 +88,13 @@ class Report:
         head = ("layer", "attention", "positions", "pairs", "paper's MFLOPs", "full MMACs", "of softmax")
         lines = [head, *(self._cells(row) for row in self.rows)]
         widths = [max(len(line[c]) for line in lines) for c in range(len(head))]
-        text = ["  ".join(f"{cell:<{w}}" if c < 2 else f"{cell:>{w}}" for c, (cell, w) in enumerate(zip(line, widths, strict=True))).rstrip()
-                for line in lines]  # fmt: skip
+        text = [
+            "  ".join(
+                f"{cell:<{w}}" if c < 2 else f"{cell:>{w}}"
+                for c, (cell, w) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
         saved = f"{len(self.converted)} of {len(self.rows)} layers converted"
         if self.converted:
             saved += f"; {100 * self.flops_saved:.1f} % of their attention gone"

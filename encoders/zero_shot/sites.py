@@ -83,7 +83,8 @@ def attention_modules(model: nn.Module) -> list[Site]:
     if not modules:
         outside = "" if model._can_set_attn_implementation() else ", and it does not go through AttentionInterface"
         raise ModelError(
-            f"model must be one of {', '.join(SUPPORTED)}, but {type(model).__name__} has no attention of theirs{outside}."
+            f"model must be one of {', '.join(SUPPORTED)}, but {type(model).__name__} has no attention of "
+            f"theirs{outside}."
         )
     layers: Counter[str] = Counter()
     sites = []
@@ -120,7 +121,8 @@ def _refuse(model: PreTrainedModel) -> None:
     for config in configs:
         if config is not None and (reason := _reason(config)):
             raise ModelError(
-                f"model must have plain softmax attention, but {type(model).__name__} cannot be converted: {REFUSED[reason]}."
+                f"model must have plain softmax attention, but {type(model).__name__} cannot be converted: "
+                f"{REFUSED[reason]}."
             )
 
 

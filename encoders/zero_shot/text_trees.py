@@ -86,7 +86,8 @@ def _forest(blocks: Sequence[Blocks], offsets: Any, mask: Any, special_tokens: S
     masks = [np.ones(len(row), dtype=np.bool_) for row in rows] if mask is None else [_array(m) != 0 for m in mask]
     if len(rows) != len(blocks) or len(masks) != len(blocks):
         raise TreeError(
-            f"offsets and mask must have one row for each of the {len(blocks)} texts, but have {len(rows)} and {len(masks)}."
+            f"offsets and mask must have one row for each of the {len(blocks)} texts, "
+            f"but have {len(rows)} and {len(masks)}."
         )
     parents: list[Index] = []
     leaves: list[NDArray[np.bool_]] = []

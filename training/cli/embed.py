@@ -63,7 +63,9 @@ def run(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write vectors of documents and nodes to a file, labels or not. The same command resumes a job that was cut off."""
+    """Write vectors of documents and nodes to a file, labels or not.
+    The same command resumes a job that was cut off.
+    """
     need("embed", "torch", "transformers")
     need("parquet", "pyarrow")
     from transformers.utils import logging

@@ -111,7 +111,8 @@ def to_markdown(comparison: Comparison) -> str:
     ]
     if comparison.split == "dev":
         lines += [
-            "The dev split also chose each run's epoch and fitted the scales of its logits, so all figures but tf-idf's flatter a little.",
+            "The dev split also chose each run's epoch and fitted the scales of its logits, "
+            "so all figures but tf-idf's flatter a little.",
             "",
         ]
     lines += [

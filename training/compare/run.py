@@ -52,7 +52,8 @@ def compare(
 
     Raises:
         ConfigError: an unknown kind, or no seed.
-        DataError: another command is at the folder; not one run is done; what `fit` raises; or runs that read different records.
+        DataError: another command is at the folder; not one run is done; what `fit` raises;
+            or runs that read different records.
     """
     if unknown := [kind for kind in attention if kind not in KINDS]:
         raise ConfigError(f"attention must be some of {', '.join(KINDS)}, but is {', '.join(unknown)}.")

@@ -7,8 +7,8 @@
 
 `n24news.py` reads news records with images, `sentiment.py` IMDB and Elec reviews, `folder.py` folders of pages and
 tables (JSON lines, parquet). A `Record` is light and picklable: it knows how to make its document and makes it when
-asked (`origins.py`). Where a record lies (folder and file names, URLs, image ids) may tell its label, so it never gets into a
-document.
+asked (`origins.py`). Where a record lies (folder and file names, URLs, image ids) may tell its label, so it never gets
+into a document.
 """
 
 from training.datasets.load import FORMATS, guess_format, load

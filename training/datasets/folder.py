@@ -6,8 +6,8 @@
     table.jsonl | .csv | .tsv [.gz] | .parquet   columns "label", any of the fields below, perhaps "split" and "id"
 
 A table's fields are found by name (`COLUMNS`) or given, then by any name. Its images are paths from the table's folder
-or from `images/` in it, bytes, or lists of them; a column "html" holds a whole page. Without given splits, records are split 8:1:1 (splitting.py).
-File and folder names are ids, never text of a document.
+or from `images/` in it, bytes, or lists of them; a column "html" holds a whole page. Without given splits, records are
+split 8:1:1 (splitting.py). File and folder names are ids, never text of a document.
 """
 
 from collections import defaultdict
@@ -124,8 +124,8 @@ def read_table(
         splits[_split_of(row)].append(record)
     if not any(record.fields for records in splits.values() for record in records):
         raise DataError(
-            f"{root} must have columns that hold text or images ({', '.join(chosen or COLUMNS)}, ...), but its columns are "
-            f"{', '.join(columns) or 'none'}. Name yours: --text COLUMN --label COLUMN"
+            f"{root} must have columns that hold text or images ({', '.join(chosen or COLUMNS)}, ...), "
+            f"but its columns are {', '.join(columns) or 'none'}. Name yours: --text COLUMN --label COLUMN"
         )
     return Corpus(root.name.split(".")[0], _with_splits(splits, seed, split_file), problems)
 

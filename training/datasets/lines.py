@@ -24,7 +24,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a table; blank lines are passed over. The first line of CSV names the columns.
 
     Raises:
-        DataError: a line is no JSON object, or has more cells than there are columns, or is not UTF-8; the message names it.
+        DataError: a line is no JSON object, or has more cells than there are columns, or is not UTF-8;
+            the message names it.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -59,8 +60,9 @@ def _csv_rows(path: Path, file: TextIO, separator: str) -> Iterator[dict[str, An
         for row in reader:
             if None in row:
                 raise DataError(
-                    f"{path}:{reader.line_num} must have a cell for each of the columns {', '.join(reader.fieldnames or ())}, "
-                    f"but has {len(row[None])} more. Cells that hold {separator!r} must stand in double quotes."
+                    f"{path}:{reader.line_num} must have a cell for each of the columns "
+                    f"{', '.join(reader.fieldnames or ())}, but has {len(row[None])} more. Cells that hold "
+                    f"{separator!r} must stand in double quotes."
                 )
             yield row
     except csv.Error as error:

@@ -7,7 +7,8 @@
 One record is {"section", "headline", "abstract", "caption", "body" or "article", "image_id", "image_url",
 "article_url"}; any of them may be missing but the label. Labels are those of the data. Known dirt is handled and
 counted: images that are missing or broken, empty fields, and bodies that are the error page of a scrape, which
-shows in that several records have the very same one, or in its words (docgraph's `is_error_page`). `image_id`, the URLs and `section` never get into a document.
+shows in that several records have the very same one, or in its words (docgraph's `is_error_page`). `image_id`,
+the URLs and `section` never get into a document.
 
 Sources: github.com/billywzh717/N24News; Wang et al., LREC 2022 (aclanthology.org/2022.lrec-1.729).
 """

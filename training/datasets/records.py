@@ -77,7 +77,8 @@ class Corpus:
         if len(ids) != len(set(ids)):
             twice = [name for name, count in Counter(ids).items() if count > 1]
             raise DataError(
-                f"every record of {self.name} must have its own id, but {len(twice)} ids come twice, such as {twice[0]!r}."
+                f"every record of {self.name} must have its own id, but {len(twice)} ids come twice, "
+                f"such as {twice[0]!r}."
             )
         if not self.labels:
             train = self.splits.get("train", ())

@@ -5,8 +5,9 @@
     elec-<size>-train.{txt.tok,cat}, elec-test.{txt.tok,cat}                 Elec as it is published
 
 IMDB's line break marks are paragraph marks where two stand together. Validation is a tenth of the training half. It
-has films of its own where films are known: reviews of one film share its names, so a random tenth flatters. Elec's training files
-are ordered so that each fifth has products of its own: the last tenth shares products with the tenth before it at most.
+has films of its own where films are known: reviews of one film share its names, so a random tenth flatters. Elec's
+training files are ordered so that each fifth has products of its own:
+the last tenth shares products with the tenth before it at most.
 
 Sources: ai.stanford.edu/~amaas/data/sentiment; riejohnson.com (elec2.tar.gz, README).
 """
@@ -135,7 +136,8 @@ def _elec_stem(root: Path, size: str | None) -> Path:
     if chosen or (len(stems) == 1 and size is None):
         return (chosen or stems)[0]
     raise DataError(
-        f"{root} must hold one Elec training file, or size= must name one, but it holds {[s.name for s in stems]} and size={size!r}."
+        f"{root} must hold one Elec training file, or size= must name one, "
+        f"but it holds {[s.name for s in stems]} and size={size!r}."
     )
 
 

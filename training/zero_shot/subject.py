@@ -253,6 +253,7 @@ def _as_classes(config: Any, classes: NDArray[np.str_]) -> NDArray[np.int64]:
         return np.array([known[name] for name in names])
     if len(names) != len(classes):
         raise ModelError(
-            f"the model's classes must be those of the data, {', '.join(map(str, classes))}, but are {', '.join(names)}."
+            f"the model's classes must be those of the data, {', '.join(map(str, classes))}, "
+            f"but are {', '.join(names)}."
         )
     return np.arange(len(names))

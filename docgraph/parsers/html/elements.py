@@ -64,7 +64,8 @@ class Elements:
     def outline(self) -> Iterator[tuple[int, str]]:
         """Yield (depth, tag) and (depth, '"' + text) in document order, white space collapsed, blank text left out.
 
-        What a `template` holds is two levels deeper, as in the standard's own cases: it stands in a document of its own.
+        What a `template` holds is two levels deeper, as in the standard's own cases:
+        it stands in a document of its own.
         """
         depth = 0
         for event in self.events:

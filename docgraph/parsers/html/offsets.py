@@ -1,6 +1,7 @@
 """Where each node stands in the decoded input.
 
-    Elements with the places of their tags ─ element_offsets ─> (start, end) of each element ─ node_offsets ─> of each node
+    Elements with the places of their tags ─ element_offsets
+        ─> (start, end) of each element ─ node_offsets ─> of each node
 
 An element that nobody wrote has no place of its own: (-1, -1). One whose end tag nobody wrote ends where the next tag
 after its content begins.

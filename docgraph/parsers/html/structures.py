@@ -169,7 +169,9 @@ def _has_headed_text(walk: Walk, element: int) -> bool:
 
 
 def _open_before_heading(walk: Walk, element: int) -> None:
-    """Open the section of an element's heading where the element begins, if a few words (time, topic) come before it."""
+    """Open the section of an element's heading where the element begins,
+    if a few words (time, topic) come before it.
+    """
     flow, verdict = walk.page.flow, walk.page.verdict
     before = 0
     for index, item in enumerate(walk.ahead(FEW_ITEMS), start=walk.index):

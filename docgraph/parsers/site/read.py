@@ -45,8 +45,8 @@ def parse_site(
     """Return the document of several pages.
 
     Args:
-        source: a folder of HTML files (or of texts), a .zip or .warc(.gz) file, or pages: (url, markup or bytes or Document)
-            pairs, a mapping of such, or Documents with a `metadata.url`.
+        source: a folder of HTML files (or of texts), a .zip or .warc(.gz) file, or pages: (url, markup or bytes or
+            Document) pairs, a mapping of such, or Documents with a `metadata.url`.
         url: where the folder or archive stands on the web; without it pages are known by their paths.
         images: "lazy": images in the folder or archive may be opened. "skip": no file may. A callable: asked for the
             bytes of images that are not in it. Documents bring their own images.

@@ -3,8 +3,8 @@
     ascend_back    c_bar and m_bar of the parent, a = c_bar . u of the members              (families ascending)
     descend_back   L_bar of the inner members; q_bar, k_bar, v_bar, e_bar, f_bar of all     (families descending)
 
-Nothing of size b x b is kept from the forward pass: weights come again from q, k and R. Between these two passes, and of
-small families only, P and T are kept. With P the weights and T_ij = c_bar_i . v_j,
+Nothing of size b x b is kept from the forward pass: weights come again from q, k and R. Between these two passes, and
+of small families only, P and T are kept. With P the weights and T_ij = c_bar_i . v_j,
 
     a_i = sum_j P_ij T_ij,     u_bar_i = m h_i c_bar_i,     and with t_i = m g_i h_i (m_bar_i - a_i)
 
@@ -37,7 +37,8 @@ from encoders.attention.cpu.tiles import (
 )
 
 TOP, PART, A, WEIGHT, R_BAR, OWN_P, OWN_S = range(7)
-"""NodeVectors of `Work.vector`: top, 1 / total, a, m h, R_bar, and a leaf's entries on the diagonals of P m h and logits_bar."""
+"""NodeVectors of `Work.vector`: top, 1 / total, a, m h, R_bar,
+and a leaf's entries on the diagonals of P m h and logits_bar."""
 
 
 class Slope(NamedTuple):
@@ -51,8 +52,9 @@ class Slope(NamedTuple):
 
 @entry
 def ascend_back(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, deferred: Array,
-    kept: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
+    slope: Slope, deferred: Array, kept: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool,
+    scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, c_bar of those waiting, and (tiles, 2) tiles."""
     # One loop for families and then tiles, as in `ascend`.
@@ -74,9 +76,10 @@ def ascend_back(
 
 @entry
 def descend_back(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, q_bar: NodeVectors,
-    k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, deferred: Array, kept: Array, first: int, end: int, sweeping: Array,
-    tiles: Array, spreading: Array, attend_self: bool, scale: float, work: Work,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
+    slope: Slope, q_bar: NodeVectors, k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, deferred: Array,
+    kept: Array, first: int, end: int, sweeping: Array, tiles: Array, spreading: Array, attend_self: bool, scale: float,
+    work: Work,
 ) -> None:  # fmt: skip
     """Do, in this order, the deferred families' scalars, (tiles, 2) tiles of them, their inner members, and a range.
 
@@ -122,8 +125,9 @@ def descend_back(
 
 @inner
 def pair(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, kept: Array, again: bool,
-    head: int, family: int, first_query: int, first_key: int, ahead: int, scale: float, work: Work,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
+    kept: Array, again: bool, head: int, family: int, first_query: int, first_key: int, ahead: int, scale: float,
+    work: Work,
 ) -> None:  # fmt: skip
     """Put P into S and c_bar . v into T, for a tile of keys and one of queries; fetch the family `ahead`, if not -1.
 
@@ -183,8 +187,8 @@ def pair(
 
 @inner
 def measure(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, kept: Array,
-    family: int, first_query: int, ahead: int, attend_self: bool, scale: float, work: Work,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
+    slope: Slope, kept: Array, family: int, first_query: int, ahead: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Set a of one tile of a family's members, and m_bar, which for inner members must be known or set again."""
     S, T, vector, nothing = work.S, work.T, work.vector, work.S.dtype.type(0)
@@ -249,9 +253,10 @@ def weigh(
 
 @inner
 def push(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State, slope: Slope, q_bar: NodeVectors,
-    k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, kept: Array, family: int, block: int, by_query: bool,
-    by_key: bool, ahead: int, closed: bool, attend_self: bool, scale: float, work: Work,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
+    slope: Slope, q_bar: NodeVectors, k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, kept: Array,
+    family: int, block: int, by_query: bool, by_key: bool, ahead: int, closed: bool, attend_self: bool, scale: float,
+    work: Work,
 ) -> None:  # fmt: skip
     """Write the gradients of one tile of members: as queries, as keys, or, if they are the whole family, as both."""
     S, T, vector = work.S, work.T, work.vector

@@ -3,9 +3,10 @@
     ascend    means of the family; R, u, g, h, Z of its members; L of its parent    (families ascending)
     descend   m and c of its inner members, outputs of its leaves                   (families descending)
 
-Up to TILE children are one tile. A larger family is streamed tile by tile, and deferred, so that its tiles can be shared
-out over threads; so is a family with another thread's work below it. Its means, its tiles and its part in the sweeps are
-separate arguments of the same two functions. Every sum has a fixed order: results do not depend on the number of threads.
+Up to TILE children are one tile. A larger family is streamed tile by tile, and deferred, so that its tiles can be
+shared out over threads; so is a family with another thread's work below it. Its means, its tiles and its part in the
+sweeps are separate arguments of the same two functions. Every sum has a fixed order:
+results do not depend on the number of threads.
 """
 
 import numpy as np
@@ -33,8 +34,8 @@ TOP, TOTAL, FACTOR, OWN, Z = range(5)
 
 @entry
 def ascend(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State, deferred: Array, first: int, end: int,
-    waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State,
+    deferred: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, the means of those waiting, and (tiles, 2) tiles.
 
@@ -88,8 +89,8 @@ def means(
 
 @inner
 def attend_tile(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State, family: int, first_query: int,
-    ahead: int, attend_self: bool, scale: float, work: Work,
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State,
+    family: int, first_query: int, ahead: int, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Attend from one tile of a family's members to all of them; meanwhile fetch the family `ahead`, if not -1.
 
@@ -147,8 +148,8 @@ def soften(work: Work, base: int, tree: Tree, first_key: int, keys: int, queries
     if alone:  # exp(-inf - -inf) would be NaN
         vector[TOP, base], vector[TOTAL, base], S[0, 0] = 0, 1, 0
         return
-    # Softmax over keys that stream past (Milakov and Gimelshein 2018), eight queries to a vector: keys are rows, so that
-    # maxima and sums over them are elementwise and no lane waits for another.
+    # Softmax over keys that stream past (Milakov and Gimelshein 2018), eight queries to a vector: keys are rows, so
+    # that maxima and sums over them are elementwise and no lane waits for another.
     for at in range(0, queries, LANES):
         before = top = load(vector, TOP, base + at)
         for j in range(keys):
@@ -200,8 +201,8 @@ def balance(vector: Array, at: int) -> None:
     """For eight members with L in OWN and R in TOP and TOTAL, put g in FACTOR, h = 1 - g in TOP and Z in Z."""
     one = splat(vector.dtype.type(1))
     L, R = load(vector, OWN, at), load(vector, TOP, at) + log(load(vector, TOTAL, at))
-    # g = sigmoid(L - R) and h = 1 - g, both from exp(-|L - R|) <= 1: nothing overflows, and neither loses digits where the
-    # other is near 1, as 1 - g would. Z = max(L, R) + log(1 + small).
+    # g = sigmoid(L - R) and h = 1 - g, both from exp(-|L - R|) <= 1: nothing overflows, and neither loses digits where
+    # the other is near 1, as 1 - g would. Z = max(L, R) + log(1 + small).
     small = exp(where_larger(L, R, R - L, L - R))
     large = one / (one + small)
     small = small * large

@@ -1,7 +1,7 @@
 """How the `cpu` backend compiles, and the small matrix products its tiles need.
 
-A tile holds up to TILE keys as rows and as many queries as columns, `LANES` queries to a vector, so that maxima, sums and
-exponentials over keys are elementwise. Products keep eight vectors in registers, which fits the sixteen of AVX2.
+A tile holds up to TILE keys as rows and as many queries as columns, `LANES` queries to a vector, so that maxima, sums
+and exponentials over keys are elementwise. Products keep eight vectors in registers, which fits the sixteen of AVX2.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Vectors of eight floats inside Numba functions: explicit SIMD that LLVM lowers to what the machine has.
 
-Numba leaves SIMD to LLVM's loop vectoriser, which gives up on the short loops of a small family. Here a vector is a value
-of its own: `load`, `+ - * /`, `exp`, `store`. AVX2 has one register for eight float32; AVX-512 and NEON pair or split
-them. Functions that use them must not be compiled with `reassoc`, which would take the rounding out of `exp`.
+Numba leaves SIMD to LLVM's loop vectoriser, which gives up on the short loops of a small family. Here a vector is a
+value of its own: `load`, `+ - * /`, `exp`, `store`. AVX2 has one register for eight float32; AVX-512 and NEON pair or
+split them. Functions that use them must not be compiled with `reassoc`, which would take the rounding out of `exp`.
 
 Indices are trusted: they are neither checked nor counted from the end.
 """

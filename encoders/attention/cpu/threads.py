@@ -1,7 +1,7 @@
 """Threads of the `cpu` backend: Python's own, as many as torch uses.
 
-The kernels release the GIL. Tasks are handed out one by one, so that a thread that is held up (by torch's OpenMP workers,
-which spin for a while after each of torch's own parallel regions) does not hold up the others.
+The kernels release the GIL. Tasks are handed out one by one, so that a thread that is held up (by torch's OpenMP
+workers, which spin for a while after each of torch's own parallel regions) does not hold up the others.
 """
 
 import os

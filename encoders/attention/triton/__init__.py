@@ -145,8 +145,8 @@ class _FusedAttention(torch.autograd.Function):
             L_bar[index.root_node] = energy_bar[index.root_document].float()
         for first, count in index.levels:
             backward.fall_back[(count,)](
-                a, m_bar, g, h, m, L_bar, R_bar, weight, index.share, index.first, index.size, index.parent_node, first, heads,
-                HH=HH, BLOCK=BLOCK,
+                a, m_bar, g, h, m, L_bar, R_bar, weight, index.share, index.first, index.size, index.parent_node, first,
+                heads, HH=HH, BLOCK=BLOCK,
             )  # fmt: skip
         grads = [torch.zeros(x.shape, dtype=torch.float32, device=x.device) for x in (query, key, value)]
         inner_grads = [torch.zeros_like(means) for means in inner]
@@ -158,12 +158,12 @@ class _FusedAttention(torch.autograd.Function):
         scalars = (top, total, a, L_bar, R_bar, weight)
         if len(index.tiles):
             backward.push_queries[(len(index.tiles), heads)](
-                *vectors, *positions, *slopes, *scalars, grads[0], inner_grads[0], e_bar, *columns, index.count, index.tiles,
-                scale, heads, shared, SELF=attend_self, **sizes,
+                *vectors, *positions, *slopes, *scalars, grads[0], inner_grads[0], e_bar, *columns, index.count,
+                index.tiles, scale, heads, shared, SELF=attend_self, **sizes,
             )  # fmt: skip
             backward.push_keys[(len(index.tiles), shared)](
-                *vectors, *positions, *slopes, *scalars, g, grads[1], inner_grads[1], grads[2], inner_grads[2], f_bar, m,
-                *columns, index.count, index.tiles, scale, heads, shared, SELF=attend_self, **sizes,
+                *vectors, *positions, *slopes, *scalars, g, grads[1], inner_grads[1], grads[2], inner_grads[2], f_bar,
+                m, *columns, index.count, index.tiles, scale, heads, shared, SELF=attend_self, **sizes,
             )  # fmt: skip
         for leaf_grad, inner_grad in zip(grads, inner_grads, strict=True):
             _spread(leaf_grad, inner_grad, index)

@@ -109,8 +109,8 @@ def fall_back(
 @jit
 def push_queries(
     q, q_stride, q_head, q_inner, k, k_stride, k_head, k_inner, v, v_stride, v_head, v_inner,
-    e, e_stride, e_head, f, f_stride, f_head, o_bar, o_stride, o_head, c_bar, top_in, total_in, a_in, L_bar, R_bar, weight,
-    q_bar, q_bar_inner, e_bar, source, family, row, log_n, count, tiles, scale, heads, shared_heads,
+    e, e_stride, e_head, f, f_stride, f_head, o_bar, o_stride, o_head, c_bar, top_in, total_in, a_in, L_bar, R_bar,
+    weight, q_bar, q_bar_inner, e_bar, source, family, row, log_n, count, tiles, scale, heads, shared_heads,
     SELF: tl.constexpr, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr, EE: tl.constexpr, P: tl.constexpr,
     PP: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -171,10 +171,10 @@ def push_queries(
 @jit
 def push_keys(
     q, q_stride, q_head, q_inner, k, k_stride, k_head, k_inner, v, v_stride, v_head, v_inner,
-    e, e_stride, e_head, f, f_stride, f_head, o_bar, o_stride, o_head, c_bar, top_in, total_in, a_in, L_bar, R_bar, weight,
-    g, k_bar, k_bar_inner, v_bar, v_bar_inner, f_bar, m, source, family, row, log_n, count, tiles, scale, heads, shared_heads,
-    SELF: tl.constexpr, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr, EE: tl.constexpr, P: tl.constexpr,
-    PP: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
+    e, e_stride, e_head, f, f_stride, f_head, o_bar, o_stride, o_head, c_bar, top_in, total_in, a_in, L_bar, R_bar,
+    weight, g, k_bar, k_bar_inner, v_bar, v_bar_inner, f_bar, m, source, family, row, log_n, count, tiles, scale, heads,
+    shared_heads, SELF: tl.constexpr, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr, EE: tl.constexpr,
+    P: tl.constexpr, PP: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a tile of nodes as keys and values, over the query heads that share them."""
     tile, shared = tl.program_id(0), tl.program_id(1)

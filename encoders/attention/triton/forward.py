@@ -86,7 +86,8 @@ def rise(
         valid = (node < end)[:, None] & (head < heads)[None, :]
         L = tl.load(L_inout + at_node, mask=valid, other=0.0)
         R = tl.load(top + at_node, mask=valid, other=0.0) + tl.log(tl.load(total + at_node, mask=valid, other=1.0))
-        # g = sigmoid(L - R) and h = 1 - g, each from exp(-|L - R|): no overflow, and no digits lost where one is near 1.
+        # g = sigmoid(L - R) and h = 1 - g, each from exp(-|L - R|):
+        # no overflow, and no digits lost where one is near 1.
         small = tl.exp(tl.where(L > R, R - L, L - R))
         large = 1.0 / (1.0 + small)
         tl.store(g_out + at_node, tl.where(L > R, large, small * large), mask=valid)

@@ -1,4 +1,5 @@
-"""The untied form on the CPU without gradients: compiled with Numba, on the vectors and threads of `encoders.attention.cpu`.
+"""The untied form on the CPU without gradients: compiled with Numba,
+on the vectors and threads of `encoders.attention.cpu`.
 
     key, value ─ pool ─> inner blocks ─ attend_cells ─> outputs, log-normalisers
 
@@ -47,7 +48,8 @@ class Blocks(NamedTuple):
     mass: Array
     """(N + I, J) sum of the weights exp(log_weight) of the leaves below, with those of the leaves first."""
     entropy: Array
-    """(N + I, J) of the proportions; while pooling, the mean log weight ("surprise"), and entropy is log(mass) - that."""
+    """(N + I, J) of the proportions; while pooling, the mean log weight ("surprise"),
+    and entropy is log(mass) - that."""
     key_heads: int
     inner_heads: int
     leaves: int
@@ -199,7 +201,9 @@ def pack(query: Array, covers: Covers, heads: int, head: int, start: int, count:
 def score(
     blocks: Blocks, covers: Covers, heads: int, head: int, cell: int, start: int, count: int, causal: bool, tile: Tile
 ) -> None:
-    """Put q.k + entropy of every block of the cover and query of the tile into `scores`, and the largest into `sums`."""
+    """Put q.k + entropy of every block of the cover and query of the tile into `scores`,
+    and the largest into `sums`.
+    """
     query, scores = tile.query, tile.scores
     D, first = query.shape[1], covers.first[cell]
     nothing, largest = splat(scores.dtype.type(0)), splat(HIDDEN)

@@ -63,8 +63,8 @@ class Form:
         """Return the form a causal layer runs, or raise if there is none."""
         if self.untie == "rows":
             raise ModelError(
-                'untie must be "queries" or None in causal layers, but is "rows": the mean query of a block would carry '
-                "later positions to earlier ones."
+                'untie must be "queries" or None in causal layers, but is "rows": '
+                "the mean query of a block would carry later positions to earlier ones."
             )
         return Form("queries", self.near, self.pooling, self.cumulant)
 
@@ -130,7 +130,9 @@ def _paper_attention(
 
 
 def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: str) -> ModuleType | None:
-    """Return the module of the compiled untied form if it can do this: on the CPU, without gradients, in float32 or less."""
+    """Return the module of the compiled untied form if it can do this:
+    on the CPU, without gradients, in float32 or less.
+    """
     if backend not in ("auto", "cpu") or form.untie != "queries" or form.cumulant:
         return None
     if query.device.type != "cpu" or query.dtype not in (torch.float32, torch.float16, torch.bfloat16):

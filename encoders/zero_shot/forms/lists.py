@@ -93,8 +93,8 @@ def interaction_pairs(order: Order, *, near: int = 0, causal: bool = False) -> t
     """
     if causal and np.any(order.leaf_at[1:] < order.leaf_at[:-1]):
         raise ModelError(
-            "every node of a hierarchy must span consecutive positions in a causal layer, but one does not: left and right "
-            "have no meaning for it."
+            "every node of a hierarchy must span consecutive positions in a causal layer, but one does not: "
+            "left and right have no meaning for it."
         )
     left, right = _near_field(order, near, causal)
     groups = [np.empty(0, dtype=np.int64)]

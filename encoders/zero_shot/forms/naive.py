@@ -121,8 +121,12 @@ def causal_weights_of_the_paper(query: Tensor, key: Tensor, scale: float, tree: 
     def energy(node: NestedTree) -> Tensor:
         if isinstance(node, int):
             return scale * query[node] @ key[node]
-        parts = [len(leaves_of(child)) * torch.logaddexp(energy(child), left(node, c)) if c else energy(child) * len(leaves_of(child))
-                 for c, child in enumerate(node)]  # fmt: skip
+        parts = [
+            len(leaves_of(child)) * torch.logaddexp(energy(child), left(node, c))
+            if c
+            else energy(child) * len(leaves_of(child))
+            for c, child in enumerate(node)
+        ]
         return torch.stack(parts).sum() / len(leaves_of(node))
 
     def logits(node: NestedTree, c: int) -> Tensor:

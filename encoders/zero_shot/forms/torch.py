@@ -21,7 +21,8 @@ and it costs leaf i a divergence of log z_i - logsumexp_B l(i, B). Three choices
   n leaves stops growing so where the variance passes 2 log n, as its largest term takes over: the term is then that
   of the random-energy model.
 
-Sources: docs/hsa.md, "Zero-shot replacement", for the optimum; Derrida, "Random-energy model", Phys. Rev. B 24, 1981, for the freezing.
+Sources: docs/hsa.md, "Zero-shot replacement", for the optimum; Derrida, "Random-energy model", Phys. Rev. B 24, 1981,
+for the freezing.
 Axes:  N leaves   M nodes   H heads   D query width   E value width   G groups, n queries, e entries of a bucket
 """
 

@@ -13,8 +13,9 @@ Three steps, from evidence that is weak to labels that fit together:
    suspicion: whatever is no link and in no named frame is main. A page that shows text is never left empty.
 
 What belongs together stays together: a list or table that is mostly main is main, and so is a heading right before
-main text. Nothing is deleted: the verdict is a label and a score. Bylines and dates before the first main block are `header`;
-captions have their pictures' role, and the title is main (`main_text` leaves both out: they are beside the text).
+main text. Nothing is deleted: the verdict is a label and a score. Bylines and dates before the first main block are
+`header`; captions have their pictures' role, and the title is main
+(`main_text` leaves both out: they are beside the text).
 
 Sources: the idea of a container from Readability.js (mozilla); the best-cut formulation from maximum subsequence
 segmentation (Pasternack and Roth, WWW 2009), on the tree instead of the sequence of tokens; the second look at pages
@@ -43,8 +44,8 @@ LEAST: Final = 0.1
 LEAST_IF_LINK: Final = 0.5
 LEAST_IF_ASKING: Final = 0.5
 LEAST_IF_NAMED: Final = 0.35
-"""Probability that a block inside the article's element needs: any, all link, asking for something, in a small container
-that is named as something else."""
+"""Probability that a block inside the article's element needs: any, all link, asking for something, in a small
+container that is named as something else."""
 MOST_WORDS_COUNTED: Final = 200
 """Words of one block that count in the choice of the element."""
 ENOUGH_WORDS: Final = 40
@@ -247,8 +248,8 @@ def _keep_lists_whole(
 def _keep_lists_of_the_text(
     elements: Elements, flow: Flow, measured: Measured, main: set[int], captions: set[int]
 ) -> None:
-    """Add to `main` an author's own lists: among at least three main texts in one element, after one that ends in a colon
-    or between two. Links to other stories stand under a heading, in a box, or last.
+    """Add to `main` an author's own lists: among at least three main texts in one element, after one that ends in a
+    colon or between two. Links to other stories stand under a heading, in a box, or last.
     """
     places, parents = flow.places(), elements.parent
     texts = [index for index in main if flow.items[index].element not in flow.headings]  # type: ignore[union-attr]
@@ -281,7 +282,9 @@ _LIST_SHARE: Final = 0.5
 
 
 def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
-    """Add to `main` the headings right before a main text in the same element: nobody reads the one without the other."""
+    """Add to `main` the headings right before a main text in the same element:
+    nobody reads the one without the other.
+    """
     parents = elements.parent
     leading = -1
     for index, item in enumerate(flow.items):

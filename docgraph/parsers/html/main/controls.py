@@ -1,4 +1,5 @@
-"""Text that belongs to a machine in the page: the controls of a player, the placeholder of an embed that asks for consent.
+"""Text that belongs to a machine in the page: the controls of a player,
+the placeholder of an embed that asks for consent.
 
     Elements, Flow ─ controls ─> places in `Flow.items` that are no text of the page's author
 
@@ -26,8 +27,8 @@ _PLAYER: Final = re.compile(
     re.I,
 )
 _CONSENT: Final = re.compile(
-    r"\b(?:consent|third part(?:y|ies)|personal data|data privacy|privacy (?:policy|settings)|external content|cookies?|"
-    r"einwillig\w*|zustimm\w*|datenschutz\w*|personenbezogen\w*|drittanbieter\w*|externe[nr]? inhalt\w*|"
+    r"\b(?:consent|third part(?:y|ies)|personal data|data privacy|privacy (?:policy|settings)|external content|"
+    r"cookies?|einwillig\w*|zustimm\w*|datenschutz\w*|personenbezogen\w*|drittanbieter\w*|externe[nr]? inhalt\w*|"
     r"consentement|données personnelles|contenus? externes?|consentimiento|datos personales|contenidos? externos?|"
     r"consenso|dati personali|contenut[oi] estern[oi]|toestemming|persoonsgegevens|samtykke|samtycke|zgod[aęy])\b",
     re.I,

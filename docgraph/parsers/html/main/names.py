@@ -16,24 +16,34 @@ FAMILIES: Final[dict[str, str]] = {
     "content": r"^cont$|content|^contenido|^inhalt",
     "main": r"^main|^primary$|^single$|^center$|^middle$|^detail",
     "paragraph": r"^para|^paragraph|^p$",
-    "lead": r"^lead$|^lede$|^intro|^summary|^abstract|^standfirst|^teasertext|^dek$|^deck$|^excerpt|^subtitle|^subhead|^kicker|^vorspann",
-    "comment": r"comments?$|^comment(?!ed|ab|at|ar)|disqus|discuss|repl(?:y|ies)|respond|remark|^reactions?$|forum|kommentar|livefyre",
+    "lead": r"^lead$|^lede$|^intro|^summary|^abstract|^standfirst|^teasertext|^dek$|^deck$|^excerpt|^subtitle|^subhead|"
+    r"^kicker|^vorspann",
+    "comment": r"comments?$|^comment(?!ed|ab|at|ar)|disqus|discuss|repl(?:y|ies)|respond|remark|^reactions?$|forum|"
+    r"kommentar|livefyre",
     "share": r"shar(?:e|ing)|social|facebook|twitter|whatsapp|pinterest|addthis|addtoany|sharedaddy|follow|^like",
-    "related": r"^relate|relatedp|recommend|^more$|^also$|similar|read(?:more|next|also)|outbrain|taboola|zerg|revcontent|mgid|trending|popular|latest|mostread|^most$|suggest|^further|upnext|^seealso",
-    "navigation": r"^nav|menu|breadcrumb|crumb|pagination|^pager|^pages?link|^tabs?$|^toc$|^skip|sitemap|toolbar|^jump|dropdown|accordion",
+    "related": r"^relate|relatedp|recommend|^more$|^also$|similar|read(?:more|next|also)|outbrain|taboola|zerg|"
+    r"revcontent|mgid|trending|popular|latest|mostread|^most$|suggest|^further|upnext|^seealso",
+    "navigation": r"^nav|menu|breadcrumb|crumb|pagination|^pager|^pages?link|^tabs?$|^toc$|^skip|sitemap|toolbar|^jump|"
+    r"dropdown|accordion",
     "header": r"header|masthead|^head$|^top$|^topbar|^logo|^hero|brand",
     "footer": r"foot|^bottom|colophon|^legal|copyright|imprint|disclaimer|^end$",
     "side": r"side|^aside|^rail|^right|^left$|^col2|^secondary|^margin|^gutter|complementary|^sticky",
-    "advert": r"^ads?$|^adv|advert|sponsor|banner|promoted|^dfp|^gpt|^adsense|doubleclick|^commercial|werbung|anzeige|paid|affiliate|^native|^adslot|^adbox|^adunit|interstitial",
-    "promo": r"promo|newsletter|subscri|signup|paywall|^cta|^offer|donat|membership|^register|registration|^upsell|^plus$|piano|abo$|^abo|marketing|campaign|shop|product|^buy|price",
+    "advert": r"^ads?$|^adv|advert|sponsor|banner|promoted|^dfp|^gpt|^adsense|doubleclick|^commercial|werbung|anzeige|"
+    r"paid|affiliate|^native|^adslot|^adbox|^adunit|interstitial",
+    "promo": r"promo|newsletter|subscri|signup|paywall|^cta|^offer|donat|membership|^register|registration|^upsell|"
+    r"^plus$|piano|abo$|^abo|marketing|campaign|shop|product|^buy|price",
     "author": r"auth?or|byline|^bio$|^by$|writer|contributor|reporter|^profile|avatar|^person",
-    "meta": r"^meta|^date|^time|timestamp|publish|^posted|^info$|^updated|dateline|^read(?:ing)?time|stats|counter|views|rating|votes?|score",
-    "caption": r"caption|credit|legend|^figure|^fig$|^photo|^image|^img|^picture|^pic$|thumb|gallery|slide|carousel|swiper|^media|lightbox|bild",
+    "meta": r"^meta|^date|^time|timestamp|publish|^posted|^info$|^updated|dateline|^read(?:ing)?time|stats|counter|"
+    r"views|rating|votes?|score",
+    "caption": r"caption|credit|legend|^figure|^fig$|^photo|^image|^img|^picture|^pic$|thumb|gallery|slide|carousel|"
+    r"swiper|^media|lightbox|bild",
     "tags": r"^tags?$|taglist|tagged|^topics?$|keyword|categor|^cat$|^labels?$|^channel|^section(?:name|label)|themen",
     "video": r"video|player|audio|podcast|youtube|^embed|jwplayer|brightcove|playlist",
-    "consent": r"cookie|consent|gdpr|privacy|modal|popup|overlay|dialog|tooltip|notice|alert|^message|toast|hidden|print|noprint",
+    "consent": r"cookie|consent|gdpr|privacy|modal|popup|overlay|dialog|tooltip|notice|alert|^message|toast|hidden|"
+    r"print|noprint",
     "search": r"search|^form|login|signin|^user|account|^input|^field|^btn|^button|survey|poll$|quiz",
-    "teaser": r"teaser|^cards?$|^tiles?$|^items?$|^blocks?$|^widget|^module|^box|^list|^grid|feed|^stream|^archive|collection|headlines?$|^river|^ticker|^panel",
+    "teaser": r"teaser|^cards?$|^tiles?$|^items?$|^blocks?$|^widget|^module|^box|^list|^grid|feed|^stream|^archive|"
+    r"collection|headlines?$|^river|^ticker|^panel",
     "quote": r"quot|^pull|^tweet|instagram|^aside$|callout|highlight|^factbox|infobox|^fact|^note|^sidebar",
     "title": r"^title|^headline|^heading|^hed$|^ueberschrift|^titel",
 }

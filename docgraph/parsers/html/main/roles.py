@@ -48,7 +48,9 @@ class Verdict:
 
 
 def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], measured: Measured) -> None:
-    """Find the elements that are a part of the page of their own: landmarks and named containers without main content."""
+    """Find the elements that are a part of the page of their own:
+    landmarks and named containers without main content.
+    """
     holds_main = verdict.holds_main
     for index in main:
         item = flow.items[index]

@@ -7,19 +7,22 @@ import re
 from typing import Final
 
 _BEFORE_NAMES: Final = re.compile(
-    r"^(?:(?:written|posted|published|reported|story|words|article|text|report|review|reviewed|edited|uploaded|submitted|"
-    r"created|photos?)\s+)?(?:by|von|por|par|di|door|av|af|autor(?:in)?|author|texto|text|fotos?)\s*:?\s+|^(?:by|author|autor|von)\s*:\s*",
+    r"^(?:(?:written|posted|published|reported|story|words|article|text|report|review|reviewed|edited|uploaded|"
+    r"submitted|created|photos?)\s+)?(?:by|von|por|par|di|door|av|af|autor(?:in)?|author|texto|text|fotos?)\s*:?\s+|"
+    r"^(?:by|author|autor|von)\s*:\s*",
     re.I,
 )
 _CHINESE_BEFORE: Final = re.compile(r"^(?:作者|文|記者|记者|撰文|編輯|编辑|責任編輯|责任编辑|글|기자)\s*[:：/]\s*")
 _AFTER_NAMES: Final = re.compile(
-    r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+\s+\d|\bupdated\b|\bpublished\b|\b(?:stand|veröffentlicht|publié|publicado)\b|\bam\s+\d|,?\s+\d{1,2}[.:/ ]|"
+    r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+\s+\d|\bupdated\b|\bpublished\b|\b(?:stand|veröffentlicht|publié|publicado)\b|"
+    r"\bam\s+\d|,?\s+\d{1,2}[.:/ ]|"
     r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\s+\d).*$",
     re.I | re.S,
 )
 _BETWEEN_NAMES: Final = re.compile(r"\s*(?:;|\s(?:and|und|y|et|e|&|og|och|en)\s|\||\n)\s*", re.I)
 _NO_NAME: Final = re.compile(
-    r"^https?:|^www\.|@|^\W*$|^(?:admin|administrator|staff|editor|none|null|undefined|unknown)$|^[a-z0-9]+(?:-[a-z0-9]+)+$|[{}<>\[\]]|^\(",
+    r"^https?:|^www\.|@|^\W*$|^(?:admin|administrator|staff|editor|none|null|undefined|unknown)$|"
+    r"^[a-z0-9]+(?:-[a-z0-9]+)+$|[{}<>\[\]]|^\(",
     re.I,
 )
 HOST: Final = re.compile(r"^[\w-]+\.[a-z]{2,6}$|\bwww\.|\b(?:GmbH|Inc|Ltd|LLC|Corp|S\.A)\b\.?$", re.I)

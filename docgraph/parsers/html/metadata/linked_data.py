@@ -4,7 +4,8 @@
 
 Blocks come with comments, CDATA marks, control characters, trailing commas, `@graph`s, lists of lists, and values of
 any type where a string should be. An author may be named elsewhere by `@id`. Articles in a list of links, or with the
-address of another page, are not the page's own. What cannot be read is passed over; nothing here raises or recurses without bound.
+address of another page, are not the page's own. What cannot be read is passed over;
+nothing here raises or recurses without bound.
 
 Source: schema.org Article, WebPage, WebSite, BreadcrumbList; JSON-LD 1.1 (`@graph`, `@type`).
 """

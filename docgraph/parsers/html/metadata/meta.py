@@ -49,7 +49,8 @@ _NO_SEPARATORS: Final = str.maketrans("", "", ":._-")
 _META_KEYS: Final = {
     name.translate(_NO_SEPARATORS): (place, *about) for place, (name, about) in reversed([*enumerate(_META.items())])
 }
-"""The same without separators, for nobody agrees on them ("DC.title", "article:published:time"): order, field, source."""
+"""The same without separators, for nobody agrees on them ("DC.title", "article:published:time"):
+order, field, source."""
 
 
 def from_meta(content: str, *names: str | None) -> Iterator[tuple[int, str, str, str]]:

@@ -1,6 +1,7 @@
 """What a page says about itself: title, authors, dates, site, language, lead picture, section, tags.
 
-    Elements ─ json-ld, opengraph, meta, microdata, html, byline, time, url ─> candidates ─ most trusted first ─> Metadata
+    Elements ─ json-ld, opengraph, meta, microdata, html, byline, time, url
+        ─> candidates ─ most trusted first ─> Metadata
 
 Every value found is kept as a candidate with its source; the first of the most trusted source is chosen. JSON-LD
 that names the article comes first, for it is written for machines and the rest for link previews; what is only
@@ -99,7 +100,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
             add(field, value, "json-ld")
     named: list[tuple[int, str, str, str]] = []
     shown: list[tuple[bool, str, str, str]] = []
-    """What the page shows, and whether it shows it before its heading, which makes it less likely to be about the article."""
+    """What the page shows, and whether it shows it before its heading,
+    which makes it less likely to be about the article."""
     headings: list[tuple[str, str]] = []
     heading = elements.tag.index("h1") if "h1" in elements.tag else 0
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):

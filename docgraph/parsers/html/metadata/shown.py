@@ -38,11 +38,12 @@ _COMMENT: Final = re.compile(
 _COMMENT_LEVELS: Final = 6
 _BYLINE_WORDS: Final = frozenset("byline bylines author authors authorname authornames byl writer reporter".split())
 _NO_BYLINE_WORDS: Final = frozenset(
-    "comment comments bio biography avatar image images img photo social follow share related box description job about "
-    "card text title role twitter caption credit topic teaser".split()
+    "comment comments bio biography avatar image images img photo social follow share related box description job "
+    "about card text title role twitter caption credit topic teaser".split()
 )
 _AUTHOR_PAGE: Final = re.compile(
-    r"/(?:authors?|autor(?:en|es|i)?|auteurs?|people|staff|writers?|profiles?|contributors?|journalists?|by)/[^/?#]+/?$",
+    r"/(?:authors?|autor(?:en|es|i)?|auteurs?|people|staff|writers?|profiles?|contributors?|"
+    r"journalists?|by)/[^/?#]+/?$",
     re.I,
 )
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
