@@ -12,6 +12,7 @@ Nothing recurses.
 Sources: HTML Living Standard 13.2 (parsing), 4.12.3 (declarative shadow roots are kept as `template` elements).
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -45,7 +46,7 @@ class Elements:
     last: list[int] = field(default_factory=list)
     """Index of the end event."""
     events: list[int | str] = field(default_factory=list)
-    _rows_of: dict[str, list[int]] = field(default_factory=dict)
+    _rows_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     cut: bool = False
     """Whether elements were left out because there were more than the bound."""
     tags: list[tuple[int, int, int, int] | None] = field(default_factory=list)
@@ -105,10 +106,11 @@ class Elements:
         return before > above and self.parent[before] == above and self.tag[before] == tag
 
     def rows_of(self, tag: str) -> list[int]:
-        """Return the rows of all elements of one name, in order. Found once."""
-        if tag not in self._rows_of:
-            self._rows_of[tag] = [row for row, name in enumerate(self.tag) if name == tag]
-        return self._rows_of[tag]
+        """Return the rows of all elements of one name, in order. Those of all names are found at once."""
+        if not self._rows_of:
+            for row, name in enumerate(self.tag):
+                self._rows_of[name].append(row)
+        return self._rows_of.get(tag, [])
 
     def steps(self) -> list[str]:
         """Return one xpath step an element ("div[3]"): its place among siblings of its own name."""

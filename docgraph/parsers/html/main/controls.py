@@ -10,6 +10,7 @@ Both are small: a box with much text is never one, whatever it is called.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
@@ -50,13 +51,18 @@ def controls(elements: Elements, flow: Flow) -> set[int]:
     for row, own in enumerate(elements.attributes):
         if row < done or not own or row not in places:
             continue
-        if _PLAYER.search(f"{own.get('class', '')} {own.get('id', '')}"[:200]):
+        if _is_player(own.get("class", ""), own.get("id", "")):
             done = elements.end(row)
             texts = list(_texts(flow, *places[row]))
             counts = [count_words(text) for text in texts]
             if counts and max(counts) <= LONGEST_CONTROL and sum(counts) <= MOST_WORDS:
                 found.update(range(*places[row]))
     return found
+
+
+@lru_cache(maxsize=8_192)
+def _is_player(class_: str, id_: str) -> bool:
+    return bool(_PLAYER.search(f"{class_} {id_}"[:200]))
 
 
 def _box_around(elements: Elements, flow: Flow, row: int) -> tuple[int, int] | None:

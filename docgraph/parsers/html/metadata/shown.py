@@ -1,12 +1,12 @@
 """What the body of a page shows of its metadata: microdata, `time`, links to authors and tags, telling class names.
 
-    element ─ microdata, time, link, named: a rule for each ─> (field, value, source)
+    element ─ microdata, time, link, named: a rule for each that may tell something ─> (field, value, source)
 
 Sources: schema.org Article as microdata; HTML Living Standard 4.5.14 (`time`), 4.6.7 (`rel=author`, `rel=tag`).
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -53,9 +53,16 @@ Statement = tuple[str, str, str]
 
 
 def from_page(elements: Elements, row: int) -> Iterator[Statement]:
-    """Yield what an element of the page's body tells."""
-    for _, rule in _RULES:
-        yield from rule(elements, row)
+    """Yield what an element of the page's body tells. Most tell nothing, which is found out first."""
+    tag, own = elements.tag[row], elements.attributes[row]
+    if "itemprop" in own or "property" in own:
+        yield from microdata(elements, row)
+    if tag == "time":
+        yield from time(elements, row)
+    elif tag == "a":
+        yield from link(elements, row)
+    if ("class" in own or "id" in own) and _said_by_names(own.get("class", ""), own.get("id", "")):
+        yield from named(elements, row)
 
 
 def microdata(elements: Elements, row: int) -> Iterator[Statement]:
@@ -73,8 +80,6 @@ def microdata(elements: Elements, row: int) -> Iterator[Statement]:
 
 def time(elements: Elements, row: int) -> Iterator[Statement]:
     """The date of a `time` element: of the last change if its class says so."""
-    if elements.tag[row] != "time":
-        return
     own = elements.attributes[row]
     value = own.get("datetime") or short_text(elements, row, _LONGEST_DATE)
     around = elements.attributes[elements.parent[row]] if elements.parent[row] >= 0 else own
@@ -87,8 +92,6 @@ def time(elements: Elements, row: int) -> Iterator[Statement]:
 
 def link(elements: Elements, row: int) -> Iterator[Statement]:
     """A link to an author or a tag says so; one to an author's page by its address."""
-    if elements.tag[row] != "a":
-        return
     own = elements.attributes[row]
     rel = own.get("rel", "").lower().split()
     if "author" in rel and not _is_of_comment(elements, row):
@@ -111,10 +114,6 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
         day := iso_date(short_text(elements, row, _LONGEST_DATE), elements.attributes[0].get("lang"))
     ):
         yield "date", day, "text"
-
-
-Rule = Callable[[Elements, int], Iterator[Statement]]
-_RULES: Final[list[tuple[str, Rule]]] = [("microdata", microdata), ("time", time), ("link", link), ("named", named)]
 
 
 @lru_cache(maxsize=8_192)
