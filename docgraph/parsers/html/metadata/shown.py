@@ -6,8 +6,9 @@ Sources: schema.org Article as microdata; HTML Living Standard 4.5.14 (`time`), 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
@@ -52,17 +53,17 @@ Statement = tuple[str, str, str]
 """Field, value, source."""
 
 
-def from_page(elements: Elements, row: int) -> Iterator[Statement]:
-    """Yield what an element of the page's body tells. Most tell nothing, which is found out first."""
+def from_page(elements: Elements, row: int) -> Iterable[Statement]:
+    """Return what an element of the page's body tells. Most tell nothing, which is found out first."""
     tag, own = elements.tag[row], elements.attributes[row]
-    if "itemprop" in own or "property" in own:
-        yield from microdata(elements, row)
+    rules = [microdata] if "itemprop" in own or "property" in own else []
     if tag == "time":
-        yield from time(elements, row)
+        rules.append(time)
     elif tag == "a":
-        yield from link(elements, row)
+        rules.append(link)
     if ("class" in own or "id" in own) and _said_by_names(own.get("class", ""), own.get("id", "")):
-        yield from named(elements, row)
+        rules.append(named)
+    return chain.from_iterable(rule(elements, row) for rule in rules) if rules else ()
 
 
 def microdata(elements: Elements, row: int) -> Iterator[Statement]:
