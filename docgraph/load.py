@@ -40,6 +40,8 @@ def load_document(path: str | Path, *, limits: Limits | None = None, strict: boo
     check_type("path", path, str, Path)
     path, limits = Path(path), limits or Limits()
     suffix = document_suffix(path)
+    if not path.exists():
+        raise ParseError(f"a document must be a file or folder that is there, but {path} is not.")
     if path.is_dir() or suffix in ARCHIVES:
         return parse_site(path, limits=limits, strict=strict, **options)
     if suffix == ".json":

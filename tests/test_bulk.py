@@ -267,7 +267,7 @@ def test_two_runs_into_one_output_do_not_mix(pages, tmp_path):
 
     def again(done, total):
         if done == 0:
-            with pytest.raises(DataError, match="is being written by another process"):
+            with pytest.raises(DataError, match="must be written by one command at a time"):
                 parse_many(pages, tmp_path / "d.jsonl", workers=1)
 
     assert parse_many(pages, tmp_path / "d.jsonl", workers=1, progress=again).written == 20

@@ -130,7 +130,7 @@ def test_a_date_in_an_address():
 
 
 def test_metadata_of_the_pages_at_hand(shared_data):
-    """Hits as counted in research/html.md 2.3; the best peer of each column is 0.92, 0.75, 0.97, 0.97, 1.0."""
+    """The best peer of each column has 0.92, 0.75, 0.97, 0.97, 1.0."""
     import gzip
     import json
     import re

@@ -88,6 +88,9 @@ def test_bounds_hold_for_a_soup():
 
 
 def test_a_source_of_another_kind_is_refused():
+    for wrong in ({"limits": 5}, {"images": 5}):
+        with pytest.raises(DataError, match=f"{next(iter(wrong))} must be .*, but is int"):
+            parse_html("<p>Text.", **wrong)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="source"):
         parse_html(3)  # type: ignore[arg-type]
 

@@ -13,6 +13,7 @@ from docgraph.errors import DataError
 from tests.processes import in_session, needs_proc
 from tests.training_runs import tiny, write_table
 from training.files import claimed
+from training.fit import fit
 from training.run_folder import RunFolder
 
 HOLD = (
@@ -53,6 +54,26 @@ def test_a_claim_is_given_back_at_the_end_of_it(tmp_path: Path) -> None:
         "with claimed(Path(sys.argv[1])): pass"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")]).returncode == 0
+
+
+def test_a_run_in_which_nothing_was_trained_keeps_nobody_from_putting_its_options_right(tmp_path: Path) -> None:
+    table, folder = write_table(tmp_path / "pets.jsonl"), tmp_path / "run"
+    with pytest.raises(DataError):
+        fit(tiny(tmp_path / "mistyped.jsonl", folder))
+    run = fit(tiny(table, folder, epochs=1))
+    assert RunFolder(folder).is_finished
+    assert run.scores["records"]
+    with pytest.raises(DataError, match=r"its run differs in epochs"):
+        fit(tiny(table, folder, epochs=2))
+
+
+def test_a_model_whose_files_are_cut_is_one_sentence_with_a_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    fit(tiny(write_table(tmp_path / "pets.jsonl"), folder, epochs=1))
+    for name in ("model.safetensors", "config.json"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:100])
+        with pytest.raises(DataError, match=rf"must lie whole in its folder, but that of {folder} cannot be loaded"):
+            RunFolder(folder).model()
 
 
 # -- nothing outlives a command --------------------------------------------------------------------------------

@@ -43,12 +43,14 @@ def embed(
         levels, boilerplate, dtype: see `Embedder.encode`.
 
     Raises:
-        DataError: no input could be read, or another job's parts are in the way.
+        DataError: no input could be read, `output` does not end in .parquet, or another job's parts are in the way.
         ModelError: the embedder has no such level.
     """
     if not inputs:
         raise DataError("embedding needs at least one input, but there is none.")
     target = Path(output)
+    if target.suffix != ".parquet":
+        raise DataError(f"the output of vectors must end in .parquet, but {target} does not.")
     target.parent.mkdir(parents=True, exist_ok=True)
     settings = {**embedder.described, "levels": list(levels), "boilerplate": boilerplate}
     asked = repr((embedder.fingerprint, tuple(levels), boilerplate))

@@ -18,8 +18,11 @@ def open_embedder(model: str | None) -> Any:
         MissingExtraError: what it needs is not installed.
     """
     with needs_extra("an embedder"):
+        from transformers.utils import logging
+
         from encoders import Embedder
 
+        logging.disable_progress_bar()
         return Embedder.from_pretrained(model)
 
 

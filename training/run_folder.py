@@ -23,10 +23,11 @@ from typing import Any, Final
 
 from transformers.utils import logging as transformers_logging
 
-from docgraph.errors import DataError
+from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
 from encoders.config import renamed
+from training.checkpoints import last_checkpoint
 from training.config import ConfigError, TrainingConfig, differences
 from training.datasets import Corpus, RecordProblem, load
 from training.datasets.load import options_of
@@ -66,10 +67,12 @@ class RunFolder:
         with claimed(self.path):
             held = self.config
             if held is not None and (other := differences(_with_names_of_today(config), held)):
-                raise DataError(
-                    f"{self.path} must be new or hold this very run, but its run differs in {', '.join(other)}. "
-                    "Choose another output, or delete the folder."
-                )
+                if self.is_finished or last_checkpoint(self.checkpoints):
+                    raise DataError(
+                        f"{self.path} must be new or hold this very run, but its run differs in {', '.join(other)}. "
+                        "Choose another output, or delete the folder."
+                    )
+                (self.path / SPLIT).unlink(missing_ok=True)  # nothing was trained: what was wrong may be put right
             if held is None and (self.path / "config.json").is_file():
                 raise DataError(f"{self.path} must be new or hold a run, but holds a model that was not trained here.")
             write_atomically(self.path / CONFIG, config.to_yaml())
@@ -102,7 +105,16 @@ class RunFolder:
             begun = ", but a run that has not finished: the same `docgraph train` goes on" if self.config else ""
             raise DataError(f"a model must lie in a folder with config.json, but {self.path} holds none{begun}.")
         transformers_logging.disable_progress_bar()
-        model: DocumentForClassification = DocumentForClassification.from_pretrained(self.path).eval()
+        try:
+            model: DocumentForClassification = DocumentForClassification.from_pretrained(self.path).eval()
+        except DocgraphError:
+            raise
+        except Exception as error:  # what torch, transformers and safetensors raise for files that are cut or missing
+            said = str(error).strip().partition("\n")[0]
+            raise DataError(
+                f"a model must lie whole in its folder, but that of {self.path} cannot be loaded: {said} "
+                "Copy the folder anew, or train the model again."
+            ) from error
         features = self.file((self.config or TrainingConfig()).feature_cache)
         if features is not None and os.access(features, os.W_OK):
             model.use_cache(FeatureCache(features))

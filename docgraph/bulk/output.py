@@ -19,6 +19,7 @@ from docgraph.bulk.parquet import Parquet, pyarrow_parquet
 from docgraph.bulk.rows import Errors, Row
 from docgraph.document import Document
 from docgraph.errors import DataError
+from docgraph.locks import locked
 
 _LINE_ID: Final = re.compile(rb'\{"id":("(?:[^"\\]|\\.)*"),')
 _SYNC_LINES: Final = 256
@@ -63,13 +64,14 @@ def open_output(path: Path) -> Iterator["tuple[_JsonLines | Parquet, Errors]"]:
         raise DataError(f"the output must end in .jsonl or .parquet, but {path} does not.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path), Errors(path.parent / "errors.jsonl") as errors:
+        with locked(lock_of(path), path), Errors(path.parent / "errors.jsonl") as errors:
             sink = kind(path)
             try:
                 yield sink, errors
             finally:
                 sink.close()
             sink.finish()
+            lock_of(path).unlink()
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}.") from error
 
@@ -77,25 +79,6 @@ def open_output(path: Path) -> Iterator["tuple[_JsonLines | Parquet, Errors]"]:
 def lock_of(path: Path) -> Path:
     """Return the file that says an output is being written."""
     return path.with_name(path.name + ".lock")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the output for this process alone; where the system has no such locks, trust the caller."""
-    lock = lock_of(path)
-    with lock.open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except OSError as error:
-            raise DataError(f"{path} is being written by another process.") from error
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
 
 
 class _JsonLines:

@@ -10,7 +10,7 @@
     docgraph train CONFIG | --recipe   train a classifier                                fit.py
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
     docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
-    docgraph embed DIR PATHS...        vectors of documents and nodes to parquet         embed.py, shards.py
+    docgraph embed PATHS --output F    vectors of documents and nodes to parquet         embed.py, shards.py
     docgraph compare --recipe ...      several kinds of attention and seeds in one table compare/
     docgraph zero-shot MODEL --data .. HSA inside a pre-trained model, measured          zero_shot.py
     docgraph demo                      all of it on the sample documents                 demo.py

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Literal
 
 from docgraph.document import Document, DocumentBuilder
@@ -70,10 +71,13 @@ def parse_html(
     Raises:
         LimitError: `strict` and a bound was passed.
         ParseError: the file of a path cannot be read.
-        DataError: `source` is none of the above.
+        DataError: an argument is none of the above.
     """
     if not _is_soup(source):
         check_type("source", source, str, bytes, bytearray, Path)
+    check_type("limits", limits, Limits, NoneType)
+    if not callable(images):
+        check_type("images", images, str, Path)
     with _collector_at_rest():
         return _parse(source, url, images, limits or Limits(), main_only, strict, offsets)
 
