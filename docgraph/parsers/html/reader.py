@@ -5,7 +5,7 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, OpenBlock
 from docgraph.parsers.html.elements import Elements
 
-_NO_PARAGRAPHS: Final = frozenset("td th li dt dd caption figcaption".split())
+_NO_PARAGRAPHS: Final = frozenset("th dt caption figcaption".split())
 """Elements whose line breaks never end a paragraph."""
 
 
