@@ -52,6 +52,15 @@ class TextBlock:
         images = [(max(offset - front, 0), row, link) for offset, row, link in self.images]
         return TextBlock(self.element, self.text[front:], marks, images, self.linked, self.preformatted)
 
+    def image_above(self) -> "TextBlock | None":
+        """Take out the picture that stands above an emphasised line, and return it as a block of its own, or None."""
+        if len(self.images) != 1 or self.images[0][0] or self.preformatted:
+            return None
+        if not any(e - s >= len(self.text) and type_ in ("emphasis", "small") for s, e, type_, _ in self.marks):
+            return None
+        images, self.images = self.images, []
+        return TextBlock(self.element, "", [], images, 0)
+
     def paragraphs(self) -> list["TextBlock"]:
         """Return the block cut at its line breaks where lines are paragraphs: long, and ending like a sentence.
 
@@ -117,6 +126,8 @@ class Flow:
     """Images inside `noscript` without a twin outside, kept in their place."""
     tex: dict[int, str] = field(default_factory=dict)
     """Element of a formula -> its TeX source."""
+    code_tables: set[int] = field(default_factory=set)
+    """Tables that number the lines of code, and were read as code."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """Warnings: code and message."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.headings import add_bold_headings
 from docgraph.parsers.html.reader import Reader
-from docgraph.parsers.html.rules import RULE_OF, block, close, is_apart
+from docgraph.parsers.html.rules import RULE_OF, block, close, custom, is_apart
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
 from docgraph.parsers.html.visibility import Sheet, is_hidden, sheet_of, way_of_hiding
 
@@ -78,6 +78,8 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
                 continue
         if (rule := rule_of(tag)) is not None:
             index = rule(reader, row) or index
+        elif "-" in tag:
+            custom(reader, row)
         elif own and is_apart(reader, own):
             block(reader, row)
     reader.end_block()

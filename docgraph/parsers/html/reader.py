@@ -36,6 +36,8 @@ class Reader:
         block = self.block.take(self.containers[-1])
         if block is None:
             return
+        if block.images and block.text and (alone := block.image_above()):
+            self.flow.items.append(alone)
         if "\n" not in block.text or self.elements.tag[block.element] in _NO_PARAGRAPHS:
             self.flow.items.append(block)
         else:

@@ -6,6 +6,7 @@ A block element ends the text block before it, an inline one marks the text in i
 what nobody sees is passed over. `flow` calls the rules; an element without a rule is transparent.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -36,6 +37,7 @@ _TWIN_DISTANCE: Final = 6
 _LINES: Final = frozenset("div p code ol ul li table tbody tr".split())
 """Elements that are lines of preformatted text, not blocks in it."""
 _GUTTER_EVENTS: Final = 3_000
+_IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 _BUTTON_EVENTS: Final = 40
 
 
@@ -69,10 +71,15 @@ def block(reader: Reader, row: int) -> int:
 
 def mark(reader: Reader, row: int) -> int:
     """An inline element marks the text in it, unless it is a caption by its class, and so a block of its own."""
-    own, tag = reader.elements.attributes[row], reader.elements.tag[row]
+    elements = reader.elements
+    own, tag = elements.attributes[row], elements.tag[row]
     if own and is_apart(reader, own):
         return block(reader, row)
-    if tag == "a" and reader.heading >= 0 and _leads_to_itself(reader.elements, row):
+    if _touches(reader, row):
+        reader.block.add_text(" ")
+    if tag == "cite" and elements.tag[elements.parent[row]] == "blockquote" and reader.block.length:
+        return block(reader, row)
+    if tag == "a" and reader.heading >= 0 and _leads_to_itself(elements, row):
         return reader.after(row)
     reader.block.open_mark(MARKS[tag], row)
     return 0
@@ -136,8 +143,12 @@ def drawing(reader: Reader, row: int) -> int:
 def span(reader: Reader, row: int) -> int:
     """Transparent, but for numbers of lines in code and a formula that is drawn beside its source."""
     own = reader.elements.attributes[row]
+    if not reader.block.spaced and _touches(reader, row):
+        reader.block.add_text(" ")
     if not own:
         return 0
+    if "style" in own and "display" in own["style"] and _IS_BLOCK.search(own["style"]):
+        return block(reader, row)
     if reader.block.verbatim and _is_gutter(reader, row):
         return reader.after(row)
     if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
@@ -201,6 +212,14 @@ def noscript(reader: Reader, row: int) -> int:
     return reader.after(row)
 
 
+def custom(reader: Reader, row: int) -> int:
+    """An element that a script defines is transparent; two in a row are two words."""
+    if _touches(reader, row):
+        reader.block.add_text(" ")
+    own = reader.elements.attributes[row]
+    return block(reader, row) if own and is_apart(reader, own) else 0
+
+
 def unseen(reader: Reader, row: int) -> int:
     """Nothing in it is shown."""
     return reader.after(row)
@@ -255,6 +274,30 @@ def is_apart(reader: Reader, own: Attributes) -> bool:
     """Whether an inline element is a caption or credit by its class, and so a block of its own."""
     names = own.get("class")
     return names is not None and reader.heading < 0 and bool(kind_by_class(names[:NAME_LETTERS]))
+
+
+def _touches(reader: Reader, row: int) -> bool:
+    """Whether an inline element would run together with the one before it: it follows without a space, as a style sets it
+    apart. Two links in a row are two; elsewhere a capital or number after a small letter is a new word ("Lee6 May").
+    """
+    text, elements = reader.block, reader.elements
+    first = elements.first[row]
+    before = elements.events[first - 1]
+    if text.spaced or text.verbatim or before.__class__ is str or before >= 0 or not text.pieces:  # type: ignore[operator]
+        return False
+    tags = (elements.tag[~before], elements.tag[row])  # type: ignore[operator]
+    if tags[0] in BLOCKS or "code" in text.open_marks or elements.parent[~before] != elements.parent[row]:  # type: ignore[operator]
+        return False
+    while (event := elements.events[first + 1]).__class__ is not str:
+        if event < 0:  # type: ignore[operator]
+            return False
+        first += 1
+    left, right = text.pieces[-1][-1:], event[:1]  # type: ignore[index]
+    if not (left.isalnum() and right.isalnum()):
+        return False
+    if tags == ("a", "a") or ("-" in tags[0] and "-" in tags[1]):
+        return True
+    return (left.islower() and (right.isupper() or right.isdigit())) or (left.isdigit() and right.isupper())
 
 
 def _add_formula(reader: Reader, row: int, text: str, tex: str) -> int:

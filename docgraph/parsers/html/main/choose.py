@@ -97,6 +97,7 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     }
     _keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
     _keep_lists_of_the_text(elements, flow, measured, main, captions)
+    _keep_quotes_whole(elements, flow, main)
     _keep_headings_of_main(elements, flow, main, verdict.title)
     _drop_what_follows_the_article(elements, flow, main, verdict.title)
     if not choice.relaxed:
@@ -268,6 +269,18 @@ def _keep_lists_of_the_text(
             leads = flow.items[before].text.rstrip().endswith((":", "："))  # type: ignore[union-attr]
             if leads or (after in main and _is_beside(elements, flow, after, row)):
                 main.update(i for i in measured.index[first:last] if i not in captions)
+
+
+def _keep_quotes_whole(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Add to `main` what follows the first main text of a quotation: its source."""
+    places = flow.places()
+    for row in elements.rows_of("blockquote"):
+        start, stop = places.get(row, (0, 0))
+        if stop - start > _BOX_ITEMS:
+            continue
+        texts = [i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text]
+        if texts and texts[0] in main:
+            main.update(texts)
 
 
 def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:

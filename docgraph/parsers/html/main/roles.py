@@ -16,6 +16,7 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.tags import LANDMARK_ROLES, LANDMARKS
 
+_QUOTES: Final = frozenset(("blockquote", "figure"))
 _SECTIONING: Final = frozenset(("article", "aside", "main", "nav", "section"))
 
 
@@ -64,15 +65,15 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
         holds_main.add(row)
         row = elements.parent[row]
     for row, role in measured.named.items():
-        if row not in holds_main:
+        if row not in holds_main and elements.tag[elements.parent[row]] not in _QUOTES:
             verdict.region_role[row] = role
     sectioned: list[bool] = []
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
         above = elements.parent[row]
         within = above >= 0 and sectioned[above]
         sectioned.append(within or tag in _SECTIONING)
-        if tag == "header" and within:
-            # The head of a part, not of the page: its heading is the part's.
+        if (tag == "header" and within) or (tag == "footer" and above >= 0 and elements.tag[above] in _QUOTES):
+            # The head of a part, not of the page: its heading is the part's. The foot of a quotation names its source.
             continue
         landmark = LANDMARKS.get(tag) or (LANDMARK_ROLES.get(own.get("role", "")) if own else None)
         if landmark is not None and row not in holds_main:
