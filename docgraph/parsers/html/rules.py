@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.code import is_gutter, numbered_code
 from docgraph.parsers.html.elements import Attributes, Elements
-from docgraph.parsers.html.formulas import linear, tex_of
+from docgraph.parsers.html.formulas import linear, tex_of, tex_of_image
 from docgraph.parsers.html.headings import is_title
-from docgraph.parsers.html.images import is_invisible
+from docgraph.parsers.html.images import is_invisible, shown_by_style
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.tags import (
     BLOCKS,
     COPY_BUTTON,
-    GUTTER,
     MARKS,
     MEDIA,
     NAME_LETTERS,
@@ -34,11 +34,12 @@ from docgraph.parsers.html.tags import (
 _CAPTION_LEVELS: Final = 6
 _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
-_LINES: Final = frozenset("div p code ol ul li table tbody tr".split())
+_LINES: Final = frozenset("div p code ol ul li table tbody tr td".split())
 """Elements that are lines of preformatted text, not blocks in it."""
-_GUTTER_EVENTS: Final = 3_000
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 _BUTTON_EVENTS: Final = 40
+_ICON_ELEMENTS: Final = 4
+"""Elements of a drawing that is no more than an icon."""
 
 
 # -- the rules: what the start of an element means; each returns the event to go on with, 0 for the next ------------
@@ -51,21 +52,26 @@ def block(reader: Reader, row: int) -> int:
     if reader.heading >= 0:
         text.add_text(" ")
         return 0
-    if text.verbatim and tag in _LINES:
-        text.start_line()
-        return 0
     if reader.has_code and (
-        (tag in ("td", "div") and _is_gutter(reader, row)) or (tag == "button" and _copies(elements, row))
+        (tag in ("td", "div") and is_gutter(elements, row)) or (tag == "button" and _copies(elements, row))
     ):
         return reader.after(row)
+    if text.verbatim and tag in _LINES:
+        if tag != "td":
+            text.start_line()
+        return 0
     reader.end_block()
+    if tag == "table" and reader.has_numbers and (code := numbered_code(elements, row)):
+        return _add_code(reader, row, code)
     reader.containers.append(row)
     reader.flow.items.append(row)
     if tag in PREFORMATTED:
         text.verbatim += 1
-    elif (level := heading_level(tag, elements.attributes[row])) and is_title(reader, row):
+    elif (level := heading_level(tag, own := elements.attributes[row])) and is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
+    elif own and own.get("role") == "img" and shown_by_style(own):
+        text.add_image(row)
     return 0
 
 
@@ -91,6 +97,10 @@ def image(reader: Reader, row: int) -> int:
     tag, own = elements.tag[row], elements.attributes[row]
     if is_invisible(own):
         return 0
+    if tag == "amp-img" and elements.tag[elements.parent[row]] == "amp-img":
+        return reader.after(row)  # what is shown until the picture has come, or if it does not
+    if "class" in own and (tex := tex_of_image(own)):
+        _add_formula(reader, row, tex, tex)
     if text.images and tag == "img":
         before = text.images[-1][1]
         if before in flow.from_noscript and own.get("alt") == elements.attributes[before].get("alt"):
@@ -128,11 +138,19 @@ def drawing(reader: Reader, row: int) -> int:
     """Of a drawing its words are kept: the text of its `text` elements. In a figure it is the figure's image."""
     elements = reader.elements
     own = elements.attributes[row]
+    if elements.tag[elements.parent[row]] == "mjx-container":
+        return reader.after(row)
     around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
+    end = elements.end(row)
     if "figure" in around and (
-        own.get("role") == "img" or "aria-label" in own or "title" in elements.tag[row : row + 3]
+        own.get("role") == "img"
+        or "aria-label" in own
+        or "title" in elements.tag[row : row + 3]
+        or end - row > _ICON_ELEMENTS
     ):
         reader.block.add_image(row)
+    elif "image" in elements.tag[row + 1 : end]:
+        reader.block.add_image(elements.tag.index("image", row + 1))
     if elements.last[row] - elements.first[row] >= 4:
         for inner in range(row + 1, elements.end(row)):
             if elements.tag[inner] == "text":
@@ -149,7 +167,7 @@ def span(reader: Reader, row: int) -> int:
         return 0
     if "style" in own and "display" in own["style"] and _IS_BLOCK.search(own["style"]):
         return block(reader, row)
-    if reader.block.verbatim and _is_gutter(reader, row):
+    if reader.block.verbatim and is_gutter(reader.elements, row):
         return reader.after(row)
     if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
         return reader.after(row)
@@ -310,15 +328,18 @@ def _add_formula(reader: Reader, row: int, text: str, tex: str) -> int:
     return reader.after(row)
 
 
-def _is_gutter(reader: Reader, row: int) -> bool:
-    """Whether an element holds nothing but the numbers of lines, and says so by its class."""
-    elements = reader.elements
-    own = elements.attributes[row]
-    if elements.last[row] - elements.first[row] > _GUTTER_EVENTS:
-        return False
-    if not own or not GUTTER.search(own.get("class", "")[:NAME_LETTERS]):
-        return "data-line-number" in own and not elements.text(row).strip()
-    return not elements.text(row).strip("0123456789 \t\r\n\xa0.:|")
+def _add_code(reader: Reader, row: int, code: str) -> int:
+    """Add a table that numbers lines of code as the code alone."""
+    reader.containers.append(row)
+    reader.flow.items.append(row)
+    reader.flow.code_tables.add(row)
+    reader.block.verbatim += 1
+    reader.block.add_text(code)
+    reader.end_block()
+    reader.block.verbatim -= 1
+    reader.containers.pop()
+    reader.flow.items.append(~row)
+    return reader.after(row)
 
 
 def _copies(elements: Elements, row: int) -> bool:
