@@ -17,6 +17,8 @@ from docgraph.parsers.html.tags import NAME_LETTERS
 
 _LEAST_LETTERS: Final = 8
 _LEVELS: Final = 4
+_NEAR: Final = 24
+"""Items of the flow between twins: the same words far below stand there for another reason."""
 _SCREENS: Final = re.compile(
     r"(?:^|[\s_:-]|(?<=[a-z]))(?:(?i:mobile|desktop|tablet|handheld|smartphone|phone)(?![a-z])|Mobile|Desktop|Tablet)"
     r"|(?:^|[\s_-])(?:d|hide|hidden|show|visible|display)-(?:for-)?(?:none|xs|sm|md|lg|xl|small|medium|large)(?:$|[\s_-])"
@@ -27,15 +29,17 @@ _SCREENS: Final = re.compile(
 
 def drop_twins(elements: Elements, flow: Flow) -> None:
     """Take the second of two twins out of the flow: a text, or a picture."""
-    said: dict[str, int] = {}
+    said: dict[str, tuple[int, int]] = {}
     seen: dict[tuple[str, str], int] = {}
     dropped: set[int] = set()
     for index, item in enumerate(flow.items):
         if not isinstance(item, TextBlock):
             continue
         if len(item.text) >= _LEAST_LETTERS and not item.preformatted:
-            first = said.setdefault(item.text, item.element)
-            if first != item.element and (_of_a_screen(elements, first) or _of_a_screen(elements, item.element)):
+            first, place = said.setdefault(item.text, (item.element, index))
+            if index - place > _NEAR:
+                said[item.text] = (item.element, index)
+            elif first != item.element and (_of_a_screen(elements, first) or _of_a_screen(elements, item.element)):
                 dropped.add(index)
                 flow.headings.pop(item.element, None)
                 continue

@@ -25,6 +25,8 @@ LEAST_POSTS: Final = 3
 THREAD_SHARE: Final = 0.6
 """Share of the page's prose that the posts of a thread hold, and of the posts' prose that must be main for all to be."""
 _KEPT_SHARE: Final = 0.5
+_LEAST_SHARE: Final = 0.4
+"""A thread is read whole where less than this of it was main, a row of posts where it holds that much of the page."""
 _BLOCKS_A_POST: Final = 1.9
 _POSTS: Final = frozenset(("div", "li", "tr", "article", "section", "dd"))
 _LEVELS: Final = 9
@@ -38,7 +40,7 @@ _LEAST_PARAGRAPHS: Final = 3
 
 def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray[np.bool_]) -> set[int]:
     """Return places in `Flow.items` that are main because their like is, or because they are what the page is for."""
-    total, held = measured.prose.sum(), (measured.prose * kept).sum()
+    total, held = measured.prose.sum(), (measured.words * kept).sum()
     found: set[int] = set()
     for rows in _groups(elements, measured):
         owners = measured.owner
@@ -47,8 +49,8 @@ def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray
             inside |= (owners >= row) & (owners < measured.end[row])
         prose = measured.prose * inside
         share = (prose * kept).sum() / prose.sum()
-        is_thread = prose.sum() >= THREAD_SHARE * total and held < _KEPT_SHARE * total
-        if not is_thread and not THREAD_SHARE <= share:
+        is_thread = prose.sum() >= THREAD_SHARE * total and held < _KEPT_SHARE * prose.sum()
+        if not is_thread and (share < THREAD_SHARE or prose.sum() < _LEAST_SHARE * total):
             continue
         headings = [i for i in np.flatnonzero(inside).tolist() if measured.block[i].element in flow.headings]
         wanted = [i for i in np.flatnonzero(prose > 0).tolist() if is_thread or share < 1]
