@@ -49,8 +49,9 @@ def _other_of_one_byte(data: bytes, text: str, declared: str) -> str | None:
     text = text[: 4 * _DETECT_BYTES]
     if declared in _CYRILLIC:
         words = _WORD.findall(_MARKUP.sub(" ", text))
-        odd = sum(1 for word in words if len(word) > 2 and word[0].islower() and word[1:].isupper())
-        return _CYRILLIC[declared] if odd > _STRANGE_SHARE * len(words) else None
+        capitals = sum(1 for word in words if len(word) > 1 and word[1:].isupper())
+        odd = any(word[0].islower() and word[1:].isupper() for word in words if len(word) > 2)
+        return _CYRILLIC[declared] if odd and capitals > len(words) / 2 else None
     if declared not in _WESTERN or text.isascii():
         return None
     found = _LANGUAGE.search(data[:_PRESCAN_BYTES])
@@ -112,7 +113,10 @@ class Decoded(NamedTuple):
         if self.replaced:
             yield "decode.replaced", f"{self.replaced} characters could not be decoded as {self.encoding}."
         if self.unsure:
-            yield "decode.unsure", f"no encoding is declared that fits, and {self.encoding} is a guess from few letters."
+            yield (
+                "decode.unsure",
+                f"no encoding is declared that fits, and {self.encoding} is a guess from few letters.",
+            )
 
 
 def decode(data: bytes) -> Decoded:

@@ -1,6 +1,6 @@
 """Code whose lines are numbered: which elements hold the numbers, and the code of a table that has them in cells.
 
-    table ─ numbered_code ─> the code, line by line, or "" if the table is of another kind
+table ─ numbered_code ─> the code, line by line, or "" if the table is of another kind
 """
 
 from typing import Final

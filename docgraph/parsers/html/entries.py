@@ -1,6 +1,6 @@
 """The entries of a live blog: elements in a row that each begin with a time and go on with text.
 
-    Flow ─ find_entries ─> elements, each a section of its own in the tree
+Flow ─ find_entries ─> elements, each a section of its own in the tree
 """
 
 import re

@@ -120,7 +120,13 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
     if any(isinstance(item, TextBlock) and i not in named for i, item in enumerate(items[start:stop], start)):
         return
     above, first = elements.parent[end], image
-    while first > 0 and picture.element != above and isinstance(item := items[first - 1], int) and item >= 0 and item > above:
+    while (
+        first > 0
+        and picture.element != above
+        and isinstance(item := items[first - 1], int)
+        and item >= 0
+        and item > above
+    ):
         first -= 1
     closed = [~item for item in items[image:start] if isinstance(item, int) and item < 0]
     opened = [item for item in items[first:image] if isinstance(item, int)]

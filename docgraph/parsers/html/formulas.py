@@ -21,7 +21,9 @@ _DELIMITER: Final = re.compile(
 )
 _CLOSING: Final = {"\\(": "\\)", "\\[": "\\]", "$$": "$$", "$": "$"}
 _VARIABLES: Final = re.compile(r"-?[\w]{1,3}(?:[,(/*-][\w,()/*-]*)?")
-_IMAGE_CLASS: Final = re.compile(r"(?:^|\s)(?:latex|tex|math|mathjax|equation|eqn|math-?(?:img|image|tex))(?:$|\s)", re.I)
+_IMAGE_CLASS: Final = re.compile(
+    r"(?:^|\s)(?:latex|tex|math|mathjax|equation|eqn|math-?(?:img|image|tex))(?:$|\s)", re.I
+)
 _UNSEEN: Final = frozenset(("annotation", "annotation-xml", "mphantom", "none", "mprescripts"))
 _SCRIPTS: Final = {"msup": "^", "msub": "_", "munder": "_", "mover": "^"}
 

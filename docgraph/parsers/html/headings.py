@@ -1,7 +1,7 @@
 """Which elements are headings: those of a title's size, and short bold lines that stand between paragraphs.
 
-    heading element ─ is_title ─> does it hold a title, or a caption, or half the page?
-    Flow ─ add_bold_headings ─> the paragraphs, and first lines of paragraphs, that are headings in all but name
+heading element ─ is_title ─> does it hold a title, or a caption, or half the page?
+Flow ─ add_bold_headings ─> the paragraphs, and first lines of paragraphs, that are headings in all but name
 """
 
 import re
@@ -98,7 +98,10 @@ def _reads_like_a_heading(text: str) -> bool:
 def _is_bold_to(elements: Elements, block: TextBlock, end: int) -> bool:
     """Whether all letters of a block up to a place are bold, or its class says that it is a heading."""
     letters = len("".join(block.text[:end].split()))
-    if sum(min(stop, end) - start for start, stop, type_, _ in block.marks if type_ == "strong" and start < end) >= letters:
+    if (
+        sum(min(stop, end) - start for start, stop, type_, _ in block.marks if type_ == "strong" and start < end)
+        >= letters
+    ):
         return True
     if end < len(block.text):
         return False
@@ -116,7 +119,13 @@ def _is_bold_to(elements: Elements, block: TextBlock, end: int) -> bool:
 def _bold_line(elements: Elements, block: TextBlock) -> int:
     """Return the element of the bold line that a paragraph begins with, if it is a heading, or -1."""
     end = block.text.find("\n", 0, _BOLD_LETTERS + 1)
-    if end < 0 or not block.marks or block.images or block.preformatted or elements.tag[block.element] not in ("p", "div"):
+    if (
+        end < 0
+        or not block.marks
+        or block.images
+        or block.preformatted
+        or elements.tag[block.element] not in ("p", "div")
+    ):
         return -1
     line, rest = block.text[:end].rstrip(), block.text[end + 1 :]
     if len(rest) < _PARAGRAPH_LETTERS or not line or not _reads_like_a_heading(line):

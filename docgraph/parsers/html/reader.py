@@ -16,7 +16,19 @@ _NO_PARAGRAPHS: Final = frozenset("th dt caption figcaption".split())
 class Reader:
     """The state of the pass: the text block being read, and what is open around it."""
 
-    __slots__ = ("block", "containers", "elements", "flow", "formulas", "has_code", "has_numbers", "heading", "hidden", "shown", "typeset_twice")
+    __slots__ = (
+        "block",
+        "containers",
+        "elements",
+        "flow",
+        "formulas",
+        "has_code",
+        "has_numbers",
+        "heading",
+        "hidden",
+        "shown",
+        "typeset_twice",
+    )
 
     def __init__(self, elements: Elements, shown: frozenset[int] = frozenset()) -> None:
         self.elements = elements

@@ -114,7 +114,11 @@ def _read(elements: Elements, table: int) -> _Content:
             content.loose = True
     # A head stands above the body and a foot below it, wherever they are written.
     content.rows = [cells for cells in top + content.rows + foot if cells]
-    if not content.head and len(content.rows) > 1 and not any(tags[cell] == "th" for row in content.rows for cell in row):
+    if (
+        not content.head
+        and len(content.rows) > 1
+        and not any(tags[cell] == "th" for row in content.rows for cell in row)
+    ):
         first, second = content.rows[0], content.rows[1]
         if all(_is_bold(elements, cell) for cell in first) and not all(_is_bold(elements, cell) for cell in second):
             content.head.update(first)
@@ -134,7 +138,9 @@ def _is_bold(elements: Elements, cell: int) -> bool:
     return bool(text) and elements.text(inner).strip() == text
 
 
-_HEAD_CLASS: Final = re.compile(r"(?:^|\s)(?:table-?)?(?:head(?:er|ing|line)?s?|thead|(?:title|heading)-?row)(?:-row)?(?:$|\s)", re.I)
+_HEAD_CLASS: Final = re.compile(
+    r"(?:^|\s)(?:table-?)?(?:head(?:er|ing|line)?s?|thead|(?:title|heading)-?row)(?:-row)?(?:$|\s)", re.I
+)
 _BOLD_EVENTS: Final = 40
 
 

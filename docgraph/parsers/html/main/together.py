@@ -123,7 +123,9 @@ def drop_comments(elements: Elements, flow: Flow, main: set[int]) -> None:
     """Take out of `main` what is named comments and stands below at least three paragraphs of an article."""
     places = flow.places()
     long = sorted(
-        i for i in main if count_words(flow.items[i].text) >= _PARAGRAPH_WORDS  # type: ignore[union-attr]
+        i
+        for i in main
+        if count_words(flow.items[i].text) >= _PARAGRAPH_WORDS  # type: ignore[union-attr]
     )
     for row, own in enumerate(elements.attributes):
         if not own or row not in places:
