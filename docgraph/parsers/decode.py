@@ -75,7 +75,9 @@ _ICELANDIC: Final = re.compile(r"[áéíóúæ]")
 _CZECH: Final = re.compile(r"[øìèù]")
 _SIGN_IN_WORD: Final = re.compile(r"[a-z][¹³¼½¾¿¢£¥¦±¶µ][a-z]")
 """What the letters of Central Europe look like where they are read as western."""
-_NO_LETTER_IN_WORD: Final = re.compile(r"[^\W\d_][\x80-\x9f¹³¼½¾¿¢£¥¦±¶µˇ˘˛¸˝‹›„”‰†‡•™©®¬°»«§¤÷×\ufffd][^\W\d_]")
+_NO_LETTER_IN_WORD: Final = re.compile(
+    r"[^\W\d_][¹³¼½¾¿¢£¥¦±¶µˇ˘˛¸˝‹›„”‰†‡•™©®¬°»«§¤÷×\ufffd][^\W\d_]|[^\W\d_][\x80-\x9f±¶¹]|Ľ[^\Waeiouyáéíóú]"
+)
 _HIGH: Final = bytes(range(128, 256))
 _FEW: Final = 60
 """Bytes that are not ASCII, with which a detector is often wrong."""

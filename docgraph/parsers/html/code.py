@@ -3,6 +3,7 @@
 table ─ numbered_code ─> the code, line by line, or "" if the table is of another kind
 """
 
+from itertools import pairwise
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
@@ -89,7 +90,7 @@ def _is_numbers(elements: Elements, cell: int, named: bool) -> bool:
         return named
     if not all(word.isdecimal() for word in text):
         return False
-    return len(text) == 1 or all(int(b) - int(a) == 1 for a, b in zip(text, text[1:], strict=False))
+    return len(text) == 1 or all(int(b) - int(a) == 1 for a, b in pairwise(text))
 
 
 def _code_of(elements: Elements, cell: int) -> str:

@@ -46,8 +46,8 @@ class Figures:
     credits: set[int] = field(default_factory=set)
     """Indices in `Flow.items` of blocks that name a source or photographer."""
     joined: dict[int, int] = field(default_factory=dict)
-    """Where in `Flow.items` a figure begins that is no element: a picture and the caption beside it -> the element of the
-    caption, with which it ends."""
+    """Where in `Flow.items` a figure begins that is no element (a picture and the caption beside it) -> the element of
+    the caption, with which it ends."""
 
 
 @dataclass(slots=True)
@@ -135,7 +135,7 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
 
 
 def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Figures) -> None:
-    """Take out captions outside of `figcaption`, and the figures that they made, where they hold most of the page's text."""
+    """Take out captions outside of `figcaption`, and the figures they made, where they hold most of the text."""
     prose = {index for index, item in enumerate(flow.items) if _is_prose(item) and item.element not in flow.headings}  # type: ignore[union-attr]
     texts = {index: flow.items[index] for index in prose & figures.captions}
     told = sum(len(item.text) for item in texts.values())  # type: ignore[union-attr]

@@ -97,7 +97,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
 
 
 def _is_shown_later(own: Attributes) -> bool:
-    """Whether a hidden element is sure to be shown: what React streams, the panel of a tab, MathML beside its picture."""
+    """Whether a hidden element is sure to be shown: what React streams, a tab's panel, MathML beside its picture."""
     role = own.get("role")
     return (
         role == "tabpanel"

@@ -147,7 +147,7 @@ def _cut_line(flow: Flow, index: int) -> None:
 
 
 def _has_text_under(elements: Elements, flow: Flow, index: int) -> bool:
-    """Whether a block stands between paragraphs of its own kind: text before it, and a paragraph or list right after it."""
+    """Whether a block stands between paragraphs of its own kind: text before it, a paragraph or list right after it."""
     block = flow.items[index]
     assert isinstance(block, TextBlock)
     row = block.element

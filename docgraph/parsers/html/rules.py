@@ -295,8 +295,9 @@ def is_apart(reader: Reader, own: Attributes) -> bool:
 
 
 def _touches(reader: Reader, row: int) -> bool:
-    """Whether an inline element would run together with the one before it: it follows without a space, as a style sets it
-    apart. Two links in a row are two; elsewhere a capital or number after a small letter is a new word ("Lee6 May").
+    """Whether an inline element would run together with the one before it, from which only a style sets it apart.
+
+    Two links in a row are two; elsewhere a capital or number after a small letter is a new word ("Lee6 May").
     """
     text, elements = reader.block, reader.elements
     first = elements.first[row]

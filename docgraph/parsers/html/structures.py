@@ -174,7 +174,7 @@ def section(walk: Walk, element: int) -> None:
 
 
 def _source_of_quote(elements: Elements, element: int) -> str:
-    """Return the words that name the source of a quotation: its `footer`, else its `cite`, else its figure's caption."""
+    """Return the words that name the source of a quotation: `footer`, `cite`, or its figure's caption."""
     tags, end = elements.tag, elements.end(element)
     named = {tags[row]: row for row in range(element + 1, min(end, element + _QUOTE_ELEMENTS)) if tags[row] in _SOURCES}
     above = elements.parent[element]

@@ -117,8 +117,8 @@ class Sheet:
     def __init__(self, css: str, names: frozenset[str]) -> None:
         """Read a style sheet, as far as it is about elements with some of `names` (".class", "#id")."""
         self._hiding: dict[str, list[list[frozenset[str]]]] = {}
-        """A name (".a", "#b") -> the selectors ending in a compound with it that hide. A compound is a set of names, a tag
-        among them as it is; those before the last are of elements around."""
+        """A name (".a", "#b") -> the selectors that hide, whose last compound has it. A compound is a set of names,
+        a tag among them as it is; those before the last are of elements around."""
         self._showing: list[frozenset[str]] = []
         css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
         for place in _places_that_hide(css):

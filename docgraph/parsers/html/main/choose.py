@@ -345,7 +345,7 @@ def _drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int
 
 
 def _repeated(elements: Elements, flow: Flow, title: int) -> int:
-    """Return the element around the title after which another of its name begins, with a heading of the title's level."""
+    """Return the element around the title after which another of its name begins, with a heading of that level."""
     level, row = flow.headings[title], title
     for _ in range(_LIST_LEVELS):
         row = elements.parent[row]

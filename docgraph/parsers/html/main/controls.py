@@ -30,21 +30,24 @@ _PLAYER: Final = re.compile(
 _CONSENT: Final = re.compile(
     r"\b(?:consent|third part(?:y|ies)|personal data|data privacy|privacy (?:policy|settings)|external content|"
     r"cookies?|einwillig\w*|zustimm\w*|datenschutz\w*|personenbezogen\w*|drittanbieter\w*|externe[nr]? inhalt\w*|"
-    r"consentement|accepté? les cookies|données personnelles|contenus? externes?|consentimiento|datos personales|contenidos? externos?|"
+    r"consentement|accepté? les cookies|données personnelles|contenus? externes?|"
+    r"consentimiento|datos personales|contenidos? externos?|"
     r"consenso|dati personali|contenut[oi] estern[oi]|toestemming|persoonsgegevens|samtykke|samtycke|zgod[aęy])\b",
     re.I,
 )
 _SIGN: Final = re.compile(
     r"(?:advertise?ment|anzeige|werbung|publicité|publicidad|pubblicità|advertentie|reklame?a?|sponsored)|"
     r"(?:- )?(?:advertise?ment[ -]*)?(?:story|article|post) continues below(?: (?:this )?advertise?ment)?|"
-    r"(?:scroll|continue(?: scrolling)?|keep reading|skip) (?:to continue|for more|below|past advertisement|advertisement)|"
+    r"(?:scroll|continue(?: scrolling)?|keep reading|skip) (?:to continue|for more|below|"
+    r"(?:past )?advertisement)|"
     r"continue reading(?: (?:the main story|below))?|loading\W*",
     re.I,
 )
 """All that a text says, which then is a sign in the page."""
 _NEEDS: Final = re.compile(
     r"(?:enable|activate|turn on|requires?) java-?script|supports? html5|browser (?:does not|doesn['’]t) support|"
-    r"java-?script (?:aktivier|einschalt|is (?:disabled|required))|flash player|activer java-?script|activa(?:r|te)? java-?script",
+    r"java-?script (?:aktivier|einschalt|is (?:disabled|required))|flash player|"
+    r"activa(?:r|te)? java-?script|activer java-?script",
     re.I,
 )
 """In a short text: it tells what a player needs."""
@@ -56,7 +59,7 @@ _WHOLE: Final = frozenset(("article", "body", "main", "section"))
 
 
 def controls(elements: Elements, flow: Flow) -> set[int]:
-    """Return the places of the blocks of players, of placeholders that ask for consent, and of signs ("Advertisement")."""
+    """Return the places of the blocks of players, of what asks for consent, and of signs ("Advertisement")."""
     places = flow.places()
     found: set[int] = set()
     for row in (*elements.rows_of("button"), *filter(partial(_is_button, elements), elements.rows_of("a"))):

@@ -23,7 +23,7 @@ from docgraph.parsers.html.main.names import NAMES, families_of_name
 
 LEAST_POSTS: Final = 3
 THREAD_SHARE: Final = 0.6
-"""Share of the page's prose that the posts of a thread hold, and of the posts' prose that must be main for all to be."""
+"""Share of the page's prose that the posts of a thread hold, and of a row's prose that must be main for all to be."""
 _KEPT_SHARE: Final = 0.5
 _LEAST_SHARE: Final = 0.4
 """A thread is read whole where less than this of it was main, a row of posts where it holds that much of the page."""

@@ -37,8 +37,8 @@ _COMMENT: Final = re.compile(
 )
 _COMMENT_LEVELS: Final = 6
 _OF_OTHERS: Final = frozenset(
-    "related recommended recommendations recommendation sidebar teaser teasers card cards trending popular latest mostread "
-    "similar suggested promo ticker".split()
+    "related recommended recommendations recommendation sidebar teaser teasers card cards trending popular latest "
+    "mostread similar suggested promo ticker".split()
 )
 """Words in the names of what tells of other articles."""
 _ELSEWHERE: Final = frozenset(("aside", "nav", "footer"))
@@ -160,7 +160,7 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
 
 @lru_cache(maxsize=8_192)
 def _said_by_names(class_: str, id_: str) -> frozenset[str]:
-    """Return which of "byline", "date", "modified", "published", "comment", "others" an element is by its class and id."""
+    """Return which of "byline", "date", "modified", "published", "comment", "others" an element's names say."""
     words = {word.lower() for word in _WORD.findall(f"{class_} {id_}")}
     says = {"date"} if words & _DATE_WORDS else set[str]()
     if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
