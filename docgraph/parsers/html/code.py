@@ -13,6 +13,7 @@ _GUTTER_EVENTS: Final = 3_000
 _NUMBERS: Final = "0123456789 \t\r\n\xa0.:|+-"
 _LINES: Final = frozenset(("div", "p", "li", "br", "tr"))
 _LEVELS: Final = 4
+_FEW_ELEMENTS: Final = 40
 
 
 def is_gutter(elements: Elements, row: int) -> bool:
@@ -37,7 +38,7 @@ def numbered_code(elements: Elements, table: int) -> str:
     for row in cells:
         if not all(is_gutter(elements, cell) or _is_numbers(elements, cell, named) for cell in row[:-1]):
             return ""
-        if not named and "pre" not in elements.tag[row[-1] : elements.end(row[-1])]:
+        if not named and "pre" not in elements.tag[row[-1] : min(elements.end(row[-1]), row[-1] + _FEW_ELEMENTS)]:
             return ""
     if not named and len(cells) > 1:
         return ""

@@ -29,6 +29,7 @@ _PROSE_LETTERS: Final = 60
 _SET_APART_LETTERS: Final = 200
 _MOST_OF_TEXT: Final = 0.5
 _NEAR: Final = 8
+_NEAR_CAPTION: Final = 40
 _CARD_LETTERS: Final = 300
 _ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
 _TABLES: Final = frozenset(("table", "tr", "td"))
@@ -115,7 +116,7 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
     else:
         return
     start, stop = flow.places().get(end, (-1, -1))
-    if end in common or not image < start < index < stop:
+    if end in common or not image < start < index < stop <= start + _NEAR_CAPTION:
         return
     if any(isinstance(item, TextBlock) and i not in named for i, item in enumerate(items[start:stop], start)):
         return

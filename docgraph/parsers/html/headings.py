@@ -68,8 +68,11 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
         elif (row := _bold_line(elements, item)) >= 0:
             bold[row] = min(level + 1, 6)
             lines.append(index)
-    for index in reversed(lines):
-        _cut_line(flow, index)
+    if lines:
+        cut = set(lines)
+        flow.items = [
+            part for index, item in enumerate(flow.items) for part in (_cut_line(item) if index in cut else (item,))
+        ]
     flow.headings.update(bold)
 
 
@@ -136,14 +139,13 @@ def _bold_line(elements: Elements, block: TextBlock) -> int:
     return first[3]
 
 
-def _cut_line(flow: Flow, index: int) -> None:
-    """Make the first line of a paragraph a block of its own, in the element of its bold words."""
-    block = flow.items[index]
+def _cut_line(block: "int | TextBlock") -> "list[int | TextBlock]":
+    """Return a paragraph as its first line, a block of its own in the element of its bold words, and the rest."""
     assert isinstance(block, TextBlock)
     line, rest = block.cut([block.text.find("\n")])
     row = next(mark[3] for mark in line.marks if mark[2] == "strong" and mark[0] == 0)
     line.element = row
-    flow.items[index : index + 1] = [row, line, ~row, rest]
+    return [row, line, ~row, rest]
 
 
 def _has_text_under(elements: Elements, flow: Flow, index: int) -> bool:

@@ -1,6 +1,7 @@
 """The state of the pass over a page: the text block being read, and what is open around it."""
 
 import re
+from bisect import bisect_left
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, OpenBlock, TextBlock
@@ -67,9 +68,10 @@ class Reader:
 
     def _mark_formulas(self, block: TextBlock) -> None:
         """Mark the formulas that a block has as TeX between delimiters; a script would draw them."""
-        code = [(start, end) for start, end, type_, _ in block.marks if type_ in ("code", "math")]
+        code = sorted((start, end) for start, end, type_, _ in block.marks if type_ in ("code", "math"))
         for start, end, tex in written_formulas(block.text):
-            if not any(s < end and e > start for s, e in code):
+            before = bisect_left(code, (end, 0)) - 1
+            if before < 0 or code[before][1] <= start:
                 # No element holds it alone: a number of its own stands for one.
                 self.formulas += 1
                 block.marks.append((start, end, "math", -self.formulas))

@@ -181,7 +181,9 @@ def _source_of_quote(elements: Elements, element: int) -> str:
     if not named and above >= 0 and tags[above] == "figure" and tags[end : end + 1] == ["figcaption"]:
         named = {"figcaption": end}
     row = named.get("footer", named.get("cite", named.get("figcaption", -1)))
-    text = " ".join(elements.text(row).split()) if row >= 0 else ""
+    if row < 0 or elements.last[row] - elements.first[row] > _QUOTE_ELEMENTS:
+        return ""
+    text = " ".join(elements.text(row).split())
     return text if len(text) <= _SOURCE_LETTERS else ""
 
 
@@ -222,6 +224,8 @@ def _open_before_heading(walk: Walk, element: int) -> None:
             if len(item.text) > _FEW_LETTERS:
                 return
             continue
+        if walk.page.elements.tag[walk.page.elements.parent[heading]] in _HOLDERS:
+            return  # it heads its item
         if before and heading not in (verdict.title, *verdict.second_lines) and walk.frames.last.kind in SECTIONING:
             role = verdict.block_role.get(index)
             walk.frames.open_section(walk.frames.last, flow.headings[heading], role, heading, aside=walk.is_aside(role))

@@ -27,6 +27,8 @@ THREAD_SHARE: Final = 0.6
 _KEPT_SHARE: Final = 0.5
 _LEAST_SHARE: Final = 0.4
 """A thread is read whole where less than this of it was main, a row of posts where it holds that much of the page."""
+_LARGEST: Final = 0.6
+"""Share of a row's prose that one post may hold."""
 _BLOCKS_A_POST: Final = 1.9
 _POSTS: Final = frozenset(("div", "li", "tr", "article", "section", "dd"))
 _LEVELS: Final = 9
@@ -42,15 +44,19 @@ def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray
     """Return places in `Flow.items` that are main because their like is, or because they are what the page is for."""
     total, held = measured.prose.sum(), (measured.words * kept).sum()
     found: set[int] = set()
+    running = np.concatenate([[0.0], np.cumsum(np.bincount(measured.owner, measured.prose, len(measured.end)))])
     for rows in _groups(elements, measured):
-        owners = measured.owner
-        inside = np.zeros(len(kept), dtype=bool)
-        for row in rows:
-            inside |= (owners >= row) & (owners < measured.end[row])
+        held_by = running[measured.end[rows]] - running[rows]
+        if held_by.sum() < _LEAST_SHARE * total or held_by.max() > _LARGEST * held_by.sum():
+            continue  # a few words of the page, or its columns
+        edges = np.zeros(len(measured.end) + 1, dtype=np.int64)
+        np.add.at(edges, rows, 1)
+        np.add.at(edges, measured.end[rows], -1)
+        inside = np.cumsum(edges)[measured.owner] > 0
         prose = measured.prose * inside
         share = (prose * kept).sum() / prose.sum()
         is_thread = prose.sum() >= THREAD_SHARE * total and held < _KEPT_SHARE * prose.sum()
-        if not is_thread and (share < THREAD_SHARE or prose.sum() < _LEAST_SHARE * total):
+        if not is_thread and share < THREAD_SHARE:
             continue
         headings = [i for i in np.flatnonzero(inside).tolist() if measured.block[i].element in flow.headings]
         wanted = [i for i in np.flatnonzero(prose > 0).tolist() if is_thread or share < 1]
