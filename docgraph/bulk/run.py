@@ -99,8 +99,6 @@ def parse_many(
         found = expand(sources, but=(target, errors.path, lock_of(target)))
         for failure in found.failures:
             errors.add(failure)
-        for name in found.left_out:
-            errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
         failed = len(found.failures)
         jobs = found.jobs
         todo = [job for job in jobs if job.id not in sink.ids]
@@ -118,6 +116,8 @@ def parse_many(
                     sink.write(result)
             done += len(results)
             report(done, len(jobs))
+        for name in found.left_out:
+            errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
     seconds_used = time.monotonic() - begin
     return Counts(written, skipped, failed, truncated, found.left_out, seconds_used, target, errors.path)
 

@@ -5,7 +5,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -144,7 +144,7 @@ def _read(path: str, main_only: bool, url: str | None, fetch: bool) -> "Document
         from docgraph.fetch import SafeFetcher
 
         return parse_html(SafeFetcher()(path), main_only=main_only, url=url or path)
-    options = {} if url is None else {"url": url}
+    options: dict[str, Any] = {} if url is None else {"url": url}
     if path == "-":
         return parse_html(sys.stdin.buffer.read(), main_only=main_only, url=url)
     return load_document(path, main_only=main_only, **options)

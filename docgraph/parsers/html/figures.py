@@ -137,7 +137,11 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
 
 def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Figures) -> None:
     """Take out captions outside of `figcaption`, and the figures they made, where they hold most of the text."""
-    prose = {index for index, item in enumerate(flow.items) if _is_prose(item) and item.element not in flow.headings}  # type: ignore[union-attr]
+    prose = {
+        index
+        for index, item in enumerate(flow.items)
+        if isinstance(item, TextBlock) and item.element not in flow.headings and _is_prose(item)
+    }
     texts = {index: flow.items[index] for index in prose & figures.captions}
     told = sum(len(item.text) for item in texts.values())  # type: ignore[union-attr]
     if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(len(flow.items[index].text) for index in prose):  # type: ignore[union-attr]

@@ -311,7 +311,7 @@ def _touches(reader: Reader, row: int) -> bool:
         if event < 0:  # type: ignore[operator]
             return False
         first += 1
-    left, right = text.pieces[-1][-1:], event[:1]  # type: ignore[index]
+    left, right = text.pieces[-1][-1:], event[:1]
     if not (left.isalnum() and right.isalnum()):
         return False
     if tags == ("a", "a") or ("-" in tags[0] and "-" in tags[1]):
