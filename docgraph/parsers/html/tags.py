@@ -72,9 +72,18 @@ CREDIT_CLASS: Final = re.compile(
 )
 
 
+_OF_CAPTIONS: Final = (
+    "caption", "legend", "bild", "cutline", "foto", "didascalia", "leyenda", "onderschrift", "image", "img", "photo",
+    "picture", "figure", "media", "credit", "copyright",
+)  # fmt: skip
+"""One of these is in every class attribute that the two patterns find something in; looking for them is quicker."""
+
+
 @lru_cache(maxsize=8_192)
 def kind_by_class(names: str) -> str:
     """Return "credit" or "caption" if a class attribute says so, else ""."""
+    if not any(map(names.lower().__contains__, _OF_CAPTIONS)):
+        return ""
     if CREDIT_CLASS.search(names):
         return "credit"
     return "caption" if CAPTION_CLASS.search(names) else ""

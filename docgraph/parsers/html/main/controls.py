@@ -73,8 +73,9 @@ def controls(elements: Elements, flow: Flow) -> set[int]:
             if (len(text) <= _LONGEST_SIGN and _SIGN.fullmatch(text)) or _NEEDS.search(text):
                 found.add(index)
     done = -1
-    for row, own in enumerate(elements.attributes):
-        if row < done or not own or row not in places:
+    for row in sorted(places):
+        own = elements.attributes[row]
+        if row < done or not own:
             continue
         if _is_player(own.get("class", ""), own.get("id", "")):
             done = elements.end(row)

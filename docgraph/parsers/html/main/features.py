@@ -29,10 +29,8 @@ Rows = NDArray[np.int64]
 CJK: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟:;][\"'”’»«)\]]*$")
 _STOPS: Final = re.compile(r"[.!?。！？؟](?:\s|$|[\"'”’»])|[。！？]")
-_PAUSES: Final = re.compile(r"[,;،、，；]")
 _DIGITS: Final = re.compile(r"\d")
 _CAPITALS: Final = re.compile(r"(?:^|\s)[A-ZÀ-ÖØ-Þ]")
-_BARS: Final = re.compile(r"[|·•»›/>]")
 _ASKING: Final = re.compile(
     r"^(?:read (?:more|also|next|full)|also read|see also|more (?:on|from|stories|about)|related|share|follow|sign ?up|"
     r"subscribe|advertisement|anzeige|werbung|lesen sie|mehr zum|lire aussi|leer más|leia|click here|tap here|watch|"
@@ -187,10 +185,10 @@ def _local(elements: Elements, flow: Flow, blocks: list[TextBlock], declared: st
                 block.linked / letters,
                 1.0 if _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
                 len(_STOPS.findall(head)) / some,
-                len(_PAUSES.findall(head)) / some,
+                _count(head, ",;", "،、，；") / some,
                 digits / len(head),
                 len(_CAPITALS.findall(head)) / some,
-                len(_BARS.findall(head)) / some,
+                _count(head, "|/>", "·•»›") / some,
                 1.0 if _ASKING.match(text) else 0.0,
                 1.0 if any(map(small.__contains__, _IN_CREDITS)) and _CREDITS.search(head) else 0.0,
                 1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
@@ -205,6 +203,12 @@ def _local(elements: Elements, flow: Flow, blocks: list[TextBlock], declared: st
             )
         )
     return np.asarray(rows, dtype=np.float64)
+
+
+def _count(text: str, ascii_: str, others: str) -> int:
+    """Return how often one of some characters stands in a text: quicker than a pattern, most texts being ASCII."""
+    count = sum(map(text.count, ascii_))
+    return count if text.isascii() else count + sum(map(text.count, others))
 
 
 def _declared(text: str, declared: str) -> float:

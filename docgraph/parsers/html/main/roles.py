@@ -67,17 +67,21 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
     for row, role in measured.named.items():
         if row not in holds_main and elements.tag[elements.parent[row]] not in _QUOTES:
             verdict.region_role[row] = role
-    sectioned: list[bool] = []
-    for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
-        above = elements.parent[row]
-        within = above >= 0 and sectioned[above]
-        sectioned.append(within or tag in _SECTIONING)
-        if (tag == "header" and within) or (tag == "footer" and above >= 0 and elements.tag[above] in _QUOTES):
-            # The head of a part, not of the page: its heading is the part's. The foot of a quotation names its source.
+    landmarks = {row: role for tag, role in LANDMARKS.items() for row in elements.rows_of(tag)}
+    for row, own in enumerate(elements.attributes):
+        if own and row not in landmarks and (role_of := LANDMARK_ROLES.get(own.get("role", ""))):
+            landmarks[row] = role_of
+    sections, reach = [(row, elements.end(row)) for tag in _SECTIONING for row in elements.rows_of(tag)], 0
+    sections.sort(reverse=True)
+    for row in sorted(landmarks):
+        while sections and sections[-1][0] < row:
+            reach = max(reach, sections.pop()[1])
+        above = elements.tag[elements.parent[row]]
+        if (elements.tag[row] == "header" and row < reach) or (elements.tag[row] == "footer" and above in _QUOTES):
+            # The head of a part, not of the page: its heading is the part's. A quotation's foot names its source.
             continue
-        landmark = LANDMARKS.get(tag) or (LANDMARK_ROLES.get(own.get("role", "")) if own else None)
-        if landmark is not None and row not in holds_main:
-            verdict.region_role[row] = landmark
+        if row not in holds_main:
+            verdict.region_role[row] = landmarks[row]
 
 
 def set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], captions: set[int]) -> None:

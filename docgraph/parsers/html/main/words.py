@@ -52,12 +52,18 @@ def words_of_element(tag: str, attributes: Attributes) -> tuple[str, ...]:
     """Return what an element says of itself: its tag ("<p"), its names, its role and what it is a property of."""
     if not attributes:
         return (f"<{tag}",)
+    get = attributes.get
+    return _words_of(tag, get("class") or "", get("id") or "", get("role") or "", get("itemprop") or "")
+
+
+@lru_cache(maxsize=16_384)
+def _words_of(tag: str, class_: str, id_: str, role: str, property_: str) -> tuple[str, ...]:
     words = {f"<{tag}": None}
-    words.update(dict.fromkeys(words_of_name(attributes.get("class", ""))))
-    words.update(dict.fromkeys(words_of_name(attributes.get("id", ""))))
-    if role := attributes.get("role"):
+    words.update(dict.fromkeys(words_of_name(class_)))
+    words.update(dict.fromkeys(words_of_name(id_)))
+    if role:
         words[f"role={role[:20]}"] = None
-    if property_ := attributes.get("itemprop"):
+    if property_:
         words[f"prop={property_[:20].lower()}"] = None
     return tuple(words)
 

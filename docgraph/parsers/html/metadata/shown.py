@@ -60,15 +60,13 @@ Statement = tuple[str, str, str]
 """Field, value, source."""
 
 
-def from_page(elements: Elements, row: int, heading: int = 0) -> Iterator[Statement]:
-    """Yield what an element of the page's body tells of its article. Most tell nothing, which is found out first.
+def from_page(elements: Elements, row: int, heading: int = 0) -> list[Statement]:
+    """Return what an element of the page's body tells of its article. Most tell nothing, which is found out first.
 
     Args:
         heading: the page's first `h1`, or 0; what stands in a box or an article without it may tell of another one.
     """
     tag, own = elements.tag[row], elements.attributes[row]
-    if "itemprop" in own or "property" in own:
-        yield from microdata(elements, row)
     shown: list[Statement] = []
     if tag == "time":
         shown += time(elements, row)
@@ -78,7 +76,9 @@ def from_page(elements: Elements, row: int, heading: int = 0) -> Iterator[Statem
         shown += named(elements, row)
     if shown and _is_of_others(elements, row, heading):
         shown = [statement for statement in shown if statement[0] == "tags"]
-    yield from shown
+    if "itemprop" in own or "property" in own:
+        return [*microdata(elements, row), *shown]
+    return shown
 
 
 def article_items(elements: Elements) -> list[int]:
