@@ -143,8 +143,8 @@ def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Fi
         if isinstance(item, TextBlock) and item.element not in flow.headings and _is_prose(item)
     }
     texts = {index: flow.items[index] for index in prose & figures.captions}
-    told = sum(len(item.text) for item in texts.values())  # type: ignore[union-attr]
-    if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(len(flow.items[index].text) for index in prose):  # type: ignore[union-attr]
+    told = sum(_letters(item) for item in texts.values())
+    if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(_letters(flow.items[index]) for index in prose):
         return
     for index, item in texts.items():
         row = item.element  # type: ignore[union-attr]
@@ -204,6 +204,10 @@ def _is_set_apart(block: TextBlock, flow: Flow, index: int) -> bool:
         if isinstance(item, TextBlock):
             return bool(item.images) and not item.text
     return False
+
+
+def _letters(item: "int | TextBlock") -> int:
+    return len(item.text) if isinstance(item, TextBlock) else 0
 
 
 def _is_prose(item: "int | TextBlock") -> bool:
