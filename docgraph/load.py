@@ -69,7 +69,8 @@ def _from_json(path: Path, limits: Limits, strict: bool, options: dict[str, Any]
     except (ValueError, RecursionError) as error:
         raise ParseError(f"{path} must hold JSON, but {error}.") from error
     if isinstance(values, dict) and "schema" in values:
-        return Document.from_columns(from_dict(values))
+        saved = Document.from_columns(from_dict(values))
+        return saved if options.get("url") is None else saved.with_metadata(url=options["url"])
     if not isinstance(values, dict):
         raise DataError(
             f"{path} must hold a saved document or one article record, but holds a {type(values).__name__}. "
@@ -77,5 +78,7 @@ def _from_json(path: Path, limits: Limits, strict: bool, options: dict[str, Any]
         )
     options.pop("main_only", None)  # all of an article is
     options.setdefault("images", path.parent)
-    document = parse_article(values, limits=limits, strict=strict, **options)
-    return document.with_metadata(source=readable(path.name))
+    about = {"source": readable(path.name)}
+    if (url := options.pop("url", None)) is not None:
+        about["url"] = url
+    return parse_article(values, limits=limits, strict=strict, **options).with_metadata(**about)

@@ -52,7 +52,8 @@ def test_every_page_is_written_once_in_order_and_reads_as_load_document_reads_it
     names = sorted(path.relative_to(pages).as_posix() for path in pages.rglob("*.html"))
     assert [name for name, _ in read] == names
     assert all(document.same_as(load_document(pages / name)) for name, document in read)
-    assert sorted(path.name for path in output.parent.iterdir()) == [output.name]
+    assert sorted(path.name for path in output.parent.iterdir()) == [output.name, "errors.jsonl"]
+    assert [(line["id"], line["error"]) for line in lines(counts.errors)] == [("notes.txt", "LeftOut")]
 
 
 def test_a_jsonl_line_is_a_document(pages, tmp_path):
@@ -173,14 +174,14 @@ def test_bad_files_are_named_and_tried_again_next_time(pages, tmp_path):
     assert (counts.written, counts.failed) == (20, 2)
     assert counts.errors == tmp_path / "errors.jsonl"
     named = {line["id"]: (line["error"], line["message"]) for line in lines(counts.errors)}
-    assert set(named) == {"bad.json", "é bad.html.gz"}
+    assert set(named) == {"bad.json", "é bad.html.gz", "notes.txt"}
     assert named["bad.json"][0] == "DataError"
     assert "holds a list" in named["bad.json"][1]
     (pages / "bad.json").write_text('{"headline": "Good now."}')
     (pages / "é bad.html.gz").unlink()
     counts = parse_many([pages, pages / "bad.json"], tmp_path / "d.jsonl", workers=1)
     assert (counts.written, counts.skipped, counts.failed) == (1, 20, 0)
-    assert not (tmp_path / "errors.jsonl").exists()
+    assert [line["id"] for line in lines(counts.errors)] == ["notes.txt"]
 
 
 def test_limits_strict_and_main_only_are_passed_on(pages, tmp_path):
@@ -310,7 +311,14 @@ def test_files_that_are_left_out_are_told_and_the_output_is_none_of_them(pages):
     counts = parse_many(pages, pages / "d.jsonl", workers=1)
     assert (counts.written, counts.failed) == (20, 0)
     assert counts.left_out == ["notes.txt", "readme.md", "sub/style.css"]
+    assert [line["id"] for line in lines(counts.errors)] == counts.left_out
     assert parse_many(pages, pages / "d.jsonl", workers=1).left_out == counts.left_out
+
+
+def test_pages_have_the_addresses_that_they_are_given(pages, tmp_path):
+    name = sorted(path.relative_to(pages).as_posix() for path in pages.rglob("*.html"))[0]
+    parse_many(pages, tmp_path / "d.jsonl", workers=1, urls={name: "https://e.example/1"})
+    assert {document.metadata.url for _, document in read_many(tmp_path / "d.jsonl")} == {"https://e.example/1", None}
 
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode on this system")

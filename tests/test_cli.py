@@ -188,6 +188,18 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(run, capsys, sample_d
     assert run("parse", "absent.html") == 2
 
 
+def test_a_page_has_the_address_that_it_is_given_and_none_is_fetched_unasked(run, capsys):
+    Path("a.html").write_text("<h1>T</h1><p>Words of <a href=b>it</a>.", "utf-8")
+    assert run("parse", "a.html", "--url", "https://e.example/a/", "--format", "markdown") == 0
+    assert "(https://e.example/a/b)" in capsys.readouterr().out
+    assert run("parse", "https://e.example/a") == 2
+    assert "must be a file or folder unless --fetch is given" in capsys.readouterr().err
+    Path("urls.csv").write_text("path,url\na.html,https://e.example/a/\n", "utf-8")
+    assert run("parse", "a.html", "--output", "d.jsonl", "--urls", "urls.csv", "--workers", 1, "--quiet") == 0
+    assert [document.metadata.url for _, document in read_many("d.jsonl")] == ["https://e.example/a/"]
+    assert run("parse", "a.html", "a.html", "--url", "https://e.example/") == 2
+
+
 def test_wrong_usage_is_one_sentence_and_exit_code_2(run, capsys):
     for arguments, message in (
         (("train",), "training needs a CONFIG.yaml, or --recipe NAME"),

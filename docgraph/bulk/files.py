@@ -80,6 +80,7 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
         if os.path.abspath(jobs.setdefault(name, file)) != os.path.abspath(file):
             found.failures.append(Failure(name, "DataError", "an id must stand for one file, but this stands for two."))
     found.jobs = [Job(name, jobs[name]) for name in sorted(jobs)]
+    passed |= {os.path.abspath(file) for file in files}
     found.left_out = sorted(name_of(file) for file in others if os.path.abspath(file) not in passed)
     found.failures += [Failure(name_of(one), "DataError", "the folder cannot be searched.") for one in closed]
     return found

@@ -2,7 +2,7 @@
 
     docs.jsonl      one document a line, its id first: appended, flushed after each batch; a torn last line is cut off
     docs.parquet    parts in docs.parquet.parts/, each written whole and then renamed; joined into one at the end
-    errors.jsonl    beside them: what failed in the last run, one {"id", "error", "message"} a line
+    errors.jsonl    beside them: what failed or was left out in the last run, one {"id", "error", "message"} a line
 
 Parquet rows hold what one filters by (id, title, url, date, language, texts, counts) and the document as JSON.
 """

@@ -25,11 +25,11 @@ class Row(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file that gave no document."""
+    """A file that gave no document, or was left out of a folder."""
 
     id: str
     error: str
-    """Name of the exception's class."""
+    """Name of the exception's class, or "LeftOut"."""
     message: str
 
 

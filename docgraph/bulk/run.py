@@ -1,7 +1,7 @@
 """Parse many files on all cores into one file of documents, resumably.
 
     paths ─ expand ─> (id, path) ... ─ processes: load_document ─> lines, in order ─> docs.jsonl | docs.parquet
-                                                  └ what fails ─────────────────────> errors.jsonl beside it
+                                                  └ what fails or is left out ──────> errors.jsonl beside it
 
 Ids are paths relative to what was asked for. The output's order is that of the ids, whatever the number of workers.
 Run it again after a crash, a kill or with more files: what is written already is skipped, what failed is tried
@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -55,7 +55,7 @@ class Counts:
     truncated: int
     """Written, but cut at a bound of `Limits`."""
     left_out: Sequence[str]
-    """Other files of the folders: texts beside pages, images, styles, archives ..."""
+    """Other files of the folders, named in `errors`, too: texts beside pages, images, styles, archives ..."""
     seconds: float
     output: Path
     errors: Path
@@ -69,6 +69,7 @@ def parse_many(
     limits: Limits | None = None,
     main_only: bool = False,
     strict: bool = False,
+    urls: Mapping[str, str] | None = None,
     seconds: float = 60.0,
     progress: bool | Progress = False,
 ) -> Counts:
@@ -81,6 +82,7 @@ def parse_many(
         workers: processes; None for the number of cores; 1 parses in this process.
         main_only: keep the main content of HTML pages only.
         strict: a page past a bound of `limits` fails instead of being cut.
+        urls: where pages were found, by their ids.
         seconds: for one file; 0 for no bound. Where the system has no interval timers there is none.
         progress: True for a bar on stderr, or a function that is called with files done and files in all.
 
@@ -91,7 +93,7 @@ def parse_many(
     begin = time.monotonic()
     target = Path(output)
     sources = [paths] if isinstance(paths, str | Path) else list(paths)
-    task = _Task(limits or Limits(), main_only, strict, seconds)
+    task = _Task(limits or Limits(), main_only, strict, seconds, dict(urls or {}))
     written = truncated = 0
     with open_output(target) as (sink, errors), _reporting(progress) as report:
         found = expand(sources, but=(target, errors.path, lock_of(target)))
@@ -114,6 +116,8 @@ def parse_many(
                     sink.write(result)
             done += len(results)
             report(done, len(jobs))
+        for name in found.left_out:
+            errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
     seconds_used = time.monotonic() - begin
     return Counts(written, skipped, failed, truncated, found.left_out, seconds_used, target, errors.path)
 
@@ -129,12 +133,15 @@ class _Task:
     main_only: bool
     strict: bool
     seconds: float
+    urls: Mapping[str, str]
 
     def __call__(self, jobs: Sequence[Job]) -> list[Result]:
         return [self.parse(job) for job in jobs]
 
     def parse(self, job: Job) -> Result:
         options: dict[str, Any] = {"limits": self.limits, "strict": self.strict, "main_only": self.main_only}
+        if job.id in self.urls:
+            options["url"] = self.urls[job.id]
         try:
             with _timed(self.seconds):
                 return row_of(job.id, load_document(job.path, **options))

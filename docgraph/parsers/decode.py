@@ -3,8 +3,10 @@
     bytes ─ byte order mark? ─ strict UTF-8? ─ declared label that decodes strictly? ─ detector ─ windows-1252 ─> text
 
 The first that holds wins. Strict UTF-8 comes before the declared label because a wrong label is common, while text
-in another encoding that is valid UTF-8 by chance is not. A western label is not believed where most words have no
-plain letter in them. A page that is UTF-8 but for a few broken bytes stays
+in another encoding that is valid UTF-8 by chance is not; Japanese of seven bits is known by its escapes. A western
+label is not believed where most words have no plain letter in them, or where words hold signs and letters that only
+another encoding of one byte a letter explains; KOI8-R and windows-1251 are told apart by capitals. What was detected
+from few letters is said to be unsure. A page that is UTF-8 but for a few broken bytes stays
 UTF-8: each broken byte becomes U+FFFD and is counted. `decode` never raises, whatever the bytes.
 
 Sources: WHATWG Encoding Standard (labels); HTML Living Standard 13.2.3.2 (where a page may declare its encoding).
@@ -12,6 +14,7 @@ Sources: WHATWG Encoding Standard (labels); HTML Living Standard 13.2.3.2 (where
 
 import codecs
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 _BYTE_ORDER_MARKS: Final = (
@@ -41,6 +44,43 @@ def _is_improbable(text: str) -> bool:
     return strange > _STRANGE_SHARE * len(words)
 
 
+def _other_of_one_byte(data: bytes, text: str, declared: str) -> str | None:
+    """Return the encoding of one byte a letter that a page is in if it is not the declared one, else None."""
+    text = text[: 4 * _DETECT_BYTES]
+    if declared in _CYRILLIC:
+        words = _WORD.findall(_MARKUP.sub(" ", text))
+        capitals = sum(1 for word in words if len(word) > 1 and word[1:].isupper())
+        odd = any(word[0].islower() and word[1:].isupper() for word in words if len(word) > 2)
+        return _CYRILLIC[declared] if odd and capitals > len(words) / 2 else None
+    if declared not in _WESTERN or text.isascii():
+        return None
+    found = _LANGUAGE.search(data[:_PRESCAN_BYTES])
+    language = found.group(1).lower() if found else b""
+    if language == b"tr" or (len(_TURKISH.findall(text)) > 2 and not _ICELANDIC.search(text)):
+        return None if declared == "cp1254" else "cp1254"
+    czech = len(_CZECH.findall(text)) > 2 and "ø" in text and len(re.findall("[šžŠŽ]", text)) > 1
+    if language in _CENTRAL or czech or len(_SIGN_IN_WORD.findall(text)) > 2:
+        return min(
+            ("cp1250", "iso8859-2"),
+            key=lambda name: len(_NO_LETTER_IN_WORD.findall(data.decode(name, "replace")[: 4 * _DETECT_BYTES])),
+        )
+    return None
+
+
+_CYRILLIC: Final = {"cp1251": "koi8-r", "koi8-r": "cp1251", "koi8-u": "cp1251"}
+_CENTRAL: Final = frozenset((b"pl", b"cs", b"sk", b"hu", b"hr", b"sl", b"ro", b"bs"))
+_LANGUAGE: Final = re.compile(rb"<html[^>]{0,400}?\slang\s*=\s*[\"']?([A-Za-z]{2})\b", re.I)
+_TURKISH: Final = re.compile(r"[a-zöüç][ðýþ]|[ðýþ][a-zöüç]")
+_ICELANDIC: Final = re.compile(r"[áéíóúæ]")
+_CZECH: Final = re.compile(r"[øìèù]")
+_SIGN_IN_WORD: Final = re.compile(r"[a-z][¹³¼½¾¿¢£¥¦±¶µ][a-z]")
+"""What the letters of Central Europe look like where they are read as western."""
+_NO_LETTER_IN_WORD: Final = re.compile(
+    r"[^\W\d_][¹³¼½¾¿¢£¥¦±¶µˇ˘˛¸˝‹›„”‰†‡•™©®¬°»«§¤÷×\ufffd][^\W\d_]|[^\W\d_][\x80-\x9f±¶¹]|Ľ[^\Waeiouyáéíóú]"
+)
+_HIGH: Final = bytes(range(128, 256))
+_FEW: Final = 60
+"""Bytes that are not ASCII, with which a detector is often wrong."""
 _UTF8_LEADS: Final = tuple(bytes([lead]) for lead in range(0xC2, 0xF5))
 
 _LABELS: Final = {
@@ -67,6 +107,18 @@ class Decoded(NamedTuple):
     """How the encoding was found: "bom", "utf-8", "declared", "detected" or "fallback"."""
     replaced: int
     """Number of bytes that could not be read and became U+FFFD."""
+    unsure: bool = False
+    """Whether the encoding is a guess from few letters."""
+
+    def warnings(self) -> Iterator[tuple[str, str]]:
+        """Yield what is to be said of it: code, sentence."""
+        if self.replaced:
+            yield "decode.replaced", f"{self.replaced} characters could not be decoded as {self.encoding}."
+        if self.unsure:
+            yield (
+                "decode.unsure",
+                f"no encoding is declared that fits, and {self.encoding} is a guess from few letters.",
+            )
 
 
 def decode(data: bytes) -> Decoded:
@@ -81,6 +133,11 @@ def decode(data: bytes) -> Decoded:
     ):
         # Valid UTF-8, for it is all ASCII, but the escapes say what the bytes after them mean.
         return _replacing(data, declared_encoding(data) or "iso2022_jp", "declared")
+    if (b"\x1b$B" in data or b"\x1b$@" in data) and data.isascii():
+        try:
+            return Decoded(data.decode("iso2022_jp"), "iso2022_jp", "detected", 0)
+        except UnicodeDecodeError:
+            pass
     try:
         return Decoded(data.decode("utf-8"), "utf-8", "utf-8", 0)
     except UnicodeDecodeError:
@@ -95,13 +152,16 @@ def decode(data: bytes) -> Decoded:
             text = data.decode(declared)
             if declared in _WESTERN and _is_improbable(text) and (better := _detected(data)) not in (None, *_WESTERN):
                 return _replacing(data, better or declared, "detected")
+            if better := _other_of_one_byte(data, text, declared):
+                return _replacing(data, better, "detected")
             return Decoded(text, declared, "declared", 0)
         except (UnicodeDecodeError, LookupError):
             pass
+    unsure = len(data) - len(data.translate(None, _HIGH)) < _FEW
     detected = _detected(data)
     if detected is not None:
-        return _replacing(data, detected, "detected")
-    return _replacing(data, "cp1252", "fallback")
+        return _replacing(data, detected, "detected")._replace(unsure=unsure)
+    return _replacing(data, "cp1252", "fallback")._replace(unsure=unsure)
 
 
 def declared_encoding(data: bytes) -> str | None:

@@ -92,7 +92,6 @@ def parse_bytes(data: bytes, suffix: str, name: str, *, main_only: bool = False,
         document = parse_text(decoded.text, **{key: options[key] for key in options if key not in ("url", "images")})
         if (url := options.get("url")) is not None:
             document = document.with_metadata(url=url)
-    if decoded.replaced:
-        message = f"{decoded.replaced} characters could not be decoded as {decoded.encoding}."
-        document = document.replace(warnings=(*document.warnings, Warning("decode.replaced", message)))
+    if said := [Warning(code, message) for code, message in decoded.warnings()]:
+        document = document.replace(warnings=(*document.warnings, *said))
     return document.with_metadata(source=readable(name), encoding=decoded.encoding, encoding_source=decoded.source)

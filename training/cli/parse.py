@@ -1,14 +1,15 @@
 """`docgraph parse`: the tree of a page, text, article or site, or those of a whole folder, without torch."""
 
+import csv
 import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from docgraph.errors import DocgraphError
+from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import told
 from training.cli.options import Quiet
 
@@ -20,6 +21,7 @@ EXAMPLES: Final = """\
   docgraph parse page.html --format markdown --main-only
   docgraph parse site/ --format json --output site.json
   docgraph parse pages/ --output pages.jsonl --workers 4
+  docgraph parse saved.html --url https://example.org/news/1
 """
 
 
@@ -34,8 +36,11 @@ class Format(StrEnum):
 
 def run(
     paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PAGE|FOLDER...", help="A page, text, article, or site; - reads HTML from stdin."),
+        list[str],
+        typer.Argument(
+            metavar="PAGE|FOLDER|URL...",
+            help="A page, text, article, or site; - reads HTML from stdin; an address needs --fetch.",
+        ),
     ],
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.outline,
     output: Annotated[
@@ -43,6 +48,14 @@ def run(
         typer.Option(help="File to write instead of stdout; .jsonl or .parquet: a document a line or row."),
     ] = None,
     main_only: Annotated[bool, typer.Option("--main-only", help="Keep a page's main content only.")] = False,
+    url: Annotated[
+        str | None, typer.Option(help="Address that the page (or the folder's site) is from; links are resolved by it.")
+    ] = None,
+    urls: Annotated[
+        Path | None,
+        typer.Option(help="CSV of the pages' addresses for .jsonl and .parquet, with the columns path and url."),
+    ] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch addresses of the public web.")] = False,
     max_nodes: Annotated[int | None, typer.Option(help="Nodes that an outline shows.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes for .jsonl and .parquet; all cores if not given.")
@@ -56,19 +69,24 @@ def run(
     """
     from training.inputs import ERRORS, Errors
 
-    if output is not None and output.suffix.lower() in (".jsonl", ".parquet"):
-        _parse_many(paths, output, main_only, workers, quiet)
+    if url is not None and len(paths) > 1:
+        raise DataError(f"--url must stand beside one page, but there are {len(paths)}; --urls FILE gives one to each.")
+    if output is not None and output.suffix.lower() in (".jsonl", ".parquet") and not any(map(_is_address, paths)):
+        addresses = _addresses_of(urls) if urls else {Path(paths[0]).name: url} if url else {}
+        _parse_many(paths, output, main_only, workers, quiet, addresses)
+    if urls is not None:
+        raise DataError("--urls must stand beside --output FILE.jsonl or FILE.parquet; --url is for one page.")
     errors = Errors((output.parent if output else Path()) / ERRORS)
     written = []
     for path in paths:
         try:
-            document = _read(path, main_only)
+            document = _read(path, main_only, url, fetch)
         except DocgraphError as error:
-            errors.add(str(path), error)
+            errors.add(path, error)
             continue
         for warning in document.warnings:
             if warning.code == "site.page":
-                errors.add(str(path), DocgraphError(warning.message))
+                errors.add(path, DocgraphError(warning.message))
             elif warning.code.startswith("site."):
                 print(f"{path}: {warning.message}", file=sys.stderr)
         written.append(_written(document, format, main_only, max_nodes).removesuffix("\n") + "\n")
@@ -81,28 +99,55 @@ def run(
     raise typer.Exit(errors.exit_code(len(written)))
 
 
-def _parse_many(paths: list[Path], output: Path, main_only: bool, workers: int | None, quiet: bool) -> NoReturn:
+def _is_address(path: str) -> bool:
+    return path.lower().startswith(("http://", "https://"))
+
+
+def _addresses_of(file: Path) -> dict[str, str]:
+    """Return the address of each path that a CSV file lists."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.DictReader(lines)
+            if not {"path", "url"} <= set(rows.fieldnames or ()):
+                raise DataError(
+                    f"{file} must have the columns path and url, but has {', '.join(rows.fieldnames or ())}."
+                )
+            return {row["path"]: row["url"] for row in rows if row["path"] and row["url"]}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file} must be a CSV file that can be read, but {error}.") from error
+
+
+def _parse_many(
+    paths: list[str], output: Path, main_only: bool, workers: int | None, quiet: bool, urls: dict[str, str]
+) -> NoReturn:
     from docgraph import parse_many
 
-    counts = parse_many(paths, output, main_only=main_only, workers=workers, progress=not quiet)
+    counts = parse_many(paths, output, main_only=main_only, workers=workers, progress=not quiet, urls=urls)
     print(
         f"{counts.output}: {counts.written} documents written ({counts.truncated} cut at a bound), "
         f"{counts.skipped} there already, {counts.failed} failed, {counts.seconds:.1f} s"
     )
     if counts.left_out:
-        print(f"left out: {told(counts.left_out)}", file=sys.stderr)
+        print(f"left out: {told(counts.left_out)}; all are named in {counts.errors}", file=sys.stderr)
     if counts.failed:
         print(f"what failed is in {counts.errors}", file=sys.stderr)
         raise typer.Exit(1 if counts.written + counts.skipped else 2)
     raise typer.Exit
 
 
-def _read(path: Path, main_only: bool) -> "Document":
+def _read(path: str, main_only: bool, url: str | None, fetch: bool) -> "Document":
     from docgraph import load_document, parse_html
 
-    if str(path) == "-":
-        return parse_html(sys.stdin.buffer.read(), main_only=main_only)
-    return load_document(path, main_only=main_only)
+    if _is_address(path):
+        if not fetch:
+            raise DataError(f"{path} must be a file or folder unless --fetch is given, which asks the web for it.")
+        from docgraph.fetch import SafeFetcher
+
+        return parse_html(SafeFetcher()(path), main_only=main_only, url=url or path)
+    options: dict[str, Any] = {} if url is None else {"url": url}
+    if path == "-":
+        return parse_html(sys.stdin.buffer.read(), main_only=main_only, url=url)
+    return load_document(path, main_only=main_only, **options)
 
 
 def _written(document: "Document", format: Format, main_only: bool, max_nodes: int | None) -> str:

@@ -3,12 +3,13 @@
 page                    parse_html: decode, run the stages, assemble the Document
 elements    offsets     markup -> element records; where each tag stands in the source
 flow        rules       elements -> text blocks in reading order, a rule for each kind of element; `reader` is the
-                        state, `blocks` the text, `headings` and `formulas` what two of the rules need
+                        state, `blocks` the text; `headings`, `formulas`, `code` and `twins` are what some rules need
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
 figures     images      which text is the caption of which image; the image that an `img` stands for
 main/                   which blocks are the main text: features -> forest -> choose; roles of the rest
 tree                    text blocks -> the document's nodes: `structures` has a rule for each kind of structure,
-                        `walk` holds what is open, `tables` places cells, `nodes` writes blocks and images
+                        `walk` holds what is open, `tables` places cells, `entries` are those of live blogs,
+                        `nodes` writes blocks and images
 
 Beside them: `tags` (what each tag, role and class name means, as data) and `visibility` (what nobody sees).
 """

@@ -8,8 +8,10 @@ Letters that only say where a line may break (soft hyphens) are left out.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 InlineMark = tuple[int, int, str, int]
@@ -18,9 +20,11 @@ InlineMark = tuple[int, int, str, int]
 _WORDS_BY_SPACE = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 """Thai, Lao, Burmese, Khmer: a zero-width space between words of these is the only sign of a word's end."""
 _BREAK_HINTS: Final = re.compile(rf"[\xad\u2060\ufeff]|(?<![{_WORDS_BY_SPACE}])\u200b|\u200b(?![{_WORDS_BY_SPACE}])")
-_ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟][\"'”’»)\]]*$")
+_ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟।։።][\"'”’»)\]」』]*\s*$")
 _PARAGRAPH_LETTERS: Final = 60
-"""A line as long as this that ends like a sentence is a paragraph, if all lines of the block are."""
+_PARAGRAPH_SIGNS: Final = 20
+"""A line as long as this that ends like a sentence is a paragraph; the second for Chinese and Japanese."""
+_PARAGRAPH_SHARE: Final = 0.6
 _NOTHING: Final = " \t\r\n\u200b\u200c\u200d\u2060\ufeff\xad\xa0"
 """A block of nothing but these holds no text."""
 
@@ -32,8 +36,8 @@ class TextBlock:
     element: int
     """The block element it stands in."""
     text: str
-    marks: Sequence[InlineMark]
-    images: Sequence[tuple[int, int, int]]
+    marks: list[InlineMark]
+    images: list[tuple[int, int, int]]
     """(offset in the text, image or media element, link element around it or -1)."""
     linked: int
     """Characters of the text within links."""
@@ -48,28 +52,64 @@ class TextBlock:
         images = [(max(offset - front, 0), row, link) for offset, row, link in self.images]
         return TextBlock(self.element, self.text[front:], marks, images, self.linked, self.preformatted)
 
+    def image_above(self) -> "TextBlock | None":
+        """Take out the picture that stands above an emphasised line, and return it as a block of its own, or None."""
+        if len(self.images) != 1 or self.images[0][0] or self.preformatted:
+            return None
+        if not any(e - s >= len(self.text) and type_ in ("emphasis", "small") for s, e, type_, _ in self.marks):
+            return None
+        images, self.images = self.images, []
+        return TextBlock(self.element, "", [], images, 0)
+
     def paragraphs(self) -> list["TextBlock"]:
-        """Return the block cut at its line breaks where every line is a paragraph: long, and ending like a sentence."""
+        """Return the block cut at its line breaks where lines are paragraphs: long, and ending like a sentence.
+
+        Most of the text must be in at least two such lines. A line that ends like a sentence, however short, is a
+        paragraph among them; lines that do not, such as an address, stay together.
+        """
         if self.preformatted or "\n" not in self.text:
             return [self]
         lines = self.text.split("\n")
-        if any(len(line) < _PARAGRAPH_LETTERS or not _ENDS_SENTENCE.search(line) for line in lines):
+        long = [_is_paragraph(line) for line in lines]
+        held = sum(len(line) for line, is_long in zip(lines, long, strict=True) if is_long)
+        if sum(long) < 2 or held < _PARAGRAPH_SHARE * len(self.text):
             return [self]
-        blocks = []
-        start = 0
-        for line in lines:
-            end = start + len(line)
-            front = start + len(line) - len(line.lstrip())
-            marks = [
-                (max(s - front, 0), min(e, end) - front, type_, row)
-                for s, e, type_, row in self.marks
-                if s < end and e > front
-            ]
-            images = [(max(o - front, 0), row, link) for o, row, link in self.images if start <= o <= end]
-            linked = sum(e - s for s, e, type_, _ in marks if type_ == "link")
-            blocks.append(TextBlock(self.element, self.text[front:end], marks, images, linked))
-            start = end + 1
-        return blocks
+        cuts, place = [], -1
+        for line, next_is_long in zip(lines, long[1:], strict=False):
+            place += len(line) + 1
+            if next_is_long or _ENDS_SENTENCE.search(line):
+                cuts.append(place)
+        return [block for block in self.cut(cuts) if block.text or block.images]
+
+    def cut(self, places: Sequence[int]) -> list["TextBlock"]:
+        """Return the parts between some places of the text, without the white space at their ends."""
+        parts: list[TextBlock] = []
+        fronts: list[int] = []
+        for start, end in pairwise((0, *places, len(self.text))):
+            piece = self.text[start:end]
+            fronts.append(start + len(piece) - len(piece.lstrip()))
+            parts.append(TextBlock(self.element, piece.strip(), [], [], 0))
+        for s, e, type_, row in self.marks:
+            for index in range(bisect_right(fronts, s, 1) - 1, len(parts)):
+                part, front = parts[index], fronts[index]
+                start, end = max(s - front, 0), min(e - front, len(part.text))
+                if e <= front:
+                    break
+                if start < end:
+                    part.marks.append((start, end, type_, row))
+                    part.linked += end - start if type_ == "link" else 0
+        for offset, row, link in self.images:
+            index = bisect_right(fronts, offset, 1) - 1
+            part = parts[index]
+            part.images.append((min(max(offset - fronts[index], 0), len(part.text)), row, link))
+        return parts
+
+
+def _is_paragraph(line: str) -> bool:
+    """Whether a line is long enough for a paragraph, in the letters of its script, and ends like a sentence."""
+    line = line.strip()
+    least = _PARAGRAPH_SIGNS if line[-1:] in ("。", "！", "？", "」", "』") else _PARAGRAPH_LETTERS
+    return len(line) >= least and _ENDS_SENTENCE.search(line) is not None
 
 
 @dataclass(slots=True)
@@ -86,6 +126,8 @@ class Flow:
     """Images inside `noscript` without a twin outside, kept in their place."""
     tex: dict[int, str] = field(default_factory=dict)
     """Element of a formula -> its TeX source."""
+    code_tables: set[int] = field(default_factory=set)
+    """Tables that number the lines of code, and were read as code."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """Warnings: code and message."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -197,7 +239,7 @@ class OpenBlock:
             if text or self.images:
                 plain = not (self.marks or self.open_marks or self.images)
                 block = (
-                    TextBlock(element, text, (), (), 0, self.verbatim > 0)
+                    TextBlock(element, text, [], [], 0, self.verbatim > 0)
                     if plain
                     else self._marked(element, text, front)
                 )

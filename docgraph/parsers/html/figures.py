@@ -26,8 +26,14 @@ _IMAGE_CONTAINER: Final = re.compile(
     r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
 )
 _PROSE_LETTERS: Final = 60
+_SET_APART_LETTERS: Final = 200
+_MOST_OF_TEXT: Final = 0.5
+_NEAR: Final = 8
+_NEAR_CAPTION: Final = 40
 _CARD_LETTERS: Final = 300
 _ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
+_TABLES: Final = frozenset(("table", "tr", "td"))
+"""A table of one picture and its caption is a figure."""
 
 
 @dataclass(slots=True)
@@ -40,6 +46,9 @@ class Figures:
     """Indices in `Flow.items` of blocks that are captions."""
     credits: set[int] = field(default_factory=set)
     """Indices in `Flow.items` of blocks that name a source or photographer."""
+    joined: dict[int, int] = field(default_factory=dict)
+    """Where in `Flow.items` a figure begins that is no element (a picture and the caption beside it) -> the element of
+    the caption, with which it ends."""
 
 
 @dataclass(slots=True)
@@ -53,6 +62,8 @@ class _Content:
     linked: int = 0
     blocks: int = 0
     headings: int = 0
+    prose: int = 0
+    """Blocks that read like paragraphs."""
 
 
 def find_figures(elements: Elements, flow: Flow) -> Figures:
@@ -68,17 +79,89 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
                 found.add(row)
         elif _is_image_container(elements, row, held) or _is_card(elements, flow, row, held):
             found.add(row)
+    alone: list[int] = []
     for index in named:
-        if (around := _around(elements, flow, index, content)) is not None:
+        around = _around(elements, flow, index, content)
+        if around is None:
+            alone.append(index)
+        else:
             found.add(around)
     figures = Figures(elements=_nested(elements, found, content))
+    for index in alone:
+        _join(elements, flow, index, named, figures)
     _find_captions(elements, flow, named, figures)
+    _drop_captions_that_are_the_text(elements, flow, figures)
     return figures
+
+
+def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], figures: Figures) -> None:
+    """Bind a caption that stands right after a picture, each in an element of its own."""
+    items = flow.items
+    image = next((i for i in range(index - 1, max(-1, index - _NEAR), -1) if isinstance(items[i], TextBlock)), -1)
+    picture, caption = items[image], items[index]
+    if image < 0 or not isinstance(picture, TextBlock) or not isinstance(caption, TextBlock):
+        return
+    if picture.text or len(picture.images) != 1:
+        return
+    common = set[int]()
+    row = picture.element
+    for _ in range(_LEVELS_UP):
+        common.add(row)
+        row = elements.parent[row]
+    end = caption.element
+    for _ in range(_LEVELS_UP):
+        if elements.parent[end] in common:
+            break
+        end = elements.parent[end]
+    else:
+        return
+    start, stop = flow.places().get(end, (-1, -1))
+    if end in common or not image < start < index < stop <= start + _NEAR_CAPTION:
+        return
+    if any(isinstance(item, TextBlock) and i not in named for i, item in enumerate(items[start:stop], start)):
+        return
+    above, first = elements.parent[end], image
+    while (
+        first > 0
+        and picture.element != above
+        and isinstance(item := items[first - 1], int)
+        and item >= 0
+        and item > above
+    ):
+        first -= 1
+    closed = [~item for item in items[image:start] if isinstance(item, int) and item < 0]
+    opened = [item for item in items[first:image] if isinstance(item, int)]
+    if len(opened) == len(closed) and not any(row in figures.elements for row in opened):
+        figures.joined[first] = end
+
+
+def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Figures) -> None:
+    """Take out captions outside of `figcaption`, and the figures they made, where they hold most of the text."""
+    prose = {
+        index
+        for index, item in enumerate(flow.items)
+        if isinstance(item, TextBlock) and item.element not in flow.headings and _is_prose(item)
+    }
+    texts = {index: flow.items[index] for index in prose & figures.captions}
+    told = sum(_letters(item) for item in texts.values())
+    if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(_letters(flow.items[index]) for index in prose):
+        return
+    for index, item in texts.items():
+        row = item.element  # type: ignore[union-attr]
+        around: list[int] = []
+        for _ in range(_LEVELS_UP + 2):
+            if row >= 0:
+                around.append(row)
+                row = elements.parent[row]
+        if not any(elements.tag[row] == "figcaption" for row in around):
+            figures.captions.discard(index)
+            figures.elements.difference_update(row for row in around if elements.tag[row] != "figure")
 
 
 def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     """Return the blocks that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
     known: dict[int, tuple[str, int]] = {}
+    described = _described(elements, flow)
     found: dict[int, str] = {}
     named_by: dict[int, list[int]] = {}
     for index, item in enumerate(flow.items):
@@ -87,8 +170,10 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
         if item.element in flow.headings:
             continue
         if item.element not in known:
-            known[item.element] = _named(elements, item.element)
+            known[item.element] = _named(elements, item.element, described)
         kind, namer = known[item.element]
+        if not kind and len(item.text) <= _SET_APART_LETTERS and _is_set_apart(item, flow, index):
+            kind, namer = "caption", item.element
         if kind:
             found[index] = kind
             named_by.setdefault(namer, []).append(index)
@@ -100,22 +185,47 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     return found
 
 
+def _described(elements: Elements, flow: Flow) -> set[str]:
+    """Return the identifiers of what pictures say that they are described by."""
+    found: set[str] = set()
+    for item in flow.items:
+        if isinstance(item, TextBlock):
+            for _, row, _ in item.images:
+                found.update(elements.attributes[row].get("aria-describedby", "").split())
+    return found
+
+
+def _is_set_apart(block: TextBlock, flow: Flow, index: int) -> bool:
+    """Whether all of a block is emphasised or small, and it stands right after a picture."""
+    if not any(e - s >= len(block.text) and type_ in ("emphasis", "small") for s, e, type_, _ in block.marks):
+        return False
+    for before in range(index - 1, max(-1, index - _NEAR), -1):
+        item = flow.items[before]
+        if isinstance(item, TextBlock):
+            return bool(item.images) and not item.text
+    return False
+
+
+def _letters(item: "int | TextBlock") -> int:
+    return len(item.text) if isinstance(item, TextBlock) else 0
+
+
 def _is_prose(item: "int | TextBlock") -> bool:
     return isinstance(item, TextBlock) and len(item.text) >= _PROSE_LETTERS and item.text[-1:] in '.!?…。"”'
 
 
-def _named(elements: Elements, element: int) -> tuple[str, int]:
+def _named(elements: Elements, element: int, described: set[str]) -> tuple[str, int]:
     """Return what the text of an element is by tag or class, "" if neither says so, and the element that says it."""
     kind, namer = "", -1
     for _ in range(3):
-        if element < 0 or elements.tag[element] in _ENDS:
+        if element < 0 or (elements.tag[element] in _ENDS and elements.tag[element] not in _TABLES):
             break
         names = elements.attributes[element].get("class")
         if names and (named := kind_by_class(names[:NAME_LETTERS])):
             kind, namer = named, element
             if kind == "credit":
                 break
-        if elements.tag[element] == "figcaption":
+        if elements.tag[element] == "figcaption" or elements.attributes[element].get("id") in described:
             kind, namer = "caption", element
         element = elements.parent[element]
     return kind, namer
@@ -159,6 +269,8 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
                 held.captions += len(item.text)
             if item.element in flow.headings:
                 held.headings += 1
+            elif _is_prose(item):
+                held.prose += 1
     return content
 
 
@@ -174,6 +286,8 @@ def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
 def _is_image_container(elements: Elements, row: int, held: _Content) -> bool:
     """Whether an element is named after pictures and holds one or two of them and a caption's worth of text."""
     if not (1 <= held.images <= 2 and 10 <= held.letters <= 600 and not held.headings and held.blocks <= 5):
+        return False
+    if held.prose > 1:
         return False
     if held.linked > 0.5 * held.letters or elements.tag[row] in _ENDS or elements.tag[row] in ("a", "li", "p"):
         return False
@@ -199,11 +313,13 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
     assert isinstance(item, TextBlock)
     row = item.element
     for _ in range(_LEVELS_UP):
-        if row < 0 or elements.tag[row] in _ENDS:
+        if row < 0 or (elements.tag[row] in _ENDS and elements.tag[row] not in _TABLES):
             return None
-        held = content.get(row)
+        held = content.get(row) if elements.tag[row] not in ("tbody", "tr", "td") else None
         if held is not None and held.images:
             rest = held.letters - held.captions
+            if elements.tag[row] == "table" and held.images > 1:
+                return None
             few = held.images <= 3 or (held.images <= _MOST_IMAGES and rest <= 0.1 * held.captions)
             return row if few and rest <= 0.3 * held.captions + 20 else None
         row = elements.parent[row]
@@ -219,7 +335,7 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
                 open_figures.append(_Open(item))
             elif open_figures and ~item == open_figures[-1].element:
                 done = open_figures.pop()
-                if not done.named:
+                if not done.named and sum(_is_prose(flow.items[beside]) for beside in done.beside) < 2:
                     figures.captions.update(done.beside)
             continue
         if not item.text:

@@ -12,28 +12,39 @@ from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.headings import add_bold_headings
 from docgraph.parsers.html.reader import Reader
-from docgraph.parsers.html.rules import RULE_OF, block, close, is_apart
+from docgraph.parsers.html.rules import RULE_OF, block, close, custom, is_apart
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
-from docgraph.parsers.html.visibility import Sheet, is_hidden, sheet_of
+from docgraph.parsers.html.twins import drop_twins
+from docgraph.parsers.html.visibility import Sheet, is_hidden, sheet_of, way_of_hiding
 
 _ALMOST_EMPTY: Final = 300
 """Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
+
+_LAYERS: Final = 3
+"""Hidden elements within hidden elements that are looked into."""
+_PARTS_OF_PAGE: Final = frozenset(("article", "main", "h1"))
+"""What stands in no dialog that is closed."""
 
 
 def read_flow(elements: Elements) -> Flow:
     """Return the flow of a page. One pass, no recursion; never raises.
 
-    A page that shows next to nothing is read once more with what it hides: scripts would show it.
+    A page that shows next to nothing is read again with what it hides, layer by layer: scripts would show it.
     """
     sheet = sheet_of(elements)
     reader = _read(elements, sheet, frozenset())
-    if _prose(reader.flow) < _ALMOST_EMPTY and (hidden := _hidden_text(elements, reader.hidden)):
-        shows_more = _read(elements, sheet, hidden)
-        if _prose(shows_more.flow) > 2 * _prose(reader.flow):
-            reader = shows_more
+    shown, deeper = frozenset[int](), reader
+    for _ in range(_LAYERS):
+        if _prose(reader.flow) >= _ALMOST_EMPTY or not (hidden := _hidden_text(elements, deeper.hidden)):
+            break
+        shown |= hidden
+        deeper = _read(elements, sheet, shown)
+        if _prose(deeper.flow) > 2 * _prose(reader.flow):
+            reader = deeper
             reader.flow.notes.append(
                 ("hidden.shown", "the page shows next to nothing without scripts, so the text that it hides was read.")
             )
+    drop_twins(elements, reader.flow)
     add_bold_headings(elements, reader.flow)
     return reader.flow
 
@@ -42,7 +53,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
     reader = Reader(elements, shown)
     add_text, rule_of = reader.block.add_text, RULE_OF.get
     events, tags, attributes, last = elements.events, elements.tag, elements.attributes, elements.last
-    has_sheet, by_sheet = bool(sheet), 0
+    has_sheet, by_sheet, by_trick = bool(sheet), 0, 0
     index, count = 0, len(events)
     while index < count:
         event = events[index]
@@ -58,15 +69,19 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
         if own or tag == "dialog":
             if is_hidden(tag, own) and row not in shown and not _is_shown_later(own):
                 reader.hidden.append(row)
+                if "style" in own and way_of_hiding(own["style"]) == "trick":
+                    by_trick += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
                 continue
-            if has_sheet and sheet.hides(tag, own) and row not in shown:
+            if has_sheet and ("class" in own or "id" in own) and row not in shown and sheet.hides(elements, row):
                 reader.hidden.append(row)
                 by_sheet += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
                 continue
         if (rule := rule_of(tag)) is not None:
             index = rule(reader, row) or index
+        elif "-" in tag:
+            custom(reader, row)
         elif own and is_apart(reader, own):
             block(reader, row)
     reader.end_block()
@@ -74,19 +89,30 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
         reader.flow.notes.append(
             ("hidden.by_sheet", f"{by_sheet} pieces of text that the page's own style sheet hides were left out.")
         )
+    if by_trick:
+        reader.flow.notes.append(
+            ("hidden.by_style", f"{by_trick} pieces of text hidden by their place, size or colour were left out.")
+        )
     return reader
 
 
 def _is_shown_later(own: Attributes) -> bool:
-    """Whether a hidden element is sure to be shown: content that React streams, MathML beside its picture."""
-    return bool(STREAMED.match(own.get("id", ""))) or "mwe-math-mathml" in own.get("class", "")
+    """Whether a hidden element is sure to be shown: what React streams, a tab's panel, MathML beside its picture."""
+    role = own.get("role")
+    return (
+        role == "tabpanel"
+        or (role == "region" and "aria-labelledby" in own)
+        or bool(STREAMED.match(own.get("id", "")))
+        or "mwe-math-mathml" in own.get("class", "")
+    )
 
 
 def _hidden_text(elements: Elements, rows: list[int]) -> frozenset[int]:
     """Return the hidden elements that hold prose, longer than what counts as almost empty."""
     found = set()
     for row in rows:
-        if elements.tag[row] == "dialog" or elements.attributes[row].get("role") in ("dialog", "alertdialog"):
+        is_dialog = elements.tag[row] == "dialog" or elements.attributes[row].get("role") in ("dialog", "alertdialog")
+        if is_dialog and not _PARTS_OF_PAGE & {*elements.tag[row : elements.end(row)]}:
             continue
         if _letters(elements, row) >= _ALMOST_EMPTY:
             found.add(row)

@@ -6,13 +6,24 @@
 Source: MathML Core (elements of presentation markup and how they are drawn).
 """
 
+import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Final
 
-from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.elements import Attributes, Elements
 
 _DEPTH: Final = 60
 """Elements nested deeper are read as plain text."""
+_INLINE_LETTERS: Final = 300
+_DELIMITER: Final = re.compile(
+    r"\$\$|\\[()\[\]]|\\(?:begin|end)\{(?:equation|align|gather|multline|eqnarray|displaymath|math)\*?\}|(?<!\\)\$"
+)
+_CLOSING: Final = {"\\(": "\\)", "\\[": "\\]", "$$": "$$", "$": "$"}
+_VARIABLES: Final = re.compile(r"-?[\w]{1,3}(?:[,(/*-][\w,()/*-]*)?")
+_IMAGE_CLASS: Final = re.compile(
+    r"(?:^|\s)(?:latex|tex|math|mathjax|equation|eqn|math-?(?:img|image|tex))(?:$|\s)", re.I
+)
 _UNSEEN: Final = frozenset(("annotation", "annotation-xml", "mphantom", "none", "mprescripts"))
 _SCRIPTS: Final = {"msup": "^", "msub": "_", "munder": "_", "mover": "^"}
 
@@ -29,6 +40,43 @@ def tex_of(elements: Elements, row: int) -> str:
         if "tex" in elements.attributes[inner].get("encoding", "").lower():
             return elements.text(inner).strip()
     return elements.attributes[row].get("alttext", "").strip()
+
+
+def tex_of_image(own: Attributes) -> str:
+    """Return the TeX that a picture of a formula has as its alternative text, "" of any other picture."""
+    return own.get("alt", "").strip() if _IMAGE_CLASS.search(own.get("class", "")) else ""
+
+
+def written_formulas(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and TeX of each formula between delimiters: \\(..\\), \\[..\\], $$..$$, $..$, an environment.
+
+    One dollar may be money: what is between two must look like TeX, and no space may stand inside of them.
+    """
+    opened, place = "", 0
+    for found in _DELIMITER.finditer(text):
+        sign = found.group()
+        free = not opened or (opened == "$" and sign != "$")
+        if sign.startswith("\\begin") and free:
+            opened, place = "\\end" + sign[6:], found.start()
+        elif free and sign in _CLOSING:
+            opened, place = _CLOSING[sign], found.start()
+        elif opened == sign and sign.startswith("\\end"):
+            yield place, found.end(), text[place : found.end()]
+            opened = ""
+        elif opened == sign:
+            tex = text[place + len(sign) : found.start()]
+            if sign != "$" or _is_tex(tex, text[found.end() : found.end() + 1]):
+                yield place, found.end(), tex.strip()
+                opened = ""
+            else:
+                place = found.start()
+
+
+def _is_tex(inside: str, after: str) -> bool:
+    """Whether what stands between two dollars is a formula and not the text between two prices."""
+    if not inside or inside[0].isspace() or inside[-1].isspace() or after.isdigit() or len(inside) > _INLINE_LETTERS:
+        return False
+    return len(inside) == 1 or any(sign in inside for sign in "\\^_=<>+") or _VARIABLES.fullmatch(inside) is not None
 
 
 def _linear(elements: Elements, row: int, depth: int) -> str:

@@ -33,6 +33,7 @@ _PLACEHOLDER: Final = re.compile(
 )
 _LONGEST_ADDRESS: Final = 8_000
 _NEW_FORMAT: Final = re.compile(r"(?:image/|\.)(?:avif|jxl|heic|heif)(?:-sequence)?$", re.I)
+_BACKGROUND: Final = re.compile(r"background(?:-image)?\s*:[^;]{0,40}?url\(\s*[\"']?([^\"')]+)", re.I)
 _SIZE: Final = re.compile(r"\s*(\d{1,6})(?:\.\d*)?(?:px)?\s*$", re.I)
 
 
@@ -40,6 +41,12 @@ def is_invisible(own: Attributes) -> bool:
     """Whether a picture is declared at most two pixels wide and high: a counter, not a picture."""
     width, height = _pixels(own.get("width")), _pixels(own.get("height"))
     return width is not None and height is not None and width <= 2 and height <= 2
+
+
+def shown_by_style(own: Attributes) -> str:
+    """Return the address of the picture that an element shows as its background, "" if none."""
+    found = _BACKGROUND.search(own.get("style", "")[:_LONGEST_ADDRESS])
+    return found.group(1) if found else ""
 
 
 def is_media(elements: Elements, row: int) -> bool:
@@ -105,7 +112,7 @@ _MOST_SOURCES: Final = 24
 
 def _label(elements: Elements, row: int, name: str) -> str:
     """Return what stands for the alt text of an element that has no such attribute: its label, a drawing's title."""
-    if name != "alt" or elements.tag[row] not in ("svg", "object"):
+    if name != "alt" or (elements.tag[row] not in ("svg", "object") and elements.attributes[row].get("role") != "img"):
         return ""
     title = next(
         (inner for inner in range(row + 1, min(row + 4, elements.end(row))) if elements.tag[inner] == "title"), 0
@@ -151,6 +158,8 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
     own = elements.attributes[row]
     found: list[dict[str, Any]] = []
     src = (own.get("src") or own.get("href") or own.get("xlink:href") or own.get("data") or "").strip()
+    if not src and own.get("role") == "img":
+        src = shown_by_style(own)
     if src:
         found.append({"src": src})
     if len(own) > 1:

@@ -188,8 +188,8 @@ def _read(source: str | bytes | bytearray | Path, limits: Limits, builder: Docum
         return source
     decoded = decode(bytes(source))
     origin.encoding, origin.encoding_source = decoded.encoding, decoded.source
-    if decoded.replaced:
-        builder.warn("decode.replaced", f"{decoded.replaced} characters could not be decoded as {decoded.encoding}.")
+    for code, message in decoded.warnings():
+        builder.warn(code, message)
     return decoded.text
 
 

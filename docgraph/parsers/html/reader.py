@@ -1,22 +1,40 @@
 """The state of the pass over a page: the text block being read, and what is open around it."""
 
+import re
+from bisect import bisect_left
 from typing import Final
 
-from docgraph.parsers.html.blocks import Flow, OpenBlock
+from docgraph.parsers.html.blocks import Flow, OpenBlock, TextBlock
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.formulas import written_formulas
 
-_NO_PARAGRAPHS: Final = frozenset("td th li dt dd caption figcaption".split())
+_MAY_NUMBER: Final = re.compile(r"num|gutter|lineno|lntd|syntaxhigh|crayon", re.I).search
+"""In a class name of every table that numbers lines of code."""
+_NO_PARAGRAPHS: Final = frozenset("th dt caption figcaption".split())
 """Elements whose line breaks never end a paragraph."""
 
 
 class Reader:
     """The state of the pass: the text block being read, and what is open around it."""
 
-    __slots__ = ("block", "containers", "elements", "flow", "has_code", "heading", "hidden", "shown", "typeset_twice")
+    __slots__ = (
+        "block",
+        "containers",
+        "elements",
+        "flow",
+        "formulas",
+        "has_code",
+        "has_numbers",
+        "heading",
+        "hidden",
+        "shown",
+        "typeset_twice",
+    )
 
     def __init__(self, elements: Elements, shown: frozenset[int] = frozenset()) -> None:
         self.elements = elements
         self.flow = Flow()
+        self.formulas = 0
         self.block = OpenBlock()
         self.containers = [0]
         """Open block elements, innermost last."""
@@ -27,6 +45,9 @@ class Reader:
         self.hidden: list[int] = []
         """Hidden elements that were passed over."""
         self.has_code = bool(elements.rows_of("pre"))
+        self.has_numbers = bool(elements.rows_of("table")) and (
+            self.has_code or any(_MAY_NUMBER(own["class"]) for own in elements.attributes if "class" in own)
+        )
         self.typeset_twice = any(
             elements.attributes[row].get("type", "").startswith("math/") for row in elements.rows_of("script")
         )
@@ -36,10 +57,25 @@ class Reader:
         block = self.block.take(self.containers[-1])
         if block is None:
             return
+        if ("\\" in block.text or "$" in block.text) and not block.preformatted:
+            self._mark_formulas(block)
+        if block.images and block.text and (alone := block.image_above()):
+            self.flow.items.append(alone)
         if "\n" not in block.text or self.elements.tag[block.element] in _NO_PARAGRAPHS:
             self.flow.items.append(block)
         else:
             self.flow.items.extend(block.paragraphs())
+
+    def _mark_formulas(self, block: TextBlock) -> None:
+        """Mark the formulas that a block has as TeX between delimiters; a script would draw them."""
+        code = sorted((start, end) for start, end, type_, _ in block.marks if type_ in ("code", "math"))
+        for start, end, tex in written_formulas(block.text):
+            before = bisect_left(code, (end, 0)) - 1
+            if before < 0 or code[before][1] <= start:
+                # No element holds it alone: a number of its own stands for one.
+                self.formulas += 1
+                block.marks.append((start, end, "math", -self.formulas))
+                self.flow.tex[-self.formulas] = tex
 
     def after(self, row: int) -> int:
         """Return the event after an element."""

@@ -6,19 +6,20 @@ A block element ends the text block before it, an inline one marks the text in i
 what nobody sees is passed over. `flow` calls the rules; an element without a rule is transparent.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.code import is_gutter, numbered_code
 from docgraph.parsers.html.elements import Attributes, Elements
-from docgraph.parsers.html.formulas import linear, tex_of
+from docgraph.parsers.html.formulas import linear, tex_of, tex_of_image
 from docgraph.parsers.html.headings import is_title
-from docgraph.parsers.html.images import is_invisible
+from docgraph.parsers.html.images import is_invisible, shown_by_style
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.tags import (
     BLOCKS,
     COPY_BUTTON,
-    GUTTER,
     MARKS,
     MEDIA,
     NAME_LETTERS,
@@ -33,10 +34,12 @@ from docgraph.parsers.html.tags import (
 _CAPTION_LEVELS: Final = 6
 _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
-_LINES: Final = frozenset("div p code ol ul li table tbody tr".split())
+_LINES: Final = frozenset("div p code ol ul li table tbody tr td".split())
 """Elements that are lines of preformatted text, not blocks in it."""
-_GUTTER_EVENTS: Final = 3_000
+_IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 _BUTTON_EVENTS: Final = 40
+_ICON_ELEMENTS: Final = 4
+"""Elements of a drawing that is no more than an icon."""
 
 
 # -- the rules: what the start of an element means; each returns the event to go on with, 0 for the next ------------
@@ -49,30 +52,40 @@ def block(reader: Reader, row: int) -> int:
     if reader.heading >= 0:
         text.add_text(" ")
         return 0
-    if text.verbatim and tag in _LINES:
-        text.start_line()
-        return 0
     if reader.has_code and (
-        (tag in ("td", "div") and _is_gutter(reader, row)) or (tag == "button" and _copies(elements, row))
+        (tag in ("td", "div") and is_gutter(elements, row)) or (tag == "button" and _copies(elements, row))
     ):
         return reader.after(row)
+    if text.verbatim and tag in _LINES:
+        if tag != "td":
+            text.start_line()
+        return 0
     reader.end_block()
+    if tag == "table" and reader.has_numbers and (code := numbered_code(elements, row)):
+        return _add_code(reader, row, code)
     reader.containers.append(row)
     reader.flow.items.append(row)
     if tag in PREFORMATTED:
         text.verbatim += 1
-    elif (level := heading_level(tag, elements.attributes[row])) and is_title(reader, row):
+    elif (level := heading_level(tag, own := elements.attributes[row])) and is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
+    elif own and own.get("role") == "img" and shown_by_style(own):
+        text.add_image(row)
     return 0
 
 
 def mark(reader: Reader, row: int) -> int:
     """An inline element marks the text in it, unless it is a caption by its class, and so a block of its own."""
-    own, tag = reader.elements.attributes[row], reader.elements.tag[row]
+    elements = reader.elements
+    own, tag = elements.attributes[row], elements.tag[row]
     if own and is_apart(reader, own):
         return block(reader, row)
-    if tag == "a" and reader.heading >= 0 and _leads_to_itself(reader.elements, row):
+    if _touches(reader, row):
+        reader.block.add_text(" ")
+    if tag == "cite" and elements.tag[elements.parent[row]] == "blockquote" and reader.block.length:
+        return block(reader, row)
+    if tag == "a" and reader.heading >= 0 and _leads_to_itself(elements, row):
         return reader.after(row)
     reader.block.open_mark(MARKS[tag], row)
     return 0
@@ -84,6 +97,10 @@ def image(reader: Reader, row: int) -> int:
     tag, own = elements.tag[row], elements.attributes[row]
     if is_invisible(own):
         return 0
+    if tag == "amp-img" and elements.tag[elements.parent[row]] == "amp-img":
+        return reader.after(row)  # what is shown until the picture has come, or if it does not
+    if "class" in own and (tex := tex_of_image(own)):
+        _add_formula(reader, row, tex, tex)
     if text.images and tag == "img":
         before = text.images[-1][1]
         if before in flow.from_noscript and own.get("alt") == elements.attributes[before].get("alt"):
@@ -121,11 +138,19 @@ def drawing(reader: Reader, row: int) -> int:
     """Of a drawing its words are kept: the text of its `text` elements. In a figure it is the figure's image."""
     elements = reader.elements
     own = elements.attributes[row]
+    if elements.tag[elements.parent[row]] == "mjx-container":
+        return reader.after(row)
     around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
+    end = elements.end(row)
     if "figure" in around and (
-        own.get("role") == "img" or "aria-label" in own or "title" in elements.tag[row : row + 3]
+        own.get("role") == "img"
+        or "aria-label" in own
+        or "title" in elements.tag[row : row + 3]
+        or end - row > _ICON_ELEMENTS
     ):
         reader.block.add_image(row)
+    elif "image" in elements.tag[row + 1 : end]:
+        reader.block.add_image(elements.tag.index("image", row + 1))
     if elements.last[row] - elements.first[row] >= 4:
         for inner in range(row + 1, elements.end(row)):
             if elements.tag[inner] == "text":
@@ -136,9 +161,13 @@ def drawing(reader: Reader, row: int) -> int:
 def span(reader: Reader, row: int) -> int:
     """Transparent, but for numbers of lines in code and a formula that is drawn beside its source."""
     own = reader.elements.attributes[row]
+    if not reader.block.spaced and _touches(reader, row):
+        reader.block.add_text(" ")
     if not own:
         return 0
-    if reader.block.verbatim and _is_gutter(reader, row):
+    if "style" in own and "display" in own["style"] and _IS_BLOCK.search(own["style"]):
+        return block(reader, row)
+    if reader.block.verbatim and is_gutter(reader.elements, row):
         return reader.after(row)
     if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
         return reader.after(row)
@@ -201,6 +230,14 @@ def noscript(reader: Reader, row: int) -> int:
     return reader.after(row)
 
 
+def custom(reader: Reader, row: int) -> int:
+    """An element that a script defines is transparent; two in a row are two words."""
+    if _touches(reader, row):
+        reader.block.add_text(" ")
+    own = reader.elements.attributes[row]
+    return block(reader, row) if own and is_apart(reader, own) else 0
+
+
 def unseen(reader: Reader, row: int) -> int:
     """Nothing in it is shown."""
     return reader.after(row)
@@ -257,6 +294,31 @@ def is_apart(reader: Reader, own: Attributes) -> bool:
     return names is not None and reader.heading < 0 and bool(kind_by_class(names[:NAME_LETTERS]))
 
 
+def _touches(reader: Reader, row: int) -> bool:
+    """Whether an inline element would run together with the one before it, from which only a style sets it apart.
+
+    Two links in a row are two; elsewhere a capital or number after a small letter is a new word ("Lee6 May").
+    """
+    text, elements = reader.block, reader.elements
+    first = elements.first[row]
+    before = elements.events[first - 1]
+    if text.spaced or text.verbatim or before.__class__ is str or before >= 0 or not text.pieces:  # type: ignore[operator]
+        return False
+    tags = (elements.tag[~before], elements.tag[row])  # type: ignore[operator]
+    if tags[0] in BLOCKS or "code" in text.open_marks or elements.parent[~before] != elements.parent[row]:  # type: ignore[operator]
+        return False
+    while (event := elements.events[first + 1]).__class__ is not str:
+        if event < 0:  # type: ignore[operator]
+            return False
+        first += 1
+    left, right = text.pieces[-1][-1:], event[:1]
+    if not (left.isalnum() and right.isalnum()):
+        return False
+    if tags == ("a", "a") or ("-" in tags[0] and "-" in tags[1]):
+        return True
+    return (left.islower() and (right.isupper() or right.isdigit())) or (left.isdigit() and right.isupper())
+
+
 def _add_formula(reader: Reader, row: int, text: str, tex: str) -> int:
     if text:
         reader.block.open_mark("math", row)
@@ -267,15 +329,18 @@ def _add_formula(reader: Reader, row: int, text: str, tex: str) -> int:
     return reader.after(row)
 
 
-def _is_gutter(reader: Reader, row: int) -> bool:
-    """Whether an element holds nothing but the numbers of lines, and says so by its class."""
-    elements = reader.elements
-    own = elements.attributes[row]
-    if elements.last[row] - elements.first[row] > _GUTTER_EVENTS:
-        return False
-    if not own or not GUTTER.search(own.get("class", "")[:NAME_LETTERS]):
-        return "data-line-number" in own and not elements.text(row).strip()
-    return not elements.text(row).strip("0123456789 \t\r\n\xa0.:|")
+def _add_code(reader: Reader, row: int, code: str) -> int:
+    """Add a table that numbers lines of code as the code alone."""
+    reader.containers.append(row)
+    reader.flow.items.append(row)
+    reader.flow.code_tables.add(row)
+    reader.block.verbatim += 1
+    reader.block.add_text(code)
+    reader.end_block()
+    reader.block.verbatim -= 1
+    reader.containers.pop()
+    reader.flow.items.append(~row)
+    return reader.after(row)
 
 
 def _copies(elements: Elements, row: int) -> bool:

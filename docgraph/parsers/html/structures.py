@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from docgraph.kinds import Domain
 from docgraph.parsers.html.blocks import TextBlock
-from docgraph.parsers.html.nodes import Page
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.images import resolve
+from docgraph.parsers.html.nodes import Page, is_safe
 from docgraph.parsers.html.tables import read_grid
 from docgraph.parsers.html.tags import LISTS, PREFORMATTED
 from docgraph.parsers.html.walk import Frame, Walk
@@ -27,6 +29,9 @@ _HOLDERS: Final = {
 }  # fmt: skip
 _STRUCTURAL: Final = LISTS | frozenset(_HOLDERS) | PREFORMATTED | {"table", "dl", "figure", "caption"}
 _ALWAYS_BOXES: Final = frozenset(("aside", "details"))
+_SOURCES: Final = frozenset(("footer", "cite"))
+_QUOTE_ELEMENTS: Final = 200
+_SOURCE_LETTERS: Final = 300
 _FEW_LETTERS: Final = 60
 _SMALL_ROLES: Final = frozenset(("nav", "aside", "header", "footer"))
 
@@ -65,8 +70,9 @@ def list_(walk: Walk, element: int) -> None:
 def table(walk: Walk, element: int) -> None:
     """A table of data is a grid of cells, with its caption in a figure around it; one for layout is nothing."""
     limits = walk.page.limits
-    grid = read_grid(walk.page.elements, element, limits)
+    grid = None if element in walk.page.flow.code_tables else read_grid(walk.page.elements, element, limits)
     if grid is None:
+        box(walk, element)
         return
     if grid.cut:
         walk.writer.cut(
@@ -129,13 +135,30 @@ def cell(walk: Walk, element: int) -> None:
 
 
 def quote(walk: Walk, element: int) -> None:
-    """A quotation."""
-    _open_holder(walk, element)
+    """A quotation, with the address and the words that say where it is from."""
+    attributes: dict[str, Any] = {}
+    elements = walk.page.elements
+    address = elements.attributes[element].get("cite", "").strip()
+    if address and len(address) <= walk.page.limits.attribute_bytes and is_safe(address):
+        attributes["cite"] = resolve(address, walk.page.base)
+    if source := _source_of_quote(elements, element):
+        attributes["source"] = source
+    _open_holder(walk, element, attributes=attributes or None)
 
 
 def box(walk: Walk, element: int) -> None:
-    """A box that interrupts the text keeps its headings to itself: what follows it belongs to what came before it."""
+    """A box that interrupts the text keeps its headings to itself: what follows it belongs to what came before it.
+
+    So does an entry of a live blog; one without a heading is a section all the same.
+    """
     tag = walk.page.elements.tag[element]
+    if element in walk.entries:
+        if not walk.has_heading(element):
+            walk.frames.push("section", element)
+            return
+        walk.frames.stack.append(Frame("box", element, 0))
+        _open_before_heading(walk, element)
+        return
     if _has_headed_text(walk, element) and (tag in _ALWAYS_BOXES or walk.page.elements.is_between(element, "p")):
         walk.frames.stack.append(Frame("box", element, 0))
 
@@ -143,9 +166,25 @@ def box(walk: Walk, element: int) -> None:
 def section(walk: Walk, element: int) -> None:
     """A `section` or `article` element is a section by its heading; by itself only on a page without headings."""
     box(walk, element)
+    if element in walk.entries:
+        return
     _open_before_heading(walk, element)
     if walk.page.verdict.sections_by_element and walk.frames.last.kind in SECTIONING | {"section"}:
         walk.frames.push("section", element)
+
+
+def _source_of_quote(elements: Elements, element: int) -> str:
+    """Return the words that name the source of a quotation: `footer`, `cite`, or its figure's caption."""
+    tags, end = elements.tag, elements.end(element)
+    named = {tags[row]: row for row in range(element + 1, min(end, element + _QUOTE_ELEMENTS)) if tags[row] in _SOURCES}
+    above = elements.parent[element]
+    if not named and above >= 0 and tags[above] == "figure" and tags[end : end + 1] == ["figcaption"]:
+        named = {"figcaption": end}
+    row = named.get("footer", named.get("cite", named.get("figcaption", -1)))
+    if row < 0 or elements.last[row] - elements.first[row] > _QUOTE_ELEMENTS:
+        return ""
+    text = " ".join(elements.text(row).split())
+    return text if len(text) <= _SOURCE_LETTERS else ""
 
 
 # -- what the rules ask ---------------------------------------------------------------------------------------------
@@ -185,6 +224,8 @@ def _open_before_heading(walk: Walk, element: int) -> None:
             if len(item.text) > _FEW_LETTERS:
                 return
             continue
+        if walk.page.elements.tag[walk.page.elements.parent[heading]] in _HOLDERS:
+            return  # it heads its item
         if before and heading not in (verdict.title, *verdict.second_lines) and walk.frames.last.kind in SECTIONING:
             role = verdict.block_role.get(index)
             walk.frames.open_section(walk.frames.last, flow.headings[heading], role, heading, aside=walk.is_aside(role))

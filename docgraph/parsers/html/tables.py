@@ -3,13 +3,14 @@
 Sources: HTML Living Standard 4.9.12 (forming a table); Firefox's and Readability's rules for layout tables.
 """
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from docgraph.limits import Limits
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.tags import HEADINGS
+from docgraph.parsers.html.tags import HEADINGS, NAME_LETTERS
 from docgraph.parsers.html.visibility import is_hidden
 
 
@@ -70,6 +71,7 @@ def _read(elements: Elements, table: int) -> _Content:
     tags, events, tables = elements.tag, elements.events, elements.rows_of("table")
     index, stop = elements.first[table] + 1, elements.last[table]
     open_row, section = -1, -1
+    top: list[list[int]] = []
     foot: list[list[int]] = []
     while index < stop and not content.loose:
         event = events[index]
@@ -81,7 +83,7 @@ def _read(elements: Elements, table: int) -> _Content:
             continue
         tag = tags[event]
         part = tags[section] if section >= 0 and event < elements.end(section) else "tbody"
-        rows = foot if part == "tfoot" else content.rows
+        rows = foot if part == "tfoot" else top if part == "thead" else content.rows
         if tag == "tr":
             rows.append([])
             open_row = event
@@ -90,7 +92,7 @@ def _read(elements: Elements, table: int) -> _Content:
                 rows.append([])
                 open_row = elements.parent[event]
             rows[-1].append(event)
-            if part == "thead":
+            if part == "thead" or _HEAD_CLASS.search(elements.attributes[open_row].get("class", "")[:NAME_LETTERS]):
                 content.head.add(event)
             following = bisect_right(tables, event)
             content.inner = content.inner or (
@@ -110,9 +112,36 @@ def _read(elements: Elements, table: int) -> _Content:
             section = event
         else:
             content.loose = True
-    # A foot may be written before the body, but stands below it.
-    content.rows = [cells for cells in content.rows + foot if cells]
+    # A head stands above the body and a foot below it, wherever they are written.
+    content.rows = [cells for cells in top + content.rows + foot if cells]
+    if (
+        not content.head
+        and len(content.rows) > 1
+        and not any(tags[cell] == "th" for row in content.rows for cell in row)
+    ):
+        first, second = content.rows[0], content.rows[1]
+        if all(_is_bold(elements, cell) for cell in first) and not all(_is_bold(elements, cell) for cell in second):
+            content.head.update(first)
     return content
+
+
+def _is_bold(elements: Elements, cell: int) -> bool:
+    """Whether all that a cell says is bold."""
+    inner = cell + 1
+    while inner < elements.end(cell) and elements.tag[inner] in ("p", "div", "span", "font", "center"):
+        inner += 1
+    if inner >= elements.end(cell) or elements.tag[inner] not in ("b", "strong"):
+        return False
+    if elements.last[cell] - elements.first[cell] > _BOLD_EVENTS:
+        return False
+    text = elements.text(cell).strip()
+    return bool(text) and elements.text(inner).strip() == text
+
+
+_HEAD_CLASS: Final = re.compile(
+    r"(?:^|\s)(?:table-?)?(?:head(?:er|ing|line)?s?|thead|(?:title|heading)-?row)(?:-row)?(?:$|\s)", re.I
+)
+_BOLD_EVENTS: Final = 40
 
 
 _UNSEEN_IN_TABLES: Final = frozenset(("col", "colgroup", "script", "style", "template", "noscript", "input"))

@@ -110,11 +110,18 @@ def heading_level(tag: str, attributes: Mapping[str, str]) -> int:
 
 
 GUTTER: Final = re.compile(
-    r"(?:^|[\s_-])(?:lineno|linenos|line-?numbers?(?:-rows)?|gutter|hljs-ln-n(?:umbers)?|blob-num|rouge-gutter|gl|"
+    r"(?:^|[\s_-])(?:line-?nos?|line-?num(?:ber)?s?(?:-rows)?|l(?:nt|n)|gutter|crayon-nums?|hljs-ln-n(?:umbers)?|blob-num|rouge-gutter|gl|"
     r"code-?line-?numbers?|ln-num)(?:$|\s|--|_)",
     re.I,
 )
 """Class names of elements that hold the numbers of lines beside code."""
+
+CODE_TABLE: Final = re.compile(
+    r"(?:^|[\s_-])(?:(?:source|blob|line|diff)?-?code|highlight(?:table)?|hljs|syntaxhighlighter|crayon|chroma|prettyprint|"
+    r"rouge|js-file-line-container|diff-table)(?:$|[\s_-])",
+    re.I,
+)
+"""Class names of tables, their cells and what is around them, that hold code."""
 
 COPY_BUTTON: Final = re.compile(r"copy|clipboard", re.I)
 """In the class of a button, or as its words: it copies the code beside it."""

@@ -26,7 +26,7 @@ _RULES: Final[list[tuple[str, Rule, Iterable[str]]]] = [
     ("cell", structures.cell, ("td", "th")),
     ("quote", structures.quote, ("blockquote",)),
     ("section", structures.section, ("section", "article")),
-    ("box", structures.box, ("aside", "details", "div", "fieldset", "form")),
+    ("box", structures.box, ("aside", "details", "div", "fieldset", "figure", "form")),
 ]
 """Name, rule, the elements that it is for. Before them `region` and `figure`, which any element may be."""
 _RULE_OF: Final[dict[str, Rule]] = {tag: rule for _, rule, tags in _RULES for tag in tags}
@@ -48,6 +48,8 @@ def grow(page: Page, builder: DocumentBuilder) -> None:
         walk.index += 1
         if index in (start, stop):
             frames.close_sections(frames.last, 0)
+        if (end := page.figures.joined.get(index)) is not None and end in wanted:
+            frames.push("figure", end)
         if isinstance(item, TextBlock):
             if not page.main_only or verdict.block_role.get(index) == "main":
                 add_block(walk, item, index)
@@ -75,7 +77,7 @@ def enter(walk: Walk, element: int) -> None:
     if element in page.figures.elements:
         structures.figure(walk, element)
     rule = _RULE_OF.get(tag)
-    if rule is not None:
+    if rule is not None and not (tag == "dl" and element in page.figures.elements):
         rule(walk, element)
 
 

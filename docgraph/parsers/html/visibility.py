@@ -1,40 +1,55 @@
 """What nobody sees: elements hidden by their own markup, or by a style sheet of the page.
 
     tag, attributes ─ is_hidden ─> by `hidden`, `style`, a class that hides by convention
-    <style> elements ─ Sheet ─> selectors of one compound that hide; is the element one of theirs?
+    declarations ─ way_of_hiding ─> "off" by display and visibility, "trick" by place, size or colour
+    <style> elements ─ Sheet ─> selectors that hide; is the element one of theirs?
 
 Text may be hidden to inject it into readers by machine, so what a sheet hides, puts far off the screen or makes
-without size is not text of the page. A selector that could show it again (`.pane.active { display: block }`) wins.
-Only selectors and conditions that can be judged from the markup alone count: no combinators, no `@media` but for
-screens.
+without size is not text of the page. A selector that could show it again (`.pane.active { display: block }`) wins,
+and what fades in is seen. Only selectors and conditions that can be judged from the markup alone count: tags, names
+and the elements around, no siblings, no state of the page as a whole (`.no-js .x`), and `@media` for the screen of
+a desk (1,280 pixels wide).
 
-Sources: HTML Living Standard 6.1 (`hidden`), 15.3.1; CSS 2.2 (display, visibility, position, clip); the class names
-under which sites hide text for screen readers.
+Sources: HTML Living Standard 6.1 (`hidden`), 15.3.1; CSS 2.2 (display, visibility, position, clip); CSS Color 4; the
+class names under which sites hide text for screen readers.
 """
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.tags import hides_by_class
 
-_MAY_HIDE: Final = re.compile(r"none|hidden|collapse|-\d{3}|rect\(", re.I).search
-_HIDES: Final = re.compile(
-    r"(?<![\w-])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
-    r"|(?:left|top|right|margin-left)\s*:\s*-\d{4,}(?:\.\d+)?px|clip\s*:\s*rect\(\s*(?:0|1px)[\s,]"
-    r"|clip-path\s*:\s*inset\(\s*(?:50|100)%)",
+_FAR: Final = re.compile(r"-(?:\d{4,}(?:\.\d+)?px|999px|\d{2,}(?:\.\d+)?r?em|[1-9]\d{2,}(?:\.\d+)?v[wh])")
+_FAR_ON_PAGE: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{4,}(?:\.\d+)?px)")
+_NOTHING: Final = re.compile(r"0*[01](?:\.0*)?px|0+(?:\.0*)?[a-z%]*|0*\.\d+px|0*\.0\d*r?em")
+_TINY_LETTERS: Final = re.compile(r"(?:0*[01](?:\.\d*)?|0*\.\d+)p[xt]|0+(?:\.0*)?[a-z%]*|0*\.[01]\d*r?em")
+_CLIPPED: Final = re.compile(r"rect\(\s*(?:0|1px)[\s,a-z]|inset\(\s*(?:[5-9]\d|100)%|circle\(\s*0")
+_MOVES: Final = ("transition", "animation", "transform", "will-change", "filter", "animation-name")
+_PLACES: Final = ("left", "top", "right", "bottom", "margin-left", "margin-top", "text-indent")
+_SIZES: Final = ("height", "max-height", "width", "max-width")
+_LONGEST_STYLE: Final = 2_000
+_SHOWS: Final = re.compile(
+    r"(?<![\w-])(?:display\s*:\s*(?!none)\w|visibility\s*:\s*visible|(?:left|top)\s*:\s*(?:0|auto)|opacity\s*:\s*(?:1|0?\.)"
+    r"|max-height\s*:\s*(?:\d{2}|none)|height\s*:\s*(?:\d{2}|auto))",
     re.I,
 )
-_SHOWS: Final = re.compile(
-    r"(?<![\w-])(?:display\s*:\s*(?!none)\w|visibility\s*:\s*visible|(?:left|top)\s*:\s*(?:0|auto))", re.I
+_SCREEN: Final = re.compile(
+    r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*([\d.]+)(px|r?em)\s*\)\s*)?$"
+    r"|@(?:layer|supports)\b",
+    re.I,
 )
-_NO_SIZE: Final = re.compile(r"(?<![\w-])font-size\s*:\s*0(?:px|em|rem|pt|%)?\s*(?:;|!|$)", re.I)
-_SCREEN: Final = re.compile(r"@media\s+(?:only\s+)?(?:screen|all)\s*$|@(?:layer|supports)\b", re.I)
+_SCREEN_WIDTH: Final = 1_280
 _NAME: Final = re.compile(r"[.#][\w-]+")
 _COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
-_WORDS_THAT_HIDE: Final = ("none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(")
+_WORDS_THAT_HIDE: Final = (
+    "none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(", "circle(", "transparent", "scale(0", "opacity:0",
+    "opacity: 0", "font-size:0", "font-size: 0", "font-size:1px", "font-size: 1px",
+)  # fmt: skip
+_LEVELS_AROUND: Final = 40
 _MOST_RULES: Final = 4_000
 _MOST_CONDITION: Final = 20_000
 _MOST_BRACES: Final = 600
@@ -51,7 +66,7 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
         # "until-found": the reader's search finds it.
         return attributes["hidden"].strip().lower() != "until-found"
     style = attributes.get("style")
-    if style and ((_MAY_HIDE(style) and _HIDES.search(style)) or ("font-size" in style and _NO_SIZE.search(style))):
+    if style and way_of_hiding(style[:_LONGEST_STYLE]):
         return True
     names = attributes.get("class")
     if names and hides_by_class(names):
@@ -61,13 +76,49 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
     return tag == "input" and attributes.get("type", "").lower() == "hidden"
 
 
+@lru_cache(maxsize=8_192)
+def way_of_hiding(style: str) -> str:
+    """Return how declarations hide: "off" by display or visibility, "trick" by place, size or colour, or ""."""
+    own: dict[str, str] = {}
+    for declaration in style.lower().split(";"):
+        name, _, value = declaration.partition(":")
+        if value:
+            own[name.strip()] = value.replace("!important", "").strip()
+    get = own.get
+    if (
+        get("display") == "none"
+        or get("visibility") in ("hidden", "collapse")
+        or get("content-visibility", "visible") == "hidden"
+    ):
+        return "off"
+    tricks = (
+        any(name in own and _FAR.match(own[name]) for name in _PLACES)
+        or ("transform" in own and ("scale(0)" in own["transform"] or _FAR_ON_PAGE.search(own["transform"])))
+        or any(name in own and _CLIPPED.match(own[name]) for name in ("clip", "clip-path"))
+        or ("font-size" in own and _TINY_LETTERS.fullmatch(own["font-size"]))
+        or ("opacity" in own and not own["opacity"].strip("0.%") and not any(name in own for name in _MOVES))
+        or (
+            get("overflow", get("overflow-y", "")) in ("hidden", "clip")
+            and any(name in own and _NOTHING.fullmatch(own[name]) for name in _SIZES)
+            and not any(name in own for name in _MOVES)
+        )
+        or (
+            "color" in own
+            and "text" not in get("-webkit-background-clip", "") + get("background-clip", "")
+            and own["color"] in ("transparent", get("background-color", get("background")))
+        )
+    )
+    return "trick" if tricks else ""
+
+
 class Sheet:
     """The selectors by which a page's own style sheets hide elements."""
 
     def __init__(self, css: str, names: frozenset[str]) -> None:
         """Read a style sheet, as far as it is about elements with some of `names` (".class", "#id")."""
-        self._hiding: dict[str, list[frozenset[str]]] = {}
-        """A name (".a", "#b") -> the compounds with it that hide: each a set of names, a tag among them as it is."""
+        self._hiding: dict[str, list[list[frozenset[str]]]] = {}
+        """A name (".a", "#b") -> the selectors that hide, whose last compound has it. A compound is a set of names,
+        a tag among them as it is; those before the last are of elements around."""
         self._showing: list[frozenset[str]] = []
         css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
         for place in _places_that_hide(css):
@@ -76,10 +127,10 @@ class Sheet:
                 continue
             for compounds in _compounds(selector):
                 key = next((name for name in compounds[-1] if name in names), "")
-                if len(compounds) > 1 or not key or len(self._hiding) >= _MOST_COMPOUNDS:
+                if not all(compounds) or not key or len(self._hiding) >= _MOST_COMPOUNDS:
                     continue
                 if _holds_on_screens(css, place - 1):
-                    self._hiding.setdefault(key, []).append(compounds[0])
+                    self._hiding.setdefault(key, []).append(compounds)
         if not self._hiding:
             return
         for place in islice((place for name in self._hiding for place in _find_all(css, name)), _MOST_COMPOUNDS):
@@ -90,19 +141,41 @@ class Sheet:
     def __bool__(self) -> bool:
         return bool(self._hiding)
 
-    def hides(self, tag: str, attributes: Attributes) -> bool:
+    def hides(self, elements: Elements, row: int) -> bool:
         """Whether a rule hides the element and none could show it."""
-        class_, id_ = attributes.get("class"), attributes.get("id")
-        if not class_ and not id_:
-            return False
-        names = {f".{name}" for name in class_.split()} if class_ else set[str]()
-        if id_:
-            names.add(f"#{id_.strip()}")
+        names = _names_of(elements, row)
         if names.isdisjoint(self._hiding):
             return False
-        hiding = [compound for name in names if name in self._hiding for compound in self._hiding[name]]
-        names.add(tag)
-        return any(compound <= names for compound in hiding) and not any(shown <= names for shown in self._showing)
+        hiding = [selector for name in names if name in self._hiding for selector in self._hiding[name]]
+        return any(
+            selector[-1] <= names and (len(selector) == 1 or _stands_in(elements, row, selector[:-1]))
+            for selector in hiding
+        ) and not any(shown <= names for shown in self._showing)
+
+
+def _names_of(elements: Elements, row: int) -> set[str]:
+    """Return an element's tag and names as selectors write them: {"p", ".a", "#b"}."""
+    own = elements.attributes[row]
+    names = {elements.tag[row]}
+    if class_ := own.get("class"):
+        names.update(f".{name}" for name in class_.split())
+    if id_ := own.get("id"):
+        names.add(f"#{id_.strip()}")
+    return names
+
+
+def _stands_in(elements: Elements, row: int, around: list[frozenset[str]]) -> bool:
+    """Whether elements of these compounds, outermost first, are around an element; the page as a whole is none."""
+    wanted = len(around) - 1
+    for _ in range(_LEVELS_AROUND):
+        row = elements.parent[row]
+        if row < 0 or elements.tag[row] in ("html", "body"):
+            return False
+        if around[wanted] <= _names_of(elements, row):
+            wanted -= 1
+            if wanted < 0:
+                return True
+    return False
 
 
 def sheet_of(elements: Elements) -> Sheet:
@@ -131,7 +204,7 @@ def _places_that_hide(css: str) -> Iterator[int]:
         if start <= done:
             continue
         stop = css.find("}", place)
-        if start >= 0 and _HIDES.search(css[start + 1 : stop if stop >= 0 else len(css)]):
+        if start >= 0 and way_of_hiding(css[start + 1 : stop if stop >= 0 else len(css)][:_LONGEST_STYLE]):
             done = start
             yield start + 1
 
@@ -156,13 +229,25 @@ def _holds_on_screens(css: str, start: int) -> bool:
             depth += 1
         elif depth:
             depth -= 1
-        elif not _SCREEN.match(re.split(r"[{};]", css[max(low, opened - 200) : opened])[-1].strip()):
+        elif not _is_of_desk(re.split(r"[{};]", css[max(low, opened - 200) : opened])[-1].strip()):
             return False
         elif depth == 0 and css.rfind("@", low, opened) < 0:
             return True
         if depth == 0 and close > opened and "@" not in css[low:place]:
             return True
     return False
+
+
+def _is_of_desk(condition: str) -> bool:
+    """Whether a condition such as "@media (min-width: 768px)" holds on the screen of a desk."""
+    found = _SCREEN.match(condition)
+    if found is None:
+        return False
+    bound, number, unit = found.groups()
+    if bound is None:
+        return True
+    width = float(number.strip(".") or 0) * (1 if unit.lower() == "px" else 16)
+    return width <= _SCREEN_WIDTH if bound.lower() == "min" else width >= _SCREEN_WIDTH
 
 
 def _selector(css: str, place: int) -> str:
@@ -173,10 +258,14 @@ def _selector(css: str, place: int) -> str:
 
 
 def _compounds(selector: str) -> Iterator[list[frozenset[str]]]:
-    """Yield the compounds of each selector of a list: "p.a > b, .c" -> [{"p", ".a"}, {"b"}], [{".c"}]."""
+    """Yield the compounds of each selector of a list: "p.a > b, .c" -> [{"p", ".a"}, {"b"}], [{".c"}].
+
+    One that is none of tags and names is empty, and so is one before a sibling.
+    """
     for part in selector.split(","):
         if part.strip():
-            yield [_names(compound) for compound in re.split(r"[\s>+~]+", part.strip())]
+            compounds = [_names(compound) for compound in re.split(r"[\s>+~]+", part.strip())]
+            yield [frozenset(), *compounds] if "+" in part or "~" in part else compounds
 
 
 def _names(compound: str) -> frozenset[str]:

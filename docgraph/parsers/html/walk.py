@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from docgraph.document import DocumentBuilder
 from docgraph.parsers.html.blocks import TextBlock
+from docgraph.parsers.html.entries import find_entries
 from docgraph.parsers.html.nodes import NodeWriter, Page
 from docgraph.parsers.html.tables import Grid
 from docgraph.parsers.html.tags import LISTS
@@ -111,6 +112,7 @@ class Walk:
         self.wanted = _wanted_elements(page)
         self.index = 0
         """Of the next item of the flow."""
+        self.entries = find_entries(page.elements, page.flow)
         self.opened: set[int] = set()
         """Headings whose section was opened before them."""
         self._headings = sorted(page.flow.headings)

@@ -37,6 +37,7 @@ from docgraph.parsers.html.main.controls import controls
 from docgraph.parsers.html.main.features import FEATURES, Measured, count_words, measure
 from docgraph.parsers.html.main.forest import main_content
 from docgraph.parsers.html.main.roles import Verdict, set_regions, set_roles
+from docgraph.parsers.html.main.together import drop_comments, keep_notes, keep_posts
 
 PRICE: Final = 0.3
 """What each word of the article's element costs, in probability."""
@@ -95,10 +96,18 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
         for index, block, keep in zip(measured.index, measured.block, choice.kept.tolist(), strict=True)
         if keep and block.element != verdict.title and index not in captions
     }
+    main |= {
+        index
+        for index in keep_posts(elements, flow, measured, choice.kept)
+        if flow.items[index].element != verdict.title and index not in captions  # type: ignore[union-attr]
+    }
     _keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
     _keep_lists_of_the_text(elements, flow, measured, main, captions)
+    _keep_quotes_whole(elements, flow, main)
     _keep_headings_of_main(elements, flow, main, verdict.title)
-    _drop_what_follows_the_article(elements, flow, main, verdict.title)
+    _drop_what_follows_the_article(elements, flow, main, verdict.title, title)
+    drop_comments(elements, flow, main)
+    keep_notes(elements, flow, main)
     if not choice.relaxed:
         main -= controls(elements, flow)
     _drop_boxed_headings(elements, flow, main)
@@ -270,6 +279,18 @@ def _keep_lists_of_the_text(
                 main.update(i for i in measured.index[first:last] if i not in captions)
 
 
+def _keep_quotes_whole(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Add to `main` what follows the first main text of a quotation: its source."""
+    places = flow.places()
+    for row in elements.rows_of("blockquote"):
+        start, stop = places.get(row, (0, 0))
+        if stop - start > _BOX_ITEMS:
+            continue
+        texts = [i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text]
+        if texts and texts[0] in main:
+            main.update(texts)
+
+
 def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:
     """Whether a text, no heading, is a child of the element that a list is a child of."""
     element = flow.items[index].element  # type: ignore[union-attr]
@@ -300,12 +321,20 @@ def _keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title
         leading = -1
 
 
-def _drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
-    """Take out of `main` what stands below the title's own `article`, if that holds one: comments, the next stories."""
+def _drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int], title: int, said: str) -> None:
+    """Take out of `main` what stands below the title's own `article`, if that holds one: comments, the next stories.
+
+    Where no `article` is around the title, it is the element around it that comes again, with a heading of that level.
+
+    Args:
+        said: the title as the metadata gives it.
+    """
     own = title
     while own >= 0 and elements.tag[own] != "article":
         own = elements.parent[own]
     places = flow.places()
+    if own < 0 and title >= 0 and 2 * len({*elements.text(title).split()} & {*said.split()}) > len(said.split()):
+        own = _repeated(elements, flow, title)
     if own not in places:
         return
     start, stop = places[own]
@@ -313,6 +342,26 @@ def _drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int
     long = [count for text in held if (count := count_words(text)) >= PARAGRAPH_WORDS]
     if len(long) >= LEAST_PARAGRAPHS and sum(long) >= ENOUGH_WORDS:
         main.difference_update([index for index in main if index >= stop])
+
+
+def _repeated(elements: Elements, flow: Flow, title: int) -> int:
+    """Return the element around the title after which another of its name begins, with a heading of that level."""
+    level, row = flow.headings[title], title
+    for _ in range(_LIST_LEVELS):
+        row = elements.parent[row]
+        if row < 0 or elements.tag[row] == "body":
+            break
+        end = elements.end(row)
+        if (
+            elements.tag[row] in ("div", "section")
+            and end < len(elements)
+            and elements.parent[end] == elements.parent[row]
+            and elements.tag[end] == elements.tag[row]
+            and elements.attributes[row].get("class", "") == elements.attributes[end].get("class") != ""
+            and any(flow.headings.get(inner) == level for inner in range(end, min(elements.end(end), end + _BOX_ITEMS)))
+        ):
+            return row
+    return -1
 
 
 def _words_of_main(flow: Flow, main: set[int], start: int, stop: int) -> int:

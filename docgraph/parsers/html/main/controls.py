@@ -10,7 +10,7 @@ Both are small: a box with much text is never one, whatever it is called.
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
@@ -30,23 +30,48 @@ _PLAYER: Final = re.compile(
 _CONSENT: Final = re.compile(
     r"\b(?:consent|third part(?:y|ies)|personal data|data privacy|privacy (?:policy|settings)|external content|"
     r"cookies?|einwillig\w*|zustimm\w*|datenschutz\w*|personenbezogen\w*|drittanbieter\w*|externe[nr]? inhalt\w*|"
-    r"consentement|données personnelles|contenus? externes?|consentimiento|datos personales|contenidos? externos?|"
+    r"consentement|accepté? les cookies|données personnelles|contenus? externes?|"
+    r"consentimiento|datos personales|contenidos? externos?|"
     r"consenso|dati personali|contenut[oi] estern[oi]|toestemming|persoonsgegevens|samtykke|samtycke|zgod[aęy])\b",
     re.I,
 )
+_SIGN: Final = re.compile(
+    r"(?:advertise?ment|anzeige|werbung|publicité|publicidad|pubblicità|advertentie|reklame?a?|sponsored)|"
+    r"(?:- )?(?:advertise?ment[ -]*)?(?:story|article|post) continues below(?: (?:this )?advertise?ment)?|"
+    r"(?:scroll|continue(?: scrolling)?|keep reading|skip) (?:to continue|for more|below|"
+    r"(?:past )?advertisement)|"
+    r"continue reading(?: (?:the main story|below))?|loading\W*",
+    re.I,
+)
+"""All that a text says, which then is a sign in the page."""
+_NEEDS: Final = re.compile(
+    r"(?:enable|activate|turn on|requires?) java-?script|supports? html5|browser (?:does not|doesn['’]t) support|"
+    r"java-?script (?:aktivier|einschalt|is (?:disabled|required))|flash player|"
+    r"activa(?:r|te)? java-?script|activer java-?script",
+    re.I,
+)
+"""In a short text: it tells what a player needs."""
+_LONGEST_SIGN: Final = 60
+_LONGEST_NEED: Final = 260
+_BUTTON: Final = re.compile(r"(?:^|[\s_-])(?:btn|button)(?:$|[\s_-])", re.I)
 _WHOLE: Final = frozenset(("article", "body", "main", "section"))
 """Elements that are more than a box."""
 
 
 def controls(elements: Elements, flow: Flow) -> set[int]:
-    """Return the places of the blocks of players and of placeholders that ask for consent."""
+    """Return the places of the blocks of players, of what asks for consent, and of signs ("Advertisement")."""
     places = flow.places()
     found: set[int] = set()
-    for row in elements.rows_of("button"):
+    for row in (*elements.rows_of("button"), *filter(partial(_is_button, elements), elements.rows_of("a"))):
         if (box := _box_around(elements, flow, row)) is not None:
             texts = list(_texts(flow, *box))
             if any(_CONSENT.search(text) for text in texts):
                 found.update(range(*box))
+    for index, item in enumerate(flow.items):
+        if isinstance(item, TextBlock) and 0 < len(item.text) <= _LONGEST_NEED and item.element not in flow.headings:
+            text = item.text.strip(" .…–—-")
+            if (len(text) <= _LONGEST_SIGN and _SIGN.fullmatch(text)) or _NEEDS.search(text):
+                found.add(index)
     done = -1
     for row in sorted(places):
         own = elements.attributes[row]
@@ -64,6 +89,11 @@ def controls(elements: Elements, flow: Flow) -> set[int]:
 @lru_cache(maxsize=8_192)
 def _is_player(class_: str, id_: str) -> bool:
     return bool(_PLAYER.search(f"{class_} {id_}"[:200]))
+
+
+def _is_button(elements: Elements, row: int) -> bool:
+    own = elements.attributes[row]
+    return own.get("role") == "button" or _BUTTON.search(own.get("class", "")[:200]) is not None
 
 
 def _box_around(elements: Elements, flow: Flow, row: int) -> tuple[int, int] | None:

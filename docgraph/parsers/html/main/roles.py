@@ -16,6 +16,7 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.tags import LANDMARK_ROLES, LANDMARKS
 
+_QUOTES: Final = frozenset(("blockquote", "figure"))
 _SECTIONING: Final = frozenset(("article", "aside", "main", "nav", "section"))
 
 
@@ -64,7 +65,7 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
         holds_main.add(row)
         row = elements.parent[row]
     for row, role in measured.named.items():
-        if row not in holds_main:
+        if row not in holds_main and elements.tag[elements.parent[row]] not in _QUOTES:
             verdict.region_role[row] = role
     landmarks = {row: role for tag, role in LANDMARKS.items() for row in elements.rows_of(tag)}
     for row, own in enumerate(elements.attributes):
@@ -75,8 +76,9 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
     for row in sorted(landmarks):
         while sections and sections[-1][0] < row:
             reach = max(reach, sections.pop()[1])
-        if elements.tag[row] == "header" and row < reach:
-            # The head of a part, not of the page: its heading is the part's.
+        above = elements.tag[elements.parent[row]]
+        if (elements.tag[row] == "header" and row < reach) or (elements.tag[row] == "footer" and above in _QUOTES):
+            # The head of a part, not of the page: its heading is the part's. A quotation's foot names its source.
             continue
         if row not in holds_main:
             verdict.region_role[row] = landmarks[row]

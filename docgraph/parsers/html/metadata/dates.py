@@ -6,7 +6,7 @@
 Names of months are those of the Unicode CLDR in all of its languages (`months.json`, written by
 `tools/make_months.py`). A time without a zone stays without one; a guess could move it to another day. Two numbers
 that could be day and month in either order are read day first, as most of the world writes them, unless the second is
-above 12.
+above 12 or the page says that its language is that of the United States ("en-US").
 """
 
 import json
@@ -32,7 +32,13 @@ _COMPACT: Final = re.compile(r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:T?\d{4,6}Z?)?$"
 _YEAR_FIRST: Final = re.compile(r"\b((?:19|20)\d{2})[./-]\s?(\d{1,2})[./-]\s?(\d{1,2})(?!\d)")
 _NUMBERS: Final = re.compile(rf"\b(\d{{1,2}})[./-]\s?(\d{{1,2}})[./-]\s?{_YEAR}\b")
 _SHORT_YEAR: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{2})(?![\d.])")
-_SIGNS: Final = re.compile(r"((?:19|20)\d{2})\s*[年년]\s*(\d{1,2})\s*[月월]\s*(\d{1,2})\s*[日일号]?")
+_SIGNS: Final = re.compile(
+    r"((?:19|20)\d{2})\s*(?:[年년]|оны)\s*(\d{1,2})\s*(?:[月월]|(?:дугаар |-р )?сар\w*)\s*(\d{1,2})\s*[日일号]?"
+)
+_ERA: Final = re.compile(r"(令和|平成|昭和|民國|民国)\s*(元|\d{1,3})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日?")
+_ERAS: Final = {"令和": 2018, "平成": 1988, "昭和": 1925, "民國": 1911, "民国": 1911}
+"""Eras of Japan and Taiwan: the year before their first."""
+_MONTH_FIRST: Final = ("en-us", "en_us", "en-ph", "es-us")
 _VIETNAMESE: Final = re.compile(r"(\d{1,2})\s+tháng\s+(\d{1,2})\s*(?:,|năm)\s*((?:19|20)\d{2})", re.I)
 _DAY_MONTH: Final = re.compile(
     rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|ª|º|°)?\.?[\s/-]+(?:de\s+|of\s+|d['’]|ב-?)?{_NAME}\.?,?[\s/-]+"
@@ -69,10 +75,13 @@ def iso_date(text: str, language: str | None = None) -> str | None:
         pass
     if found := _YEAR_FIRST.search(text) or _SIGNS.search(text):
         return _date(*found.groups())
+    if found := _ERA.search(text):
+        era, number, month, day = found.groups()
+        return _date(str(_ERAS[era] + (1 if number == "元" else int(number))), month, day)
     if found := _VIETNAMESE.search(text):
         day, month, year = found.groups()
         return _date(year, month, day)
-    return _with_name(text, language) or _with_numbers(text)
+    return _with_name(text, language) or _with_numbers(text, (language or "").lower() in _MONTH_FIRST)
 
 
 def _with_name(text: str, language: str | None) -> str | None:
@@ -92,10 +101,12 @@ def _with_name(text: str, language: str | None) -> str | None:
     return None
 
 
-def _with_numbers(text: str) -> str | None:
-    """Return the date of a text that has the month as a number, day first."""
+def _with_numbers(text: str, month_first: bool) -> str | None:
+    """Return the date of a text that has the month as a number: day first, but for pages of the United States."""
     if found := _NUMBERS.search(text):
         day, month, year = found.groups()
+        if month_first:
+            day, month = month, day
         return _date(year, month, day) or _date(year, day, month)
     if found := _SHORT_YEAR.search(text):
         day, month, year = found.groups()

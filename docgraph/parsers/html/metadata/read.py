@@ -20,7 +20,7 @@ from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
-from docgraph.parsers.html.metadata.shown import TELLING, from_page
+from docgraph.parsers.html.metadata.shown import TELLING, article_items, from_page
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
@@ -43,6 +43,10 @@ _LONGEST: Final = 4_000
 _MOST_HEADINGS: Final = 8
 _SEPARATOR: Final = re.compile(r"\s+[|\-–—\\/>»·:•]\s+|\s*[|»]\s*")
 """What stands between the title of a page and the name of its site."""
+_NO_TITLES: Final = frozenset(
+    ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
+)
+"""Titles that a program wrote, in small letters."""
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
@@ -104,6 +108,10 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     which makes it less likely to be about the article."""
     headings: list[tuple[str, str]] = []
     heading = elements.tag.index("h1") if "h1" in elements.tag else 0
+    items = article_items(elements)
+    # Of several articles the one that holds the heading, else the first, is the page's.
+    own_item = next((item for item in items if item <= heading < elements.end(item)), items[0] if items else 0)
+    items = [item for item in items if not own_item <= item < elements.end(own_item)][:_MOST_HEADINGS]
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
         if tag == "meta":
             named.extend(
@@ -129,7 +137,9 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         elif tag in ("h1", "h2") and len(headings) < _MOST_HEADINGS:
             headings.append((tag, elements.text(row)))
         elif own and not TELLING.isdisjoint(own):
-            for field, value, source in from_page(elements, row):
+            for field, value, source in from_page(elements, row, heading):
+                if source == "microdata" and any(item <= row < elements.end(item) for item in items):
+                    continue
                 if source in ("byline", "text"):
                     shown.append((row < heading, field, value, source))
                 else:
@@ -164,8 +174,9 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
     if not candidates:
         return None
     chosen, headings = candidates[0], [c.value for c in candidates if c.source == "heading"]
-    if headings and site and _words(chosen.value) == _words(site):
-        return headings[0]
+    name = _words(site or "")
+    if headings and (_words(chosen.value) == name or chosen.value.strip().lower() in _NO_TITLES):
+        return next((heading for heading in headings if _words(heading) != name), headings[0])
     if chosen.source != "html":
         shown = {_words(heading): heading for heading in headings}
         for title in (c.value for c in candidates if c.source == "html"):

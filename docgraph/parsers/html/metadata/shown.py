@@ -6,9 +6,8 @@ Sources: schema.org Article as microdata; HTML Living Standard 4.5.14 (`time`), 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
@@ -37,6 +36,14 @@ _COMMENT: Final = re.compile(
     r"(?:^|[\s_-])(?:comments?|commentlist|replies|responses|disqus|kommentare?)(?:$|[\s_-])", re.I
 )
 _COMMENT_LEVELS: Final = 6
+_OF_OTHERS: Final = frozenset(
+    "related recommended recommendations recommendation sidebar teaser teasers card cards trending popular latest "
+    "mostread similar suggested promo ticker".split()
+)
+"""Words in the names of what tells of other articles."""
+_ELSEWHERE: Final = frozenset(("aside", "nav", "footer"))
+_OTHERS_LEVELS: Final = 8
+_ARTICLE_ITEM: Final = re.compile(r"(?:article|posting|report|blogpost)$", re.I)
 _BYLINE_WORDS: Final = frozenset("byline bylines author authors authorname authornames byl writer reporter".split())
 _NO_BYLINE_WORDS: Final = frozenset(
     "comment comments bio biography avatar image images img photo social follow share related box description job "
@@ -53,17 +60,51 @@ Statement = tuple[str, str, str]
 """Field, value, source."""
 
 
-def from_page(elements: Elements, row: int) -> Iterable[Statement]:
-    """Return what an element of the page's body tells. Most tell nothing, which is found out first."""
+def from_page(elements: Elements, row: int, heading: int = 0) -> list[Statement]:
+    """Return what an element of the page's body tells of its article. Most tell nothing, which is found out first.
+
+    Args:
+        heading: the page's first `h1`, or 0; what stands in a box or an article without it may tell of another one.
+    """
     tag, own = elements.tag[row], elements.attributes[row]
-    rules = [microdata] if "itemprop" in own or "property" in own else []
+    shown: list[Statement] = []
     if tag == "time":
-        rules.append(time)
+        shown += time(elements, row)
     elif tag == "a":
-        rules.append(link)
+        shown += link(elements, row)
     if ("class" in own or "id" in own) and _said_by_names(own.get("class", ""), own.get("id", "")):
-        rules.append(named)
-    return chain.from_iterable(rule(elements, row) for rule in rules) if rules else ()
+        shown += named(elements, row)
+    if shown and _is_of_others(elements, row, heading):
+        shown = [statement for statement in shown if statement[0] == "tags"]
+    if "itemprop" in own or "property" in own:
+        return [*microdata(elements, row), *shown]
+    return shown
+
+
+def article_items(elements: Elements) -> list[int]:
+    """Return the elements that by their microdata are articles, outermost first."""
+    return [
+        row
+        for row, own in enumerate(elements.attributes)
+        if ("itemtype" in own or "typeof" in own)
+        and _ARTICLE_ITEM.search(own.get("itemtype", own.get("typeof", "")).strip())
+    ]
+
+
+def _is_of_others(elements: Elements, row: int, heading: int) -> bool:
+    """Whether an element stands in a side bar, a teaser or an article that the page's heading does not stand in."""
+    for _ in range(_OTHERS_LEVELS):
+        row = elements.parent[row]
+        if row < 0 or elements.tag[row] in ("body", "main"):
+            return False
+        if row <= heading < elements.end(row):
+            return False
+        tag, own = elements.tag[row], elements.attributes[row]
+        if tag in _ELSEWHERE or (tag == "article" and heading):
+            return True
+        if own and "others" in _said_by_names(own.get("class", ""), own.get("id", "")):
+            return True
+    return False
 
 
 def microdata(elements: Elements, row: int) -> Iterator[Statement]:
@@ -119,7 +160,7 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
 
 @lru_cache(maxsize=8_192)
 def _said_by_names(class_: str, id_: str) -> frozenset[str]:
-    """Return which of "byline", "date", "modified", "published", "comment" an element is by its class and id."""
+    """Return which of "byline", "date", "modified", "published", "comment", "others" an element's names say."""
     words = {word.lower() for word in _WORD.findall(f"{class_} {id_}")}
     says = {"date"} if words & _DATE_WORDS else set[str]()
     if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
@@ -128,6 +169,8 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
         says.add("modified")
     if words & _PUBLISHED_WORDS:
         says.add("published")
+    if words & _OF_OTHERS:
+        says.add("others")
     if _COMMENT.search(f"{class_} {id_}"):
         says.add("comment")
     return frozenset(says)

@@ -1,0 +1,109 @@
+"""Code whose lines are numbered: which elements hold the numbers, and the code of a table that has them in cells.
+
+table ─ numbered_code ─> the code, line by line, or "" if the table is of another kind
+"""
+
+from itertools import pairwise
+from typing import Final
+
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.tags import CODE_TABLE, GUTTER, NAME_LETTERS
+
+_GUTTER_EVENTS: Final = 3_000
+_NUMBERS: Final = "0123456789 \t\r\n\xa0.:|+-"
+_LINES: Final = frozenset(("div", "p", "li", "br", "tr"))
+_LEVELS: Final = 4
+_FEW_ELEMENTS: Final = 40
+
+
+def is_gutter(elements: Elements, row: int) -> bool:
+    """Whether an element holds nothing but the numbers of lines, and says so by its class."""
+    own = elements.attributes[row]
+    if elements.last[row] - elements.first[row] > _GUTTER_EVENTS:
+        return False
+    if not own or not GUTTER.search(own.get("class", "")[:NAME_LETTERS]):
+        return "data-line-number" in own and not elements.text(row).strip()
+    return not elements.text(row).strip(_NUMBERS)
+
+
+def numbered_code(elements: Elements, table: int) -> str:
+    """Return the code of a table that has the numbers of its lines in cells of their own, "" if it is another table.
+
+    Either each row is a line, or one row holds all numbers and all lines. Linear in the table.
+    """
+    cells = _rows_of_cells(elements, table)
+    if not cells or any(not 2 <= len(row) <= 3 for row in cells):
+        return ""
+    named = _says_code(elements, table)
+    for row in cells:
+        if not all(is_gutter(elements, cell) or _is_numbers(elements, cell, named) for cell in row[:-1]):
+            return ""
+        if not named and "pre" not in elements.tag[row[-1] : min(elements.end(row[-1]), row[-1] + _FEW_ELEMENTS)]:
+            return ""
+    if not named and len(cells) > 1:
+        return ""
+    return "\n".join(_code_of(elements, row[-1]) for row in cells)
+
+
+def _rows_of_cells(elements: Elements, table: int) -> list[list[int]]:
+    rows: list[list[int]] = []
+    row, end = table + 1, elements.end(table)
+    while row < end:
+        tag = elements.tag[row]
+        if tag in ("td", "th"):
+            if not rows:
+                return []
+            rows[-1].append(row)
+            row = elements.end(row)
+            continue
+        if tag == "tr":
+            rows.append([])
+        elif tag not in ("tbody", "colgroup", "col"):
+            return []
+        row += 1
+    return [cells for cells in rows if cells]
+
+
+def _says_code(elements: Elements, table: int) -> bool:
+    """Whether a table, an element close around it or one of its cells is named after code."""
+    row = table
+    for _ in range(_LEVELS):
+        if row < 0:
+            break
+        if CODE_TABLE.search(elements.attributes[row].get("class", "")[:NAME_LETTERS]):
+            return True
+        row = elements.parent[row]
+    cells = [row for row in range(table, min(elements.end(table), table + 12)) if elements.tag[row] == "td"]
+    return any(
+        is_gutter(elements, cell) or CODE_TABLE.search(elements.attributes[cell].get("class", "")[:NAME_LETTERS])
+        for cell in cells
+    )
+
+
+def _is_numbers(elements: Elements, cell: int, named: bool) -> bool:
+    """Whether a cell holds the numbers of lines, one after the other, or none and that is where they are drawn."""
+    if elements.last[cell] - elements.first[cell] > _GUTTER_EVENTS:
+        return False
+    text = " ".join(
+        event for event in elements.events[elements.first[cell] : elements.last[cell]] if isinstance(event, str)
+    ).split()
+    if not text:
+        return named
+    if not all(word.isdecimal() for word in text):
+        return False
+    return len(text) == 1 or all(int(b) - int(a) == 1 for a, b in pairwise(text))
+
+
+def _code_of(elements: Elements, cell: int) -> str:
+    """Return the lines in a cell: as written within `pre`, else one for each element that is a line."""
+    lines = [""]
+    verbatim, tags = 0, elements.tag
+    for event in elements.events[elements.first[cell] + 1 : elements.last[cell]]:
+        if isinstance(event, str):
+            if verbatim or event.strip() or "\n" not in event:
+                lines[-1] += event.replace("\r\n", "\n")
+        elif tags[event if event >= 0 else ~event] == "pre":
+            verbatim += 1 if event >= 0 else -1
+        elif event >= 0 and tags[event] in _LINES and (lines[-1] or tags[event] == "br"):
+            lines.append("")
+    return "\n".join(lines).strip("\n")

@@ -1,0 +1,47 @@
+"""The entries of a live blog: elements in a row that each begin with a time and go on with text.
+
+Flow ─ find_entries ─> elements, each a section of its own in the tree
+"""
+
+import re
+from typing import Final
+
+from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.elements import Elements
+
+LEAST_ENTRIES: Final = 3
+_TIME: Final = re.compile(r"\W{0,3}(?:[012]?\d[:.h][0-5]\d\b|[012]?\d\s?[ap]\.?m\b|\d{1,2}\s?(?:min|h|hrs?)\b)", re.I)
+_TIME_LETTERS: Final = 80
+_ENTRIES: Final = frozenset(("div", "section", "article"))
+_LEVELS: Final = 5
+
+
+def find_entries(elements: Elements, flow: Flow) -> set[int]:
+    """Return the elements that are entries: at least three children of one element, told apart by their times."""
+    parents, tags = elements.parent, elements.tag
+    groups: dict[tuple[int, str], set[int]] = {}
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, TextBlock) or not (0 < len(item.text) <= _TIME_LETTERS and _TIME.match(item.text)):
+            continue
+        # The elements that open right before the time: it is the first that each of them shows.
+        above = index - 1
+        for _ in range(_LEVELS):
+            row = flow.items[above] if above >= 0 else -1
+            if not isinstance(row, int) or row < 0:
+                break
+            if tags[row] in _ENTRIES:
+                groups.setdefault((parents[row], tags[row]), set()).add(row)
+            above -= 1
+    places = flow.places()
+    found: set[int] = set()
+    for group in groups.values():
+        if len(group) < LEAST_ENTRIES:
+            continue
+        texts = [_texts(flow, *places[row]) for row in group]
+        if min(texts) >= 2:
+            found |= group
+    return found
+
+
+def _texts(flow: Flow, start: int, stop: int) -> int:
+    return sum(isinstance(item, TextBlock) and bool(item.text) for item in flow.items[start : min(stop, start + 24)])

@@ -1,0 +1,149 @@
+"""What belongs together is judged alike: the posts of a thread, the teasers of an index, notes and what refers to them.
+
+    posts ─ keep_posts ─> where the posts of a page hold most of its text, they are main; a few left out are, too
+    main text ─ keep_notes ─> the notes that its numbers ("[1]") lead to
+    comments ─ drop_comments ─> what readers wrote below an article is none of it
+
+A post is one of at least three elements in a row, in one element and of one name, each of which holds text that reads
+like prose and, beside it, who wrote it, when, or what it is called.
+"""
+
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.main.features import Measured, count_words
+from docgraph.parsers.html.main.names import NAMES, families_of_name
+
+LEAST_POSTS: Final = 3
+THREAD_SHARE: Final = 0.6
+"""Share of the page's prose that the posts of a thread hold, and of a row's prose that must be main for all to be."""
+_KEPT_SHARE: Final = 0.5
+_LEAST_SHARE: Final = 0.4
+"""A thread is read whole where less than this of it was main, a row of posts where it holds that much of the page."""
+_LARGEST: Final = 0.6
+"""Share of a row's prose that one post may hold."""
+_BLOCKS_A_POST: Final = 1.9
+_POSTS: Final = frozenset(("div", "li", "tr", "article", "section", "dd"))
+_LEVELS: Final = 9
+_REFERENCE: Final = re.compile(r"[\[(]?(?:\d{1,3}|[a-z]|[ivx]{1,5}|[*†‡§¶#]{1,3})[\])]?", re.I)
+_MOST_NOTE_ITEMS: Final = 60
+_COMMENT: Final = NAMES.index("comment")
+_COMMENT_NAME: Final = re.compile(r"(?:^|[\s_-])(?:responses?|disqus)", re.I)
+_PARAGRAPH_WORDS: Final = 10
+_LEAST_PARAGRAPHS: Final = 3
+
+
+def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray[np.bool_]) -> set[int]:
+    """Return places in `Flow.items` that are main because their like is, or because they are what the page is for."""
+    total, held = measured.prose.sum(), (measured.words * kept).sum()
+    found: set[int] = set()
+    running = np.concatenate([[0.0], np.cumsum(np.bincount(measured.owner, measured.prose, len(measured.end)))])
+    for rows in _groups(elements, measured):
+        held_by = running[measured.end[rows]] - running[rows]
+        if held_by.sum() < _LEAST_SHARE * total or held_by.max() > _LARGEST * held_by.sum():
+            continue  # a few words of the page, or its columns
+        edges = np.zeros(len(measured.end) + 1, dtype=np.int64)
+        np.add.at(edges, rows, 1)
+        np.add.at(edges, measured.end[rows], -1)
+        inside = np.cumsum(edges)[measured.owner] > 0
+        prose = measured.prose * inside
+        share = (prose * kept).sum() / prose.sum()
+        is_thread = prose.sum() >= THREAD_SHARE * total and held < _KEPT_SHARE * prose.sum()
+        if not is_thread and share < THREAD_SHARE:
+            continue
+        headings = [i for i in np.flatnonzero(inside).tolist() if measured.block[i].element in flow.headings]
+        wanted = [i for i in np.flatnonzero(prose > 0).tolist() if is_thread or share < 1]
+        if len({bool(kept[i]) for i in headings}) > 1:
+            wanted += headings
+        found.update(measured.index[i] for i in wanted)
+    return found
+
+
+def _groups(elements: Elements, measured: Measured) -> list[list[int]]:
+    """Return the elements of each row of posts on a page."""
+    parents, tags = elements.parent, elements.tag
+    prose: dict[tuple[int, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for owner, words in zip(measured.owner.tolist(), measured.prose.tolist(), strict=True):
+        if not words:
+            continue
+        row = owner
+        for _ in range(_LEVELS):
+            if row < 0 or tags[row] == "body":
+                break
+            if tags[row] in _POSTS:
+                prose[parents[row], tags[row]][row] += 1
+            row = parents[row]
+    owners = measured.owner
+    order = np.sort(owners)
+    groups = []
+    for rows in prose.values():
+        if len(rows) < LEAST_POSTS:
+            continue
+        blocks = sum(int(np.searchsorted(order, measured.end[row]) - np.searchsorted(order, row)) for row in rows)
+        if blocks >= _BLOCKS_A_POST * len(rows) and _same_names(elements, list(rows)):
+            groups.append(list(rows))
+    return groups
+
+
+def _same_names(elements: Elements, rows: list[int]) -> bool:
+    """Whether most of some elements share a class, or have none."""
+    counts: dict[str, int] = defaultdict(int)
+    for row in rows:
+        for name in set(elements.attributes[row].get("class", "").split()) or {""}:
+            counts[name] += 1
+    return max(counts.values()) >= 0.8 * len(rows)
+
+
+def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Add to `main` the notes of its text: what short links ("1", "[a]", "*") lead to on the page."""
+    wanted: set[str] = set()
+    for index in main:
+        block = flow.items[index]
+        assert isinstance(block, TextBlock)
+        for start, end, type_, row in block.marks:
+            if type_ == "link" and end - start <= 6 and _REFERENCE.fullmatch(block.text[start:end].strip()):
+                address = elements.attributes[row].get("href", "")
+                if "#" in address and (name := address.partition("#")[2]):
+                    wanted.add(name)
+    if not wanted:
+        return
+    places, parents = flow.places(), elements.parent
+    for row, own in enumerate(elements.attributes):
+        if own and (own.get("id") in wanted or (elements.tag[row] == "a" and own.get("name") in wanted)):
+            note = row
+            while note >= 0 and note not in places:
+                note = parents[note]
+            start, stop = places.get(note, (0, 0))
+            if elements.tag[note] not in ("body", "article", "main", "section") and stop - start <= _MOST_NOTE_ITEMS:
+                main.update(i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text)
+
+
+def drop_comments(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Take out of `main` what is named comments and stands below at least three paragraphs of an article."""
+    places = flow.places()
+    long = sorted(
+        i
+        for i in main
+        if count_words(flow.items[i].text) >= _PARAGRAPH_WORDS  # type: ignore[union-attr]
+    )
+    for row, own in enumerate(elements.attributes):
+        if not own or row not in places:
+            continue
+        names = f"{own.get('class', '')[:200]} {own.get('id', '')[:100]}"
+        if names == " " or not (_COMMENT in families_of_name(names) or _COMMENT_NAME.search(names)):
+            continue
+        start, stop = places[row]
+        before, inside = bisect_left(long, start), bisect_left(long, stop) - bisect_left(long, start)
+        after = len(long) - before - inside
+        if inside and before < _LEAST_PARAGRAPHS:
+            return  # a thread: its posts are the text
+        if inside and not after:
+            main.difference_update(range(start, stop))
+            return

@@ -1,0 +1,80 @@
+"""Responsive twins: what a page holds twice, once for small screens and once for large ones.
+
+    Flow ─ drop_twins ─> Flow without the second of two texts or pictures that are never shown together
+
+What gives twins away is that they say the same and that the class of one, or of an element close around it, names a
+kind of screen. Nothing is lost: the other one stays. A line that is said twice on purpose, such as a refrain, has no
+such class.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.tags import NAME_LETTERS
+
+_LEAST_LETTERS: Final = 8
+_LEVELS: Final = 4
+_NEAR: Final = 24
+"""Items of the flow between twins: the same words far below stand there for another reason."""
+_SCREENS: Final = re.compile(
+    r"(?:^|[\s_:-]|(?<=[a-z]))(?:(?i:mobile|desktop|tablet|handheld|smartphone|phone)(?![a-z])|Mobile|Desktop|Tablet)"
+    r"|(?:^|[\s_-])(?:d|hide|hidden|show|visible|display)-(?:for-)?(?:none|xs|sm|md|lg|xl|small|medium|large)(?:$|[\s_-])"
+    r"|(?:^|\s)(?:xs|sm|md|lg|xl|2xl):(?:hidden|block|flex|inline|grid|contents)"
+    r"|(?:^|[\s_-])(?:small|medium|large|xs|sm|md|lg)-(?:only|up|down)"
+)
+
+
+def drop_twins(elements: Elements, flow: Flow) -> None:
+    """Take the second of two twins out of the flow: a text, or a picture."""
+    said: dict[str, tuple[int, int]] = {}
+    seen: dict[tuple[str, str], int] = {}
+    dropped: set[int] = set()
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, TextBlock):
+            continue
+        if len(item.text) >= _LEAST_LETTERS and not item.preformatted:
+            first, place = said.setdefault(item.text, (item.element, index))
+            if index - place > _NEAR:
+                said[item.text] = (item.element, index)
+            elif first != item.element and (_of_a_screen(elements, first) or _of_a_screen(elements, item.element)):
+                dropped.add(index)
+                flow.headings.pop(item.element, None)
+                continue
+        if item.images:
+            item.images = [image for image in item.images if not _is_twin(elements, image[1], seen)]
+            if not item.images and not item.text:
+                dropped.add(index)
+    if dropped:
+        flow.items = [item for index, item in enumerate(flow.items) if index not in dropped]
+
+
+def _is_twin(elements: Elements, image: int, seen: dict[tuple[str, str], int]) -> bool:
+    """Whether a picture with the same source or the same words came before, one of them for a kind of screen."""
+    own = elements.attributes[image]
+    for name in ("src", "alt"):
+        value = own.get(name, "")
+        if len(value) < _LEAST_LETTERS - 3 or value.startswith("data:"):
+            continue
+        first = seen.setdefault((name, value), image)
+        if first != image and (_of_a_screen(elements, first) or _of_a_screen(elements, image)):
+            return True
+    return False
+
+
+def _of_a_screen(elements: Elements, row: int) -> bool:
+    """Whether an element, or one close around it, is for a kind of screen by its class."""
+    for _ in range(_LEVELS):
+        if row < 0 or elements.tag[row] in ("body", "html"):
+            return False
+        if (names := elements.attributes[row].get("class")) and _names_a_screen(names[:NAME_LETTERS]):
+            return True
+        row = elements.parent[row]
+    return False
+
+
+@lru_cache(maxsize=8_192)
+def _names_a_screen(names: str) -> bool:
+    return _SCREENS.search(names) is not None
