@@ -87,6 +87,7 @@ def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
         _row(
             document, ids, one.rows[0],
             id=one.id, level=one.level, kind=one.kind, headings=one.headings, span=one.span, dom_path=one.dom_path,
+            parent=one.parent_id,
             text="\n\n".join(
                 (one.text, *(image.alt for image in one.images if image.alt and image.alt not in one.text))
             ) if one.level == "passage" else one.text,
@@ -111,7 +112,9 @@ def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
 def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
     """Return a row with what follows from where it stands."""
     level, text, (start, stop) = values["level"], values["text"], values["span"]
-    above = row if level == "passage" and document.kind[row] in SECTIONS else section_above(document, row)
+    if "parent" not in values:
+        above = row if level == "passage" and document.kind[row] in SECTIONS else section_above(document, row)
+        values["parent"] = ids[above] if above >= 0 else None
     kinds, words = {values["kind"]}, text
     if level == "passage":
         starts = document.span[:, 0]  # ascending, as rows are in the order of the text
@@ -125,7 +128,6 @@ def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
         words = f"{text}\n{text}\n{around}"  # twice: what is said of it counts more than what is near it
     return Row(
         kinds=tuple(sorted(kinds - {"passage", "sentence"})),
-        parent=ids[above] if above >= 0 else None,
         words=words,
         **values,
     )
