@@ -95,7 +95,9 @@ def test_words_are_scored_by_the_formula_of_bm25(index):
     assert found.keys() == {"bread", "soup"}
     for name, score in found.items():
         assert score == pytest.approx(expected[name], rel=0.02)  # FTS5 rounds lengths of documents
-    assert [hit.document_id for hit in index.search("pot time", kind="document")] == sorted(found, key=lambda n: -found[n])
+    assert [hit.document_id for hit in index.search("pot time", kind="document")] == sorted(
+        found, key=lambda n: -found[n]
+    )
 
 
 def z(values: list[float]) -> list[float]:

@@ -1,6 +1,6 @@
 """Do neighbours share a class, and do clusters? BBC (907 documents, 5 classes), 20 Newsgroups (every third of 1,746, 20).
 
-    document ─> vector ─> the class of most of its 10 nearest (leave one out); k-means: V-measure, mean of ten seeds
+document ─> vector ─> the class of most of its 10 nearest (leave one out); k-means: V-measure, mean of ten seeds
 """
 
 from pathlib import Path

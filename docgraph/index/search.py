@@ -112,9 +112,7 @@ def signals(
     return parts, (words > 0) | (best_words > 0)
 
 
-def _best(
-    numbers: NDArray[np.int64], holders: NDArray[np.int64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _best(numbers: NDArray[np.int64], holders: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the highest value of the passages in each row; of a row without any, the lowest that another has."""
     best = np.full(len(numbers), -np.inf)
     if len(numbers):

@@ -216,6 +216,7 @@ class Store:
 
     def holders(self, level: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the numbers of passages, ascending, and of the section or document that each lies in directly."""
+
         def read() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             rows = self.connection.execute(_HOLDERS[level]).fetchall()
             passages, holders = np.array(rows, np.int64).reshape(-1, 2).T

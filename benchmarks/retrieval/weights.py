@@ -1,0 +1,75 @@
+"""How the weights of `docgraph search` were chosen: a grid on three books, each book held out once.
+
+    questions of a book ─ docgraph.index.search.signals ─> four z-scores of every row ─ each setting's sum ─> nDCG@10
+
+The grid is over the share of the best passage in the words, and the weights of the best passage and of the row itself in
+the meaning; words weigh 1 together. A setting is one for all tasks and levels.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.retrieval.pages import Page
+from benchmarks.retrieval.systems import indexed
+from benchmarks.retrieval.tasks import Task, tasks
+from docgraph.index import search
+from docgraph.index.words import terms
+from encoders import Embedder
+
+GRID: Final = tuple(product((0.0, 0.25, 0.5, 0.75), (0.7, 1.0, 1.4), (0.3, 0.5, 0.8)))
+"""Share of the best passage in the words; weight of the best passage; weight of the row."""
+QUERIES: Final = 150
+"""Of a task and book, at most: evenly spaced ones."""
+
+
+def weights_part(pages: Sequence[Page], queries: list[dict[str, Any]], embedder: Embedder) -> dict[str, Any]:
+    """Return nDCG@10 of each setting on each book and task, and of the one chosen without a book on that book."""
+    books = sorted({page.id.split("/")[0] for page in pages})
+    scores = {book: dict(_scores(book, pages, queries, embedder)) for book in books}
+    means = {book: np.mean(list(scores[book].values()), 0) for book in books}
+    own = GRID.index((search.BEST_WORDS, search.BEST, search.WHOLE))
+    held_out = {}
+    for book in books:
+        chosen = int(np.mean([means[other] for other in books if other != book], 0).argmax())
+        held_out[book] = {
+            "chosen": GRID[chosen],
+            "ndcg": float(means[book][chosen]),
+            "default": float(means[book][own]),
+            "best": float(means[book].max()),
+        }
+    rows = [
+        {"best_words": share, "best": best, "whole": whole, **{book: float(means[book][n]) for book in books}}
+        for n, (share, best, whole) in enumerate(GRID)
+    ]
+    tasks_of = {book: {name: float(values[own]) for name, values in scores[book].items()} for book in books}
+    return {"grid": rows, "held_out": held_out, "default": tasks_of}
+
+
+def _scores(
+    book: str, pages: Sequence[Page], queries: list[dict[str, Any]], embedder: Embedder
+) -> Iterator[tuple[str, Any]]:
+    some = [page for page in pages if page.id.startswith(f"{book}/")]
+    for task in tasks(some, queries):
+        found = np.mean(list(_gains(task, embedder)), 0)
+        print(f"   {book} {task.name}: {found[len(found) // 2]:.3f}", flush=True)
+        yield task.name, found
+
+
+def _gains(task: Task, embedder: Embedder) -> Iterator[Any]:
+    """Yield for each query (settings,) nDCG@10 of the one place that answers."""
+    ids = task.places.ids()
+    weight = np.array([[1 - share, share, whole, best] for share, best, whole in GRID])
+    step = -(-len(task.queries) // QUERIES)
+    with indexed(task.places, embedder) as index:
+        store = index._store
+        numbers = store.select(task.places.level, None, {})
+        for query, relevant in zip(task.queries[::step], task.relevant[::step], strict=True):
+            vector = embedder.encode_query([query])[0]
+            parts, _ = search.signals(store, task.places.level, numbers, terms(query), vector)
+            total = weight @ np.array([values for _, values in parts])
+            target = int(np.searchsorted(numbers, store.number(ids[next(iter(relevant))]) or 0))
+            rank = (total > total[:, target : target + 1]).sum(1)
+            yield np.where(rank < 10, 1 / np.log2(rank + 2), 0.0)
