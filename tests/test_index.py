@@ -109,7 +109,7 @@ def z(values: list[float]) -> list[float]:
 def test_a_score_adds_up_z_scores_of_words_and_meaning_of_a_section_and_of_its_best_passage(tmp_path):
     page = parse_html(
         "<title>T</title><h1>A</h1><p>keel of the boat, an old one, made of oak.</p><p>a sail and a mast.</p>"
-        "<h2>B</h2><p>oak trees in the wood, as old as the hills.</p><p>a boat of oak.</p><h1>C</h1><p>nothing else.</p>"
+        "<h2>B</h2><p>oak trees in the wood, as old as the hills.</p><p>a boat of oak.</p><h1>C</h1><p>nothing.</p>"
     )
     passages = {name: [] for name in "ABC"}
     sections = {}
@@ -123,17 +123,19 @@ def test_a_score_adds_up_z_scores_of_words_and_meaning_of_a_section_and_of_its_b
         found = {hit.headings[-1]: hit.score for hit in made.search("boat oak", kind="section")}
     every = [one for name in "ABC" for one in passages[name]]
 
-    def scored(chunks: list[Any]) -> list[float]:
-        texts = [" ".join(["T", *chunk.headings, chunk.text]) for chunk in chunks]
+    def scored(chunks: list[Any], texts: list[str]) -> list[float]:
+        texts = [" ".join(["T", *chunk.headings, text]) for chunk, text in zip(chunks, texts, strict=True)]
         return bm25([re.findall(r"\w+", text.lower()) for text in texts], ["boat", "oak"])
 
     def near(chunk: Any) -> float:
         one, other = Letters().vector("boat oak"), Letters().vector(chunk.text)
         return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
-    by_passage = dict(zip((chunk.id for chunk in every), scored(every), strict=True))
+    by_passage = dict(zip((one.id for one in every), scored(every, [one.text for one in every]), strict=True))
+    a, b, c = (sections[name].text for name in "ABC")
+    directly = [a.replace(b, ""), b, c]  # B lies in A
     parts = [
-        (0.5, scored([sections[name] for name in "ABC"])),
+        (0.5, scored([sections[name] for name in "ABC"], directly)),
         (0.5, [max(by_passage[chunk.id] for chunk in passages[name]) for name in "ABC"]),
         (0.5, [near(sections[name]) for name in "ABC"]),
         (1.0, [max(near(chunk) for chunk in passages[name]) for name in "ABC"]),

@@ -11,8 +11,8 @@
     index     building an index beside embedding alone, and a warm query, 1,000 HTML pages
     memory    peak memory of encoding 100,000 short paragraphs, passage by passage, in a process of its own
 
-Settings and weights come from the grids; the pages that are reported had no part in them. Parts that are not asked for stay
-as they were recorded. Writes benchmarks/results/retrieval.json and retrieval.md.
+Settings and weights come from the grids; the pages that are reported had no part in them. Parts that are not asked for
+stay as they were recorded. Writes benchmarks/results/retrieval.json and retrieval.md.
 """
 
 import argparse
@@ -47,7 +47,7 @@ PARTS = ("settings", "weights", "pages", "flat", "classes", "speed", "index", "m
 def measure(
     places: Places, queries: Sequence[str], relevant: list[dict[int, float]], embedder: Embedder
 ) -> dict[str, Any]:
-    """Score every system on the same queries, each beside sentence-transformers in two lines, search beside the best."""
+    """Score all systems on the same queries, beside two lines of sentence-transformers; search beside the best, too."""
     start = time.perf_counter()
     scores = {
         "BM25": systems.bm25(places, queries),

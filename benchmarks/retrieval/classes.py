@@ -1,4 +1,4 @@
-"""Do neighbours share a class, and do clusters? BBC (907 documents, 5 classes), 20 Newsgroups (every third of 1,746, 20).
+"""Do neighbours share a class, and do clusters? BBC (907 documents, 5 classes), 20 Newsgroups (a third of 1,746, 20).
 
 document ─> vector ─> the class of most of its 10 nearest (leave one out); k-means: V-measure, mean of ten seeds
 """

@@ -2,7 +2,7 @@
 
     1,000 HTML pages ─ Index.add ─> seconds in the encoder, and the rest     the same pages, random vectors ─> queries
 
-Random vectors take as long to compare as any, so that the queries need no hour of embedding before them. Processor time.
+Random vectors take as long to compare as any, so that queries need no hour of embedding before them. Processor time.
 """
 
 import time

@@ -15,7 +15,7 @@ Scores = NDArray[np.float32]
 
 
 def gains(scores: Scores, relevant: Sequence[Mapping[int, float]]) -> dict[str, NDArray[np.float64]]:
-    """Return for each query (q,) nDCG@10, R@1 and R@10 of its best places; of equal scores the later place stands first.
+    """Return for each query (q,) nDCG@10, R@1 and R@10 of its best places; of equal scores the later one is first.
     Places without a score (-inf) are not found.
 
     Args:

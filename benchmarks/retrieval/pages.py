@@ -2,8 +2,9 @@
 
     pages.jsonl.gz ─ read_pages ─> Page ─ .document(without=...) ─> Document, rows of its sections and figures
 
-Sections nest as their paths say. What is asked is taken out of the pages before anything is read: for a "heading" those of
-sections without sections of their own, for a "caption" all captions, for a "title" all titles; what stands above stays.
+Sections nest as their paths say. What is asked is taken out of the pages before anything is read: for a "heading" those
+of sections without sections of their own, for a "caption" all captions, for a "title" all titles; what stands above
+stays.
 """
 
 import gzip
@@ -151,7 +152,7 @@ def title_queries(pages: list[Page]) -> list[Query]:
 
 
 def is_late(built: Built, row: int) -> bool:
-    """Whether a node stands late in a long page: in its second half, behind more words than MiniLM's 256 tokens hold."""
+    """Whether a node stands late in a long page: in its second half, behind more words than MiniLM reads."""
     start, text = int(built.document.span[row, 0]), built.document.text
     return start >= len(text) / 2 and len(text[:start].split()) >= LATE
 

@@ -32,10 +32,10 @@ def _pages(found: dict[str, Any]) -> list[str]:
     text = [
         "## OpenStax pages",
         "",
-        f"Business and anthropology, {found['pages']} pages (one in {found['every']}), which had no part in any choice. "
-        "What is asked (heading, caption, title) is taken out before anything is read; sentence-transformers reads a place's "
-        "text under its title and headings, cut at 256 tokens; late: the target stands in the second half of its page, behind "
-        "256 words. nDCG beside sentence-transformers and search beside the best other system: paired bootstrap, 95 %.",
+        f"Business and anthropology, {found['pages']} pages (one in {found['every']}), without a part in any choice. "
+        "What is asked (heading, caption, title) is taken out before anything is read; sentence-transformers reads a "
+        "place's text under its title and headings, cut at 256 tokens; late: the target stands in the second half of "
+        "its page, behind 256 words. Differences: paired bootstrap, 95 %.",
     ]
     return [*text, *_systems({name: one for name, one in found.items() if isinstance(one, dict)})]
 
@@ -76,8 +76,8 @@ def _classes(found: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     return [
         "## Classes", "",
-        "Vectors of documents: accuracy of the 10 nearest, leave one out; V-measure of k-means, mean of ten seeds. Every "
-        "third document of 20 Newsgroups.", "",
+        "Vectors of documents: accuracy of the 10 nearest, leave one out; V-measure of k-means, mean of ten seeds. "
+        "Every third document of 20 Newsgroups.", "",
         table(["", "", "documents", "accuracy", "beside sentence-transformers (95 %)", "V-measure"], rows),
     ]  # fmt: skip
 
@@ -100,8 +100,9 @@ def _weights(found: dict[str, Any]) -> list[str]:
     near = [[one["best_words"], one["best"], one["whole"], *(f"{one[book]:.4f}" for book in books)] for one in best[:6]]
     return [
         "## Weights of `docgraph search`", "",
-        "nDCG@10, mean of all tasks, on books whose pages are in nothing above. Chosen on two books, on the third:", "",
-        table(["held out", "best passage's words / meaning, row's meaning", "chosen", "default", "best of the grid"], held), "",
+        "nDCG@10, mean of all tasks, on books whose pages are in nothing above. Chosen (share of the best "
+        "passage in the words, its meaning, the row's meaning) on two books, measured on the third:", "",
+        table(["held out", "chosen", "nDCG@10", "of the default", "of the best"], held), "",
         f"The best of {len(found['grid'])} settings; all of them are in retrieval.json:", "",
         table(["words of the best passage", "meaning of the best passage", "of the row", *books], near), "",
         "The default, by task:", "",
@@ -116,8 +117,9 @@ def _settings(found: list[dict[str, float]]) -> list[str]:
     rows = [[one["title"], one["headings"], one["best"], *(f"{one[n]:.4f}" for n in columns[3:])] for one in near]
     return [
         "## Shares in a section's vector", "",
-        "nDCG@10 on every third page of psychology, US history and astronomy; `NodeSettings` has the shares of title and "
-        f"headings, `best` is the weight of the best passage. The best of {len(found)} settings and its neighbours:", "",
+        "nDCG@10 on every third page of psychology, US history and astronomy; `NodeSettings` has the shares of title "
+        "and headings, `best` is the weight of the best passage. "
+        f"The best of {len(found)} settings and its neighbours:", "",
         table(list(columns), rows),
     ]  # fmt: skip
 
@@ -136,9 +138,10 @@ def _index(one: dict[str, Any]) -> list[str]:
     times = ", ".join(f"{level} {value['median']:.0f} ({value['p95']:.0f})" for level, value in query.items())
     return [
         "## Index", "",
-        f"{build['pages']} HTML pages: {build['seconds']:.0f} s, {build['embedding']:.0f} s of it embedding; the rest is "
-        f"{build['share']:+.1%} of that. A warm query of {rows['document']:,} pages ({rows['section']:,} sections, "
-        f"{rows['passage']:,} passages), without the encoder, median (95th percentile) in ms: {times}. Processor time.",
+        f"{build['pages']} HTML pages: {build['seconds']:.0f} s, {build['embedding']:.0f} s of it embedding; "
+        f"the rest is {build['share']:+.1%} of that. A warm query of {rows['document']:,} pages "
+        f"({rows['section']:,} sections, {rows['passage']:,} passages), without the encoder, median "
+        f"(95th percentile) in ms: {times}. Processor time.",
     ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ windows                  mean of passages as long as the encoder reads
 late                     the best of the place's passages, read with those before them
 docgraph                 `Embedder.encode`: the node's vector
 docgraph, best passage   the same + 2 x its best passage
-docgraph search          `Index.search`, all settings as they come; a hit that is none of the places counts as a wrong one
+docgraph search          `Index.search`, all settings as they come; a hit that is none of the places is a wrong one
 """
 
 import hashlib

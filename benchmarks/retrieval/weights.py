@@ -2,8 +2,8 @@
 
     questions of a book ─ docgraph.index.search.signals ─> four z-scores of every row ─ each setting's sum ─> nDCG@10
 
-The grid is over the share of the best passage in the words, and the weights of the best passage and of the row itself in
-the meaning; words weigh 1 together. A setting is one for all tasks and levels.
+The grid is over the share of the best passage in the words, and the weights of the best passage and of the row itself
+in the meaning; words weigh 1 together. A setting is one for all tasks and levels.
 """
 
 from collections.abc import Iterator, Sequence

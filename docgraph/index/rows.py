@@ -41,7 +41,8 @@ class Row:
     dom_path: str | None
     text: str
     words: str
-    """What is counted besides the headings: the text, alternative texts, for an image what stands around it."""
+    """What is counted besides the headings: the text, alternative texts; for an image what stands around it, for a
+    section what stands directly in it, as a match in one of its sections speaks for that one."""
     vector: NDArray[np.float32] | None = None
 
 
@@ -123,6 +124,8 @@ def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
                 break
             if document.span[one, 1] <= stop:
                 kinds.add(document.kind[one])
+    elif level == "section":
+        words = _directly(document, row)
     elif level == "image":
         around = document.text[max(start - NEAR, 0) : start + NEAR]
         words = f"{text}\n{text}\n{around}"  # twice: what is said of it counts more than what is near it
@@ -131,3 +134,17 @@ def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
         words=words,
         **values,
     )
+
+
+def _directly(document: Document, section: int) -> str:
+    """Return the text of a section without that of the sections in it."""
+    (place, stop), parts = document.span[section].tolist(), []
+    row, end = section + 1, int(document.subtree_end[section])
+    while row < end:
+        if document.kind[row] in SECTIONS:
+            inner, after = document.span[row].tolist()
+            parts.append(document.text[place:inner])
+            place, row = after, int(document.subtree_end[row])
+        else:
+            row += 1
+    return "\n".join([*parts, document.text[place:stop]])
