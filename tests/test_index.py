@@ -288,19 +288,29 @@ def test_a_second_writer_is_told_so_and_a_reader_is_let_in(tmp_path):
 KILLED = """
 import os, signal, sys
 from docgraph import parse_html
-from docgraph.index import index
+from docgraph.index import index, store
 index.TOGETHER = 2
+path, point = sys.argv[1:]
+def die(name, at):
+    if (name, at) == ("5", point):
+        os.kill(os.getpid(), signal.SIGKILL)
 def documents():
     for number in range(9):
-        if number == 5:
-            os.kill(os.getpid(), signal.SIGKILL)
+        die(str(number), "reading")
         yield str(number), parse_html(f"<h1>Page {number}</h1><p>Its text is number {number}.</p>")
-index.Index.open(sys.argv[1], create=True).add(documents())
+put = store.Store.put
+def slowly(self, document_id, *rest):
+    die(document_id, "before it is written")
+    put(self, document_id, *rest)
+    die(document_id, "before it is committed")
+store.Store.put = slowly
+index.Index.open(path, create=True).add(documents())
 """
 
 
-def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path):
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index")], cwd=ROOT, check=False)
+@pytest.mark.parametrize("point", ["reading", "before it is written", "before it is committed"])
+def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path, point):
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index"), point], cwd=ROOT, check=False)
     assert ran.returncode == -9
     documents = [(str(n), parse_html(f"<h1>Page {n}</h1><p>Its text is number {n}.</p>")) for n in range(9)]
     with Index.open(tmp_path / "a.index", create=True) as made:
