@@ -31,7 +31,7 @@ TITLES: Final = {
     "title": "title → page",
     "image": "caption → image",
 }
-_WITHOUT: Final = {
+_WITHOUT: Final[dict[str, str]] = {
     "heading": "heading",
     "late heading": "heading",
     "caption": "caption",
@@ -39,7 +39,6 @@ _WITHOUT: Final = {
     "image": "caption",
     "title": "title",
 }
-"""What is taken out of the pages."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ class Task:
     """Queries of one kind against the places of one level."""
 
     name: str
+    without: str | None
+    """What is taken out of the documents."""
     places: Places
     queries: list[str]
     relevant: list[dict[int, float]]
@@ -61,7 +62,9 @@ def tasks(pages: Sequence[Page], queries: list[dict[str, Any]]) -> Iterator[Task
         number = {key: place for place, key in enumerate(keys)}
         wanted = [(text, number[key]) for text, key in _asked(list(pages), built, queries, name) if key in number]
         if wanted:
-            yield Task(name, places, [text for text, _ in wanted], [{place: 1.0} for _, place in wanted])
+            yield Task(
+                name, _WITHOUT.get(name), places, [text for text, _ in wanted], [{place: 1.0} for _, place in wanted]
+            )
 
 
 def _level(name: str) -> str:

@@ -135,13 +135,12 @@ def _nearness(table: Table, vector: NDArray[np.float32]) -> tuple[NDArray[np.int
 def _spread(
     numbers: NDArray[np.int64], some: NDArray[np.int64], values: NDArray[np.float64], least: float = 0.0
 ) -> NDArray[np.float64]:
-    """Return a value for each of `numbers`, `least` where it is not among `some`."""
+    """Return a value for each of `numbers`, `least` where it is not among `some`, which are ascending."""
     spread = np.full(len(numbers), least)
     if len(some):
-        order = np.argsort(some, kind="stable")
-        place = np.minimum(np.searchsorted(some, numbers, sorter=order), len(some) - 1)
-        is_there = some[order[place]] == numbers
-        spread[is_there] = values[order[place[is_there]]]
+        place = np.minimum(np.searchsorted(some, numbers), len(some) - 1)
+        is_there = some[place] == numbers
+        spread[is_there] = values[place[is_there]]
     return spread
 
 
