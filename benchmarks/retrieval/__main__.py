@@ -148,7 +148,7 @@ def main() -> None:
     found = recorded("retrieval", chosen.results)
     parts: dict[str, Callable[[], Any]] = {
         "settings": lambda: grid(read_pages(data, "dev")[0][:: 3 * every], read_pages(data, "dev")[1], embedder),
-        "weights": lambda: weights_part(read_pages(data, "dev")[0][::every], read_pages(data, "dev")[1], embedder),
+        "weights": lambda: weights_part(data, every, embedder),
         "pages": lambda: pages_part(data, every, embedder),
         "flat": lambda: flat_part(data, every, embedder),
         "classes": lambda: classes_part(data, embedder),

@@ -100,7 +100,8 @@ def _weights(found: dict[str, Any]) -> list[str]:
     near = [[one["best_words"], one["best"], one["whole"], *(f"{one[book]:.4f}" for book in books)] for one in best[:6]]
     return [
         "## Weights of `docgraph search`", "",
-        "nDCG@10, mean of all tasks, on books whose pages are in nothing above. Chosen (share of the best "
+        f"nDCG@10, mean of all tasks, on books whose pages are in nothing above ({found['pages']}, one in "
+        f"{found['every']}). Chosen (share of the best "
         "passage in the words, its meaning, the row's meaning) on two books, measured on the third:", "",
         table(["held out", "chosen", "nDCG@10", "of the default", "of the best"], held), "",
         f"The best of {len(found['grid'])} settings; all of them are in retrieval.json:", "",

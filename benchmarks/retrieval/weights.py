@@ -8,11 +8,12 @@ in the meaning; words weigh 1 together. A setting is one for all tasks and level
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, product
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.retrieval.pages import Page
+from benchmarks.retrieval.pages import Page, read_pages
 from benchmarks.retrieval.systems import indexed
 from benchmarks.retrieval.tasks import Task, tasks
 from docgraph.index import Index, search
@@ -25,8 +26,10 @@ QUERIES: Final = 150
 """Of a task and book, at most: evenly spaced ones."""
 
 
-def weights_part(pages: Sequence[Page], queries: list[dict[str, Any]], embedder: Embedder) -> dict[str, Any]:
-    """Return nDCG@10 of each setting on each book and task, and of the one chosen without a book on that book."""
+def weights_part(data: Path, every: int, embedder: Embedder) -> dict[str, Any]:
+    """Return nDCG@10 of each setting on each book, and of the one chosen without a book on that book."""
+    pages, queries = read_pages(data, "dev")
+    pages = pages[::every]
     books = sorted({page.id.split("/")[0] for page in pages})
     scores = {book: dict(_scores(book, pages, queries, embedder)) for book in books}
     means = {book: np.mean(list(scores[book].values()), 0) for book in books}
@@ -45,7 +48,7 @@ def weights_part(pages: Sequence[Page], queries: list[dict[str, Any]], embedder:
         for n, (share, best, whole) in enumerate(GRID)
     ]
     tasks_of = {book: {name: float(values[own]) for name, values in scores[book].items()} for book in books}
-    return {"grid": rows, "held_out": held_out, "default": tasks_of}
+    return {"pages": len(pages), "every": every, "grid": rows, "held_out": held_out, "default": tasks_of}
 
 
 def _scores(

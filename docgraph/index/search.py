@@ -96,31 +96,41 @@ def signals(
     Returns:
         pairs of a weight and standard scores (n,), and (n,) booleans.
     """
-    words = _spread(numbers, *store.bm25(level, asked))
-    meaning = None if vector is None else _spread(numbers, *_nearness(store.vectors(level), vector), least=-1.0)
-    if level in ("passage", "image"):
-        best_words, best = words, meaning
-    else:
-        passages, holders = store.holders(level)
-        best_words = _best(numbers, holders, _spread(passages, *store.bm25("passage", asked)))
-        if vector is not None:
-            nearness = _spread(passages, *_nearness(store.vectors("passage"), vector), least=-1.0)
-            best = _best(numbers, holders, nearness)
+    words = best_words = _spread(numbers, *store.bm25(level, asked))
+    has_passages = level not in ("passage", "image")
+    if has_passages:
+        best_words = _of_best(store, level, numbers, *store.bm25("passage", asked))
     parts = [(WORDS, _standard(words)), (BEST_WORDS, _standard(best_words))]
-    if meaning is not None:
+    if vector is not None:
+        meaning = best = _spread(numbers, *_nearness(store.vectors(level), vector), least=-1.0)
+        if has_passages:
+            best = _of_best(store, level, numbers, *_nearness(store.vectors("passage"), vector), least=-1.0)
         parts += [(WHOLE, _standard(meaning)), (BEST, _standard(best))]
     return parts, (words > 0) | (best_words > 0)
 
 
-def _best(numbers: NDArray[np.int64], holders: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the highest value of the passages in each row; of a row without any, the lowest that another has."""
+def _of_best(
+    store: Store,
+    level: str,
+    numbers: NDArray[np.int64],
+    some: NDArray[np.int64],
+    values: NDArray[np.float64],
+    least: float = 0.0,
+) -> NDArray[np.float64]:
+    """Return for each row the highest value of the passages in it; for one without any, the lowest that another has.
+
+    Args:
+        numbers: (n,) of the rows.
+        some: numbers of passages with `values`; others have `least`.
+    """
+    passages, holders = store.holders(level)
     best = np.full(len(numbers), -np.inf)
     if len(numbers):
         place = np.minimum(np.searchsorted(numbers, holders), len(numbers) - 1)
         is_there = numbers[place] == holders
-        np.maximum.at(best, place[is_there], values[is_there])
-    some = np.isfinite(best)
-    best[~some] = best[some].min() if some.any() else 0.0
+        np.maximum.at(best, place[is_there], _spread(passages, some, values, least)[is_there])
+    held = np.isfinite(best)
+    best[~held] = best[held].min() if held.any() else 0.0
     return best
 
 
