@@ -417,13 +417,15 @@ def test_the_demo_runs_and_writes_what_it_says(tmp_path, sample_data, monkeypatc
         "report.html",
         "confusion.png",
         "vectors.parquet",
+        "pages.index",
         "run",
         "tree.txt",
     }
     for words in (
         "majority class: accuracy 0.348",
         "TF-IDF + logistic regression: accuracy",
-        "nearest sections",
+        "9 pages in",
+        *demo.QUESTIONS,
     ):
         assert words in said
     table, _ = read_vectors(tmp_path / "out" / "vectors.parquet")

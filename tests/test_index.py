@@ -44,18 +44,18 @@ class Letters:
 
     def encode(self, documents: list[Document], level: list[str], ids: list[str]) -> Any:
         made = [
-            (name, chunk)
+            (name, chunk, next((row for row in chunk.rows if document.kind[row] != "heading"), chunk.rows[0]))
             for name, document in zip(ids, documents, strict=True)
             for chunk in chunks(document, 50, parents=True, document_id=name)
         ]
         return SimpleNamespace(
-            document_id=np.array([name for name, _ in made]),
-            node_row=np.array([chunk.rows[0] for _, chunk in made]),
-            span=np.array([chunk.span for _, chunk in made]),
-            kind=np.array([chunk.kind for _, chunk in made]),
-            vectors=np.array([self.vector(chunk.text) for _, chunk in made]),
+            document_id=np.array([name for name, _, _ in made]),
+            node_row=np.array([row for _, _, row in made]),
+            span=np.array([chunk.span for _, chunk, _ in made]),
+            kind=np.array([chunk.kind for _, chunk, _ in made]),
+            vectors=np.array([self.vector(chunk.text) for _, chunk, _ in made]),
             **{
-                name: [getattr(chunk, name) for _, chunk in made]
+                name: [getattr(chunk, name) for _, chunk, _ in made]
                 for name in ("id", "level", "headings", "dom_path", "text")
             },
         )
@@ -87,14 +87,61 @@ def bm25(words: list[list[str]], question: list[str], k: float = 1.2, b: float =
 
 
 def test_words_are_scored_by_the_formula_of_bm25(index):
-    hits = index.search("pot time", kind="document")
-    texts = {name: document.text for name, document in pages()}
+    numbers, scores = index._store.bm25("document", terms("pot time"))
+    texts = {name: f"{document.metadata.title} {document.text}" for name, document in pages()}
     words = {name: re.findall(r"\w+", text.lower()) for name, text in texts.items()}
     expected = dict(zip(PAGES, bm25(list(words.values()), ["pot", "time"]), strict=True))
-    assert {hit.document_id for hit in hits} == {"bread", "soup"}
-    for hit in hits:
-        assert hit.score == pytest.approx(expected[hit.document_id], rel=0.02)  # FTS5 rounds lengths of documents
-    assert hits[0].score > hits[1].score
+    found = {index._store.node(number)["document_id"]: score for number, score in zip(numbers, scores, strict=True)}
+    assert found.keys() == {"bread", "soup"}
+    for name, score in found.items():
+        assert score == pytest.approx(expected[name], rel=0.02)  # FTS5 rounds lengths of documents
+    assert [hit.document_id for hit in index.search("pot time", kind="document")] == sorted(
+        found, key=lambda n: -found[n]
+    )
+
+
+def z(values: list[float]) -> list[float]:
+    mean = sum(values) / len(values)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+    return [(value - mean) / deviation for value in values]
+
+
+def test_a_score_adds_up_z_scores_of_words_and_meaning_of_a_section_and_of_its_best_passage(tmp_path):
+    page = parse_html(
+        "<title>T</title><h1>A</h1><p>keel of the boat, an old one, made of oak.</p><p>a sail and a mast.</p>"
+        "<h2>B</h2><p>oak trees in the wood, as old as the hills.</p><p>a boat of oak.</p><h1>C</h1><p>nothing.</p>"
+    )
+    passages = {name: [] for name in "ABC"}
+    sections = {}
+    for chunk in page.chunks(50, parents=True):
+        if chunk.level == "section":
+            sections[chunk.headings[-1]] = chunk
+        elif chunk.level == "passage":
+            passages[chunk.headings[-1]].append(chunk)
+    with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
+        made.add([("p", page)])
+        found = {hit.headings[-1]: hit.score for hit in made.search("boat oak", kind="section")}
+    every = [one for name in "ABC" for one in passages[name]]
+
+    def scored(chunks: list[Any], texts: list[str]) -> list[float]:
+        texts = [" ".join(["T", *chunk.headings, text]) for chunk, text in zip(chunks, texts, strict=True)]
+        return bm25([re.findall(r"\w+", text.lower()) for text in texts], ["boat", "oak"])
+
+    def near(chunk: Any) -> float:
+        one, other = Letters().vector("boat oak"), Letters().vector(chunk.text)
+        return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+    by_passage = dict(zip((one.id for one in every), scored(every, [one.text for one in every]), strict=True))
+    a, b, c = (sections[name].text for name in "ABC")
+    directly = [a.replace(b, ""), b, c]  # B lies in A
+    parts = [
+        (0.5, scored([sections[name] for name in "ABC"], directly)),
+        (0.5, [max(by_passage[chunk.id] for chunk in passages[name]) for name in "ABC"]),
+        (0.5, [near(sections[name]) for name in "ABC"]),
+        (1.0, [max(near(chunk) for chunk in passages[name]) for name in "ABC"]),
+    ]
+    expected = [sum(weight * values[n] for weight, values in ((w, z(v)) for w, v in parts)) for n in range(3)]
+    assert found == pytest.approx(dict(zip("ABC", expected, strict=True)), abs=0.02)  # FTS5 rounds lengths
 
 
 def test_a_hit_leads_to_its_place(index):
@@ -193,22 +240,13 @@ def test_meaning_finds_what_shares_no_word(tmp_path):
         assert made.embedder_name == "letters"
 
 
-def test_a_section_is_as_near_as_the_nearest_of_its_passages(tmp_path):
-    from docgraph.index import search
-
-    page = parse_html("<h1>T</h1><p>zz</p><h2>A</h2><p>aaab</p><p>cccc</p><h3>B</h3><p>dddd</p>")
-    with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
-        made.add([("p", page)])
-        store = made._store
-        vector = Letters().vector("dddd")
-        nearness = [value for _, _, value in search._meaning(store, "section", vector)]
-        sections = [store.node(number)["headings"][-1] for number in store.vectors("section").numbers.tolist()]
-        best = dict(zip(sections, nearness[1].tolist(), strict=True))
-    expected = float(
-        vector @ Letters().vector("B\n\ndddd") / np.linalg.norm(vector) / np.linalg.norm(Letters().vector("B\n\ndddd"))
-    )
-    assert best["B"] == pytest.approx(expected, abs=1e-6)
-    assert best["A"] == pytest.approx(expected, abs=1e-6)  # B lies in A
+def test_what_stands_in_a_section_of_a_section_speaks_for_the_inner_one(tmp_path):
+    page = parse_html("<h1>T</h1><p>zz</p><h2>A</h2><p>aaab</p><h3>B</h3><p>dddd</p><h2>C</h2><h3>D</h3><p>eeee</p>")
+    for embedder in (None, Letters()):
+        with Index.open(tmp_path / f"{embedder}.index", embedder, create=True) as made:
+            made.add([("p", page)])
+            assert [made.search(word, kind="section", top=1)[0].headings[-1] for word in ("dddd", "eeee")] == ["B", "D"]
+            assert made.search("zz", kind="document", top=1)[0].document_id == "p"
 
 
 def test_an_index_is_opened_with_what_it_was_made_with(tmp_path):
@@ -250,19 +288,29 @@ def test_a_second_writer_is_told_so_and_a_reader_is_let_in(tmp_path):
 KILLED = """
 import os, signal, sys
 from docgraph import parse_html
-from docgraph.index import index
+from docgraph.index import index, store
 index.TOGETHER = 2
+path, point = sys.argv[1:]
+def die(name, at):
+    if (name, at) == ("5", point):
+        os.kill(os.getpid(), signal.SIGKILL)
 def documents():
     for number in range(9):
-        if number == 5:
-            os.kill(os.getpid(), signal.SIGKILL)
+        die(str(number), "reading")
         yield str(number), parse_html(f"<h1>Page {number}</h1><p>Its text is number {number}.</p>")
-index.Index.open(sys.argv[1], create=True).add(documents())
+put = store.Store.put
+def slowly(self, document_id, *rest):
+    die(document_id, "before it is written")
+    put(self, document_id, *rest)
+    die(document_id, "before it is committed")
+store.Store.put = slowly
+index.Index.open(path, create=True).add(documents())
 """
 
 
-def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path):
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index")], cwd=ROOT, check=False)
+@pytest.mark.parametrize("point", ["reading", "before it is written", "before it is committed"])
+def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path, point):
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index"), point], cwd=ROOT, check=False)
     assert ran.returncode == -9
     documents = [(str(n), parse_html(f"<h1>Page {n}</h1><p>Its text is number {n}.</p>")) for n in range(9)]
     with Index.open(tmp_path / "a.index", create=True) as made:

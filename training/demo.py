@@ -5,10 +5,10 @@
     3 evaluate on 23 others      report.html, confusion.png
     4 predict 6 unseen pages     predictions.jsonl
     5 embed all of it            vectors.parquet
-    6 nearest sections           on the terminal
+    6 answer questions           pages.index
 
-The class of a page, the scores and the neighbours are what the model says; nothing is picked. A few minutes on two
-cores, without a network.
+The class of a page and the scores are what the trained model says, the answers what `docgraph search` finds; none is
+picked. A few minutes on two cores, without a network.
 """
 
 import shutil
@@ -23,21 +23,27 @@ from rich.table import Table
 
 from docgraph import Document, load_document, parse_site
 from docgraph.errors import DataError
+from docgraph.index import Index
 from encoders.embedder.embedder import Embedder
 from encoders.embedder.runs import RunReader
 from training.card import note
+from training.cli.search import print_hits
 from training.config import TrainingConfig
 from training.embed import embed
+from training.embedders import choose_embedder
 from training.evaluate import evaluate, predict_inputs
 from training.fit import Run, fit
 from training.inputs import ERRORS, Errors, find_inputs
 from training.recipes import recipe
 from training.report import confusion_png, print_evaluation, write_report
 from training.run_folder import RunFolder
-from training.shards import read_vectors
 
 SHOWN_PAGE: Final = "2016-08-29-data-act-prototype-simplicty-is-key.html"
-NEIGHBOURS: Final = 3
+QUESTIONS: Final = (
+    "who gets help from the state?",
+    "why is simple software cheaper to look after?",
+    "why are some places holy to people?",
+)
 CHANGES: Final[dict[str, Any]] = {"epochs": 12, "batch_documents": 8, "metric": "loss"}
 """Of the recipe: more epochs and smaller batches for 42 records; 12 dev records rank weights by loss, as
 their accuracy takes 13 values."""
@@ -67,8 +73,7 @@ def demo(
     run = _train(console, samples, output, recipe_name, seed)
     written += [run.folder, *_evaluate(console, run, output), *_predict(console, run, samples, output)]
     vectors = _embed(console, run, samples, output)
-    _neighbours(console, vectors)
-    written.append(vectors)
+    written += [vectors, _answer(console, samples, output)]
     console.rule("everything it wrote")
     for path in written:
         console.print(f"  {path}")
@@ -176,19 +181,16 @@ def _embed(console: Console, run: Run, samples: Path, output: Path) -> Path:
     return target
 
 
-def _neighbours(console: Console, vectors: Path) -> None:
-    """Show the sections of other documents that are nearest to the middle section of the page shown first."""
-    console.rule("6  nearest sections")
-    table, matrix = read_vectors(vectors)
-    rows: list[dict[str, Any]] = table.drop_columns(["vector"]).to_pylist()
-    sections = [place for place, row in enumerate(rows) if row["kind"] == "section"]
-    names = [Path(row["document_id"]).name for row in rows]
-    shown = SHOWN_PAGE if any(names[place] == SHOWN_PAGE for place in sections) else names[sections[0]]
-    own = [place for place in sections if names[place] == shown]
-    others = [place for place in sections if names[place] != shown]
-    asked = own[len(own) // 2]
-    closeness = matrix[others] @ matrix[asked]
-    console.print(f"to “{' '.join(rows[asked]['text'].split())[:90]}” of {names[asked]}:", markup=False)
-    for place in (-closeness).argsort()[:NEIGHBOURS].tolist():
-        row, name = rows[others[place]], names[others[place]]
-        console.print(f"  {closeness[place]:.3f}  “{' '.join(row['text'].split())[:90]}” of {name}", markup=False)
+def _answer(console: Console, samples: Path, output: Path) -> Path:
+    """Index the pages, and answer questions from them: with MiniLM where it is installed, else by words alone."""
+    console.rule("6  answer questions")
+    target = output / "pages.index"
+    target.unlink(missing_ok=True)
+    inputs = find_inputs([samples / "html", samples / "pages"])
+    with Index.open(target, choose_embedder(None, target), create=True) as index:
+        index.add((one.id, one.document()) for one in inputs)
+        console.print(f"{len(index)} pages in {target}, {'by words' if index.embedder_name is None else 'with MiniLM'}")
+        for question in QUESTIONS:
+            console.print(f"\n[bold]{escape(question)}[/]")
+            print_hits(console, index.search(question, top=1))
+    return target

@@ -15,8 +15,8 @@ Scores = NDArray[np.float32]
 
 
 def gains(scores: Scores, relevant: Sequence[Mapping[int, float]]) -> dict[str, NDArray[np.float64]]:
-    """Return for each query (q,) nDCG@10, R@1 and R@10 of its best places;
-    of equal scores the later place stands first.
+    """Return for each query (q,) nDCG@10, R@1 and R@10 of its best places; of equal scores the later one is first.
+    Places without a score (-inf) are not found.
 
     Args:
         scores: (q, n), higher is better.
@@ -26,11 +26,12 @@ def gains(scores: Scores, relevant: Sequence[Mapping[int, float]]) -> dict[str, 
     discount = 1 / np.log2(np.arange(2, 12))
     for row, wanted in zip(scores, relevant, strict=True):
         best = np.lexsort((-np.arange(len(row)), -row))[:10]
+        best = best[row[best] > -np.inf]
         got = np.array([wanted.get(int(place), 0.0) for place in best])
         ideal = np.sort(list(wanted.values()))[::-1][:10]
         found["ndcg"].append(float((got * discount[: len(got)]).sum() / (ideal * discount[: len(ideal)]).sum()))
         hits = [place in wanted for place in best.tolist()]
-        found["r1"].append(float(hits[0]))
+        found["r1"].append(float(any(hits[:1])))
         found["r10"].append(sum(hits) / min(len(wanted), 10))
     return {name: np.array(values) for name, values in found.items()}
 

@@ -2,12 +2,14 @@
 
     pages.jsonl.gz ─ read_pages ─> Page ─ .document(without=...) ─> Document, rows of its sections and figures
 
-Sections nest as their paths say. For "heading -> section" the headings of sections without sections of their own are
-taken out of the pages before anything is read, for "caption -> image" all captions; titles and the headings above stay.
+Sections nest as their paths say. What is asked is taken out of the pages before anything is read: for a "heading" those
+of sections without sections of their own, for a "caption" all captions, for a "title" all titles; what stands above
+stays.
 """
 
 import gzip
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from docgraph.metadata import Metadata
 
 KINDS = {"para": "paragraph", "note": "quote", "list": "paragraph", "table": "paragraph", "example": "quote",
          "equation": "math", "quote": "quote"}  # fmt: skip
+
+LATE = 256
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Page:
         return [number for number, path in paths.items() if path and path not in inner]
 
     def document(self, without: str | None = None) -> Built:
-        """Return the page as a document, without the leaf sections' "heading"s or all "caption"s."""
+        """Return the page as a document, without the leaf sections' "heading"s, all "caption"s or its "title"."""
         builder = DocumentBuilder()
         builder.open("page")
         bare = set(self.leaves) if without == "heading" else set()
@@ -94,7 +98,8 @@ class Page:
         for _ in opened:
             builder.close()
         builder.close()
-        return Built(builder.build(metadata=Metadata(title=self.title)), sections, figures)
+        title = None if without == "title" else self.title
+        return Built(builder.build(metadata=Metadata(title=title)), sections, figures)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -138,6 +143,18 @@ def caption_queries(pages: list[Page]) -> list[Query]:
         for number, figure in enumerate(page.figures)
         if figure["caption"] and figure["section"] in page.paths
     ]
+
+
+def title_queries(pages: list[Page]) -> list[Query]:
+    """Title -> page; a title of several pages asks nothing."""
+    seen = Counter(page.title for page in pages)
+    return [Query(page.title, place) for place, page in enumerate(pages) if seen[page.title] == 1]
+
+
+def is_late(built: Built, row: int) -> bool:
+    """Whether a node stands late in a long page: in its second half, behind more words than MiniLM reads."""
+    start, text = int(built.document.span[row, 0]), built.document.text
+    return start >= len(text) / 2 and len(text[:start].split()) >= LATE
 
 
 def asked(pages: list[Page], queries: list[dict[str, Any]], kind: str) -> list[Query]:

@@ -61,7 +61,7 @@ class _Sections:
         ]
         self.index = {(n, section): number for number, (n, section, _) in enumerate(keys)}
         documents = [one.document for one in built]
-        places = Places(documents, [n for n, _, _ in keys], [row for _, _, row in keys])
+        places = Places(documents, [n for n, _, _ in keys], [row for _, _, row in keys], "section")
         texts, self.numbers = places.passages(embedder, fill=embedder.reader.settings.fill)
         encode = embedder.reader.encoder.encode
         self.passages: Vectors = encode([text for page in texts for text in page])

@@ -5,29 +5,39 @@ sentence-transformers    two lines: encode the places' texts, cut at the encoder
 windows                  mean of passages as long as the encoder reads
 late                     the best of the place's passages, read with those before them
 docgraph                 `Embedder.encode`: the node's vector
-docgraph, best           the same + 2 x its best passage: what a search adds to a node's vector
+docgraph, best passage   the same + 2 x its best passage
+docgraph search          `Index.search`, all settings as they come; a hit that is none of the places is a wrong one
 """
 
+import hashlib
+import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from docgraph import Document, Node
 from docgraph.headings import heading_paths
+from docgraph.ids import node_ids
+from docgraph.index import Index
 from docgraph.passages import split
 from encoders import Embedder
 from encoders.embedder.late import read_late
-from encoders.embedder.texts import unit
+from encoders.embedder.texts import TextEncoder, Vectors, unit
 
 Scores = NDArray[np.float32]
 WORDS = re.compile(r"\w+")
+BASE = "sentence-transformers"
 BEST = 2.0
 """Weight of the best passage beside the node's vector."""
+HITS = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,15 @@ class Places:
     """(n,)"""
     row: Sequence[int]
     """(n,)"""
+    level: str
+    """What they are to a search: "document", "section" or "image"."""
+
+    def ids(self) -> list[str]:
+        """Return the ids (n,) that an index of the documents, named by their number, gives the places."""
+        known: dict[int, list[str]] = {}
+        for place in self.document:
+            known.setdefault(place, node_ids(self.documents[place], str(place)))
+        return [known[place][row] for place, row in zip(self.document, self.row, strict=True)]
 
     def texts(self) -> list[str]:
         """Return each place's words: its text with the alternative texts in it, under its title and headings."""
@@ -96,15 +115,20 @@ def bm25(places: Places, queries: Sequence[str]) -> Scores:
     return scores
 
 
+def heads(places: Places, embedder: Embedder) -> list[str]:
+    """Return as much of each place's text as the encoder reads at once."""
+    encoder = embedder.reader.encoder
+    texts = places.texts()
+    cut = [
+        encoder.model.tokenizer(text, truncation=True, max_length=encoder.max_tokens, return_offsets_mapping=True)
+        for text in texts
+    ]
+    return [text[: max(end for _, end in one["offset_mapping"])] for text, one in zip(texts, cut, strict=True)]
+
+
 def sentence_transformers(places: Places, queries: Sequence[str], embedder: Embedder) -> Scores:
     """Return (q, n)."""
-    encoder = embedder.reader.encoder
-    limit = encoder.max_tokens
-    texts = places.texts()
-    tokenizer = encoder.model.tokenizer
-    cut = [tokenizer(text, truncation=True, max_length=limit, return_offsets_mapping=True) for text in texts]
-    heads = [text[: max(end for _, end in one["offset_mapping"])] for text, one in zip(texts, cut, strict=True)]
-    return embedder.encode_query(queries) @ encoder.encode(heads).T
+    return embedder.encode_query(queries) @ embedder.reader.encoder.encode(heads(places, embedder)).T
 
 
 def windows(places: Places, queries: Sequence[str], embedder: Embedder) -> Scores:
@@ -122,8 +146,40 @@ def best_passage(scores: Scores, numbers: Sequence[Sequence[int]]) -> Scores:
 def late(places: Places, queries: Sequence[str], embedder: Embedder) -> Scores:
     """Return (q, n)."""
     pages, numbers = places.passages(embedder, fill=32)
-    vectors = np.concatenate(read_late(embedder.reader.encoder, pages))
+    vectors = np.concatenate(_read_late(embedder.reader.encoder, pages))
     return best_passage(embedder.encode_query(queries) @ vectors.T, numbers)
+
+
+def _read_late(encoder: TextEncoder, pages: Sequence[Sequence[str]]) -> list[Vectors]:
+    """Return `read_late` of pages, each read once if the encoder has a cache."""
+    if encoder.cache is None:
+        return read_late(encoder, pages)
+    scope = f"late {encoder.fingerprint}"
+    names = [hashlib.blake2b(json.dumps(page).encode(), digest_size=16).digest() for page in pages]
+    known = encoder.cache.get(scope, names)
+    missing = [n for n, one in enumerate(known) if one is None]
+    made = dict(zip(missing, read_late(encoder, [pages[n] for n in missing]), strict=True))
+    encoder.cache.put(scope, {names[n]: vectors for n, vectors in made.items()})
+    return [made[n] if one is None else one for n, one in enumerate(known)]
+
+
+@contextmanager
+def indexed(places: Places, embedder: Embedder) -> Iterator[Index]:
+    """Give an index of the places' documents, each named by its number."""
+    with TemporaryDirectory() as folder, Index.open(Path(folder) / "x.index", embedder, create=True) as index:
+        index.add((str(number), document) for number, document in enumerate(places.documents))
+        yield index
+
+
+def search(places: Places, queries: Sequence[str], embedder: Embedder) -> Scores:
+    """Return (q, n + 10): the hits' scores, in the last columns of hits that are none of the places."""
+    place = {one: number for number, one in enumerate(places.ids())}
+    scores = np.full((len(queries), len(place) + HITS), -np.inf, np.float32)
+    with indexed(places, embedder) as index:
+        for number, query in enumerate(queries):
+            for rank, hit in enumerate(index.search(query, places.level, HITS)):
+                scores[number, place.get(hit.id, len(place) + rank)] = hit.score
+    return scores
 
 
 def docgraph(places: Places, queries: Sequence[str], embedder: Embedder) -> tuple[Scores, Scores]:

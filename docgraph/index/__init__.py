@@ -2,7 +2,7 @@
 
     documents ─ rows.py ─> document, section, passage, image rows ─ store.py ─> SQLite (FTS5 words, vectors, texts)
     question ─ words.py ─> BM25 ─┐
-             ─ embedder ─> cosine ─ scores.py ─> z-scores added up ─ index.py ─> hits with their place in the page
+             ─ embedder ─> cosine ─ search.py ─> z-scores added up ─> hits with their place in the page
 
     with Index.open("pages.index", create=True) as index:
         index.add(docgraph.load_document(path) for path in paths)

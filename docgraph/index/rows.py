@@ -41,7 +41,8 @@ class Row:
     dom_path: str | None
     text: str
     words: str
-    """What is counted besides the headings: the text, alternative texts, for an image what stands around it."""
+    """What is counted besides the headings: the text, alternative texts; for an image what stands around it, for a
+    section what stands directly in it, as a match in one of its sections speaks for that one."""
     vector: NDArray[np.float32] | None = None
 
 
@@ -87,6 +88,7 @@ def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
         _row(
             document, ids, one.rows[0],
             id=one.id, level=one.level, kind=one.kind, headings=one.headings, span=one.span, dom_path=one.dom_path,
+            parent=one.parent_id,
             text="\n\n".join(
                 (one.text, *(image.alt for image in one.images if image.alt and image.alt not in one.text))
             ) if one.level == "passage" else one.text,
@@ -111,7 +113,9 @@ def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
 def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
     """Return a row with what follows from where it stands."""
     level, text, (start, stop) = values["level"], values["text"], values["span"]
-    above = row if level == "passage" and document.kind[row] in SECTIONS else section_above(document, row)
+    if "parent" not in values:
+        above = row if level == "passage" and document.kind[row] in SECTIONS else section_above(document, row)
+        values["parent"] = ids[above] if above >= 0 else None
     kinds, words = {values["kind"]}, text
     if level == "passage":
         starts = document.span[:, 0]  # ascending, as rows are in the order of the text
@@ -120,12 +124,27 @@ def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
                 break
             if document.span[one, 1] <= stop:
                 kinds.add(document.kind[one])
+    elif level == "section":
+        words = _directly(document, row)
     elif level == "image":
         around = document.text[max(start - NEAR, 0) : start + NEAR]
         words = f"{text}\n{text}\n{around}"  # twice: what is said of it counts more than what is near it
     return Row(
         kinds=tuple(sorted(kinds - {"passage", "sentence"})),
-        parent=ids[above] if above >= 0 else None,
         words=words,
         **values,
     )
+
+
+def _directly(document: Document, section: int) -> str:
+    """Return the text of a section without that of the sections in it."""
+    (place, stop), parts = document.span[section].tolist(), []
+    row, end = section + 1, int(document.subtree_end[section])
+    while row < end:
+        if document.kind[row] in SECTIONS:
+            inner, after = document.span[row].tolist()
+            parts.append(document.text[place:inner])
+            place, row = after, int(document.subtree_end[row])
+        else:
+            row += 1
+    return "\n".join([*parts, document.text[place:stop]])

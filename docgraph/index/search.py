@@ -1,14 +1,15 @@
-"""From a question to hits: words and meaning, each as standard scores over the rows that may be found, added up.
+"""From a question to hits: words and meaning, of a row and of its best passage, as standard scores that are added up.
 
-    score = WORDS * z(BM25) + BEST * z(nearest passage) + WHOLE * z(vector of the row itself)
+    score = WORDS * z(BM25) + BEST_WORDS * z(BM25 of the best passage) + WHOLE * z(cosine) + BEST * z(nearest passage)
 
-z is a score less its mean over all rows of the level that the filters allow, divided by its standard deviation. Sums of
-z-scores keep how far ahead a hit is, where fusing by ranks forgets it. A section or document is as near as the nearest
-of its passages; a passage or image is compared itself. Without an embedder only BM25 counts,
-and only rows that hold a word of the question are found.
+z is a score less its mean over all rows of the level that the filters allow, divided by its standard deviation. Sums
+of z-scores keep how far ahead a hit is, where fusing by ranks forgets it. The passages of a section are those directly
+in it: what stands in its sections speaks for these. A passage or image is its own best passage. Without an embedder
+only words count, and only rows that hold a word of the question are found. benchmarks/results/retrieval.md says how the
+weights were chosen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,9 +21,10 @@ from docgraph.index.rows import LEVELS
 from docgraph.index.store import Store, Table
 from docgraph.index.words import marks, terms
 
-WORDS: Final = 1.0
-BEST: Final = 1.0
+WORDS: Final = 0.5
+BEST_WORDS: Final = 0.5
 WHOLE: Final = 0.5
+BEST: Final = 1.0
 _DOCUMENTS: Final = ("document", "page", "article", "site")
 
 
@@ -31,7 +33,7 @@ class Hit:
     """One answer, and where it stands."""
 
     score: float
-    """Sum of z-scores; without an embedder BM25's."""
+    """Sum of z-scores."""
     document_id: str
     id: str
     parent: str | None
@@ -55,15 +57,10 @@ def search(
     """Yield the best hits; see `Index.search`."""
     level, kind = level_of(store, kind)
     numbers = store.select(level, kind, where)
-    words = _spread(numbers, *store.bm25(level, terms(question)))
-    if embedder is None:
-        score, eligible = words, words > 0
-    else:
-        vector = np.asarray(embedder.encode_query([question])[0], np.float32)
-        score = WORDS * _standard(words)
-        for weight, table_numbers, nearness in _meaning(store, level, vector):
-            score = score + weight * _standard(_spread(numbers, table_numbers, nearness))
-        eligible = np.ones(len(numbers), bool)
+    vector = None if embedder is None else np.asarray(embedder.encode_query([question])[0], np.float32)
+    parts, holds_words = signals(store, level, numbers, terms(question), vector)
+    score = sum((weight * values for weight, values in parts), np.zeros(len(numbers)))
+    eligible = holds_words if vector is None else np.ones(len(numbers), bool)
     order = np.lexsort((numbers, -score))  # equal scores in the order of the index
     for place in order[eligible[order]][:top].tolist():
         yield hit(store, int(numbers[place]), float(score[place]), question)
@@ -86,62 +83,74 @@ def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
     return "passage", kind
 
 
-def _meaning(
-    store: Store, level: str, vector: NDArray[np.float32]
-) -> Iterator[tuple[float, NDArray[np.int64], NDArray[np.float64]]]:
-    """Yield what speaks for the rows of a level: a weight, their numbers, how near each is to the question."""
-    own = store.vectors(level)
-    if level in ("passage", "image"):
-        yield BEST + WHOLE, own.numbers, _nearness(own, vector)
-        return
-    yield WHOLE, own.numbers, _nearness(own, vector)
-    passages = store.vectors("passage")
-    nearness = _nearness(passages, vector)
-    if level == "document":
-        documents, place = np.unique(passages.documents, return_inverse=True)
-        best = np.full(len(documents), -1.0)
-        np.maximum.at(best, place, nearness)
-        yield BEST, own.numbers, _spread(own.documents, documents, best, least=-1.0)
-        return
-    best = np.full(len(own.numbers), -1.0)
-    _raise(best, own.numbers, passages.parents, nearness)
-    for _ in range(len(own.numbers)):  # a section holds what its sections hold; ends after as many rounds as they nest
-        before = best.copy()
-        _raise(best, own.numbers, own.parents, before)
-        if np.array_equal(before, best):
-            break
-    yield BEST, own.numbers, best
+def signals(
+    store: Store, level: str, numbers: NDArray[np.int64], asked: Sequence[str], vector: NDArray[np.float32] | None
+) -> tuple[list[tuple[float, NDArray[np.float64]]], NDArray[np.bool_]]:
+    """Return what speaks for some rows of a level, and which of them hold words of the question.
+
+    Args:
+        numbers: (n,) ascending.
+        asked: the terms of the question.
+        vector: (D,) of the question; None for words alone.
+
+    Returns:
+        pairs of a weight and standard scores (n,), and (n,) booleans.
+    """
+    words = best_words = _spread(numbers, *store.bm25(level, asked))
+    has_passages = level not in ("passage", "image")
+    if has_passages:
+        best_words = _of_best(store, level, numbers, *store.bm25("passage", asked))
+    parts = [(WORDS, _standard(words)), (BEST_WORDS, _standard(best_words))]
+    if vector is not None:
+        meaning = best = _spread(numbers, *_nearness(store.vectors(level), vector), least=-1.0)
+        if has_passages:
+            best = _of_best(store, level, numbers, *_nearness(store.vectors("passage"), vector), least=-1.0)
+        parts += [(WHOLE, _standard(meaning)), (BEST, _standard(best))]
+    return parts, (words > 0) | (best_words > 0)
 
 
-def _raise(
-    best: NDArray[np.float64], numbers: NDArray[np.int64], parents: NDArray[np.int64], values: NDArray[np.float64]
-) -> None:
-    """Lift the entries of `best` whose numbers are among `parents` to the values of these."""
-    if not len(numbers):
-        return
-    place = np.minimum(np.searchsorted(numbers, parents), len(numbers) - 1)
-    is_there = numbers[place] == parents
-    np.maximum.at(best, place[is_there], values[is_there])
+def _of_best(
+    store: Store,
+    level: str,
+    numbers: NDArray[np.int64],
+    some: NDArray[np.int64],
+    values: NDArray[np.float64],
+    least: float = 0.0,
+) -> NDArray[np.float64]:
+    """Return for each row the highest value of the passages in it; for one without any, the lowest that another has.
+
+    Args:
+        numbers: (n,) of the rows.
+        some: numbers of passages with `values`; others have `least`.
+    """
+    passages, holders = store.holders(level)
+    best = np.full(len(numbers), -np.inf)
+    if len(numbers):
+        place = np.minimum(np.searchsorted(numbers, holders), len(numbers) - 1)
+        is_there = numbers[place] == holders
+        np.maximum.at(best, place[is_there], _spread(passages, some, values, least)[is_there])
+    held = np.isfinite(best)
+    best[~held] = best[held].min() if held.any() else 0.0
+    return best
 
 
-def _nearness(table: Table, vector: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the cosine of each row of a table with a question's vector."""
+def _nearness(table: Table, vector: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the numbers of a table's rows, and the cosine of each with a question's vector."""
     if not len(table.numbers):
-        return np.empty(0)
+        return table.numbers, np.empty(0)
     length = float(np.linalg.norm(vector)) or 1.0
-    return (table.vectors @ (vector / length)).astype(np.float64)
+    return table.numbers, (table.vectors @ (vector / length)).astype(np.float64)
 
 
 def _spread(
     numbers: NDArray[np.int64], some: NDArray[np.int64], values: NDArray[np.float64], least: float = 0.0
 ) -> NDArray[np.float64]:
-    """Return a value for each of `numbers`, `least` where it is not among `some`."""
+    """Return a value for each of `numbers`, `least` where it is not among `some`, which are ascending."""
     spread = np.full(len(numbers), least)
     if len(some):
-        order = np.argsort(some, kind="stable")
-        place = np.minimum(np.searchsorted(some, numbers, sorter=order), len(some) - 1)
-        is_there = some[order[place]] == numbers
-        spread[is_there] = values[order[place[is_there]]]
+        place = np.minimum(np.searchsorted(some, numbers), len(some) - 1)
+        is_there = some[place] == numbers
+        spread[is_there] = values[place[is_there]]
     return spread
 
 

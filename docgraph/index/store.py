@@ -9,10 +9,10 @@ Axes:  n rows of a level   D width of a vector
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from docgraph.errors import DataError
 from docgraph.index.rows import LEVELS, Row
 from docgraph.index.words import TOKENIZER, spaced
 
-VERSION: Final = 1
+VERSION: Final = 2
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     "CREATE TABLE documents (number INTEGER PRIMARY KEY, id TEXT UNIQUE, digest TEXT, text TEXT, title TEXT, url TEXT, "
@@ -34,10 +34,18 @@ _SCHEMA: Final = (
     *(f"CREATE VIRTUAL TABLE words_{level} USING fts5 (headings, text, tokenize='{TOKENIZER}')" for level in LEVELS),
     *(f"CREATE TABLE vectors_{level} (number INTEGER PRIMARY KEY, vector BLOB)" for level in LEVELS),
 )
+_HOLDERS: Final = {
+    "section": "SELECT p.number, s.number FROM nodes p JOIN nodes s ON s.id = p.parent "
+    "WHERE p.level = 'passage' AND s.level = 'section' ORDER BY p.number",
+    "document": "SELECT p.number, d.number FROM nodes d CROSS JOIN nodes p ON p.document = d.document "  # in this order
+    "WHERE d.level = 'document' AND p.level = 'passage' ORDER BY p.number",
+}
 LARGE: Final = 20_000
 """Rows of a level, above which common words of a question are left out."""
 FILTERS: Final = ("id", "site", "language", "date", "url", "title")
 """Columns of a document that a search may be limited by."""
+
+T = TypeVar("T")
 
 
 class Table(NamedTuple):
@@ -45,10 +53,6 @@ class Table(NamedTuple):
 
     numbers: NDArray[np.int64]
     """(n,) ascending"""
-    documents: NDArray[np.int64]
-    """(n,) number of each row's document"""
-    parents: NDArray[np.int64]
-    """(n,) number of the section each row lies in, -1 for none"""
     vectors: NDArray[np.float32]
     """(n, D), each of length 1 or 0"""
 
@@ -65,7 +69,7 @@ class Store:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = sqlite3.connect(path, isolation_level=None)
-        self._tables: dict[str, Table] = {}
+        self._cache: dict[str, Any] = {}
         self._version: tuple[int, int] | None = None
         try:
             self._open(create)
@@ -168,6 +172,7 @@ class Store:
         ).lastrowid
         for row in rows:
             kinds = f" {' '.join(row.kinds)} "
+            over = (*([" ".join(told.title.split())] if told.title else []), *row.headings)
             headings = _clean(json.dumps(row.headings, ensure_ascii=False))
             # a document's or section's text is a slice of the document's, which is there already
             text = None if row.level in ("document", "section") else _clean(row.text)
@@ -178,7 +183,7 @@ class Store:
             ).lastrowid
             self.connection.execute(
                 f"INSERT INTO words_{row.level} (rowid, headings, text) VALUES (?, ?, ?)",
-                (node, spaced(_clean("\n".join(row.headings))), spaced(_clean(row.words))),
+                (node, spaced(_clean("\n".join(dict.fromkeys(over)))), spaced(_clean(row.words))),
             )
             if row.vector is not None:
                 self.connection.execute(
@@ -200,22 +205,34 @@ class Store:
 
     def vectors(self, level: str) -> Table:
         """Return the vectors of a level; read once and kept until the file changes."""
+
+        def read() -> Table:
+            rows = self.connection.execute(f"SELECT number, vector FROM vectors_{level} ORDER BY number").fetchall()
+            flat = np.frombuffer(b"".join(vector for _, vector in rows), "<f4")
+            numbers = np.array([number for number, _ in rows], np.int64)
+            return Table(numbers, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32))
+
+        return self._kept(f"vectors {level}", read)
+
+    def holders(self, level: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the numbers of passages, ascending, and of the section or document that each lies in directly."""
+
+        def read() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+            rows = self.connection.execute(_HOLDERS[level]).fetchall()
+            passages, holders = np.array(rows, np.int64).reshape(-1, 2).T
+            return passages, holders
+
+        return self._kept(f"holders {level}", read)
+
+    def _kept(self, name: str, read: Callable[[], T]) -> T:
+        """Return what `read` returns, read once and kept until the file changes."""
         version = (self.connection.execute("PRAGMA data_version").fetchone()[0], self.connection.total_changes)
         if version != self._version:
-            self._tables, self._version = {}, version
-        if level not in self._tables:
-            rows = self.connection.execute(
-                f"SELECT v.number, n.document, coalesce(p.number, -1), v.vector FROM vectors_{level} v "
-                "JOIN nodes n ON n.number = v.number LEFT JOIN nodes p ON p.id = n.parent ORDER BY v.number"
-            ).fetchall()
-            numbers = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3)
-            flat = np.frombuffer(b"".join(row[3] for row in rows), "<f4")
-            number, document, parent = numbers.T
-            table = Table(
-                number, document, parent, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32)
-            )
-            self._tables[level] = table
-        return self._tables[level]
+            self._cache, self._version = {}, version
+        if name not in self._cache:
+            self._cache[name] = read()
+        found: T = self._cache[name]
+        return found
 
     def bm25(self, level: str, terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the numbers of the rows of a level that hold any of some terms, and their BM25 scores.

@@ -6,6 +6,7 @@ of letters, in texts and questions alike, so that any word of two letters or mor
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 TOKENIZER: Final = "porter unicode61 remove_diacritics 2"
@@ -57,6 +58,7 @@ def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:
     return tuple(match.span() for match in re.finditer(r"\w+", text) if _stem(match[0]) in stems)
 
 
+@lru_cache(maxsize=10_000)
 def _stem(word: str) -> str:
     """Return a word without a common English ending: enough for showing, FTS5's stemmer does the finding."""
     folded = word.casefold()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from docgraph.index import Hit
 
 EXAMPLES: Final = """\
@@ -54,17 +56,18 @@ def run(
         for hit in hits:
             print(json.dumps(asdict(hit), ensure_ascii=False))
     else:
-        _print(hits)
+        from rich.console import Console
+
+        print_hits(Console(highlight=False, soft_wrap=True), hits)
     raise typer.Exit
 
 
-def _print(hits: "list[Hit]") -> None:
-    from rich.console import Console
+def print_hits(console: "Console", hits: "list[Hit]") -> None:
+    """Print answers: headings, the piece that answers with the question's words marked, place and score."""
     from rich.text import Text
 
     from docgraph.index.show import piece
 
-    console = Console(highlight=False, soft_wrap=True)
     if not hits:
         console.print("Nothing was found.")
     for number, hit in enumerate(hits, 1):
