@@ -260,6 +260,7 @@ def test_a_page_that_kills_hangs_or_breaks_its_process_costs_that_page_only(page
         "die.html": "BrokenProcessPool",
         "hang.html": "TimeoutError",
         "bug.html": "ZeroDivisionError",
+        "notes.txt": "LeftOut",
     }
 
 

@@ -44,7 +44,11 @@ def inline_text(
     edges: dict[int, list[tuple[int, int, str]]] = {}
     """Offset -> (ends 0, images 1, beginnings 2; the outer first; what to put in)."""
     formulas = [mark for mark in marks if mark.type == "math"]
-    dollars = {mark[1:3]: f"${source}$" for mark, source in zip(formulas, tex, strict=False) if _is_tex(source)}
+    dollars = {
+        mark[1:3]: words if (words := text[slice(*mark[1:3])]).startswith("$") else f"${source}$"
+        for mark, source in zip(formulas, tex, strict=False)
+        if _is_tex(source)
+    }
     nested = [mark for mark in _nested(text, start, end, marks) if mark.type != "math" or mark[1:3] in dollars]
     for mark in nested:
         before, after = _delimiters(mark, text)

@@ -124,6 +124,8 @@ class Flow:
     """Image -> its twin inside `noscript`, which has the source that a script would load."""
     from_noscript: set[int] = field(default_factory=set)
     """Images inside `noscript` without a twin outside, kept in their place."""
+    repeated: set[int] = field(default_factory=set)
+    """Places in `items` of texts that the page has twice, for two kinds of screen: the second of each two."""
     tex: dict[int, str] = field(default_factory=dict)
     """Element of a formula -> its TeX source."""
     code_tables: set[int] = field(default_factory=set)

@@ -14,7 +14,7 @@ from docgraph.parsers.html.headings import add_bold_headings
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.rules import RULE_OF, block, close, custom, is_apart
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
-from docgraph.parsers.html.twins import drop_twins
+from docgraph.parsers.html.twins import find_twins
 from docgraph.parsers.html.visibility import Sheet, is_hidden, sheet_of, way_of_hiding
 
 _ALMOST_EMPTY: Final = 300
@@ -44,8 +44,8 @@ def read_flow(elements: Elements) -> Flow:
             reader.flow.notes.append(
                 ("hidden.shown", "the page shows next to nothing without scripts, so the text that it hides was read.")
             )
-    drop_twins(elements, reader.flow)
     add_bold_headings(elements, reader.flow)
+    find_twins(elements, reader.flow)
     return reader.flow
 
 

@@ -110,7 +110,8 @@ class NodeWriter:
         if kind != "code" and block.preformatted:
             block = block.trimmed()
         element = block.element if element is None else element
-        if tex := [self.page.flow.tex.get(mark[3], "") for mark in block.marks if mark[2] == "math"]:
+        formulas = sorted(mark for mark in block.marks if mark[2] == "math")  # those that are written come last
+        if tex := [self.page.flow.tex.get(mark[3], "") for mark in formulas]:
             columns["attributes"] = {**(columns.get("attributes") or {}), "tex": tex}
         language = self.language_of(block.element)
         start, end = builder.append(block.text)

@@ -1,10 +1,10 @@
 """Responsive twins: what a page holds twice, once for small screens and once for large ones.
 
-    Flow ─ drop_twins ─> Flow without the second of two texts or pictures that are never shown together
+    Flow ─ find_twins ─> which texts are the second of two that are never shown together; pictures are there once
 
 What gives twins away is that they say the same and that the class of one, or of an element close around it, names a
-kind of screen. Nothing is lost: the other one stays. A line that is said twice on purpose, such as a refrain, has no
-such class.
+kind of screen. The second text stays in the tree, but is no main text. A line that is said twice on purpose, such as a
+refrain, has no such class.
 """
 
 import re
@@ -27,11 +27,12 @@ _SCREENS: Final = re.compile(
 )
 
 
-def drop_twins(elements: Elements, flow: Flow) -> None:
-    """Take the second of two twins out of the flow: a text, or a picture."""
+def find_twins(elements: Elements, flow: Flow) -> None:
+    """Note the second of two texts that are twins (`Flow.repeated`), and take the second of two pictures out."""
     said: dict[str, tuple[int, int]] = {}
     seen: dict[tuple[str, str], int] = {}
-    dropped: set[int] = set()
+    emptied: set[int] = set()
+    repeated: list[TextBlock] = []
     for index, item in enumerate(flow.items):
         if not isinstance(item, TextBlock):
             continue
@@ -40,15 +41,18 @@ def drop_twins(elements: Elements, flow: Flow) -> None:
             if index - place > _NEAR:
                 said[item.text] = (item.element, index)
             elif first != item.element and (_of_a_screen(elements, first) or _of_a_screen(elements, item.element)):
-                dropped.add(index)
+                repeated.append(item)
                 flow.headings.pop(item.element, None)
                 continue
         if item.images:
             item.images = [image for image in item.images if not _is_twin(elements, image[1], seen)]
             if not item.images and not item.text:
-                dropped.add(index)
-    if dropped:
-        flow.items = [item for index, item in enumerate(flow.items) if index not in dropped]
+                emptied.add(index)
+    if emptied:
+        flow.items = [item for index, item in enumerate(flow.items) if index not in emptied]
+    if repeated:
+        twins = {id(item) for item in repeated}
+        flow.repeated = {index for index, item in enumerate(flow.items) if id(item) in twins}
 
 
 def _is_twin(elements: Elements, image: int, seen: dict[tuple[str, str], int]) -> bool:

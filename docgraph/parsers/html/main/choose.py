@@ -111,6 +111,7 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     if not choice.relaxed:
         main -= controls(elements, flow)
     _drop_boxed_headings(elements, flow, main)
+    main -= flow.repeated
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.main_words = _words_of_main(flow, main, 0, len(flow.items))
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))

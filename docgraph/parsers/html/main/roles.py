@@ -108,7 +108,7 @@ def set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], 
         elif role is None:
             if index in lead:
                 role = "main"
-            elif not start <= index <= stop:
+            elif index in flow.repeated or not start <= index <= stop:
                 role = "boilerplate"
             elif not item.text or index in captions:
                 role = "main"
