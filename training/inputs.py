@@ -63,8 +63,8 @@ def find_inputs(paths: Sequence[str | Path]) -> list[Input]:
 
 def _inputs_of(path: Path) -> Iterator[Input]:
     from training.datasets import load
-    from training.datasets.folder import is_table
     from training.datasets.n24news import is_n24news
+    from training.datasets.rows import is_table
     from training.datasets.sentiment import is_elec, is_imdb
 
     if is_table(path) or (path.is_dir() and (is_n24news(path) or is_imdb(path) or is_elec(path))):

@@ -117,7 +117,7 @@ class RunFolder:
         if config.data and Path(config.data).resolve() == Path(data).resolve():
             chosen = config.format if format == "auto" else format
             return load_corpus(replace(config, data=str(data), format=chosen, output=str(self.path)))
-        known = options_of(data, format)
+        known = options_of(data, format, config.data_options)
         options = {name: value for name, value in config.data_options.items() if name in known}
         if config.fields is not None and "fields" in known:
             options.setdefault("fields", config.fields)
@@ -153,7 +153,7 @@ def _with_names_of_today(config: TrainingConfig) -> TrainingConfig:
 def load_corpus(config: TrainingConfig) -> Corpus:
     """Read the data set of a configuration; a random split is stored in the run folder, and followed from then on."""
     options = dict(config.data_options)
-    known = options_of(config.data, config.format)
+    known = options_of(config.data, config.format, options)
     if "split_file" in known:
         options.setdefault("split_file", Path(config.output) / SPLIT)
     if config.fields is not None and "fields" in known:
