@@ -123,6 +123,11 @@ class RunFolder:
             options.setdefault("fields", config.fields)
         return load(data, format, **options)
 
+    def column_options(self) -> dict[str, Any]:
+        """Return the options of the table reader that name the columns which the run read."""
+        options = (self.config or TrainingConfig()).data_options
+        return {name: options[name] for name in ("fields", "label") if name in options}
+
     def file(self, name: str | None) -> Path | None:
         """Return where a file lies that the configuration names from the folder."""
         return None if name is None else self.path / name
@@ -159,6 +164,8 @@ def load_corpus(config: TrainingConfig) -> Corpus:
     if config.fields is not None and "fields" in known:
         options.setdefault("fields", config.fields)
     corpus = load(config.data, config.format, **options)
+    if unclear := [problem.message for problem in corpus.problems if problem.code == "label.column"]:
+        raise DataError(f"{config.data} must have a label for training, but {unclear[0]}")
     if config.train_share < 1 and "train" in corpus.splits:
         some = take_share(corpus["train"], config.train_share)
         corpus = replace(corpus, splits={**corpus.splits, "train": some})

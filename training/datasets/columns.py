@@ -104,17 +104,18 @@ def find_columns(
     first = {canonical: some[0] for canonical, some in known.items()}
     here = f"its columns are {', '.join(names) or 'none'}"
     label, unclear = _label(rows, names, first, label)
-    page, images = None, tuple[str, ...]()
+    page: str | None = None
+    images: tuple[str, ...] = ()
+    found: dict[str, tuple[str, ...]] = {}
     if fields is not None:
         chosen = _chosen(fields, first, names)
         if lost := [column for column in chosen.values() if column not in names]:
             wrong = f"{where} must have the columns that were named, but has no {', '.join(lost)}: {here}."
             raise _error(wrong, suggestion(rows, names, label))
         images = tuple(column for name, column in chosen.items() if {name, column} & {*IMAGE_COLUMNS})
-        found = {name: (column,) for name, column in chosen.items() if column not in images}
+        found |= {name: (column,) for name, column in chosen.items() if column not in images}
     else:
         page = first.get("html") if any(isinstance(row.get(first.get("html", "")), str) for row in rows) else None
-        found = {}
         for name, ours in COLUMNS.items():
             some = [first[one] for one in ours if one in first and first[one] != label]
             others = [first[one] for one in OTHERS[name] if one in first and first[one] != label]
@@ -134,6 +135,13 @@ def find_columns(
 
 def _error(wrong: str, options: str) -> ColumnsError:
     return ColumnsError(f"{wrong} Name yours: {options}", options)
+
+
+def field_of(column: str) -> str:
+    """Return the field that a column is read as by its name, the column's own name if that is none."""
+    name = _canonical(column)
+    fields = (field for field in COLUMNS if name in COLUMNS[field] or name in OTHERS[field])
+    return next(fields, column)
 
 
 def suggestion(rows: Sequence[Mapping[str, Any]], names: Sequence[str], label: str | None = None) -> str:

@@ -81,7 +81,7 @@ def read_pages(
         splits[split].append(Record(name, label, origin, fields, size))
     order = [file.relative_to(root).as_posix() for file, *_ in entries]
     divided = with_splits(splits, seed, split_file, dev_share=dev_share)
-    return Corpus(root.resolve().name, divided, problems, order=order)
+    return Corpus(root.resolve().name, divided, problems, order=order, is_drawn=set(splits) == {""})
 
 
 def _documents(root: Path) -> Iterator[Path]:

@@ -34,7 +34,8 @@ def guess_format(path: str | Path, options: Mapping[str, Any] | None = None) -> 
         DataError: nothing is there, or nothing that is known.
     """
     root = located(path)
-    names_columns = bool(options) and ("label" in options or isinstance(options.get("fields"), Mapping))
+    options = options or {}
+    names_columns = "label" in options or isinstance(options.get("fields"), Mapping)
     if names_columns and is_table(root):
         return "table"
     for name, (looks_like_it, _) in FORMATS.items():

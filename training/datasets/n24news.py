@@ -92,7 +92,7 @@ def read_n24news(
     order = [record.id for records in splits.values() for record in records]
     if not given:
         splits = random_split(splits[""], seed, split_file)
-    return Corpus(root.resolve().name, splits, reader.problems, order=order)
+    return Corpus(root.resolve().name, splits, reader.problems, order=order, is_drawn=not given)
 
 
 class _NewsReader:

@@ -73,6 +73,8 @@ class Corpus:
     """Label names, sorted; those of the training records unless given."""
     order: Sequence[str] = ()
     """Ids in the order of the source, where splits were drawn from it."""
+    is_drawn: bool = False
+    """Whether the splits were drawn at random from records without any."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Of a table: column -> what it is read as ("label", "body", "id", ...), "" for what is not read."""
 

@@ -67,7 +67,14 @@ def read_table(
     order = [record.id for records in splits.values() for record in records]
     order.sort(key=reader.places.__getitem__)
     divided = with_splits(splits, seed, split_file, dev_share=dev_share, same=reader.same_text)
-    return Corpus(root.name.split(".")[0], divided, reader.problems, order=order, columns=columns.read_as())
+    return Corpus(
+        root.name.split(".")[0],
+        divided,
+        reader.problems,
+        order=order,
+        is_drawn=set(splits) == {""},
+        columns=columns.read_as(),
+    )
 
 
 class _TableReader:
