@@ -96,10 +96,10 @@ def _lengths(record: Record) -> dict[str, int]:
 
 def _labels(corpus: Corpus) -> dict[str, dict[str, int]]:
     counts = {name: Counter(r.label for r in some if r.label is not None) for name, some in corpus.splits.items()}
-    total = sum(counts.values(), Counter[str | None]())
+    total = sum(counts.values(), Counter[str]())
     return {
-        str(label): {name: some[label] for name, some in counts.items() if some[label]}
-        for label, _ in sorted(total.items(), key=lambda one: (-one[1], str(one[0])))
+        label: {name: some[label] for name, some in counts.items() if some[label]}
+        for label, _ in sorted(total.items(), key=lambda one: (-one[1], one[0]))
     }
 
 
