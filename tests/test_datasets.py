@@ -11,13 +11,14 @@ from PIL import Image
 from docgraph.errors import DataError
 from training.datasets import Corpus, guess_format, load
 from training.datasets.dataset import DocumentDataset
-from training.datasets.folder import read_pages, read_table
+from training.datasets.folder import read_pages
 from training.datasets.image_files import judge
 from training.datasets.n24news import read_n24news
 from training.datasets.origins import TextOrigin
 from training.datasets.records import Record, unseen_labels
 from training.datasets.sentiment import paragraphs, read_elec, read_imdb
 from training.datasets.splitting import read_split, split_records, take_share, write_split
+from training.datasets.table import read_table
 
 
 def news_record(number: int, section: str = "Health", **changes: object) -> dict[str, object]:

@@ -16,8 +16,9 @@ from encoders import DocumentProcessor, ProcessorSettings
 from encoders.inputs.encoded import EncodedDocument
 from encoders.leaves.image import image_settings
 from training.datasets import load
-from training.datasets.folder import read_pages, read_table
+from training.datasets.folder import read_pages
 from training.datasets.n24news import read_n24news
+from training.datasets.table import read_table
 
 SECRETS = ("Sekrit", "sekrit")
 

@@ -9,8 +9,8 @@ the others go on. No torch.
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -52,24 +52,31 @@ class Input:
         return load_document(self.path)
 
 
-def find_inputs(paths: Sequence[str | Path]) -> list[Input]:
-    """Return the inputs that some paths stand for, in their order; files of a folder by name."""
+def find_inputs(paths: Sequence[str | Path], **columns: Any) -> list[Input]:
+    """Return the inputs that some paths stand for, in their order: files of a folder by name, records as they come.
+
+    Args:
+        columns: options of the table reader, "fields" and "label", for the tables among them.
+    """
     found: dict[str, Input] = {}
-    for one in map(Path, paths):
-        for each in _inputs_of(one):
+    for path in map(Path, paths):
+        for each in _inputs_of(path, columns):
+            if each.record is not None and each.id in found:
+                each = replace(each, id=f"{readable(path.as_posix())}:{each.id}")
             found.setdefault(each.id, each)
     return list(found.values())
 
 
-def _inputs_of(path: Path) -> Iterator[Input]:
-    from training.datasets import load
-    from training.datasets.folder import is_table
+def _inputs_of(path: Path, columns: Mapping[str, Any]) -> Iterator[Input]:
+    from training.datasets.load import guess_format, load, options_of
     from training.datasets.n24news import is_n24news
+    from training.datasets.rows import is_table
     from training.datasets.sentiment import is_elec, is_imdb
 
-    if is_table(path) or (path.is_dir() and (is_n24news(path) or is_imdb(path) or is_elec(path))):
-        for records in load(path).splits.values():
-            yield from (Input(record.id, record=record) for record in records)
+    if path.exists() and (is_n24news(path) or is_imdb(path) or is_elec(path) or is_table(path)):
+        name = guess_format(path, columns)
+        options = {option: value for option, value in columns.items() if option in options_of(path, name)}
+        yield from (Input(record.id, record=record) for record in load(path, name, **options).records())
     elif path.is_dir():
         under, _ = find_files(path)
         files = _of(under, PAGES) or _of(under, TEXTS)

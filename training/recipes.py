@@ -205,7 +205,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 """Name -> what it is for, and the values that differ from the defaults."""
 FIRST: Final = (
     "Take news-scratch first (pages-scratch for web pages, reviews-scratch for plain texts): it needs nothing but\n"
-    "your data. `docgraph recipes NAME` prints one as YAML to start from."
+    "your data; or none, and `docgraph train` chooses. `docgraph recipes NAME` prints one as YAML to start from."
 )
 
 

@@ -129,11 +129,16 @@ class RunFolder:
         if config.data and Path(config.data).resolve() == Path(data).resolve():
             chosen = config.format if format == "auto" else format
             return load_corpus(replace(config, data=str(data), format=chosen, output=str(self.path)))
-        known = options_of(data, format)
+        known = options_of(data, format, config.data_options)
         options = {name: value for name, value in config.data_options.items() if name in known}
         if config.fields is not None and "fields" in known:
             options.setdefault("fields", config.fields)
         return load(data, format, **options)
+
+    def column_options(self) -> dict[str, Any]:
+        """Return the options of the table reader that name the columns which the run read."""
+        options = (self.config or TrainingConfig()).data_options
+        return {name: options[name] for name in ("fields", "label") if name in options}
 
     def file(self, name: str | None) -> Path | None:
         """Return where a file lies that the configuration names from the folder."""
@@ -165,12 +170,14 @@ def _with_names_of_today(config: TrainingConfig) -> TrainingConfig:
 def load_corpus(config: TrainingConfig) -> Corpus:
     """Read the data set of a configuration; a random split is stored in the run folder, and followed from then on."""
     options = dict(config.data_options)
-    known = options_of(config.data, config.format)
+    known = options_of(config.data, config.format, options)
     if "split_file" in known:
         options.setdefault("split_file", Path(config.output) / SPLIT)
     if config.fields is not None and "fields" in known:
         options.setdefault("fields", config.fields)
     corpus = load(config.data, config.format, **options)
+    if unclear := [problem.message for problem in corpus.problems if problem.code == "label.column"]:
+        raise DataError(f"{config.data} must have a label for training, but {unclear[0]}")
     if config.train_share < 1 and "train" in corpus.splits:
         some = take_share(corpus["train"], config.train_share)
         corpus = replace(corpus, splits={**corpus.splits, "train": some})

@@ -6,8 +6,9 @@
     docgraph index PATHS --output F    an index of documents                             docgraph/index/
     docgraph search INDEX QUESTION     answers, with their place in the page             docgraph/index/
     docgraph mcp INDEX                 the same as tools for agents                      agent_tools.py
+    docgraph data DATA                 what is read of a data set          (no torch)
     docgraph recipes [NAME]            named configurations                              recipes.py
-    docgraph train CONFIG | --recipe   train a classifier                                fit.py
+    docgraph train --data PATH         train a classifier                                fit.py, choose.py
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
     docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
     docgraph embed PATHS --output F    vectors of documents and nodes to parquet         embed.py, shards.py
@@ -23,6 +24,7 @@ Results go to stdout, progress to stderr.
 To add a verb, write training/cli/NAME.py and name it in VERBS.
 """
 
+import shlex
 import sys
 from importlib import import_module
 from typing import Annotated, Final
@@ -38,6 +40,7 @@ VERBS: Final = (
     "index",
     "search",
     "mcp",
+    "data",
     "recipes",
     "train",
     "evaluate",
@@ -83,5 +86,15 @@ def main() -> None:
         sys.stderr.close()  # the reader of our output has gone: no second error about flushing it
         sys.exit(0)
     except (DocgraphError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_line_to_type(error)}", file=sys.stderr)
         sys.exit(2)
+
+
+def _line_to_type(error: Exception) -> str:
+    """Return this command with the options that the error asks for, where the verb takes them."""
+    options = getattr(error, "options", None)
+    if options is None or sys.argv[1:2] not in (["data"], ["train"], ["predict"]) or "COLUMN" in options:
+        return ""
+    if sys.argv[1] == "predict":
+        options = options.partition(" --label ")[0]
+    return f". Type: {shlex.join(['docgraph', *sys.argv[1:]])} {options}"

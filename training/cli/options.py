@@ -18,6 +18,11 @@ Paths = Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Files, fo
 Data = Annotated[Path, typer.Option(help="Data set: a folder or file.")]
 Format = Annotated[str, typer.Option(help="Format of the data set.")]
 Split = Annotated[str, typer.Option(help="Which split; dev stands in where there is no test.")]
+Text = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the text; may be repeated.")
+]
+Image = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that names the image.")]
+Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the label.")]
 Baselines = Annotated[bool, typer.Option(help="Train the bag of words on the same records, too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
@@ -29,10 +34,27 @@ ConfigFormat = Annotated[str | None, typer.Option(help="Format of the data set."
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change one value.")]
 
 
+def column_options(text: list[str] | None, image: str | None, label: str | None) -> dict[str, Any]:
+    """Return the columns that were named as options of the table reader; several texts are fields by their names."""
+    from training.datasets.columns import field_of
+
+    texts = text or []
+    fields = {"body" if len(texts) == 1 else field_of(column): column for column in texts}
+    fields |= {"image": image} if image else {}
+    return {**({"fields": fields} if fields else {}), **({"label": label} if label else {})}
+
+
 def config_of(
-    file: Path | None, recipe_name: str | None, settings: list[str] | None, **values: Any
+    file: Path | None,
+    recipe_name: str | None,
+    settings: list[str] | None,
+    under: "TrainingConfig | None" = None,
+    **values: Any,
 ) -> "TrainingConfig":
     """Join a recipe, a file, options that were given and settings; later ones win.
+
+    Args:
+        under: what stands in where no recipe is named; None for the defaults.
 
     Raises:
         ConfigError: neither a file nor a recipe nor data is given, or one of them is wrong.
@@ -41,8 +63,8 @@ def config_of(
     from training.recipes import read_config, recipe
 
     if file is None and recipe_name is None and values["data"] is None:
-        raise ConfigError("training needs a CONFIG.yaml, or --recipe NAME (or settings) with --data and --output.")
-    chosen = TrainingConfig() if recipe_name is None else recipe(recipe_name)
+        raise ConfigError("training needs a CONFIG.yaml, or --recipe NAME or none with --data and --output.")
+    chosen = (under or TrainingConfig()) if recipe_name is None else recipe(recipe_name)
     if file is not None:
         chosen = read_config(file, under=chosen)
     chosen = chosen.with_values({name: value for name, value in values.items() if value is not None})

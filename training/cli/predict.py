@@ -5,12 +5,13 @@ from typing import Annotated, Final
 
 import typer
 
-from training.cli.options import ModelFolder, Paths, need
+from training.cli.options import Image, ModelFolder, Paths, Text, column_options, need
 
 EXAMPLES: Final = """\
   docgraph predict runs/news sample_data/pages
   docgraph predict runs/news page.html --top 5
   docgraph predict runs/news pages/ --output classes.jsonl
+  docgraph predict runs/reviews new.csv --text review --output classes.jsonl
 """
 
 
@@ -19,18 +20,25 @@ def run(
     paths: Paths,
     output: Annotated[Path | None, typer.Option(help="JSON lines file to write instead of stdout.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    text: Text = None,
+    image: Image = None,
     top: Annotated[int, typer.Option(min=1, help="Classes to print.")] = 3,
 ) -> None:
-    """Print classes of documents with their probabilities."""
+    """Print classes of documents with their probabilities, in the order of the input.
+
+    Tables are read by the columns that the model was trained on, unless others are named.
+    """
     need("train", "torch", "torchmetrics")
     from training.evaluate import predict_inputs
     from training.inputs import ERRORS, Errors, find_inputs
     from training.run_folder import RunFolder
 
-    model = RunFolder(folder).model()
+    trained = RunFolder(folder)
+    model = trained.model()
+    columns = {**trained.column_options(), **column_options(text, image, None)}
     errors = Errors((output.parent if output else Path()) / ERRORS)
     lines = []
-    for prediction in predict_inputs(model, find_inputs(paths), errors):
+    for prediction in predict_inputs(model, find_inputs(paths, **columns), errors):
         if output is not None or as_json:
             lines.append(prediction.to_json())
         else:

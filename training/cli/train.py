@@ -1,6 +1,8 @@
-"""`docgraph train`: a classifier from a configuration or a recipe."""
+"""`docgraph train`: a classifier from a data set alone, a configuration or a recipe."""
 
-from typing import Annotated, Final
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -8,17 +10,27 @@ from training.cli.options import (
     ConfigData,
     ConfigFile,
     ConfigFormat,
+    Image,
+    Label,
     Quiet,
     Recipe,
     Settings,
+    Text,
+    column_options,
     config_of,
     need,
     progress_console,
 )
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from training.config import TrainingConfig
+
 EXAMPLES: Final = """\
+  docgraph train --data sample_data/news --output runs/news
+  docgraph train --data reviews.csv --text review --label stars --output runs/reviews --minutes 10
   docgraph train --recipe news-scratch --data sample_data/news --output runs/news
-  docgraph train --recipe reviews-scratch --data reviews.csv --text review --label stars --output runs/reviews
   docgraph train config.yaml --set epochs=3 --set model.hidden_size=64
   docgraph recipes pages-scratch > mine.yaml; docgraph train mine.yaml --data labelled.csv --output runs/mine
 """
@@ -31,25 +43,67 @@ def run(
     output: Annotated[str | None, typer.Option(help="Run folder; a run that was cut off goes on.")] = None,
     format: ConfigFormat = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
-    text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the text.")] = None,
-    image: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that names the image.")] = None,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the label.")] = None,
+    text: Text = None,
+    image: Image = None,
+    label: Label = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Time for all of it; what does not fit is cut, and named.")
+    ] = None,
     set: Settings = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier; the same command resumes a run.
 
-    What to train comes from a recipe, from a configuration over it, and from options and settings over both.
+    What to train comes from a recipe, or without one from a look at the data; from a configuration over it, and from
+    options and settings over both.
     """
-    chosen = config_of(config, recipe, set, data=data, output=output, format=format, seed=seed)
-    columns = {field: column for field, column in (("body", text), ("image", image)) if column}
-    given = {**({"fields": columns} if columns else {}), **({"label": label} if label else {})}
-    chosen = chosen.with_values({"data_options": {**chosen.data_options, **given}})
+    start = time.monotonic()
+    columns = column_options(text, image, label)
     need("train", "torch", "accelerate", "torchmetrics", "scipy")
+    console = progress_console(quiet)
+    under = None
+    if config is None and recipe is None and data is not None:
+        under = _chosen(data, output, format, columns, minutes, console)
+    chosen = config_of(config, recipe, set, under, data=data, output=output, format=format, seed=seed)
+    chosen = chosen.with_values({"data_options": {**chosen.data_options, **columns}})
     from training.fit import fit
 
-    trained = fit(chosen, progress_console(quiet))
+    budget: Any = None
+    if minutes is not None:
+        from training.budget import Budget
+
+        budget = Budget(minutes, start)
+    trained = fit(chosen, console, callbacks=[] if budget is None else [budget])
+    if budget is not None and budget.cut:
+        console.print(f"cut: {budget.cut}", highlight=False, soft_wrap=True)
     best = trained.scores.get("best")
     if best:
         print(f"dev accuracy {best['dev_accuracy']:.4f}, macro-F1 {best['dev_macro_f1']:.4f}")
     print(f"model in {trained.folder}")
+
+
+def _chosen(
+    data: str,
+    output: str | None,
+    format: str | None,
+    columns: dict[str, Any],
+    minutes: float | None,
+    console: "Console",
+) -> "TrainingConfig":
+    """Return the configuration of the run in the output folder, or choose one by looking at the data, and say which."""
+    from training.choose import Machine, choose
+    from training.datasets.describe import describe
+    from training.datasets.load import format_of, load, options_of
+    from training.recipes import recipe
+    from training.run_folder import RunFolder
+
+    held = RunFolder(output).config if output is not None else None
+    if held is not None and Path(held.data).resolve() == Path(data).resolve():
+        console.print(f"the run in {output} goes on as it was begun", highlight=False, soft_wrap=True)
+        return held
+    name = format_of(data, format or "auto", columns)
+    headers = {"check_images": False} if "check_images" in options_of(data, name) else {}
+    choice = choose(describe(load(data, name, **columns, **headers), data, name, 0), Machine.here(), minutes)
+    for line in choice.lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    return recipe(choice.recipe).with_values(choice.settings)

@@ -1,11 +1,14 @@
 """Judge image files before training, so that a broken one is named once and not met in every epoch.
 
-    folder, name ──ImageReference──> found? allowed? small enough? decodes? ──> None, or (code, what is wrong)
+    folder, name ──find_image──> the file's name ──judge──> found? allowed? small enough? decodes?
+    bytes ──judge_bytes──> the same ──> None, or (code, what is wrong)
 
 Decoding uses the codec's own down-scaling, which reads the whole file (so a cut one is found) at about a
 millisecond a press photo. Nothing is kept. What is allowed is docgraph's rule: files under the folder, within `Limits`.
 """
 
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +17,32 @@ from docgraph.errors import ImageError
 from docgraph.images import ImageReference
 from docgraph.records import ImageAccess
 
-SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
 SMALL: Final = (64, 64)
 
 
 def find_image(folder: Path, name: str) -> str:
-    """Return the name, with its suffix, of an image named without one; `<name>.jpg` if there is none of the known."""
-    return next((name + suffix for suffix in SUFFIXES if (folder / (name + suffix)).is_file()), f"{name}.jpg")
+    """Return the name of the image file that a name with or without an ending means, the name itself if there is none.
+
+    In this order: the file of that very name, one with a known ending added, one with another known ending; each
+    in small or capital letters.
+    """
+    if (folder / name).is_file():
+        return name
+    above = (folder / name).parent
+    stem = name[: -len(suffix)] if (suffix := Path(name).suffix) and suffix.lower() in SUFFIXES else name
+    files = _names_in(above, above.stat().st_mtime_ns) if above.is_dir() else {}
+    for one in (name, *(base + suffix for base in (name, stem) for suffix in SUFFIXES)):
+        if (found := files.get(Path(one).name.lower())) is not None:
+            return (Path(name).parent / found).as_posix()
+    return name
+
+
+@lru_cache(maxsize=64)
+def _names_in(folder: Path, changed: int) -> dict[str, str]:
+    """Return the names of a folder's files by the same in small letters; `changed` makes a new answer due."""
+    with os.scandir(folder) as entries:
+        return {name.lower(): name for name in sorted(entry.name for entry in entries)}
 
 
 def judge(folder: Path, name: str, limits: Limits, *, decode: bool = True) -> tuple[str, str] | None:
@@ -34,12 +56,23 @@ def judge(folder: Path, name: str, limits: Limits, *, decode: bool = True) -> tu
         A problem code ("image.missing", "image.refused", "image.too_large" or "image.unreadable") and one sentence
         that names the file. Never raises on what a file holds.
     """
-    image = ImageReference(name, ImageAccess(root=str(folder), limits=limits))
+    error = _error(ImageReference(name, ImageAccess(root=str(folder), limits=limits)), decode)
+    return None if error is None else (f"image.{error.code}", f"in {folder}: {error}")
+
+
+def judge_bytes(content: bytes, limits: Limits, *, decode: bool = True) -> tuple[str, str] | None:
+    """Return what is wrong with an encoded image, as `judge` does with a file."""
+    name = "in the cell"
+    error = _error(ImageReference(name, ImageAccess(resources={name: content}, limits=limits)), decode)
+    return None if error is None else (f"image.{error.code}", str(error))
+
+
+def _error(image: ImageReference, decode: bool) -> ImageError | None:
     try:
         if decode:
             image.open(near=SMALL)
         else:
             image.size()
     except ImageError as error:
-        return f"image.{error.code}", f"in {folder}: {error}"
+        return error
     return None

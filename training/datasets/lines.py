@@ -1,9 +1,19 @@
-"""Tables of records: JSON lines, CSV with commas or tabs, plain or gzip; errors with file and line."""
+"""Files of records: JSON lines, CSV with commas or tabs, JSON, plain or gzip; errors with file and line.
 
+    .jsonl .ndjson   a JSON object a line
+    .csv .tsv        the first line names the columns; a .csv without a comma in it may have ; or tabs
+    .json            a list of objects, alone or under a name such as "data"; columns, as pandas writes them; JSON lines
+
+All are UTF-8, or what their byte order mark says.
+"""
+
+import codecs
 import csv
 import gzip
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -11,33 +21,122 @@ from docgraph.errors import DataError
 
 JSON_ENDINGS: Final = (".jsonl", ".ndjson")
 SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
+OTHER_SEPARATORS: Final = (";", "\t", "|")
+"""Of a .csv whose first line has no comma: what spreadsheets write where the comma is the decimal mark."""
+WRAPPERS: Final = ("data", "records", "rows", "items", "examples", "documents", "articles")
+"""Names that a JSON object may give its one list of records; under any other it is a document, or something else."""
+_PEEK: Final = 1_000_000
+_MARKS: Final = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONGEST_FIELD: Final = 2**31 - 1
 """Characters of a CSV field: an article is longer than the csv module's default of 131,072."""
 
 
 def is_lines(path: Path) -> bool:
     """Whether a path is named like a table that `read_lines` reads."""
-    return path.is_file() and _ending(path) in (*JSON_ENDINGS, *SEPARATORS)
+    return path.is_file() and ending(path) in (*JSON_ENDINGS, *SEPARATORS)
+
+
+def ending(path: Path) -> str:
+    """Return a file's ending in small letters, the one before a `.gz`."""
+    name = path.name.lower()
+    return Path(name.removesuffix(".gz")).suffix
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a table; blank lines are passed over. The first line of CSV names the columns.
 
     Raises:
-        DataError: a line is no JSON object, or has more cells than there are columns, or is not UTF-8;
-            the message names it.
+        DataError: a line is no JSON object, or has more cells than there are columns, two columns have one name, or
+            the file is not UTF-8; the message names it.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    with _open(path) as file:
         try:
-            separator = SEPARATORS.get(_ending(path))
+            separator = SEPARATORS.get(ending(path))
             yield from _json_lines(path, file) if separator is None else _csv_rows(path, file, separator)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise DataError(f"{path} must be UTF-8 text, but {error}.") from error
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise DataError(f"{path} must be a whole gzip file, but {error}.") from error
 
 
-def _ending(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).suffix.lower()
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        ValueError, RecursionError: it holds no JSON, or is not UTF-8.
+    """
+    with _open(path) as file:
+        return json.load(file)
+
+
+def read_json_records(path: Path) -> Iterable[Any]:
+    """Return the records of a JSON file: a list, a list under the only name that has one, columns, or JSON lines.
+
+    Raises:
+        DataError: it holds none of them.
+    """
+    try:
+        values = read_json(path)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            return read_lines_of_json(path)
+        raise DataError(f"{path} must be a JSON list of records, but cannot be read: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} must be a JSON list of records, but cannot be read: {error}.") from error
+    records = _records(values)
+    if records is None:
+        raise DataError(f"{path} must be a JSON list of records, but holds {_told(values)}.")
+    return records
+
+
+def is_json_records(path: Path) -> bool:
+    """Whether a JSON file holds records, not a document; of a list only the start is read."""
+    if first_record(path) is not None:
+        return True
+    with _open(path) as file:
+        if not file.read(_PEEK).lstrip().startswith("{"):
+            return False
+    try:
+        read_json_records(path)
+    except DataError:
+        return False
+    return True
+
+
+def first_record(path: Path) -> dict[str, Any] | None:
+    """Return the first object of a JSON list, None if the file does not begin with one."""
+    with _open(path) as file:
+        try:
+            start = file.read(_PEEK)
+        except (UnicodeError, EOFError, gzip.BadGzipFile):
+            return None
+        opening = re.match(r"\s*\[\s*(?=\{)", start)
+        if opening is None:
+            return None
+        try:
+            value = json.JSONDecoder().raw_decode(start, opening.end())[0]
+        except ValueError:  # longer than what was read, or broken
+            try:
+                value = json.loads(start + file.read())[0]
+            except (ValueError, RecursionError, UnicodeError):
+                return None
+    return value if isinstance(value, dict) else None
+
+
+def read_lines_of_json(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a JSON file that has one a line, as many with the ending .json have."""
+    with _open(path) as file:
+        yield from _json_lines(path, file)
+
+
+def _open(path: Path) -> TextIO:
+    """Open a text file, unpacked, in the encoding that its byte order mark says."""
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as file:
+        start = file.read(2)
+    encoding = next((name for mark, name in _MARKS if start == mark), "utf-8-sig")
+    opened: TextIO = opener(path, "rt", encoding=encoding, newline="")
+    return opened
 
 
 def _json_lines(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
@@ -55,8 +154,15 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
 
 def _csv_rows(path: Path, file: TextIO, separator: str) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(_LONGEST_FIELD)
+    header = file.readline()
+    if separator not in header:
+        separator = max(OTHER_SEPARATORS, key=header.count) if separator == "," else separator
+    file.seek(0)
     reader = csv.DictReader(file, delimiter=separator, strict=True)
     try:
+        twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
+        if twice:
+            raise DataError(f"every column of {path} must have its own name, but {twice[0]!r} comes twice.")
         for row in reader:
             if None in row:
                 raise DataError(
@@ -67,3 +173,26 @@ def _csv_rows(path: Path, file: TextIO, separator: str) -> Iterator[dict[str, An
             yield row
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num} must be CSV, but {error}.") from error
+
+
+def _records(values: Any) -> list[Any] | None:
+    """Return a list of records out of what JSON held, None if it holds none."""
+    if isinstance(values, list):
+        return values
+    if not isinstance(values, dict) or not values:
+        return None
+    columns = list(values.values())
+    if all(isinstance(column, dict) for column in columns):  # pandas: to_json()
+        keys = dict.fromkeys(key for column in columns for key in column)
+        return [{name: column.get(key) for name, column in values.items()} for key in keys]
+    lists = [one for one in columns if isinstance(one, list)]
+    for name in WRAPPERS:
+        if isinstance(values.get(name), list) and len(lists) == 1:
+            return lists[0]
+    if len(lists) == len(columns) and len(set(map(len, lists))) == 1:
+        return [dict(zip(values, row, strict=True)) for row in zip(*lists, strict=True)]
+    return None
+
+
+def _told(values: Any) -> str:
+    return f"an object with {', '.join(list(values)[:5])}" if isinstance(values, dict) else f"a {type(values).__name__}"

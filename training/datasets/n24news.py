@@ -13,7 +13,6 @@ the URLs and `section` never get into a document.
 Sources: github.com/billywzh717/N24News; Wang et al., LREC 2022 (aclanthology.org/2022.lrec-1.729).
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +21,12 @@ from typing import Any, Final
 from docgraph import Limits
 from docgraph.errors import DataError
 from docgraph.parsers.article import is_error_page
+from training.datasets.cells import label_of, text_of
 from training.datasets.image_files import find_image, judge
+from training.datasets.lines import first_record, read_json
 from training.datasets.origins import ArticleOrigin
-from training.datasets.records import SPLIT_NAMES, Corpus, Record, RecordProblem, UniqueNames, resolve, text_of
-from training.datasets.splitting import read_split, split_records, write_split
+from training.datasets.records import SPLIT_NAMES, Corpus, Record, RecordProblem, UniqueNames, resolve
+from training.datasets.splitting import random_split
 
 FIELDS: Final = ("headline", "abstract", "caption", "body", "image")
 TEXT_KEYS: Final = {
@@ -35,14 +36,16 @@ TEXT_KEYS: Final = {
     "body": ("body", "article"),
 }
 LISTS: Final = ("nytimes_dataset_full.json", "nytimes_dataset.json")
-SHARES: Final = {"train": 0.8, "dev": 0.1, "test": 0.1}
 SAME_BODY: Final = 5
 """A body that this many records share word for word is a page of the site, not an article."""
 
 
 def is_n24news(path: Path) -> bool:
-    """Whether a path looks like one of the layouts."""
-    return _list_file(path) is not None or bool(_split_files(path))
+    """Whether a path looks like one of the layouts; a list of one's own is told by its first record."""
+    single = _list_file(path)
+    if single is not None and single == path and single.name not in LISTS:
+        return _is_news(first_record(path) or {})
+    return single is not None or bool(_split_files(path))
 
 
 def read_n24news(
@@ -86,9 +89,10 @@ def read_n24news(
     reader = _NewsReader(fields, image_folder, limits or Limits(), check_images)
     reader.learn_error_pages(raw)
     splits = {name: reader.read(records) for name, records in raw.items()}
+    order = [record.id for records in splits.values() for record in records]
     if not given:
-        splits = _random_split(splits[""], seed, split_file)
-    return Corpus(root.resolve().name, splits, reader.problems)
+        splits = random_split(splits[""], seed, split_file)
+    return Corpus(root.resolve().name, splits, reader.problems, order=order, is_drawn=not given)
 
 
 class _NewsReader:
@@ -128,10 +132,9 @@ class _NewsReader:
         present = tuple(field for field, _ in texts) + (("image",) if images else ())
         if not present:
             self._note("record.empty", name, "none of the fields that were asked for is there.")
-        label = raw.get("section")
         return Record(
             id=name,
-            label=label.strip() if isinstance(label, str) and label.strip() else None,
+            label=label_of(raw.get("section")),
             origin=ArticleOrigin(tuple(texts), images),
             fields=present,
             characters=sum(len(text) for _, text in texts),
@@ -139,7 +142,7 @@ class _NewsReader:
 
     def _name(self, raw: Mapping[str, Any], index: int) -> str:
         """Return an id: the image's, or else the place in the list."""
-        return self.unique(str(raw.get("image_id") or f"#{index}"))
+        return self.unique(label_of(raw.get("image_id")) or f"#{index}")
 
     def _field(self, raw: Mapping[str, Any], field: str, name: str) -> str:
         text = _text(raw, field)
@@ -153,7 +156,7 @@ class _NewsReader:
     def _images(self, raw: Mapping[str, Any], name: str) -> tuple[str, ...]:
         if "image" not in self.fields:
             return ()
-        image_id = raw.get("image_id")
+        image_id = label_of(raw.get("image_id"))
         if not image_id or self.image_folder is None:
             self._note(
                 "image.missing",
@@ -161,7 +164,7 @@ class _NewsReader:
                 "there is no image_id." if not image_id else "there is no image folder.",
             )
             return ()
-        file = find_image(self.image_folder, str(image_id))
+        file = find_image(self.image_folder, image_id)
         wrong = judge(self.image_folder, file, self.limits, decode=self.decode)
         if wrong is not None:
             self._note(wrong[0], name, wrong[1])
@@ -177,17 +180,8 @@ def _text(raw: Mapping[str, Any], field: str) -> str:
 
     A body without blank lines has its paragraphs in lines.
     """
-    text = next((text for key in TEXT_KEYS[field] if (text := text_of(raw.get(key)).strip())), "")
+    text = next((text for key in TEXT_KEYS[field] if (text := text_of(raw.get(key)))), "")
     return text if field != "body" or "\n\n" in text else text.replace("\n", "\n\n")
-
-
-def _random_split(records: list[Record], seed: int, file: Path | None) -> dict[str, list[Record]]:
-    if file is not None and file.is_file():
-        return read_split(file, records)
-    splits = split_records(records, SHARES, seed=seed)
-    if file is not None:
-        write_split(file, splits)
-    return splits
 
 
 def _split_files(root: Path) -> dict[str, Path]:
@@ -201,8 +195,14 @@ def _split_files(root: Path) -> dict[str, Path]:
 
 def _list_file(root: Path) -> Path | None:
     if root.is_file():
-        return root if root.suffix == ".json" else None
+        return root if root.suffix.lower() == ".json" else None
     return next((f / name for f in (root, root / "news") for name in LISTS if (f / name).is_file()), None)
+
+
+def _is_news(record: Mapping[str, Any]) -> bool:
+    """Whether a record is named as N24News names things; a "label" is another's."""
+    keys = {"image_id", *(key for keys in TEXT_KEYS.values() for key in keys)}
+    return "section" in record and "label" not in record and not keys.isdisjoint(record)
 
 
 def _image_folder(folder: Path) -> Path | None:
@@ -213,7 +213,7 @@ def _image_folder(folder: Path) -> Path | None:
 
 def _read_list(path: Path) -> list[Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} must be a JSON list of records, but cannot be read: {error}.") from error
     if not isinstance(values, list):

@@ -2,7 +2,8 @@
 
     ArticleOrigin(fields, images) ──parse_article──┐
     PageOrigin(path or markup)    ──parse_html─────┼──> Document
-    TextOrigin(text)              ──parse_text─────┘
+    TextOrigin(text)              ──parse_text─────┤
+    FileOrigin(path)              ──load_document──┘
 
 An origin holds text and paths, so it pickles in microseconds; parsing and image files wait until the document is
 made. File names of an article's images may tell its label, so the document knows them as picture-1, picture-2, ...
@@ -98,6 +99,23 @@ class TextOrigin:
     def text(self) -> str:
         """Return the text."""
         return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class FileOrigin:
+    """A file of text or Markdown."""
+
+    path: str
+
+    def document(self) -> Document:
+        """Read and parse it."""
+        from docgraph import load_document
+
+        return load_document(self.path)
+
+    def text(self) -> str:
+        """Return its text."""
+        return self.document().text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from docgraph import Document
 from docgraph.errors import DataError
@@ -71,6 +71,12 @@ class Corpus:
     problems: Sequence[RecordProblem] = ()
     labels: tuple[str, ...] = field(default=())
     """Label names, sorted; those of the training records unless given."""
+    order: Sequence[str] = ()
+    """Ids in the order of the source, where splits were drawn from it."""
+    is_drawn: bool = False
+    """Whether the splits were drawn at random from records without any."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Of a table: column -> what it is read as ("label", "body", "id", ...), "" for what is not read."""
 
     def __post_init__(self) -> None:
         ids = [record.id for records in self.splits.values() for record in records]
@@ -93,6 +99,12 @@ class Corpus:
         if split not in self.splits:
             raise DataError(f"the splits of {self.name} are {', '.join(self.splits)}, but {split!r} was asked for.")
         return self.splits[split]
+
+    def records(self) -> list[Record]:
+        """Return all records in the order of their source."""
+        records = [record for some in self.splits.values() for record in some]
+        place = {name: number for number, name in enumerate(self.order)}
+        return sorted(records, key=lambda record: place.get(record.id, 0))
 
     @property
     def problem_counts(self) -> Counter[str]:
@@ -152,14 +164,3 @@ def resolve(path: str | Path) -> Path:
     if not found.exists():
         raise DataError(f"the data must be a file or folder, but there is nothing at {found}.")
     return found
-
-
-def text_of(value: Any) -> str:
-    """Return a field's text: a string as it is, a list of strings as paragraphs, None as nothing."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return "\n\n".join(text_of(item) for item in value if item is not None)
-    return str(value)

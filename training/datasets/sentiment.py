@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docgraph.errors import DataError
+from training.datasets.cells import label_of, text_of
 from training.datasets.lines import is_lines, read_lines
 from training.datasets.origins import TextOrigin
 from training.datasets.records import Corpus, Record, RecordProblem, resolve
@@ -33,7 +34,7 @@ def is_imdb(path: Path) -> bool:
     """Whether a path looks like the published folder, or a file of reviews that names films."""
     if path.is_dir():
         return (path / "train" / "pos").is_dir() and (path / "train" / "neg").is_dir()
-    return is_lines(path) and "movie" in next(read_lines(path), {})
+    return is_lines(path) and {"movie", "text", "label"} <= next(read_lines(path), {}).keys()
 
 
 def is_elec(path: Path) -> bool:
@@ -60,7 +61,8 @@ def read_imdb(path: str | Path, *, seed: int = 0) -> Corpus:
         raise DataError(f"{root} must hold IMDB reviews (train/pos/*.txt or JSON lines), but holds none.")
     shares = {"train": 1 - DEV_SHARE, "dev": DEV_SHARE}
     splits = split_records(train, shares, seed=seed, key=lambda record: films.get(record.id, record.id))
-    return Corpus("imdb", splits | ({"test": test} if test else {}), problems)
+    order = [record.id for record in (*train, *test)]
+    return Corpus("imdb", splits | ({"test": test} if test else {}), problems, order=order)
 
 
 def read_elec(path: str | Path, *, size: str | None = None) -> Corpus:
@@ -118,7 +120,7 @@ def _read_lines(path: Path, films: dict[str, str], problems: list[RecordProblem]
         name = str(line.get("id", f"#{number}"))
         if "movie" in line:
             films[name] = str(line["movie"])
-        records.append(_record(name, _label(line.get("label")), str(line.get("text") or ""), problems))
+        records.append(_record(name, _label(line.get("label")), text_of(line.get("text")), problems))
     return records
 
 
@@ -126,7 +128,8 @@ def _label(value: Any) -> str | None:
     """Return a label's name: 0 and 1 are negative and positive, as are "neg" and "pos"."""
     if value in (0, 1, "0", "1"):
         return LABELS[int(value)]
-    return {"neg": LABELS[0], "pos": LABELS[1]}.get(str(value), None if value is None else str(value))
+    name = label_of(value)
+    return {"neg": LABELS[0], "pos": LABELS[1]}.get(str(name), name)
 
 
 def _elec_stem(root: Path, size: str | None) -> Path:

@@ -9,10 +9,71 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from docgraph.errors import DataError
-from training.datasets.records import Record
+from training.datasets.cells import is_missing
+from training.datasets.records import SPLIT_NAMES, Record
 from training.files import write_atomically
+
+SHARES: Final = {"train": 0.8, "dev": 0.1, "test": 0.1}
+SPLIT_WORDS: Final = {
+    **{name: name for name in SPLIT_NAMES},
+    "training": "train",
+    "validation": "dev",
+    "valid": "dev",
+    "val": "dev",
+    "testing": "test",
+}
+"""What others call the splits."""
+
+
+def split_name(word: object) -> str:
+    """Return our name of a split; "" for none, any other word as it is."""
+    name = "" if is_missing(word) else str(word).strip().lower()
+    return SPLIT_WORDS.get(name, name)
+
+
+def with_splits(
+    given: Mapping[str, list[Record]],
+    seed: int,
+    file: Path | None,
+    *,
+    dev_share: float = 0.0,
+    same: Callable[[Record], str] = lambda record: record.id,
+) -> dict[str, list[Record]]:
+    """Keep given splits; split records without one at random, or as the split file says.
+
+    Args:
+        given: split name -> records, "" for those without a split; these are of "train" where others have one.
+        dev_share: share of "train" that becomes "dev" where splits are given and none of them is "dev".
+        same: records for which this is the same stay together.
+    """
+    if set(given) != {""}:
+        order = [name for name in SPLIT_NAMES if name in given] + sorted(set(given) - {"", *SPLIT_NAMES})
+        splits = {name: list(given[name]) for name in order}
+        splits.setdefault("train", []).extend(given.get("", []))
+        if dev_share and "dev" not in splits:
+            drawn = split_records(splits["train"], {"train": 1 - dev_share, "dev": dev_share}, seed=seed, key=same)
+            splits = {"train": drawn["train"], "dev": drawn["dev"], **{n: s for n, s in splits.items() if n != "train"}}
+        return splits
+    return random_split(given[""], seed, file, same=same)
+
+
+def random_split(
+    records: Sequence[Record],
+    seed: int,
+    file: Path | None,
+    *,
+    same: Callable[[Record], str] = lambda record: record.id,
+) -> dict[str, list[Record]]:
+    """Split 8:1:1 as the split file says; without one at random, and write it if it is named."""
+    if file is not None and file.is_file():
+        return read_split(file, records)
+    splits = split_records(records, SHARES, seed=seed, key=same)
+    if file is not None:
+        write_split(file, splits)
+    return splits
 
 
 def split_records(

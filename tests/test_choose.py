@@ -1,0 +1,175 @@
+"""What is shown of a data set, which recipe is chosen for it, a budget, and the order of predictions."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from tests.training_runs import TINY, write_table
+from training import cli
+from training.budget import Budget
+from training.choose import Machine, choose, encoding_minutes
+from training.config import make_config
+from training.datasets import load
+from training.datasets.describe import DataFacts, describe
+from training.inputs import find_inputs
+from training.recipes import RECIPES
+
+BARE = Machine(minilm=False, lite0=False, gpu=False, cores=2)
+FULL = Machine(minilm=True, lite0=True, gpu=False, cores=2)
+
+
+def facts_of(path: Path) -> DataFacts:
+    return describe(load(path), str(path), "table")
+
+
+def table(path: Path, count: int = 40, **cells: str) -> Path:
+    rows = ({"label": str(n % 2), **{name: f"{text} {n}" for name, text in cells.items()}} for n in range(count))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+# -- what is shown -----------------------------------------------------------------------------------------------
+
+
+def test_a_description_counts_what_was_written(tmp_path):
+    rows = [
+        {"text": "aa", "label": "x", "split": "train", "url": "u"},
+        {"text": "aaaa", "label": "X", "split": "train"},
+        {"text": "", "label": "x", "split": "train"},
+        {"text": "aa", "label": "y", "split": "test"},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    facts = facts_of(tmp_path / "a.jsonl")
+    assert (facts.records, facts.splits, facts.is_given) == (4, {"train": 3, "test": 1}, True)
+    assert facts.columns == {"text": "body", "label": "label", "split": "split", "url": ""}
+    assert (facts.fields["body"].records, facts.fields["body"].median, facts.fields["body"].longest) == (3, 2, 4)
+    assert facts.labels == {"x": {"train": 2}, "X": {"train": 1}, "y": {"test": 1}}
+    assert {code: one["count"] for code, one in facts.problems.items()} == {
+        "label.alike": 1,
+        "label.unseen": 1,
+        "record.empty": 1,
+        "text.shared": 1,
+    }
+
+
+def test_the_command_shows_the_sample_news(monkeypatch, capsys, sample_data):
+    raw = json.loads((sample_data / "news" / "news" / "nytimes_train.json").read_text())
+    monkeypatch.setattr(sys, "argv", ["docgraph", "data", str(sample_data / "news"), "--json"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert not stop.value.code
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["splits"]["train"] == len(raw)
+    assert {name: counts["train"] for name, counts in facts["labels"].items()} == {
+        name: sum(one["section"] == name for one in raw) for name in {one["section"] for one in raw}
+    }
+
+
+def test_an_unclear_table_is_answered_with_the_line_to_type(monkeypatch, capsys, tmp_path):
+    (tmp_path / "odd.csv").write_text("what,kind\nlong words,x\nmore words,y\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["docgraph", "data", "odd.csv"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err.endswith("Type: docgraph data odd.csv --text what --label kind\n")
+
+
+# -- what is chosen ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "machine", "recipe"),
+    [
+        ({"text": "words"}, BARE, "reviews-scratch"),
+        ({"text": "words"}, FULL, "reviews-minilm"),
+        ({"headline": "words", "summary": "more"}, BARE, "news-scratch"),
+        ({"headline": "words", "summary": "more"}, FULL, "news-minilm"),
+        ({"html": "<p>words"}, FULL, "pages-scratch"),
+    ],
+)
+def test_the_recipe_follows_the_data_and_the_packages(tmp_path, cells, machine, recipe):
+    choice = choose(facts_of(table(tmp_path / "a.jsonl", **cells)), machine)
+    assert choice.recipe == recipe
+    assert recipe in RECIPES
+    assert recipe in choice.lines[1]
+    assert bool(choice.cut) == (machine is BARE)
+    make_config(RECIPES[recipe][1]).with_values(choice.settings)
+
+
+def test_what_the_budget_has_no_time_for_is_left_out_and_said(tmp_path):
+    facts = facts_of(table(tmp_path / "a.jsonl", 400, text="words " * 500))
+    needed = encoding_minutes(facts, FULL)
+    assert choose(facts, FULL, minutes=needed * 2).recipe == "reviews-minilm"
+    short = choose(facts, FULL, minutes=needed)
+    assert short.recipe == "reviews-scratch"
+    assert "MiniLM would read for about" in short.lines[1]
+
+
+def test_dev_records_are_drawn_where_the_data_gives_none(tmp_path):
+    rows = [{"text": f"t{n}", "label": str(n % 2), "split": ("train", "test")[n % 4 == 3]} for n in range(80)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    choice = choose(facts_of(tmp_path / "a.jsonl"), BARE)
+    assert choice.settings["data_options"] == {"dev_share": 0.1}
+    assert "data_options" not in choose(facts_of(table(tmp_path / "b.jsonl", text="words")), BARE).settings
+
+
+# -- the budget --------------------------------------------------------------------------------------------------
+
+
+class Schedule:
+    def __init__(self) -> None:
+        self.lr_lambdas = [lambda step: 1 - step / 1000]
+
+
+def test_a_budget_takes_as_many_steps_as_fit_and_ends_the_schedule_with_them(monkeypatch, tmp_path):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    budget, state, control, schedule = Budget(1.0), TrainerState(max_steps=1000), TrainerControl(), Schedule()
+    args = TrainingArguments(output_dir=str(tmp_path), report_to="none")
+    budget.on_train_begin(args, state, control)
+    while not control.should_training_stop:
+        now[0] += 0.5
+        state.global_step += 1
+        budget.on_step_end(args, state, control, lr_scheduler=schedule)
+    assert 110 <= state.global_step <= 114  # 60 s, a twentieth kept back, half a second a step
+    assert schedule.lr_lambdas[0](state.max_steps) == pytest.approx(0, abs=1e-9)
+    assert schedule.lr_lambdas[0](0) == 1
+    assert budget.cut is not None
+    assert f"{state.global_step} of 1,000 steps" in budget.cut
+
+
+# -- from a table to predictions, in its order -------------------------------------------------------------------
+
+
+def test_inputs_come_in_the_order_of_their_table_and_those_of_two_tables_are_all_there(tmp_path):
+    one, other = write_table(tmp_path / "a.jsonl"), write_table(tmp_path / "b.jsonl")
+    rows = [json.loads(line)["id"] for line in one.read_text().splitlines()]
+    assert [each.id for each in find_inputs([one])] == rows
+    assert [each.id for each in find_inputs([one, other])] == [*rows, *(f"{other.as_posix()}:{row}" for row in rows)]
+
+
+def test_training_without_a_recipe_says_three_lines_and_predicts_in_order(tmp_path, monkeypatch, capsys):
+    rows = [(f"{'purr bark'.split()[n % 2]} {n}", "cats dogs".split()[n % 2]) for n in range(30)]
+    (tmp_path / "pets.csv").write_text("review,Category,note\n" + "".join(f"{text},{label},\n" for text, label in rows))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Machine, "here", classmethod(lambda cls: BARE))
+    small = [f"model.{name}={value}" for name, value in TINY.items() if name != "image_encoder"]
+    settings = [part for one in (*small, "epochs=1", "vocab_size=300", "device=cpu") for part in ("--set", one)]
+    command = ["docgraph", "train", "--data", "pets.csv", "--output", "run", "--minutes", "30", *settings]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    said = capsys.readouterr().err.splitlines()
+    assert not stop.value.code
+    assert [line.partition(":")[0] for line in said[:3]] == ["data", "recipe", "to change it"]
+    assert "reviews-scratch" in said[1]
+    monkeypatch.setattr(sys, "argv", ["docgraph", "predict", "run", "pets.csv", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    predicted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["id"] for one in predicted] == [f"#{n}" for n in range(30)]
+    assert [one["label"] for one in predicted] == [label for _, label in rows]

