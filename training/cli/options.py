@@ -18,7 +18,7 @@ Paths = Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Files, fo
 Data = Annotated[Path, typer.Option(help="Data set: a folder or file.")]
 Format = Annotated[str, typer.Option(help="Format of the data set.")]
 Split = Annotated[str, typer.Option(help="Which split; dev stands in where there is no test.")]
-Baselines = Annotated[bool, typer.Option(help="Train the bag of words on the same records, too.")]
+Baselines = Annotated[bool, typer.Option(help="Train simple rivals on the same records, too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
 # Of a configuration: whatever is not given is as its file, its recipe, or the default says.
