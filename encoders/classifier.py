@@ -1,8 +1,9 @@
 """A document model with a classifier on the documents' vectors, and beside it, where asked for,
-a regression on their words.
+regressions on their words and on what frozen encoders say of them.
 
-    DocumentBatch ─ DocumentModel ─ classifier ───────┐
-                  └ NgramRegression, in evaluation ─┴─ sum ─> logits (B, C)
+    DocumentBatch ─┬ DocumentModel ─ classifier ─────┬─ sum ─> logits (B, C)
+                   ├ NgramRegression, in evaluation ──┤
+                   └ VectorRegression, likewise ──────┘
 
 Axes:  B documents   C classes   P parts
 """
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
 from docgraph import Document
+from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
 from encoders.inputs.encoded import DocumentBatch
 from encoders.inputs.processor import DocumentProcessor
@@ -23,13 +25,17 @@ from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
 from encoders.ngrams import NgramRegression, NgramTable
 from encoders.predict import Predictions, predict_documents
 from encoders.sharding import reshard
+from encoders.vectors import VectorRegression
+
+READ_BYTES = 100_000_000
+"""Of features kept where no cache is given: what the regressions read, the transformer reads as well."""
 
 
 class DocumentForClassification(DocumentPreTrainedModel):
     """A document model with a one-hidden-layer classifier on the documents' vectors.
 
     With `config.regression_ngrams` the logits of a regression on the words are added in evaluation mode,
-    not in training.
+    not in training; with `config.regression_vectors` those of regressions on vectors of its frozen encoders.
     """
 
     def __init__(self, config: DocumentConfig) -> None:
@@ -43,10 +49,25 @@ class DocumentForClassification(DocumentPreTrainedModel):
             nn.Linear(hidden, int(config.num_labels or 2)),
         )
         self.regression: NgramRegression | None = None
+        self.vectors: VectorRegression | None = None
+        self.make_regressions()
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def make_regressions(self) -> None:
+        """Make the regressions that the configuration asks for, without weights."""
+        config, classes = self.config, int(self.config.num_labels or 2)
+        self.regression = self.vectors = None
         if config.regression_ngrams:
             table = NgramTable(config.words, config.regression_ngrams, config.regression_buckets)
-            self.regression = NgramRegression(table, int(config.num_labels or 2))
-        self.post_init()  # type: ignore[no-untyped-call]
+            self.regression = NgramRegression(table, classes, config.regression_weighting)
+        if config.regression_vectors:
+            self.vectors = VectorRegression(config.regression_vectors, self.document.text, self.document.image, classes)
+
+    @property
+    def linear_parts(self) -> list[nn.Module]:
+        """The regressions, in the order of `logit_parts` after the transformer."""
+        words: list[nn.Module] = [] if self.regression is None else [self.regression]
+        return [*words, *([] if self.vectors is None else self.vectors.parts)]
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -57,7 +78,9 @@ class DocumentForClassification(DocumentPreTrainedModel):
         # Version 0.1.0 divided the logits by a temperature when it predicted; here the weights are.
         temperature = loaded.config.__dict__.pop("old_temperature", 1.0)
         if temperature != 1:
-            loaded.scale_logits([1 / temperature] * (1 if loaded.regression is None else 2))
+            loaded.scale_logits([1 / temperature] * (1 + len(loaded.linear_parts)))
+        if loaded.vectors is not None:
+            loaded.use_cache(FeatureCache(memory_bytes=READ_BYTES))
         return model
 
     def forward(
@@ -74,6 +97,9 @@ class DocumentForClassification(DocumentPreTrainedModel):
         parts = self.classifier(output.document_states)[None]
         if self.regression is not None and not self.training:
             parts = torch.cat([parts, self.regression(batch).to(parts.dtype)[None]])
+        if self.vectors is not None and not self.training:
+            vectors = self.vectors(batch, self.document.text, self.document.image)
+            parts = torch.cat([parts, vectors.to(parts.dtype)])
         logits = parts.sum(0)
         loss = None
         if labels is not None:
@@ -99,8 +125,7 @@ class DocumentForClassification(DocumentPreTrainedModel):
         by a number of its own.
         """
         reshard(self)
-        parts = [self.classifier[-1]] if self.regression is None else [self.classifier[-1], self.regression]
-        for part, scale in zip(parts, scales, strict=True):
+        for part, scale in zip([self.classifier[-1], *self.linear_parts], scales, strict=True):
             for parameter in part.parameters():
                 parameter.mul_(scale)
 

@@ -83,6 +83,11 @@ class DocumentConfig(PreTrainedConfig):
     """Weights that its n-grams of two and more sub-words are hashed into."""
     regression_cost: float = 0.2
     """Of its errors, against the squares of its weights: what scikit-learn calls C, for a softmax over the classes."""
+    regression_weighting: Literal["binary", "tfidf"] = "binary"
+    """What an n-gram of that regression counts: 1 where a document has it, or its TF-IDF."""
+    regression_vectors: list[str] | tuple[str, ...] = ()
+    """What has a regression on the vectors of frozen encoders, whose logits are added likewise, see vectors.py: names
+    of fields, "" for the whole text, "image" for the images. Set in training, with weights."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None

@@ -21,6 +21,7 @@ from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.leaves.scratch_text import ScratchTextLeaves
 from encoders.ngrams import NgramRegression
 from encoders.positions import FourierFeatures, PositionHeads
+from encoders.vectors import VectorRegression
 
 
 @dataclass
@@ -37,7 +38,8 @@ class DocumentOutput(ModelOutput):
     node_states: Tensor | None = None
     """(R, D) mean over the leaves under each row, only where asked for."""
     logit_parts: Tensor | None = None
-    """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the regression on n-grams."""
+    """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the regression on n-grams
+    and of those on vectors."""
 
 
 class DocumentPreTrainedModel(PreTrainedModel):
@@ -79,7 +81,7 @@ class DocumentPreTrainedModel(PreTrainedModel):
         for module in loaded.modules():
             if isinstance(module, PretrainedTextLeaves | ImageLeaves) and module.frozen:
                 module.encoder.requires_grad_(False)
-            elif isinstance(module, NgramRegression):
+            elif isinstance(module, NgramRegression | VectorRegression):
                 module.requires_grad_(False)
         if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
             loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)

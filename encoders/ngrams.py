@@ -5,6 +5,9 @@
                                                      └─ fit_regression ─> RegressionWeights (V, C), (C,)
     DocumentBatch ─ NgramRegression ─> (B, C) logits, added to a classifier's when it predicts
 
+What an n-gram counts is 1 where a document has it, or with weighting "tfidf" (1 + log of how often) times its rarity,
+a document's values scaled to length 1.
+
 The regression is logistic, on which n-grams a document has, each scaled by its naive Bayes log ratio for the class: an
 n-gram that says little must be worth much to be given a weight. It has one optimum, found by L-BFGS. A transformer
 trained from scratch on some thousands of documents cannot learn half a million pairs and triples of words one by one;
@@ -71,7 +74,7 @@ class NgramTable(NamedTuple):
 
 
 class DocumentNgrams(NamedTuple):
-    """Which n-grams some documents have, each counted once a document."""
+    """Which n-grams some documents have, each once a document."""
 
     document: Tensor
     """(K,) ascending."""
@@ -80,6 +83,8 @@ class DocumentNgrams(NamedTuple):
     documents: int
     table_size: int
     """V."""
+    count: Tensor | None = None
+    """(K,) how often it stands in its document, where that is known."""
 
 
 class RegressionWeights(NamedTuple):
@@ -97,18 +102,21 @@ def ngrams_of(table: NgramTable, documents: Iterable[EncodedDocument], *, pooled
     Args:
         pooled: n-grams stay within a leaf, as pooled text leaves look them up; else within the text encoded together.
     """
-    rows = []
+    rows, counts = [], []
     for one in documents:
         unit = np.repeat(np.arange(len(one.unit_start) - 1), np.diff(one.unit_start))
         group = torch.from_numpy(one.token_row if pooled else unit)
         by_length = table.rows(torch.from_numpy(one.token_id), group)
-        rows.append(torch.cat([row[exists] for row, exists in by_length]).unique())
+        row, count = torch.cat([row[exists] for row, exists in by_length]).unique(return_counts=True)
+        rows.append(row)
+        counts.append(count)
     lengths = torch.tensor([len(one) for one in rows], dtype=torch.int64)
     return DocumentNgrams(
         torch.repeat_interleave(torch.arange(len(rows)), lengths),
         torch.cat(rows) if rows else torch.zeros(0, dtype=torch.int64),
         len(rows),
         table.size,
+        torch.cat(counts) if counts else torch.zeros(0, dtype=torch.int64),
     )
 
 
@@ -116,6 +124,23 @@ def class_frequency(ngrams: DocumentNgrams, classes: Sequence[int], count: int) 
     """(C, V) how many documents of each of the `count` classes have each n-gram."""
     cell = torch.tensor(classes, dtype=torch.int64)[ngrams.document] * ngrams.table_size + ngrams.row
     return torch.bincount(cell, minlength=count * ngrams.table_size).view(count, ngrams.table_size)
+
+
+def tfidf(document: Tensor, count: Tensor, rarity: Tensor, documents: int) -> Tensor:
+    """Return (K,) what n-grams count: (1 + log of how often) times rarity, each document's scaled to length 1.
+
+    Args:
+        document, count, rarity: (K,) of each n-gram of each document.
+    """
+    value = (1 + count.to(rarity.dtype).log()) * rarity
+    squares = value.new_zeros(documents).index_add(0, document, value.square())
+    return value / squares.sqrt().clamp(min=1e-12)[document]
+
+
+def rarity_of(ngrams: DocumentNgrams) -> Tensor:
+    """(V,) 1 + log((1 + documents) / (1 + documents that have it)) of each n-gram, as scikit-learn has it."""
+    having = torch.bincount(ngrams.row, minlength=ngrams.table_size)
+    return 1 + torch.log((1 + ngrams.documents) / (1 + having.float()))
 
 
 def fit_regression(
@@ -166,9 +191,12 @@ def _sparse(row: Tensor, column: Tensor, rows: int, columns: int) -> Tensor:
 class NgramRegression(nn.Module):
     """Logits from the n-grams of a document: weights set once by `set_weights` and not trained further."""
 
-    def __init__(self, table: NgramTable, classes: int) -> None:
+    rarity: Tensor | None
+
+    def __init__(self, table: NgramTable, classes: int, weighting: str = "binary") -> None:
         super().__init__()
         self.table = table
+        self.register_buffer("rarity", torch.ones(table.size) if weighting == "tfidf" else None)
         self.weight = nn.Embedding(table.size, classes)
         self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
         self.weight.requires_grad_(False)
@@ -184,6 +212,9 @@ class NgramRegression(nn.Module):
         text = batch.text
         row = torch.cat([torch.where(exists, row, -1) for row, exists in self.table.rows(text.token_id, text.unit)])
         document = batch.leaf_document[text.token_leaf].repeat(self.table.longest)[row >= 0]
-        once = (document * self.table.size + row[row >= 0]).unique()
-        logits = self.bias.repeat(len(batch), 1)
-        return logits.index_add(0, once // self.table.size, self.weight(once % self.table.size))
+        once, count = (document * self.table.size + row[row >= 0]).unique(return_counts=True)
+        document, row = once // self.table.size, once % self.table.size
+        weight = self.weight(row)
+        if self.rarity is not None:
+            weight = weight * tfidf(document, count, self.rarity[row], len(batch))[:, None]
+        return self.bias.repeat(len(batch), 1).index_add(0, document, weight)

@@ -277,11 +277,15 @@ def test_train_says_where_the_model_is_and_again_that_it_is_done(run, capsys, fo
 
 def test_evaluate_writes_a_report_and_the_confusion_matrix(run, capsys, folder, model_folder):
     assert run("evaluate", model_folder, "--data", folder / "pets.jsonl", "--report", "r/report.json", "--quiet") == 0
-    assert "majority" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "majority" in said
+    assert "This model is not significantly above the best simple rival" in said
     report = json.loads(Path("r/report.json").read_text())
     assert report["scores"]["accuracy"] == 1.0
     assert report["split"] == "test"
-    assert [one["name"] for one in report["baselines"]] == ["majority class", "TF-IDF + logistic regression"]
+    names = ["TF-IDF + logistic regression", "NB-weighted logistic regression", "MiniLM + logistic regression"]
+    assert [one["name"] for one in report["baselines"]] == ["majority class", *names]
+    assert [one["other"] for one in report["pairs"]] == names
     assert Path("r/report.png").read_bytes().startswith(b"\x89PNG")
 
 

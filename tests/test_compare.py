@@ -12,6 +12,7 @@ from scipy import stats
 
 from docgraph.errors import DataError
 from tests.training_runs import TINY, write_table
+from training.compare.report import RIVAL_KINDS
 from training.compare.run import compare, summarise
 from training.compare.significance import Difference, holm, paired_bootstrap, seed_interval
 from training.compare.worker import Result
@@ -158,7 +159,7 @@ def test_seeds_of_a_kind_become_one_row_and_every_pair_is_compared():
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory) -> tuple[TrainingConfig, object]:
-    """Two kinds and the bag of words on twelve sentences."""
+    """Two kinds and the simple rivals on twelve sentences."""
     folder = tmp_path_factory.mktemp("comparison")
     chosen = config(write_table(folder / "pets.jsonl"), folder / "out")
     return chosen, compare(chosen, attention=("hsa", "none"), seeds=1)
@@ -167,12 +168,23 @@ def compared(tmp_path_factory) -> tuple[TrainingConfig, object]:
 def test_a_comparison_writes_runs_and_its_table(compared):
     chosen, found = compared
     output = Path(chosen.output)
-    assert [row.kind for row in found.rows] == ["tf-idf", "hsa", "none"]
-    assert {path.name for path in (output / "runs").iterdir()} == {"tf-idf-0", "hsa-0", "none-0"}
+    assert [row.kind for row in found.rows] == [*RIVAL_KINDS, "hsa", "none"]
+    assert [(pair.one, pair.other) for pair in found.pairs] == [
+        ("hsa", "none"),
+        *(("hsa", rival) for rival in RIVAL_KINDS),
+        *(("none", rival) for rival in RIVAL_KINDS),
+    ]
+    assert {path.name for path in (output / "runs").iterdir()} == {
+        "tf-idf-0",
+        "nb-lr-0",
+        "minilm-0",
+        "hsa-0",
+        "none-0",
+    }
     written = json.loads((output / "comparison.json").read_text())
-    assert [row["kind"] for row in written["rows"]] == ["tf-idf", "hsa", "none"]
-    assert written["rows"][1]["parameters"] == written["rows"][2]["parameters"] > 0
-    assert 50e6 < written["rows"][1]["peak_memory"] < 8e9
+    assert [row["kind"] for row in written["rows"]] == [*RIVAL_KINDS, "hsa", "none"]
+    assert written["rows"][-2]["parameters"] == written["rows"][-1]["parameters"] > 0
+    assert 50e6 < written["rows"][-2]["peak_memory"] < 8e9
     text = (output / "comparison.md").read_text()
     assert "| hsa − none |" in text
     assert "records of the dev split" in text  # the table has no test split
@@ -188,10 +200,10 @@ def test_finished_runs_are_kept_and_missing_ones_added(compared):
     before = weights.stat().st_mtime_ns
     stopped = compare(chosen, attention=("hsa", "none", "flat"), seeds=1, minutes=0)
     assert stopped.runs_left == 1
-    assert len(stopped.rows) == 3
+    assert len(stopped.rows) == 5
     whole = compare(chosen, attention=("hsa", "none", "flat"), seeds=1)
     assert weights.stat().st_mtime_ns == before
-    assert {row.kind for row in whole.rows} == {"tf-idf", "hsa", "none", "flat"}
+    assert {row.kind for row in whole.rows} == {*RIVAL_KINDS, "hsa", "none", "flat"}
     assert whole.runs_left == 0
 
 

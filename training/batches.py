@@ -1,7 +1,7 @@
 """Batches of bounded cost: records encoded once, and a plan of batches that every process and every resume agrees on.
 
     DocumentDataset ──processor──> EncodedDataset (arrays, in memory; images wait) ──PlannedBatches──> index lists
-                                   ──collator──> {"labels": (B,), "batch": DocumentBatch}
+                                   ──collator──> {"labels": (B,), "batch": DocumentBatch, perhaps "base": (B, C)}
 
 The plan of an epoch follows from the seed and the epoch's number alone. It has the same number of batches in every
 epoch, a multiple of the number of processes, and process r takes every world-th batch: steps, learning rates and
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from docgraph.errors import DataError, DocgraphError
@@ -24,8 +25,11 @@ from training.datasets.dataset import DocumentDataset
 from training.datasets.records import RecordProblem
 
 
-class EncodedDataset(Dataset[tuple[EncodedDocument, int]]):
+class EncodedDataset(Dataset[tuple[EncodedDocument, int, Tensor | None]]):
     """The records of a data set as arrays. Those that cannot be made into a document are set aside, by name."""
+
+    base: Tensor | None = None
+    """(N, C) logits that the model's are added to in training, where there are some."""
 
     def __init__(
         self, dataset: DocumentDataset, processor: DocumentProcessor, *, console: Console | None = None
@@ -57,8 +61,8 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, int]]):
     def __len__(self) -> int:
         return len(self.encoded)
 
-    def __getitem__(self, index: int) -> tuple[EncodedDocument, int]:
-        return self.encoded[index], self.targets[index]
+    def __getitem__(self, index: int) -> tuple[EncodedDocument, int, Tensor | None]:
+        return self.encoded[index], self.targets[index], None if self.base is None else self.base[index]
 
     @property
     def sizes(self) -> list[int]:
@@ -142,9 +146,11 @@ class Collator:
     def __init__(self, processor: DocumentProcessor) -> None:
         self.processor = processor
 
-    def __call__(self, items: Sequence[tuple[EncodedDocument, int]]) -> dict[str, Any]:
-        labels = torch.tensor([label for _, label in items])
-        return {"labels": labels, "batch": self.processor.collate([encoded for encoded, _ in items])}
+    def __call__(self, items: Sequence[tuple[EncodedDocument, int, Tensor | None]]) -> dict[str, Any]:
+        labels = torch.tensor([label for _, label, _ in items])
+        bases = [base for _, _, base in items if base is not None]
+        batch = self.processor.collate([encoded for encoded, _, _ in items])
+        return {"labels": labels, "batch": batch, **({"base": torch.stack(bases)} if bases else {})}
 
 
 class BatchLoader(DataLoader[Any]):

@@ -23,8 +23,8 @@ def weighed(parts: Tensor, scales: Tensor) -> Tensor:
     return torch.einsum("pnc,p->nc", parts, scales.to(parts.dtype))
 
 
-def logit_scales(parts: Tensor, target: Tensor) -> Tensor:
-    """Return (P,) float64 within `BOUNDS`, the scales for which softmax(weighed logits) is likeliest.
+def logit_scales(parts: Tensor, target: Tensor, *, bounds: tuple[float, float] = BOUNDS) -> Tensor:
+    """Return (P,) float64 within some bounds, the scales for which softmax(weighed logits) is likeliest.
 
     The likelihood is concave in them, so there is no better optimum elsewhere.
 
@@ -46,7 +46,7 @@ def logit_scales(parts: Tensor, target: Tensor) -> Tensor:
         np.ones(len(parts)),
         jac=True,
         method="L-BFGS-B",
-        bounds=[BOUNDS] * len(parts),
+        bounds=[bounds] * len(parts),
         options={"ftol": 1e-14, "gtol": 1e-9},
     )
     return torch.from_numpy(optimum.x)

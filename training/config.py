@@ -91,6 +91,13 @@ class TrainingConfig:
     """
     patience: int | None = None
     """Stop after so many epochs without a better one."""
+    stack: bool = False
+    """Make the model a weighed sum of linear parts (on n-grams up to model.regression_ngrams, on the vectors of its
+    frozen encoders), and of the transformer, which learns what they leave over; what does not help on held-out
+    records is left out. See stacking.py."""
+    learn_dev: bool = False
+    """With stack, where the data has a test split: once all is chosen, fit the linear parts to the training and the dev
+    records. Scores on the dev split are taken before that."""
     calibrate: bool = True
     """Scale the logits of each part of the model to what is likeliest on the dev split,
     where it has 50 records or more."""
@@ -123,6 +130,8 @@ class TrainingConfig:
                 raise ConfigError(f"{name} must be above 0, but is {getattr(self, name)!r}.")
         if not 0 < self.train_share <= 1:
             raise ConfigError(f"train_share must lie above 0 and be 1 at most, but is {self.train_share!r}.")
+        if self.learn_dev and (self.shard or not self.stack):
+            raise ConfigError("learn_dev must go with stack and without shard, but does not.")
         if self.image_memory < 0:
             raise ConfigError(f"image_memory must be 0 or more, but is {self.image_memory!r}.")
         for name in ("warmup", "weight_decay"):

@@ -141,6 +141,8 @@ def _evaluate(console: Console, run: Run, output: Path) -> list[Path]:
     note(RunFolder(run.folder), found.data, found.split, found.scores, *found.baselines)
     for scores in (found.scores, *found.baselines):
         console.print(scores.line())
+    for line in found.said:
+        console.print(line, highlight=False)
     console.print()
     print_evaluation(found, console, only=("Classes",))
     return [

@@ -2,20 +2,25 @@
 
     model, data ──> Evaluation ──> report.py, terminal
 
-The model reads the very records that the baselines read. Records whose label the model was not trained on are named,
-counted and left out of the scores; the rest goes on.
+The model reads the very records that the baselines read, and differences from them are by paired bootstrap. Records
+whose label the model was not trained on are named, counted and left out of the scores; the rest goes on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from docgraph.errors import DataError, DocgraphError
+from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
-from training.baselines import baselines
+from training.baselines import MAJORITY, rivals
+from training.compare.report import Pair
+from training.compare.significance import holm, paired_bootstrap
 from training.datasets import Corpus, Record, RecordProblem
 from training.datasets.records import unseen_labels
 from training.inputs import Errors, Input
@@ -30,13 +35,19 @@ def evaluate(
     *,
     name: str = "model",
     with_baselines: bool = True,
+    learned: Sequence[str] = ("train",),
+    notes: Sequence[str] = (),
+    cache: FeatureCache | None = None,
     show_progress_bar: bool = False,
 ) -> Evaluation:
     """Predict a split and score it.
 
     Args:
         split: its name; "test" falls back to "dev" where the data set has no test split.
-        with_baselines: also train the baselines on the data set's training split.
+        with_baselines: also train the baselines.
+        learned: splits that the model's weights are fitted to, and the baselines are trained on.
+        notes: sentences for the report, such as which parts of the model are left out.
+        cache: where the baseline that reads with a frozen encoder keeps what it read.
 
     Raises:
         DataError: no record of the split has a label that the model knows.
@@ -58,19 +69,35 @@ def evaluate(
     number = {label: index for index, label in enumerate(labels)}
     target = torch.tensor([number[str(record.label)] for record in read])
     probabilities = torch.tensor([[one.probabilities[label] for label in labels] for one in predictions])
-    others = []
-    if with_baselines and corpus.splits.get("train"):
-        train, _ = unseen_labels(corpus["train"], labels)
-        others = baselines(train, read, labels) if train else []
+    others: dict[str, Tensor] = {}
+    train = unseen_labels([record for one in learned for record in corpus.splits.get(one, ())], labels)[0]
+    if with_baselines and train:
+        others = rivals(train, read, labels, cache=cache)
+    if split in learned:
+        notes = (*notes, f"The model was fitted to the {split} records: its figures here flatter.")
     return Evaluation(
         model=name,
         data=corpus.name,
         split=split,
         labels=labels,
         scores=score("this model", probabilities, target, labels),
-        baselines=tuple(others),
+        baselines=tuple(score(one, found, target, labels) for one, found in others.items()),
+        pairs=_pairs(probabilities, others, target),
         predictions=tuple(predictions),
         problems=tuple(problems),
+        notes=tuple(notes),
+    )
+
+
+def _pairs(ours: Tensor, others: Mapping[str, Tensor], target: Tensor) -> tuple[Pair, ...]:
+    """Return the difference of the model from each rival but the majority, p adjusted over them."""
+    named = {name: found for name, found in others.items() if name != MAJORITY}
+    right = [(found.argmax(1) == target).numpy()[None] for found in (ours, *named.values())]
+    differences = [paired_bootstrap(right[0], other) for other in right[1:]]
+    adjusted = holm([one.p for one in differences])
+    return tuple(
+        Pair(one="this model", other=name, adjusted_p=p, **asdict(difference))
+        for name, difference, p in zip(named, differences, adjusted, strict=True)
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from transformers import TrainerCallback, set_seed
 from transformers.utils import logging as transformers_logging
@@ -28,10 +29,11 @@ from training.config import TrainingConfig, parse_setting
 from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
 from training.metrics import score
-from training.new_model import keep_features, new_model
+from training.new_model import document_config, keep_features, new_model
 from training.progress import ShowProgress
 from training.recipes import read_config
-from training.run_folder import RunFolder, is_first_process, load_corpus
+from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
+from training.stacking import Stack, fit_parts, residual_scale, transformer_line
 from training.trainer import DocumentTrainer
 
 
@@ -109,13 +111,14 @@ def _train(
         model = DocumentForClassification.from_pretrained(checkpoint)
     keep_features(config, model, folder)
     train, dev = _encoded(model, records, corpus, folder, console)
+    stack = _stacked(config, model, train, dev, console) if config.stack else None
     progress = ShowProgress(console)
     trainer = DocumentTrainer(model, config, folder, train, dev, [progress, *watchers])
     try:
         result = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     finally:
         progress.stop()
-    _finish(trainer, folder, corpus, result.metrics)
+    _finish(trainer, folder, corpus, result.metrics, stack)
     model.needs_processor(None).images = None  # what memory it holds is of no use past training
     if trainer.args.fsdp:  # the weights of this process are a part of the model
         model = DocumentForClassification.from_pretrained(folder.path)
@@ -161,7 +164,27 @@ def _encoded(
     return train, dev or None
 
 
-def _finish(trainer: DocumentTrainer, folder: RunFolder, corpus: Corpus, result: dict[str, float]) -> None:
+def _stacked(
+    config: TrainingConfig,
+    model: DocumentForClassification,
+    train: EncodedDataset,
+    dev: EncodedDataset | None,
+    console: Console,
+) -> Stack:
+    """Fit the linear parts and let the transformer start from them."""
+    if torch.cuda.is_available() and config.device == "auto":
+        model.to("cuda")
+    stack = fit_parts(model, train, dev, document_config(config.model).regression_ngrams)
+    model.to("cpu")  # the Trainer moves it, with what it spreads over processes
+    train.base = stack.base
+    for line in stack.lines():
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    return stack
+
+
+def _finish(
+    trainer: DocumentTrainer, folder: RunFolder, corpus: Corpus, result: dict[str, float], stack: Stack | None
+) -> None:
     """Take the best weights, calibrate them, and write the run's files; the scores last, as the mark of its end."""
     wait_for_all()
     if folder.best.is_dir():
@@ -173,12 +196,22 @@ def _finish(trainer: DocumentTrainer, folder: RunFolder, corpus: Corpus, result:
     dev = trainer.dev_data
     if dev is not None:
         parts, target = trainer.logit_parts_of(dev)
-        if trainer.config.calibrate and len(target) >= CALIBRATION_RECORDS:
+        if stack is not None:
+            scale = residual_scale(parts[1:].sum(0), parts[0], target)
+            trainer.documents.scale_logits([scale, *[1.0] * (len(parts) - 1)])
+            scores["parts"] = [*stack.lines(), transformer_line(scale)]
+            parts = torch.cat([scale * parts[:1], parts[1:]])
+        elif trainer.config.calibrate and len(target) >= CALIBRATION_RECORDS:
             scales = logit_scales(parts, target)
             scores["logit_scales"] = scales.tolist()
             trainer.documents.scale_logits(scores["logit_scales"])
             parts = weighed(parts, scales)[None]
         scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
+    elif stack is not None:
+        trainer.documents.scale_logits([0.0, *[1.0] * len(stack.kept)])
+        scores["parts"] = [*stack.lines(), transformer_line(None)]
+    if stack is not None and "dev" in learned_splits(trainer.config, corpus):
+        stack.put_into(trainer.documents, with_dev=True)
     scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]
     scores["seconds"] = result.get("train_runtime")
     trainer.write_model(folder.path)

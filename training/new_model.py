@@ -34,8 +34,10 @@ def new_model(config: TrainingConfig, records: DocumentDataset) -> DocumentForCl
     if config.fields is not None and records.records and "page" not in records.records[0].fields:
         chosen = tuple(config.fields)
     readable = list(_documents(records.records))
+    # A stacked regression on n-grams is fitted later, by folds.
+    values = {**renamed(config.model), "regression_ngrams": 0} if config.stack else config.model
     return build_classifier(
-        document_config(config.model),
+        document_config(values),
         [document for document, _ in readable],
         records.labels,
         document_labels=[label for _, label in readable],

@@ -5,10 +5,11 @@
 
 A recipe is a `TrainingConfig` without data and output. Ours read whole documents, sentence by sentence, and run on
 two cores; beside the transformer they put a regression on the words (encoders/ngrams.py), which their -deep variants,
-for comparing kinds of attention, leave out. The paper's (imdb-..., elec-..., n24news-...) follow its tables 6 and 7
-as far as they say: one HTE layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512
-do not divide by three heads and become 129 and 513; its flat model reads text only, and 512 tokens at most. The weights
-of its encoders (Word2Vec, T5, e5, ViT) come from local folders: `--set text_encoder=FOLDER`.
+for comparing kinds of attention, leave out. The stacked- ones are sums of parts chosen on held-out records
+(stacking.py). The paper's (imdb-..., elec-..., n24news-...) follow its tables 6 and 7 as far as they say: one HTE
+layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do not divide by three
+heads and become 129 and 513; its flat model reads text only, and 512 tokens at most. The weights of its encoders
+(Word2Vec, T5, e5, ViT) come from local folders: `--set text_encoder=FOLDER`.
 
 Source of the paper's settings: arXiv 2509.15448, section 5 and appendix I.
 """
@@ -48,6 +49,21 @@ _MINILM: Final[dict[str, Any]] = {
     "batch_documents": 32,
     "text_encoder": "minilm",
     "model": {**_SMALL, **_TEXT, "text_encoder": "pretrained"},
+}
+_STACKED: Final[dict[str, Any]] = {
+    "epochs": 5,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.05,
+    "batch_documents": 32,
+    "metric": "loss",
+    "stack": True,
+    "learn_dev": True,
+}
+_PARTS: Final[dict[str, Any]] = {
+    **_SMALL,
+    "label_smoothing": 0.0,
+    "regression_ngrams": 3,
+    "regression_buckets": 524_288,
 }
 _IMDB: Final[dict[str, Any]] = {
     "format": "imdb",
@@ -149,6 +165,27 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {**_MINILM, "model": {**_MINILM["model"], "regression_ngrams": 3, "regression_buckets": 524_288}},
     ),
     "reviews-minilm-deep": ("reviews-minilm without the regression, to compare kinds of attention.", _MINILM),
+    "stacked-words": (
+        "Texts of any kind: regressions on n-grams and what a transformer adds to them, each only if it helps.",
+        {**_STACKED, "model": {**_PARTS, **_TEXT}},
+    ),
+    "stacked-minilm": (
+        "The same, with regressions on a frozen MiniLM's vectors of the text and of each field.",
+        {
+            **_STACKED,
+            "text_encoder": "minilm",
+            "model": {**_PARTS, **_TEXT, "text_encoder": "pretrained"},
+        },
+    ),
+    "stacked-pretrained": (
+        "stacked-minilm, with regressions on a frozen EfficientNet-Lite0's vectors of the images, if they help.",
+        {
+            **_STACKED,
+            "text_encoder": "minilm",
+            "image_weights": "lite0",
+            "model": {**_PARTS, "text_encoder": "pretrained", **_LITE0},
+        },
+    ),
     "reviews-imdb": (
         "IMDB reviews, the best of ours: n-grams and a regression, some 25,000 texts.",
         {**_IMDB, "model": {**_IMDB["model"], "regression_ngrams": 3}},

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.markup import escape
 
 from docgraph.errors import DataError
+from training.compare.report import Pair, figures
 from training.datasets.records import RecordProblem
 from training.figures import new_figure, png
 from training.markdown import table
@@ -71,6 +72,10 @@ class Evaluation:
     baselines: tuple[Scores, ...]
     predictions: tuple[RecordPrediction, ...]
     problems: tuple[RecordProblem, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    """How far the model is from each rival."""
+    notes: tuple[str, ...] = ()
+    """What else is to be said of the model, a sentence each."""
     about: dict[str, Any] = field(default_factory=environment)
 
     @property
@@ -78,6 +83,22 @@ class Evaluation:
         """Wrong predictions, the surest first."""
         wrong = [one for one in self.predictions if one.label is not None and one.predicted != one.label]
         return sorted(wrong, key=lambda one: (-one.probability, one.id))
+
+    @property
+    def said(self) -> list[str]:
+        """How the model stands to the best rival, in a sentence, and the notes."""
+        best = max(self.pairs, key=lambda pair: -pair.value, default=None)
+        return [*([] if best is None else [_stands(best, self)]), *self.notes]
+
+
+def _stands(pair: Pair, evaluation: Evaluation) -> str:
+    how = ("above" if pair.value > 0 else "below") if pair.significant else "not significantly above"
+    loss = min((one.log_loss, one.name) for one in evaluation.baselines)
+    return (
+        f"This model is {'significantly ' * pair.significant}{how} the best simple rival, {pair.other}: "
+        f"{100 * pair.value:+.1f} points ({100 * pair.low:+.1f} to {100 * pair.high:+.1f}). "
+        f"Log loss {evaluation.scores.log_loss:.3f}; the least of the rivals has {loss[0]:.3f} ({loss[1]})."
+    )
 
 
 def write_report(path: str | Path, evaluation: Evaluation) -> Path:
@@ -112,6 +133,8 @@ def print_evaluation(
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         console.print(table)
+    for line in evaluation.said if only is None else ():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def to_json(evaluation: Evaluation) -> str:
@@ -122,6 +145,8 @@ def to_json(evaluation: Evaluation) -> str:
 def to_markdown(evaluation: Evaluation) -> str:
     """Return the report as Markdown."""
     lines = [f"# {_title(evaluation)}", ""]
+    for one in evaluation.said:
+        lines += [one, ""]
     for title, head, rows in _tables(evaluation):
         lines += [f"## {title}", "", table(head, rows), ""]
     lines += ["## Made by", "", *(f"* {name}: {value}" for name, value in _about(evaluation)), ""]
@@ -132,6 +157,7 @@ def to_html(evaluation: Evaluation) -> str:
     """Return the report as one HTML file that needs nothing else."""
     matrix = base64.b64encode(confusion_bytes(evaluation.scores)).decode("ascii")
     parts = [f"<h1>{html.escape(_title(evaluation))}</h1>"]
+    parts += [f"<p>{html.escape(one)}</p>" for one in evaluation.said]
     for title, head, rows in _tables(evaluation):
         cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
@@ -193,6 +219,9 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
         for s in (evaluation.scores, *evaluation.baselines)
     ]
     yield "Scores", head, rows
+    if evaluation.pairs:
+        head = ["this model less", "points", "95 % interval", "adjusted p", ""]
+        yield "Differences in accuracy", head, [[pair.other, *figures(pair)] for pair in evaluation.pairs]
     head = ["label", "precision", "recall", "F1", "records"]
     yield (
         "Classes",

@@ -184,6 +184,11 @@ def load_corpus(config: TrainingConfig) -> Corpus:
     return corpus
 
 
+def learned_splits(config: TrainingConfig, corpus: Corpus) -> tuple[str, ...]:
+    """Return the splits that a run's weights are fitted to: with `learn_dev` dev as well, where there is a test."""
+    return ("train", "dev") if config.learn_dev and {"dev", "test"} <= set(corpus.splits) else ("train",)
+
+
 def is_first_process() -> bool:
     """Whether this is the only process of a run, or the first of those that torchrun started."""
     return int(os.environ.get("RANK", "0")) == 0

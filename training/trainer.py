@@ -6,7 +6,8 @@ What differs from the Trainer, and why:
 * the loss of an optimiser step is the mean over its documents, however many batches and processes they came in;
 * evaluation gathers one row of logits a document, so batches may differ in size from process to process;
 * weights that are spread over processes (`shard`) are gathered before they are written, and spread on CPUs too;
-* epochs are scored by the transformer alone, without the regression that may stand beside it;
+* epochs are scored by the transformer alone, without the regression that may stand beside it, unless it learns what
+  the linear parts leave over (`stack`): then they are scored by the sum;
 * the best weights on the dev split are kept as they come; checkpoints are for resuming only.
 """
 
@@ -123,8 +124,9 @@ class DocumentTrainer(Trainer):
         """Return the batch's cross-entropy as its part of the step's mean over documents."""
         labels = inputs["labels"].to(self.args.device)
         output = model(batch=inputs["batch"].to(self.args.device))
+        base = inputs.get("base")
         total = F.cross_entropy(
-            output.logits.float(),
+            output.logits.float() + (0 if base is None else base.to(labels.device)),
             labels,
             weight=None if self.class_weights is None else self.class_weights.to(labels.device),
             label_smoothing=self.documents.config.label_smoothing,
@@ -145,12 +147,14 @@ class DocumentTrainer(Trainer):
         """Score a split; logs and returns loss, accuracy and macro-F1 under `<prefix>_<name>`.
 
         With the prefix "eval", while it learns, the transformer alone is scored: the regression beside it, if there is
-        one, is the same after every epoch, and would only hide which epoch left the best transformer.
+        one, is the same after every epoch, and would only hide which epoch left the best transformer. A transformer
+        that learns what linear parts leave over says little alone: there the sum is scored.
         """
         data = eval_dataset if isinstance(eval_dataset, EncodedDataset) else self.dev_data
         assert data is not None, "evaluation is switched off where there is no dev split"
         parts, target = self.logit_parts_of(data)
-        logits = parts[0] if metric_key_prefix == "eval" else parts.sum(0)
+        alone = metric_key_prefix == "eval" and not self.config.stack
+        logits = parts[0] if alone else parts.sum(0)
         accuracy = multiclass_accuracy(logits, target, num_classes=logits.shape[1], average="micro")
         f1 = multiclass_f1_score(logits, target, num_classes=logits.shape[1], average="macro")
         loss = F.cross_entropy(logits, target)

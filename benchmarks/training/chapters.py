@@ -27,13 +27,14 @@ from benchmarks.page import DATA, command_line, made_by, points, publish, record
 from benchmarks.training.runs import Right, differences, right
 from docgraph.errors import DataError
 from training.compare.report import LEVEL
-from training.compare.run import BAG, KINDS, compare
+from training.compare.run import KINDS, compare
 from training.compare.significance import seed_interval
 from training.config import CACHE
 from training.files import write_atomically
 from training.markdown import table
 from training.recipes import recipe
 
+BAG: Final = "tf-idf"
 GROUPS: Final = 10
 FOLDS: Final = 5
 

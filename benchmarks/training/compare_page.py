@@ -11,9 +11,10 @@ import json
 from typing import Any, Final
 
 from benchmarks.page import RESULTS, points
-from training.compare.run import BAG, KINDS
+from training.compare.run import KINDS
 from training.markdown import table
 
+BAG: Final = "tf-idf"
 COLUMNS: Final = (*KINDS, BAG)
 
 
@@ -25,7 +26,7 @@ def row(name: str, found: dict[str, Any]) -> list[str]:
         one = by_kind.get(kind)
         half = "" if one is None or one["accuracy_half_width"] is None else f" ± {one['accuracy_half_width']:.3f}"
         cells.append("" if one is None else f"{one['accuracy']:.4f}{half}")
-    seeds = {len(one["seeds"]) for kind, one in by_kind.items() if kind != BAG}
+    seeds = {len(one["seeds"]) for kind, one in by_kind.items() if kind in KINDS}
     cells.append("-".join(map(str, sorted({min(seeds), max(seeds)}))))
     pairs = {(one["one"], one["other"]): one for one in found["pairs"]}
     for other in ("flat", BAG):

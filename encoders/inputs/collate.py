@@ -122,14 +122,14 @@ def _positions(documents: Sequence[EncodedDocument]) -> PositionInputs:
     """Find the distinct (domain, place) pairs of all rows."""
     domain = _joined([document.domain for document in documents])
     place = np.concatenate([document.position for document in documents]) if documents else np.zeros((0, 2), np.int64)
-    key_tokens: dict[tuple[int, ...], int] = {}
+    keys: dict[tuple[str, tuple[int, ...]], int] = {}
     graph_rows, first = 0, 0
     for document in documents:
         rows = slice(first, first + document.num_rows)
         first = rows.stop
         keyed = np.flatnonzero(document.domain == DOMAIN_CODE[Domain.KEYED]) + rows.start
         if len(keyed):
-            known = [key_tokens.setdefault(tokens, len(key_tokens)) for tokens in document.key_token_id]
+            known = [keys.setdefault(key, len(keys)) for key in zip(document.keys, document.key_token_id, strict=True)]
             place[keyed, 0] = np.asarray(known)[place[keyed, 0]]
         graph = np.flatnonzero(document.domain == DOMAIN_CODE[Domain.GRAPH]) + rows.start
         place[graph, 0] += graph_rows
@@ -138,16 +138,17 @@ def _positions(documents: Sequence[EncodedDocument]) -> PositionInputs:
     distinct, index = np.unique(codes, return_inverse=True)
     kind, one, two = distinct >> 58, (distinct >> 29) & (2**29 - 1), distinct & (2**29 - 1)
     refers = (kind == DOMAIN_CODE[Domain.KEYED]) | (kind == DOMAIN_CODE[Domain.GRAPH])
-    longest = max((len(tokens) for tokens in key_tokens), default=1)
-    keys = np.full((len(key_tokens), longest), -1, dtype=np.int64)
-    for tokens, number in key_tokens.items():
-        keys[number, : len(tokens)] = tokens
+    longest = max((len(tokens) for _, tokens in keys), default=1)
+    key_token_id = np.full((len(keys), longest), -1, dtype=np.int64)
+    for (_, tokens), number in keys.items():
+        key_token_id[number, : len(tokens)] = tokens
     graphs = [document.graph for document in documents]
     return PositionInputs(
         index=torch.from_numpy(index.reshape(-1)),
         domain=torch.from_numpy(kind),
         place=torch.from_numpy(np.where(refers[:, None], 0, np.stack([one, two], 1)).astype(np.float32)),
         reference=torch.from_numpy(np.where(refers, one, 0)),
-        key_token_id=torch.from_numpy(keys),
+        key_token_id=torch.from_numpy(key_token_id),
+        keys=tuple(name for name, _ in keys),
         graph=torch.from_numpy(np.concatenate(graphs) if graphs else np.zeros((0, 0), np.float32)),
     )

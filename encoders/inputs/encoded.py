@@ -143,6 +143,8 @@ class PositionInputs:
     """(Q,) row of `key_token_id` where keyed, of `graph` in a graph, else 0."""
     key_token_id: Tensor
     """(K, longest) sub-words of the field names, -1 for none."""
+    keys: tuple[str, ...]
+    """(K,) the field names."""
     graph: Tensor
     """(G, k)"""
 
@@ -187,6 +189,18 @@ class DocumentBatch:
             there[above] = True
         return there
 
+    def leaf_field(self, names: Sequence[str]) -> Tensor:
+        """(N,) place in `names` of the field of the article that a leaf belongs to, -1 for another one, or none."""
+        parent, position = self.forest.parent, self.position
+        top = self.forest.leaf_rows
+        while (below_child := (parent[top] >= 0) & (parent[parent[top].clamp(min=0)] >= 0)).any():
+            top = torch.where(below_child, parent[top], top)
+        index = position.index[top]
+        place = {name: number for number, name in enumerate(names)}
+        of_key = [place.get(key, -1) for key in position.keys]
+        number = torch.tensor([*of_key, -1], device=top.device)[position.reference[index].clamp(max=len(of_key))]
+        return torch.where(position.domain[index] == DOMAIN_CODE[Domain.KEYED], number, -1)
+
     def empty(self) -> list[int]:
         """Return the places of documents without a present leaf: their vectors are zero."""
         there = self.rows_with_leaves()
@@ -224,6 +238,7 @@ class DocumentBatch:
             place=place,
             reference=torch.zeros(longest + 1, dtype=torch.int64),
             key_token_id=torch.zeros(0, 1, dtype=torch.int64),
+            keys=(),
             graph=torch.zeros(0, self.position.graph.shape[1]),
         )
         forest = TreeBatch.from_parents(parent, is_leaf=is_leaf)

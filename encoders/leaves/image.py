@@ -160,9 +160,12 @@ class ImageLeaves(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(I, 3, H, W) -> (I, P, D)."""
-        known = self.features(pixels) if self.cache is None or not self.frozen else self._cached(pixels, self.cache)
-        projected: Tensor = self.norm(self.project(known.to(self.project.weight.dtype)))
+        projected: Tensor = self.norm(self.project(self.known(pixels).to(self.project.weight.dtype)))
         return projected
+
+    def known(self, pixels: Tensor) -> Tensor:
+        """As `features`, from the cache where a frozen encoder has one."""
+        return self.features(pixels) if self.cache is None or not self.frozen else self._cached(pixels, self.cache)
 
     def _cached(self, pixels: Tensor, cache: FeatureCache) -> Tensor:
         """As `features`, for a frozen encoder: images that are in the cache do not pass through it again."""

@@ -106,10 +106,14 @@ class PretrainedTextLeaves(nn.Module):
     def forward(self, inputs: TextInputs, leaves: int) -> Tensor:
         """Return (N, D): rows of leaves without text are 0."""
         weight = self.project.weight
-        leaf, features = self._cached(inputs) if self.frozen else self._fresh(inputs)
+        leaf, features = self.features(inputs)
         projected: Tensor = self.norm(self.project(features.to(weight.dtype)))
         state = torch.zeros(leaves, weight.shape[0], dtype=projected.dtype, device=weight.device)
         return state.index_copy(0, leaf, projected)
+
+    def features(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
+        """Return the leaves that have text (L,), and what the encoder says of them (L, C)."""
+        return self._cached(inputs) if self.frozen else self._fresh(inputs)
 
     def _fresh(self, inputs: TextInputs) -> tuple[Tensor, Tensor]:
         """Return the leaves that have text, ascending by first sub-word, and their features (L, C)."""

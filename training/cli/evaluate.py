@@ -27,21 +27,27 @@ def run(
 ) -> None:
     """Score a trained model beside simple rivals.
 
-    The rivals are the majority class and a bag of words, trained on the records that the model was trained on.
+    The rivals are the majority class and regressions on words and on MiniLM's vectors, trained on the same records.
     """
     need("train", "torch", "torchmetrics", "sklearn", *(["matplotlib"] if report else []))
+    from encoders.cache import FeatureCache
     from training.card import note
+    from training.config import TrainingConfig
     from training.evaluate import evaluate
     from training.report import confusion_png, print_evaluation, write_report
-    from training.run_folder import RunFolder
+    from training.run_folder import RunFolder, learned_splits
 
     trained = RunFolder(folder)
+    corpus, config = trained.corpus(data, format), trained.config or TrainingConfig()
     evaluation = evaluate(
         trained.model(),
-        trained.corpus(data, format),
+        corpus,
         split,
         name=str(folder),
         with_baselines=baselines,
+        learned=learned_splits(config, corpus),
+        notes=trained.scores.get("parts", ()) if trained.is_finished else (),
+        cache=FeatureCache(trained.file(config.feature_cache)),
         show_progress_bar=not quiet,
     )
     print_evaluation(evaluation)

@@ -23,7 +23,7 @@ Text = Annotated[
 ]
 Image = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that names the image.")]
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the label.")]
-Baselines = Annotated[bool, typer.Option(help="Train the bag of words on the same records, too.")]
+Baselines = Annotated[bool, typer.Option(help="Train simple rivals on the same records, too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
 # Of a configuration: whatever is not given is as its file, its recipe, or the default says.

@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from training.baselines import MINILM, NB_WEIGHTED, TFIDF
 from training.figures import new_figure, png
 from training.files import write_atomically
 from training.markdown import table
 from training.provenance import environment, machine
 
 LEVEL: Final = 0.05
+RIVAL_KINDS: Final = {"tf-idf": TFIDF, "nb-lr": NB_WEIGHTED, "minilm": MINILM}
+"""The simple rivals of a comparison, and their names in baselines.py."""
 COLOURS: Final = {"hsa": "tab:blue", "flat": "tab:orange", "none": "tab:green", "permuted": "tab:red"}
 
 
@@ -112,7 +115,7 @@ def to_markdown(comparison: Comparison) -> str:
     if comparison.split == "dev":
         lines += [
             "The dev split also chose each run's epoch and fitted the scales of its logits, "
-            "so all figures but tf-idf's flatter a little.",
+            "so all figures but the simple rivals' flatter a little.",
             "",
         ]
     lines += [
@@ -125,6 +128,7 @@ def to_markdown(comparison: Comparison) -> str:
         "",
         verdict(comparison),
         "",
+        *([said, ""] if (said := rivals_verdict(comparison)) else []),
         *([f"{comparison.runs_left} planned runs are not in this table.", ""] if comparison.runs_left else []),
         *_about(comparison),
         "",
@@ -142,6 +146,20 @@ def verdict(comparison: Comparison) -> str:
         for pair in real
     ]
     return "Significant: " + "; ".join(said) + ". All other differences are not."
+
+
+def rivals_verdict(comparison: Comparison) -> str:
+    """Say in words which kinds of attention are not significantly above the best of the simple rivals."""
+    rivals = [row for row in comparison.rows if row.kind in RIVAL_KINDS]
+    if not rivals:
+        return ""
+    best = max(rivals, key=lambda row: row.accuracy)
+    level = [pair for pair in comparison.pairs if pair.other == best.kind and not (pair.significant and pair.value > 0)]
+    if not level:
+        return f"The best simple rival is {best.kind}; all kinds of attention are significantly above it."
+    return f"Not significantly above the best simple rival, {best.kind}: " + ", ".join(
+        f"{pair.one} ({100 * pair.value:+.1f} points)" for pair in level
+    )
 
 
 def chart(comparison: Comparison) -> bytes:
@@ -180,11 +198,15 @@ def _kind_cells(row: KindScores) -> list[str]:
 
 
 def _pair_cells(pair: Pair) -> list[str]:
+    value, interval, *rest = figures(pair)
+    return [f"{pair.one} − {pair.other}", value, interval, f"{pair.p:.4f}", *rest]
+
+
+def figures(pair: Pair) -> list[str]:
+    """Return difference, interval, adjusted p, and what that says, as cells."""
     return [
-        f"{pair.one} − {pair.other}",
         f"{100 * pair.value:+.2f}",
         f"{100 * pair.low:+.2f} to {100 * pair.high:+.2f}",
-        f"{pair.p:.4f}",
         f"{pair.adjusted_p:.4f}",
         "significant" if pair.significant else "not significant",
     ]

@@ -5,7 +5,7 @@
 
 Every run reads the same records and splits, starts from its seed, and differs from the others in the kind of attention
 alone. A run has a process of its own (worker.py); a run that is done is kept, one that was cut off goes on, so a
-comparison may be stopped and started at will. Beside the kinds stands a bag of words (`BAG`) that reads the same text.
+comparison may be stopped and started at will. Beside the kinds stand simple rivals (baselines.py) on the same text.
 
 Accuracy is that of the test split; where a data set has none, that of the dev split, which also chose each run's
 epoch and the scales of its logits: then all figures flatter alike, and the table says so.
@@ -22,10 +22,12 @@ import numpy as np
 from rich.console import Console
 
 from docgraph.errors import DataError
-from training.compare.report import Comparison, KindScores, Pair, write_comparison
+from training.baselines import names_of_rivals
+from training.compare.report import RIVAL_KINDS, Comparison, KindScores, Pair, write_comparison
 from training.compare.significance import holm, paired_bootstrap, seed_interval
-from training.compare.worker import BAG, RESULT, Result, read_result, run_apart
+from training.compare.worker import RESULT, Result, read_result, run_apart, scored_split
 from training.config import ConfigError, TrainingConfig
+from training.datasets.load import load, options_of
 from training.files import claimed
 
 KINDS: Final = ("hsa", "flat", "none", "permuted")
@@ -63,7 +65,7 @@ def compare(
     folder, done = Path(config.output), []
     planned = [(kind, seed) for seed in range(seeds) for kind in attention]
     if with_baseline:
-        planned.insert(0, (BAG, 0))
+        planned = [*((kind, 0) for kind in _rivals(config, split)), *planned]
     end = time.monotonic() + 60 * (float("inf") if minutes is None else minutes)
     with claimed(folder):
         for kind, seed in planned:
@@ -95,7 +97,8 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
         by_kind.setdefault(one.kind, []).append(one)
     rows = [_kind_scores(kind, runs) for kind, runs in by_kind.items()]
     right = {kind: np.array([run.right for run in runs]) for kind, runs in by_kind.items()}
-    pairs = list(combinations(sorted(by_kind, key=lambda kind: [*KINDS, BAG].index(kind)), 2))
+    ordered = sorted(by_kind, key=lambda kind: [*KINDS, *RIVAL_KINDS].index(kind))
+    pairs = [(one, other) for one, other in combinations(ordered, 2) if one not in RIVAL_KINDS]
     found = [paired_bootstrap(right[one], right[other]) for one, other in pairs]
     adjusted = holm([difference.p for difference in found])
     return Comparison(
@@ -130,10 +133,21 @@ def _kind_scores(kind: str, runs: Sequence[Result]) -> KindScores:
 
 def _run_config(config: TrainingConfig, kind: str, seed: int, target: Path) -> TrainingConfig:
     """Return the configuration of one run; features of a frozen encoder are shared by all of them."""
-    if kind == BAG:
-        same = {name: getattr(config, name) for name in ("data", "format", "data_options", "fields", "train_share")}
-        return TrainingConfig(output=str(target), **same)
     changes: dict[str, Any] = {"output": str(target), "seed": seed, "model.attention": kind}
     if config.feature_cache is not None:
         changes["feature_cache"] = str(Path(config.output, config.feature_cache).resolve())
+    if kind in RIVAL_KINDS:
+        names = ("data", "format", "data_options", "fields", "train_share", "stack", "learn_dev")
+        same = {name: getattr(config, name) for name in names}
+        return TrainingConfig(output=str(target), feature_cache=changes.get("feature_cache"), **same)
     return config.with_values(changes)
+
+
+def _rivals(config: TrainingConfig, split: str) -> list[str]:
+    """Return which simple rivals the data of a configuration allows."""
+    options = dict(config.data_options)
+    if config.fields is not None and "fields" in options_of(config.data, config.format):
+        options.setdefault("fields", config.fields)
+    corpus = load(config.data, config.format, **options)
+    allowed = names_of_rivals(corpus["train"], corpus[scored_split(corpus, split)])
+    return [kind for kind, name in RIVAL_KINDS.items() if name in allowed]

@@ -23,17 +23,19 @@ import torch
 from rich.console import Console
 
 from docgraph.errors import DataError, DocgraphError
-from training.baselines import TFIDF, bag_of_words
+from encoders.cache import FeatureCache
+from training.baselines import RIVALS, Given
 from training.card import note
+from training.compare.report import RIVAL_KINDS
 from training.config import TrainingConfig, differences
+from training.datasets import Corpus
 from training.datasets.records import unseen_labels
 from training.evaluate import evaluate
 from training.files import write_atomically
 from training.fit import fit
 from training.metrics import score
-from training.run_folder import RunFolder, load_corpus
+from training.run_folder import RunFolder, learned_splits, load_corpus
 
-BAG: Final = "tf-idf"
 RESULT: Final = "result.json"
 
 
@@ -97,7 +99,7 @@ def _serve(sender: Connection, config: TrainingConfig, kind: str, split: str, th
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
-        result = _bag(config, split) if kind == BAG else _trained(config, kind, split)
+        result = _rival(config, kind, split) if kind in RIVAL_KINDS else _trained(config, kind, split)
         write_atomically(Path(config.output) / RESULT, json.dumps(asdict(result)) + "\n")
         shutil.rmtree(RunFolder(config.output).checkpoints, ignore_errors=True)
     except (DocgraphError, OSError) as error:
@@ -139,27 +141,36 @@ def _trained(config: TrainingConfig, kind: str, split: str) -> Result:
     )
 
 
-def _bag(config: TrainingConfig, split: str) -> Result:
-    """Train the bag of words on the records of a configuration."""
-    with RunFolder(config.output).claim(config):
+def scored_split(corpus: Corpus, split: str) -> str:
+    """Return the split that is scored: dev where there is no test."""
+    return "dev" if split == "test" and "test" not in corpus.splits else split
+
+
+def _rival(config: TrainingConfig, kind: str, split: str) -> Result:
+    """Train a simple rival on the records of a configuration."""
+    folder = RunFolder(config.output)
+    with folder.claim(config):
         corpus = load_corpus(config)
-    scored = "dev" if split == "test" and "test" not in corpus.splits else split
+    scored = scored_split(corpus, split)
     test, _ = unseen_labels(corpus[scored], corpus.labels)
-    train, _ = unseen_labels(corpus["train"], corpus.labels)
+    learned = [record for one in learned_splits(config, corpus) for record in corpus[one]]
+    train, _ = unseen_labels(learned, corpus.labels)
     number = {name: index for index, name in enumerate(corpus.labels)}
     target = torch.tensor([number[str(record.label)] for record in test])
     begin = time.monotonic()
-    probabilities = bag_of_words(
-        [record.origin.text() for record in train],
-        [number[str(record.label)] for record in train],
-        [record.origin.text() for record in test],
-        len(number),
+    given = Given(
+        train=train,
+        classes=[number[str(record.label)] for record in train],
+        test=test,
+        labels=len(number),
+        cache=FeatureCache(folder.file(config.feature_cache)),
     )
+    probabilities = RIVALS[RIVAL_KINDS[kind]](given)
     seconds = time.monotonic() - begin
-    scores = score(TFIDF, probabilities, target, corpus.labels)
+    scores = score(RIVAL_KINDS[kind], probabilities, target, corpus.labels)
     right = probabilities.argmax(1) == target
     return Result(
-        kind=BAG,
+        kind=kind,
         seed=0,
         split=split,
         scored=scored,

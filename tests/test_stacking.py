@@ -1,0 +1,182 @@
+"""Stacked parts: scales from held-out predictions, parts that say nothing left out, and the model that comes of it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_table
+from training.baselines import nb_ratio
+from training.batches import EncodedDataset
+from training.calibration import weighed
+from training.config import ConfigError
+from training.datasets.dataset import DocumentDataset
+from training.evaluate import evaluate
+from training.fit import fit
+from training.linear_parts import NGRAMS, part_features
+from training.run_folder import RunFolder
+from training.stacking import choose, residual_scale
+
+STACK = {
+    "stack": True,
+    "epochs": 1,
+    "batch_documents": 16,
+    "model.regression_ngrams": 2,
+    "model.regression_buckets": 512,
+}
+
+
+def drawn(*true_scales: float, records: int = 2000) -> tuple[torch.Tensor, torch.Tensor]:
+    """Parts of random logits, and classes drawn from their weighed sum."""
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.randn(len(true_scales), records, 4, generator=generator, dtype=torch.float64)
+    probabilities = weighed(parts, torch.tensor(true_scales)).softmax(-1)
+    return parts, torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+
+
+def test_parts_that_had_no_say_are_left_out_and_the_others_get_their_scales() -> None:
+    scales = choose(*drawn(1.5, 0.0, 0.7))
+    assert scales[1] == 0
+    assert scales[[0, 2]].tolist() == pytest.approx([1.5, 0.7], abs=0.2)
+
+
+def test_a_part_that_repeats_another_is_left_out_and_one_that_is_always_wrong_as_well() -> None:
+    parts, target = drawn(1.5)
+    scales = choose(torch.cat([parts, 2 * parts, -parts]), target)
+    assert int((scales > 0).sum()) == 1
+    assert scales[2] == 0
+
+
+def test_the_sum_is_likelier_than_every_part_however_scaled() -> None:
+    parts, target = drawn(1.0, 0.5, 0.2)
+    both = cross_entropy(weighed(parts, choose(parts, target)), target)
+    for part in parts:
+        assert all(both < cross_entropy(scale * part, target) for scale in (0.3, 0.6, 1.0, 1.5, 3.0))
+
+
+def test_a_residual_counts_only_where_it_gains_more_than_noise() -> None:
+    (base, residual), target = drawn(1.0, 0.8)
+    assert residual_scale(base, residual, target) == pytest.approx(0.8, abs=0.15)
+    generator = torch.Generator().manual_seed(1)
+    scales = [residual_scale(base, torch.randn(base.shape, generator=generator), target) for _ in range(60)]
+    # At its best scale, noise gains Z^2 / 2 nats with a standard error of |Z|: more than it where Z > 2, for 2.3 %.
+    assert sum(scale > 0 for scale in scales) <= 6
+    assert max(scales) < 0.15
+    few = slice(0, 3)
+    assert residual_scale(base[few], torch.zeros(3, 4), target[few]) == 0
+
+
+def test_the_naive_bayes_ratio_is_that_of_its_definition() -> None:
+    from scipy.sparse import csr_matrix
+
+    texts = [{0, 1}, {1}, {0, 2}, {2}]
+    inside = np.array([True, True, False, False])
+    has = csr_matrix([[float(word in text) for word in range(4)] for text in texts])
+    want = []
+    for word in range(4):
+        shares = []
+        for side in (True, False):
+            some = [text for text, belongs in zip(texts, inside, strict=True) if belongs == side]
+            total = sum(1 + sum(other in text for text in some) for other in range(4))
+            shares.append((1 + sum(word in text for text in some)) / total)
+        want.append(np.log(shares[0] / shares[1]))
+    assert nb_ratio(has, inside) == pytest.approx(want)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = write_table(tmp_path_factory.mktemp("data") / "pets.jsonl", rows=120)
+    flip_some_labels(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def stacked(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "stacked"
+    fit(tiny(table, folder, **STACK), QUIET)
+    return folder
+
+
+def test_a_stacked_run_says_what_each_part_counts_and_keeps_it(stacked: Path, table: Path) -> None:
+    folder = RunFolder(stacked)
+    ngrams, transformer = folder.scores["parts"]
+    assert ngrams.startswith("n-grams (")
+    assert "alone on held-out folds, weighs " in ngrams
+    assert transformer.startswith("transformer: ")
+    model = folder.model()
+    assert model.regression is not None
+    run = fit(tiny(table, stacked, **STACK), QUIET)  # is done, and read back
+    parts, target = dev_logit_parts(run)
+    assert len(parts) == 2
+    assert bool(parts[0].any()) == ("weighs" in transformer)
+    assert folder.scores["best"]["dev_loss"] == pytest.approx(cross_entropy(parts.sum(0), target).item(), abs=1e-4)
+    found = evaluate(model, run.corpus, "dev", notes=folder.scores["parts"])
+    assert found.said[1:] == folder.scores["parts"]
+    assert "the best simple rival" in found.said[0]
+
+
+@pytest.mark.parametrize("weighting", ["binary", "tfidf"])
+def test_a_model_counts_ngrams_as_the_regression_was_fitted_to_them(weighting: str, stacked: Path, table: Path) -> None:
+    run = fit(tiny(table, stacked, **STACK), QUIET)
+    model, processor = run.model, run.model.needs_processor(None)
+    data = EncodedDataset(DocumentDataset(run.corpus, "dev"), processor)
+    (way,) = [one for one in part_features(model, [data], 2) if (one.part, one.weighting) == (NGRAMS, weighting)]
+    rows = np.arange(len(data))
+    weights = way.fit(rows, np.asarray(data.targets), 2, 1.0)
+    model.config.regression_weighting = weighting
+    model.make_regressions()
+    assert way.columns is not None
+    model.regression.weight.weight.data.zero_()
+    model.regression.weight.weight.data[way.columns] = torch.from_numpy(weights.weight)
+    model.regression.bias.data = torch.from_numpy(weights.bias)
+    if weighting == "tfidf":
+        model.regression.rarity.copy_(way.rarity)
+    with torch.no_grad():
+        got = model.regression(processor.collate(data.encoded))
+    torch.testing.assert_close(got.double(), torch.from_numpy(way.logits(weights, rows)), rtol=1e-4, atol=1e-4)
+
+
+def test_tfidf_is_scikit_learns(stacked: Path, table: Path) -> None:
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    run = fit(tiny(table, stacked, **STACK), QUIET)
+    data = EncodedDataset(DocumentDataset(run.corpus, "dev"), run.model.needs_processor(None))
+    (way,) = [one for one in part_features(run.model, [data], 1) if one.weighting == "tfidf"]
+    counts = np.zeros(way.values.shape)
+    place = {int(row): number for number, row in enumerate(way.columns)}
+    for number, one in enumerate(data.encoded):
+        for token in one.token_id.tolist():
+            counts[number, place[token]] += 1
+    want = TfidfTransformer(sublinear_tf=True).fit_transform(counts).toarray()
+    np.testing.assert_allclose(way.values.toarray(), want, atol=1e-6)
+
+
+def test_without_a_dev_split_the_transformer_is_left_out(tmp_path: Path) -> None:
+    data = write_table(tmp_path / "pets.jsonl", rows=60)
+    rows = [json.loads(line) | {"split": "train"} for line in data.read_text().splitlines()]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = fit(tiny(data, tmp_path / "x", **STACK), QUIET)
+    assert run.scores["parts"][-1] == "transformer: left out: without a dev split nothing tells what it adds"
+    from docgraph import parse_text
+
+    assert run.model.predict([parse_text("The bark of it."), parse_text("The purr of it.")]).labels == ["dogs", "cats"]
+
+
+def test_dev_records_are_learned_from_only_where_there_is_a_test_split(tmp_path: Path, table: Path) -> None:
+    with pytest.raises(ConfigError, match="learn_dev must go with stack"):
+        tiny(table, tmp_path / "x", learn_dev=True)
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    for row in rows[::12]:
+        row["split"] = "test"
+    (tmp_path / "three.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    weights = {}
+    for name, data, learn in (("no test", table, True), ("yes", tmp_path / "three.jsonl", True)):
+        run = fit(tiny(data, tmp_path / name, learn_dev=learn, **STACK), QUIET)
+        parts, target = dev_logit_parts(run)
+        said = run.scores["best"]["dev_loss"]
+        weights[name] = cross_entropy(parts.sum(0), target).item() - said
+    assert weights["no test"] == pytest.approx(0, abs=1e-4)
+    assert weights["yes"] < -1e-3  # those records are known now; the score was taken before
