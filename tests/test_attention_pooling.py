@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch.nn.functional import scaled_dot_product_attention
 
+import encoders.attention as attention
 from docgraph.errors import AttentionError
 from encoders import TreeBatch, hierarchical_attention
-from encoders.attention import softmax_family
 from tests.attention_runs import EXACT, FAST, assert_same, inputs, run
 from tests.forests import CORNERS, batches, chain, ragged
 from tests.test_attention_edges import MIXED, relative_error
@@ -98,21 +98,20 @@ def test_logits_of_ten_thousands_stay_finite(backend, pooling, attend_self, size
         assert_same({name: got[name]}, {name: want[name]}, rtol=1e-9, atol=1e-10 * size)
 
 
-@pytest.mark.parametrize("attend_self", [True, False])
 @pytest.mark.parametrize("size", [1.0, 30.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("backend", FAST)
-def test_low_precision_is_no_worse_than_plain_torch(backend, pooling, dtype, size, attend_self):
+def test_low_precision_is_no_worse_than_plain_torch(backend, pooling, dtype, size):
     """At most twice the error of the definition computed in that dtype, for the same rounded inputs."""
     forest = TreeBatch.from_nested([document for document in MIXED if document])
     tensors = inputs(forest, H=4, K=2, D=16, E=8, P=8, size=size**0.5, dtype=dtype)
     pool = pooling_of(pooling, forest, 4, dtype)
     wide = pool if isinstance(pool, str) else pool.detach().double().requires_grad_()
     doubles = [x.detach().double().requires_grad_() for x in tensors]
-    exact = run(forest, doubles, "naive", attend_self=attend_self, pooling=wide)
-    plain = relative_error(run(forest, tensors, "naive", attend_self=attend_self, pooling=pool), exact)
-    ours = relative_error(run(forest, tensors, backend, attend_self=attend_self, pooling=pool), exact)
+    exact = run(forest, doubles, "naive", pooling=wide)
+    plain = relative_error(run(forest, tensors, "naive", pooling=pool), exact)
+    ours = relative_error(run(forest, tensors, backend, pooling=pool), exact)
     for name, error in ours.items():
         assert error <= 2 * plain[name], (name, error, plain[name])
 
@@ -337,7 +336,7 @@ def test_absent_leaves_and_other_documents_change_nothing(backend, pooling):
         ({"pooling": torch.zeros(6, 2)}, r"pooling must have shape \(7, 2\).*has shape \(6, 2\)"),
         ({"pooling": torch.zeros(7, 3)}, r"pooling must have shape \(7, 2\).*has shape \(7, 3\)"),
         ({"pooling": torch.zeros(7, 2, dtype=torch.int64)}, r"pooling must be floating point on cpu, but is torch.int"),
-        ({"pooling": "block", "family_attention": softmax_family}, r'family_attention needs pooling="mean"'),
+        ({"pooling": "block", "family_attention": attention.softmax_family}, r'family_attention needs pooling="mean"'),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(change, message):
@@ -365,3 +364,17 @@ def test_energy_says_what_pooling_saves():
     outside = (s[0][2] + s[1][2]) / 2
     lone = w[0] * (s[2][0] - log(w[0])) + w[1] * (s[2][1] - log(w[1]))
     assert energy.item() == pytest.approx(2 / 3 * plus(block, outside) + 1 / 3 * plus(s[2][2], lone), abs=1e-14)
+
+
+def test_a_backend_that_pools_by_means_alone_is_passed_over_and_says_so(monkeypatch):
+    """As `triton` is on CUDA."""
+    monkeypatch.setitem(attention.COMPILED, "cpu", attention.COMPILED["cpu"]._replace(pooled=False))
+    forest = TreeBatch.from_nested([[[None, None], None]])
+    tensors = [x.float() for x in inputs(forest)[:3]]
+    assert (attention.fastest_backend(tensors[0]), attention.fastest_backend(tensors[0], pooled=True)) == (
+        "cpu", "torch",
+    )  # fmt: skip
+    want = hierarchical_attention(*tensors, forest, pooling="block", backend="torch")
+    torch.testing.assert_close(hierarchical_attention(*tensors, forest, pooling="block"), want, rtol=0, atol=0)
+    with pytest.raises(AttentionError, match=r'backend "cpu" needs pooling="mean"\. "torch" pools by weights'):
+        hierarchical_attention(*tensors, forest, pooling="block", backend="cpu")

@@ -3,7 +3,7 @@
     naive    the definition, one tree node at a time, any float dtype, gradients by autograd
     torch    vectorised over all families of all levels of all documents, any device; takes other family attentions
     cpu      compiled loops (Numba), fused and multi-threaded; what "auto" takes for tensors on a CPU
-    triton   fused kernels for CUDA; what "auto" takes there
+    triton   fused kernels for CUDA; what "auto" takes there, unless blocks are pooled by weights: then it takes torch
 
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
@@ -91,7 +91,7 @@ def hierarchical_attention(
             among its siblings, up to a constant. Only "mean" has a kernel of its own in `triton`.
         return_energy: also return L of every root.
         backend: "auto" takes the fastest that can do what is asked; or one of the names above.
-        family_attention: replaces the softmax among siblings; `torch` backend only. See
+        family_attention: replaces the softmax among siblings; `torch` backend and plain means only. See
             `FamilyAttention`; `softmax_family` and `linear_family` are ready-made.
 
     Returns:

@@ -32,7 +32,8 @@ def log_shares(call: AttentionCall, families: FamilyTensors) -> Tensor | None:
     if call.pooling == "block":
         return None
     leaf, document = families.leaf, call.forest.leaf_document[families.leaf]
-    query, key = (x[leaf].to(call.wide) for x in (call.query, call.key.repeat_interleave(call.group, dim=1)))
+    query, key = (x.index_select(0, leaf).to(call.wide) for x in (call.query, call.key))
+    key = key.repeat_interleave(call.group, dim=1)
     count = torch.bincount(document, minlength=call.forest.num_documents).clamp(min=1)
     total = query.new_zeros(len(count), *query.shape[1:]).index_add(0, document, query)
     mean = total * (call.scale / count.to(query.dtype))[:, None, None]

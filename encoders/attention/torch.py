@@ -44,7 +44,8 @@ def torch_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     if call.query_position is not None and call.key_position is not None:
         left, right = ([x[families.top_row].to(wide)] for x in (call.query_position, call.key_position))
     if call.pooled:
-        key, value = (x[families.leaf].to(wide).repeat_interleave(group, dim=1) for x in (call.key, call.value))
+        key, value = (x.index_select(0, families.leaf).to(wide) for x in (call.key, call.value))
+        key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
         shares = log_shares(call, families)
         picks = q if shares is None else None
         k, v, H = pool_up(key, value, picks, None if shares is None else shares[families.top_row], families)

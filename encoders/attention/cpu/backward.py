@@ -106,11 +106,11 @@ def descend_back(
             family, block = tiles[step // 2, 0], tiles[step // 2, 1]
             by_query, by_key = step % 2 == 0, step % 2 == 1
         if at >= 0 and deferred[family]:
-            spread(tree, q_bar, family, True)
             if pool is None:
-                spread(tree, k_bar, family, True)
-                spread(tree, v_bar, family, True)
+                for rows in (q_bar, k_bar, v_bar):
+                    spread(tree, rows, family, True)
             else:
+                spread(tree, q_bar, family, True)
                 hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, True, False, scale)
             continue
         if at >= 0 and tree.above[family] < 0:
@@ -132,11 +132,11 @@ def descend_back(
                 zero(rows, family)
         elif pool is not None:
             unpool(tree, k, v, pool, pool_slope, q_bar, k_bar, v_bar, family, scale)
-        spread(tree, q_bar, family, False)
         if pool is None:
-            spread(tree, k_bar, family, False)
-            spread(tree, v_bar, family, False)
+            for rows in (q_bar, k_bar, v_bar):
+                spread(tree, rows, family, False)
         else:
+            spread(tree, q_bar, family, False)
             hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, False, True, scale)
 
 
@@ -307,7 +307,7 @@ def push(
                 fresh = other == 0 and head % group == 0
                 add_mix(T, False, work.Q, work.K_bar, 0, keys, queries, fresh)
                 add_mix(S, False, work.C, work.V_bar, 0, keys, queries, fresh)
-                if pool is not None:
+                if pool_slope is not None:
                     for j in range(keys):
                         source = tree.source[first + first_key + j]
                         if source < 0:

@@ -9,7 +9,7 @@ family are elementwise; the columns beyond the heads hold copies, and nothing re
 for plain means, and are compiled apart for the two. A root is no sibling: it has no keys, values and entropy.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class PoolSlope(NamedTuple):
 
 
 @inner
-def log_mass(tree: Tree, pool: Pool | None, head: int, member: int) -> float:
+def log_mass(tree: Tree, pool: Pool | None, head: int, member: int) -> Any:
     """What is added to the logits of a member as a key: log n, or the entropy of its weights."""
     if pool is None:
         return tree.log_n[member]
