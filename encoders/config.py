@@ -47,6 +47,9 @@ class DocumentConfig(PreTrainedConfig):
     attention: Literal["hsa", "flat", "none", "permuted"] = "hsa"
     """"flat": one family a document. "none": each leaf alone.
     "permuted": same trees, leaves shuffled among families."""
+    attention_form: Literal["paper", "block", "document"] = "paper"
+    """How the leaves of a far block share its weight. "paper": all alike. "block": by what the block's own mean query
+    picks, so that one telling leaf can be; "document": by what the document's does. No parameter is added."""
     attend_self: bool = True
     """Whether a leaf attends to itself; the paper's layer has it off."""
     attention_backend: str = "auto"

@@ -6,7 +6,7 @@
 
 Attention kinds: "hsa" over the documents' trees, "flat" over one family a document, "none" (each leaf keeps its own
 value: a deep set), "permuted" (the same trees with leaves shuffled among families). Inputs and parameters are the
-same for all four.
+same for all four, and for every form that the first and the last may have (`DocumentConfig.attention_form`).
 
 Source: Hierarchical Self-Attention (arXiv 2509.15448), figure 4 and appendix F.
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.attention import hierarchical_attention
+from encoders.attention.call import Pooling
 from encoders.config import DocumentConfig
 from encoders.forest.batch import TreeBatch
 from encoders.forest.coarsen import Coarser
@@ -63,6 +64,7 @@ class HierarchicalAttention(nn.Module):
     def __init__(self, config: DocumentConfig, *, sides: int, attend_self: bool) -> None:
         super().__init__()
         self.kind = config.attention
+        self.pooling: Pooling = "mean" if config.attention_form == "paper" else config.attention_form
         self.attend_self = attend_self
         self.backend = config.attention_backend
         self.position = PositionHeads(
@@ -82,6 +84,7 @@ class HierarchicalAttention(nn.Module):
             position=self.position(structure.position_features, structure.position),
             present=structure.present,
             attend_self=self.attend_self,
+            pooling=self.pooling,
             backend=self.backend,
         )
         assert isinstance(mixed, Tensor)

@@ -32,8 +32,11 @@ def run(forest, tensors, backend, seed=1, **options):
     by_energy = torch.randn(energy.shape, dtype=torch.float64, generator=generator)
     known = energy.masked_fill(energy.isneginf(), 0)  # -inf: a lone leaf that does not attend to itself
     total = (output.double() * by_output).sum() + (known.double() * by_energy).sum()
-    grads = torch.autograd.grad(total, tensors, allow_unused=True)
-    named = zip("qkvef", grads, tensors, strict=False)
+    pooling = options.get("pooling")
+    learned = [pooling] if isinstance(pooling, torch.Tensor) and pooling.requires_grad else []
+    grads = torch.autograd.grad(total, [*tensors, *learned], allow_unused=True)
+    names = [*"qkvef"[: len(tensors)], "pooling"]
+    named = zip(names, grads, [*tensors, *learned], strict=False)
     return {
         "output": output.detach(),
         "energy": energy.detach(),

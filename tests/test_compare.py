@@ -207,10 +207,25 @@ def test_finished_runs_are_kept_and_missing_ones_added(compared):
     assert whole.runs_left == 0
 
 
+def test_a_kind_may_name_its_form(compared):
+    from training.compare.run import _run_config
+
+    chosen, _ = compared
+    run = _run_config(chosen, "permuted-block", 3, Path("there"))
+    assert (run.model["attention"], run.model["attention_form"], run.seed) == ("permuted", "block", 3)
+    assert "attention_form" not in _run_config(chosen, "hsa", 0, Path("there")).model
+    found = summarise([result(kind, 0, [True, False]) for kind in ("tf-idf", "hsa-block", "flat", "hsa")], chosen)
+    assert [(pair.one, pair.other) for pair in found.pairs][:3] == [
+        ("hsa", "flat"), ("hsa", "hsa-block"), ("hsa", "tf-idf"),
+    ]  # fmt: skip
+
+
 def test_wrong_wishes_are_refused(compared):
     chosen, _ = compared
     with pytest.raises(ConfigError, match="attention must be some of hsa, flat, none, permuted, but is softmax"):
         compare(chosen, attention=("hsa", "softmax"))
+    with pytest.raises(ConfigError, match=r"but is flat-block\. With a form of its own, it is one of hsa-paper"):
+        compare(chosen, attention=("hsa-block", "flat-block"))
     with pytest.raises(DataError, match="differs in split"):
         compare(chosen, attention=("hsa",), split="dev", minutes=0)
     with pytest.raises(DataError, match="differs in learning_rate"):

@@ -35,6 +35,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "flat": {"attention": "flat"},
     "none": {"attention": "none"},
     "permuted": {"attention": "permuted"},
+    "blocks pick": {"attention_form": "block"},
+    "the document picks, hte": {"attention_form": "document", "layer": "hte"},
     "text nodes": {"text_leaves": "node"},
     "one leaf a picture": {"image_leaves": "one"},
     "convolutional": {"image_encoder": "test_resnet", "image_size": 64},
@@ -123,6 +125,23 @@ def test_attention_kinds_see_the_structure_they_should(documents: list[Document]
         vectors[kind] = build(documents, attention=kind).eval().encode(documents[0]).vectors
     for first, second in (("hsa", "flat"), ("hsa", "none"), ("hsa", "permuted"), ("flat", "none")):
         assert np.abs(vectors[first] - vectors[second]).max() > 1e-4
+
+
+def test_forms_differ_on_trees_and_agree_on_one_level(documents: list[Document]) -> None:
+    """No form has a parameter, so that equal seeds give equal weights."""
+    forms, vectors = ("paper", "block", "document"), {}
+    for kind in ("hsa", "flat"):
+        for form in forms:
+            model = build(documents, attention=kind, attention_form=form).eval()
+            vectors[kind, form] = model.encode(documents[0]).vectors
+    for form in forms[1:]:
+        np.testing.assert_allclose(vectors["flat", form], vectors["flat", "paper"], atol=1e-6)
+        assert np.abs(vectors["hsa", form] - vectors["hsa", "paper"]).max() > 1e-4
+
+
+def test_a_configuration_without_a_form_is_the_papers() -> None:
+    old = {name: value for name, value in DocumentConfig(**SMALL).to_dict().items() if name != "attention_form"}
+    assert DocumentConfig.from_dict(old).attention_form == "paper"
 
 
 def test_flat_attention_is_softmax_attention_over_the_document(documents: list[Document]) -> None:

@@ -3,7 +3,7 @@
     naive    the definition, one tree node at a time, any float dtype, gradients by autograd
     torch    vectorised over all families of all levels of all documents, any device; takes other family attentions
     cpu      compiled loops (Numba), fused and multi-threaded; what "auto" takes for tensors on a CPU
-    triton   fused kernels for CUDA; what "auto" takes there
+    triton   fused kernels for CUDA; what "auto" takes there, unless blocks are pooled by weights: then it takes torch
 
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
@@ -22,7 +22,7 @@ from typing import NamedTuple, cast
 from torch import Tensor, autocast, bfloat16, dtype, float16, float32, float64
 
 from docgraph.errors import AttentionError
-from encoders.attention.call import AttentionCall, Positions, checked_call
+from encoders.attention.call import AttentionCall, Pooling, Positions, checked_call
 from encoders.attention.family import FamilyAttention, linear_family, softmax_family
 from encoders.attention.naive import naive_attention
 from encoders.attention.torch import torch_attention
@@ -42,12 +42,16 @@ class _Need(NamedTuple):
     package: str
     device: str
     dtypes: tuple[dtype, ...]
+    pooled: bool
+    """Whether it can pool blocks by weights."""
 
 
 COMPILED = {
-    "cpu": _Need("numba", "cpu", (float64, float32, bfloat16, float16)),
+    "cpu": _Need("numba", "cpu", (float64, float32, bfloat16, float16), True),
     # Triton's interpreter, which is there for tests, runs on the CPU.
-    "triton": _Need("triton", "cpu" if getenv("TRITON_INTERPRET") == "1" else "cuda", (float32, bfloat16, float16)),
+    "triton": _Need(
+        "triton", "cpu" if getenv("TRITON_INTERPRET") == "1" else "cuda", (float32, bfloat16, float16), False
+    ),
 }
 """In the order in which "auto" considers them."""
 
@@ -62,6 +66,7 @@ def hierarchical_attention(
     present: Tensor | None = None,
     scale: float | None = None,
     attend_self: bool = True,
+    pooling: Pooling = "mean",
     return_energy: bool = False,
     backend: str = "auto",
     family_attention: FamilyAttention | None = None,
@@ -80,9 +85,13 @@ def hierarchical_attention(
         scale: factor of query-key products; None is 1 / sqrt(D).
         attend_self: whether a leaf keeps its own term. True on a one-level tree is softmax attention; False is
             the paper's.
+        pooling: how the leaves of a block share its weight. "mean" is the paper's, all alike. "block" weighs a
+            block's children by the block's own mean query, "document" by the whole document's: then attention can
+            pick a leaf of another block. A tensor (R, H) or (R, 1), any floating dtype, finite: each row's log share
+            among its siblings, up to a constant. Only "mean" has a kernel of its own in `triton`.
         return_energy: also return L of every root.
         backend: "auto" takes the fastest that can do what is asked; or one of the names above.
-        family_attention: replaces the softmax among siblings; `torch` backend only. See
+        family_attention: replaces the softmax among siblings; `torch` backend and plain means only. See
             `FamilyAttention`; `softmax_family` and `linear_family` are ready-made.
 
     Returns:
@@ -99,29 +108,31 @@ def hierarchical_attention(
     """
     call = checked_call(
         query, key, value, forest, position=position, present=present, scale=scale, attend_self=attend_self,
-        family_attention=family_attention,
+        pooling=pooling, family_attention=family_attention,
     )  # fmt: skip
     if backend not in BACKENDS:
         raise AttentionError(f"backend must be one of {', '.join(BACKENDS)}, but is {backend!r}.")
     if family_attention is not None and backend not in ("auto", "torch"):
         raise AttentionError(f'family_attention needs backend="torch" or "auto", but backend is {backend!r}.')
     if backend == "auto":
-        backend = "torch" if family_attention else fastest_backend(query)
-    attend = _backend(backend, query)
+        backend = "torch" if family_attention else fastest_backend(query, call.pooled)
+    attend = _backend(backend, query, call.pooled)
     with autocast(query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
         output, energy = attend(call)
     return (output, energy) if return_energy else output
 
 
-def fastest_backend(query: Tensor) -> str:
-    """The backend to take for such tensors."""
+def fastest_backend(query: Tensor, pooled: bool = False) -> str:
+    """The backend to take for such tensors, and blocks `pooled` by weights or by plain means."""
     for backend, need in COMPILED.items():
+        if pooled and not need.pooled:
+            continue
         if query.device.type == need.device and query.dtype in need.dtypes and load_compiled(f"{__name__}.{backend}"):
             return backend
     return "torch"
 
 
-def _backend(backend: str, query: Tensor) -> Backend:
+def _backend(backend: str, query: Tensor, pooled: bool) -> Backend:
     """The function of a backend, which must be able to take such tensors."""
     if backend not in COMPILED:
         return naive_attention if backend == "naive" else torch_attention
@@ -132,6 +143,8 @@ def _backend(backend: str, query: Tensor) -> Backend:
             f'backend "{backend}" needs tensors on {need.device} of {dtypes}, '
             f"but query is {query.dtype} on {query.device}."
         )
+    if pooled and not need.pooled:
+        raise AttentionError(f'backend "{backend}" needs pooling="mean". "torch" pools by weights on any device.')
     module = load_compiled(f"{__name__}.{backend}")
     if module is None:
         raise AttentionError(

@@ -7,6 +7,7 @@ Axes as in `encoders.attention`.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from encoders.attention.family import FamilyAttention
 from encoders.forest.batch import TreeBatch
 
 Positions = Tensor | tuple[Tensor, Tensor] | None
+Pooling = Literal["mean", "block", "document"] | Tensor
+POOLINGS = ("mean", "block", "document")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +35,14 @@ class AttentionCall:
     present: Tensor | None
     scale: float
     attend_self: bool
+    pooling: Pooling = "mean"
+    """A tensor of log shares is (R, H) here."""
     family_attention: FamilyAttention | None = None
+
+    @property
+    def pooled(self) -> bool:
+        """Whether blocks are pooled by weights of each head, in place of plain means."""
+        return isinstance(self.pooling, Tensor) or self.pooling != "mean"
 
     @property
     def group(self) -> int:
@@ -55,6 +65,7 @@ def checked_call(
     present: Tensor | None,
     scale: float | None,
     attend_self: bool,
+    pooling: Pooling,
     family_attention: FamilyAttention | None,
 ) -> AttentionCall:
     """Return the record of a call.
@@ -64,6 +75,9 @@ def checked_call(
     """
     _check(query, key, value, forest)
     query_position, key_position = _positions(position, query, forest)
+    pooling = _pooling(pooling, query, forest)
+    if family_attention is not None and (isinstance(pooling, Tensor) or pooling != "mean"):
+        raise AttentionError('family_attention needs pooling="mean": it is handed one log-weight for all heads.')
     if scale is None:
         scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
     return AttentionCall(
@@ -76,6 +90,7 @@ def checked_call(
         present=present,
         scale=scale,
         attend_self=attend_self,
+        pooling=pooling,
         family_attention=family_attention,
     )
 
@@ -129,3 +144,22 @@ def _positions(position: Positions, query: Tensor, forest: TreeBatch) -> tuple[T
             )
     left, right = (side.expand(rows, heads, side.shape[2]) for side in sides)
     return left, right
+
+
+def _pooling(pooling: Pooling, query: Tensor, forest: TreeBatch) -> Pooling:
+    """Return how blocks are pooled, log shares as (R, H)."""
+    if not isinstance(pooling, Tensor):
+        if pooling not in POOLINGS:
+            raise AttentionError(f"pooling must be one of {', '.join(POOLINGS)} or a tensor, but is {pooling!r}.")
+        return pooling
+    rows, heads = forest.num_rows, query.shape[1]
+    if pooling.ndim != 2 or len(pooling) != rows or pooling.shape[1] not in (1, heads):
+        raise AttentionError(
+            f"pooling must have shape ({rows}, {heads}), one log share a row of the forest and head, "
+            f"but has shape {tuple(pooling.shape)}."
+        )
+    if not pooling.is_floating_point() or pooling.device != forest.device:
+        raise AttentionError(
+            f"pooling must be floating point on {forest.device}, but is {pooling.dtype} on {pooling.device}."
+        )
+    return pooling.expand(rows, heads)

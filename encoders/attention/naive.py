@@ -1,12 +1,14 @@
 """The definition of hierarchical self-attention: plain loops, one tree node at a time.
 
 Two leaves i, j that lie in the children A, B of their lowest common ancestor have the flat logit
-s_ij = scale * q_i.k_j + e_A.f_B, with e and f the query and key side of the nodes' positions. Among all row-stochastic
-matrices with one value per ordered pair of siblings, P_ij = theta(A, B) for i under A and j under B, the attention
-matrix minimises sum_i KL(P_i || softmax(s_i)). In closed form, n_A the number of leaves under A:
+s_ij = scale * q_i.k_j + e_A.f_B, with e and f the query and key side of the nodes' positions. The leaves j of a block B
+have weights w_j that sum to 1. Among all row-stochastic matrices with one mass per ordered pair of siblings,
+P_ij = theta(A, B) w_j for i under A and j under B, the attention matrix minimises sum_i KL(P_i || softmax(s_i)). In
+closed form, n_A the number of leaves under A:
 
-    means          q_A, k_A, v_A = mean over the leaves under A
-    siblings       l(A, B) = scale * q_A.k_B + e_A.f_B + log n_B          B another child of A's parent
+    queries        q_A = mean over the leaves under A
+    keys, values   k_A, v_A = sum_j w_j k_j, sum_j w_j v_j     H_A = -sum_j w_j log w_j, their entropy: 0 at a leaf
+    siblings       l(A, B) = scale * q_A.k_B + e_A.f_B + H_B              B another child of A's parent
                    R_A = logsumexp_B l(A, B)      u_A = sum_B exp(l(A, B) - R_A) v_B
     leaf           L_i = s_ii if attend_self else -inf;  its position is that of the top of its chain of only children
     a child        Z_A = logaddexp(L_A, R_A)      an only child: Z_A = L_A
@@ -14,6 +16,16 @@ matrix minimises sum_i KL(P_i || softmax(s_i)). In closed form, n_A the number o
     stay inside    g_A = exp(L_A - Z_A)           an only child: 1
     way down       m_A = m_P g_A   and   c_A = c_P + m_P (1 - g_A) u_A,   from m = 1 and c = 0 at the root
     output         o_i = c_i + m_i v_i if attend_self else c_i
+
+The weights of a block are products of shares, w_A of each child A of P, from the block down to the leaf; so
+k_P = sum_A w_A k_A, v_P = sum_A w_A v_A, H_P = sum_A w_A (H_A - log w_A), from the leaves up. `pooling` says which:
+
+    "mean"         w_A = n_A / n_P: the paper's; all leaves alike, and H_P = log n_P
+    "block"        w_A = softmax_A(scale * q_P.k_A + H_A): what the block's own mean query picks, child by child
+    "document"     the same by the mean query of the whole document: w_j is a softmax of scale * q.k_j over the block
+    a tensor x     w_A = softmax_A(x_A): log shares, each head's own; only siblings with leaves count
+
+Where no block has two leaves, as on one level, all of them are softmax attention.
 
 Every other backend is tested against this one, which shares no operation on trees with them: it sees the rows as given,
 only children and absent nodes included. It computes in the dtype it is given.
@@ -49,6 +61,23 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
         if parent[row] >= 0:
             children[parent[row]].append(row)
 
+    document_query: dict[int, Tensor] = {}
+    if isinstance(call.pooling, str) and call.pooling == "document":
+        root_of = {row: _root(row, parent) for row in leaf_of_row}
+        for root in set(root_of.values()):
+            below = [leaf_of_row[row] for row in sorted(leaf_of_row) if root_of[row] == root]
+            document_query[root] = query[below].mean(0)
+
+    def log_shares(row: int, family: list[int]) -> Tensor:
+        """(H, A) log of the share of each child in its parent `row`, whose mean query is known."""
+        if isinstance(call.pooling, Tensor):
+            picked = call.pooling[family].T.to(query.dtype)
+        else:
+            by = q[row] if call.pooling == "block" else document_query[_root(row, parent)]
+            keys, entropies = (torch.stack([x[a] for a in family], dim=1) for x in (k, H))
+            picked = torch.einsum("hd,had->ha", by, keys) * call.scale + entropies
+        return picked.log_softmax(-1)
+
     def logits(left: list[int], q: Tensor, right: list[int], k: Tensor) -> Tensor:
         """(H, A, B) scale * q_A.k_B + e_A.f_B, for rows left and right with means q (A, H, D) and k (B, H, D)."""
         content = torch.einsum("ahd,bhd->hab", q, k) * call.scale
@@ -60,6 +89,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     q: dict[int, Tensor] = {}
     k: dict[int, Tensor] = {}
     v: dict[int, Tensor] = {}
+    H: dict[int, Tensor] = {}
     L: dict[int, Tensor] = {}
     Z: dict[int, Tensor] = {}
     R: dict[int, Tensor] = {}
@@ -67,7 +97,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     for row in deepest_first:
         if row in leaf_of_row:
             leaf = leaf_of_row[row]
-            q[row], k[row], v[row] = query[leaf], key[leaf], value[leaf]
+            q[row], k[row], v[row], H[row] = query[leaf], key[leaf], value[leaf], empty
             top = row
             while parent[top] >= 0 and len(children[parent[top]]) == 1:
                 top = parent[top]
@@ -77,12 +107,19 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
             family = children[row]
             Q, K, V = (torch.stack([x[a] for a in family]) for x in (q, k, v))
             share = query.new_tensor([n[a] / n[row] for a in family])
-            q[row], k[row], v[row] = (torch.einsum("a,ahd->hd", share, x) for x in (Q, K, V))
+            entropies = torch.stack([H[a] for a in family], dim=1)
+            q[row] = torch.einsum("a,ahd->hd", share, Q)
+            if call.pooled:
+                log_w = log_shares(row, family)
+                k[row], v[row] = (torch.einsum("ha,ahd->hd", log_w.exp(), x) for x in (K, V))
+                H[row] = (log_w.exp() * (entropies - log_w)).sum(-1)
+            else:
+                k[row], v[row] = (torch.einsum("a,ahd->hd", share, x) for x in (K, V))
+                H[row] = query.new_full((heads,), math.log(n[row]))
             if len(family) == 1:
                 L[row] = Z[family[0]] = L[family[0]]
                 continue
-            log_n = query.new_tensor([math.log(n[a]) for a in family])
-            among = logits(family, Q, family, K) + log_n
+            among = logits(family, Q, family, K) + entropies[:, None]
             among = among.masked_fill(torch.eye(len(family), dtype=torch.bool, device=query.device), -math.inf)
             outside = among.logsumexp(-1).T
             values = torch.einsum("hab,bhe->ahe", among.softmax(-1), V)
@@ -116,6 +153,13 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
         torch.stack(output) if output else value,
         (torch.stack(energy) if energy else query.new_zeros(0, heads)).to(call.wide),
     )
+
+
+def _root(row: int, parent: list[int]) -> int:
+    """The root above a row."""
+    while parent[row] >= 0:
+        row = parent[row]
+    return row
 
 
 def _zeros(of: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Hierarchical self-attention in plain torch: any device, vectorised over all documents.
 
-    leaves ─ mean_up ─> node means ─ families ─> R, u ─ sweeps ─> outputs, energies
+    leaves ─ mean_up, pool_up ─> nodes ─ families ─> R, u ─ sweeps ─> outputs, energies
 
-Once the means are known the sibling softmaxes of all families are independent: families of one size are batched matrix
+Once these are known the sibling softmaxes of all families are independent: families of one size are batched matrix
 products, and those above `LARGE` are streamed block by block, so nothing is padded and memory stays O(nodes).
 What remains are two sweeps over the levels. Names of quantities as in `naive.py`; a trailing `_bar` is a gradient.
 Half precision is computed in float32.
@@ -11,6 +11,7 @@ Axes:  N leaves   M nodes   F families of one size b   H heads   D query width w
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from encoders.attention.call import AttentionCall
 from encoders.attention.family import FamilyAttention
 from encoders.attention.once import once
+from encoders.attention.pooling import log_shares, pool_up
 from encoders.forest.families import LARGE, FamilyTensors
 from encoders.forest.subtree import mean_up
 
@@ -38,10 +40,24 @@ def torch_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
         return nodes.view(len(nodes), *leaves.shape[1:])
 
     q = means(call.query) * call.scale
-    k, v = (x.repeat_interleave(group, dim=1) if group > 1 else x for x in (means(call.key), means(call.value)))
+    left, right = [], []
     if call.query_position is not None and call.key_position is not None:
-        q = torch.cat([q, call.query_position[families.top_row].to(wide)], dim=-1)
-        k = torch.cat([k, call.key_position[families.top_row].to(wide)], dim=-1)
+        left, right = ([x[families.top_row].to(wide)] for x in (call.query_position, call.key_position))
+    if call.pooled:
+        key, value = (x.index_select(0, families.leaf).to(wide) for x in (call.key, call.value))
+        key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
+        shares = log_shares(call, families)
+        picks = q if shares is None else None
+        k, v, H = pool_up(key, value, picks, None if shares is None else shares[families.top_row], families)
+        # One more column of products adds the entropies, and a node's keys count once, not n times. Sums begin with
+        # what is small, so that they round less.
+        H = H[..., None]
+        q, k = torch.cat([torch.ones_like(H), *left, q], dim=-1), torch.cat([H, *right, k], dim=-1)
+        families = replace(families, count=torch.ones_like(families.count))
+    else:
+        k, v = (x.repeat_interleave(group, dim=1) if group > 1 else x for x in (means(call.key), means(call.value)))
+        if left:
+            q, k = torch.cat([q, *left], dim=-1), torch.cat([k, *right], dim=-1)
     if call.family_attention is None:
         R, u = cast(tuple[Tensor, Tensor], _SoftmaxFamilies.apply(q, k, v, families))
     else:

@@ -21,6 +21,7 @@ from training.cli.options import (
 EXAMPLES: Final = """\
   docgraph compare --recipe news-scratch-deep --data sample_data/news --output runs/kinds --seeds 3
   docgraph compare config.yaml --attention hsa,flat --minutes 30
+  docgraph compare config.yaml --attention hsa-paper,hsa-block,permuted-block,flat
 """
 
 
@@ -30,7 +31,9 @@ def run(
     data: ConfigData = None,
     output: Annotated[str | None, typer.Option(help="Folder of runs and table; finished runs are kept.")] = None,
     format: ConfigFormat = None,
-    attention: Annotated[str, typer.Option(help="Kinds of attention, with commas between.")] = "hsa,flat,none,permuted",
+    attention: Annotated[
+        str, typer.Option(help="Kinds of attention, with commas between; hsa-block, say, for one form.")
+    ] = "hsa,flat,none,permuted",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each kind, from seeds 0, 1, ...")] = 1,
     split: Split = "test",
     baseline: Baselines = True,

@@ -4,8 +4,9 @@
                                               OUTPUT/comparison.json .md .png
 
 Every run reads the same records and splits, starts from its seed, and differs from the others in the kind of attention
-alone. A run has a process of its own (worker.py); a run that is done is kept, one that was cut off goes on, so a
-comparison may be stopped and started at will. Beside the kinds stand simple rivals (baselines.py) on the same text.
+alone ("hsa-block" is hsa with attention_form="block"). A run has a process of its own (worker.py); a run that is done
+is kept, one that was cut off goes on, so a comparison may be stopped and started at will. Beside the kinds stand
+simple rivals (baselines.py) on the same text.
 
 Accuracy is that of the test split; where a data set has none, that of the dev split, which also chose each run's
 epoch and the scales of its logits: then all figures flatter alike, and the table says so.
@@ -31,6 +32,8 @@ from training.datasets.load import load, options_of
 from training.files import claimed
 
 KINDS: Final = ("hsa", "flat", "none", "permuted")
+FORMS: Final = tuple(f"{kind}-{form}" for kind in ("hsa", "permuted") for form in ("paper", "block", "document"))
+"""Kinds with an `attention_form` of their own, in place of the configuration's."""
 
 
 def compare(
@@ -48,7 +51,7 @@ def compare(
     Args:
         config: the configuration of all runs; its `output` is the comparison's folder, its seed and attention do
             not count.
-        attention: kinds, of `KINDS`.
+        attention: kinds, of `KINDS` and `FORMS`.
         seeds: runs of each kind, from seeds 0, 1, ...
         minutes: start no further run after so long; the same call goes on later.
 
@@ -57,8 +60,11 @@ def compare(
         DataError: another command is at the folder; not one run is done; what `fit` raises;
             or runs that read different records.
     """
-    if unknown := [kind for kind in attention if kind not in KINDS]:
-        raise ConfigError(f"attention must be some of {', '.join(KINDS)}, but is {', '.join(unknown)}.")
+    if unknown := [kind for kind in attention if kind not in KINDS + FORMS]:
+        raise ConfigError(
+            f"attention must be some of {', '.join(KINDS)}, but is {', '.join(unknown)}. "
+            f"With a form of its own, it is one of {', '.join(FORMS)}."
+        )
     if seeds < 1 or not attention or not config.output or not config.data:
         raise ConfigError("a comparison needs data, output, a kind of attention and a seed, but one is missing.")
     console = console or Console(stderr=True)
@@ -97,7 +103,7 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
         by_kind.setdefault(one.kind, []).append(one)
     rows = [_kind_scores(kind, runs) for kind, runs in by_kind.items()]
     right = {kind: np.array([run.right for run in runs]) for kind, runs in by_kind.items()}
-    ordered = sorted(by_kind, key=lambda kind: [*KINDS, *RIVAL_KINDS].index(kind))
+    ordered = sorted(by_kind, key=lambda kind: [*KINDS, *FORMS, *RIVAL_KINDS].index(kind))
     pairs = [(one, other) for one, other in combinations(ordered, 2) if one not in RIVAL_KINDS]
     found = [paired_bootstrap(right[one], right[other]) for one, other in pairs]
     adjusted = holm([difference.p for difference in found])
@@ -133,7 +139,10 @@ def _kind_scores(kind: str, runs: Sequence[Result]) -> KindScores:
 
 def _run_config(config: TrainingConfig, kind: str, seed: int, target: Path) -> TrainingConfig:
     """Return the configuration of one run; features of a frozen encoder are shared by all of them."""
-    changes: dict[str, Any] = {"output": str(target), "seed": seed, "model.attention": kind}
+    attention, _, form = kind.partition("-")
+    changes: dict[str, Any] = {"output": str(target), "seed": seed, "model.attention": attention}
+    if form:
+        changes["model.attention_form"] = form
     if config.feature_cache is not None:
         changes["feature_cache"] = str(Path(config.output, config.feature_cache).resolve())
     if kind in RIVAL_KINDS:

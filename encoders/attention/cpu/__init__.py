@@ -21,11 +21,13 @@ from torch import Tensor
 from encoders.attention.call import AttentionCall
 from encoders.attention.cpu.backward import Slope, ascend_back, descend_back
 from encoders.attention.cpu.forward import ascend, descend
+from encoders.attention.cpu.pooling import Pool, PoolSlope
 from encoders.attention.cpu.schedule import Schedule, make_schedule
 from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.threads import each
 from encoders.attention.cpu.tiles import NodeVectors, Side, State, Work, work_space
 from encoders.attention.once import once
+from encoders.attention.pooling import log_shares
 
 Array = NDArray[Any]
 
@@ -42,8 +44,14 @@ def cpu_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
     schedule = make_schedule(call.forest.families(call.present), dtype)
     sides = [None if side is None else _widen(side.to(wide)) for side in (call.query_position, call.key_position)]
-    vectors = [_widen(x.to(wide)) for x in (call.query, call.key, call.value)]
-    attention = _CompiledAttention.apply(*vectors, *sides, schedule, call.scale, call.attend_self)
+    query, key, value = (_widen(x.to(wide)) for x in (call.query, call.key, call.value))
+    shares = None
+    if call.pooled:  # each query head has blocks of its own, so keys that heads share are copied
+        key, value = (x.repeat_interleave(call.group, dim=1) if call.group > 1 else x for x in (key, value))
+        shares = log_shares(call, call.forest.tensors(call.present))
+    attention = _CompiledAttention.apply(
+        query, key, value, *sides, shares, call.pooled, schedule, call.scale, call.attend_self
+    )
     output, energy = cast(tuple[Tensor, Tensor], attention)
     return output[..., : call.value.shape[2]].to(call.value.dtype), energy
 
@@ -63,6 +71,8 @@ class _CompiledAttention(torch.autograd.Function):
         value: Tensor,
         query_position: Tensor | None,
         key_position: Tensor | None,
+        shares: Tensor | None,
+        pooled: bool,
         schedule: Schedule,
         scale: float,
         attend_self: bool,
@@ -79,13 +89,14 @@ class _CompiledAttention(torch.autograd.Function):
         e, f = _side(query_position, dtype), _side(key_position, dtype)
         state = State(*scalars.reshape(5, heads, members), *nodes.reshape(2, families, heads))
         state.L.fill(0)
+        pool = _pool(shares, members, families, heads, dtype) if pooled else None
         options = attend_self, dtype.type(scale)
 
         def work() -> Work:
             return work_space(dtype, schedule.widest, heads, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
-            ascend(tree, q, k, v, e, f, o, state, schedule.deferred, first, end, waiting, tiles, *options, work())
+            ascend(tree, q, k, v, e, f, o, state, pool, schedule.deferred, first, end, waiting, tiles, *options, work())
 
         each([(up, (*chunk, NONE, NO_TILES)) for chunk in schedule.chunks])
         if len(schedule.waiting):
@@ -99,7 +110,7 @@ class _CompiledAttention(torch.autograd.Function):
         energy = np.zeros((len(schedule.root), heads), dtype)
         energy[schedule.root >= 0] = state.L[schedule.root[schedule.root >= 0]]
         ctx.save_for_backward(query, key, value, query_position, key_position)
-        ctx.kept = schedule, options, (q, k, v, e, f), state
+        ctx.kept = schedule, options, (q, k, v, e, f), state, pool
         ctx.set_materialize_grads(False)
         return result, torch.from_numpy(energy)
 
@@ -107,7 +118,7 @@ class _CompiledAttention(torch.autograd.Function):
     @once
     def backward(ctx: Any, output_bar: Tensor | None, energy_bar: Tensor | None) -> tuple[Tensor | None, ...]:
         query, key, value, query_position, key_position = ctx.saved_tensors
-        schedule, options, (q, k, v, e, f), state = ctx.kept
+        schedule, options, (q, k, v, e, f), state, pool = ctx.kept
         tree = schedule.tree
         dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
         heads, width, whole = query.shape[1], value.shape[2], schedule.leaves == len(query)
@@ -131,15 +142,18 @@ class _CompiledAttention(torch.autograd.Function):
         e_bar, f_bar = (_side(grad, dtype) for grad in position_grads)
         inputs = (tree, q, k, v, e, f, c_bar, state, slope)
         (kept,) = _carve(dtype, schedule.kept * heads)
+        pool_slope = (
+            None if pool is None else PoolSlope(np.empty_like(pool.w), *map(np.zeros_like, (pool.block, pool.given)))
+        )
 
         def work() -> Work:
             return work_space(dtype, schedule.widest, heads, q.width + e.width, width)
 
         def up(first: int, end: int, waiting: Array, tiles: Array) -> None:
-            ascend_back(*inputs, schedule.deferred, kept, first, end, waiting, tiles, *options, work())
+            ascend_back(*inputs, pool, schedule.deferred, kept, first, end, waiting, tiles, *options, work())
 
         def down(first: int, end: int, sweeping: Array, tiles: Array, spreading: Array) -> None:
-            outputs = (q_bar, k_bar, v_bar, e_bar, f_bar)
+            outputs = (pool, pool_slope, q_bar, k_bar, v_bar, e_bar, f_bar)
             order = first, end, sweeping, tiles, spreading
             descend_back(*inputs, *outputs, schedule.deferred, kept, *order, *options, work())
 
@@ -151,7 +165,19 @@ class _CompiledAttention(torch.autograd.Function):
             each([(down, (0, 0, NONE, tiles, NONE)) for tiles in schedule.tiles])
             down(0, 0, NONE, NO_TILES, schedule.waiting)
         each([(down, (*chunk, NONE, NO_TILES, NONE)) for chunk in schedule.chunks[::-1]])
-        return (*grads, *position_grads, None, None, None)
+        shares_bar = None
+        if pool_slope is not None and len(pool_slope.given):
+            shares_bar = torch.from_numpy(pool_slope.given[:, :heads])
+        return (*grads, *position_grads, shares_bar, None, None, None, None)
+
+
+def _pool(shares: Tensor | None, members: int, families: int, heads: int, dtype: Any) -> Pool:
+    """Allocate the scalars of pooling, log shares (R, H) of rows filled in if they are given."""
+    columns = -(-heads // LANES) * LANES
+    given = np.zeros((0 if shares is None else len(shares), columns), dtype)
+    if shares is not None:
+        given[:, :heads] = shares.detach().numpy()
+    return Pool(given, *(np.empty((members, columns), dtype) for _ in range(3)), np.empty((families, columns), dtype))
 
 
 def _result(shape: tuple[int, ...], dtype: Any, whole: bool) -> Tensor:

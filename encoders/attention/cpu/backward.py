@@ -12,13 +12,15 @@ of small families only, P and T are kept. With P the weights and T_ij = c_bar_i 
     logits_bar_ij = P_ij (m h_i (T_ij - a_i) + R_bar_i),      at i = j of a leaf: L_bar_i
 
 where m, L_bar are the parent's. Gradients of means go down to the leaves: an inner node holds what every leaf under it
-gets. What is deferred is so as in `forward.py`.
+gets. Where blocks are pooled by weights it holds its own, of keys and values, and pooling.py takes them down. What is
+deferred is so as in `forward.py`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from encoders.attention.cpu.pooling import Pool, PoolSlope, hand_on, log_mass, unpool
 from encoders.attention.cpu.products import TILE, add_mix, entry, inner, products
 from encoders.attention.cpu.simd import LANES, exp, load, splat, store
 from encoders.attention.cpu.tiles import (
@@ -53,8 +55,8 @@ class Slope(NamedTuple):
 @entry
 def ascend_back(
     tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
-    slope: Slope, deferred: Array, kept: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool,
-    scale: float, work: Work,
+    slope: Slope, pool: Pool | None, deferred: Array, kept: Array, first: int, end: int, waiting: Array, tiles: Array,
+    attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, c_bar of those waiting, and (tiles, 2) tiles."""
     # One loop for families and then tiles, as in `ascend`.
@@ -66,7 +68,7 @@ def ascend_back(
         if at < 0:
             gather(c_bar, tree, family, False)
         ahead = family + 1 if at < 0 and step + 1 < end - first else -1
-        measure(tree, q, k, v, e, f, c_bar, state, slope, kept, family, query, ahead, attend_self, scale, work)
+        measure(tree, q, k, v, e, f, c_bar, state, slope, pool, kept, family, query, ahead, attend_self, scale, work)
         if at < 0:
             rise_back(tree, state, slope, family)
     for at in range(len(waiting)):
@@ -77,9 +79,9 @@ def ascend_back(
 @entry
 def descend_back(
     tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
-    slope: Slope, q_bar: NodeVectors, k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, deferred: Array,
-    kept: Array, first: int, end: int, sweeping: Array, tiles: Array, spreading: Array, attend_self: bool, scale: float,
-    work: Work,
+    slope: Slope, pool: Pool | None, pool_slope: PoolSlope | None, q_bar: NodeVectors, k_bar: NodeVectors,
+    v_bar: NodeVectors, e_bar: Side, f_bar: Side, deferred: Array, kept: Array, first: int, end: int, sweeping: Array,
+    tiles: Array, spreading: Array, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do, in this order, the deferred families' scalars, (tiles, 2) tiles of them, their inner members, and a range.
 
@@ -104,30 +106,45 @@ def descend_back(
             family, block = tiles[step // 2, 0], tiles[step // 2, 1]
             by_query, by_key = step % 2 == 0, step % 2 == 1
         if at >= 0 and deferred[family]:
-            for rows in (q_bar, k_bar, v_bar):
-                spread(tree, rows, family, True)
+            if pool is None:
+                for rows in (q_bar, k_bar, v_bar):
+                    spread(tree, rows, family, True)
+            else:
+                spread(tree, q_bar, family, True)
+                hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, True, False, scale)
             continue
         if at >= 0 and tree.above[family] < 0:
             for rows in (q_bar, k_bar, v_bar):
                 zero(rows, family)
+        if pool is not None and at >= 0 and tree.above[family] >= 0:
+            unpool(tree, k, v, pool, pool_slope, q_bar, k_bar, v_bar, family, scale)
         ahead = family - 1 if at >= 0 and family > first else -1
         push(
-            tree, q, k, v, e, f, c_bar, state, slope, q_bar, k_bar, v_bar, e_bar, f_bar, kept, family, block, by_query,
-            by_key, ahead, at >= 0, attend_self, scale, work,
+            tree, q, k, v, e, f, c_bar, state, slope, pool, pool_slope, q_bar, k_bar, v_bar, e_bar, f_bar, kept, family,
+            block, by_query, by_key, ahead, at >= 0, attend_self, scale, work,
         )  # fmt: skip
+        if pool is not None and at >= 0:
+            hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, True, True, scale)
     for step in range(len(spreading) - 1, -1, -1):
         family = spreading[step]
-        for rows in (q_bar, k_bar, v_bar):
-            if tree.above[family] < 0:
+        if tree.above[family] < 0:
+            for rows in (q_bar, k_bar, v_bar):
                 zero(rows, family)
-            spread(tree, rows, family, False)
+        elif pool is not None:
+            unpool(tree, k, v, pool, pool_slope, q_bar, k_bar, v_bar, family, scale)
+        if pool is None:
+            for rows in (q_bar, k_bar, v_bar):
+                spread(tree, rows, family, False)
+        else:
+            spread(tree, q_bar, family, False)
+            hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, False, True, scale)
 
 
 @inner
 def pair(
     tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
-    kept: Array, again: bool, head: int, family: int, first_query: int, first_key: int, ahead: int, scale: float,
-    work: Work,
+    pool: Pool | None, kept: Array, again: bool, head: int, family: int, first_query: int, first_key: int, ahead: int,
+    scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Put P into S and c_bar . v into T, for a tile of keys and one of queries; fetch the family `ahead`, if not -1.
 
@@ -175,7 +192,7 @@ def pair(
     for lane in range(0, queries, LANES):
         top, part = load(vector, TOP, lane), load(vector, PART, lane)
         for j in range(keys):
-            weights = exp(load(S, j, lane) + splat(tree.log_n[first + first_key + j]) - top)
+            weights = exp(load(S, j, lane) + splat(log_mass(tree, pool, head, first + first_key + j)) - top)
             store(S, j, lane, weights * part)
     if keep >= 0:
         for j in range(keys):
@@ -188,7 +205,8 @@ def pair(
 @inner
 def measure(
     tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
-    slope: Slope, kept: Array, family: int, first_query: int, ahead: int, attend_self: bool, scale: float, work: Work,
+    slope: Slope, pool: Pool | None, kept: Array, family: int, first_query: int, ahead: int, attend_self: bool,
+    scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Set a of one tile of a family's members, and m_bar, which for inner members must be known or set again."""
     S, T, vector, nothing = work.S, work.T, work.vector, work.S.dtype.type(0)
@@ -200,7 +218,7 @@ def measure(
         for at in range(0, size, TILE):
             keys = min(TILE, size - at)
             pair(
-                tree, q, k, v, e, f, c_bar, state, kept, False, head, family, first_query, at, ahead, scale, work
+                tree, q, k, v, e, f, c_bar, state, pool, kept, False, head, family, first_query, at, ahead, scale, work
             )  # fmt: skip
             if at == first_query:
                 for i in range(queries):
@@ -254,23 +272,24 @@ def weigh(
 @inner
 def push(
     tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, c_bar: NodeVectors, state: State,
-    slope: Slope, q_bar: NodeVectors, k_bar: NodeVectors, v_bar: NodeVectors, e_bar: Side, f_bar: Side, kept: Array,
-    family: int, block: int, by_query: bool, by_key: bool, ahead: int, closed: bool, attend_self: bool, scale: float,
-    work: Work,
+    slope: Slope, pool: Pool | None, pool_slope: PoolSlope | None, q_bar: NodeVectors, k_bar: NodeVectors,
+    v_bar: NodeVectors, e_bar: Side, f_bar: Side, kept: Array, family: int, block: int, by_query: bool, by_key: bool,
+    ahead: int, closed: bool, attend_self: bool, scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Write the gradients of one tile of members: as queries, as keys, or, if they are the whole family, as both."""
     S, T, vector = work.S, work.T, work.vector
     one = S.dtype.type(1)
     first, size = tree.start[family], tree.start[family + 1] - tree.start[family]
     count = min(TILE, size - block)
-    group = q.heads // k.heads
+    group, means = q.heads // k.heads, pool is None
     for head in range(q.heads):
         for other in range(0, size, TILE):
             first_query, first_key = block if by_query else other, block if by_key else other
             queries, keys = min(TILE, size - first_query), min(TILE, size - first_key)
             weigh(tree, state, slope, head, family, first_query, attend_self, work)
             pair(
-                tree, q, k, v, e, f, c_bar, state, kept, True, head, family, first_query, first_key, ahead, scale, work
+                tree, q, k, v, e, f, c_bar, state, pool, kept, True, head, family, first_query, first_key, ahead, scale,
+                work,
             )  # fmt: skip
             for at in range(0, queries, LANES):
                 a, weight, r_bar = load(vector, A, at), load(vector, WEIGHT, at), load(vector, R_BAR, at)
@@ -288,14 +307,22 @@ def push(
                 fresh = other == 0 and head % group == 0
                 add_mix(T, False, work.Q, work.K_bar, 0, keys, queries, fresh)
                 add_mix(S, False, work.C, work.V_bar, 0, keys, queries, fresh)
+                if pool_slope is not None:
+                    for j in range(keys):
+                        source = tree.source[first + first_key + j]
+                        if source < 0:
+                            total = pool_slope.block[~source, head] if other else work.S.dtype.type(0)
+                            for i in range(queries):
+                                total += T[j, i]
+                            pool_slope.block[~source, head] = total
         if by_query:
-            emit(work.Q_bar, q_bar, head, tree, family, block, count, closed, scale)
+            emit(work.Q_bar, q_bar, head, tree, family, block, count, closed, False, scale)
             emit_position(work.Q_bar, q.width, e_bar, head, tree, first + block, count)
         if by_key:
             emit_position(work.K_bar, k.width, f_bar, head, tree, first + block, count)
             if head % group == group - 1:
-                emit(work.K_bar, k_bar, head // group, tree, family, block, count, closed, one)
-                emit(work.V_bar, v_bar, head // group, tree, family, block, count, closed, one)
+                emit(work.K_bar, k_bar, head // group, tree, family, block, count, closed and means, not means, one)
+                emit(work.V_bar, v_bar, head // group, tree, family, block, count, closed and means, not means, one)
 
 
 @inner
@@ -308,9 +335,10 @@ def emit(
     block: int,
     count: int,
     closed: bool,
+    whole: bool,
     factor: float,
 ) -> None:
-    """Write gradients of members: to leaves as they are, to inner members for each leaf below.
+    """Write gradients of members: to leaves as they are, to inner members for each leaf below, or `whole`.
 
     If `closed`, what comes from above is there already and is added.
     """
@@ -321,7 +349,11 @@ def emit(
         if source >= 0:
             at, into, each = source * rows.stride + head * rows.width, rows.leaf, factor
         else:
-            at, into, each = ((~source * rows.heads + head) * rows.width, rows.inner, factor / tree.leaves[member])
+            at, into, each = (
+                (~source * rows.heads + head) * rows.width,
+                rows.inner,
+                factor if whole else factor / tree.leaves[member],
+            )
         for d in range(0, rows.width, LANES):
             part = load(tile, i, d) * splat(each)
             store(into, 0, at + d, part + load(rows.inner, 0, above + d) if closed else part)

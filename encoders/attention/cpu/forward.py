@@ -11,6 +11,7 @@ results do not depend on the number of threads.
 
 import numpy as np
 
+from encoders.attention.cpu.pooling import Pool, log_mass, pool_family
 from encoders.attention.cpu.products import TILE, add_mix, entry, inner, products
 from encoders.attention.cpu.simd import LANES, exp, larger, load, log, splat, store, where_larger
 from encoders.attention.cpu.tiles import (
@@ -35,7 +36,8 @@ TOP, TOTAL, FACTOR, OWN, Z = range(5)
 @entry
 def ascend(
     tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State,
-    deferred: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool, scale: float, work: Work,
+    pool: Pool | None, deferred: Array, first: int, end: int, waiting: Array, tiles: Array, attend_self: bool,
+    scale: float, work: Work,
 ) -> None:  # fmt: skip
     """Do the families first ... end - 1 that are not deferred, the means of those waiting, and (tiles, 2) tiles.
 
@@ -48,14 +50,14 @@ def ascend(
         if at < 0 and deferred[family]:
             continue
         if at < 0:
-            means(tree, q, k, v, o, state, family)
+            means(tree, q, k, v, o, state, pool, family, scale)
         ahead = family + 1 if at < 0 and step + 1 < end - first else -1
-        attend_tile(tree, q, k, v, e, f, o, state, family, query, ahead, attend_self, scale, work)
+        attend_tile(tree, q, k, v, e, f, o, state, pool, family, query, ahead, attend_self, scale, work)
         if at < 0:
             rise(tree, state, family, False, work)
     for at in range(len(waiting)):
         family = waiting[at]
-        means(tree, q, k, v, o, state, family)
+        means(tree, q, k, v, o, state, pool, family, scale)
 
 
 @entry
@@ -75,12 +77,16 @@ def descend(
 
 @inner
 def means(
-    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, o: NodeVectors, state: State, family: int
-) -> None:
-    """Set the means of the parent; if it is a root, also its m = 1 and c = 0."""
+    tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, o: NodeVectors, state: State, pool: Pool | None,
+    family: int, scale: float,
+) -> None:  # fmt: skip
+    """Set q, k and v of the parent; if it is a root, also its m = 1 and c = 0."""
     gather(q, tree, family, True)
-    gather(k, tree, family, True)
-    gather(v, tree, family, True)
+    if pool is None:
+        gather(k, tree, family, True)
+        gather(v, tree, family, True)
+    else:
+        pool_family(tree, q, k, v, pool, family, scale)
     if tree.above[family] < 0:
         zero(o, family)
         for head in range(o.heads):
@@ -90,7 +96,8 @@ def means(
 @inner
 def attend_tile(
     tree: Tree, q: NodeVectors, k: NodeVectors, v: NodeVectors, e: Side, f: Side, o: NodeVectors, state: State,
-    family: int, first_query: int, ahead: int, attend_self: bool, scale: float, work: Work,
+    pool: Pool | None, family: int, first_query: int, ahead: int, attend_self: bool, scale: float,
+    work: Work,
 ) -> None:  # fmt: skip
     """Attend from one tile of a family's members to all of them; meanwhile fetch the family `ahead`, if not -1.
 
@@ -118,7 +125,7 @@ def attend_tile(
             if f.width:
                 pack_position(K, k.width, f, head, tree, first + at, keys)
             products(K, Q, S, keys, lanes(queries))
-            soften(work, base, tree, first + at, keys, queries, first_query - at, size == 1)
+            soften(work, base, tree, pool, head, first + at, keys, queries, first_query - at, size == 1)
             if at:  # what was mixed so far is relative to a smaller largest logit
                 for i in range(base, base + queries):
                     for d in range(0, V.shape[1], LANES):
@@ -134,7 +141,10 @@ def attend_tile(
 
 
 @inner
-def soften(work: Work, base: int, tree: Tree, first_key: int, keys: int, queries: int, own: int, alone: bool) -> None:
+def soften(
+    work: Work, base: int, tree: Tree, pool: Pool | None, head: int, first_key: int, keys: int, queries: int, own: int,
+    alone: bool,
+) -> None:  # fmt: skip
     """Turn a tile of logits into weights relative to the largest logit so far.
 
     Query i is key i + own: that logit is kept in OWN and gets no weight. FACTOR is what sums before are to be
@@ -153,7 +163,7 @@ def soften(work: Work, base: int, tree: Tree, first_key: int, keys: int, queries
     for at in range(0, queries, LANES):
         before = top = load(vector, TOP, base + at)
         for j in range(keys):
-            logits = load(S, j, at) + splat(tree.log_n[first_key + j])
+            logits = load(S, j, at) + splat(log_mass(tree, pool, head, first_key + j))
             store(S, j, at, logits)
             top = larger(logits, top)
         store(vector, TOP, base + at, top)

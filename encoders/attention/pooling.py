@@ -1,0 +1,142 @@
+"""Blocks pooled by weights: keys, values and entropies of all nodes, from the leaves up.
+
+    log_shares     "document" or a tensor ─> log shares of all rows, up to a constant a family; None for "block"
+    pool_up        keys, values of leaves; what picks ─> keys, values, entropies of nodes
+
+With x_A what picks the children A of a node P, w_A = softmax_A(x_A), and T_A the gradient of w_A,
+
+    k_P = sum_A w_A k_A     v_P = sum_A w_A v_A     H_P = sum_A w_A (H_A - log w_A)
+    T_A = k_bar_P.k_A + v_bar_P.v_A + H_bar_P (H_A - log w_A)      x_bar_A = w_A (T_A - sum_B w_B T_B)
+
+In "block", x_A = q_P.k_A + H_A. A constant query r in place of q_P gives w_j = softmax_j(r.k_j) over the leaves j of a
+block, for H_P + r.k_P = logsumexp_A x_A: so "document" needs no keys of nodes to know its shares.
+
+Axes:  N leaves   R rows   M nodes   H heads   D query width   E value width   T documents
+"""
+
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from encoders.attention.call import AttentionCall
+from encoders.attention.once import once
+from encoders.forest.families import FamilyTensors
+
+
+def log_shares(call: AttentionCall, families: FamilyTensors) -> Tensor | None:
+    """Return (R, H) log shares of rows among their siblings, up to a constant; None where the blocks pick."""
+    if isinstance(call.pooling, Tensor):
+        return call.pooling.to(call.wide)
+    if call.pooling == "block":
+        return None
+    leaf, document = families.leaf, call.forest.leaf_document[families.leaf]
+    query, key = (x.index_select(0, leaf).to(call.wide) for x in (call.query, call.key))
+    key = key.repeat_interleave(call.group, dim=1)
+    count = torch.bincount(document, minlength=call.forest.num_documents).clamp(min=1)
+    total = query.new_zeros(len(count), *query.shape[1:]).index_add(0, document, query)
+    mean = total * (call.scale / count.to(query.dtype))[:, None, None]
+    logits = (mean[document] * key).sum(-1)
+    # Shares are differences of sums: in float64, where there is one, they keep their digits.
+    exact = logits if logits.device.type == "mps" else logits.double()
+    nodes = cast(Tensor, _SoftmaxShares.apply(exact, families)).to(call.wide)
+    rows = nodes.new_zeros(call.forest.num_rows, nodes.shape[1])
+    return rows.index_copy(0, families.top_row, nodes)
+
+
+def pool_up(
+    key: Tensor, value: Tensor, query: Tensor | None, shares: Tensor | None, families: FamilyTensors
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return keys (M, H, D), values (M, H, E) and entropies (M, H) of all nodes.
+
+    Args:
+        key: (present leaves, H, D), in the order of nodes, as is `value`, (present leaves, H, E).
+        query: (M, H, D) what picks a node's children by their keys, scaled; or None, and
+        shares: (M, H) their log shares.
+    """
+    return cast(tuple[Tensor, Tensor, Tensor], _PoolUp.apply(key, value, query, shares, families))
+
+
+def _top_and_total(x: Tensor, parent: Tensor, parents: int) -> tuple[Tensor, Tensor]:
+    """For each of (n, H) children, the largest x among its siblings and the log of their sum of exp(x - largest)."""
+    top = x.new_full((parents, x.shape[1]), -torch.inf)
+    top = top.scatter_reduce_(0, parent[:, None].expand_as(x), x, "amax")[parent]
+    total = x.new_zeros(parents, x.shape[1]).index_add_(0, parent, (x - top).exp_())
+    return top, total.log_()[parent]
+
+
+class _SoftmaxShares(torch.autograd.Function):
+    """From logits (present leaves, H) to log shares (M, H) of nodes in their parents, each summed over its leaves."""
+
+    @staticmethod
+    def forward(ctx: Any, leaves: Tensor, families: FamilyTensors) -> Tensor:
+        mass = leaves.new_zeros(len(families.parent), leaves.shape[1])  # log of the sum of exponentials under a node
+        mass[families.leaf_node] = leaves
+        log_w = torch.zeros_like(mass)
+        for (above, start), (_, end) in reversed(list(pairwise(families.levels))):
+            parent, part = families.parent[start:end], mass[start:end]
+            top, total = _top_and_total(part, parent - above, start - above)
+            log_w[start:end] = part - top - total
+            mass[parent] = top + total  # all siblings write the same
+        ctx.save_for_backward(log_w)
+        ctx.families = families
+        return log_w
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, log_w_bar: Tensor) -> tuple[Tensor | None, ...]:
+        (log_w,), families = ctx.saved_tensors, ctx.families
+        mass_bar = torch.zeros_like(log_w)
+        for (above, start), (_, end) in pairwise(families.levels):
+            parent, bar = families.parent[start:end], log_w_bar[start:end]
+            among = bar.new_zeros(start - above, bar.shape[1]).index_add_(0, parent - above, bar)
+            mass_bar[start:end] = bar + log_w[start:end].exp() * (mass_bar[parent] - among[parent - above])
+        return mass_bar[families.leaf_node], None
+
+
+class _PoolUp(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, key: Tensor, value: Tensor, query: Tensor | None, shares: Tensor | None, families: FamilyTensors
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        nodes, leaf = len(families.parent), families.leaf_node
+        k, v = (x.new_zeros(nodes, *x.shape[1:]).index_copy_(0, leaf, x) for x in (key, value))
+        H, log_w = k.new_zeros(k.shape[:2]), k.new_zeros(k.shape[:2])
+        for (above, start), (_, end) in reversed(list(pairwise(families.levels))):
+            parent, k_A, H_A = families.parent[start:end], k[start:end], H[start:end]
+            x = (query[parent] * k_A).sum(-1).add_(H_A) if shares is None else shares[start:end]  # type: ignore[index]
+            top, total = _top_and_total(x, parent - above, start - above)
+            x = (x - top).sub_(total)
+            log_w[start:end], w = x, x.exp()
+            k.index_add_(0, parent, w[..., None] * k_A)
+            v.index_add_(0, parent, w[..., None] * v[start:end])
+            H.index_add_(0, parent, w * (H_A - x))
+        ctx.save_for_backward(k, v, H, log_w, query)
+        ctx.families = families
+        return k, v, H
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, k_bar: Tensor, v_bar: Tensor, H_bar: Tensor) -> tuple[Tensor | None, ...]:
+        k, v, H, log_w, query = ctx.saved_tensors
+        families = ctx.families
+        k_bar, v_bar, H_bar = k_bar.clone(), v_bar.clone(), H_bar.clone()
+        query_bar = None if query is None else torch.zeros_like(query)
+        shares_bar = torch.zeros_like(H)
+        for (above, start), (_, end) in pairwise(families.levels):
+            parent, log_w_A, w = families.parent[start:end], log_w[start:end], log_w[start:end].exp()
+            k_P, v_P, H_P = k_bar[parent], v_bar[parent], H_bar[parent]
+            T = (k_P * k[start:end]).sum(-1) + (v_P * v[start:end]).sum(-1) + H_P * (H[start:end] - log_w_A)
+            mean = T.new_zeros(start - above, T.shape[1]).index_add_(0, parent - above, w * T)
+            x_bar = w * (T - mean[parent - above])
+            k_bar[start:end] += w[..., None] * k_P
+            v_bar[start:end] += w[..., None] * v_P
+            H_bar[start:end] += w * H_P
+            shares_bar[start:end] = x_bar
+            if query is not None:
+                k_bar[start:end] += x_bar[..., None] * query[parent]
+                H_bar[start:end] += x_bar
+                query_bar.index_add_(0, parent, x_bar[..., None] * k[start:end])  # type: ignore[union-attr]
+        leaf = families.leaf_node
+        return k_bar[leaf], v_bar[leaf], query_bar, shares_bar if query is None else None, None
