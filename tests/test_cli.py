@@ -46,6 +46,18 @@ def run(monkeypatch, tmp_path) -> Run:
     return call
 
 
+def test_vectors_and_search_read_the_columns_that_are_named(run, capsys):
+    Path("a.csv").write_text("id,talk,points\na,It rained.,1\nb,The bread was warm.,5\n", encoding="utf-8")
+    assert run("chunk", "a.csv", "--output", "c.jsonl") == 2
+    assert "talk" in capsys.readouterr().err
+    assert run("chunk", "a.csv", "--text", "talk", "--output", "c.jsonl") == 0
+    assert [json.loads(line)["text"] for line in Path("c.jsonl").open()] == ["It rained.", "The bread was warm."]
+    assert run("index", "a.csv", "--text", "talk", "--output", "a.index", "--words") == 0
+    capsys.readouterr()
+    assert run("search", "a.index", "bread", "--json") == 0
+    assert [hit["document_id"] for hit in map(json.loads, capsys.readouterr().out.splitlines())] == ["b"]
+
+
 # -- what is loaded --------------------------------------------------------------------------------------------
 
 

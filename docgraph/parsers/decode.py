@@ -194,10 +194,8 @@ def _wide_without_mark(data: bytes) -> str | None:
 
 def _detected(data: bytes) -> str | None:
     """Return what charset-normalizer makes of the beginning of the page, markup left out; None if it cannot tell."""
-    try:
-        from charset_normalizer import from_bytes
-    except ImportError:
-        return None
+    from charset_normalizer import from_bytes  # slow to load, and seldom needed
+
     sample = re.sub(rb"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", b" ", data, flags=re.S | re.I)
     best = from_bytes(sample[:_DETECT_BYTES]).best()
     if best is None:

@@ -92,9 +92,10 @@ def main() -> None:
 
 def _line_to_type(error: Exception) -> str:
     """Return this command with the options that the error asks for, where the verb takes them."""
-    options = getattr(error, "options", None)
-    if options is None or sys.argv[1:2] not in (["data"], ["train"], ["predict"]) or "COLUMN" in options:
+    options, verb = getattr(error, "options", None), "".join(sys.argv[1:2])
+    labelled, unlabelled = ("data", "train"), ("predict", "embed", "index", "chunk")
+    if options is None or verb not in (*labelled, *unlabelled) or "COLUMN" in options:
         return ""
-    if sys.argv[1] == "predict":
+    if verb in unlabelled:
         options = options.partition(" --label ")[0]
     return f". Type: {shlex.join(['docgraph', *sys.argv[1:]])} {options}"

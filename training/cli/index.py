@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from training.cli.options import Paths, Quiet, progress_console
+from training.cli.options import Image, Paths, Quiet, Text, column_options, progress_console
 
 if TYPE_CHECKING:
     from docgraph import Document
@@ -32,6 +32,8 @@ def run(
     prune: Annotated[
         bool, typer.Option("--prune", help="Take out documents that are not among PATHS any more.")
     ] = False,
+    text: Text = None,
+    image: Image = None,
     quiet: Quiet = False,
 ) -> None:
     """Make an index of documents, or bring one up to date; the same command goes on where it was cut off."""
@@ -44,7 +46,7 @@ def run(
     from training.inputs import ERRORS, Errors, find_inputs
 
     errors = Errors(output.parent / ERRORS)
-    inputs = find_inputs(paths)
+    inputs = find_inputs(paths, **column_options(text, image, None))
     with Index.open(output, None if words else choose_embedder(model, output), create=True) as index:
         there, same = index.digests(), 0
 

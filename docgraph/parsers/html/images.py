@@ -166,7 +166,7 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
         found += _late_sources(own)
     above = elements.parent[row]
     for _ in range(_MOST_SOURCES):
-        # Void, but libxml2 does not know: the picture stands inside it.
+        # Void; in a soup that lxml made, the picture stands inside it.
         if above < 0 or elements.tag[above] != "source":
             break
         above = elements.parent[above]

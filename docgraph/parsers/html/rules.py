@@ -117,7 +117,7 @@ def media(reader: Reader, row: int) -> int:
 
 
 def embed(reader: Reader, row: int) -> int:
-    """Void, but libxml2 does not know: what follows stands inside it."""
+    """Void; in a soup that lxml made, what follows stands inside it."""
     reader.block.add_image(row)
     return 0
 
@@ -210,7 +210,7 @@ def template(reader: Reader, row: int) -> int:
 
 
 def ruby_bracket(reader: Reader, row: int) -> int:
-    """An `rp` is for browsers without ruby; the `rt` that ends it, which libxml2 puts inside, is not."""
+    """An `rp` is for browsers without ruby; the `rt` that ends it, inside it in a soup that lxml made, is not."""
     elements = reader.elements
     inner = row + 1
     if inner < len(elements.tag) and elements.parent[inner] == row and elements.tag[inner] == "rt":

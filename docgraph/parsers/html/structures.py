@@ -92,7 +92,7 @@ def table_caption(walk: Walk, element: int) -> None:
 
 
 def definition(walk: Walk, element: int) -> None:
-    """A term or definition; it ends the one before it, which libxml2 puts it inside."""
+    """A term or definition; it ends the one before it, which it stands inside in a soup that lxml made."""
     if walk.frames.last.kind in ("term", "definition"):
         walk.frames.pop()
     if walk.frames.last.kind == "list":
