@@ -83,7 +83,7 @@ class DocumentNgrams(NamedTuple):
     documents: int
     table_size: int
     """V."""
-    count: Tensor | None = None
+    times: Tensor | None = None
     """(K,) how often it stands in its document, where that is known."""
 
 

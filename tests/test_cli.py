@@ -51,7 +51,10 @@ def test_vectors_and_search_read_the_columns_that_are_named(run, capsys):
     assert run("chunk", "a.csv", "--output", "c.jsonl") == 2
     assert "talk" in capsys.readouterr().err
     assert run("chunk", "a.csv", "--text", "talk", "--output", "c.jsonl") == 0
-    assert [json.loads(line)["text"] for line in Path("c.jsonl").open()] == ["It rained.", "The bread was warm."]
+    assert [json.loads(line)["text"] for line in Path("c.jsonl").read_text().splitlines()] == [
+        "It rained.",
+        "The bread was warm.",
+    ]
     assert run("index", "a.csv", "--text", "talk", "--output", "a.index", "--words") == 0
     capsys.readouterr()
     assert run("search", "a.index", "bread", "--json") == 0

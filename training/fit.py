@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 from transformers import TrainerCallback, set_seed
 from transformers.utils import logging as transformers_logging
 
@@ -173,9 +174,9 @@ def _stacked(
 ) -> Stack:
     """Fit the linear parts and let the transformer start from them."""
     if torch.cuda.is_available() and config.device == "auto":
-        model.to("cuda")
+        nn.Module.to(model, "cuda")
     stack = fit_parts(model, train, dev, document_config(config.model).regression_ngrams)
-    model.to("cpu")  # the Trainer moves it, with what it spreads over processes
+    nn.Module.to(model, "cpu")  # the Trainer moves it, with what it spreads over processes
     train.base = stack.base
     for line in stack.lines():
         console.print(f"  {line}", highlight=False, soft_wrap=True)

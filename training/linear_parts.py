@@ -100,9 +100,9 @@ def part_features(
 
 def _ngram_features(table: NgramTable, documents: Sequence[EncodedDocument]) -> list[PartFeatures]:
     ngrams = ngrams_of(table, documents, pooled=False)
-    assert ngrams.count is not None
+    assert ngrams.times is not None
     rarity = rarity_of(ngrams)
-    counts = tfidf(ngrams.document, ngrams.count, rarity[ngrams.row], ngrams.documents)
+    counts = tfidf(ngrams.document, ngrams.times, rarity[ngrams.row], ngrams.documents)
     columns, column = ngrams.row.unique(return_inverse=True)
     there = np.ones(ngrams.documents, dtype=bool)
 

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.model_selection import KFold, StratifiedKFold
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from encoders.classifier import DocumentForClassification
@@ -104,7 +104,7 @@ class Stack:
         for linear, (part, weights) in zip(linears, fitted.values(), strict=True):
             linear.weight.copy_(torch.from_numpy(weights.weight.T) * part.scale)
             linear.bias.copy_(torch.from_numpy(weights.bias) * part.scale)
-        model.to(model.device)
+        nn.Module.to(model, model.device)  # transformers' own is typed for itself alone
 
 
 def fit_parts(

@@ -177,7 +177,8 @@ def _pool(shares: Tensor | None, members: int, families: int, heads: int, dtype:
     given = np.zeros((0 if shares is None else len(shares), columns), dtype)
     if shares is not None:
         given[:, :heads] = shares.detach().numpy()
-    return Pool(given, *(np.empty((members, columns), dtype) for _ in range(3)), np.empty((families, columns), dtype))
+    log_w, w, entropy = (np.empty((members, columns), dtype) for _ in range(3))
+    return Pool(given, log_w, w, entropy, np.empty((families, columns), dtype))
 
 
 def _result(shape: tuple[int, ...], dtype: Any, whole: bool) -> Tensor:
