@@ -219,6 +219,8 @@ def _find_all(text: str, word: str) -> Iterator[int]:
 def _holds_on_screens(css: str, start: int) -> bool:
     """Whether the rule whose block begins at `start` stands in no condition that a screen may fail."""
     low = max(0, start - _MOST_CONDITION)
+    if not low and "@" not in (before := css[:start]) and before.count("{") == before.count("}"):
+        return True
     depth, place = 0, start
     for _ in range(_MOST_BRACES):
         close, opened = css.rfind("}", low, place), css.rfind("{", low, place)

@@ -12,6 +12,7 @@ a Chinese, Japanese or Thai character counts as one.
 """
 
 import re
+import string
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +32,12 @@ _ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟:;][\"'”’»«)\]]*$")
 _STOPS: Final = re.compile(r"[.!?。！？؟](?:\s|$|[\"'”’»])|[。！？]")
 _DIGITS: Final = re.compile(r"\d")
 _CAPITALS: Final = re.compile(r"(?:^|\s)[A-ZÀ-ÖØ-Þ]")
+_ASCII_KINDS: Final = (string.digits, string.ascii_uppercase, ".!?", "\"'", string.whitespace + "\x1c\x1d\x1e\x1f")
+_KINDS_OF_ASCII: Final = bytes(
+    ord(next((kind for kind, chars in zip('0A." ', _ASCII_KINDS, strict=True) if chr(code) in chars), "x"))
+    for code in range(256)
+)
+"""A letter for each kind of character: digits, capitals, ends of sentences, white space, quotation marks, others."""
 _ASKING: Final = re.compile(
     r"^(?:read (?:more|also|next|full)|also read|see also|more (?:on|from|stories|about)|related|share|follow|sign ?up|"
     r"subscribe|advertisement|anzeige|werbung|lesen sie|mehr zum|lire aussi|leer más|leia|click here|tap here|watch|"
@@ -177,17 +184,18 @@ def _local(elements: Elements, flow: Flow, blocks: list[TextBlock], declared: st
             elif type_ == "emphasis":
                 emphasis += end - start
         level = flow.headings.get(block.element, 0)
-        small, digits = head.lower(), len(_DIGITS.findall(head))
+        small = head.lower()
+        stops, digits, capitals = _marks_of(head)
         rows.append(
             (
                 words,
                 letters / words,
                 block.linked / letters,
                 1.0 if _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
-                len(_STOPS.findall(head)) / some,
+                stops / some,
                 _count(head, ",;", "،、，；") / some,
                 digits / len(head),
-                len(_CAPITALS.findall(head)) / some,
+                capitals / some,
                 _count(head, "|/>", "·•»›") / some,
                 1.0 if _ASKING.match(text) else 0.0,
                 1.0 if any(map(small.__contains__, _IN_CREDITS)) and _CREDITS.search(head) else 0.0,
@@ -203,6 +211,15 @@ def _local(elements: Elements, flow: Flow, blocks: list[TextBlock], declared: st
             )
         )
     return np.asarray(rows, dtype=np.float64)
+
+
+def _marks_of(text: str) -> tuple[int, int, int]:
+    """Return how many ends of sentences, digits and capital letters at the start of words are in a text."""
+    if not text.isascii():
+        return len(_STOPS.findall(text)), len(_DIGITS.findall(text)), len(_CAPITALS.findall(text))
+    kinds = text.encode().translate(_KINDS_OF_ASCII)  # the same, several times as fast
+    stops = kinds.count(b". ") + kinds.count(b'."') + kinds.endswith(b".")
+    return stops, kinds.count(b"0"), kinds.count(b" A") + kinds.startswith(b"A")
 
 
 def _count(text: str, ascii_: str, others: str) -> int:

@@ -11,6 +11,7 @@ like prose and, beside it, who wrote it, when, or what it is called.
 import re
 from bisect import bisect_left
 from collections import defaultdict
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -133,11 +134,9 @@ def drop_comments(elements: Elements, flow: Flow, main: set[int]) -> None:
         for i in main
         if count_words(flow.items[i].text) >= _PARAGRAPH_WORDS  # type: ignore[union-attr]
     )
-    for row, own in enumerate(elements.attributes):
-        if not own or row not in places:
-            continue
-        names = f"{own.get('class', '')[:200]} {own.get('id', '')[:100]}"
-        if names == " " or not (_COMMENT in families_of_name(names) or _COMMENT_NAME.search(names)):
+    for row in sorted(places):
+        own = elements.attributes[row]
+        if not own or not (_names_comments(own.get("class", "")[:200]) or _names_comments(own.get("id", "")[:100])):
             continue
         start, stop = places[row]
         before, inside = bisect_left(long, start), bisect_left(long, stop) - bisect_left(long, start)
@@ -147,3 +146,8 @@ def drop_comments(elements: Elements, flow: Flow, main: set[int]) -> None:
         if inside and not after:
             main.difference_update(range(start, stop))
             return
+
+
+@lru_cache(maxsize=8_192)
+def _names_comments(names: str) -> bool:
+    return _COMMENT in families_of_name(names) or bool(_COMMENT_NAME.search(names))
