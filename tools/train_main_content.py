@@ -34,8 +34,9 @@ from docgraph.parsers.html.elements import Elements, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
 from docgraph.parsers.html.main import choose
-from docgraph.parsers.html.main.features import CJK, FEATURES, Measured, measure
+from docgraph.parsers.html.main.features import FEATURES, Measured, measure
 from docgraph.parsers.html.main.forest import FILE, Model, from_json
+from docgraph.parsers.html.main.text_features import CJK
 from docgraph.parsers.html.main.words import WORD_COLUMNS, Words, opening_of
 from docgraph.parsers.html.metadata.linked_data import declared_text
 from docgraph.parsers.html.metadata.read import read_metadata

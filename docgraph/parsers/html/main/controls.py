@@ -15,7 +15,7 @@ from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.main.features import count_words
+from docgraph.parsers.html.main.text_features import count_words
 
 MOST_WORDS: Final = 120
 LONGEST_CONTROL: Final = 25

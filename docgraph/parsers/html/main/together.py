@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.main.features import Measured, count_words
+from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.main.names import NAMES, families_of_name
+from docgraph.parsers.html.main.text_features import count_words
 
 LEAST_POSTS: Final = 3
 THREAD_SHARE: Final = 0.6

@@ -1,0 +1,183 @@
+"""Parts of a page that are main whole or not at all: lists, tables, quotations, headings, boxes, the next article.
+
+    main blocks, one by one ─ keep_..., drop_... ─> main blocks that make whole parts
+
+The forest judges a block by itself; nobody reads half a list, or the heading of a box without the box.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from typing import Final
+
+import numpy as np
+
+from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.main.features import Measured
+from docgraph.parsers.html.main.text_features import count_words
+
+PARAGRAPH_WORDS: Final = 10
+LEAST_PARAGRAPHS: Final = 3
+ARTICLE_WORDS: Final = 40
+"""An `article` element with so many texts so long, and so many words, holds the article."""
+_MOSTLY: Final = 0.6
+_LIST_SHARE: Final = 0.5
+"""A table with more of the main words than this lays out the page."""
+_LEVELS: Final = 6
+_BOX_LEVELS: Final = 4
+_BOX_ITEMS: Final = 80
+"""A box is small: so many openings, closings and runs at most."""
+
+
+def keep_lists_whole(
+    elements: Elements, flow: Flow, measured: Measured, main: set[int], titles: set[int], captions: set[int]
+) -> None:
+    """Add to `main` what is missing of a list or table that is mostly in it: half a list is no list."""
+    if not main:
+        return
+    places, index = flow.places(), measured.index
+    words = measured.words
+    held = np.concatenate([[0.0], np.cumsum(words)])
+    kept = np.concatenate([[0.0], np.cumsum(words * np.asarray([i in main for i in index]))])
+    odd = np.concatenate([[0], np.cumsum([b.element in flow.headings for b in measured.block])])
+    rows = [row for tag in ("ul", "ol", "dl", "table") for row in elements.rows_of(tag) if row in places]
+    done = -1
+    for start, stop in sorted(places[row] for row in rows):
+        if start < done:
+            continue
+        first, last = bisect_left(index, start), bisect_left(index, stop)
+        total, own = held[last] - held[first], kept[last] - kept[first]
+        if not _MOSTLY * total <= own < total or odd[last] > odd[first] or total > _LIST_SHARE * kept[-1]:
+            continue
+        done = stop
+        main.update(i for i in index[first:last] if i not in captions and flow.items[i].element not in titles)  # type: ignore[union-attr]
+
+
+def keep_lists_of_the_text(
+    elements: Elements, flow: Flow, measured: Measured, main: set[int], captions: set[int]
+) -> None:
+    """Add to `main` an author's own lists: among at least three main texts in one element, after one that ends in a
+    colon or between two. Links to other stories stand under a heading, in a box, or last.
+    """
+    places, parents = flow.places(), elements.parent
+    texts = [index for index in main if flow.items[index].element not in flow.headings]  # type: ignore[union-attr]
+    among = Counter(parents[flow.items[index].element] for index in texts)  # type: ignore[union-attr]
+    for tag in ("ul", "ol"):
+        for row in elements.rows_of(tag):
+            if row not in places or among[parents[row]] < LEAST_PARAGRAPHS:
+                continue
+            start, stop = places[row]
+            first = bisect_left(measured.index, start)
+            last = bisect_left(measured.index, stop)
+            before = measured.index[first - 1] if first else -1
+            after = measured.index[last] if last < len(measured.index) else -1
+            if before not in main or not _is_beside(elements, flow, before, row):
+                continue
+            leads = flow.items[before].text.rstrip().endswith((":", "："))  # type: ignore[union-attr]
+            if leads or (after in main and _is_beside(elements, flow, after, row)):
+                main.update(i for i in measured.index[first:last] if i not in captions)
+
+
+def keep_quotes_whole(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Add to `main` what follows the first main text of a quotation: its source."""
+    places = flow.places()
+    for row in elements.rows_of("blockquote"):
+        start, stop = places.get(row, (0, 0))
+        if stop - start > _BOX_ITEMS:
+            continue
+        texts = [i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text]
+        if texts and texts[0] in main:
+            main.update(texts)
+
+
+def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:
+    """Whether a text, no heading, is a child of the element that a list is a child of."""
+    element = flow.items[index].element  # type: ignore[union-attr]
+    return element not in flow.headings and elements.parent[element] == elements.parent[row]
+
+
+def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
+    """Add to `main` the headings right before a main text in the same element:
+    nobody reads the one without the other.
+    """
+    parents = elements.parent
+    leading = -1
+    for index, item in enumerate(flow.items):
+        if not isinstance(item, TextBlock) or not item.text:
+            continue
+        if item.element in flow.headings:
+            leading = index if item.element != title and item.linked < len(item.text) else -1
+            continue
+        if leading >= 0 and index in main and leading not in main:
+            heading = flow.items[leading].element  # type: ignore[union-attr]
+            if parents[heading] in (item.element, parents[item.element]):
+                main.add(leading)
+        leading = -1
+
+
+def drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int], title: int, said: str) -> None:
+    """Take out of `main` what stands below the title's own `article`, if that holds one: comments, the next stories.
+
+    Where no `article` is around the title, it is the element around it that comes again, with a heading of that level.
+
+    Args:
+        said: the title as the metadata gives it.
+    """
+    own = title
+    while own >= 0 and elements.tag[own] != "article":
+        own = elements.parent[own]
+    places = flow.places()
+    if own < 0 and title >= 0 and 2 * len({*elements.text(title).split()} & {*said.split()}) > len(said.split()):
+        own = _repeated(elements, flow, title)
+    if own not in places:
+        return
+    start, stop = places[own]
+    held = [flow.items[index].text for index in main if start <= index < stop]  # type: ignore[union-attr]
+    long = [count for text in held if (count := count_words(text)) >= PARAGRAPH_WORDS]
+    if len(long) >= LEAST_PARAGRAPHS and sum(long) >= ARTICLE_WORDS:
+        main.difference_update([index for index in main if index >= stop])
+
+
+def _repeated(elements: Elements, flow: Flow, title: int) -> int:
+    """Return the element around the title after which another of its name begins, with a heading of that level."""
+    level, row = flow.headings[title], title
+    for _ in range(_LEVELS):
+        row = elements.parent[row]
+        if row < 0 or elements.tag[row] == "body":
+            break
+        end = elements.end(row)
+        if (
+            elements.tag[row] in ("div", "section")
+            and end < len(elements)
+            and elements.parent[end] == elements.parent[row]
+            and elements.tag[end] == elements.tag[row]
+            and elements.attributes[row].get("class", "") == elements.attributes[end].get("class") != ""
+            and any(flow.headings.get(inner) == level for inner in range(end, min(elements.end(end), end + _BOX_ITEMS)))
+        ):
+            return row
+    return -1
+
+
+def drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Take out of `main` the headings of boxes: linked, or with a picture, in an element without other main text."""
+    places = flow.places()
+    texts = sorted(index for index in main if flow.items[index].element not in flow.headings)  # type: ignore[union-attr]
+    for index in sorted(main):
+        block = flow.items[index]
+        assert isinstance(block, TextBlock)
+        if block.element not in flow.headings:
+            continue
+        box = block.element
+        for _ in range(_BOX_LEVELS):
+            box = elements.parent[box]
+            if box < 0:
+                break
+            if box not in places:
+                continue
+            start, stop = places[box]
+            if stop - start > _BOX_ITEMS or bisect_left(texts, start) != bisect_left(texts, stop):
+                break
+            inside = [item for item in flow.items[start:stop] if isinstance(item, TextBlock)]
+            if len(inside) > 1 and (block.linked == len(block.text) or any(item.images for item in inside)):
+                main.discard(index)
+                break
