@@ -65,13 +65,15 @@ def open_output(path: Path) -> Iterator["tuple[_JsonLines | Parquet, Errors]"]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(lock_of(path), path), Errors(path.parent / "errors.jsonl") as errors:
-            sink = kind(path)
             try:
-                yield sink, errors
+                sink = kind(path)
+                try:
+                    yield sink, errors
+                finally:
+                    sink.close()
+                sink.finish()
             finally:
-                sink.close()
-            sink.finish()
-            lock_of(path).unlink()
+                lock_of(path).unlink()
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}.") from error
 

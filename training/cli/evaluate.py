@@ -38,9 +38,10 @@ def run(
     from training.run_folder import RunFolder, learned_splits
 
     trained = RunFolder(folder)
+    model = trained.model()
     corpus, config = trained.corpus(data, format), trained.config or TrainingConfig()
     evaluation = evaluate(
-        trained.model(),
+        model,
         corpus,
         split,
         name=str(folder),
