@@ -1,14 +1,22 @@
 """How the attention tests run a backend and compare the results."""
 
-import torch
+import itertools
 
-from encoders import hierarchical_attention
+import torch
+from hypothesis import strategies as st
+
+from encoders import TreeBatch, hierarchical_attention
+from tests.forests import ragged
 
 FAST = ["torch", "cpu"]
 """Backends to compare with the definition."""
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 """Float64: numbers of size 1, sums of up to 100 terms, 10 levels; 2^-52 * 1000 = 2e-13 is typical of the worst."""
+
+MIXED = [*ragged(10, 4, 6, 3), [None] * 150, None, [], [[None] * 3, [[None] * 70, None]]]
+"""Documents of many shapes, a large family and empty ones among them."""
+TREE = [[None, [None] * 3, [[None] * 2, None], [[[None] * 5]], [[]], None]]
 
 
 def inputs(forest, seed=0, H=7, K=1, D=5, E=3, P=2, size=1.0, dtype=torch.float64):
@@ -18,6 +26,17 @@ def inputs(forest, seed=0, H=7, K=1, D=5, E=3, P=2, size=1.0, dtype=torch.float6
     shapes += [(forest.num_rows, H, P)] * 2
     draws = [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
     return [(x * size if i < 2 else x).to(dtype).requires_grad_() for i, x in enumerate(draws)]
+
+
+def drawn_call(documents, data):
+    """A forest of drawn documents, tensors for it, and the options that every backend takes."""
+    forest = TreeBatch.from_nested(documents)
+    options = {"attend_self": data.draw(st.booleans()), "scale": data.draw(st.sampled_from([None, 1.0, 0.3]))}
+    if data.draw(st.booleans()):
+        mask = st.lists(st.booleans(), min_size=forest.num_leaves, max_size=forest.num_leaves)
+        options["present"] = torch.tensor(data.draw(mask), dtype=torch.bool)
+    heads = data.draw(st.sampled_from([{"H": 7, "K": 7}, {"H": 6, "K": 3}, {"H": 3, "K": 1}]))
+    return forest, inputs(forest, **heads)[: data.draw(st.sampled_from([3, 4, 5]))], options
 
 
 def run(forest, tensors, backend, seed=1, **options):
@@ -49,3 +68,40 @@ def assert_same(got, want, **tolerance):
     assert got.keys() == want.keys()
     for name in want:
         torch.testing.assert_close(got[name], want[name], **tolerance, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def relative_error(got, want):
+    """Largest error of each entry, against the size of the right answer."""
+    return {
+        name: float((got[name].double() - want[name]).norm() / want[name].norm().clamp(min=1e-300)) for name in want
+    }
+
+
+def flat_logits(forest, query, key, left, right, scale):
+    """(H, N, N) s_ij of one document: q_i.k_j and the positions where the lines of i and j part; by walking up."""
+    parent = forest.parent.tolist()
+    lines = []
+    for row in forest.leaf_rows.tolist():
+        line = [row]
+        while parent[line[-1]] >= 0:
+            line.append(parent[line[-1]])
+        lines.append(line[::-1])
+    count = {row: sum(row in line for line in lines) for line in lines for row in line}
+    logits = torch.einsum("ihd,jhd->hij", query, key) * scale
+    for i, j in itertools.product(range(len(lines)), repeat=2):
+        if i == j:
+            a = b = next(row for row in lines[i] if count[row] == 1)  # top of the leaf's chain of only children
+        else:
+            a, b = next((a, b) for a, b in zip(lines[i], lines[j], strict=False) if a != b)
+        logits[:, i, j] += (left[a] * right[b]).sum(-1)
+    return logits
+
+
+def attention_matrix(forest, query, key, position, backend, **options):
+    """(H, N, N) P, read off the outputs for unit vectors as values."""
+    heads, leaves = key.shape[1], forest.num_leaves
+    unit = torch.eye(leaves, dtype=query.dtype)[:, None].expand(leaves, heads, leaves)
+    output, energy = hierarchical_attention(
+        query, key, unit, forest, position=position, backend=backend, return_energy=True, **options
+    )
+    return output.permute(1, 0, 2), energy[0]

@@ -57,7 +57,19 @@ MARKUP = st.lists(
         "<dt>|<dd>|<nav>|<aside>|<header>|<section>|<p hidden>|<script>|</script>|<noscript>|<caption>|"
         "<span class=caption>|<div class=comment>|<!-- c -->|<![|&amp;|&#0;|\n|  |"
         "One two three. |Words, more of them, and a stop! |字。|\ud800|\x00|<svg><text>t</text></svg>|"
-        "<template>|<textarea>|<option>|<embed>".split("|")
+        "<template>|<textarea>|<option>|<embed>|"
+        "<style>.a{display:none}@media(min-width:1.2.3px){.b{opacity:0}}</style>|"
+        "<style>@media (max-width:.5em){.a .b{display:block}}.b>.a{left:-9999px}</style>|"
+        "<div class=a>|<div class='b mobile'>|<span style='left:-9999px;color:red;color'>|"
+        "<div class=comment-list id=c>|"
+        "<section class=post itemscope itemtype=//schema.org/Article>|"
+        "<time class=date datetime=2020-13-99>令和元年１月1日|"
+        "<a rel=author class=byline href=/by/x>|<p class=caption>|<em>|<small>|<strong>|</strong>|"
+        "$x_1$ $5 $$|\\(a\\)\\[|"
+        "\\begin{align}|<svg><image href=x></svg>|<object data=x.svg>|<table class=highlight>|<td class=gutter>1|"
+        "<td data-line-number=1>|<a href=#c>[1]</a>|<li id=c>|<cite>|<footer>|</footer>|<article>|</article>|<x-y>|"
+        "<button>|<details>|<dialog>|<template shadowrootmode=open>|<math><mi>x</mi></math>|"
+        "<script type=math/tex>y".split("|")
     ),
     max_size=40,
 ).map("".join)  # fmt: skip

@@ -10,18 +10,10 @@ import torch
 import encoders.attention as attention
 from docgraph.errors import AttentionError, DocgraphError, TreeError
 from encoders import TreeBatch, hierarchical_attention
-from tests.attention_runs import EXACT, FAST, assert_same, inputs, run
+from tests.attention_runs import EXACT, FAST, MIXED, assert_same, inputs, relative_error, run
 from tests.forests import CORNERS, ragged
 
 BACKENDS = ["naive", *FAST]
-MIXED = [*ragged(10, 4, 6, 3), [None] * 150, None, [], [[None] * 3, [[None] * 70, None]]]
-
-
-def relative_error(got, want):
-    """Largest error of each entry, against the size of the right answer."""
-    return {
-        name: float((got[name].double() - want[name]).norm() / want[name].norm().clamp(min=1e-300)) for name in want
-    }
 
 
 @pytest.mark.parametrize("attend_self", [True, False])

@@ -13,10 +13,20 @@ from torch.nn.functional import scaled_dot_product_attention
 import encoders.attention as attention
 from docgraph.errors import AttentionError
 from encoders import TreeBatch, hierarchical_attention
-from tests.attention_runs import EXACT, FAST, assert_same, inputs, run
+from tests.attention_runs import (
+    EXACT,
+    FAST,
+    MIXED,
+    TREE,
+    assert_same,
+    attention_matrix,
+    drawn_call,
+    flat_logits,
+    inputs,
+    relative_error,
+    run,
+)  # fmt: skip
 from tests.forests import CORNERS, batches, chain, ragged
-from tests.test_attention_edges import MIXED, relative_error
-from tests.test_attention_truths import TREE, attention_matrix, flat_logits
 
 POOLINGS = ["block", "document", "shares"]
 BACKENDS = ["naive", *FAST]
@@ -46,14 +56,8 @@ def test_corners_equal_the_definition(corner, backend, pooling, attend_self):
 @given(documents=batches, data=st.data())
 @settings(max_examples=60)
 def test_ragged_forests_equal_the_definition(backend, documents, data):
-    forest = TreeBatch.from_nested(documents)
-    options = {"attend_self": data.draw(st.booleans()), "scale": data.draw(st.sampled_from([None, 1.0, 0.3]))}
-    if data.draw(st.booleans()):
-        mask = st.lists(st.booleans(), min_size=forest.num_leaves, max_size=forest.num_leaves)
-        options["present"] = torch.tensor(data.draw(mask), dtype=torch.bool)
-    heads = data.draw(st.sampled_from([{"H": 7, "K": 7}, {"H": 6, "K": 3}, {"H": 3, "K": 1}]))
-    options["pooling"] = pooling_of(data.draw(st.sampled_from(POOLINGS)), forest, heads["H"])
-    tensors = inputs(forest, **heads)[: data.draw(st.sampled_from([3, 4, 5]))]
+    forest, tensors, options = drawn_call(documents, data)
+    options["pooling"] = pooling_of(data.draw(st.sampled_from(POOLINGS)), forest, tensors[0].shape[1])
     assert_same(run(forest, tensors, backend, **options), run(forest, tensors, "naive", **options), **EXACT)
 
 

@@ -10,41 +10,10 @@ from torch.nn.functional import elu, pad
 
 from encoders import TreeBatch, hierarchical_attention
 from encoders.attention import linear_family, softmax_family
-from tests.attention_runs import EXACT, FAST, assert_same, inputs, run
+from tests.attention_runs import EXACT, FAST, TREE, assert_same, attention_matrix, flat_logits, inputs, run
 from tests.forests import chain, ragged
 
 BACKENDS = ["naive", *FAST]
-TREE = [[None, [None] * 3, [[None] * 2, None], [[[None] * 5]], [[]], None]]
-
-
-def flat_logits(forest, query, key, left, right, scale):
-    """(H, N, N) s_ij of one document: q_i.k_j and the positions where the lines of i and j part; by walking up."""
-    parent = forest.parent.tolist()
-    lines = []
-    for row in forest.leaf_rows.tolist():
-        line = [row]
-        while parent[line[-1]] >= 0:
-            line.append(parent[line[-1]])
-        lines.append(line[::-1])
-    count = {row: sum(row in line for line in lines) for line in lines for row in line}
-    logits = torch.einsum("ihd,jhd->hij", query, key) * scale
-    for i, j in itertools.product(range(len(lines)), repeat=2):
-        if i == j:
-            a = b = next(row for row in lines[i] if count[row] == 1)  # top of the leaf's chain of only children
-        else:
-            a, b = next((a, b) for a, b in zip(lines[i], lines[j], strict=False) if a != b)
-        logits[:, i, j] += (left[a] * right[b]).sum(-1)
-    return logits
-
-
-def attention_matrix(forest, query, key, position, backend, **options):
-    """(H, N, N) P, read off the outputs for unit vectors as values."""
-    heads, leaves = key.shape[1], forest.num_leaves
-    unit = torch.eye(leaves, dtype=query.dtype)[:, None].expand(leaves, heads, leaves)
-    output, energy = hierarchical_attention(
-        query, key, unit, forest, position=position, backend=backend, return_energy=True, **options
-    )
-    return output.permute(1, 0, 2), energy[0]
 
 
 def sibling_blocks(forest):

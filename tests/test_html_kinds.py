@@ -5,32 +5,8 @@ Each stands for a class of pages reported to parsers in public; the pages here a
 
 import pytest
 
-from docgraph import Document
 from docgraph.parsers.html.page import parse_html
-
-LINES = [
-    "The lighthouse was painted again in May, after eleven winters without a single coat of paint.",
-    "Two climbers hung from ropes for a week, because no scaffold would stand in that wind.",
-    "The keeper, who has lived there since 1988, said that the new white could be seen from the next island.",
-    "Sailors had complained for years, for in fog the grey tower was hard to tell from the rock.",
-    "It will be painted again in ten years, the harbour office said, if there is money for it by then.",
-]
-BODY = "".join(f"<p>{line}</p>" for line in LINES)
-
-
-def article(middle: str = "", *, head: str = "", before: str = "", after: str = "") -> Document:
-    """A page with an article, something put into its middle."""
-    first, rest = "".join(f"<p>{line}</p>" for line in LINES[:2]), "".join(f"<p>{line}</p>" for line in LINES[2:])
-    return parse_html(
-        f"<!DOCTYPE html><html lang=en><head><title>A white tower</title>{head}</head><body>{before}<main><article>"
-        f"<h1>A white tower</h1>{first}{middle}{rest}</article></main>{after}</body></html>",
-        url="https://e.example/d/page.html",
-    )
-
-
-def codes(page: Document) -> set[str]:
-    return {warning.code for warning in page.warnings}
-
+from tests.white_tower import BODY, LINES, article, bound, codes, heading_over
 
 # -- text lost ------------------------------------------------------------------------------------------------------
 
@@ -107,6 +83,24 @@ def test_what_a_style_sheet_hides_is_not_text_of_the_page(css: str):
 def test_what_is_hidden_only_at_times_is_text(css: str):
     page = article("<div class='w x' id=i><p>A word more.</p></div>", head=f"<style>{css}</style>")
     assert "A word more." in page.text
+
+
+@pytest.mark.parametrize(
+    ("condition", "hides"),
+    [
+        ("(min-width: 800px)", True),
+        ("screen and (max-width:.5em)", False),
+        ("(max-width: 2000px)", True),
+        ("(min-width: 1.2.3px)", False),
+        ("(min-width: .px)", False),
+        ("(min-width: " + "9" * 4_000 + "px)", False),
+        ("print", False),
+    ],
+)
+def test_a_condition_holds_on_the_screen_of_a_desk_or_is_taken_to_fail(condition: str, hides: bool):
+    style = f"<style>@media {condition} {{.away {{display:none}}}}</style>"
+    page = article("<p class=away>A line for some screens only.</p>", head=style)
+    assert ("A line for some screens only." not in page.text) == hides
 
 
 # -- words, lines, headings -----------------------------------------------------------------------------------------
@@ -220,15 +214,6 @@ def test_a_formula_is_read_once_marked_and_with_its_source(markup: str, text: st
 # -- captions -------------------------------------------------------------------------------------------------------
 
 
-def bound(page: Document) -> list[tuple[str, str]]:
-    """(source, caption) of every image in a figure."""
-    found = []
-    for figure in page.find("figure"):
-        caption = " ".join(node.text for node in figure.find("caption"))
-        found += [(str(image.attributes.get("src")).rsplit("/", 1)[-1], caption) for image in figure.find("image")]
-    return found
-
-
 @pytest.mark.parametrize(
     "markup",
     [
@@ -291,13 +276,6 @@ def test_the_source_of_an_image_is_one_that_can_be_opened(markup: str, src: str)
 # -- sections -------------------------------------------------------------------------------------------------------
 
 
-def heading_over(page: Document, words: str) -> str:
-    node = [node for node in page.walk() if words in node.text][-1]
-    while node.kind != "section" and node.parent is not None:
-        node = node.parent
-    return node.children[0].text if node.kind == "section" else ""
-
-
 @pytest.mark.parametrize(
     "box",
     [
@@ -340,151 +318,6 @@ def test_cells_of_a_head_are_headers_and_a_foot_stands_below():
     assert {cell.text: cell.position[0] for cell in cells if cell.text != "9"} == {
         "Year": 0, "Paint": 0, "1988": 1, "All": 2,
     }  # fmt: skip
-
-
-# -- metadata -------------------------------------------------------------------------------------------------------
-
-LD = '<script type="application/ld+json">{}</script>'
-
-
-@pytest.mark.parametrize(
-    ("head", "body", "title"),
-    [
-        ("", "<h1>A white tower</h1>", "A white tower"),
-        (
-            "<title>Rock Post</title><meta property=og:site_name content='Rock Post'>",
-            "<h1>A white tower</h1>",
-            "A white tower",
-        ),
-        ("<title>Rock Post: A white tower</title>", "<h1>A white tower</h1>", "Rock Post: A white tower"),
-        ("<title>Towers - white and grey</title>", "<h1>Other words</h1>", "Towers - white and grey"),
-        (
-            "<title>A white tower - Lexicon</title>" + LD.format('{"@type":"Article","headline":"building on a rock"}'),
-            "<h1>A white tower</h1>",
-            "A white tower",
-        ),
-        (
-            "<title>Tower: news</title>" + LD.format('{"@type":"Article","headline":"The tower is white again"}'),
-            "<h1>The tower is white again</h1>",
-            "The tower is white again",
-        ),
-    ],
-)
-def test_the_title_is_that_of_the_article_as_the_page_gives_it(head: str, body: str, title: str):
-    assert parse_html(f"<head>{head}</head><body>{body}<p>{LINES[0]}</p>").metadata.title == title
-
-
-def test_an_author_named_by_id_is_found():
-    graph = (
-        '{"@graph":[{"@type":"Article","headline":"T","author":[{"@id":"#p"}]},{"@type":"Person","@id":"#p",'
-        '"name":"Ida Roe"}]}'
-    )
-    assert article(head=LD.format(graph)).metadata.authors == ("Ida Roe",)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        '{"@type":"ItemList","itemListElement":[{"@type":"NewsArticle","headline":"Other","author":"Bo Ek",'
-        '"datePublished":"2001-01-01"}]}',
-        '{"@type":"NewsArticle","url":"https://e.example/other","headline":"Other","author":"Bo Ek",'
-        '"datePublished":"2001-01-01"}',
-    ],
-)
-def test_articles_of_other_pages_say_nothing_about_this_one(other: str):
-    own = (
-        '{"@type":"NewsArticle","url":"https://e.example/d/page.html","headline":"A white tower","author":"Ida Roe",'
-        '"datePublished":"2020-02-03"}'
-    )
-    page = article(head=LD.format(other) + LD.format(own)).metadata
-    assert (page.title, page.authors, page.date) == ("A white tower", ("Ida Roe",), "2020-02-03")
-
-
-def test_who_comments_is_no_author():
-    after = "<section id=comments><div class=comment><span class=author>Bo Ek</span><p>Well.</p></div></section>"
-    assert article(after=after).metadata.authors == ()
-
-
-def test_when_a_page_was_changed_is_not_when_it_was_published():
-    page = article(
-        "<p>Updated <time class=updated datetime=2021-05-05>5 May</time> from "
-        "<time datetime=2020-02-03>3 Feb</time></p>"
-    )
-    assert (page.metadata.date, page.metadata.modified) == ("2020-02-03", "2021-05-05")
-
-
-def test_a_body_that_only_machines_are_given_is_named_and_kept():
-    body = " ".join(LINES * 3)
-    page = parse_html(
-        f"<h1>A white tower</h1><p>{LINES[0]}</p>" + LD.format(f'{{"@type":"NewsArticle","articleBody":"{body}"}}')
-    )
-    assert page.metadata.declared_body == body
-    assert "main.declared" in codes(page)
-    assert Document.from_json(page.to_json()).metadata.declared_body == body
-    shown = parse_html(f"<h1>T</h1>{BODY}" + LD.format(f'{{"@type":"NewsArticle","articleBody":"{" ".join(LINES)}"}}'))
-    assert shown.metadata.declared_body is None
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "date"),
-    [
-        ("18 ноября 2019 г., 09:05", "ru", "2019-11-18"),
-        ("18 листопада 2019", "uk", "2019-11-18"),
-        ("18 listopada 2019", "pl", "2019-11-18"),
-        ("18. listopada 2019.", "hr", "2019-10-18"),
-        ("2019. november 18.", "hu", "2019-11-18"),
-        ("18 Kasım 2019", "tr", "2019-11-18"),
-        ("18. marraskuuta 2019", "fi", "2019-11-18"),
-        ("18 Νοεμβρίου 2019", "el", "2019-11-18"),
-        ("١٨ نوفمبر ٢٠١٩", "ar", "2019-11-18"),
-        ("18 בנובמבר 2019", "he", "2019-11-18"),
-        ("18 नवंबर 2019", "hi", "2019-11-18"),
-        ("2019年11月18日", "ja", "2019-11-18"),
-        ("2019년 11월 18일", "ko", "2019-11-18"),
-        ("๑๘ พฤศจิกายน ๒๕๖๒", "th", "2019-11-18"),
-        ("18 tháng 11, 2019", "vi", "2019-11-18"),
-        ("2019 m. lapkričio 18 d.", "lt", "2019-11-18"),
-        ("Monday, 18th of November 2019", "en", "2019-11-18"),
-        ("18-Nov-2019", "en", "2019-11-18"),
-    ],
-)
-def test_dates_of_the_worlds_languages(text: str, language: str, date: str):
-    page = parse_html(f"<html lang={language}><body><h1>x</h1><div class=date>{text}</div><p>y")
-    assert page.metadata.date == date
-
-
-@pytest.mark.parametrize(
-    ("url", "date"),
-    [
-        ("/2019/11/18/x", "2019-11-18"),
-        ("/x-2019-11-18.html", "2019-11-18"),
-        ("/20191118/x", "2019-11-18"),
-        ("/2021/04/92713", None),
-    ],
-)
-def test_dates_in_addresses(url: str, date: str | None):
-    assert parse_html("<p>x", url=f"https://e.example{url}").metadata.date == date
-
-
-# -- encodings ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("encoding", "label", "words"),
-    [
-        ("iso2022_jp", "iso-2022-jp", "灯台は五月に塗り直された。"),
-        ("cp1251", "iso-8859-1", "Маяк снова покрасили в мае, после одиннадцати зим без краски. Вахта длилась неделю."),
-        (
-            "iso8859_7",
-            "windows-1252",
-            "Ο φάρος βάφτηκε ξανά τον Μάιο, μετά από έντεκα χειμώνες χωρίς μπογιά. Κράτησε μια εβδομάδα.",
-        ),
-        ("cp1252", "iso-8859-1", "Der Leuchtturm wurde im Mai neu gestrichen, für größere Schiffe, überall."),
-    ],
-)
-def test_a_wrong_or_rare_label_does_not_garble_the_text(encoding: str, label: str, words: str):
-    markup = f"<meta charset={label}><title>x</title><p>{words}</p>" + f"<p>{words}</p>" * 5
-    assert words in parse_html(markup.encode(encoding)).text
 
 
 # -- headings that are bold paragraphs ------------------------------------------------------------------------------

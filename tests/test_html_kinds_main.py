@@ -4,7 +4,7 @@ import pytest
 
 from docgraph import Document
 from docgraph.parsers.html.page import parse_html
-from tests.test_html_kinds import BODY, LINES, article, codes
+from tests.white_tower import BODY, LINES, article, codes
 
 POSTS = [
     "Does anybody know how to get old soot off a brick arch without harming the mortar between the bricks?",

@@ -3,7 +3,7 @@
 import pytest
 
 from docgraph.parsers.html.page import parse_html
-from tests.test_html_kinds import LINES, article, bound, codes, heading_over
+from tests.white_tower import LINES, article, bound, codes, heading_over
 
 
 @pytest.mark.parametrize(
@@ -246,19 +246,6 @@ def test_an_entry_of_a_live_blog_is_a_section_with_its_time(entry: str):
 def test_pictures_in_other_elements(markup: str, sources: list[str]):
     images = article(f"<div>{markup}</div>").images()
     assert [image.attributes["src"] for image in images] == [f"https://e.example/d/{name}" for name in sources]
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "date"),
-    [
-        ("令和6年10月5日", "ja", "2024-10-05"),
-        ("10/5/2024", "en-US", "2024-10-05"),
-        ("10/5/2024", "en-GB", "2024-05-10"),
-    ],
-)
-def test_dates_by_era_and_order(text: str, language: str, date: str):
-    page = parse_html(f"<html lang={language}><body><h1>x</h1><div class=date>{text}</div><p>y")
-    assert page.metadata.date == date
 
 
 def test_what_side_bars_and_other_articles_say_is_not_the_pages():

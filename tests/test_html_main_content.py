@@ -6,9 +6,12 @@ The pages are made here: one article, and around or in it what a kind of page ha
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from docgraph import Document, parse_html
 from docgraph.parsers.html.main.forest import judged_by, main_content
+from docgraph.parsers.html.main.text_features import marks_of
 
 STORY = (
     "The lighthouse keeper climbed the stairs twice a day, and he counted them aloud, "
@@ -195,3 +198,8 @@ def test_another_model_judges_within_its_block_alone():
     with judged_by(sees_nothing):
         assert max(node.score or 0 for node in parse_html(markup)) == 0
     assert max(node.score or 0 for node in parse_html(markup)) > 0.5
+
+
+@given(st.text("aB1.!?\"' \n\t\x1c,x"))
+def test_texts_in_ascii_are_measured_as_others_are(text: str):
+    assert marks_of(text) == marks_of(f"{text} é")

@@ -8,7 +8,7 @@ from benchmarks.retrieval.pages import LATE, Page
 from benchmarks.retrieval.systems import HITS, Places, search
 from benchmarks.retrieval.tasks import TITLES, tasks
 from docgraph.index import Index
-from tests.test_index import Letters, pages
+from tests.letters import Letters, pages
 
 
 def block(section: int, path: list[str], text: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -64,16 +64,15 @@ def open_output(path: Path) -> Iterator["tuple[_JsonLines | Parquet, Errors]"]:
         raise DataError(f"the output must end in .jsonl or .parquet, but {path} does not.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(lock_of(path), path), Errors(path.parent / "errors.jsonl") as errors:
+        with locked(lock_of(path), path), ExitStack() as stack:
+            stack.callback(lock_of(path).unlink)
+            errors = stack.enter_context(Errors(path.parent / "errors.jsonl"))
+            sink = kind(path)
             try:
-                sink = kind(path)
-                try:
-                    yield sink, errors
-                finally:
-                    sink.close()
-                sink.finish()
+                yield sink, errors
             finally:
-                lock_of(path).unlink()
+                sink.close()
+            sink.finish()
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}.") from error
 

@@ -138,10 +138,7 @@ def _positions(position: Positions, query: Tensor, forest: TreeBatch) -> tuple[T
                 f"position must have shape ({rows}, {heads}, width), one entry a row of the forest and the same on "
                 f"both sides, but has shape {' and '.join(str(tuple(s.shape)) for s in sides)}."
             )
-        if not side.is_floating_point() or side.device != forest.device:
-            raise AttentionError(
-                f"position must be floating point on {forest.device}, but is {side.dtype} on {side.device}."
-            )
+        _check_kind("position", side, forest)
     left, right = (side.expand(rows, heads, side.shape[2]) for side in sides)
     return left, right
 
@@ -158,8 +155,12 @@ def _pooling(pooling: Pooling, query: Tensor, forest: TreeBatch) -> Pooling:
             f"pooling must have shape ({rows}, {heads}), one log share a row of the forest and head, "
             f"but has shape {tuple(pooling.shape)}."
         )
-    if not pooling.is_floating_point() or pooling.device != forest.device:
-        raise AttentionError(
-            f"pooling must be floating point on {forest.device}, but is {pooling.dtype} on {pooling.device}."
-        )
+    _check_kind("pooling", pooling, forest)
     return pooling.expand(rows, heads)
+
+
+def _check_kind(name: str, tensor: Tensor, forest: TreeBatch) -> None:
+    if not tensor.is_floating_point() or tensor.device != forest.device:
+        raise AttentionError(
+            f"{name} must be floating point on {forest.device}, but is {tensor.dtype} on {tensor.device}."
+        )

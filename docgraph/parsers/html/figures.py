@@ -106,14 +106,16 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
     common = set[int]()
     row = picture.element
     for _ in range(_LEVELS_UP):
+        if row < 0:
+            break
         common.add(row)
         row = elements.parent[row]
     end = caption.element
     for _ in range(_LEVELS_UP):
-        if elements.parent[end] in common:
+        if end < 0 or elements.parent[end] in common:
             break
         end = elements.parent[end]
-    else:
+    if end < 0 or elements.parent[end] not in common:
         return
     start, stop = flow.places().get(end, (-1, -1))
     if end in common or not image < start < index < stop <= start + _NEAR_CAPTION:

@@ -38,7 +38,7 @@ _SHOWS: Final = re.compile(
     re.I,
 )
 _SCREEN: Final = re.compile(
-    r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*([\d.]+)(px|r?em)\s*\)\s*)?$"
+    r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*(\d*\.?\d+)(px|r?em)\s*\)\s*)?$"
     r"|@(?:layer|supports)\b",
     re.I,
 )
@@ -248,7 +248,7 @@ def _is_of_desk(condition: str) -> bool:
     bound, number, unit = found.groups()
     if bound is None:
         return True
-    width = float(number.strip(".") or 0) * (1 if unit.lower() == "px" else 16)
+    width = float(number) * (1 if unit.lower() == "px" else 16)
     return width <= _SCREEN_WIDTH if bound.lower() == "min" else width >= _SCREEN_WIDTH
 
 

@@ -106,12 +106,7 @@ def descend_back(
             family, block = tiles[step // 2, 0], tiles[step // 2, 1]
             by_query, by_key = step % 2 == 0, step % 2 == 1
         if at >= 0 and deferred[family]:
-            if pool is None:
-                for rows in (q_bar, k_bar, v_bar):
-                    spread(tree, rows, family, True)
-            else:
-                spread(tree, q_bar, family, True)
-                hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, True, False, scale)
+            hand_down(tree, q, pool, pool_slope, q_bar, k_bar, v_bar, family, True, scale)
             continue
         if at >= 0 and tree.above[family] < 0:
             for rows in (q_bar, k_bar, v_bar):
@@ -132,12 +127,7 @@ def descend_back(
                 zero(rows, family)
         elif pool is not None:
             unpool(tree, k, v, pool, pool_slope, q_bar, k_bar, v_bar, family, scale)
-        if pool is None:
-            for rows in (q_bar, k_bar, v_bar):
-                spread(tree, rows, family, False)
-        else:
-            spread(tree, q_bar, family, False)
-            hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, False, True, scale)
+        hand_down(tree, q, pool, pool_slope, q_bar, k_bar, v_bar, family, False, scale)
 
 
 @inner
@@ -371,8 +361,22 @@ def emit_position(tile: Array, column: int, side: Side, head: int, tree: Tree, f
 
 
 @inner
-def spread(tree: Tree, rows: NodeVectors, family: int, leaves: bool) -> None:
+def hand_down(
+    tree: Tree, q: NodeVectors, pool: Pool | None, pool_slope: PoolSlope | None, q_bar: NodeVectors,
+    k_bar: NodeVectors, v_bar: NodeVectors, family: int, leaves: bool, scale: float,
+) -> None:  # fmt: skip
     """Add what comes from above to the gradients of a deferred family's leaves, or of its inner members."""
+    spread(tree, q_bar, family, leaves)
+    if pool is None:
+        spread(tree, k_bar, family, leaves)
+        spread(tree, v_bar, family, leaves)
+    else:
+        hand_on(tree, q, pool, pool_slope, k_bar, v_bar, family, leaves, not leaves, scale)
+
+
+@inner
+def spread(tree: Tree, rows: NodeVectors, family: int, leaves: bool) -> None:
+    """The same for one kind of row whose blocks are plain means."""
     if leaves and tree.above[family] < 0:
         return
     numbers = rows.heads * rows.width

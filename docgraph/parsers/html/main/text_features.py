@@ -92,7 +92,7 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
                 emphasis += end - start
         level = flow.headings.get(block.element, 0)
         small = head.lower()
-        stops, digits, capitals = _marks_of(head)
+        stops, digits, capitals = marks_of(head)
         rows.append(
             (
                 words,
@@ -120,7 +120,7 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
     return np.asarray(rows, dtype=np.float64)
 
 
-def _marks_of(text: str) -> tuple[int, int, int]:
+def marks_of(text: str) -> tuple[int, int, int]:
     """Return how many ends of sentences, digits and capital letters at the start of words are in a text."""
     if not text.isascii():
         return len(_STOPS.findall(text)), len(_DIGITS.findall(text)), len(_CAPITALS.findall(text))

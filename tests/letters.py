@@ -1,0 +1,54 @@
+"""Three small pages, and an embedder that needs no model, for the index and the retrieval benchmark."""
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from docgraph import Document, parse_html
+from docgraph.chunks import chunks
+
+PAGES = {
+    "bread": "<title>Bread</title><h1>Bread</h1><p>Time does the kneading.</p><h2>Oven</h2>"
+    "<p>Heat the pot. Bake the loaf.</p>",
+    "soup": "<title>Soup</title><h1>Soup</h1><p>Onions need time.</p><h2>Pot</h2><p>A wide pot with a lid.</p>"
+    "<figure><img src=a.png alt='A copper kettle'><figcaption>The pot on the fire.</figcaption></figure>",
+    "boat": "<title>Boat</title><h1>Boat</h1><p>The keel is of oak.</p><table><tr><th>mast</th>"
+    "<td>9 m</td></tr></table>",
+}
+
+
+def pages() -> list[tuple[str, Document]]:
+    return [(name, parse_html(html)) for name, html in PAGES.items()]
+
+
+class Letters:
+    """An embedder whose vectors are counts of letters: near is what is spelled alike."""
+
+    name = fingerprint = "letters"
+
+    def vector(self, text: str) -> np.ndarray:
+        counts = Counter(text.lower())
+        return np.array([counts[letter] for letter in "abcdefghijklmnopqrstuvwxyz"], np.float32)
+
+    def encode(self, documents: list[Document], level: list[str], ids: list[str]) -> Any:
+        made = [
+            (name, chunk, next((row for row in chunk.rows if document.kind[row] != "heading"), chunk.rows[0]))
+            for name, document in zip(ids, documents, strict=True)
+            for chunk in chunks(document, 50, parents=True, document_id=name)
+        ]
+        return SimpleNamespace(
+            document_id=np.array([name for name, _, _ in made]),
+            node_row=np.array([row for _, _, row in made]),
+            span=np.array([chunk.span for _, chunk, _ in made]),
+            kind=np.array([chunk.kind for _, chunk, _ in made]),
+            vectors=np.array([self.vector(chunk.text) for _, chunk, _ in made]),
+            **{
+                name: [getattr(chunk, name) for _, chunk, _ in made]
+                for name in ("id", "level", "headings", "dom_path", "text")
+            },
+        )
+
+    def encode_query(self, texts: list[str]) -> np.ndarray:
+        return np.array([self.vector(text) for text in texts])
