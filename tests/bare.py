@@ -21,6 +21,7 @@ IMPORTS = {
     "from encoders import DocumentModel": "models",
     "from encoders.forest.batch import TreeBatch": "models",
     "from encoders import zero_shot": "models",
+    "from docgraph.index import Index; Index.open('x.index', create=True, store='lancedb')": "search",
 }
 
 WALK = """

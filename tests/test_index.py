@@ -12,10 +12,20 @@ import numpy as np
 import pytest
 
 from docgraph import DataError, parse_html
-from docgraph.index import Index
+from docgraph.index import Index, lance
+from docgraph.index import index as index_module
 from docgraph.index.words import spaced, terms
 from tests.conftest import ROOT
 from tests.letters import PAGES, Letters, pages
+
+
+@pytest.fixture(params=["sqlite", "lancedb"], autouse=True)
+def store(request, monkeypatch):
+    """Every truth here holds for both stores."""
+    if request.param == "lancedb":
+        pytest.importorskip("lancedb")
+    monkeypatch.setattr(index_module, "STORE", request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -154,8 +164,11 @@ def content(path: Path) -> list[Any]:
         connection.execute(f"SELECT text FROM words_{level} ORDER BY text").fetchall()
         for level in ("section", "passage")
     ]
-    vectors = connection.execute("SELECT vector FROM vectors_passage ORDER BY vector").fetchall()
+    numbered = dict(connection.execute("SELECT number, id FROM nodes"))
     connection.close()
+    with Index.open(path) as made:
+        numbers, rows = made._store.vectors("passage")
+    vectors = sorted((numbered[number], row.tobytes()) for number, row in zip(numbers.tolist(), rows, strict=True))
     return [nodes, words, vectors]
 
 
@@ -241,10 +254,12 @@ def test_a_second_writer_is_told_so_and_a_reader_is_let_in(tmp_path):
 
 KILLED = """
 import os, signal, sys
+sys.path.insert(0, "")
+from tests.letters import Letters
 from docgraph import parse_html
 from docgraph.index import index, store
 index.TOGETHER = 2
-path, point = sys.argv[1:]
+path, point, where = sys.argv[1:]
 def die(name, at):
     if (name, at) == ("5", point):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -258,19 +273,103 @@ def slowly(self, document_id, *rest):
     put(self, document_id, *rest)
     die(document_id, "before it is committed")
 store.Store.put = slowly
-index.Index.open(path, create=True).add(documents())
+if point == "after its vectors are written":
+    from docgraph.index import lance
+    write = lance.LanceStore._write_new
+    def written(self):
+        last = any(row[1] > 4 for rows in self._new.values() for row in rows)
+        write(self)
+        if last:
+            os.kill(os.getpid(), signal.SIGKILL)
+    lance.LanceStore._write_new = written
+if point == "before old vectors are deleted":
+    from docgraph.index import lance
+    def die_then(self, level, numbers):
+        if numbers:
+            os.kill(os.getpid(), signal.SIGKILL)
+    lance.LanceStore._delete = die_then
+    made = index.Index.open(path, Letters(), create=True, store=where)
+    made.add([("3", parse_html("<p>An older text.</p>"))])
+    made.add(documents())
+index.Index.open(path, Letters(), create=True, store=where).add(documents())
 """
 
 
-@pytest.mark.parametrize("point", ["reading", "before it is written", "before it is committed"])
-def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path, point):
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index"), point], cwd=ROOT, check=False)
+POINTS = ["reading", "before it is written", "before it is committed"]
+
+
+@pytest.mark.parametrize("point", [*POINTS, "after its vectors are written", "before old vectors are deleted"])
+def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path, point, store):
+    if store == "sqlite" and point not in POINTS:
+        pytest.skip("SQLite writes vectors in its own transaction")
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index"), point, store], cwd=ROOT, check=False)
     assert ran.returncode == -9
     documents = [(str(n), parse_html(f"<h1>Page {n}</h1><p>Its text is number {n}.</p>")) for n in range(9)]
-    with Index.open(tmp_path / "a.index", create=True) as made:
+    with Index.open(tmp_path / "a.index", Letters(), create=True) as made:
         there = len(made)
         assert 0 < there < 9
         assert made.add(documents).written == 9 - there
-    with Index.open(tmp_path / "b.index", create=True) as made:
+        found = [(hit.document_id, hit.score) for hit in made.search("page number 3")]
+    with Index.open(tmp_path / "b.index", Letters(), create=True) as made:
         made.add(documents)
+        assert found == [
+            (name, pytest.approx(score))
+            for name, score in ((hit.document_id, hit.score) for hit in made.search("page number 3"))
+        ]
     assert content(tmp_path / "a.index") == content(tmp_path / "b.index")
+
+
+def test_both_stores_give_the_same_answers(tmp_path):
+    pytest.importorskip("lancedb")
+    answers = []
+    for name in ("sqlite", "lancedb"):
+        with Index.open(tmp_path / name, Letters(), create=True, store=name) as made:
+            made.add(pages())
+        with Index.open(tmp_path / name, Letters()) as made:  # which it was made with need not be said again
+            assert made._store.name == name
+            answers.append(
+                [
+                    (kind, hit.id, pytest.approx(hit.score, abs=1e-5))
+                    for kind in ("passage", "section", "document")
+                    for hit in made.search("old oak", kind)
+                ]
+            )
+        with pytest.raises(DataError, match=f"was made with {name}, but .* was asked for"):
+            Index.open(tmp_path / name, Letters(), store={"sqlite": "lancedb", "lancedb": "sqlite"}[name])
+    assert answers[0] == answers[1]
+
+
+def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_path, store, monkeypatch):
+    if store != "lancedb":
+        pytest.skip("SQLite compares all")
+    draw = np.random.default_rng(0)
+    words = ["".join(draw.choice(list("abcdefghijklmnop"), 6)) for _ in range(200)]
+    texts = [" ".join(draw.choice(words, 12)) for _ in range(600)]
+    documents = [
+        (str(n), parse_html(f"<h1>{text[:13]}</h1><p>{text}</p>" + "<table><tr><th>k<td>v</table>" * (n % 60 == 0)))
+        for n, text in enumerate(texts)
+    ]
+    questions = [" ".join(draw.choice(words, 4)) for _ in range(20)]
+
+    def asked() -> list[list[str]]:
+        with Index.open(tmp_path / "x.index", Letters()) as made:
+            assert all("k" in hit.text for hit in made.search(questions[0], "table", top=20))
+            assert len(made.search(questions[0], "table", top=20)) == 10
+            assert {hit.document_id for hit in made.search(questions[0], where={"id": "7"})} == {"7"}
+            return [[hit.id for hit in made.search(one, kind)] for one in questions for kind in ("passage", "section")]
+
+    with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
+        made.add(documents[:500])
+    monkeypatch.setattr(lance, "EXACT", 100)
+    with Index.open(tmp_path / "x.index", Letters()) as made:
+        made.add(documents[500:])  # makes the index
+        assert made._store._table("passage").list_indices()
+    monkeypatch.setattr(lance, "EXACT", 10_000)
+    exact = asked()
+    monkeypatch.setattr(lance, "EXACT", 100)
+    monkeypatch.setattr(lance, "NEAREST", 60)
+    monkeypatch.setattr(lance, "DRAWN", 200)
+    near = asked()
+    kept = [len(set(one) & set(other)) / len(one) for one, other in zip(exact, near, strict=True)]
+    assert np.mean(kept) > 0.8
+    assert exact != near  # it is another way

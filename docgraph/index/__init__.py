@@ -10,7 +10,8 @@
             print(hit.score, " > ".join(hit.headings), hit.dom_path)
 
 No torch: an embedder is whatever has `encode` and `encode_query` (encoders.Embedder). Vectors are compared exactly, by
-numpy in memory; sqlite-vec was tried and needs loadable extensions, which many builds of Python leave out.
+numpy in memory, or kept in LanceDB where there are very many (lance.py); sqlite-vec was tried and needs loadable
+extensions, which many builds of Python leave out.
 """
 
 from docgraph.index.index import Added, Index

@@ -1,7 +1,7 @@
 """`Index`: documents in, hits out.
 
 A document is known by its id and by a digest of its source: what has not changed is passed over, what has changed is
-written anew, nothing else is touched. Documents are embedded some at a time and written one by one, each whole.
+written anew, nothing else is touched. Documents are embedded and written some at a time, in one transaction.
 """
 
 import hashlib
@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from docgraph.document import Document
-from docgraph.errors import DataError
+from docgraph.errors import DataError, DocgraphError
 from docgraph.ids import document_key
+from docgraph.index.lance import LanceStore
 from docgraph.index.rows import LEVELS, Row, embedded_rows, plain_rows
 from docgraph.index.search import Hit, hit, search
 from docgraph.index.store import Store
 
 MAX_TOKENS: Final = 256
 """Of a passage, in words, where no embedder says how much it reads at once."""
+STORE: Final = "sqlite"
+"""Where a new index has its vectors."""
 DEFAULT: Final = "the default embedder"
 TOGETHER: Final = 16
 """Documents that are embedded in one call: many enough to sort their texts by length."""
@@ -44,7 +47,13 @@ class Index:
 
     @classmethod
     def open(
-        cls, path: str | Path, embedder: Any = None, *, create: bool = False, max_tokens: int | None = None
+        cls,
+        path: str | Path,
+        embedder: Any = None,
+        *,
+        create: bool = False,
+        max_tokens: int | None = None,
+        store: Literal["sqlite", "lancedb"] | None = None,
     ) -> Self:
         """Open an index, or make one.
 
@@ -54,16 +63,26 @@ class Index:
                 None: it is searched by words alone, whether or not it has vectors.
             create: make the file if there is none.
             max_tokens: words of a passage, of a new index without an embedder, which cuts its own; None is 256.
+            store: where vectors are kept: "sqlite", in the file; "lancedb", in a folder beside it, for more rows than
+                fit into memory (lance.py). None: where the index has them; "sqlite" for a new one.
 
         Raises:
             DataError: there is no index at `path`, or it was made with another embedder or other settings.
+            MissingExtraError: lancedb is needed and not installed.
         """
-        store = Store(Path(path), create)
-        index = cls(store, embedder)
+        asked = store or STORE
+        opened = (LanceStore if asked == "lancedb" else Store)(Path(path), create)
         try:
+            if opened.meta("max_tokens") is not None and opened.made_with != opened.name:
+                made = opened.made_with
+                if store is not None:
+                    raise DataError(f"{path} was made with {made}, but {store} was asked for. Make another index.")
+                opened.close()
+                opened = (LanceStore if made == "lancedb" else Store)(Path(path), create)
+            index = cls(opened, embedder)
             index._settle(max_tokens, create)
-        except DataError:
-            store.close()
+        except DocgraphError:
+            opened.close()
             raise
         return index
 
@@ -74,7 +93,12 @@ class Index:
         path, made = self._store.path, self._store.meta("max_tokens")
         known = "no embedder, by words alone" if self.embedder_name is None else self.embedder_name or DEFAULT
         if made is None:
-            settings = {"max_tokens": str(max_tokens or MAX_TOKENS), "embedder": name, "fingerprint": mark}
+            settings = {
+                "max_tokens": str(max_tokens or MAX_TOKENS),
+                "embedder": name,
+                "fingerprint": mark,
+                "store": self._store.name,
+            }
             self._store.set_meta(settings)
         elif max_tokens is not None and str(max_tokens) != made:
             raise DataError(
@@ -148,8 +172,9 @@ class Index:
             made = (plain_rows(document, name, limit) for name, document in named)
         else:
             made = embedded_rows(named, self._embedder)
-        for (name, document, digest), rows in zip(batch, made, strict=True):
-            with self._store.transaction():
+        made = list(made)
+        with self._store.transaction():
+            for (name, document, digest), rows in zip(batch, made, strict=True):
                 self._store.put(name, document, digest, rows)
 
     def remove(self, document_ids: Iterable[str]) -> int:

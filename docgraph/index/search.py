@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from docgraph.errors import DataError
 from docgraph.index.rows import LEVELS
-from docgraph.index.store import Store, Table
+from docgraph.index.store import Near, Store
 from docgraph.index.words import marks, terms
 
 WORDS: Final = 0.5
@@ -58,7 +58,7 @@ def search(
     level, kind = level_of(store, kind)
     numbers = store.select(level, kind, where)
     vector = None if embedder is None else np.asarray(embedder.encode_query([question])[0], np.float32)
-    parts, holds_words = signals(store, level, numbers, terms(question), vector)
+    parts, holds_words = signals(store, level, numbers, terms(question), vector, kind, where)
     score = sum((weight * values for weight, values in parts), np.zeros(len(numbers)))
     eligible = holds_words if vector is None else np.ones(len(numbers), bool)
     order = np.lexsort((numbers, -score))  # equal scores in the order of the index
@@ -84,7 +84,13 @@ def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
 
 
 def signals(
-    store: Store, level: str, numbers: NDArray[np.int64], asked: Sequence[str], vector: NDArray[np.float32] | None
+    store: Store,
+    level: str,
+    numbers: NDArray[np.int64],
+    asked: Sequence[str],
+    vector: NDArray[np.float32] | None,
+    kind: str | None = None,
+    where: dict[str, str] | None = None,
 ) -> tuple[list[tuple[float, NDArray[np.float64]]], NDArray[np.bool_]]:
     """Return what speaks for some rows of a level, and which of them hold words of the question.
 
@@ -92,6 +98,7 @@ def signals(
         numbers: (n,) ascending.
         asked: the terms of the question.
         vector: (D,) of the question; None for words alone.
+        kind, where: what `numbers` was selected by.
 
     Returns:
         pairs of a weight and standard scores (n,), and (n,) booleans.
@@ -102,10 +109,18 @@ def signals(
         best_words = _of_best(store, level, numbers, *store.bm25("passage", asked))
     parts = [(WORDS, _standard(words)), (BEST_WORDS, _standard(best_words))]
     if vector is not None:
-        meaning = best = _spread(numbers, *_nearness(store.vectors(level), vector), least=-1.0)
+        vector = vector / (np.linalg.norm(vector) or 1.0)
+        near = store.near(level, vector, kind, where or {})
+        meaning = best = _spread(numbers, near.numbers, near.cosines, _least(near))
+        drawn = best_drawn = _drawn(numbers, near)
         if has_passages:
-            best = _of_best(store, level, numbers, *_nearness(store.vectors("passage"), vector), least=-1.0)
-        parts += [(WHOLE, _standard(meaning)), (BEST, _standard(best))]
+            near = store.near("passage", vector, None, where or {})
+            best = _of_best(store, level, numbers, near.numbers, near.cosines, _least(near))
+            if near.drawn is not None:
+                chosen = np.zeros(len(near.numbers))
+                chosen[near.drawn] = 1.0
+                best_drawn = _of_best(store, level, numbers, near.numbers, chosen) > 0
+        parts += [(WHOLE, _standard(meaning, drawn)), (BEST, _standard(best, best_drawn))]
     return parts, (words > 0) | (best_words > 0)
 
 
@@ -134,12 +149,18 @@ def _of_best(
     return best
 
 
-def _nearness(table: Table, vector: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the numbers of a table's rows, and the cosine of each with a question's vector."""
-    if not len(table.numbers):
-        return table.numbers, np.empty(0)
-    length = float(np.linalg.norm(vector)) or 1.0
-    return table.numbers, (table.vectors @ (vector / length)).astype(np.float64)
+def _least(near: Near) -> float:
+    """Return what a row without a cosine is taken to have: less than any; the mean, where some stand for all."""
+    if near.drawn is None or not near.drawn.any():
+        return -1.0
+    return float(near.cosines[near.drawn].mean())
+
+
+def _drawn(numbers: NDArray[np.int64], near: Near) -> NDArray[np.bool_] | None:
+    """Return which of `numbers` stand for all rows, None if they are all there."""
+    if near.drawn is None:
+        return None
+    return _spread(numbers, near.numbers, near.drawn.astype(np.float64)) > 0
 
 
 def _spread(
@@ -154,10 +175,11 @@ def _spread(
     return spread
 
 
-def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return standard scores; zeros where all are the same."""
-    deviation = values.std() if len(values) else 0.0
-    return (values - values.mean()) / deviation if deviation > 1e-12 else np.zeros(len(values))
+def _standard(values: NDArray[np.float64], drawn: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """Return standard scores, by the mean and deviation of all values or of those drawn; zeros if all are the same."""
+    base = values[drawn] if drawn is not None and drawn.sum() > 1 else values
+    deviation = base.std() if len(base) else 0.0
+    return (values - base.mean()) / deviation if deviation > 1e-12 else np.zeros(len(values))
 
 
 def hit(store: Store, number: int, score: float = 0.0, question: str = "") -> Hit:

@@ -27,8 +27,8 @@ _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     "CREATE TABLE documents (number INTEGER PRIMARY KEY, id TEXT UNIQUE, digest TEXT, text TEXT, title TEXT, url TEXT, "
     "site TEXT, language TEXT, date TEXT)",
-    "CREATE TABLE nodes (number INTEGER PRIMARY KEY, document INTEGER, level TEXT, id TEXT UNIQUE, kind TEXT, "
-    "kinds TEXT, parent TEXT, headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
+    "CREATE TABLE nodes (number INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER, level TEXT, id TEXT UNIQUE, "
+    "kind TEXT, kinds TEXT, parent TEXT, headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
     "CREATE INDEX nodes_of_document ON nodes (document)",
     "CREATE INDEX nodes_of_level ON nodes (level, number)",
     *(f"CREATE VIRTUAL TABLE words_{level} USING fts5 (headings, text, tokenize='{TOKENIZER}')" for level in LEVELS),
@@ -57,8 +57,21 @@ class Table(NamedTuple):
     """(n, D), each of length 1 or 0"""
 
 
+class Near(NamedTuple):
+    """How near rows of a level are to a question."""
+
+    numbers: NDArray[np.int64]
+    """(n,) ascending"""
+    cosines: NDArray[np.float64]
+    """(n,)"""
+    drawn: NDArray[np.bool_] | None = None
+    """(n,) which of them were drawn by chance and stand for all rows; None where these are all rows."""
+
+
 class Store:
-    """The database behind an `Index`."""
+    """The database behind an `Index`. lance.py keeps the vectors elsewhere."""
+
+    name = "sqlite"
 
     def __init__(self, path: Path, create: bool) -> None:
         self.path = path
@@ -105,6 +118,11 @@ class Store:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+    @property
+    def made_with(self) -> str:
+        """Name of the store that an index was made with, whichever opened it."""
+        return self.meta("store") or "sqlite"
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -186,9 +204,7 @@ class Store:
                 (node, spaced(_clean("\n".join(dict.fromkeys(over)))), spaced(_clean(row.words))),
             )
             if row.vector is not None:
-                self.connection.execute(
-                    f"INSERT INTO vectors_{row.level} VALUES (?, ?)", (node, np.asarray(row.vector, "<f4").tobytes())
-                )
+                self._put_vector(int(node or 0), int(number or 0), kinds, row)
 
     def remove(self, document_id: str) -> bool:
         """Take a document out; return whether it was there. Call it within a transaction."""
@@ -198,10 +214,31 @@ class Store:
         for level in LEVELS:
             numbers = "SELECT number FROM nodes WHERE document = ? AND level = ?"
             self.connection.execute(f"DELETE FROM words_{level} WHERE rowid IN ({numbers})", (found[0], level))
-            self.connection.execute(f"DELETE FROM vectors_{level} WHERE number IN ({numbers})", (found[0], level))
+            self._remove_vectors(level, int(found[0]))
         self.connection.execute("DELETE FROM nodes WHERE document = ?", found)
         self.connection.execute("DELETE FROM documents WHERE number = ?", found)
         return True
+
+    def _put_vector(self, number: int, document: int, kinds: str, row: Row) -> None:
+        """Write the vector of a row; within a transaction."""
+        self.connection.execute(
+            f"INSERT INTO vectors_{row.level} VALUES (?, ?)", (number, np.asarray(row.vector, "<f4").tobytes())
+        )
+
+    def _remove_vectors(self, level: str, document: int) -> None:
+        """Take out a document's vectors of a level, whose rows are still there; within a transaction."""
+        numbers = "SELECT number FROM nodes WHERE document = ? AND level = ?"
+        self.connection.execute(f"DELETE FROM vectors_{level} WHERE number IN ({numbers})", (document, level))
+
+    def near(self, level: str, vector: NDArray[np.float32], kind: str | None, where: dict[str, str]) -> Near:
+        """Return the cosines of a level's rows with a question's vector; those of all rows, whatever the filters.
+
+        Args:
+            vector: (D,) of length 1 or 0.
+        """
+        table = self.vectors(level)
+        cosines = (table.vectors @ vector).astype(np.float64) if len(table.numbers) else np.empty(0)
+        return Near(table.numbers, cosines)
 
     def vectors(self, level: str) -> Table:
         """Return the vectors of a level; read once and kept until the file changes."""
@@ -264,8 +301,6 @@ class Store:
 
     def select(self, level: str, kind: str | None, where: dict[str, str]) -> NDArray[np.int64]:
         """Return the numbers of a level's rows, ascending, of one kind and of documents with the values of `where`."""
-        if unknown := [name for name in where if name not in FILTERS]:
-            raise DataError(f"a search may be limited by {', '.join(FILTERS)}, but {', '.join(unknown)} was given.")
         sql, values = "SELECT n.number FROM nodes n", [level]
         tests = ["n.level = ?"]
         if kind is not None:
@@ -273,7 +308,7 @@ class Store:
             values.append(f" {kind} ")
         if where:
             sql += " JOIN documents d ON d.number = n.document"
-            tests += [f"d.{name} GLOB ?" if "*" in value else f"d.{name} = ?" for name, value in where.items()]
+            tests += document_tests(where)
             values += where.values()
         rows = self.connection.execute(f"{sql} WHERE {' AND '.join(tests)} ORDER BY n.number", values)
         return np.fromiter((number for (number,) in rows), np.int64)
@@ -301,6 +336,13 @@ class Store:
         )
         values = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
         return {**values, "headings": json.loads(values["headings"])}
+
+
+def document_tests(where: dict[str, str]) -> list[str]:
+    """Return the conditions on a document `d`."""
+    if unknown := [name for name in where if name not in FILTERS]:
+        raise DataError(f"a search may be limited by {', '.join(FILTERS)}, but {', '.join(unknown)} was given.")
+    return [f"d.{name} GLOB ?" if "*" in value else f"d.{name} = ?" for name, value in where.items()]
 
 
 def _clean(text: str) -> str:

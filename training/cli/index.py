@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ EXAMPLES: Final = """\
   docgraph index pages/ --output pages.index --prune
   docgraph index pages/ --output pages.index --model models/my-encoder
   docgraph index pages/ --output pages.index --words
+  docgraph index pages/ --output pages.index --store lancedb
 """
 
 
@@ -29,6 +30,10 @@ def run(
         str | None, typer.Option(help="Folder or name of a text encoder; MiniLM if it is installed, else words alone.")
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="By words alone, without a model.")] = False,
+    store: Annotated[
+        Literal["sqlite", "lancedb"] | None,
+        typer.Option(help="Where a new index has its vectors: sqlite, the file; lancedb, for a million passages."),
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Take out documents that are not among PATHS any more.")
     ] = False,
@@ -47,7 +52,8 @@ def run(
 
     errors = Errors(output.parent / ERRORS)
     inputs = find_inputs(paths, **column_options(text, image, None))
-    with Index.open(output, None if words else choose_embedder(model, output), create=True) as index:
+    embedder = None if words else choose_embedder(model, output)
+    with Index.open(output, embedder, create=True, store=store) as index:
         there, same = index.digests(), 0
 
         def documents() -> Iterator[tuple[str, "Document", str]]:
@@ -65,16 +71,16 @@ def run(
                     errors.add(one.id, error)
 
         added = index.add(documents())
-        for name, problem in added.problems.items():
-            errors.add(name, DocgraphError(problem))
+        for one, problem in added.problems.items():
+            errors.add(one, DocgraphError(problem))
         gone = index.remove(there.keys() - {one.id for one in inputs}) if prune else 0
-        counts, embedder = index.counts(), index.embedder_name
+        counts, name = index.counts(), index.embedder_name
     errors.write()
     print(
         f"{output}: {added.written} documents written, {added.unchanged + same} unchanged, {gone} taken out, "
         f"{len(errors.found)} set aside; now {counts['document']} documents, {counts['section']} sections, "
         f"{counts['passage']} passages, {counts['image']} images, "
-        + ("by words alone" if embedder is None else f"with vectors of {embedder or 'MiniLM'}")
+        + ("by words alone" if name is None else f"with vectors of {name or 'MiniLM'}")
     )
     raise typer.Exit(errors.exit_code(counts["document"]))
 
