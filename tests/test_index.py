@@ -373,3 +373,60 @@ def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_p
     kept = [len(set(one) & set(other)) / len(one) for one, other in zip(exact, near, strict=True)]
     assert np.mean(kept) > 0.8
     assert exact != near  # it is another way
+
+
+KILLED_COMMAND = """
+import os, signal, sys
+from docgraph.index import index, store
+from training import cli
+index.TOGETHER = 2
+point, where = sys.argv[1:3]
+put, remove = store.Store.put, store.Store.remove
+def put_and_die(self, document_id, *rest):
+    put(self, document_id, *rest)
+    if point == "writing" and document_id.endswith("5.html"):
+        os.kill(os.getpid(), signal.SIGKILL)
+def remove_and_die(self, document_id):
+    done = remove(self, document_id)
+    if point == "taking out" and done and document_id.endswith("gone.html"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+store.Store.put, store.Store.remove = put_and_die, remove_and_die
+if point == "making":
+    store._SCHEMA = (*store._SCHEMA[:3], "SELECT die()")
+    store.sqlite3 = sqlite3 = type(sys)("sqlite3")
+    import sqlite3 as real
+    vars(sqlite3).update(vars(real))
+    def connect(*arguments, **options):
+        made = real.connect(*arguments, **options)
+        made.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        return made
+    sqlite3.connect = connect
+sys.argv = ["docgraph", "index", "pages", "--output", "x.index", "--words", "--prune", "--store", where]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("point", ["making", "writing", "taking out"])
+def test_the_same_command_after_a_kill_gives_the_same_index(tmp_path, point, store):
+    folder = tmp_path / "pages"
+    folder.mkdir()
+
+    def ran(point: str, where: Path = tmp_path) -> int:
+        code = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{KILLED_COMMAND}", point, store]
+        return subprocess.run(code, cwd=where, check=False, capture_output=True).returncode
+
+    for n in range(9):
+        (folder / f"{n}.html").write_text(f"<h1>Page {n}</h1><p>Its text is number {n}.</p>")
+    if point == "taking out":
+        (folder / "gone.html").write_text("<p>It will be taken out.</p>")
+        assert ran("never") == 0
+        (folder / "gone.html").unlink()
+    assert ran(point) == -9
+    assert ran("never") == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "pages").symlink_to(folder)
+    assert ran("never", other) == 0
+    assert content(tmp_path / "x.index") == content(other / "x.index")
+    assert len(content(other / "x.index")[0]) >= 27  # a document, a section and a passage of each page

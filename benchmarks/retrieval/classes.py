@@ -54,10 +54,11 @@ def agree(vectors: Scores, labels: list[str]) -> NDArray[np.float64]:
     return np.asarray(votes.argmax(1) == own, np.float64)
 
 
-def v_measure(vectors: Scores, labels: list[str]) -> float:
-    """Return the mean V-measure of k-means with as many clusters as classes."""
+def v_measure(vectors: Scores, labels: list[str]) -> tuple[float, float]:
+    """Return mean and deviation over seeds of the V-measure of k-means with as many clusters as classes."""
     made = [KMeans(len(set(labels)), n_init=1, random_state=seed).fit_predict(vectors) for seed in range(SEEDS)]
-    return float(np.mean([v_measure_score(labels, one) for one in made]))
+    scores = [v_measure_score(labels, one) for one in made]
+    return float(np.mean(scores)), float(np.std(scores))
 
 
 def classes_part(data: Path, embedder: Embedder) -> dict[str, Any]:
