@@ -22,6 +22,15 @@ LD = '<script type="application/ld+json">{}</script>'
         ),
         ("<title>Rock Post: A white tower</title>", "<h1>A white tower</h1>", "Rock Post: A white tower"),
         ("<title>Towers - white and grey</title>", "<h1>Other words</h1>", "Towers - white and grey"),
+        ("<title>A white tower | Rock Post</title>", "<h1>A white tower</h1>", "A white tower"),
+        ("<title>Rock Post - A white tower</title>", "<h2>A white tower</h2>", "A white tower"),
+        ("<title>A white tower | Rock Post</title>", "<h1>Rock Post</h1>", "A white tower | Rock Post"),
+        (
+            "<title>A white tower on a rock | Post</title>"
+            + LD.format('{"@type":"NewsArticle","headline":"Painters leave the tower"}'),
+            "<h1>A white tower on a rock</h1>",
+            "Painters leave the tower",
+        ),
         (
             "<title>A white tower - Lexicon</title>" + LD.format('{"@type":"Article","headline":"building on a rock"}'),
             "<h1>A white tower</h1>",

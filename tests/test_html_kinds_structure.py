@@ -272,3 +272,20 @@ def test_a_wrong_label_of_one_byte_is_found_out(encoding: str, label: str, langu
 def test_a_guess_from_few_letters_says_so():
     assert "decode.unsure" in codes(parse_html("<p>שלום.</p>".encode("cp1255")))
     assert "decode.unsure" not in codes(parse_html("<meta charset=cp1255><p>שלום.</p>".encode("cp1255")))
+
+
+def test_the_slides_that_a_script_shows_one_after_the_other_are_kept():
+    slide = "<figure class='slide{}'><img src={}.jpg alt=x><figcaption>Tower number {}.</figcaption></figure>"
+    slides = "".join(slide.format("" if n == 1 else " off", n, n) for n in (1, 2, 3))
+    page = article(f"<style>.off{{display:none}}</style><div>{slides}</div><p class=off>Nobody sees this line.</p>")
+    captions = ["".join(c.text for c in figure.children if c.kind == "caption") for figure in page.find("figure")]
+    assert captions == [f"Tower number {n}." for n in (1, 2, 3)]
+    assert "Nobody" not in page.text
+
+
+@pytest.mark.parametrize("name", ["storefront-image", "x-img", "lazy-photo"])
+def test_an_element_that_a_script_defines_may_be_an_image(name: str):
+    page = article(f"<figure><{name} src=a.jpg alt=Tower></{name}><figcaption>The tower.</figcaption></figure>")
+    assert [image.attributes["src"] for image in page.images()] == ["https://e.example/d/a.jpg"]
+    page = article(f"<{name} src=a.jpg><img src=b.jpg></{name}>")
+    assert [image.attributes["src"] for image in page.images()] == ["https://e.example/d/b.jpg"]

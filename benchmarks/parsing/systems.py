@@ -55,8 +55,10 @@ def structure_of_document(document: Document) -> Structure:
             over[row] = over[above]
             inside_item[row] = inside_item[above] or document.kind[above] == "item"
         text = letters(node.text)
-        if node.kind == "section" and node.children[0].kind == "heading":
-            over[row] = letters(node.children[0].text)
+        if node.kind == "section":
+            # Not always its first child: the time of an entry of a live blog stands before its heading.
+            headings = [child for child in node.children if child.kind == "heading"]
+            over[row] = letters(headings[0].text) if headings else over[row]
         elif node.kind == "heading":
             found.add(found.headings, text)
         elif node.kind == "paragraph":

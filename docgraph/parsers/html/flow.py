@@ -6,6 +6,7 @@
 here and nowhere else, so it cannot leak later; a page that shows next to nothing is read with what it hides.
 """
 
+from collections import Counter
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
@@ -22,6 +23,8 @@ _ALMOST_EMPTY: Final = 300
 
 _LAYERS: Final = 3
 """Hidden elements within hidden elements that are looked into."""
+_LEAST_SLIDES: Final = 3
+_SLIDE_ELEMENTS: Final = 60
 _PARTS_OF_PAGE: Final = frozenset(("article", "main", "h1"))
 """What stands in no dialog that is closed."""
 
@@ -54,6 +57,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
     add_text, rule_of = reader.block.add_text, RULE_OF.get
     events, tags, attributes, last = elements.events, elements.tag, elements.attributes, elements.last
     has_sheet, by_sheet, by_trick = bool(sheet), 0, 0
+    kept = shown | _slides(elements) if has_sheet else shown
     index, count = 0, len(events)
     while index < count:
         event = events[index]
@@ -73,7 +77,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
                     by_trick += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
                 continue
-            if has_sheet and ("class" in own or "id" in own) and row not in shown and sheet.hides(elements, row):
+            if has_sheet and ("class" in own or "id" in own) and row not in kept and sheet.hides(elements, row):
                 reader.hidden.append(row)
                 by_sheet += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
@@ -105,6 +109,17 @@ def _is_shown_later(own: Attributes) -> bool:
         or bool(STREAMED.match(own.get("id", "")))
         or "mwe-math-mathml" in own.get("class", "")
     )
+
+
+def _slides(elements: Elements) -> set[int]:
+    """Return the figures that stand in a row, each with its image: a script shows them one after the other."""
+    with_image = [
+        row
+        for row in elements.rows_of("figure")
+        if "img" in elements.tag[row + 1 : min(elements.end(row), row + _SLIDE_ELEMENTS)]
+    ]
+    count = Counter(elements.parent[row] for row in with_image)
+    return {row for row in with_image if count[elements.parent[row]] >= _LEAST_SLIDES}
 
 
 def _hidden_text(elements: Elements, rows: list[int]) -> frozenset[int]:

@@ -230,11 +230,21 @@ def noscript(reader: Reader, row: int) -> int:
     return reader.after(row)
 
 
+_IMAGE_NAMES: Final = ("-image", "-img", "-picture", "-photo")
+"""Ends of the names of custom elements that show an image."""
+_IMAGE_ELEMENTS: Final = 60
+
+
 def custom(reader: Reader, row: int) -> int:
-    """An element that a script defines is transparent; two in a row are two words."""
+    """An element that a script defines is transparent; two in a row are two words. One may be an image by its name."""
+    elements = reader.elements
     if _touches(reader, row):
         reader.block.add_text(" ")
-    own = reader.elements.attributes[row]
+    own = elements.attributes[row]
+    if own.get("src") and elements.tag[row].endswith(_IMAGE_NAMES):
+        inner = elements.tag[row + 1 : min(elements.end(row), row + _IMAGE_ELEMENTS)]
+        if "img" not in inner and "picture" not in inner:
+            return image(reader, row)
     return block(reader, row) if own and is_apart(reader, own) else 0
 
 

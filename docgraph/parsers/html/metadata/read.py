@@ -47,6 +47,7 @@ _NO_TITLES: Final = frozenset(
     ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
 )
 """Titles that a program wrote, in small letters."""
+_TELLING_LETTERS: Final = 4
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
@@ -168,8 +169,9 @@ def _first(candidates: list[Candidate]) -> str | None:
 def _title(candidates: list[Candidate], site: str | None) -> str | None:
     """Return the most trusted title, as the page gives it.
 
-    The page's `<title>` and a heading that agree know better than a headline that agrees with neither: some sites
-    write a short description there. A title that is the site's name is that of every page of the site.
+    The page's `<title>` and a heading that agree know better than a headline that tells of something else: some sites
+    write a short description there. A title that is the site's name is that of every page of the site, and of one
+    that ends or begins with that name the heading is the rest.
     """
     if not candidates:
         return None
@@ -177,18 +179,28 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
     name = _words(site or "")
     if headings and (_words(chosen.value) == name or chosen.value.strip().lower() in _NO_TITLES):
         return next((heading for heading in headings if _words(heading) != name), headings[0])
-    if chosen.source != "html":
-        shown = {_words(heading): heading for heading in headings}
-        for title in (c.value for c in candidates if c.source == "html"):
-            for part in (title, *_SEPARATOR.split(title)):
-                words = _words(part)
-                if (
-                    words in shown
-                    and words != _words(site or "")
-                    and 2 * len(words & _words(chosen.value)) < len(words)
-                ):
-                    return shown[words]
+    shown = {_words(heading): heading for heading in headings if _words(heading) != name}
+    for title in (c.value for c in candidates if c.source == "html"):
+        parts = _SEPARATOR.split(title)
+        if chosen.source == "html":
+            # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
+            longest = max(parts, key=len)
+            if title == chosen.value and _words(longest) in shown:
+                return shown[_words(longest)]
+            continue
+        for part in (title, *parts):
+            words = _words(part)
+            if words in shown and _is_about_another(chosen.value, words):
+                return shown[words]
     return chosen.value
+
+
+def _is_about_another(headline: str, heading: frozenset[str]) -> bool:
+    """Whether a headline describes rather than names: in small letters, or without a telling word of the heading."""
+    both = _words(headline) & heading
+    return 2 * len(both) < len(heading) and (
+        headline[:1].islower() or all(len(word) < _TELLING_LETTERS for word in both)
+    )
 
 
 def _words(text: str) -> frozenset[str]:
