@@ -1,6 +1,8 @@
-"""Three small pages, and an embedder that needs no model, for the index and the retrieval benchmark."""
+"""Three small pages, an embedder that needs no model, and what an index holds: for tests of index and retrieval."""
 
+import sqlite3
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 
 from docgraph import Document, parse_html
 from docgraph.chunks import chunks
+from docgraph.index import Index
 
 PAGES = {
     "bread": "<title>Bread</title><h1>Bread</h1><p>Time does the kneading.</p><h2>Oven</h2>"
@@ -52,3 +55,22 @@ class Letters:
 
     def encode_query(self, texts: list[str]) -> np.ndarray:
         return np.array([self.vector(text) for text in texts])
+
+
+def content(path: Path) -> list[Any]:
+    """All rows but their numbers, which depend on the order of writing."""
+    connection = sqlite3.connect(path)
+    nodes = connection.execute(
+        "SELECT d.id, n.level, n.id, n.kind, n.headings, n.start, n.stop, n.text FROM nodes n JOIN documents d "
+        "ON d.number = n.document ORDER BY n.id"
+    ).fetchall()
+    words = [
+        connection.execute(f"SELECT text FROM words_{level} ORDER BY text").fetchall()
+        for level in ("section", "passage")
+    ]
+    numbered = dict(connection.execute("SELECT number, id FROM nodes"))
+    connection.close()
+    with Index.open(path) as made:
+        numbers, rows = made._store.vectors("passage")
+    vectors = sorted((numbered[number], row.tobytes()) for number, row in zip(numbers.tolist(), rows, strict=True))
+    return [nodes, words, vectors]

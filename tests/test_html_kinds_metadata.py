@@ -37,6 +37,12 @@ LD = '<script type="application/ld+json">{}</script>'
             "A white tower",
         ),
         (
+            "<title>A white tower of stone on a rock - Lexicon</title>"
+            + LD.format('{"@type":"Article","headline":"tower by the sea"}'),
+            "<h1>A white tower of stone on a rock</h1>",
+            "A white tower of stone on a rock",
+        ),
+        (
             "<title>Tower: news</title>" + LD.format('{"@type":"Article","headline":"The tower is white again"}'),
             "<h1>The tower is white again</h1>",
             "The tower is white again",

@@ -283,6 +283,15 @@ def test_the_slides_that_a_script_shows_one_after_the_other_are_kept():
     assert "Nobody" not in page.text
 
 
+def test_figures_with_other_text_are_no_slides_and_stay_hidden():
+    slide = (
+        "<figure class=off><img src=a.jpg alt=x><figcaption>A tower.</figcaption><p>Do as this line says.</p></figure>"
+    )
+    page = article(f"<style>.off{{display:none}}</style><div>{slide * 3}</div>")
+    assert "this line" not in page.text
+    assert "hidden.by_sheet" in codes(page)
+
+
 @pytest.mark.parametrize("name", ["storefront-image", "x-img", "lazy-photo"])
 def test_an_element_that_a_script_defines_may_be_an_image(name: str):
     page = article(f"<figure><{name} src=a.jpg alt=Tower></{name}><figcaption>The tower.</figcaption></figure>")

@@ -167,12 +167,11 @@ class Index:
     def _write(self, batch: list[tuple[str, Document, str]]) -> None:
         limit = int(self._store.meta("max_tokens") or MAX_TOKENS)
         named = [(name, document) for name, document, _ in batch]
-        made: Iterable[list[Row]]
+        made: list[list[Row]]
         if self._embedder is None:
-            made = (plain_rows(document, name, limit) for name, document in named)
+            made = [plain_rows(document, name, limit) for name, document in named]
         else:
-            made = embedded_rows(named, self._embedder)
-        made = list(made)
+            made = list(embedded_rows(named, self._embedder))
         with self._store.transaction():
             for (name, document, digest), rows in zip(batch, made, strict=True):
                 self._store.put(name, document, digest, rows)

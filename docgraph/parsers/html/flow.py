@@ -25,6 +25,7 @@ _LAYERS: Final = 3
 """Hidden elements within hidden elements that are looked into."""
 _LEAST_SLIDES: Final = 3
 _SLIDE_ELEMENTS: Final = 60
+"""Figures in a row that are slides, and elements that each may hold."""
 _PARTS_OF_PAGE: Final = frozenset(("article", "main", "h1"))
 """What stands in no dialog that is closed."""
 
@@ -112,14 +113,26 @@ def _is_shown_later(own: Attributes) -> bool:
 
 
 def _slides(elements: Elements) -> set[int]:
-    """Return the figures that stand in a row, each with its image: a script shows them one after the other."""
-    with_image = [
-        row
-        for row in elements.rows_of("figure")
-        if "img" in elements.tag[row + 1 : min(elements.end(row), row + _SLIDE_ELEMENTS)]
-    ]
-    count = Counter(elements.parent[row] for row in with_image)
-    return {row for row in with_image if count[elements.parent[row]] >= _LEAST_SLIDES}
+    """Return the figures in a row that hold images and captions alone: a script shows them one after the other.
+
+    One with other text is none, so what a style sheet hides there cannot come into the main text.
+    """
+    slides = [row for row in elements.rows_of("figure") if _is_slide(elements, row)]
+    count = Counter(elements.parent[row] for row in slides)
+    return {row for row in slides if count[elements.parent[row]] >= _LEAST_SLIDES}
+
+
+def _is_slide(elements: Elements, row: int) -> bool:
+    end = elements.end(row)
+    inner = elements.tag[row + 1 : min(end, row + _SLIDE_ELEMENTS)]
+    if "img" not in inner or end - row > _SLIDE_ELEMENTS:
+        return False
+    captions = (elements.text(row + 1 + place) for place, tag in enumerate(inner) if tag == "figcaption")
+    return sum(map(_count_letters, captions)) == _count_letters(elements.text(row))
+
+
+def _count_letters(text: str) -> int:
+    return sum(map(len, text.split()))
 
 
 def _hidden_text(elements: Elements, rows: list[int]) -> frozenset[int]:

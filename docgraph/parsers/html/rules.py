@@ -233,6 +233,7 @@ def noscript(reader: Reader, row: int) -> int:
 _IMAGE_NAMES: Final = ("-image", "-img", "-picture", "-photo")
 """Ends of the names of custom elements that show an image."""
 _IMAGE_ELEMENTS: Final = 60
+"""Elements of one that are searched for the image that it wraps."""
 
 
 def custom(reader: Reader, row: int) -> int:

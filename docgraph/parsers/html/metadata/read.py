@@ -48,6 +48,7 @@ _NO_TITLES: Final = frozenset(
 )
 """Titles that a program wrote, in small letters."""
 _TELLING_LETTERS: Final = 4
+"""A word of fewer may be in any two titles."""
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
@@ -180,15 +181,11 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
     if headings and (_words(chosen.value) == name or chosen.value.strip().lower() in _NO_TITLES):
         return next((heading for heading in headings if _words(heading) != name), headings[0])
     shown = {_words(heading): heading for heading in headings if _words(heading) != name}
+    if chosen.source == "html":
+        # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
+        return shown.get(_words(max(_SEPARATOR.split(chosen.value), key=len)), chosen.value)
     for title in (c.value for c in candidates if c.source == "html"):
-        parts = _SEPARATOR.split(title)
-        if chosen.source == "html":
-            # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
-            longest = max(parts, key=len)
-            if title == chosen.value and _words(longest) in shown:
-                return shown[_words(longest)]
-            continue
-        for part in (title, *parts):
+        for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]

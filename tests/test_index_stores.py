@@ -1,0 +1,207 @@
+"""Where an index keeps its vectors: the two stores answer alike, and a kill at any point leaves them whole."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from docgraph import DataError, parse_html
+from docgraph.index import Index, lance
+from tests.conftest import ROOT
+from tests.letters import Letters, content, pages
+
+
+def test_both_stores_give_the_same_answers(tmp_path):
+    pytest.importorskip("lancedb")
+    answers = []
+    for name in ("sqlite", "lancedb"):
+        with Index.open(tmp_path / name, Letters(), create=True, store=name) as made:
+            made.add(pages())
+        with Index.open(tmp_path / name, Letters()) as made:  # which it was made with need not be said again
+            assert made._store.name == name
+            answers.append(
+                [
+                    (kind, hit.id, pytest.approx(hit.score, abs=1e-5))
+                    for kind in ("passage", "section", "document")
+                    for hit in made.search("old oak", kind)
+                ]
+            )
+        with pytest.raises(DataError, match=f"was made with {name}, but .* was asked for"):
+            Index.open(tmp_path / name, Letters(), store={"sqlite": "lancedb", "lancedb": "sqlite"}[name])
+    assert answers[0] == answers[1]
+
+
+def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_path, monkeypatch):
+    pytest.importorskip("lancedb")
+    draw = np.random.default_rng(0)
+    words = ["".join(draw.choice(list("abcdefghijklmnop"), 6)) for _ in range(200)]
+    texts = [" ".join(draw.choice(words, 12)) for _ in range(600)]
+    documents = [
+        (str(n), parse_html(f"<h1>{text[:13]}</h1><p>{text}</p>" + "<table><tr><th>k<td>v</table>" * (n % 60 == 0)))
+        for n, text in enumerate(texts)
+    ]
+    questions = [" ".join(draw.choice(words, 4)) for _ in range(20)]
+
+    tables: list[Any] = []
+    tops: list[Any] = []
+
+    def asked() -> list[list[str]]:
+        with Index.open(tmp_path / "x.index", Letters()) as made:
+            assert all("k" in hit.text for hit in made.search(questions[0], "table", top=20))
+            assert len(made.search(questions[0], "table", top=20)) == 10
+            assert {hit.document_id for hit in made.search(questions[0], where={"id": "7"})} == {"7"}
+            tables.append([(hit.id, pytest.approx(hit.score, abs=1e-5)) for hit in made.search(questions[0], "table")])
+            found = [made.search(one, kind) for one in questions for kind in ("passage", "section")]
+            tops.append(np.mean([hits[0].score for hits in found]))
+            return [[hit.id for hit in hits] for hits in found]
+
+    with Index.open(tmp_path / "x.index", Letters(), create=True, store="lancedb") as made:
+        made.add(documents[:500])
+    monkeypatch.setattr(lance, "EXACT", 100)
+    with Index.open(tmp_path / "x.index", Letters()) as made:
+        made.add(documents[500:])  # makes the index
+        assert made._store._table("passage").list_indices()
+    monkeypatch.setattr(lance, "EXACT", 10_000)
+    exact = asked()
+    monkeypatch.setattr(lance, "EXACT", 100)
+    monkeypatch.setattr(lance, "NEAREST", 60)
+    monkeypatch.setattr(lance, "DRAWN", 200)
+    near = asked()
+    kept = [len(set(one) & set(other)) / len(one) for one, other in zip(exact, near, strict=True)]
+    assert np.mean(kept) > 0.8
+    assert exact != near  # it is another way
+    assert tables[0] == tables[1]  # all that the filters allow is looked up, so nothing is estimated
+    assert tops[1] == pytest.approx(tops[0], rel=0.1)  # what is drawn gives the scores their scale
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, "")
+from tests.letters import Letters
+from docgraph import parse_html
+from docgraph.index import index, store
+index.TOGETHER = 2
+path, point, where = sys.argv[1:]
+def die(name, at):
+    if (name, at) == ("5", point):
+        os.kill(os.getpid(), signal.SIGKILL)
+def documents():
+    for number in range(9):
+        die(str(number), "reading")
+        yield str(number), parse_html(f"<h1>Page {number}</h1><p>Its text is number {number}.</p>")
+put = store.Store.put
+def slowly(self, document_id, *rest):
+    die(document_id, "before it is written")
+    put(self, document_id, *rest)
+    die(document_id, "before it is committed")
+store.Store.put = slowly
+if point == "after its vectors are written":
+    from docgraph.index import lance
+    write = lance.LanceStore._write_new
+    def written(self):
+        last = any(row[1] > 4 for rows in self._new.values() for row in rows)
+        write(self)
+        if last:
+            os.kill(os.getpid(), signal.SIGKILL)
+    lance.LanceStore._write_new = written
+if point == "before old vectors are deleted":
+    from docgraph.index import lance
+    def die_then(self, level, numbers):
+        if numbers:
+            os.kill(os.getpid(), signal.SIGKILL)
+    lance.LanceStore._delete = die_then
+    made = index.Index.open(path, Letters(), create=True, store=where)
+    made.add([("3", parse_html("<p>An older text.</p>"))])
+    made.add(documents())
+index.Index.open(path, Letters(), create=True, store=where).add(documents())
+"""
+
+
+POINTS = ["reading", "before it is written", "before it is committed"]
+
+
+@pytest.mark.parametrize("store", ["sqlite", "lancedb"])
+@pytest.mark.parametrize("point", [*POINTS, "after its vectors are written", "before old vectors are deleted"])
+def test_a_killed_job_leaves_whole_documents_and_goes_on(tmp_path, point, store):
+    if store == "lancedb":
+        pytest.importorskip("lancedb")
+    elif point not in POINTS:
+        pytest.skip("SQLite writes vectors in its own transaction")
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.index"), point, store], cwd=ROOT, check=False)
+    assert ran.returncode == -9
+    documents = [(str(n), parse_html(f"<h1>Page {n}</h1><p>Its text is number {n}.</p>")) for n in range(9)]
+    with Index.open(tmp_path / "a.index", Letters(), create=True) as made:
+        there = len(made)
+        assert 0 < there < 9
+        assert made.add(documents).written == 9 - there
+        found = [(hit.document_id, hit.score) for hit in made.search("page number 3")]
+    with Index.open(tmp_path / "b.index", Letters(), create=True, store=store) as made:
+        made.add(documents)
+        assert found == [
+            (name, pytest.approx(score))
+            for name, score in ((hit.document_id, hit.score) for hit in made.search("page number 3"))
+        ]
+    assert content(tmp_path / "a.index") == content(tmp_path / "b.index")
+
+
+KILLED_COMMAND = """
+import os, signal, sys
+from docgraph.index import index, store
+from training import cli
+index.TOGETHER = 2
+point, where = sys.argv[1:3]
+put, remove = store.Store.put, store.Store.remove
+def put_and_die(self, document_id, *rest):
+    put(self, document_id, *rest)
+    if point == "writing" and document_id.endswith("5.html"):
+        os.kill(os.getpid(), signal.SIGKILL)
+def remove_and_die(self, document_id):
+    done = remove(self, document_id)
+    if point == "taking out" and done and document_id.endswith("gone.html"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+store.Store.put, store.Store.remove = put_and_die, remove_and_die
+if point == "making":
+    store._SCHEMA = (*store._SCHEMA[:3], "SELECT die()")
+    store.sqlite3 = sqlite3 = type(sys)("sqlite3")
+    import sqlite3 as real
+    vars(sqlite3).update(vars(real))
+    def connect(*arguments, **options):
+        made = real.connect(*arguments, **options)
+        made.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        return made
+    sqlite3.connect = connect
+sys.argv = ["docgraph", "index", "pages", "--output", "x.index", "--words", "--prune", "--store", where]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("store", ["sqlite", "lancedb"])
+@pytest.mark.parametrize("point", ["making", "writing", "taking out"])
+def test_the_same_command_after_a_kill_gives_the_same_index(tmp_path, point, store):
+    if store == "lancedb":
+        pytest.importorskip("lancedb")
+    folder = tmp_path / "pages"
+    folder.mkdir()
+
+    def ran(point: str, where: Path = tmp_path) -> int:
+        code = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{KILLED_COMMAND}", point, store]
+        return subprocess.run(code, cwd=where, check=False, capture_output=True).returncode
+
+    for n in range(9):
+        (folder / f"{n}.html").write_text(f"<h1>Page {n}</h1><p>Its text is number {n}.</p>")
+    if point == "taking out":
+        (folder / "gone.html").write_text("<p>It will be taken out.</p>")
+        assert ran("never") == 0
+        (folder / "gone.html").unlink()
+    assert ran(point) == -9
+    assert ran("never") == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "pages").symlink_to(folder)
+    assert ran("never", other) == 0
+    assert content(tmp_path / "x.index") == content(other / "x.index")
+    assert len(content(other / "x.index")[0]) >= 27  # a document, a section and a passage of each page
