@@ -31,13 +31,18 @@ def home_of(document: Document, name: str) -> str:
     return document.metadata.url or (name if "://" in name else f"{_NOWHERE}/{address_of(name)}")
 
 
+def known_as(home: str, address: str) -> str:
+    """Return what all addresses of the page have in common that one of them leads to, seen from a page; "" for none."""
+    return _known_as(_resolved(home, address))
+
+
 def edges_of(documents: Sequence[Document], homes: Sequence[str]) -> Ints:
     """Return (2, E) pairs of page ordinals, one for each page that another links to, in order."""
     pages = _ordinals(documents, homes)
     edges: set[tuple[int, int]] = set()
     for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
         for link in document.links:
-            known = _known_as(_resolved(home, link.href or ""))
+            known = known_as(home, link.href or "")
             if known and (target := pages.get(known, ordinal)) != ordinal:
                 edges.add((ordinal, target))
     return np.asarray(sorted(edges), dtype=np.int32).reshape(-1, 2).T.copy()
@@ -80,7 +85,7 @@ def _ordinals(documents: Sequence[Document], homes: Sequence[str]) -> dict[str, 
     pages: dict[str, int] = {}
     for ordinal, (document, home) in enumerate(zip(documents, homes, strict=True)):
         for address in (home, document.metadata.canonical_url):
-            if address and (known := _known_as(_resolved(home, address))):
+            if address and (known := known_as(home, address)):
                 pages.setdefault(known, ordinal)
     return pages
 
