@@ -12,6 +12,7 @@ from .errors import ImageError as ImageError
 from .errors import LimitError as LimitError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import ParseError as ParseError
+from .errors import RenderError as RenderError
 from .fetch import SafeFetcher as SafeFetcher
 from .formats.docling import from_docling as from_docling
 from .formats.docling import to_docling as to_docling
@@ -40,6 +41,9 @@ from .records import Link as Link
 from .records import Mark as Mark
 from .records import Sources as Sources
 from .records import Warning as Warning
+from .render import Bounds as Bounds
+from .render import Renderer as Renderer
+from .render import render_page as render_page
 from .sentences import sentence_spans as sentence_spans
 
 __version__: str

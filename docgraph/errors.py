@@ -5,6 +5,7 @@
     ├── ParseError        bytes that cannot be read as what they claim to be
     ├── ImageError        an image that is missing, unreadable, too large or not allowed
     ├── FetchError        an address that may not be fetched, or a server that answers otherwise (also an OSError)
+    ├── RenderError       Chromium is not there, or cannot show a page
     ├── DocumentError     a document's columns, or a serialised document, break a rule of the schema
     ├── TreeError         a forest handed to `TreeBatch` is not a forest
     ├── AttentionError    arguments of `hierarchical_attention` that do not fit together
@@ -69,6 +70,10 @@ class ImageError(DocgraphError):
 
 class FetchError(DocgraphError, OSError):
     """An address may not be fetched, or its server did not answer as it should."""
+
+
+class RenderError(DocgraphError):
+    """Chromium is not installed, does not start, or has ended while it showed a page."""
 
 
 class DocumentError(DocgraphError, ValueError):

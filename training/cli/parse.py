@@ -3,9 +3,11 @@
 import csv
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -22,6 +24,7 @@ EXAMPLES: Final = """\
   docgraph parse site/ --format json --output site.json
   docgraph parse pages/ --output pages.jsonl --workers 4
   docgraph parse saved.html --url https://example.org/news/1
+  docgraph parse page.html --render --format json --output page.json
 """
 
 
@@ -56,6 +59,10 @@ def run(
         typer.Option(help="CSV of the pages' addresses for .jsonl and .parquet, with the columns path and url."),
     ] = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch addresses of the public web.")] = False,
+    render: Annotated[
+        bool, typer.Option("--render", help="Show the pages in Chromium: boxes, what is seen, a screenshot.")
+    ] = False,
+    javascript: Annotated[bool, typer.Option("--javascript", help="With --render: run the pages' scripts.")] = False,
     max_nodes: Annotated[int | None, typer.Option(help="Nodes that an outline shows.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes for .jsonl and .parquet; all cores if not given.")
@@ -72,24 +79,32 @@ def run(
     if url is not None and len(paths) > 1:
         raise DataError(f"--url must stand beside one page, but there are {len(paths)}; --urls FILE gives one to each.")
     if output is not None and output.suffix.lower() in (".jsonl", ".parquet") and not any(map(_is_address, paths)):
+        if render:
+            raise DataError("--render must stand beside pages that are printed, not --output FILE.jsonl or .parquet.")
         addresses = _addresses_of(urls) if urls else {Path(paths[0]).name: url} if url else {}
         _parse_many(paths, output, main_only, workers, quiet, addresses)
     if urls is not None:
         raise DataError("--urls must stand beside --output FILE.jsonl or FILE.parquet; --url is for one page.")
+    if javascript and not render:
+        raise DataError("--javascript must stand beside --render: nothing else runs scripts.")
     errors = Errors((output.parent if output else Path()) / ERRORS)
-    written = []
-    for path in paths:
-        try:
-            document = _read(path, main_only, url, fetch)
-        except DocgraphError as error:
-            errors.add(path, error)
-            continue
-        for warning in document.warnings:
-            if warning.code == "site.page":
-                errors.add(path, DocgraphError(warning.message))
-            elif warning.code.startswith("site."):
-                print(f"{path}: {warning.message}", file=sys.stderr)
-        written.append(_written(document, format, main_only, max_nodes).removesuffix("\n") + "\n")
+    written, told_once = [], set[str]()
+    with _reader(main_only, url, fetch, render, javascript) as read:
+        for path in paths:
+            try:
+                document = read(path)
+            except DocgraphError as error:
+                errors.add(path, error)
+                continue
+            for warning in document.warnings:
+                if warning.code == "site.page":
+                    errors.add(path, DocgraphError(warning.message))
+                elif warning.code.startswith("site."):
+                    print(f"{path}: {warning.message}", file=sys.stderr)
+                elif warning.code == "render.sandbox" and warning.code not in told_once:
+                    told_once.add(warning.code)
+                    print(f"warning: {warning.message}", file=sys.stderr)
+            written.append(_written(document, format, main_only, max_nodes).removesuffix("\n") + "\n")
     errors.write()
     if output is None:
         sys.stdout.write("".join(written))
@@ -135,19 +150,53 @@ def _parse_many(
     raise typer.Exit
 
 
-def _read(path: str, main_only: bool, url: str | None, fetch: bool) -> "Document":
+@contextmanager
+def _reader(
+    main_only: bool, url: str | None, fetch: bool, render: bool, javascript: bool
+) -> "Iterator[Callable[[str], Document]]":
+    """Give what reads a path as it was asked for; all pages that are rendered share one browser."""
     from docgraph import load_document, parse_html
 
-    if _is_address(path):
-        if not fetch:
-            raise DataError(f"{path} must be a file or folder unless --fetch is given, which asks the web for it.")
-        from docgraph.fetch import SafeFetcher
+    def read(path: str) -> "Document":
+        address = path if _is_address(path) else None
+        source = _bytes_of(path, fetch)
+        if source is not None:
+            return parse_html(source, main_only=main_only, url=url or address)
+        return load_document(path, main_only=main_only, **({} if url is None else {"url": url}))
 
-        return parse_html(SafeFetcher()(path), main_only=main_only, url=url or path)
-    options: dict[str, Any] = {} if url is None else {"url": url}
+    if not render:
+        yield read
+        return
+    from docgraph import Renderer, SafeFetcher
+
+    with Renderer() as renderer:
+
+        def show(path: str) -> "Document":
+            source = _bytes_of(path, fetch)
+            if source is None and Path(path).is_dir():
+                raise DataError(f"--render must stand beside pages, but {path} is a folder.")
+            return renderer.render(
+                Path(path) if source is None else source,
+                javascript=javascript,
+                url=url or (path if _is_address(path) else None),
+                fetch=SafeFetcher() if fetch else None,
+                main_only=main_only,
+            )
+
+        yield show
+
+
+def _bytes_of(path: str, fetch: bool) -> bytes | None:
+    """Return the page at an address or on stdin; None for what lies in a file or folder."""
     if path == "-":
-        return parse_html(sys.stdin.buffer.read(), main_only=main_only, url=url)
-    return load_document(path, main_only=main_only, **options)
+        return sys.stdin.buffer.read()
+    if not _is_address(path):
+        return None
+    if not fetch:
+        raise DataError(f"{path} must be a file or folder unless --fetch is given, which asks the web for it.")
+    from docgraph.fetch import SafeFetcher
+
+    return SafeFetcher()(path)
 
 
 def _written(document: "Document", format: Format, main_only: bool, max_nodes: int | None) -> str:
