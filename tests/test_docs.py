@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.blocks import ROOT, blocks
+from tests.browsers import needs_chromium
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = [page for page in PAGES if any(block.language in ("python", "bash") for block in blocks(page))]
@@ -18,7 +19,11 @@ def named(pages: list[Path]) -> list[str]:
     return [str(page.relative_to(ROOT)) for page in pages]
 
 
-@pytest.mark.parametrize("page", RUN, ids=named(RUN))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[needs_chromium] if page.name == "rendering.md" else []) for page in RUN],
+    ids=named(RUN),
+)
 def test_every_block_of_a_page_runs_in_an_empty_folder(page: Path, tmp_path: Path) -> None:
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     done = subprocess.run(

@@ -191,8 +191,8 @@ class Tab:
         is_page = request.get("resourceType") == "Document"
         if is_page and self._body is not None and url.partition("#")[0] == self._url.partition("#")[0]:
             headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": self._policy}
-            body, self._body = self._body, None
-            self._fulfil(number, body, headers)
+            page, self._body = self._body, None
+            self._fulfil(number, page, headers)
             return
         body, is_icon = None, url.endswith("/favicon.ico")  # which the browser asks for, not the page
         if not (is_page or is_icon):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from docgraph.document import Document
 from docgraph.kinds import Domain
 from docgraph.records import Box
-from docgraph.render.layout import Floats
+from docgraph.render.snapshot import Floats
 
 NAME: Final = "docgraph-screenshot.png"
 _CELL: Final = 32

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -162,7 +162,8 @@ def _reader(
         source = _bytes_of(path, fetch)
         if source is not None:
             return parse_html(source, main_only=main_only, url=url or address)
-        return load_document(path, main_only=main_only, **({} if url is None else {"url": url}))
+        options: dict[str, Any] = {} if url is None else {"url": url}  # which not every type of file takes
+        return load_document(path, main_only=main_only, **options)
 
     if not render:
         yield read
