@@ -11,7 +11,8 @@ import pytest
 from docgraph import DataError, parse_html
 from docgraph.index import Index
 from docgraph.index import index as index_module
-from docgraph.index.words import spaced, terms
+from docgraph.index import store as store_module
+from docgraph.index.words import marks, spaced, terms
 from tests.letters import PAGES, Letters, content, pages
 
 
@@ -112,6 +113,37 @@ def test_a_hit_leads_to_its_place(index):
     assert [hit.text[slice(*span)] for span in hit.marks] == ["loaf"]
     assert hit.dom_path.endswith("p[2]")
     assert hit.title == "Bread"
+
+
+def test_words_of_a_question_are_marked_in_whatever_case_and_ending():
+    text = "BAKED breads, bak\u00e9d İstanbul: Straße STRASSEN bread-baking"
+    assert [text[slice(*span)] for span in marks(text, "Breads bak\u00c9d")] == ["breads", "bak\u00e9d", "bread"]
+    assert [text[slice(*span)] for span in marks(text, "strassen")] == ["STRASSEN"]
+    plain = "Baking (baked)"
+    assert [plain[slice(*span)] for span in marks(plain, "bakes")] == ["Baking", "baked"]
+    assert marks(text, "") == marks("", "bread") == ()
+
+
+@pytest.mark.parametrize("kept", [0, 3, 1000])
+def test_scores_that_are_kept_are_those_of_the_file_as_it_is(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(store_module, "_COMMON", 1)
+    monkeypatch.setattr(store_module, "_SCORES_KEPT", kept)
+    monkeypatch.setattr(store_module, "LARGE", 1)  # so that words are counted first
+    monkeypatch.setattr(store_module, "_COUNTS_KEPT", kept)
+
+    def asked(index: Index) -> list[tuple[str, float]]:
+        return [
+            (hit.id, hit.score) for question in ("the pot", "the loaf", "the pot") for hit in index.search(question)
+        ]
+
+    with Index.open(tmp_path / "pages.index", create=True) as writer:
+        writer.add(pages()[:1])
+        with Index.open(tmp_path / "pages.index") as reader:
+            asked(reader)
+            writer.add(pages()[1:])
+            twice = [asked(reader), asked(reader)]
+        with Index.open(tmp_path / "pages.index") as fresh:
+            assert twice == [asked(fresh)] * 2
 
 
 def test_each_kind_is_found_as_what_it_is(index):

@@ -42,6 +42,11 @@ _HOLDERS: Final = {
 }
 LARGE: Final = 20_000
 """Rows of a level, above which common words of a question are left out."""
+_COMMON: Final = 500
+"""Rows of a level that hold a common word."""
+_SCORES_KEPT: Final = 4_000_000
+"""Scores of common words that are kept in memory, 64 MB."""
+_COUNTS_KEPT: Final = 100_000
 FILTERS: Final = ("id", "site", "language", "date", "url", "title")
 """Columns of a document that a search may be limited by."""
 
@@ -279,28 +284,52 @@ class Store:
         weight, log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. In large collections terms in a tenth of all
         rows are left out unless the question has no other.
         """
-        table, total = f"words_{level}", self.count(level)
+        total = self.count(level)
         if total > LARGE:
-            counted = f"SELECT count(*) FROM {table} WHERE {table} MATCH ?"
-            rare = [term for term in terms if self.connection.execute(counted, (term,)).fetchone()[0] <= total / 10]
-            terms = rare or terms
-        numbers, scores = [np.empty(0, np.int64)], [np.empty(0)]
-        for term in terms:
-            found = self.connection.execute(
-                f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ?", (term,)
-            ).fetchall()
-            if not found:
-                continue
-            rowid, score = np.array(found, np.float64).T
-            count = len(found)
-            weight = max(np.log((total - count + 0.5) / (count + 0.5)), 1e-6)  # as fts5_aux.c has it
-            numbers.append(rowid.astype(np.int64))
-            scores.append(score / weight * np.log1p((total - count + 0.5) / (count + 0.5)))
-        unique, place = np.unique(np.concatenate(numbers), return_inverse=True)
-        return unique, np.bincount(place, np.concatenate(scores), len(unique)).astype(np.float64)
+            terms = [term for term in terms if self._rows_with(level, term) <= total / 10] or terms
+        found = [self._scored(level, term, total) for term in terms]
+        numbers = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in found)])
+        unique, place = np.unique(numbers, return_inverse=True)
+        scores = np.concatenate([np.empty(0), *(scores for _, scores in found)])
+        return unique, np.bincount(place, scores, len(unique)).astype(np.float64)
+
+    def _rows_with(self, level: str, term: str) -> int:
+        """Return in how many rows of a level a term stands."""
+        counts: dict[tuple[str, str], int] = self._kept("counts", dict)
+        if (level, term) not in counts:
+            if len(counts) >= _COUNTS_KEPT:
+                counts.clear()
+            sql = f"SELECT count(*) FROM words_{level} WHERE words_{level} MATCH ?"
+            counts[level, term] = self.connection.execute(sql, (term,)).fetchone()[0]
+        return counts[level, term]
+
+    def _scored(self, level: str, term: str, total: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the numbers of the rows of a level that hold a term, and their scores.
+
+        Common words come again with nearly every question and take nearly all of its time, so their scores are kept.
+        """
+        common: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.float64]]] = self._kept("common", dict)
+        if (level, term) in common:
+            return common[level, term]
+        sql = f"SELECT rowid, -rank FROM words_{level} WHERE words_{level} MATCH ?"
+        rows = self.connection.execute(sql, (term,)).fetchall()
+        count = len(rows)
+        weight = max(np.log((total - count + 0.5) / (count + 0.5)), 1e-6)  # as fts5_aux.c has it
+        numbers, ranks = np.array(rows, np.float64).reshape(-1, 2).T
+        scored = numbers.astype(np.int64), ranks / weight * np.log1p((total - count + 0.5) / (count + 0.5))
+        if count >= _COMMON:
+            if count + sum(len(kept) for kept, _ in common.values()) > _SCORES_KEPT:
+                common.clear()
+            common[level, term] = scored
+        return scored
 
     def select(self, level: str, kind: str | None, where: dict[str, str]) -> NDArray[np.int64]:
         """Return the numbers of a level's rows, ascending, of one kind and of documents with the values of `where`."""
+        if kind is None and not where:
+            return self._kept(f"numbers {level}", lambda: self._select(level, None, {}))
+        return self._select(level, kind, where)
+
+    def _select(self, level: str, kind: str | None, where: dict[str, str]) -> NDArray[np.int64]:
         sql, values = "SELECT n.number FROM nodes n", [level]
         tests = ["n.level = ?"]
         if kind is not None:

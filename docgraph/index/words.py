@@ -55,7 +55,10 @@ def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:
     stems = {_stem(word) for word in words if len(word) >= SHOWN or not word.isascii()} or {
         _stem(word) for word in words
     }
-    return tuple(match.span() for match in re.finditer(r"\w+", text) if _stem(match[0]) in stems)
+    folded, word = text.casefold(), r"\w+"
+    if stems and len(folded) == len(text):  # as nearly always: only words that begin with a stem need be looked at
+        text, word = folded, rf"\b(?={'|'.join(map(re.escape, stems))})\w+"
+    return tuple(match.span() for match in re.finditer(word, text) if _stem(match[0]) in stems)
 
 
 @lru_cache(maxsize=10_000)
