@@ -3,17 +3,16 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
 from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import told
 from training.cli.options import Quiet
+from training.cli.pages import is_address, page_reader
 
 if TYPE_CHECKING:
     from docgraph import Document
@@ -78,7 +77,7 @@ def run(
 
     if url is not None and len(paths) > 1:
         raise DataError(f"--url must stand beside one page, but there are {len(paths)}; --urls FILE gives one to each.")
-    if output is not None and output.suffix.lower() in (".jsonl", ".parquet") and not any(map(_is_address, paths)):
+    if output is not None and output.suffix.lower() in (".jsonl", ".parquet") and not any(map(is_address, paths)):
         if render:
             raise DataError("--render must stand beside pages that are printed, not --output FILE.jsonl or .parquet.")
         addresses = _addresses_of(urls) if urls else {Path(paths[0]).name: url} if url else {}
@@ -89,7 +88,7 @@ def run(
         raise DataError("--javascript must stand beside --render: nothing else runs scripts.")
     errors = Errors((output.parent if output else Path()) / ERRORS)
     written, told_once = [], set[str]()
-    with _reader(main_only, url, fetch, render, javascript) as read:
+    with page_reader(main_only, url, fetch, render, javascript) as read:
         for path in paths:
             try:
                 document = read(path)
@@ -112,10 +111,6 @@ def run(
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text("".join(written), encoding="utf-8")
     raise typer.Exit(errors.exit_code(len(written)))
-
-
-def _is_address(path: str) -> bool:
-    return path.lower().startswith(("http://", "https://"))
 
 
 def _addresses_of(file: Path) -> dict[str, str]:
@@ -148,56 +143,6 @@ def _parse_many(
         print(f"what failed is in {counts.errors}", file=sys.stderr)
         raise typer.Exit(1 if counts.written + counts.skipped else 2)
     raise typer.Exit
-
-
-@contextmanager
-def _reader(
-    main_only: bool, url: str | None, fetch: bool, render: bool, javascript: bool
-) -> "Iterator[Callable[[str], Document]]":
-    """Give what reads a path as it was asked for; all pages that are rendered share one browser."""
-    from docgraph import load_document, parse_html
-
-    def read(path: str) -> "Document":
-        address = path if _is_address(path) else None
-        source = _bytes_of(path, fetch)
-        if source is not None:
-            return parse_html(source, main_only=main_only, url=url or address)
-        options: dict[str, Any] = {} if url is None else {"url": url}  # which not every type of file takes
-        return load_document(path, main_only=main_only, **options)
-
-    if not render:
-        yield read
-        return
-    from docgraph import Renderer, SafeFetcher
-
-    with Renderer() as renderer:
-
-        def show(path: str) -> "Document":
-            source = _bytes_of(path, fetch)
-            if source is None and Path(path).is_dir():
-                raise DataError(f"--render must stand beside pages, but {path} is a folder.")
-            return renderer.render(
-                Path(path) if source is None else source,
-                javascript=javascript,
-                url=url or (path if _is_address(path) else None),
-                fetch=SafeFetcher() if fetch else None,
-                main_only=main_only,
-            )
-
-        yield show
-
-
-def _bytes_of(path: str, fetch: bool) -> bytes | None:
-    """Return the page at an address or on stdin; None for what lies in a file or folder."""
-    if path == "-":
-        return sys.stdin.buffer.read()
-    if not _is_address(path):
-        return None
-    if not fetch:
-        raise DataError(f"{path} must be a file or folder unless --fetch is given, which asks the web for it.")
-    from docgraph.fetch import SafeFetcher
-
-    return SafeFetcher()(path)
 
 
 def _written(document: "Document", format: Format, main_only: bool, max_nodes: int | None) -> str:
