@@ -3,6 +3,7 @@
     DocumentBuilder ──> Document ─┬─ the columns, nodes and links of columns.py
                                   ├─ main_text
                                   ├─ to_json  to_networkx  to_markdown  outline   (formats/)
+                                  ├─ view                                        (view/)
                                   └─ chunks                                      (chunks.py, passages/)
 
 A document is not changed once made: `with_roles`, `with_metadata` and `replace` return a new one that shares the rest.
@@ -25,6 +26,7 @@ from docgraph.formats.outline import outline
 from docgraph.main_text import main_spans
 from docgraph.metadata import Metadata
 from docgraph.records import ImageAccess
+from docgraph.view.page import IMAGE_BYTES, Evidence, Passage, View, view
 
 if TYPE_CHECKING:
     import networkx
@@ -112,6 +114,27 @@ class Document(Columns):
     def outline(self, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
         """Return the tree as indented lines, one a node; see formats/outline.py."""
         return outline(self, width=width, max_nodes=max_nodes, sizes=sizes)
+
+    def view(
+        self,
+        *,
+        query: str | None = None,
+        passages: Sequence[Passage] = (),
+        evidence: Evidence | None = None,
+        image_bytes: int = IMAGE_BYTES,
+    ) -> View:
+        """Return a page that shows the document beside its tree: one file, without network; see view/.
+
+        Args:
+            query: a question, shown with `passages`.
+            passages: pieces that answer it, best first: `docgraph.index.answers(document, query)`.
+            evidence: what the nodes count for a model's classes: `model.explain(document)`.
+            image_bytes: letters that the images in the page may have, all together; the others are named.
+
+        Raises:
+            DataError: the evidence is that of another document, or an attribute is no JSON value.
+        """
+        return view(self, query=query, passages=passages, evidence=evidence, image_bytes=image_bytes)
 
 
 class DocumentBuilder(ColumnsBuilder):

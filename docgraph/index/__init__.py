@@ -14,7 +14,8 @@ numpy in memory, or kept in LanceDB where there are very many (lance.py); sqlite
 extensions, which many builds of Python leave out.
 """
 
+from docgraph.index.answers import answers
 from docgraph.index.index import Added, Index
 from docgraph.index.search import Hit
 
-__all__ = ["Added", "Hit", "Index"]
+__all__ = ["Added", "Hit", "Index", "answers"]

@@ -2,6 +2,7 @@
 
     docgraph parse PAGE|FOLDER         print or save the tree of a page or site          (no torch)
     docgraph parse FOLDER --output F   every page of a folder, on all cores              (no torch)
+    docgraph view PAGE --output F      a page beside its tree, to look at                docgraph/view/
     docgraph chunk PATHS --output F    documents in pieces of bounded size               (no torch)
     docgraph index PATHS --output F    an index of documents                             docgraph/index/
     docgraph search INDEX QUESTION     answers, with their place in the page             docgraph/index/
@@ -36,6 +37,7 @@ from docgraph.errors import DocgraphError, needs_extra
 
 VERBS: Final = (
     "parse",
+    "view",
     "chunk",
     "index",
     "search",

@@ -1,0 +1,382 @@
+"""The view of a document, driven in Chromium: both sides agree, keys and search work, hostile text stays text."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+import docgraph
+from docgraph import DataError, Document, DocumentBuilder, Evidence, Renderer, load_document, parse_html
+from docgraph.index import answers
+from docgraph.view.data import js_places
+from docgraph.view.page import as_json
+from tests.browsers import Screen, needs_chromium
+
+PAGE = """<!doctype html><html lang="en"><title>Harbour</title><body><nav><a href="/a">Home</a></nav>
+<main><h1>The ferry is late</h1><p>It rained <b>all day</b>. The 𝒻erry waited in the harbour. Nobody complained.</p>
+<h2>Prices</h2><table><tr><th>Trip</th><th>Price</th></tr><tr><td rowspan=2>There</td><td>4</td></tr><tr><td>5</td></tr>
+</table><p>Come and <a href="https://example.org/x">see the boats</a> tomorrow.</p></main></body></html>"""
+SELECTED = "document.querySelector('.line[aria-selected=true]')"
+READ = "document.querySelector('#reading .selected')"
+
+
+def paragraph(words: str) -> str:
+    """An expression for the deepest element of the reading side whose text begins so."""
+    begins = f"e.textContent.startsWith({json.dumps(words)})"
+    return f"[...document.querySelectorAll('#reading *')].filter(e => {begins}).at(-1)"
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    """The page above, open."""
+    path = parse_html(PAGE, offsets=True).view().save(tmp_path_factory.mktemp("view") / "view.html")
+    with Screen(path) as one:
+        yield one
+        assert one.errors == []
+        assert one.requests == [path.resolve().as_uri()]
+
+
+# -- the file ------------------------------------------------------------------------------------------------------
+
+
+def test_places_count_utf16_units():
+    text = "a𝒻b\ud800c🚢"
+    want = [len(text[:n].encode("utf-16-le", "surrogatepass")) // 2 for n in range(len(text) + 1)]
+    assert js_places(text).tolist() == want
+
+
+def test_data_closes_no_script_and_reads_as_itself():
+    values = {"text": "</script><script>alert(1)</script><!-- \u2028 \x00 \ud800", "none": None}
+    written = as_json(values)
+    assert "<" not in written
+    assert json.loads(written) == values
+
+
+def test_an_attribute_that_is_no_json_is_one_sentence():
+    builder = DocumentBuilder()
+    builder.open("page", attributes={"odd": float("nan")})
+    builder.close()
+    with pytest.raises(DataError, match="must be JSON values, but"):
+        builder.build().view()
+
+
+def test_evidence_of_another_document_is_refused():
+    import numpy as np
+
+    evidence = Evidence(classes=("a",), probabilities=np.ones(1), values=np.zeros((3, 1), np.float32), method="")
+    with pytest.raises(DataError, match=r"must have shape \(\d+, 1\)"):
+        parse_html(PAGE).view(evidence=evidence)
+
+
+def test_a_notebook_shows_it_in_a_frame_without_an_origin():
+    shown = parse_html(PAGE).view()._repr_html_()
+    assert re.match(r'<iframe sandbox="allow-scripts" ', shown)
+    assert "allow-same-origin" not in shown
+
+
+# -- two sides -----------------------------------------------------------------------------------------------------
+
+
+@needs_chromium
+def test_what_is_clicked_in_the_text_is_chosen_in_the_tree(screen):
+    screen.click(paragraph("The 𝒻erry"))
+    assert "sentence" in screen.run(f"{SELECTED}.textContent")
+    assert "The 𝒻erry waited" in screen.run(f"{SELECTED}.textContent")
+    assert screen.run("document.querySelector('#node-facts h2').textContent").startswith("sentence")
+
+
+@needs_chromium
+def test_the_panel_says_the_span_as_python_counts(screen):
+    document = parse_html(PAGE, offsets=True)
+    node = [one for one in document.walk() if one.text.startswith("Nobody complained")][-1]
+    screen.click(paragraph("Nobody complained"))
+    panel = screen.run("document.getElementById('node-facts').innerText")
+    assert f"{node.span[0]} to {node.span[1]}" in panel
+    assert node.source.xpath in panel
+    assert "main" in panel
+    assert "The ferry is late" in panel  # the section
+
+
+@needs_chromium
+def test_what_is_clicked_in_the_tree_is_chosen_in_the_text(screen):
+    screen.click("[...document.querySelectorAll('.line')].find(e => e.textContent.includes('Come and see'))")
+    assert screen.run(f"{READ}.textContent").strip() == "Come and see the boats tomorrow."
+    assert "https://example.org/x" in screen.run("document.getElementById('node-facts').innerText")
+
+
+@needs_chromium
+def test_hovering_one_side_lights_the_other(screen):
+    screen.hover("[...document.querySelectorAll('.line')].find(e => e.textContent.includes('Prices'))")
+    assert screen.run("document.querySelector('#reading .hovered').textContent").startswith("Prices")
+    screen.hover(paragraph("The ferry is late"))
+    assert "The ferry is late" in screen.run("document.querySelector('.line.hovered').textContent")
+
+
+@needs_chromium
+def test_the_whole_text_is_there_with_its_marks_and_tables(screen):
+    shown = " ".join(screen.run("document.getElementById('reading').textContent").split())
+    for words in ("It rained all day. The 𝒻erry waited in the harbour. Nobody complained.", "see the boats tomorrow"):
+        assert words in shown
+    assert screen.run("document.querySelector('#reading strong').textContent") == "all day"
+    cells = "[...document.querySelectorAll('#reading table tr')].map(r => [...r.cells].map(c => c.textContent))"
+    assert screen.run(cells) == [["Trip", "Price"], ["There", "4"], ["5"]]
+    assert screen.run("document.querySelectorAll('#reading th').length") == 2
+
+
+# -- keys and search -----------------------------------------------------------------------------------------------
+
+
+@needs_chromium
+def test_arrows_go_through_the_tree_as_aria_has_it(screen):
+    screen.run("document.getElementById('tree').focus()")
+    screen.press("Home")
+    level = f"{SELECTED}.ariaLevel"
+    assert screen.run(level) == "1"
+    screen.press("ArrowRight")  # open already: to the first child
+    assert screen.run(level) == "2"
+    screen.press("ArrowLeft", 2)  # closed, or to the parent
+    screen.press("Home")
+    screen.press("ArrowLeft")
+    assert screen.run(f"{SELECTED}.ariaExpanded") == "false"
+    assert screen.run("document.querySelectorAll('.line').length") == 1
+    screen.press("ArrowRight")
+    assert screen.run(f"{SELECTED}.ariaExpanded") == "true"
+    screen.press("ArrowDown")
+    active = screen.run("document.getElementById('tree').getAttribute('aria-activedescendant')")
+    assert active == screen.run(f"{SELECTED}.id")
+    assert screen.run("document.activeElement.id") == "tree"
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("asked", "count", "first"),
+    [("harbour", 1, "sentence"), ("BOATS", 1, "sentence"), ("kind:heading", 2, "heading"), ("role:nav", None, "list")],
+)
+def test_search_finds_text_kinds_and_roles(screen, asked, count, first):
+    screen.run("document.getElementById('search').value = ''; document.getElementById('search').focus()")
+    screen.type(asked)
+    found = screen.run("document.getElementById('matches').textContent")
+    assert count is None or found == f"{count} found"
+    screen.press("Enter")
+    screen.run("document.getElementById('search').value = ''")
+    if count:
+        assert screen.run("document.getElementById('matches').textContent") == f"1 of {count}"
+        assert first in screen.run(f"{SELECTED}.textContent")
+    else:
+        assert "nav" in screen.run("document.getElementById('node-facts').innerText")
+
+
+@needs_chromium
+def test_every_control_has_a_name_and_every_id_stands_once(screen):
+    nameless = """[...document.querySelectorAll('button, input, select, [role], section')].filter(e => !e.hidden &&
+      !e.closest('[hidden]') && !['presentation', 'treeitem'].includes(e.getAttribute('role')) && !(e.ariaLabel ||
+      e.labels?.length || e.getAttribute('aria-labelledby') || e.textContent.trim())).map(e => e.outerHTML)"""
+    assert screen.run(nameless) == []
+    assert screen.run("[...document.querySelectorAll('[id]')].map(e => e.id)") == screen.run(
+        "[...new Set([...document.querySelectorAll('[id]')].map(e => e.id))]"
+    )
+
+
+# -- hostile -------------------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    "</script><script>window.hurt = 1</script>",
+    "<img src=x onerror='window.hurt = 1'>",
+    "<svg onload=window.hurt=1>",
+    "{{title}}{{script}}",
+    "]]><!--<script>window.hurt=1",
+    "javascript:window.hurt=1",
+]
+
+
+@needs_chromium
+def test_hostile_text_runs_nothing_and_is_shown_as_it_is(tmp_path):
+    builder = DocumentBuilder()
+    builder.open("page", attributes={"<b>": HOSTILE[0]}, role=HOSTILE[1])
+    for text in HOSTILE:
+        builder.block("paragraph", text, attributes={"href": text, "dir": "x", "constructor": text})
+        builder.open(text)
+        builder.close()
+        builder.leaf("image", attributes={"src": text, "alt": text})
+    builder.close()
+    document = builder.build().with_metadata(title=HOSTILE[0], authors=tuple(HOSTILE), language=HOSTILE[1])
+    with Screen(document.view(query=HOSTILE[1]).save(tmp_path / "view.html")) as screen:
+        for row in range(len(document)):
+            screen.run("document.getElementById('tree').focus()")
+            screen.press("ArrowDown")
+            assert row >= 0
+        for words in HOSTILE:
+            assert words in screen.run("document.getElementById('reading').textContent")
+        assert HOSTILE[0] in screen.run("document.title")
+        assert screen.run("window.hurt") is None
+        assert screen.run("document.querySelectorAll('script').length") == 2
+        assert screen.run("document.querySelectorAll('#reading script, #reading svg, #reading a').length") == 0
+        assert screen.dialogs == 0
+        assert len(screen.requests) == 1
+        assert screen.errors == []
+
+
+@needs_chromium
+def test_the_policy_stops_what_would_be_put_in(screen):
+    """Were a fault in the scripts to let markup through, the browser would still refuse it."""
+    before = len(screen.errors)
+    with pytest.raises(AssertionError, match="TrustedHTML"):
+        screen.run("document.body.innerHTML = '<p>'")
+    image = "Object.assign(document.createElement('img'), {src: 'https://example.org/x.png'})"
+    screen.run(f"document.body.append({image})")
+    screen.wait("true")
+    assert any("Content Security Policy" in error for error in screen.errors[before:])
+    del screen.errors[before:]
+    assert len(screen.requests) == 1
+
+
+@needs_chromium
+def test_a_hundred_thousand_nodes_are_a_short_list_of_lines(tmp_path):
+    builder = DocumentBuilder()
+    builder.open("page")
+    for section in range(100):
+        builder.open("section")
+        for number in range(1000):
+            builder.block("paragraph", f"Paragraph {section} {number}")
+        builder.close()
+    builder.close()
+    document = builder.build()
+    with Screen(document.view().save(tmp_path / "view.html")) as screen:
+        screen.click("document.getElementById('expand')")
+        assert screen.run("document.querySelectorAll('.line').length") < 100
+        screen.run("document.getElementById('tree').focus()")
+        screen.press("End")
+        assert "Paragraph 99 999" in screen.run(f"{SELECTED}.textContent")
+        assert screen.run(f"{READ}.textContent") == "Paragraph 99 999"
+        assert screen.run(f"{SELECTED}.ariaPosInSet") == "1000"
+        assert screen.errors == []
+
+
+@needs_chromium
+def test_a_deep_document_opens(tmp_path):
+    builder = DocumentBuilder()
+    for _ in range(5_000):
+        builder.open("group")
+    builder.block("paragraph", "At the bottom.")
+    for _ in range(5_000):
+        builder.close()
+    with Screen(builder.build().view().save(tmp_path / "view.html")) as screen:
+        assert "At the bottom." in screen.run("document.getElementById('reading').textContent")
+        screen.run("document.getElementById('search').focus()")
+        screen.type("bottom")
+        screen.press("Enter")
+        assert "At the bottom." in screen.run(f"{SELECTED}.textContent")
+        assert screen.errors == []
+
+
+# -- what others found out -------------------------------------------------------------------------------------------
+
+
+@needs_chromium
+def test_passages_that_answer_are_marked_in_place(tmp_path, sample_data):
+    document = load_document(sample_data / "pages" / "m63910.html")
+    question = "who gets help from the state?"
+    found = answers(document, question)
+    assert found
+    with Screen(document.view(query=question, passages=found).save(tmp_path / "view.html")) as screen:
+        marks = screen.run("[...document.querySelectorAll('#reading mark')].map(e => e.textContent.toLowerCase())")
+        assert marks
+        assert all(re.match("help|state|get|from", mark) for mark in marks)
+        listed = screen.run("[...document.querySelectorAll('#panel ol li button')].map(e => e.textContent)")
+        assert len(listed) == len(found)
+        first = " ".join(document.text[found[0].span[0] :][:40].split())
+        assert first in listed[0]
+
+
+def test_answers_lie_within_the_document_and_hold_the_words(sample_data):
+    document = load_document(sample_data / "pages" / "m63910.html")
+    for passage in answers(document, "earned income tax credit"):
+        for start, end in passage.marks:
+            assert passage.span[0] <= start < end <= passage.span[1]
+            assert re.match("earn|income|tax|credit", document.text[start:end], re.IGNORECASE)
+
+
+@needs_chromium
+def test_a_rendered_page_has_its_boxes_on_the_screenshot(tmp_path):
+    style = "position:absolute; left:100px; top:200px; width:300px; height:80px; margin:0"
+    page = f"<body style='margin:0'><p style='{style}'>Here."
+    with Renderer() as renderer:
+        document = renderer.render(page)
+    with Screen(document.view().save(tmp_path / "view.html")) as screen:
+        screen.click("document.getElementById('face-screenshot')")
+        picture = "document.querySelector('#screenshot img').getBoundingClientRect()"
+        screen.wait(f"{picture}.height > 50")
+        scale = screen.run(f"{picture}.width") / document.boxes[len(document) - 1].x1
+        left, top = screen.run(f"[{picture}.left, {picture}.top]")
+        x, y = left + 250 * scale, top + 240 * scale
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            screen.call("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1})
+        assert "Here." in screen.run(f"{SELECTED}.textContent")
+        box = screen.run(
+            "(r => [r.left, r.top, r.width])(document.querySelector('.box.selected').getBoundingClientRect())"
+        )
+        node = document[screen.run(f"Number({SELECTED}.id.slice(5))")]
+        assert box == pytest.approx(
+            [left + node.box.x0 * scale, top + node.box.y0 * scale, (node.box.x1 - node.box.x0) * scale], abs=1.5
+        )
+        screen.run("document.getElementById('screenshot').focus()")
+        screen.press("ArrowRight")
+        patches = document.attributes[len(document) - 1]["patches"]
+        assert screen.run(f"Number({SELECTED}.id.slice(5))") == patches["node"][1]
+        assert screen.errors == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_can_be_read_on_their_ground_in_both_themes(tmp_path, dark):
+    """Contrast of at least 4.5 (WCAG 2.1, 1.4.3), of all text that the view writes."""
+    measure = """(() => {
+      const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      const rgb = (...colours) => { canvas.clearRect(0, 0, 1, 1); for (const c of colours) { canvas.fillStyle = c;
+        canvas.fillRect(0, 0, 1, 1); } return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+      const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+        return .2126 * r + .7152 * g + .0722 * b; };
+      const low = [];
+      for (const e of document.querySelectorAll('body *')) {
+        if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length) continue;
+        const grounds = [];
+        for (let a = e; a; a = a.parentElement) grounds.unshift(getComputedStyle(a).backgroundColor);
+        const a = light(rgb(...grounds, getComputedStyle(e).color)), b = light(rgb(...grounds));
+        const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+        if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 90)}`);
+      }
+      return low; })()"""
+    path = parse_html(PAGE).view().save(tmp_path / "view.html")
+    with Screen(path, dark=dark) as screen:
+        screen.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        screen.click(paragraph("It rained"))
+        assert screen.run(measure) == []
+        screen.click("document.getElementById('theme')")
+        assert screen.run(measure) == []
+
+
+@needs_chromium
+def test_the_command_writes_the_page(tmp_path, sample_data):
+    path = tmp_path / "out" / "view.html"
+    source = sample_data / "html" / "2014-12-22-protosketch.html"
+    command = [sys.executable, "-m", "training.cli", "view", str(source), "--output", str(path)]
+    asked = ["--query", "what is protosketching?", "--words"]
+    done = subprocess.run([*command, *asked], capture_output=True, text=True, check=True)
+    assert re.fullmatch(rf"{path}: 119 nodes, [0-9.]+ MB\n", done.stdout)
+    with Screen(path) as screen:
+        assert screen.run("document.querySelectorAll('#reading img').length") == 1
+        assert screen.run("document.querySelectorAll('#reading mark').length") > 5
+        assert screen.requests == [path.resolve().as_uri()]
+        assert screen.errors == []
+
+
+def test_a_document_with_nothing_in_it_is_viewed():
+    builder = DocumentBuilder()
+    builder.open("page")
+    builder.close()
+    document: Document = builder.build()
+    assert "<!doctype html>" in document.view().html
+    assert docgraph.View is type(document.view())

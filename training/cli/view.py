@@ -1,0 +1,47 @@
+"""`docgraph view`: one page that shows a document beside its tree, for looking at in a browser."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+EXAMPLES: Final = """\
+  docgraph view page.html
+  docgraph view page.html --render --output look.html
+  docgraph view page.html --query "who gets help from the state?"
+"""
+
+
+def run(
+    page: Annotated[
+        str, typer.Argument(metavar="PAGE|FOLDER|URL", help="As of `docgraph parse`: a page, text, article or site.")
+    ],
+    output: Annotated[Path, typer.Option(help="File to write: one page, without network.")] = Path("view.html"),
+    query: Annotated[str | None, typer.Option(help="Question: the passages that answer it are shown in place.")] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="With --query: by words alone, without loading a model.")
+    ] = False,
+    url: Annotated[str | None, typer.Option(help="Address that the page is from; links are resolved by it.")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch addresses of the public web.")] = False,
+    render: Annotated[
+        bool, typer.Option("--render", help="Show the page in Chromium: its screenshot, boxes, what is seen.")
+    ] = False,
+    javascript: Annotated[bool, typer.Option("--javascript", help="With --render: run the page's scripts.")] = False,
+) -> None:
+    """Write a page that shows a document beside its tree, with all that is known of every node."""
+    from docgraph.errors import DataError
+    from training.cli.pages import page_reader
+
+    if javascript and not render:
+        raise DataError("--javascript must stand beside --render: nothing else runs scripts.")
+    with page_reader(False, url, fetch, render, javascript) as read:
+        document = read(page)
+    found: dict[str, Any] = {}
+    if query is not None:
+        from docgraph.index import answers
+        from training.embedders import choose_embedder
+
+        embedder = None if words else choose_embedder(None, None)
+        found = {"query": query, "passages": answers(document, query, embedder=embedder)}
+    view = document.view(**found)
+    print(f"{view.save(output)}: {len(document):,} nodes, {len(view.html.encode()) / 1e6:.1f} MB")
