@@ -93,8 +93,13 @@ class DocumentForClassification(DocumentPreTrainedModel):
         **_: Any,
     ) -> DocumentOutput:
         """Return logits (B, C), and the mean cross-entropy where `labels` (B,) are given; -100 is no label."""
-        output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)
-        parts = self.classifier(output.document_states)[None]
+        if self.training or self.config.use_transformer or output_nodes or output_leaves:
+            output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)
+            parts = self.classifier(output.document_states)[None]
+        else:  # training left the transformer out: it would say 0
+            output = DocumentOutput()
+            classes = int(self.config.num_labels or 2)
+            parts = torch.zeros(1, len(batch), classes, dtype=self.dtype, device=self.device)
         if self.regression is not None and not self.training:
             parts = torch.cat([parts, self.regression(batch).to(parts.dtype)[None]])
         if self.vectors is not None and not self.training:

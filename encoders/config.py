@@ -86,8 +86,8 @@ class DocumentConfig(PreTrainedConfig):
     """Weights that its n-grams of two and more sub-words are hashed into."""
     regression_cost: float = 0.2
     """Of its errors, against the squares of its weights: what scikit-learn calls C, for a softmax over the classes."""
-    regression_weighting: Literal["binary", "tfidf"] = "binary"
-    """What an n-gram of that regression counts: 1 where a document has it, or its TF-IDF."""
+    regression_weighting: Literal["binary", "tfidf", "both"] = "binary"
+    """What an n-gram of that regression counts: 1 where a document has it, its TF-IDF, or each with a weight."""
     regression_vectors: list[str] | tuple[str, ...] = ()
     """What has a regression on the vectors of frozen encoders, whose logits are added likewise, see vectors.py: names
     of fields, "" for the whole text, "image" for the images. Set in training, with weights."""
@@ -110,6 +110,8 @@ class DocumentConfig(PreTrainedConfig):
     image_leaves: Literal["patches", "one"] = "patches"
     freeze_image_encoder: bool = False
 
+    use_transformer: bool = True
+    """Whether the transformer counts in a classifier's logits; where training left it out it is not run."""
     readout: Literal["mean", "mean_of_means", "attention"] = "mean"
     pool_after: list[int] | tuple[int, ...] = ()
     """Layers (0-based) after which families of leaves are pooled into their parent; a layer may be named once."""

@@ -133,7 +133,7 @@ def _embed(
     was_training = model.training
     model.eval()
     batch = processor.collate([encoded[place] for place in group]).to(model.device)
-    result = model(batch, output_nodes=output == "nodes", output_leaves=output == "leaves")
+    result = model.base_model(batch, output_nodes=output == "nodes", output_leaves=output == "leaves")
     model.train(was_training)
     states = {"document": result.document_states, "nodes": result.node_states, "leaves": result.leaf_states}[output]
     states = states.float().cpu().numpy()

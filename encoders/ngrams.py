@@ -6,7 +6,7 @@
     DocumentBatch ─ NgramRegression ─> (B, C) logits, added to a classifier's when it predicts
 
 What an n-gram counts is 1 where a document has it, or with weighting "tfidf" (1 + log of how often) times its rarity,
-a document's values scaled to length 1.
+a document's values scaled to length 1. With "both" it has two weights for each class, one for either.
 
 The regression is logistic, on which n-grams a document has, each scaled by its naive Bayes log ratio for the class: an
 n-gram that says little must be worth much to be given a weight. It has one optimum, found by L-BFGS. A transformer
@@ -196,14 +196,17 @@ class NgramRegression(nn.Module):
     def __init__(self, table: NgramTable, classes: int, weighting: str = "binary") -> None:
         super().__init__()
         self.table = table
-        self.register_buffer("rarity", torch.ones(table.size) if weighting == "tfidf" else None)
-        self.weight = nn.Embedding(table.size, classes)
+        self.weighting = weighting
+        self.register_buffer("rarity", None if weighting == "binary" else torch.ones(table.size))
+        self.weight = nn.Embedding(table.size, classes * (2 if weighting == "both" else 1))
         self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
         self.weight.requires_grad_(False)
 
     @torch.no_grad()
     def set_weights(self, weights: RegressionWeights) -> None:
-        """Take over the weights (V, C) and bias (C,) of a regression on the same table."""
+        """Take over the weights (V, C) and bias (C,) of a regression on the same table; with "both" (V, 2 C), those of
+        the TF-IDF after the others.
+        """
         self.weight.weight.copy_(weights.weight)
         self.bias.copy_(weights.bias)
 
@@ -216,5 +219,7 @@ class NgramRegression(nn.Module):
         document, row = once // self.table.size, once % self.table.size
         weight = self.weight(row)
         if self.rarity is not None:
-            weight = weight * tfidf(document, count, self.rarity[row], len(batch))[:, None]
+            value = tfidf(document, count, self.rarity[row], len(batch))[:, None]
+            plain, by_rarity = weight.chunk(2, 1) if self.weighting == "both" else (0, weight)
+            weight = plain + by_rarity * value
         return self.bias.repeat(len(batch), 1).index_add(0, document, weight)

@@ -92,7 +92,7 @@ def test_an_unclear_table_is_answered_with_the_line_to_type(monkeypatch, capsys,
     ],
 )
 def test_the_recipe_follows_the_data_and_the_packages(tmp_path, cells, machine, recipe):
-    choice = choose(facts_of(table(tmp_path / "a.jsonl", **cells)), machine)
+    choice = choose(facts_of(table(tmp_path / "a.jsonl", **cells)), machine, 10)
     assert choice.recipe == recipe
     assert recipe in RECIPES
     assert recipe in choice.lines[1]
@@ -112,9 +112,9 @@ def test_what_the_budget_has_no_time_for_is_left_out_and_said(tmp_path):
 def test_dev_records_are_drawn_where_the_data_gives_none(tmp_path):
     rows = [{"text": f"t{n}", "label": str(n % 2), "split": ("train", "test")[n % 4 == 3]} for n in range(80)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    choice = choose(facts_of(tmp_path / "a.jsonl"), BARE)
+    choice = choose(facts_of(tmp_path / "a.jsonl"), BARE, 10)
     assert choice.settings["data_options"] == {"dev_share": 0.1}
-    assert "data_options" not in choose(facts_of(table(tmp_path / "b.jsonl", text="words")), BARE).settings
+    assert "data_options" not in choose(facts_of(table(tmp_path / "b.jsonl", text="words")), BARE, 10).settings
 
 
 # -- the budget --------------------------------------------------------------------------------------------------

@@ -11,14 +11,16 @@ from torch.nn.functional import cross_entropy
 from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_table
 from training.baselines import nb_ratio
 from training.batches import EncodedDataset
+from training.budget import Budget
 from training.calibration import weighed
 from training.config import ConfigError
 from training.datasets.dataset import DocumentDataset
 from training.evaluate import evaluate
 from training.fit import fit
-from training.linear_parts import NGRAMS, part_features
+from training.linear_parts import ngram_features
 from training.run_folder import RunFolder
-from training.stacking import choose, residual_scale
+from training.stacking import ChosenPart, Stack, choose, residual_scale
+from training.targets import Targets
 
 STACK = {
     "stack": True,
@@ -38,35 +40,37 @@ def drawn(*true_scales: float, records: int = 2000) -> tuple[torch.Tensor, torch
 
 
 def test_parts_that_had_no_say_are_left_out_and_the_others_get_their_scales() -> None:
-    scales = choose(*drawn(1.5, 0.0, 0.7))
+    parts, target = drawn(1.5, 0.0, 0.7)
+    scales = choose(parts, Targets.of_classes(target, 4))
     assert scales[1] == 0
     assert scales[[0, 2]].tolist() == pytest.approx([1.5, 0.7], abs=0.2)
 
 
 def test_a_part_that_repeats_another_is_left_out_and_one_that_is_always_wrong_as_well() -> None:
     parts, target = drawn(1.5)
-    scales = choose(torch.cat([parts, 2 * parts, -parts]), target)
+    scales = choose(torch.cat([parts, 2 * parts, -parts]), Targets.of_classes(target, 4))
     assert int((scales > 0).sum()) == 1
     assert scales[2] == 0
 
 
 def test_the_sum_is_likelier_than_every_part_however_scaled() -> None:
     parts, target = drawn(1.0, 0.5, 0.2)
-    both = cross_entropy(weighed(parts, choose(parts, target)), target)
+    both = cross_entropy(weighed(parts, choose(parts, Targets.of_classes(target, 4))), target)
     for part in parts:
         assert all(both < cross_entropy(scale * part, target) for scale in (0.3, 0.6, 1.0, 1.5, 3.0))
 
 
 def test_a_residual_counts_only_where_it_gains_more_than_noise() -> None:
     (base, residual), target = drawn(1.0, 0.8)
-    assert residual_scale(base, residual, target) == pytest.approx(0.8, abs=0.15)
+    targets = Targets.of_classes(target, 4)
+    assert residual_scale(base, residual, targets) == pytest.approx(0.8, abs=0.15)
     generator = torch.Generator().manual_seed(1)
-    scales = [residual_scale(base, torch.randn(base.shape, generator=generator), target) for _ in range(60)]
+    scales = [residual_scale(base, torch.randn(base.shape, generator=generator), targets) for _ in range(60)]
     # At its best scale, noise gains Z^2 / 2 nats with a standard error of |Z|: more than it where Z > 2, for 2.3 %.
     assert sum(scale > 0 for scale in scales) <= 6
     assert max(scales) < 0.15
     few = slice(0, 3)
-    assert residual_scale(base[few], torch.zeros(3, 4), target[few]) == 0
+    assert residual_scale(base[few], torch.zeros(3, 4), targets.rows(few)) == 0
 
 
 def test_the_naive_bayes_ratio_is_that_of_its_definition() -> None:
@@ -102,9 +106,10 @@ def stacked(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_stacked_run_says_what_each_part_counts_and_keeps_it(stacked: Path, table: Path) -> None:
     folder = RunFolder(stacked)
-    ngrams, transformer = folder.scores["parts"]
-    assert ngrams.startswith("n-grams (")
-    assert "alone on held-out folds, weighs " in ngrams
+    *ngrams, transformer = folder.scores["parts"]
+    assert all(line.startswith("n-grams, ") and " alone on held-out folds, " in line for line in ngrams)
+    assert len(ngrams) == 3
+    assert any("weighs " in line for line in ngrams)
     assert transformer.startswith("transformer: ")
     model = folder.model()
     assert model.regression is not None
@@ -118,25 +123,23 @@ def test_a_stacked_run_says_what_each_part_counts_and_keeps_it(stacked: Path, ta
     assert "the best simple rival" in found.said[0]
 
 
-@pytest.mark.parametrize("weighting", ["binary", "tfidf"])
-def test_a_model_counts_ngrams_as_the_regression_was_fitted_to_them(weighting: str, stacked: Path, table: Path) -> None:
+@pytest.mark.parametrize("kept", [("nb",), ("tfidf",), ("tfidf", "tfidf-nb"), ("nb", "tfidf-nb")])
+def test_a_model_says_the_sum_of_what_its_ngram_parts_say(kept: tuple[str, ...], stacked: Path, table: Path) -> None:
     run = fit(tiny(table, stacked, **STACK), QUIET)
     model, processor = run.model, run.model.needs_processor(None)
     data = EncodedDataset(DocumentDataset(run.corpus, "dev"), processor)
-    (way,) = [one for one in part_features(model, [data], 2) if (one.part, one.weighting) == (NGRAMS, weighting)]
-    rows = np.arange(len(data))
-    weights = way.fit(rows, np.asarray(data.targets), 2, 1.0)
-    model.config.regression_weighting = weighting
-    model.make_regressions()
-    assert way.columns is not None
-    model.regression.weight.weight.data.zero_()
-    model.regression.weight.weight.data[way.columns] = torch.from_numpy(weights.weight)
-    model.regression.bias.data = torch.from_numpy(weights.bias)
-    if weighting == "tfidf":
-        model.regression.rarity.copy_(way.rarity)
+    rows, targets = np.arange(len(data)), Targets.of_classes(np.asarray(data.targets), 2)
+    parts = [
+        ChosenPart(features=one, cost=1.0, out_of_fold=torch.zeros(len(data), 2), seconds=0.0, scale=number + 0.5)
+        for number, one in enumerate(ngram_features(model, [data], 2))
+        if one.weighting in kept
+    ]
+    stack = Stack(parts=tuple(parts), cut=(), encoders_cut=False, targets=targets, longest=2, train=len(data))
+    stack.put_into(model)
     with torch.no_grad():
         got = model.regression(processor.collate(data.encoded))
-    torch.testing.assert_close(got.double(), torch.from_numpy(way.logits(weights, rows)), rtol=1e-4, atol=1e-4)
+    want = sum(one.scale * one.features.logits(one.features.fit(rows, targets, 1.0), rows) for one in parts)
+    torch.testing.assert_close(got.double(), torch.from_numpy(want), rtol=1e-4, atol=1e-4)
 
 
 def test_tfidf_is_scikit_learns(stacked: Path, table: Path) -> None:
@@ -144,7 +147,7 @@ def test_tfidf_is_scikit_learns(stacked: Path, table: Path) -> None:
 
     run = fit(tiny(table, stacked, **STACK), QUIET)
     data = EncodedDataset(DocumentDataset(run.corpus, "dev"), run.model.needs_processor(None))
-    (way,) = [one for one in part_features(run.model, [data], 1) if one.weighting == "tfidf"]
+    (way,) = [one for one in ngram_features(run.model, [data], 1) if one.weighting == "tfidf"]
     counts = np.zeros(way.values.shape)
     place = {int(row): number for number, row in enumerate(way.columns)}
     for number, one in enumerate(data.encoded):
@@ -152,6 +155,42 @@ def test_tfidf_is_scikit_learns(stacked: Path, table: Path) -> None:
             counts[number, place[token]] += 1
     want = TfidfTransformer(sublinear_tf=True).fit_transform(counts).toarray()
     np.testing.assert_allclose(way.values.toarray(), want, atol=1e-6)
+
+
+def test_a_left_out_transformer_is_not_run_and_changes_nothing(stacked: Path, table: Path) -> None:
+    run = fit(tiny(table, stacked, **STACK), QUIET)
+    batch = run.model.needs_processor(None)([one.document() for one in run.corpus["dev"]])
+    run.model.scale_logits([0.0, 1.0])
+    run.model.config.use_transformer = True
+    with torch.no_grad():
+        want = run.model(batch)
+        run.model.config.use_transformer = False
+        run.model.document.forward = None  # type: ignore[assignment]
+        got = run.model(batch)
+    torch.testing.assert_close(got.logits, want.logits)
+    torch.testing.assert_close(got.logit_parts, want.logit_parts)
+
+
+class Slow(Budget):
+    """A budget whose time runs out when the first part is fitted."""
+
+    @property
+    def left(self) -> float:
+        return -1.0 if self.reserved else super().left
+
+
+def test_parts_there_is_no_time_for_are_left_out_and_named(table: Path, tmp_path: Path) -> None:
+    run = fit(tiny(table, tmp_path / "x", **STACK), QUIET, budget=Slow(10))
+    first, *others = run.scores["parts"]
+    assert "weighs" in first
+    assert [line.partition(":")[0] for line in others] == [
+        "n-grams, TF-IDF",
+        "n-grams, TF-IDF and NB-weighted",
+        "transformer",
+    ]
+    assert all("left out: about" in line for line in others[:2])
+    assert others[2] == "transformer: left out: no time was left"
+    assert run.scores["best"]["dev_accuracy"] > 0.7
 
 
 def test_without_a_dev_split_the_transformer_is_left_out(tmp_path: Path) -> None:

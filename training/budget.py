@@ -28,11 +28,18 @@ class Budget(TrainerCallback):
         """
         self.start = time.monotonic() if start is None else start
         self.seconds = minutes * 60
+        self.reserved = 0.0
+        """Seconds for what comes at the end."""
         self.meant = 0
         self.done = 0
         self._marks: list[tuple[int, float]] = []
         self._scoring = 0.0
         self._stopped = self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds that may be spent from now on."""
+        return self.start + self.seconds * (1 - RESERVE) - self.reserved - time.monotonic()
 
     @property
     def cut(self) -> str | None:
@@ -53,12 +60,12 @@ class Budget(TrainerCallback):
         first, since = self._marks[0]
         steps = state.global_step - first
         if steps >= WARM:
-            left = self.start + self.seconds * (1 - RESERVE) - now - 3 * self._scoring
+            left = self.left - 3 * self._scoring
             fit = state.global_step + max(0, int(left / ((now - since) / steps)))
             if fit < state.max_steps:
                 state.max_steps = max(state.global_step, fit)
                 _draw_together(kwargs.get("lr_scheduler"), self.meant, state.max_steps)
-        if now > self.start + self.seconds * (1 - RESERVE) or state.global_step >= state.max_steps:
+        if self.left < 0 or state.global_step >= state.max_steps:
             control.should_training_stop = True
         self.done = state.global_step
         self._stopped = now

@@ -13,6 +13,8 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from training.targets import Targets
+
 CALIBRATION_RECORDS: Final = 50
 """Held-out records below which scales would be guesses."""
 BOUNDS: Final = (0.05, 20.0)
@@ -23,23 +25,24 @@ def weighed(parts: Tensor, scales: Tensor) -> Tensor:
     return torch.einsum("pnc,p->nc", parts, scales.to(parts.dtype))
 
 
-def logit_scales(parts: Tensor, target: Tensor, *, bounds: tuple[float, float] = BOUNDS) -> Tensor:
-    """Return (P,) float64 within some bounds, the scales for which softmax(weighed logits) is likeliest.
+def logit_scales(parts: Tensor, target: Tensor | Targets, *, bounds: tuple[float, float] = BOUNDS) -> Tensor:
+    """Return (P,) float64 within some bounds, the scales for which the weighed logits are likeliest.
 
     The likelihood is concave in them, so there is no better optimum elsewhere.
 
     Args:
         parts: (P, N, C) logits.
-        target: (N,) classes.
+        target: (N,) classes, or other targets.
     """
     logits = parts.double()
-    of_target = logits[:, torch.arange(len(target)), target]
+    targets = Targets.of_classes(target, parts.shape[2]) if isinstance(target, Tensor) else target
 
-    def loss(scales: Any) -> tuple[float, Any]:
-        both = weighed(logits, torch.from_numpy(scales))
-        value = torch.nn.functional.cross_entropy(both, target)
-        slope = (torch.einsum("nc,pnc->pn", both.softmax(-1), logits) - of_target).mean(1)
-        return float(value), slope.numpy()
+    def loss(values: Any) -> tuple[float, Any]:
+        scales = torch.tensor(values, requires_grad=True)
+        value = targets.losses(weighed(logits, scales)).mean()
+        value.backward()
+        assert scales.grad is not None
+        return float(value.detach()), scales.grad.numpy()
 
     optimum = minimize(
         loss,

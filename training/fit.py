@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from docgraph.errors import DataError, DocgraphError, needs_extra
 from encoders.classifier import DocumentForClassification
 from training.batches import EncodedDataset
+from training.budget import Budget
 from training.calibration import CALIBRATION_RECORDS, logit_scales, weighed
 from training.card import note, write_card
 from training.checkpoints import last_checkpoint, wait_for_all
@@ -35,6 +36,7 @@ from training.progress import ShowProgress
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
 from training.stacking import Stack, fit_parts, residual_scale, transformer_line
+from training.targets import Targets
 from training.trainer import DocumentTrainer
 
 
@@ -49,10 +51,17 @@ class Run:
     """As in scores.json: "best" (dev scores of the kept weights), "history", "seconds", "records"."""
 
 
-def fit(config: TrainingConfig, console: Console | None = None, *, callbacks: Sequence[TrainerCallback] = ()) -> Run:
+def fit(
+    config: TrainingConfig,
+    console: Console | None = None,
+    *,
+    budget: Budget | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Run:
     """Train, or go on training, or return a run that is done.
 
     Args:
+        budget: the time for all of it. Parts of a stack that do not fit are left out, and training ends in time.
         callbacks: the Trainer calls these as well: to watch or time a run from outside.
 
     Raises:
@@ -69,7 +78,7 @@ def fit(config: TrainingConfig, console: Console | None = None, *, callbacks: Se
             console.print(f"{folder.path} holds this run, finished; nothing to train.", soft_wrap=True)
             model = DocumentForClassification.from_pretrained(folder.path)
         else:
-            model = _train(config, folder, corpus, console, watchers)
+            model = _train(config, folder, corpus, console, watchers, budget)
         return Run(folder=folder.path, model=model.eval(), corpus=corpus, scores=folder.scores)
 
 
@@ -98,6 +107,7 @@ def _train(
     corpus: Corpus,
     console: Console,
     watchers: Sequence[TrainerCallback],
+    budget: Budget | None,
 ) -> DocumentForClassification:
     """Make model and data, train to the end, and leave the folder finished."""
     transformers_logging.set_verbosity_error()
@@ -112,14 +122,20 @@ def _train(
         model = DocumentForClassification.from_pretrained(checkpoint)
     keep_features(config, model, folder)
     train, dev = _encoded(model, records, corpus, folder, console)
-    stack = _stacked(config, model, train, dev, console) if config.stack else None
+    stack = _stacked(config, model, train, dev, console, budget) if config.stack else None
     progress = ShowProgress(console)
-    trainer = DocumentTrainer(model, config, folder, train, dev, [progress, *watchers])
-    try:
-        result = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    finally:
-        progress.stop()
-    _finish(trainer, folder, corpus, result.metrics, stack)
+    timed = [] if budget is None else [budget]
+    trainer = DocumentTrainer(model, config, folder, train, dev, [progress, *timed, *watchers])
+    metrics: dict[str, float] = {}
+    untrained = None if stack is None else stack.why_no_transformer(dev is not None, budget)
+    if untrained is None:
+        try:
+            metrics = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint)).metrics
+        finally:
+            progress.stop()
+    else:
+        model.config.use_transformer = False
+    _finish(trainer, folder, corpus, metrics, stack, untrained)
     model.needs_processor(None).images = None  # what memory it holds is of no use past training
     if trainer.args.fsdp:  # the weights of this process are a part of the model
         model = DocumentForClassification.from_pretrained(folder.path)
@@ -171,11 +187,12 @@ def _stacked(
     train: EncodedDataset,
     dev: EncodedDataset | None,
     console: Console,
+    budget: Budget | None,
 ) -> Stack:
     """Fit the linear parts and let the transformer start from them."""
     if torch.cuda.is_available() and config.device == "auto":
         nn.Module.to(model, "cuda")
-    stack = fit_parts(model, train, dev, document_config(config.model).regression_ngrams)
+    stack = fit_parts(model, train, dev, document_config(config.model).regression_ngrams, budget)
     nn.Module.to(model, "cpu")  # the Trainer moves it, with what it spreads over processes
     train.base = stack.base
     for line in stack.lines():
@@ -184,9 +201,18 @@ def _stacked(
 
 
 def _finish(
-    trainer: DocumentTrainer, folder: RunFolder, corpus: Corpus, result: dict[str, float], stack: Stack | None
+    trainer: DocumentTrainer,
+    folder: RunFolder,
+    corpus: Corpus,
+    result: dict[str, float],
+    stack: Stack | None,
+    untrained: str | None,
 ) -> None:
-    """Take the best weights, calibrate them, and write the run's files; the scores last, as the mark of its end."""
+    """Take the best weights, calibrate them, and write the run's files; the scores last, as the mark of its end.
+
+    Args:
+        untrained: why the transformer of a stack was not trained, if it was not.
+    """
     wait_for_all()
     if folder.best.is_dir():
         trainer.take_weights(folder.best)
@@ -194,13 +220,12 @@ def _finish(
         "records": {name: len(records) for name, records in corpus.splits.items()},
         "labels": dict(Counter(trainer.train_data.labels[target] for target in trainer.train_data.targets)),
     }
-    dev = trainer.dev_data
+    dev, scale = trainer.dev_data, 0.0
     if dev is not None:
         parts, target = trainer.logit_parts_of(dev)
         if stack is not None:
-            scale = residual_scale(parts[1:].sum(0), parts[0], target)
-            trainer.documents.scale_logits([scale, *[1.0] * (len(parts) - 1)])
-            scores["parts"] = [*stack.lines(), transformer_line(scale)]
+            scale = residual_scale(parts[1:].sum(0), parts[0], Targets.of_classes(target, len(dev.labels)))
+            stack.weigh_transformer(trainer.documents, scale)
             parts = torch.cat([scale * parts[:1], parts[1:]])
         elif trainer.config.calibrate and len(target) >= CALIBRATION_RECORDS:
             scales = logit_scales(parts, target)
@@ -209,10 +234,11 @@ def _finish(
             parts = weighed(parts, scales)[None]
         scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
     elif stack is not None:
-        trainer.documents.scale_logits([0.0, *[1.0] * len(stack.kept)])
-        scores["parts"] = [*stack.lines(), transformer_line(None)]
-    if stack is not None and "dev" in learned_splits(trainer.config, corpus):
-        stack.put_into(trainer.documents, with_dev=True)
+        stack.weigh_transformer(trainer.documents, scale)
+    if stack is not None:
+        scores["parts"] = [*stack.lines(), untrained or transformer_line(scale)]
+        if "dev" in learned_splits(trainer.config, corpus):
+            stack.put_into(trainer.documents, with_dev=True)
     scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]
     scores["seconds"] = result.get("train_runtime")
     trainer.write_model(folder.path)

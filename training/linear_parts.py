@@ -1,14 +1,17 @@
 """The linear parts that a classifier may be a sum of: what each reads of the records, and how it is fitted.
 
-    encoded records ─ part_features ─> PartFeatures ─ fit ─> LinearWeights (V, C), (C,)
+    encoded records ─ ngram_features ──┬─> PartFeatures ─ fit ─> LinearWeights (V, C), (C,)
+                    └ vector_features ─┘
 
-N-grams are read in two ways, of which the folds choose one: which a document has, each scaled by its naive Bayes log
-ratio for the class; and TF-IDF. Vectors of frozen encoders are read as they are. All regressions are scikit-learn's:
-one class against the rest on n-grams, whose dual has as few unknowns as there are documents, a softmax on vectors.
+N-grams make three parts: which a document has, each scaled by its naive Bayes log ratio for the class; TF-IDF; and
+TF-IDF scaled by that ratio. Vectors of frozen encoders are read as they are. All regressions are scikit-learn's: one
+label against the rest on n-grams, whose dual has as few unknowns as there are documents, a softmax on vectors, ridge
+for numbers, which have no naive Bayes ratio.
 
-Axes:  n records   V features   C classes
+Axes:  n records   V features   C labels
 """
 
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -18,23 +21,35 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from encoders.classifier import DocumentForClassification
-from encoders.inputs.encoded import EncodedDocument
 from encoders.ngrams import NgramTable, ngrams_of, rarity_of, tfidf
 from encoders.vectors import IMAGE, WHOLE, VectorRegression
 from training.baselines import nb_ratio
 from training.batches import EncodedDataset, PlannedBatches
+from training.budget import Budget
+from training.targets import MULTI, REGRESSION, SINGLE, Targets
 
-NGRAMS: Final = "n-grams"
-Weighting = Literal["binary", "tfidf", "vectors"]
+Weighting = Literal["nb", "tfidf", "tfidf-nb", "vectors"]
 COSTS: Final[dict[Weighting, tuple[float, ...]]] = {
-    "binary": (0.1, 1.0),
+    "nb": (0.1, 1.0),
     "tfidf": (10.0, 100.0),
+    "tfidf-nb": (3.0, 30.0),
     "vectors": (3.0, 30.0, 300.0),
 }
 """scikit-learn's C, of which the folds choose one."""
+RIDGE_COSTS: Final = (0.3, 3.0, 30.0)
+"""One over ridge's alpha, likewise."""
+NAMES: Final[dict[Weighting, str]] = {
+    "nb": "n-grams, NB-weighted",
+    "tfidf": "n-grams, TF-IDF",
+    "tfidf-nb": "n-grams, TF-IDF and NB-weighted",
+}
+TOLERANCE: Final = 1e-2
+"""Of the regressions on n-grams: closer ones take longer and predict the same."""
+LOOK: Final = 0.04
+"""Share of the records that are read before it is said how long all will take."""
 
 
 class LinearWeights(NamedTuple):
@@ -47,10 +62,10 @@ class LinearWeights(NamedTuple):
 
 
 class PartFeatures(NamedTuple):
-    """What one part reads of some records, in one way."""
+    """What one part reads of some records."""
 
-    part: str
-    """`NGRAMS`, or a name of encoders/vectors.py."""
+    vector: str | None
+    """What the vectors are of, a name of encoders/vectors.py; None for n-grams."""
     weighting: Weighting
     values: Any
     """(n, V): CSR for the n-grams that occur, an array for vectors."""
@@ -61,13 +76,28 @@ class PartFeatures(NamedTuple):
     rarity: torch.Tensor | None = None
     """Of all rows of the table, for TF-IDF."""
 
-    def fit(self, rows: NDArray[np.int64], classes: NDArray[np.int64], count: int, cost: float) -> LinearWeights:
-        """Fit it to some of the records: `classes` (n,) of all, `count` classes in all."""
+    @property
+    def name(self) -> str:
+        """The part in words."""
+        if self.vector is None:
+            return NAMES[self.weighting]
+        return {WHOLE: "vector of the whole text", IMAGE: "vector of the images"}.get(
+            self.vector, f"vector of {self.vector}"
+        )
+
+    def costs(self, targets: Targets) -> tuple[float, ...]:
+        """What to choose the cost of."""
+        return RIDGE_COSTS if targets.kind == REGRESSION else COSTS[self.weighting]
+
+    def fit(self, rows: NDArray[np.int64], targets: Targets, cost: float) -> LinearWeights:
+        """Fit it to some of the records; the targets are of all."""
         rows = rows[self.there[rows]]
-        values, target = self.values[rows], classes[rows]
-        if self.weighting == "vectors":
-            return _softmax(values, target, count, cost)
-        return _one_against_rest(values, target, count, cost, nb_weighted=self.weighting == "binary")
+        values, some = self.values[rows], targets.rows(rows)
+        if targets.kind == REGRESSION:
+            return _ridge(values, some, cost)
+        if self.weighting == "vectors" and targets.kind == SINGLE:
+            return _softmax(values, some, cost)
+        return _one_against_rest(values, some, cost, by_ratio=self.weighting in ("nb", "tfidf-nb"))
 
     def logits(self, weights: LinearWeights, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (len(rows), C), 0 for a record that has nothing of it."""
@@ -77,42 +107,30 @@ class PartFeatures(NamedTuple):
         return logits
 
 
-def part_features(
+def ngram_features(
     model: DocumentForClassification, datasets: Sequence[EncodedDataset], longest: int
 ) -> list[PartFeatures]:
-    """Return what the parts read of all records of some data sets, one after another.
+    """Return the parts that read n-grams of the records of some data sets, one after another; the quickest first.
 
     Args:
-        model: its encoders are read where they are frozen.
         longest: n-gram of sub-words; 0 for none.
     """
-    found: list[PartFeatures] = []
-    if longest and model.config.text_encoder != "none":
-        table = NgramTable(model.config.words, longest, model.config.regression_buckets)
-        found += _ngram_features(table, [one for data in datasets for one in data.encoded])
-    if names := vector_names(model, datasets):
-        vectors = _vectors(model, datasets, names)
-        found += [
-            PartFeatures(name, "vectors", values, there) for name, (values, there) in zip(names, vectors, strict=True)
-        ]
-    return found
-
-
-def _ngram_features(table: NgramTable, documents: Sequence[EncodedDocument]) -> list[PartFeatures]:
-    ngrams = ngrams_of(table, documents, pooled=False)
+    if not longest or model.config.text_encoder == "none":
+        return []
+    table = NgramTable(model.config.words, longest, model.config.regression_buckets)
+    ngrams = ngrams_of(table, (one for data in datasets for one in data.encoded), pooled=False)
     assert ngrams.times is not None
     rarity = rarity_of(ngrams)
     counts = tfidf(ngrams.document, ngrams.times, rarity[ngrams.row], ngrams.documents)
     columns, column = ngrams.row.unique(return_inverse=True)
+    start = np.concatenate([[0], np.bincount(ngrams.document.numpy(), minlength=ngrams.documents).cumsum()])
+    shape = (ngrams.documents, len(columns))
+    weighed = csr_matrix((counts.double().numpy(), column.numpy(), start), shape=shape)
     there = np.ones(ngrams.documents, dtype=bool)
-
-    def matrix(values: torch.Tensor) -> csr_matrix:
-        place = (ngrams.document.numpy(), column.numpy())
-        return csr_matrix((values.double().numpy(), place), shape=(ngrams.documents, len(columns)))
-
     return [
-        PartFeatures(NGRAMS, "binary", matrix(torch.ones(len(column))), there, columns),
-        PartFeatures(NGRAMS, "tfidf", matrix(counts), there, columns, rarity),
+        PartFeatures(None, "nb", _with_data(weighed, np.ones(weighed.nnz)), there, columns),
+        PartFeatures(None, "tfidf", weighed, there, columns, rarity),
+        PartFeatures(None, "tfidf-nb", weighed, there, columns, rarity),
     ]
 
 
@@ -128,58 +146,80 @@ def vector_names(model: DocumentForClassification, datasets: Sequence[EncodedDat
 
 
 @torch.no_grad()
-def _vectors(
-    model: DocumentForClassification, datasets: Sequence[EncodedDataset], names: Sequence[str]
-) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    """Return of each name (n, W) vectors and (n,) which records have it."""
+def vector_features(
+    model: DocumentForClassification, datasets: Sequence[EncodedDataset], budget: Budget | None = None
+) -> list[PartFeatures] | float:
+    """Return the parts that read vectors of frozen encoders, all in one pass.
+
+    Returns:
+        Where that would take longer than the budget has left, the minutes that it would take.
+    """
+    names = vector_names(model, datasets)
+    if not names:
+        return []
     processor, document = model.needs_processor(None), model.document
     reader = VectorRegression(names, document.text, document.image, 1)
     pieces = []
+    start, done, rows_in_all = time.monotonic(), 0, sum(sum(data.sizes) for data in datasets)
     for data in datasets:
-        plan = PlannedBatches(data.sizes, batch_documents=64, batch_leaves=65_536, seed=None)
+        plan = PlannedBatches(data.sizes, batch_documents=16, batch_leaves=16_384, seed=None)
         for rows in plan.plan():
             batch = processor.collate([data.encoded[row] for row in rows]).to(model.device)
             pieces.append(reader.vectors(batch, document.text, document.image))
-    return [
+            done += sum(data.sizes[row] for row in rows)
+            took = time.monotonic() - start
+            needed = took * rows_in_all / max(done, 1)
+            if budget is not None and done > LOOK * rows_in_all and needed - took > budget.left:
+                return needed / 60
+    joined = (
         (torch.cat([v for v, _ in parts]).float().cpu().numpy(), torch.cat([t for _, t in parts]).cpu().numpy())
         for parts in zip(*pieces, strict=True)
-    ]
+    )
+    return [PartFeatures(name, "vectors", values, there) for name, (values, there) in zip(names, joined, strict=True)]
 
 
-def _one_against_rest(
-    values: Any, target: NDArray[np.int64], count: int, cost: float, *, nb_weighted: bool
-) -> LinearWeights:
-    """Fit each class against the rest; a class without records has no weights and a low bias."""
+def _with_data(values: Any, data: NDArray[np.float64]) -> Any:
+    """Return a CSR matrix with other values at the same places."""
+    return csr_matrix((data, values.indices, values.indptr), shape=values.shape)
+
+
+def _one_against_rest(values: Any, targets: Targets, cost: float, *, by_ratio: bool) -> LinearWeights:
+    """Fit each label against the rest; one without records has no weights and a low bias."""
+    count = targets.labels
     weight = np.zeros((values.shape[1], count), dtype=np.float32)
-    bias = np.full(count, _unseen(target), dtype=np.float32)
-    present = np.unique(target)
-    for one in present[1:] if len(present) == 2 else present:
-        inside = target == one
+    bias = np.full(count, _unseen(len(targets)), dtype=np.float32)
+    belongs = targets.values == 1 if targets.kind == MULTI else targets.values[:, None] == np.arange(count)
+    present = np.flatnonzero(belongs.any(0))
+    are_two = targets.kind == SINGLE and len(present) == 2
+    has = _with_data(values, np.ones(values.nnz)) if by_ratio else None
+    for one in present[1:] if are_two else present:
+        inside = belongs[:, one]
         if inside.all():
             bias[one] = -bias[one]
             continue
-        ratio = nb_ratio(values, inside) if nb_weighted else np.ones(values.shape[1])
-        model = LogisticRegression(C=cost, solver="liblinear", dual=True, random_state=0)
+        ratio = np.ones(values.shape[1]) if has is None else nb_ratio(has, inside)
+        model = LogisticRegression(C=cost, solver="liblinear", dual=True, tol=TOLERANCE, random_state=0)
         with warnings.catch_warnings():
             # Where labels contradict each other it does not converge at high costs; the folds judge what comes of it.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(values.multiply(ratio).tocsr() if nb_weighted else values, inside)
+            scaled = values if has is None else _with_data(values, values.data * ratio[values.indices])
+            model.fit(scaled, inside, sample_weight=targets.weight)
         weight[:, one], bias[one] = model.coef_[0] * ratio, model.intercept_[0]
-    if len(present) == 2:  # both are one regression
+    if are_two:  # both are one regression
         first, second = present
         weight[:, second], bias[second] = weight[:, second] / 2, bias[second] / 2
         weight[:, first], bias[first] = -weight[:, second], -bias[second]
     return LinearWeights(weight, bias)
 
 
-def _softmax(values: NDArray[np.float32], target: NDArray[np.int64], count: int, cost: float) -> LinearWeights:
-    weight = np.zeros((values.shape[1], count), dtype=np.float32)
-    bias = np.full(count, _unseen(target), dtype=np.float32)
-    present = np.unique(target)
+def _softmax(values: NDArray[np.float32], targets: Targets, cost: float) -> LinearWeights:
+    weight = np.zeros((values.shape[1], targets.labels), dtype=np.float32)
+    bias = np.full(targets.labels, _unseen(len(targets)), dtype=np.float32)
+    present = np.unique(targets.values).astype(np.int64)
     if len(present) < 2:
         bias[present] = 0
         return LinearWeights(weight, bias)
-    model = LogisticRegression(C=cost, max_iter=1000).fit(values, target)
+    model = LogisticRegression(C=cost, max_iter=1000).fit(values, targets.values, sample_weight=targets.weight)
     if len(present) == 2:
         weight[:, present] = np.concatenate([-model.coef_, model.coef_]).T / 2
         bias[present] = np.array([-1, 1]) * model.intercept_[0] / 2
@@ -188,6 +228,12 @@ def _softmax(values: NDArray[np.float32], target: NDArray[np.int64], count: int,
     return LinearWeights(weight, bias)
 
 
-def _unseen(target: NDArray[np.int64]) -> float:
-    """Log odds of a class that none of the records has."""
-    return -float(np.log(len(target) + 1))
+def _ridge(values: Any, targets: Targets, cost: float) -> LinearWeights:
+    model = Ridge(alpha=1 / cost, solver="sparse_cg" if isinstance(values, csr_matrix) else "auto")
+    model.fit(values, targets.values)
+    return LinearWeights(model.coef_[:, None].astype(np.float32), np.array([model.intercept_], dtype=np.float32))
+
+
+def _unseen(records: int) -> float:
+    """Log odds of a label that none of the records has."""
+    return -float(np.log(records + 1))

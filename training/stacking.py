@@ -8,13 +8,18 @@ What a part weighs is what is likeliest on predictions of records that it was no
 of the folds, for the transformer the dev split. A part is kept if leaving it out costs more than one nat in all, which
 is Akaike's price of a parameter; the transformer, whose epoch the dev split chose as well, if it gains more than one
 standard error. So the sum is, up to that noise, never worse than its best part, and its probabilities are calibrated.
+The simple rivals of baselines.py are parts themselves.
+
+Within a budget the first part is always fitted; of each other one the first fit, or the first records read, tell how
+long it takes, and what does not fit into what is left is left out.
 
 Sources: Wolpert 1992, "Stacked generalization"; Breiman 1996, "Stacked regressions", for weights that are not negative;
 Akaike 1974; Breiman et al. 1984, section 3.4.3, for the rule of one standard error.
 
-Axes:  P parts   N records   C classes
+Axes:  P parts   N records   C labels
 """
 
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,28 +31,35 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from encoders.classifier import DocumentForClassification
 from encoders.ngrams import NgramRegression, RegressionWeights
-from encoders.vectors import IMAGE, WHOLE
 from training.batches import EncodedDataset
+from training.budget import Budget
 from training.calibration import logit_scales, weighed
-from training.linear_parts import COSTS, NGRAMS, LinearWeights, PartFeatures, part_features
+from training.linear_parts import LinearWeights, PartFeatures, ngram_features, vector_features
+from training.targets import SINGLE, Targets
 
 FOLDS: Final = 5
+MANY: Final = 1_000
+"""Records of a fold from which one fold alone chooses a part's cost."""
 SCALES: Final = (0.0, 20.0)
 """Bounds of what a part is multiplied by."""
+LEAST: Final = 0.1
+"""Share of a budget below which no transformer is begun."""
+Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenPart:
-    """A linear part in its best way, and what it is worth."""
+    """A linear part at its best cost, and what it is worth."""
 
     features: PartFeatures
     cost: float
     out_of_fold: Tensor
     """(N, C) logits of the training records, each by a regression that was not fitted to it."""
+    seconds: float
+    """That one fit takes."""
     scale: float = 0.0
     """What its logits are multiplied by; 0 leaves it out."""
 
@@ -57,10 +69,12 @@ class Stack:
     """The linear parts of a model."""
 
     parts: tuple[ChosenPart, ...]
-    classes: NDArray[np.int64]
+    cut: tuple[str, ...]
+    """What there was no time for, a line each."""
+    targets: Targets
     """Of the training records, then of the dev records."""
-    labels: int
-    """C."""
+    encoders_cut: bool
+    """Whether the frozen encoders are among that."""
     longest: int
     """N-gram."""
     train: int
@@ -74,41 +88,65 @@ class Stack:
     @property
     def base(self) -> Tensor:
         """(N, C) out-of-fold sum of the parts that are kept, on the training records."""
-        nothing = torch.zeros(self.train, self.labels, dtype=torch.float64)
+        nothing = torch.zeros(self.train, self.targets.labels, dtype=torch.float64)
         return sum((one.scale * one.out_of_fold for one in self.parts), nothing).float()
 
     def lines(self) -> list[str]:
         """Say in words which parts are kept and which are left out."""
-        target = torch.from_numpy(self.classes[: self.train])
+        target = self.targets.rows(slice(self.train))
         return [
-            f"{told(one.features)}: {accuracy(one.out_of_fold, target):.3f} alone on held-out folds, "
-            + (f"weighs {one.scale:.2f}" if one.scale else "left out: it adds nothing to the others")
-            for one in self.parts
+            *(
+                f"{one.features.name}: {target.score(one.out_of_fold):.3f} alone on held-out folds, "
+                + (f"weighs {one.scale:.2f}" if one.scale else "left out: it adds nothing to the others")
+                for one in self.parts
+            ),
+            *self.cut,
         ]
+
+    def why_no_transformer(self, has_dev: bool, budget: Budget | None) -> str | None:
+        """Return in words why the transformer need not be trained; None where it is worth while."""
+        if not self.kept:
+            return None
+        if not has_dev:
+            return "transformer: left out: without a dev split nothing tells what it adds"
+        if self.encoders_cut:
+            return "transformer: left out: it reads with the encoders that there was no time for"
+        if budget is not None and budget.left < LEAST * budget.seconds:
+            return "transformer: left out: no time was left"
+        return None
+
+    def weigh_transformer(self, model: DocumentForClassification, scale: float) -> None:
+        """Give the transformer its weight in the model; where that is 0 it is not run any more."""
+        model.scale_logits([scale, *[1.0] * len(model.linear_parts)])
+        model.config.use_transformer = scale > 0 or not self.kept
 
     @torch.no_grad()
     def put_into(self, model: DocumentForClassification, *, with_dev: bool = False) -> None:
         """Fit the parts that are kept, to the training records or to all, and make them the model's, times scales."""
-        rows = np.arange(len(self.classes) if with_dev else self.train)
-        fitted = {
-            one.features.part: (one, one.features.fit(rows, self.classes, self.labels, one.cost)) for one in self.kept
-        }
-        words = fitted.pop(NGRAMS, None)
+        rows = np.arange(len(self.targets) if with_dev else self.train)
+        fitted = [(one, one.features.fit(rows, self.targets, one.cost)) for one in self.kept]
+        words = [(one, weights) for one, weights in fitted if one.features.vector is None]
+        vectors = [(one, weights) for one, weights in fitted if one.features.vector is not None]
+        kinds = {one.features.rarity is None for one, _ in words}
         model.config.regression_ngrams = self.longest if words else 0
-        model.config.regression_weighting = "tfidf" if words and words[0].features.rarity is not None else "binary"
-        model.config.regression_vectors = list(fitted)
+        model.config.regression_weighting = "both" if len(kinds) == 2 else "tfidf" if False in kinds else "binary"
+        model.config.regression_vectors = [str(one.features.vector) for one, _ in vectors]
         model.make_regressions()
-        if words is not None and model.regression is not None:
-            _put_words(model.regression, *words)
+        if model.regression is not None:
+            _put_words(model.regression, words)
         linears: Any = () if model.vectors is None else model.vectors.parts
-        for linear, (part, weights) in zip(linears, fitted.values(), strict=True):
+        for linear, (part, weights) in zip(linears, vectors, strict=True):
             linear.weight.copy_(torch.from_numpy(weights.weight.T) * part.scale)
             linear.bias.copy_(torch.from_numpy(weights.bias) * part.scale)
         nn.Module.to(model, model.device)  # transformers' own is typed for itself alone
 
 
 def fit_parts(
-    model: DocumentForClassification, train: EncodedDataset, dev: EncodedDataset | None, longest: int
+    model: DocumentForClassification,
+    train: EncodedDataset,
+    dev: EncodedDataset | None,
+    longest: int,
+    budget: Budget | None = None,
 ) -> Stack:
     """Choose and weigh the linear parts by folds of the training records, and put them into a model, fitted to those.
 
@@ -117,22 +155,39 @@ def fit_parts(
     Args:
         dev: read as well, for `Stack.put_into`; nothing is chosen by it.
         longest: n-gram of sub-words, 0 for no regression on n-grams.
+        budget: what of it is needed to fit the parts anew at the end is reserved there.
     """
-    target, count = np.asarray(train.targets), len(train.labels)
     datasets = [train, *([] if dev is None else [dev])]
-    ways, folds = part_features(model, datasets, longest), _folds(target)
-    chosen = [
-        _best_way([way for way in ways if way.part == part], target, count, folds)
-        for part in dict.fromkeys(way.part for way in ways)
-    ]
+    targets = Targets.of_classes(np.concatenate([data.targets for data in datasets]), len(train.labels))
+    count, learned = len(train), targets.rows(slice(len(train)))
+    folds, chosen, cut = _folds(learned), list[ChosenPart](), list[str]()
+
+    def try_part(features: PartFeatures) -> None:
+        found = _best_cost(features, learned, folds, budget if chosen else None)
+        if isinstance(found, ChosenPart):
+            chosen.append(found)
+            if budget is not None:
+                budget.reserved += 2 * found.seconds * FOLDS / (FOLDS - 1)
+        else:
+            cut.append(_no_time(features.name, found, budget))
+
+    for features in ngram_features(model, datasets, longest):
+        try_part(features)
+    read = vector_features(model, datasets, budget if chosen else None)
+    if isinstance(read, float):
+        cut.append(_no_time("vectors of frozen encoders", read, budget))
+    else:
+        for features in read:
+            try_part(features)
     out_of_fold = [one.out_of_fold for one in chosen]
-    scales = choose(torch.stack(out_of_fold), torch.from_numpy(target)).tolist() if chosen else []
+    scales = choose(torch.stack(out_of_fold), learned).tolist() if chosen else []
     stack = Stack(
         parts=tuple(replace(one, scale=scale) for one, scale in zip(chosen, scales, strict=True)),
-        classes=np.concatenate([data.targets for data in datasets]),
-        labels=count,
+        cut=tuple(cut),
+        encoders_cut=isinstance(read, float),
+        targets=targets,
         longest=longest,
-        train=len(target),
+        train=count,
     )
     stack.put_into(model)
     last: Any = model.classifier[-1]
@@ -142,7 +197,7 @@ def fit_parts(
     return stack
 
 
-def choose(parts: Tensor, target: Tensor) -> Tensor:
+def choose(parts: Tensor, targets: Targets) -> Tensor:
     """Return (P,) scales of parts (P, N, C), 0 for those that are left out.
 
     The part whose loss is least missed goes first, as long as it is missed by less than a nat in all.
@@ -150,14 +205,14 @@ def choose(parts: Tensor, target: Tensor) -> Tensor:
     kept = list(range(len(parts)))
 
     def fitted(some: Sequence[int]) -> tuple[float, Tensor]:
-        scales = logit_scales(parts[list(some)], target, bounds=SCALES)
-        return float(cross_entropy(weighed(parts[list(some)].double(), scales), target)), scales
+        scales = logit_scales(parts[list(some)], targets, bounds=SCALES)
+        return float(targets.losses(weighed(parts[list(some)].double(), scales)).sum()), scales
 
     loss, scales = fitted(kept)
     while len(kept) > 1:
         without = {one: fitted([other for other in kept if other != one]) for one in kept}
         least = min(kept, key=lambda one: without[one][0])
-        if (without[least][0] - loss) * len(target) > 1:
+        if without[least][0] - loss > 1:
             break
         kept.remove(least)
         loss, scales = without[least]
@@ -166,81 +221,89 @@ def choose(parts: Tensor, target: Tensor) -> Tensor:
     return result
 
 
-def residual_scale(base: Tensor, residual: Tensor, target: Tensor) -> float:
+def residual_scale(base: Tensor, residual: Tensor, targets: Targets) -> float:
     """Return from 0 to 1 what the logits of a residual (N, C) count beside those of a base (N, C).
 
     0 unless the mean gain in log loss is above its standard error. The scale is fitted to the same records, so that a
     residual which says nothing gets there in 2.3 % of cases.
     """
     base, residual = base.double(), residual.double()
-    before = cross_entropy(base, target, reduction="none")
+    before = targets.losses(base)
 
     def loss(scale: float) -> Tensor:
-        return cross_entropy(base + scale * residual, target, reduction="none")
+        return targets.losses(base + scale * residual)
 
     scale = float(minimize_scalar(lambda one: float(loss(one).mean()), bounds=(0, 1), method="bounded").x)
     gain = before - loss(scale)
     return scale if float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5 else 0.0
 
 
-def told(features: PartFeatures) -> str:
-    """Return a part's name in words."""
-    if features.part == NGRAMS:
-        return f"n-grams ({'TF-IDF' if features.weighting == 'tfidf' else 'NB-weighted'})"
-    return {WHOLE: "vector of the whole text", IMAGE: "vector of the images"}.get(
-        features.part, f"vector of {features.part}"
-    )
+def transformer_line(scale: float) -> str:
+    """Say in words what a transformer that was trained counts."""
+    return f"transformer: {f'weighs {scale:.2f}' if scale else 'left out: on dev it adds nothing to the others'}"
 
 
-def transformer_line(scale: float | None) -> str:
-    """Say in words what the transformer counts; None where there is no dev split to tell."""
-    if scale is None:
-        return "transformer: left out: without a dev split nothing tells what it adds"
-    said = f"weighs {scale:.2f}" if scale else "left out: on dev it adds nothing to the others"
-    return f"transformer: {said}"
+def _no_time(name: str, minutes: float, budget: Budget | None) -> str:
+    left = 0 if budget is None else max(budget.left, 0) / 60
+    return f"{name}: left out: about {minutes:.1f} minutes more, and {left:.1f} were left"
 
 
-def accuracy(logits: Tensor, target: Tensor) -> float:
-    """Return how many of (N, C) logits are highest at their class."""
-    return float((logits.argmax(1) == target).double().mean())
-
-
-def _folds(target: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return the records of each fold to fit and to predict; classes are spread evenly as far as they go."""
+def _folds(targets: Targets) -> Folds:
+    """Return the records of each fold to fit and to predict; labels are spread evenly as far as they go."""
+    rows = np.arange(len(targets))
+    most = int(np.bincount(targets.values.astype(np.int64)).max()) if targets.kind == SINGLE else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")
-        most = int(np.bincount(target).max())
-        kind, count = (StratifiedKFold, min(FOLDS, most)) if most > 1 else (KFold, min(FOLDS, len(target)))
-        return list(kind(count, shuffle=True, random_state=0).split(target, target))
+        kind, count = (StratifiedKFold, min(FOLDS, most)) if most > 1 else (KFold, min(FOLDS, len(targets)))
+        return list(kind(count, shuffle=True, random_state=0).split(rows, targets.values))
 
 
-def _best_way(
-    ways: Sequence[PartFeatures],
-    target: NDArray[np.int64],
-    count: int,
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> ChosenPart:
-    """Return the way and the cost whose out-of-fold logits, scaled, are likeliest."""
-    classes = torch.from_numpy(target)
-    tried = []
-    for way in ways:
-        for cost in COSTS[way.weighting]:
-            logits = np.zeros((len(target), count))
-            for fitted, held in folds:
-                logits[held] = way.logits(way.fit(fitted, target, count, cost), held)
-            found = torch.from_numpy(logits)
-            scaled = weighed(found[None], logit_scales(found[None], classes, bounds=SCALES))
-            tried.append((float(cross_entropy(scaled, classes)), way, cost, found))
-    _, way, cost, found = min(tried, key=lambda one: one[0])
-    return ChosenPart(features=way, cost=cost, out_of_fold=found)
+def _best_cost(features: PartFeatures, targets: Targets, folds: Folds, budget: Budget | None) -> ChosenPart | float:
+    """Return a part at the cost whose out-of-fold logits, scaled, are likeliest.
+
+    Returns:
+        Where the budget has no time for it, the minutes that it would take.
+    """
+    costs, tried, seconds = features.costs(targets), [], 0.0
+    first_tells = len(folds[0][1]) >= MANY
+    fits = len(costs) + len(folds) - 1 if first_tells else len(costs) * len(folds)
+    logits = {cost: np.zeros((len(targets), targets.labels)) for cost in costs}
+
+    def predict(cost: float, fold: int) -> None:
+        fitted, held = folds[fold]
+        logits[cost][held] = features.logits(features.fit(fitted, targets, cost), held)
+
+    def loss(cost: float, rows: NDArray[np.int64]) -> float:
+        some, held = torch.from_numpy(logits[cost][rows]), targets.rows(rows)
+        return float(held.losses(weighed(some[None], logit_scales(some[None], held, bounds=SCALES))).mean())
+
+    for cost in costs:
+        start = time.monotonic()
+        predict(cost, 0)
+        seconds = max(seconds, time.monotonic() - start)
+        if budget is not None and seconds * fits > budget.left:
+            return seconds * fits / 60
+    held = folds[0][1] if first_tells else np.arange(len(targets))
+    if first_tells:
+        costs = (min(costs, key=lambda cost: loss(cost, held)),)
+    for cost in costs:
+        for fold in range(1, len(folds)):
+            predict(cost, fold)
+        tried.append((loss(cost, held), cost))
+    _, best = min(tried)
+    return ChosenPart(features=features, cost=best, out_of_fold=torch.from_numpy(logits[best]), seconds=seconds)
 
 
-def _put_words(regression: NgramRegression, part: ChosenPart, fitted: LinearWeights) -> None:
-    """Give a regression on n-grams the weights of those that occur, 0 for the others."""
-    features = part.features
-    assert features.columns is not None
-    weight = torch.zeros(regression.table.size, fitted.weight.shape[1])
-    weight[features.columns] = torch.from_numpy(fitted.weight) * part.scale
-    regression.set_weights(RegressionWeights(weight, torch.from_numpy(fitted.bias) * part.scale))
-    if regression.rarity is not None and features.rarity is not None:
-        regression.rarity.copy_(features.rarity)
+def _put_words(regression: NgramRegression, parts: Sequence[tuple[ChosenPart, LinearWeights]]) -> None:
+    """Give a regression on n-grams the weights of those that occur, 0 for the others; parts that read the same add."""
+    classes = len(regression.bias)
+    weight, bias = torch.zeros_like(regression.weight.weight), torch.zeros(classes)
+    for part, fitted in parts:
+        features = part.features
+        assert features.columns is not None
+        side = slice(-classes, None) if features.rarity is not None else slice(0, classes)
+        weight[features.columns, side] += torch.from_numpy(fitted.weight) * part.scale
+        bias += torch.from_numpy(fitted.bias) * part.scale
+        if features.rarity is not None and regression.rarity is not None:
+            regression.rarity.copy_(features.rarity)
+    regression.set_weights(RegressionWeights(weight, bias))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from training.config import TrainingConfig
 
+MINUTES: Final = 10
+"""For all of it, where neither a recipe nor a time is given."""
 EXAMPLES: Final = """\
   docgraph train --data sample_data/news --output runs/news
   docgraph train --data reviews.csv --text review --label stars --output runs/reviews --minutes 10
@@ -47,7 +49,10 @@ def run(
     image: Image = None,
     label: Label = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Time for all of it; what does not fit is cut, and named.")
+        float | None,
+        typer.Option(
+            min=0.1, help=f"Time for all of it; what does not fit is cut, and named. {MINUTES} without a recipe."
+        ),
     ] = None,
     set: Settings = None,
     quiet: Quiet = False,
@@ -63,17 +68,15 @@ def run(
     console = progress_console(quiet)
     under = None
     if config is None and recipe is None and data is not None:
+        minutes = MINUTES if minutes is None else minutes
         under = _chosen(data, output, format, columns, minutes, console)
     chosen = config_of(config, recipe, set, under, data=data, output=output, format=format, seed=seed)
     chosen = chosen.with_values({"data_options": {**chosen.data_options, **columns}})
+    from training.budget import Budget
     from training.fit import fit
 
-    budget: Any = None
-    if minutes is not None:
-        from training.budget import Budget
-
-        budget = Budget(minutes, start)
-    trained = fit(chosen, console, callbacks=[] if budget is None else [budget])
+    budget = None if minutes is None else Budget(minutes, start)
+    trained = fit(chosen, console, budget=budget)
     if budget is not None and budget.cut:
         console.print(f"cut: {budget.cut}", highlight=False, soft_wrap=True)
     best = trained.scores.get("best")
@@ -87,7 +90,7 @@ def _chosen(
     output: str | None,
     format: str | None,
     columns: dict[str, Any],
-    minutes: float | None,
+    minutes: float,
     console: "Console",
 ) -> "TrainingConfig":
     """Return the configuration of the run in the output folder, or choose one by looking at the data, and say which."""

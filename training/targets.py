@@ -1,0 +1,84 @@
+"""What a model is to say of each record, and how far what it says is from that.
+
+    problem type                     target                           output (N, C)           loss
+    single_label_classification      (N,) number of the label         logits of a softmax     cross-entropy
+    multi_label_classification       (N, C) 1 for each label it has   logits of each label    the sum of binary ones
+    regression                       (N,) in standard deviations      the value, C = 1        half the squared error
+
+The names are those of transformers' `problem_type`. All three losses are minus a log likelihood, in nats.
+
+Axes:  N records   C labels
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+PROBLEM_TYPES: Final[tuple[ProblemType, ...]] = get_args(ProblemType)
+SINGLE, MULTI, REGRESSION = PROBLEM_TYPES
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The targets of some records."""
+
+    kind: ProblemType
+    values: NDArray[np.generic]
+    """(N,) int64, (N, C) float64 or (N,) float64, as the kind has it."""
+    labels: int
+    """C; 1 for regression."""
+    weight: NDArray[np.float64] | None = None
+    """(N,) how much each record counts; None for all alike."""
+
+    @classmethod
+    def of_classes(cls, classes: Tensor | NDArray[np.int64], labels: int) -> "Targets":
+        """Return those of records with one label each."""
+        return cls(SINGLE, np.asarray(classes, dtype=np.int64), labels)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, rows: NDArray[np.int64] | slice) -> "Targets":
+        """Return those of some of the records."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Targets(self.kind, self.values[rows], self.labels, weight)
+
+    def balanced(self) -> "Targets":
+        """Return those of records that weigh as much as their label is rare; the mean weight is 1."""
+        assert self.kind == SINGLE
+        counts = np.bincount(self.values.astype(np.int64), minlength=self.labels)
+        weight = len(self) / np.maximum(counts, 1) / np.count_nonzero(counts)
+        return Targets(self.kind, self.values, self.labels, weight[self.values.astype(np.int64)])
+
+    def losses(self, output: Tensor) -> Tensor:
+        """Return (N,) the loss of each record times its weight, of an output (N, C)."""
+        target = torch.from_numpy(self.values)
+        if self.kind == MULTI:
+            loss = F.binary_cross_entropy_with_logits(output, target.to(output.dtype), reduction="none").sum(1)
+        elif self.kind == REGRESSION:
+            loss = (output[:, 0] - target).square() / 2
+        else:
+            loss = F.cross_entropy(output, target, reduction="none")
+        return loss if self.weight is None else loss * torch.from_numpy(self.weight)
+
+    def score(self, output: Tensor) -> float:
+        """Return how good an output (N, C) is: the share of right labels, of right decisions, or R squared."""
+        target = torch.from_numpy(self.values)
+        if self.kind == MULTI:
+            return float(((output > 0) == (target > 0)).double().mean())
+        if self.kind == REGRESSION:
+            return float(1 - (output[:, 0] - target).square().mean() / target.double().var(correction=0))
+        return float((output.argmax(1) == target).double().mean())
+
+
+def probabilities(kind: ProblemType, output: Tensor) -> Tensor:
+    """Return (N, C) probabilities of an output; of a regression its values."""
+    if kind == MULTI:
+        return output.sigmoid()
+    return output if kind == REGRESSION else output.softmax(-1)
