@@ -15,10 +15,12 @@ class names under which sites hide text for screen readers.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import Final
+
+import numpy as np
 
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.tags import hides_by_class
@@ -44,6 +46,7 @@ _SCREEN: Final = re.compile(
 )
 _SCREEN_WIDTH: Final = 1_280
 _NAME: Final = re.compile(r"[.#][\w-]+")
+_CONDITION: Final = re.compile(r"@[^@{};]{0,200}\{")
 _COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
 _WORDS_THAT_HIDE: Final = (
     "none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(", "circle(", "transparent", "scale(0", "opacity:0",
@@ -51,11 +54,10 @@ _WORDS_THAT_HIDE: Final = (
 )  # fmt: skip
 _LEVELS_AROUND: Final = 40
 _MOST_RULES: Final = 4_000
-_MOST_CONDITION: Final = 20_000
-_MOST_BRACES: Final = 600
-"""How far back the condition around a rule is looked for; one that is farther away is taken to fail."""
 _MOST_COMPOUNDS: Final = 2_000
 """Compounds that hide or show; style sheets of real pages have some hundred."""
+_MOST_NAMED: Final = 20_000
+"""Places where a style sheet names what it hides elsewhere, which are searched for rules that show it again."""
 _MOST_CSS: Final = 1_000_000
 """Characters of style sheets that are read."""
 
@@ -121,22 +123,24 @@ class Sheet:
         a tag among them as it is; those before the last are of elements around."""
         self._showing: list[frozenset[str]] = []
         css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
-        for place in _places_that_hide(css):
-            selector = _selector(css, place)
-            if names.isdisjoint(_NAME.findall(selector)):
-                continue
-            for compounds in _compounds(selector):
+        rules = [(place, _selector(css, place)) for place in _places_that_hide(css)]
+        rules = [(place, selector) for place, selector in rules if not names.isdisjoint(_NAME.findall(selector))]
+        held = _holding_on_screens(css, [place - 1 for place, _ in rules])
+        for place, selector in rules:
+            for compounds in _compounds(selector) if place - 1 in held else ():
                 key = next((name for name in compounds[-1] if name in names), "")
-                if not all(compounds) or not key or len(self._hiding) >= _MOST_COMPOUNDS:
-                    continue
-                if _holds_on_screens(css, place - 1):
+                if all(compounds) and key and len(self._hiding) < _MOST_COMPOUNDS:
                     self._hiding.setdefault(key, []).append(compounds)
         if not self._hiding:
             return
-        for place in islice((place for name in self._hiding for place in _find_all(css, name)), _MOST_COMPOUNDS):
-            start = css.find("{", place)
-            if start >= 0 and _SHOWS.search(css[start : css.find("}", start)]):
-                self._showing += [compounds[-1] for compounds in _compounds(_selector(css, start + 1)) if compounds[-1]]
+        start = 0
+        for place in islice(_places_of(css, self._hiding), _MOST_NAMED):
+            if place < start:
+                continue
+            if (start := css.find("{", place) + 1) == 0:
+                break
+            if _SHOWS.search(css, start, max(start, css.find("}", start))):
+                self._showing += [compounds[-1] for compounds in _compounds(_selector(css, start)) if compounds[-1]]
 
     def __bool__(self) -> bool:
         return bool(self._hiding)
@@ -216,34 +220,36 @@ def _find_all(text: str, word: str) -> Iterator[int]:
         place = text.find(word, place + 1)
 
 
-def _holds_on_screens(css: str, start: int) -> bool:
-    """Whether the rule whose block begins at `start` stands in no condition that a screen may fail."""
-    low = max(0, start - _MOST_CONDITION)
-    if not low and "@" not in (before := css[:start]) and before.count("{") == before.count("}"):
-        return True
-    depth, place = 0, start
-    for _ in range(_MOST_BRACES):
-        close, opened = css.rfind("}", low, place), css.rfind("{", low, place)
-        if opened < 0 and close < 0:
-            return low == 0
-        place = max(close, opened)
-        if close > opened:
-            depth += 1
-        elif depth:
-            depth -= 1
-        elif not _is_of_desk(re.split(r"[{};]", css[max(low, opened - 200) : opened])[-1].strip()):
-            return False
-        elif depth == 0 and css.rfind("@", low, opened) < 0:
-            return True
-        if depth == 0 and close > opened and "@" not in css[low:place]:
-            return True
-    return False
+def _places_of(css: str, names: Iterable[str]) -> Iterator[int]:
+    """Yield where any of some names stands; ".ad" does not stand in ".advert"."""
+    any_name = re.compile("(?:" + "|".join(map(re.escape, names)) + r")(?![\w-])")
+    return (match.start() for match in any_name.finditer(css))
+
+
+def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
+    """Return which of some rules stand in no condition that a screen may fail, by where their blocks begin."""
+    if not starts:
+        return set()
+    css = css[: starts[-1] + 1]
+    letters = np.frombuffer(css.encode("latin-1", "replace"), np.uint8)  # one byte a letter
+    braces = np.flatnonzero((letters == ord("{")) | (letters == ord("}")))
+    opens = letters[braces] == ord("{")
+    holding = {found.end() - 1 for found in _CONDITION.finditer(css) if _is_of_desk(found[0][:-1])}
+    asked, held, around = set(starts), set[int](), [True]
+    for place, is_open in zip(braces.tolist(), opens.tolist(), strict=True):
+        if is_open:
+            holds = around[-1]
+            if holds and place in asked:
+                held.add(place)
+            around.append(holds and place in holding)
+        elif len(around) > 1:
+            around.pop()
+    return held
 
 
 def _is_of_desk(condition: str) -> bool:
     """Whether a condition such as "@media (min-width: 768px)" holds on the screen of a desk."""
-    found = _SCREEN.match(condition)
-    if found is None:
+    if (found := _SCREEN.match(condition.strip())) is None:
         return False
     bound, number, unit = found.groups()
     if bound is None:
@@ -270,6 +276,7 @@ def _compounds(selector: str) -> Iterator[list[frozenset[str]]]:
             yield [frozenset(), *compounds] if "+" in part or "~" in part else compounds
 
 
+@lru_cache(maxsize=8_192)
 def _names(compound: str) -> frozenset[str]:
     """Return the names of a compound selector: "p.a#b" -> {"p", ".a", "#b"}; none if it is of another kind."""
     found = _COMPOUND.match(compound)
