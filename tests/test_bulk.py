@@ -227,14 +227,14 @@ import os, time
 from pathlib import Path
 import docgraph.load
 from docgraph import parse_many
-from docgraph.bulk import run
-real = run.load_document
+from docgraph.bulk import pages
+real = pages.load_document
 def load(path, **options):
     if "die" in Path(path).name: os._exit(9)
     if "hang" in Path(path).name: time.sleep(60)
     if "bug" in Path(path).name: raise ZeroDivisionError("a bug")
     return real(path, **options)
-run.load_document = load   # each spawned process runs this too
+pages.load_document = load   # each spawned process runs this too
 if __name__ == "__main__":
     import sys
     print(parse_many(sys.argv[1], sys.argv[2], workers=2, seconds=1.0))
@@ -347,11 +347,11 @@ def test_names_that_are_no_utf_8_are_ids_of_their_own_and_known_again(tmp_path, 
 ORPHANS = """
 import os, sys, time
 from docgraph import parse_many
-from docgraph.bulk import run
+from docgraph.bulk import pages
 def load(path, **options):
     with open(os.environ["PIDS"], "a") as file: file.write(f"{os.getpid()}\\n")
     time.sleep(120)
-run.load_document = load
+pages.load_document = load
 if __name__ == "__main__": parse_many(sys.argv[1], sys.argv[2], workers=2, seconds=0)
 """
 

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.errors import DataError, needs_extra
+from encoders.embedder.batches import vector_array, vector_columns, vector_schema
 from training.files import write_atomically
 
 if TYPE_CHECKING:
@@ -146,51 +147,16 @@ class VectorShards:
     @cached_property
     def schema(self) -> Any:
         """The Arrow schema; its metadata names the job."""
-        arrow = _arrow()[0]
-        text = arrow.string()
-        return arrow.schema(
-            [
-                ("id", text),
-                ("document_id", text),
-                ("node_row", arrow.int64()),
-                ("kind", text),
-                ("level", text),
-                ("headings", arrow.list_(text)),
-                ("start", arrow.int64()),
-                ("end", arrow.int64()),
-                ("dom_path", text),
-                ("text", text),
-                ("vector", arrow.list_(arrow.float16() if self.dtype == "float16" else arrow.float32(), self.width)),
-            ],
-            metadata={"docgraph": json.dumps({**self.manifest, **self.about}, ensure_ascii=False)},
-        )
+        about = json.dumps({**self.manifest, **self.about}, ensure_ascii=False)
+        return vector_schema(self.width, self.dtype).with_metadata({"docgraph": about})
 
     def _table(self, rows: "Embeddings") -> Any:
-        arrow = _arrow()[0]
-        flat = np.ascontiguousarray(rows.vectors, dtype=self.dtype).reshape(-1)
-        text = arrow.string()
-        columns = [
-            arrow.array(list(rows.id), text),
-            arrow.array(rows.document_id.tolist(), text),
-            arrow.array(rows.node_row),
-            arrow.array(rows.kind.tolist(), text),
-            arrow.array(list(rows.level), text),
-            arrow.array([[_written(one) for one in path] for path in rows.headings], arrow.list_(text)),
-            arrow.array(np.ascontiguousarray(rows.span[:, 0])),
-            arrow.array(np.ascontiguousarray(rows.span[:, 1])),
-            arrow.array(list(rows.dom_path), text),
-            arrow.array([_written(one) for one in rows.text], text),
-            arrow.FixedSizeListArray.from_arrays(arrow.array(flat), self.width),
-        ]
-        return arrow.Table.from_arrays(columns, schema=self.schema)
+        columns = vector_columns(rows)
+        columns["vector"] = vector_array(columns["vector"].astype(self.dtype, copy=False))
+        return _arrow()[0].Table.from_pydict(columns, schema=self.schema)
 
     def _part(self, shard: int, suffix: str = ".parquet") -> Path:
         return self.parts / f"part-{shard:05d}{suffix}"
-
-
-def _written(text: str) -> str:
-    """Return a text without lone surrogates, which parquet cannot hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_vectors(path: Path) -> tuple[Any, NDArray[np.float32]]:

@@ -2,7 +2,8 @@
 
     paths ─expand─> Found: jobs (id, path) ... to parse       left_out, named by their ids       failures
 
-An id is the path relative to what all paths have in common, as text that UTF-8 can hold.
+An id is the path relative to what all paths have in common, as text that UTF-8 can hold; of a page inside a file the
+file's and the page's own name in it.
 """
 
 import os
@@ -11,18 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from docgraph.bulk.archives import SUFFIXES as ARCHIVES
+from docgraph.bulk.archives import Place, parts_of
 from docgraph.bulk.rows import Failure
-from docgraph.errors import DataError
+from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import readable
 from docgraph.load import SUFFIXES
 from docgraph.parsers.files import HTML_SUFFIXES, document_suffix, find_files
 
 
 class Job(NamedTuple):
-    """A file to parse."""
+    """A file to parse, or a page inside one."""
 
     id: str
     path: Path
+    place: Place | None = None
+    """Where in the file the page is; see archives.py."""
+    url: str | None = None
+    """Where it was found, if the file says so."""
 
 
 @dataclass
@@ -40,7 +47,8 @@ class Found:
 def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
     """Return the files that paths stand for.
 
-    A folder stands for its HTML pages, or where it has none for its Markdown, texts and JSON files.
+    A folder stands for its HTML pages, or where it has none for its Markdown, texts and JSON files, or where it has
+    none of these either for the pages in its zip, WARC and parquet files.
 
     Args:
         but: files to pass over: the output, which may lie in a folder that is searched.
@@ -74,18 +82,38 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
     def name_of(file: Path) -> str:
         return readable(Path(os.path.relpath(os.path.abspath(file), top)).as_posix())
 
-    jobs: dict[str, Path] = {}
+    jobs: dict[str, Job] = {}
     for file in (file for file in files if os.path.abspath(file) not in passed):
         name = name_of(file)
-        if os.path.abspath(jobs.setdefault(name, file)) != os.path.abspath(file):
-            found.failures.append(Failure(name, "DataError", "an id must stand for one file, but this stands for two."))
-    found.jobs = [Job(name, jobs[name]) for name in sorted(jobs)]
+        for job in _jobs_of(name, file, found) if document_suffix(file) in ARCHIVES else [Job(name, file)]:
+            held = jobs.setdefault(job.id, job)
+            if (os.path.abspath(held.path), held.place) != (os.path.abspath(file), job.place):
+                message = "an id must stand for one file, but this stands for two."
+                found.failures.append(Failure(job.id, "DataError", message))
+    found.jobs = [jobs[name] for name in sorted(jobs)]
     passed |= {os.path.abspath(file) for file in files}
-    found.left_out = sorted(name_of(file) for file in others if os.path.abspath(file) not in passed)
+    found.left_out += [name_of(file) for file in others if os.path.abspath(file) not in passed]
+    found.left_out.sort()
     found.failures += [Failure(name_of(one), "DataError", "the folder cannot be searched.") for one in closed]
     return found
 
 
+def _jobs_of(name: str, file: Path, found: Found) -> list[Job]:
+    """Return the pages in a file; note what is none, and why the rest of it cannot be read."""
+    jobs = []
+    try:
+        for part in parts_of(file):
+            id = part.name if part.is_id else f"{name}/{readable(part.name)}"
+            if part.place is None:
+                found.left_out.append(id)
+            else:
+                jobs.append(Job(id, file, part.place, part.url))
+    except DocgraphError as error:
+        found.failures.append(Failure(name, type(error).__name__, str(error)))
+    return jobs
+
+
 def _documents_among(files: Sequence[Path]) -> list[Path]:
     documents = [path for path in files if document_suffix(path) in SUFFIXES and path.is_file()]
-    return [path for path in documents if document_suffix(path) in HTML_SUFFIXES] or documents
+    pages = [path for path in documents if document_suffix(path) in HTML_SUFFIXES]
+    return pages or documents or [path for path in files if document_suffix(path) in ARCHIVES and path.is_file()]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from docgraph.bulk.rows import Row
+from docgraph.bulk.rows import Row, schema
 from docgraph.errors import DataError, needs_extra
 
 _PART_ROWS: Final = 1_000
@@ -56,7 +56,7 @@ class Parquet:
     def finish(self) -> None:
         """Join the parts into one file; the last rename is what makes it the output."""
         unfinished = self._path.with_name(self._path.name + ".tmp")
-        with self._parquet.ParquetWriter(unfinished, _schema(), compression="zstd") as writer:
+        with self._parquet.ParquetWriter(unfinished, schema(), compression="zstd") as writer:
             for part in self._parts():
                 for group in self._groups(part):
                     writer.write_table(group)
@@ -90,20 +90,9 @@ class Parquet:
             return
         import pyarrow
 
-        table = pyarrow.Table.from_pylist([row._asdict() for row in self._rows], schema=_schema())
+        table = pyarrow.Table.from_pylist([row._asdict() for row in self._rows], schema=schema())
         number = int(self._parts()[-1].stem.split("-")[1]) + 1 if self._parts() else 0
         unfinished = self._folder / f"part-{number:05d}.parquet.tmp"
         self._parquet.write_table(table, unfinished, compression="zstd", row_group_size=256)
         os.replace(unfinished, unfinished.with_suffix(""))
         self._rows, self._bytes = [], 0
-
-
-def _schema() -> Any:
-    import pyarrow
-
-    text, whole = pyarrow.string(), pyarrow.large_string()
-    types = {
-        "id": text, "kind": text, "title": text, "url": text, "date": text, "language": text,
-        "text": whole, "main_text": whole, "nodes": pyarrow.int32(), "truncated": pyarrow.bool_(), "document": whole,
-    }  # fmt: skip
-    return pyarrow.schema(list(types.items()))

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import IO, NamedTuple, overload
+from typing import IO, Any, NamedTuple, overload
 
 from docgraph.document import Document
 
@@ -31,6 +31,18 @@ class Failure(NamedTuple):
     error: str
     """Name of the exception's class, or "LeftOut"."""
     message: str
+
+
+def schema() -> Any:
+    """Return the Arrow schema of rows."""
+    import pyarrow
+
+    text, whole = pyarrow.string(), pyarrow.large_string()
+    types = {
+        "id": text, "kind": text, "title": text, "url": text, "date": text, "language": text,
+        "text": whole, "main_text": whole, "nodes": pyarrow.int32(), "truncated": pyarrow.bool_(), "document": whole,
+    }  # fmt: skip
+    return pyarrow.schema(list(types.items()))
 
 
 def row_of(name: str, document: Document) -> Row:

@@ -1,6 +1,6 @@
 """Parse many files on all cores into one file of documents, resumably.
 
-    paths ─ expand ─> (id, path) ... ─ processes: load_document ─> lines, in order ─> docs.jsonl | docs.parquet
+    paths ─ expand ─> (id, path) ... ─ processes: ParsePages ─> lines, in order ─> docs.jsonl | docs.parquet
                                                   └ what fails or is left out ──────> errors.jsonl beside it
 
 Ids are paths relative to what was asked for. The output's order is that of the ids, whatever the number of workers.
@@ -13,7 +13,6 @@ output.py and parquet.py.
 """
 
 import os
-import signal
 import threading
 import time
 from collections import deque
@@ -24,17 +23,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from docgraph.bulk.files import Job, expand
 from docgraph.bulk.output import lock_of, open_output
-from docgraph.bulk.rows import Failure, Row, row_of
+from docgraph.bulk.pages import ParsePages, Result
+from docgraph.bulk.rows import Failure
 from docgraph.errors import DataError
 from docgraph.limits import Limits
-from docgraph.load import load_document
 
 Progress = Callable[[int, int], None]
-Result = Row | Failure
 
 _BATCH: Final = 8
 """Files one task parses: enough to hide the cost of passing it, few enough to share work evenly."""
@@ -76,9 +74,11 @@ def parse_many(
     """Parse files and folders into `output`, and return the counts.
 
     Args:
-        paths: files, and folders that are searched for HTML pages (if there are none: for Markdown, text and JSON).
+        paths: files, and folders that are searched for HTML pages (if there are none: for Markdown, text and JSON; if
+            there is none of these either: for zip, WARC and parquet files). Each page in a zip, WARC or parquet file
+            is a document of its own; see archives.py.
         output: ends in `.jsonl` (one document a line, which `Document.from_json` reads) or `.parquet` (needs the
-            extra "embed"). It is appended to if it is there.
+            extra "parquet"). It is appended to if it is there.
         workers: processes; None for the number of cores; 1 parses in this process.
         main_only: keep the main content of HTML pages only.
         strict: a page past a bound of `limits` fails instead of being cut.
@@ -93,7 +93,8 @@ def parse_many(
     begin = time.monotonic()
     target = Path(output)
     sources = [paths] if isinstance(paths, str | Path) else list(paths)
-    task = _Task(limits or Limits(), main_only, strict, seconds, dict(urls or {}))
+    task = ParsePages(limits or Limits(), main_only, strict, seconds)
+    addresses = urls or {}
     written = truncated = 0
     with open_output(target) as (sink, errors), _reporting(progress) as report:
         found = expand(sources, but=(target, errors.path, lock_of(target)))
@@ -101,7 +102,7 @@ def parse_many(
             errors.add(failure)
         failed = len(found.failures)
         jobs = found.jobs
-        todo = [job for job in jobs if job.id not in sink.ids]
+        todo = [job._replace(url=addresses.get(job.id, job.url)) for job in jobs if job.id not in sink.ids]
         skipped = len(jobs) - len(todo)
         done = skipped
         report(done, len(jobs))
@@ -122,63 +123,14 @@ def parse_many(
     return Counts(written, skipped, failed, truncated, found.left_out, seconds_used, target, errors.path)
 
 
-# -- the work of one process ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Task:
-    """How files are parsed; calling it does so."""
-
-    limits: Limits
-    main_only: bool
-    strict: bool
-    seconds: float
-    urls: Mapping[str, str]
-
-    def __call__(self, jobs: Sequence[Job]) -> list[Result]:
-        return [self.parse(job) for job in jobs]
-
-    def parse(self, job: Job) -> Result:
-        options: dict[str, Any] = {"limits": self.limits, "strict": self.strict, "main_only": self.main_only}
-        if job.id in self.urls:
-            options["url"] = self.urls[job.id]
-        try:
-            with _timed(self.seconds):
-                return row_of(job.id, load_document(job.path, **options))
-        except Exception as error:  # the outermost loop: one page must not end the run, whatever it does
-            return Failure(job.id, type(error).__name__, str(error))
-
-
-@contextmanager
-def _timed(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the body once it has taken too long, where this thread can be told so."""
-
-    def late(number: int, frame: object) -> None:
-        raise TimeoutError(f"parsing must take at most {seconds:g} seconds, but took longer.")
-
-    try:
-        before = signal.signal(signal.SIGALRM, late) if seconds > 0 else None
-    except (AttributeError, ValueError):  # no such signal on this system, or not the main thread
-        before = None
-    if before is None:
-        yield
-        return
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 # -- sharing it out ------------------------------------------------------------------------------------------
 
 
-def _results(jobs: Sequence[Job], task: _Task, workers: int) -> Iterator[list[Result]]:
+def _results(jobs: Sequence[Job], task: ParsePages, workers: int) -> Iterator[list[Result]]:
     """Yield the results of batches of jobs, in order."""
     batches = [jobs[start : start + _BATCH] for start in range(0, len(jobs), _BATCH)]
     if workers == 1 or len(batches) <= 1:
-        yield from map(task, batches)
+        yield from map(task.jobs, batches)
         return
     done = 0
     while done < len(batches):
@@ -222,14 +174,14 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True, name="dies with its parent").start()
 
 
-def _pooled(batches: Sequence[Sequence[Job]], task: _Task, workers: int) -> Iterator[list[Result]]:
+def _pooled(batches: Sequence[Sequence[Job]], task: ParsePages, workers: int) -> Iterator[list[Result]]:
     waiting: deque[Future[list[Result]]] = deque()
     rest = iter(batches)
     with _processes(workers) as pool:
         try:
             while True:
                 while len(waiting) < workers * _AHEAD and (batch := next(rest, None)) is not None:
-                    waiting.append(pool.submit(task, batch))
+                    waiting.append(pool.submit(task.jobs, batch))
                 if not waiting:
                     return
                 yield waiting.popleft().result()
@@ -238,11 +190,11 @@ def _pooled(batches: Sequence[Sequence[Job]], task: _Task, workers: int) -> Iter
                 future.cancel()
 
 
-def _alone(job: Job, task: _Task) -> Result:
+def _alone(job: Job, task: ParsePages) -> Result:
     """Parse one file in a process of its own, which may die of it."""
     with _processes(1) as pool:
         try:
-            return pool.submit(task, [job]).result()[0]
+            return pool.submit(task.job, job).result()
         except BrokenProcessPool:
             return Failure(job.id, "BrokenProcessPool", "the process that parsed it died, perhaps for lack of memory.")
 

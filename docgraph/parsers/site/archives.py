@@ -46,7 +46,7 @@ def pages_of_folder(folder: Path, limits: Limits) -> Iterator[PageSource]:
     """Yield the files under a folder, by their paths. Its HTML files are the pages, or its texts if there are none."""
     top = folder.resolve()
     files, closed = find_files(folder)
-    suffixes = _page_suffixes(path.suffix.lower() for path in files)
+    suffixes = page_suffixes(path.suffix.lower() for path in files)
     for path in closed:
         name = path.relative_to(folder).as_posix()
         yield PageSource(name, None, b"", ParseError(f"folder {readable(name)} cannot be searched."))
@@ -77,26 +77,24 @@ def pages_of_zip(path: Path, limits: Limits) -> Iterator[PageSource]:
         raise ParseError(f"{path} must be a zip archive, but {error}.") from error
     with archive:
         names = {info.filename for info in archive.infolist() if not info.is_dir()}
-        suffixes = _page_suffixes(Path(name).suffix.lower() for name in names)
+        suffixes = page_suffixes(Path(name).suffix.lower() for name in names)
         for name in sorted(names):
             if Path(name).suffix.lower() not in suffixes:
                 yield PageSource(name, None, b"", kind="other")
                 continue
-            try:
-                with archive.open(name) as file:
-                    yield PageSource(name, None, file.read(limits.input_bytes + 1))
-            except (
-                OSError,
-                EOFError,
-                zlib.error,
-                zipfile.BadZipFile,
-                RuntimeError,
-                NotImplementedError,
-            ) as error:
-                yield PageSource(name, None, b"", ParseError(f"page {name} of {path} cannot be read: {error}."))
+            yield member_of_zip(archive, name, path, limits)
 
 
-def _page_suffixes(suffixes: Iterable[str]) -> tuple[str, ...]:
+def member_of_zip(archive: zipfile.ZipFile, name: str, path: Path, limits: Limits) -> PageSource:
+    """Return one page of an open archive."""
+    try:
+        with archive.open(name) as file:
+            return PageSource(name, None, file.read(limits.input_bytes + 1))
+    except (OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        return PageSource(name, None, b"", ParseError(f"page {name} of {path} cannot be read: {error}."))
+
+
+def page_suffixes(suffixes: Iterable[str]) -> tuple[str, ...]:
     """Return the suffixes of pages in a folder that has files with these."""
     return HTML_SUFFIXES if any(suffix in HTML_SUFFIXES for suffix in suffixes) else PAGE_SUFFIXES
 
@@ -111,13 +109,13 @@ def pages_of_warc(path: Path, limits: Limits) -> Iterator[PageSource]:
     try:
         with gzip.open(path) if packed else path.open("rb") as stream:
             file = cast(IO[bytes], stream)
-            while (headers := _warc_headers(file, path)) is not None:
-                yield from _warc_record(file, headers, path, limits)
+            while (headers := warc_headers(file, path)) is not None:
+                yield from warc_record(file, headers, path, limits)
     except (OSError, EOFError, zlib.error) as error:
         raise ParseError(f"{path} must be a whole WARC file, but {error}.") from error
 
 
-def _warc_headers(file: IO[bytes], path: Path) -> dict[str, str] | None:
+def warc_headers(file: IO[bytes], path: Path) -> dict[str, str] | None:
     """Return the headers of the next record, None at the end of the file."""
     line = file.readline(_HEADER_BYTES)
     while line in (b"\r\n", b"\n"):
@@ -142,7 +140,7 @@ def _headers(file: IO[bytes]) -> dict[str, str]:
     return headers
 
 
-def _warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: Limits) -> Iterator[PageSource]:
+def warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: Limits) -> Iterator[PageSource]:
     """Yield the page or image of one record, and leave the file after it."""
     length = int(headers["content-length"])
     url = headers.get("warc-target-uri", "").strip("<>")
@@ -152,7 +150,7 @@ def _warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: L
     body = file.read(most)
     if len(body) < most:
         raise ParseError(f"{path} must be a whole WARC file, but ends within the record of {url}.")
-    _skip(file, length - most)
+    skip(file, length - most)
     if not wanted:
         return
     media = headers.get("content-type", "")
@@ -167,7 +165,8 @@ def _warc_record(file: IO[bytes], headers: dict[str, str], path: Path, limits: L
         yield PageSource(url, url, body, kind="image")
 
 
-def _skip(file: IO[bytes], count: int) -> None:
+def skip(file: IO[bytes], count: int) -> None:
+    """Read past some bytes."""
     while count > 0:
         read = len(file.read(min(count, _SKIP_BYTES)))
         if not read:
