@@ -8,6 +8,7 @@ COMMANDS = {
     "evaluate": ("evaluate run --data data", "train"),
     "predict": ("predict run page.html", "train"),
     "embed": ("embed page.html --output vectors.parquet", "embed"),
+    "adapt": ("adapt page.html --output model", "embed"),
     "compare": ("compare --recipe news-scratch --data data --output runs", "train"),
     "zero-shot": ("zero-shot model --data data", "train"),
     "demo": ("demo", "train"),

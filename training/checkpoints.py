@@ -10,25 +10,29 @@ from typing import Any, Final
 import torch.distributed as dist
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from training.config import TrainingConfig
-
 COMPLETE: Final = "complete"
 """A file in every checkpoint that was written to its end."""
 
 
 class KeepBest(TrainerCallback):
-    """Writes the model whenever the dev split says it is the best so far; stops when it has not been for long."""
+    """Writes the model whenever the dev split says it is the best so far; stops when it has not been for long.
 
-    def __init__(self, folder: Path, config: TrainingConfig, write_model: Callable[[Path], None]) -> None:
+    Args:
+        metric: "loss", or what an evaluation calls `eval_<metric>`, of which more is better.
+        patience: evaluations without a better one; None to go on.
+    """
+
+    def __init__(self, folder: Path, metric: str, patience: int | None, write_model: Callable[[Path], None]) -> None:
         self.folder = folder
-        self.config = config
+        self.metric = metric
+        self.patience = patience
         self.write_model = write_model
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Compare with all earlier evaluations, which the Trainer's state keeps through a resume."""
         if "eval_loss" not in kwargs["metrics"]:  # the result, scored once more when all is done
             return
-        ranks = [_rank(entry, self.config.metric) for entry in state.log_history if "eval_loss" in entry]
+        ranks = [_rank(entry, self.metric) for entry in state.log_history if "eval_loss" in entry]
         best = max(range(len(ranks)), key=lambda epoch: (ranks[epoch], -epoch))
         if best == len(ranks) - 1:
             beside = self.folder.with_name(f"{self.folder.name}.new")
@@ -38,7 +42,7 @@ class KeepBest(TrainerCallback):
             if args.should_save:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 beside.rename(self.folder)
-        if self.config.patience is not None and len(ranks) - 1 - best >= self.config.patience:
+        if self.patience is not None and len(ranks) - 1 - best >= self.patience:
             control.should_training_stop = True
 
 

@@ -1,11 +1,14 @@
 """Progress of a training run: a bar with loss and time left on a terminal, a line an epoch everywhere."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+SHOWN: Final = ("loss", "accuracy", "ndcg")
+"""Scores of an evaluation that are printed, where it has them."""
 
 
 class ShowProgress(TrainerCallback):
@@ -49,9 +52,9 @@ class ShowProgress(TrainerCallback):
             self.loss = logs["loss"]
             self.bar.update(self.bar.task_ids[0], loss=self.loss)
         if "eval_loss" in logs:
+            dev = "".join(f"   dev {name} {logs[f'eval_{name}']:.3f}" for name in SHOWN if f"eval_{name}" in logs)
             self.console.print(
-                f"  epoch {state.epoch or 0:5.1f}   loss {self.loss:.3f}   dev loss {logs['eval_loss']:.3f}"
-                f"   dev accuracy {logs['eval_accuracy']:.3f}   {time.monotonic() - self.start:.0f} s",
+                f"  epoch {state.epoch or 0:5.1f}   loss {self.loss:.3f}{dev}   {time.monotonic() - self.start:.0f} s",
                 highlight=False,
             )
 

@@ -62,7 +62,11 @@ class DocumentTrainer(Trainer):
             train_dataset=train,
             eval_dataset=dev,
             data_collator=Collator(self.processor),
-            callbacks=[KeepBest(folder.best, config, self.write_model), MarkComplete(), *callbacks],
+            callbacks=[
+                KeepBest(folder.best, config.metric, config.patience, self.write_model),
+                MarkComplete(),
+                *callbacks,
+            ],
         )
         self.remove_callback(PrinterCallback)
         self.args.logging_steps = min(10, -(-len(self.get_train_dataloader()) // config.accumulate))

@@ -13,6 +13,7 @@
     docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
     docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
     docgraph embed PATHS --output F    vectors of documents and nodes to parquet         embed.py, shards.py
+    docgraph adapt PATHS --output F    a text encoder adapted to pages, no labels      adapt/
     docgraph compare --recipe ...      several kinds of attention and seeds in one table compare/
     docgraph zero-shot MODEL --data .. HSA inside a pre-trained model, measured          zero_shot.py
     docgraph demo                      all of it on the sample documents                 demo.py
@@ -48,6 +49,7 @@ VERBS: Final = (
     "evaluate",
     "predict",
     "embed",
+    "adapt",
     "compare",
     "zero-shot",
     "demo",
@@ -95,7 +97,7 @@ def main() -> None:
 def _line_to_type(error: Exception) -> str:
     """Return this command with the options that the error asks for, where the verb takes them."""
     options, verb = getattr(error, "options", None), "".join(sys.argv[1:2])
-    labelled, unlabelled = ("data", "train"), ("predict", "embed", "index", "chunk")
+    labelled, unlabelled = ("data", "train"), ("predict", "embed", "adapt", "index", "chunk")
     if options is None or verb not in (*labelled, *unlabelled) or "COLUMN" in options:
         return ""
     if verb in unlabelled:

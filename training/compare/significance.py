@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 CONFIDENCE: Final = 0.95
 SAMPLES: Final = 10_000
+Right = NDArray[np.bool_] | NDArray[np.float64]
 CHUNK: Final = 1_000
 """Bootstrap samples drawn at once: bounds memory to CHUNK x N integers."""
 
@@ -54,18 +55,16 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread / math.sqrt(count)
 
 
-def paired_bootstrap(
-    one: NDArray[np.bool_], other: NDArray[np.bool_], *, samples: int = SAMPLES, seed: int = 0
-) -> Difference:
-    """Return how much more often `one` is right than `other`.
+def paired_bootstrap(one: Right, other: Right, *, samples: int = SAMPLES, seed: int = 0) -> Difference:
+    """Return how much more often `one` is right than `other`, or by how much its scores are higher.
 
     A sample draws N records with replacement, the same for both sides, and as many seeds as there are: the same for
     both sides where they have equally many, else for each side on its own. Seeds are pooled by averaging, and their
     spread is part of the interval.
 
     Args:
-        one, other: (S, N) which records each seed's run got right; the same records in the same order, and the same
-            seeds where S is the same.
+        one, other: (S, N) which records each seed's run got right, or the records' scores; the same records in the
+            same order, and the same seeds where S is the same.
     """
     if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1] or not one.size or not other.size:
         raise ValueError(f"one and other must be (S, N) of the same N, but are {one.shape} and {other.shape}.")
@@ -135,7 +134,7 @@ def _shares(seeds: int, samples: int, draw: np.random.Generator) -> NDArray[np.f
     return draw.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
 
 
-def _sampled(right: NDArray[np.bool_], times: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sampled(right: Right, times: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """(B,) accuracy on each sample of records (B, N) and of seeds (B, S)."""
     by_seed = times @ right.T.astype(np.float64) / right.shape[1]
     result: NDArray[np.float64] = (by_seed * shares).sum(1)

@@ -1,0 +1,251 @@
+"""Adapting an encoder to pages: what is held out, what is learned together, that it helps where there is something to
+learn, that the start stays where there is not, and that a kill changes nothing."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from itertools import combinations
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+
+from docgraph.errors import DataError, ModelError
+from docgraph.pairs import Pair
+from encoders import Embedder
+from tests.tiny_encoders import save_bert, save_image_text
+from training import cli
+from training.adapt.measure import gain, ndcg
+from training.adapt.plan import balanced, batches, split
+from training.adapt.run import adapt
+from training.adapt.trainer import AdaptSettings
+from training.inputs import find_inputs
+
+QUIET = Console(quiet=True)
+SETTINGS = AdaptSettings(epochs=6, batch=16, learning_rate=0.02)
+LETTERS = "abcdefghijklmnopqrst"
+
+
+def page(chance, number, means):
+    """A page of sections: a heading of one letter stands over words of the letter that it means."""
+    sections = ""
+    for section, letter in enumerate(chance.sample(LETTERS, 4)):
+        words = " ".join(means(letter) * chance.randint(2, 4) for _ in range(9))
+        sections += f"<h2>{letter * 3} {number}{section}</h2><p>{words}.</p>"
+    return f"<title>{number}</title><main>{sections}</main>"
+
+
+def write_pages(folder, means, pages=60):
+    folder.mkdir()
+    chance = random.Random(0)
+    for number in range(pages):
+        (folder / f"{number}.html").write_text(page(chance, number, lambda letter: means(letter, chance)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    return save_bert(tmp_path_factory.mktemp("bert") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """What a letter means is the same on all pages: the one ten places on."""
+    folder = tmp_path_factory.mktemp("pages") / "pages"
+    return write_pages(folder, lambda letter, _: LETTERS[(LETTERS.index(letter) + 10) % len(LETTERS)])
+
+
+@pytest.fixture(scope="module")
+def adapted(bert, pages, tmp_path_factory):
+    return adapt(find_inputs([pages]), tmp_path_factory.mktemp("out") / "m", bert, SETTINGS, console=QUIET)
+
+
+def some_pairs(groups=6, documents=5, sections=4):
+    return [
+        Pair(kind, f"{kind} {group} {document} {section}", f"text {group} {document} {section} {kind}",
+             f"{group}/{document}.html", (section * 10, section * 10 + 9) if kind == "heading" else (0, 100))
+        for group in range(groups)
+        for document in range(documents)
+        for kind, section in [*(("heading", one) for one in range(sections)), ("title", 0)]
+    ]  # fmt: skip
+
+
+def test_folders_are_held_out_whole_where_there_are_enough_else_documents():
+    parts = split(some_pairs(), 0)
+    assert parts.by == "folders or sites"
+    sets = [{pair.group for pair in some} for some in (parts.train, parts.dev, parts.test)]
+    assert all(some and some.isdisjoint(other) for some, other in combinations(sets, 2))
+    parts = split(some_pairs(groups=2, documents=20), 0)
+    assert parts.by == "documents"
+    sets = [{pair.document for pair in some} for some in (parts.train, parts.dev, parts.test)]
+    assert all(some and some.isdisjoint(other) for some, other in combinations(sets, 2))
+    assert len(parts.test) >= 0.1 * 200
+    assert len(parts.train) > 0.7 * 200
+
+
+def test_too_few_pages_are_refused():
+    with pytest.raises(DataError, match="cannot be parted so"):
+        split(some_pairs(groups=1, documents=2), 0)
+
+
+@pytest.mark.parametrize("size", [2, 7, 32])
+def test_no_pair_of_a_batch_may_answer_another_and_siblings_are_learned_together(size):
+    pairs = some_pairs()
+    made = batches(pairs, size, 2, seed=0)
+    assert made == batches(pairs, size, 2, seed=0) != batches(pairs, size, 2, seed=1)
+    assert max(map(len, made)) == size
+    for batch in made:
+        assert not any(one.overlaps(two) for one, two in combinations(batch, 2))
+    seen = [pair for batch in made for pair in batch]
+    assert max(seen.count(pair) for pair in pairs) <= 2  # once an epoch
+    assert {pair.kind for pair in seen} == {"heading", "title"}
+
+
+def test_siblings_are_learned_together():
+    """Sixteen headings of four documents of a folder stand side by side, by the definition of RUN."""
+    headings = [pair for pair in some_pairs() if pair.kind == "heading"]
+    (batch, *_) = batches(headings, 16, 1, seed=0)
+    assert sorted(Counter(pair.document for pair in batch).values()) == [4, 4, 4, 4]
+    assert len({pair.group for pair in batch}) == 1
+
+
+def test_a_kind_is_at_most_half_of_an_epoch():
+    pairs = some_pairs(groups=3, documents=10, sections=8)
+    kinds = [pair.kind for batch in batches(pairs, 4, 1, seed=0) for pair in batch]
+    assert kinds.count("heading") <= 30
+
+
+def test_scored_pairs_are_even_over_kinds():
+    some = balanced(some_pairs(), 40, 0)
+    assert [pair.kind for pair in some].count("title") == 20
+    assert len(balanced(some_pairs(), 1000, 0)) == len(some_pairs())
+
+
+def test_ndcg_is_that_of_the_definition():
+    """Ranks by sorting; what may be right, too, is passed over."""
+    pairs, chance = some_pairs(groups=1, documents=4), np.random.default_rng(0)
+    vectors = {text: chance.normal(size=3) for pair in pairs for text in (pair.query, pair.target)}
+    encoder = SimpleNamespace(
+        model=SimpleNamespace(eval=lambda: None), encode=lambda texts, _="": np.array([vectors[one] for one in texts])
+    )
+    want = []
+    for pair in pairs:
+        rivals = [one for one in pairs if one is pair or not pair.overlaps(one)]
+        rivals.sort(key=lambda one: -float(vectors[pair.query] @ vectors[one.target]))
+        rank = rivals.index(pair) + 1
+        want.append(1 / math.log2(1 + rank) if rank <= 10 else 0.0)
+    np.testing.assert_allclose(ndcg(encoder, pairs), want)
+    assert 0 < sum(want) < len(want)
+
+
+def test_the_gain_is_the_mean_of_documents_and_its_interval_is_over_them():
+    pairs = some_pairs(groups=1, documents=3, sections=1)  # two pairs a document
+    after, before = np.array([1, 1, 0, 1, 0.5, 0.5]), np.array([0, 1, 0, 0.5, 0.5, 0.5])
+    grown = gain(pairs, after, before)
+    assert grown.value == pytest.approx((0.5 + 0.25 + 0) / 3)
+    assert grown.low == pytest.approx(0)
+    assert grown.high == pytest.approx(0.5)
+
+
+def test_an_encoder_gets_better_at_pages_where_there_is_something_to_learn(adapted, bert):
+    result = adapted.result
+    assert result["kept"] == "adapted"
+    assert result["gain"]["low"] > 0.1
+    assert result["kinds"]["heading"]["adapted"] > result["kinds"]["heading"]["start"] + 0.1
+    card = (adapted.folder / "README.md").read_text()
+    assert f"**{result['gain']['value']:+.3f}**" in card
+    assert "It finds them better than its start" in card
+    left = {path.name for path in adapted.folder.iterdir()}
+    assert {"gain.json", "pairs.jsonl", "modules.json", "model.safetensors"} <= left
+    assert left.isdisjoint(("checkpoints", "best"))
+
+
+def test_the_result_is_read_by_embedder_and_by_plain_sentence_transformers(adapted, bert):
+    texts = ["aaa 1", "kkk kk kkkk."]
+    plain = SentenceTransformer(str(adapted.folder), device="cpu", local_files_only=True).encode(texts)
+    np.testing.assert_allclose(Embedder.from_pretrained(adapted.folder).encode(texts).vectors, plain, atol=1e-5)
+    assert np.abs(plain - Embedder.from_pretrained(bert).encode(texts).vectors).max() > 0.01
+
+
+def test_a_finished_job_is_returned_and_another_is_refused_its_folder(adapted, bert, pages):
+    again = adapt(find_inputs([pages]), adapted.folder, bert, SETTINGS, console=QUIET)
+    assert again.result == adapted.result
+    with pytest.raises(DataError, match="its job differs in epochs"):
+        adapt(find_inputs([pages]), adapted.folder, bert, AdaptSettings(batch=16, learning_rate=0.02), console=QUIET)
+    with pytest.raises(DataError, match="holds a model of another origin"):
+        adapt(find_inputs([pages]), bert, bert, SETTINGS, console=QUIET)
+
+
+def test_the_start_stays_where_there_is_nothing_to_learn(bert, tmp_path):
+    noise = write_pages(tmp_path / "noise", lambda _, chance: chance.choice(LETTERS), pages=20)
+    settings = AdaptSettings(epochs=1, batch=16, learning_rate=0.02)
+    done = adapt(find_inputs([noise]), tmp_path / "out", bert, settings, console=QUIET)
+    assert done.result["kept"] == "start"
+    assert done.result["gain"]["low"] <= 0
+    start, kept = load_file(bert / "model.safetensors"), load_file(tmp_path / "out" / "model.safetensors")
+    assert start.keys() == kept.keys()
+    assert all(torch.equal(start[name], kept[name]) for name in start)
+    assert "holds the start, unchanged" in (tmp_path / "out" / "README.md").read_text()
+
+
+KILLED = """
+import os, signal, sys
+from training import cli
+from training.adapt import trainer
+step = trainer.PairTrainer.training_step
+def killing(self, *args, **kwargs):
+    if self.state.global_step == 25:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *args, **kwargs)
+trainer.PairTrainer.training_step = killing
+sys.argv = ["docgraph", *sys.argv[1:]]
+cli.main()
+"""
+
+
+def test_a_killed_job_goes_on_to_the_weights_of_one_that_was_not(adapted, bert, pages, tmp_path):
+    folder = tmp_path / "killed"
+    command = ["adapt", str(pages), "--model", str(bert), "--output", str(folder)]
+    command += ["--epochs", "6", "--batch", "16", "--learning-rate", "0.02", "--minutes", "60"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    died = subprocess.run([sys.executable, "-c", KILLED, *command], env=environment, capture_output=True)
+    assert died.returncode == -9, died.stderr.decode()
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["checkpoint-20"]
+    done = adapt(find_inputs([pages]), folder, bert, SETTINGS, console=QUIET)
+    assert done.result["dev"] == adapted.result["dev"]
+    one, other = (load_file(path / "model.safetensors") for path in (folder, adapted.folder))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_command_says_what_was_gained_and_sets_bad_pages_aside(monkeypatch, capsys, bert, pages, tmp_path):
+    bad = tmp_path / "bad.json"
+    bad.write_text("no json")
+    command = ["adapt", pages, bad, "--model", bert, "--output", tmp_path / "out", "--epochs", "1", "--batch", "16"]
+    command += ["--quiet", "--matryoshka", "--anyway"]
+    monkeypatch.setattr(sys, "argv", ["docgraph", *map(str, command)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    out, err = capsys.readouterr()
+    assert "held-out pages: nDCG@10 " in out
+    assert f"adapted model in {tmp_path / 'out'}" in out
+    assert "bad.json" in err
+    assert json.loads((tmp_path / "out" / "gain.json").read_text())["settings"]["matryoshka"] is True
+
+
+def test_what_is_no_text_encoder_is_refused(pages, tmp_path):
+    save_image_text(tmp_path / "clip", "clip")
+    with pytest.raises(ModelError, match="reads images, too"):
+        adapt(find_inputs([pages]), tmp_path / "out", tmp_path / "clip", console=QUIET)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps({"model_type": "docgraph"}))
+    with pytest.raises(ModelError, match="is a classifier"):
+        adapt(find_inputs([pages]), tmp_path / "out", tmp_path / "run", console=QUIET)
