@@ -9,7 +9,7 @@
 A document is not changed once made: `with_roles`, `with_metadata` and `replace` return a new one that shares the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -27,6 +27,7 @@ from docgraph.main_text import main_spans
 from docgraph.metadata import Metadata
 from docgraph.records import ImageAccess
 from docgraph.view.page import IMAGE_BYTES, Evidence, Passage, View, view
+from docgraph.without import without
 
 if TYPE_CHECKING:
     import networkx
@@ -49,6 +50,14 @@ class Document(Columns):
     def main_text(self) -> str:
         """The text of the main content: the blocks whose role is "main", or all text if no role was given."""
         return "\n\n".join(self.text[start:end] for start, end in main_spans(self))
+
+    def without(self, rows: Iterable[int]) -> Self:
+        """Return the document without some nodes, all that is under them, and their text; see without.py.
+
+        Raises:
+            DocumentError: a row is the root, or not there.
+        """
+        return without(self, rows)
 
     def same_as(self, other: "Document") -> bool:
         """Whether both documents have the same contents (compared through their JSON)."""

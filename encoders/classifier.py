@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
-from docgraph import Document
+from docgraph import Document, Evidence
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
+from encoders.evidence import explain
 from encoders.inputs.encoded import DocumentBatch
 from encoders.inputs.processor import DocumentProcessor
 from encoders.model import DocumentModel as DocumentModel  # the package names it here: see the last lines
@@ -150,6 +151,26 @@ class DocumentForClassification(DocumentPreTrainedModel):
             batch_nodes=batch_nodes,
             show_progress_bar=show_progress_bar,
         )
+
+    def explain(
+        self,
+        document: Document,
+        *,
+        label: str | None = None,
+        passes: int = 256,
+        processor: DocumentProcessor | None = None,
+        batch_nodes: int = 32_768,
+    ) -> Evidence:
+        """Return what each node of a document counts for its classes, for `document.view(evidence=...)`.
+
+        Args:
+            label, passes: see encoders/evidence.py.
+        """
+
+        def predict(documents: Sequence[Document]) -> Predictions:
+            return self.predict(documents, processor=processor, batch_nodes=batch_nodes)
+
+        return explain(predict, document, label=label, passes=passes)
 
 
 AutoModelForSequenceClassification.register(DocumentConfig, DocumentForClassification, exist_ok=True)

@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import docgraph
@@ -15,6 +17,7 @@ from docgraph.view.data import js_places
 from docgraph.view.page import as_json
 from tests.browsers import Screen, needs_chromium
 
+RUN = Path(__file__).parent / "data" / "v0.1.0" / "run"
 PAGE = """<!doctype html><html lang="en"><title>Harbour</title><body><nav><a href="/a">Home</a></nav>
 <main><h1>The ferry is late</h1><p>It rained <b>all day</b>. The 𝒻erry waited in the harbour. Nobody complained.</p>
 <h2>Prices</h2><table><tr><th>Trip</th><th>Price</th></tr><tr><td rowspan=2>There</td><td>4</td></tr><tr><td>5</td></tr>
@@ -64,8 +67,6 @@ def test_an_attribute_that_is_no_json_is_one_sentence():
 
 
 def test_evidence_of_another_document_is_refused():
-    import numpy as np
-
     evidence = Evidence(classes=("a",), probabilities=np.ones(1), values=np.zeros((3, 1), np.float32), method="")
     with pytest.raises(DataError, match=r"must have shape \(\d+, 1\)"):
         parse_html(PAGE).view(evidence=evidence)
@@ -299,6 +300,39 @@ def test_answers_lie_within_the_document_and_hold_the_words(sample_data):
             assert re.match("earn|income|tax|credit", document.text[start:end], re.IGNORECASE)
 
 
+def weighed(document: Document) -> Evidence:
+    """Evidence that is known: sentences that rain speak for "bad", those of boats for "good"."""
+    values = np.full((len(document), 2), np.nan, np.float32)
+    for node in document.find("sentence"):
+        good = 0.5 * ("boats" in node.text) - 1.0 * ("rained" in node.text)
+        values[node.row] = good, -good
+    return Evidence(
+        classes=("good", "bad"), probabilities=np.float32([0.4, 0.6]), values=values, method="Known.", passes=3
+    )
+
+
+@needs_chromium
+def test_what_speaks_for_a_class_is_coloured_and_listed(tmp_path):
+    document = parse_html(PAGE)
+    with Screen(document.view(evidence=weighed(document)).save(tmp_path / "view.html")) as screen:
+        shade = "(w => [...document.querySelectorAll('#reading [data-shade]')].find(e => e.textContent.startsWith(w))"
+        strength = f"{shade}.style.getPropertyValue('--strength'))"
+        assert screen.run(f"{shade}.dataset.shade)('It rained')") == "for"
+        assert screen.run(f"{strength}('It rained')") == "100%"
+        assert screen.run(f"{shade}.dataset.shade)('Come and')") == "against"
+        assert screen.run(f"{strength}('Come and')") == "50%"
+        said = screen.run("document.getElementById('panel').innerText")
+        assert "0.600 bad" in said
+        assert "0.400 good" in said
+        assert "+1.000" in said
+        assert "−0.500" in said
+        choose = "(e => { e.value = e.options[1].value; e.dispatchEvent(new Event('change')); })"
+        screen.run(f"{choose}(document.getElementById('class'))")
+        assert screen.run(f"{shade}.dataset.shade)('It rained')") == "against"
+        assert "Speaks for good" in screen.run("document.getElementById('panel').innerText")
+        assert screen.errors == []
+
+
 @needs_chromium
 def test_a_rendered_page_has_its_boxes_on_the_screenshot(tmp_path):
     style = "position:absolute; left:100px; top:200px; width:300px; height:80px; margin:0"
@@ -349,7 +383,8 @@ def test_words_can_be_read_on_their_ground_in_both_themes(tmp_path, dark):
         if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 90)}`);
       }
       return low; })()"""
-    path = parse_html(PAGE).view().save(tmp_path / "view.html")
+    document = parse_html(PAGE)
+    path = document.view(evidence=weighed(document)).save(tmp_path / "view.html")
     with Screen(path, dark=dark) as screen:
         screen.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         screen.click(paragraph("It rained"))
@@ -363,12 +398,13 @@ def test_the_command_writes_the_page(tmp_path, sample_data):
     path = tmp_path / "out" / "view.html"
     source = sample_data / "html" / "2014-12-22-protosketch.html"
     command = [sys.executable, "-m", "training.cli", "view", str(source), "--output", str(path)]
-    asked = ["--query", "what is protosketching?", "--words"]
+    asked = ["--query", "what is protosketching?", "--words", "--model", str(RUN), "--passes", "20"]
     done = subprocess.run([*command, *asked], capture_output=True, text=True, check=True)
     assert re.fullmatch(rf"{path}: 119 nodes, [0-9.]+ MB\n", done.stdout)
     with Screen(path) as screen:
         assert screen.run("document.querySelectorAll('#reading img').length") == 1
         assert screen.run("document.querySelectorAll('#reading mark').length") > 5
+        assert screen.run("document.querySelectorAll('#reading [data-shade]').length") > 5
         assert screen.requests == [path.resolve().as_uri()]
         assert screen.errors == []
 

@@ -154,12 +154,13 @@ function markSelected(row) {
   elementOf[row]?.classList.add('selected');
 }
 
+/** Make some elements now and the rest whenever the browser has nothing else to do. */
 function buildOn() {
   const from = building.row;
   build(from + AT_ONCE);
   shadeRows(from, building.row);
-  if (building.row < N) setTimeout(buildOn);
-  else document.documentElement.dataset.ready = 'true';
+  document.documentElement.dataset.ready = 'true';
+  if (building.row < N) 'requestIdleCallback' in window ? requestIdleCallback(buildOn) : setTimeout(buildOn, 50);
 }
 
 function showInReading(before, row, from) {

@@ -121,11 +121,11 @@ new ResizeObserver(() => draw()).observe(tree);
 /** Open the tree level by level, as long as it stays short enough to look at. */
 function openFirstLevels(most) {
   const inLevel = [];
-  for (let row = 0; row < N; row++) if (kindOf(row) !== 'sentence') inLevel[depth[row]] = (inLevel[depth[row]] || 0) + 1;
+  for (let row = 0; row < N; row++) if (N <= 60 || kindOf(row) !== 'sentence') inLevel[depth[row]] = (inLevel[depth[row]] || 0) + 1;
   let total = 1, levels = 0;
   while (levels + 1 < inLevel.length && (total += inLevel[levels + 1] || 0) <= most) levels++;
   for (let row = 0; row < N; row++)
-    expanded[row] = childCount[row] && (depth[row] < Math.max(levels, 1)) && kindOf(row + 1) !== 'sentence' ? 1 : 0;
+    expanded[row] = childCount[row] && (depth[row] < Math.max(levels, 1)) && (N <= 60 || kindOf(row + 1) !== 'sentence') ? 1 : 0;
 }
 byId('expand').addEventListener('click', () => { for (let row = 0; row < N; row++) expanded[row] = childCount[row] ? 1 : 0; refresh(); });
 byId('collapse').addEventListener('click', () => { openFirstLevels(60); refresh(); if (state.selected >= 0) showInTree(state.selected); });

@@ -1,14 +1,20 @@
 """`docgraph view`: one page that shows a document beside its tree, for looking at in a browser."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from docgraph import Document, Evidence
+    from encoders import DocumentForClassification
 
 EXAMPLES: Final = """\
   docgraph view page.html
   docgraph view page.html --render --output look.html
   docgraph view page.html --query "who gets help from the state?"
+  docgraph view page.html --model runs/news
 """
 
 
@@ -21,6 +27,10 @@ def run(
     words: Annotated[
         bool, typer.Option("--words", help="With --query: by words alone, without loading a model.")
     ] = False,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A trained model: what it says, and which nodes speak for it.")
+    ] = None,
+    passes: Annotated[int, typer.Option(min=2, help="With --model: how often it may read the document.")] = 256,
     url: Annotated[str | None, typer.Option(help="Address that the page is from; links are resolved by it.")] = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch addresses of the public web.")] = False,
     render: Annotated[
@@ -43,5 +53,21 @@ def run(
 
         embedder = None if words else choose_embedder(None, None)
         found = {"query": query, "passages": answers(document, query, embedder=embedder)}
+    if model is not None:
+        from training.run_folder import RunFolder
+
+        found["evidence"] = _evidence(RunFolder(model).model(), document, passes)
     view = document.view(**found)
     print(f"{view.save(output)}: {len(document):,} nodes, {len(view.html.encode()) / 1e6:.1f} MB")
+
+
+def _evidence(model: "DocumentForClassification", document: "Document", passes: int) -> "Evidence":
+    """Return what nodes count for the model, which never read screenshots: those of the page have none."""
+    import numpy as np
+
+    shots = [node.row for node in document.images() if node.attributes.get("screenshot")]
+    found = model.explain(document.without(shots), passes=passes)
+    if not shots:
+        return found
+    values = np.insert(found.values, shots, np.nan, axis=0)  # the last row
+    return replace(found, values=values)

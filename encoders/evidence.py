@@ -1,0 +1,132 @@
+"""What each node of a document counts for the class that a model gives it: the model is asked again without the node.
+
+    document ─ without(node), some hundred times, from the top of the tree down ─> predict ─> Evidence (N, C)
+
+    evidence(node, class) = log odds(class | document) - log odds(class | document without the node)
+
+Above 0 the node speaks for the class, below 0 against it; the unit is nats. Only `predict` is asked, so that any
+classifier can be explained, stacked ones and those behind an address as well. Nodes that are left out in the order of
+the tree cost few passes: first the parts of the page, then the parts of those that count most, until `passes` are used
+up. A node that holds all that its parent holds has its parent's evidence. What counts only together with its like
+(two sentences that say the same) may show at their parent and not at themselves.
+
+Sources: Good 1950 (weight of evidence); Robnik-Sikonja & Kononenko 2008, "Explaining classifications for individual
+instances"; benchmarks/evidence.py compares it with gradients and with chance.
+
+Axes:  N nodes   C classes
+"""
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docgraph import Document, Evidence
+from docgraph.errors import DataError
+from docgraph.without import without
+
+METHOD: Final = (
+    "Evidence is what the log odds of a class lose, in nats, when a node is left out and the model is asked again."
+)
+_LEAST: Final = 1e-30
+"""Of a probability: near what float32 tells from 0."""
+
+
+def explain(
+    predict: Callable[[Sequence[Document]], Any],
+    document: Document,
+    *,
+    label: str | None = None,
+    passes: int = 256,
+    together: int = 32,
+) -> Evidence:
+    """Return what the nodes of a document count for its classes.
+
+    Args:
+        predict: gives `classes` and `probabilities` (n, C) of n documents, as `DocumentForClassification.predict`.
+        label: the class by which parts are chosen for a closer look; the most probable if None. All classes get their
+            evidence, whichever it is.
+        passes: documents that the model may read.
+        together: of these, in one call.
+
+    Raises:
+        DataError: `label` is none of the model's classes, or `passes` is below 2.
+    """
+    if passes < 2:
+        raise DataError(f"passes must be at least 2, the document and it without one node, but is {passes}.")
+    whole = predict([document])
+    classes, probabilities = tuple(whole.classes), np.asarray(whole.probabilities[0], dtype=np.float32)
+    if label is not None and label not in classes:
+        raise DataError(f"label must be one of the model's classes, {', '.join(classes)}, but is {label!r}.")
+    chosen = int(probabilities.argmax()) if label is None else classes.index(label)
+    before = log_odds(probabilities)
+    values = np.full((len(document), len(classes)), np.nan, dtype=np.float32)
+    parts = _parts(document)
+    used, order = 1, 0
+    waiting = [(0.0, 0, 0)]  # (minus the weight of its evidence, when it came, row): the heaviest is looked into first
+    asked: list[int] = []
+    while waiting or asked:
+        while waiting and len(asked) < together:
+            below = parts(heapq.heappop(waiting)[2])
+            asked += below
+        asked, later = asked[: min(together, passes - used)], asked[min(together, passes - used) :]
+        if not asked:
+            break
+        answered = predict([without(document, [row]) for row in asked]).probabilities
+        values[asked] = before - log_odds(np.asarray(answered, dtype=np.float32))
+        used += len(asked)
+        for row in asked:
+            order += 1
+            heapq.heappush(waiting, (-abs(float(values[row, chosen])), order, row))
+        asked = later
+    _share_down(document, values)
+    return Evidence(classes=classes, probabilities=probabilities, values=values, method=METHOD, passes=used)
+
+
+def log_odds(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the log odds of each class for all the others: (..., C) of probabilities (..., C).
+
+    What a class lacks to 1 is the sum of the others, which float32 tells where it does not tell 1 from a bit less.
+    """
+    each = probabilities.astype(np.float64)
+    others = each @ (1 - np.eye(each.shape[-1]))
+    odds: NDArray[np.float64] = np.log(each.clip(_LEAST)) - np.log(others.clip(_LEAST))
+    return odds
+
+
+def has_content(document: Document) -> NDArray[np.bool_]:
+    """Return (N,) which nodes hold text or an image."""
+    holds = np.fromiter((kind == "image" for kind in document.kind), bool, len(document))
+    starts, ends = document.span[:, 0].tolist(), document.span[:, 1].tolist()
+    holds |= [bool(document.text[start:end].strip()) for start, end in zip(starts, ends, strict=True)]
+    parent = document.parent.tolist()
+    for row in range(len(document) - 1, 0, -1):
+        if holds[row]:
+            holds[parent[row]] = True
+    return holds
+
+
+def _parts(document: Document) -> Callable[[int], list[int]]:
+    """Return what gives the nodes below one of which each holds a part of its content, not all of it."""
+    holds = has_content(document)
+
+    def parts(row: int) -> list[int]:
+        while True:
+            below = [child for child in document.child_rows(row) if holds[child]]
+            if len(below) != 1:
+                return below
+            row = below[0]
+
+    return parts
+
+
+def _share_down(document: Document, values: NDArray[np.float32]) -> None:
+    """Give a judged node's evidence to a node below that holds all of its content."""
+    holds = has_content(document)
+    for row in range(1, len(document)):
+        if not np.isnan(values[row, 0]):
+            below = [child for child in document.child_rows(row) if holds[child]]
+            if len(below) == 1:
+                values[below[0]] = values[row]
