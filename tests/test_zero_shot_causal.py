@@ -10,9 +10,9 @@ from docgraph.errors import ModelError
 from encoders import TreeBatch, zero_shot
 from encoders.zero_shot import Form, Windows
 from encoders.zero_shot.cache import KeyValueBlocks
-from encoders.zero_shot.forms import naive
-from encoders.zero_shot.forms.form import form_attention
+from encoders.zero_shot.form import form_attention
 from encoders.zero_shot.windows import Ends
+from tests import untied_definition as naive
 
 SCALE = 0.6
 FORMS = [

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders import TreeBatch, hierarchical_attention
+from encoders.attention.lists import Order, build_interactions, interaction_pairs
+from encoders.attention.untied import second_cumulant, untied_attention
 from encoders.zero_shot import Form, Windows
-from encoders.zero_shot.forms import naive
-from encoders.zero_shot.forms.form import attention_log_weight, cumulant_positions, form_attention
-from encoders.zero_shot.forms.lists import Order, build_interactions, interaction_pairs
-from encoders.zero_shot.forms.torch import second_cumulant, untied_attention
+from encoders.zero_shot.form import attention_log_weight, cumulant_positions, form_attention
 from encoders.zero_shot.windows import Ends
+from tests import untied_definition as naive
 
 SCALE = 0.7
 # Cells of 1, 2 and 3 leaves, a leaf among inner siblings, only children, chains, a single leaf.
@@ -340,7 +340,7 @@ def test_the_compiled_form_is_the_plain_one(key_heads, near, causal, pooling):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("near", [0, 1])
 def test_small_cells_that_share_a_tile_see_their_own_blocks(near, causal):
-    planning = pytest.importorskip("encoders.zero_shot.forms.covers", exc_type=ImportError)
+    planning = pytest.importorskip("encoders.attention.cpu.covers", exc_type=ImportError)
     forest = Windows((2, 3, 2)).forest([37, 5, 1], Ends(1, 1))
     covers = planning.make_tasks(forest.families(), near=near, causal=causal).covers
     assert np.diff(covers.begin).max() == 6  # three cells of two

@@ -13,7 +13,7 @@ from docgraph.errors import DataError, ModelError, TreeError
 from encoders import TreeBatch, zero_shot
 from encoders.zero_shot import Budget, Form, Quadtree, Windows
 from encoders.zero_shot.calibrate import divergence
-from encoders.zero_shot.forms.form import form_attention
+from encoders.zero_shot.form import form_attention
 from encoders.zero_shot.report import hsa_cost, paper_window_pairs, softmax_cost
 from encoders.zero_shot.windows import Ends, from_json, to_json
 

@@ -15,7 +15,7 @@ In the order of reading:
     convert      convert, revert, enable, disable, restore; layer: what a converted module carries
     windows      windows and quad-trees; text_trees: sentences, paragraphs, Documents; calls: trees for one call
     interface    what transformers calls; masks, layout: from a padded batch to a forest
-    forms/       the paper's form and the improved ones: naive defines them, lists, torch and cpu compute them
+    form         the paper's form and the improved ones, computed by `encoders.attention`
     cache        the causal form's key-value cache for `generate`
     report       what each layer costs
     calibrate    the divergence from softmax on the user's data; budget: the choice by it
@@ -31,7 +31,7 @@ from encoders.zero_shot.cache import HierarchicalCache
 from encoders.zero_shot.calibrate import CANDIDATES, Calibration, calibrate
 from encoders.zero_shot.calls import use_tree
 from encoders.zero_shot.convert import convert, disable, enable, is_converted, restore, revert
-from encoders.zero_shot.forms.form import Form
+from encoders.zero_shot.form import Form
 from encoders.zero_shot.interface import register
 from encoders.zero_shot.report import Report, summary
 from encoders.zero_shot.text_trees import trees_from_documents, trees_from_text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.forms.form import Form
+from encoders.zero_shot.form import Form
 from encoders.zero_shot.layer import Layer
 from encoders.zero_shot.windows import Hierarchy
 

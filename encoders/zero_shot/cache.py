@@ -28,8 +28,8 @@ from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
 from docgraph.errors import ModelError
-from encoders.zero_shot.forms.form import Form, mean_so_far
-from encoders.zero_shot.forms.torch import second_cumulant
+from encoders.attention.untied import second_cumulant
+from encoders.zero_shot.form import Form, mean_so_far
 from encoders.zero_shot.layer import layers_of
 from encoders.zero_shot.windows import Ends, Windows
 

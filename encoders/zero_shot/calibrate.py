@@ -23,17 +23,17 @@ from transformers import PreTrainedModel
 
 from docgraph.errors import DataError, ModelError
 from encoders.attention import hierarchical_attention
+from encoders.attention.untied import untied_attention
 from encoders.forest.batch import TreeBatch
 from encoders.zero_shot.budget import Budget, CandidateGap, budget_of, select
 from encoders.zero_shot.convert import Which, convert, revert, watch
-from encoders.zero_shot.forms.form import (
+from encoders.zero_shot.form import (
     Form,
     attention_log_weight,
     form_attention,
     interactions_of,
     leaves_per_document,
 )
-from encoders.zero_shot.forms.torch import untied_attention
 from encoders.zero_shot.layer import Watched
 from encoders.zero_shot.layout import layout_of
 from encoders.zero_shot.report import hsa_cost, softmax_cost

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
 from encoders.zero_shot.calls import Calls
-from encoders.zero_shot.forms.form import Form, Pooling, Untie
+from encoders.zero_shot.form import Form, Pooling, Untie
 from encoders.zero_shot.layer import HSA, Layer, Watched, layer_of, layers_of
 from encoders.zero_shot.report import Report, summary
 from encoders.zero_shot.sites import Site, attention_modules

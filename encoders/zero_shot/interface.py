@@ -19,7 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from docgraph.errors import ModelError
 from encoders.zero_shot.cache import HierarchicalLayer, KeyValueBlocks
 from encoders.zero_shot.calls import KEYWORD
-from encoders.zero_shot.forms.form import form_attention
+from encoders.zero_shot.form import form_attention
 from encoders.zero_shot.layer import HSA, Layer, Watched, layer_of
 from encoders.zero_shot.layout import Layout, layout_of, layout_of_given
 from encoders.zero_shot.masks import padding_mask, padding_of

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from encoders.zero_shot.calls import Calls
-from encoders.zero_shot.forms.form import Form
+from encoders.zero_shot.form import Form
 from encoders.zero_shot.windows import Ends, Hierarchy
 
 HSA = "docgraph_hsa"

@@ -26,7 +26,7 @@ from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
 from encoders.forest.batch import TreeBatch
-from encoders.zero_shot.forms.form import Form, interactions_of
+from encoders.zero_shot.form import Form, interactions_of
 from encoders.zero_shot.layer import layer_of
 from encoders.zero_shot.sites import Site, attention_modules
 from encoders.zero_shot.windows import Hierarchy, Windows

@@ -33,9 +33,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from encoders.attention.lists import Bucket, Interactions
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import mean_up
-from encoders.zero_shot.forms.lists import Bucket, Interactions
 
 Tie = Literal["keys", "logits"]
 

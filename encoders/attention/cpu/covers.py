@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.attention.cpu.simd import LANES
+from encoders.attention.lists import Order, interaction_pairs
 from encoders.forest.families import Families, Index
-from encoders.zero_shot.forms.lists import Order, interaction_pairs
 
 TILE = LANES
 """Queries at a time: as many as a vector has lanes."""

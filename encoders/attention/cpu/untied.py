@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from encoders.attention.cpu.covers import ALL, TILE, Covers, make_tasks
 from encoders.attention.cpu.products import entry, inner
 from encoders.attention.cpu.simd import LANES, exp, larger, load, splat, store, store_sums
 from encoders.attention.cpu.threads import each
 from encoders.forest.families import Families
-from encoders.zero_shot.forms.covers import ALL, TILE, Covers, make_tasks
 
 Array = NDArray[Any]
 

@@ -25,10 +25,10 @@ from torch import Tensor
 
 from docgraph.errors import ModelError
 from encoders.attention import hierarchical_attention, load_compiled
+from encoders.attention.lists import Interactions, build_interactions
+from encoders.attention.untied import Tie, untied_attention
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
-from encoders.zero_shot.forms.lists import Interactions, build_interactions
-from encoders.zero_shot.forms.torch import Tie, untied_attention
 
 Untie = Literal["rows", "queries"] | None
 Pooling = Literal["mean", "attention"]
@@ -139,7 +139,7 @@ def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: st
         return None
     if torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
         return None
-    return load_compiled("encoders.zero_shot.forms.cpu")
+    return load_compiled("encoders.attention.cpu.untied")
 
 
 def interactions_of(forest: TreeBatch, form: Form, *, causal: bool) -> Interactions:
