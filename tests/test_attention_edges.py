@@ -207,7 +207,7 @@ def test_a_broken_module_of_our_own_is_not_taken_for_a_missing_package(monkeypat
     attention.load_compiled.cache_clear()
     try:
         with pytest.raises(ImportError, match="cannot import name 'Schedule'"):
-            attention.fastest_backend(torch.zeros(1, 1, 1))
+            hierarchical_attention(*[torch.zeros(1, 1, 1)] * 3, TreeBatch.from_nested([None]))
     finally:
         attention.load_compiled.cache_clear()
 
@@ -216,7 +216,8 @@ def test_auto_takes_the_compiled_backend_and_does_without_it(monkeypatch):
     forest = TreeBatch.from_nested([[None, None]])
     tensors = [x.float() for x in inputs(forest)[:3]]
     hierarchical_attention(*tensors, forest)
-    assert attention.fastest_backend(tensors[0]) == "cpu"
+    call = attention.checked_call(*tensors, forest, position=None, present=None, scale=None, attend_self=True)
+    assert attention.fastest_backend(call) == "cpu"
 
     def missing(name):
         raise ImportError(name)
@@ -224,7 +225,7 @@ def test_auto_takes_the_compiled_backend_and_does_without_it(monkeypatch):
     monkeypatch.setattr(attention, "import_module", missing)
     attention.load_compiled.cache_clear()
     try:
-        assert attention.fastest_backend(tensors[0]) == "torch"
+        assert attention.fastest_backend(call) == "torch"
         assert hierarchical_attention(*tensors, forest).shape == (2, 7, 3)
         with pytest.raises(AttentionError, match="needs numba, which cannot be imported"):
             hierarchical_attention(*tensors, forest, backend="cpu")

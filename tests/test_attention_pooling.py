@@ -372,13 +372,12 @@ def test_energy_says_what_pooling_saves():
 
 def test_a_backend_that_pools_by_means_alone_is_passed_over_and_says_so(monkeypatch):
     """As `triton` is on CUDA."""
-    monkeypatch.setitem(attention.COMPILED, "cpu", attention.COMPILED["cpu"]._replace(pooled=False))
+    triton = attention.COMPILED["triton"]
+    monkeypatch.setitem(attention.COMPILED, "cpu", attention.COMPILED["cpu"]._replace(lacks=triton.lacks))
     forest = TreeBatch.from_nested([[[None, None], None]])
     tensors = [x.float() for x in inputs(forest)[:3]]
-    assert (attention.fastest_backend(tensors[0]), attention.fastest_backend(tensors[0], pooled=True)) == (
-        "cpu", "torch",
-    )  # fmt: skip
-    want = hierarchical_attention(*tensors, forest, pooling="block", backend="torch")
-    torch.testing.assert_close(hierarchical_attention(*tensors, forest, pooling="block"), want, rtol=0, atol=0)
-    with pytest.raises(AttentionError, match=r'backend "cpu" needs pooling="mean"\. "torch" pools by weights'):
-        hierarchical_attention(*tensors, forest, pooling="block", backend="cpu")
+    for options in ({"pooling": "block"}, {"untie": "queries"}):
+        want = hierarchical_attention(*tensors, forest, **options, backend="torch")
+        torch.testing.assert_close(hierarchical_attention(*tensors, forest, **options), want, rtol=0, atol=0)
+        with pytest.raises(AttentionError, match=r'backend "cpu" needs pooling="mean" and untie=None\. "torch" takes'):
+            hierarchical_attention(*tensors, forest, **options, backend="cpu")

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders import TreeBatch, hierarchical_attention
+from encoders.attention import attend
 from encoders.attention.lists import Order, build_interactions, interaction_pairs
-from encoders.attention.untied import second_cumulant, untied_attention
+from encoders.attention.untied import second_cumulant
 from encoders.zero_shot import Form, Windows
-from encoders.zero_shot.form import attention_log_weight, cumulant_positions, form_attention
+from encoders.zero_shot.form import cumulant_positions, form_attention, form_call
 from encoders.zero_shot.windows import Ends
 from tests import untied_definition as naive
 
@@ -101,15 +102,14 @@ def test_attention_pooling_is_its_definition(untie):
 
 
 def test_attention_pooling_keeps_interleaved_documents_apart():
-    """Leaves 0, 2, 4 are one document, 1, 3, 5 another: each weighs its keys by its own mean query."""
-    forest = TreeBatch.from_parents([6, 7, 6, 7, 6, 7, -1, -1])
-    g = torch.Generator().manual_seed(4)
-    query, key = torch.randn(6, 1, 3, generator=g), torch.randn(6, 1, 3, generator=g)
-    got = attention_log_weight(query, key, forest, 0.5, causal=False)[:, 0]
-    for leaves in ([0, 2, 4], [1, 3, 5]):
-        mean = sum(query[i, 0] for i in leaves) / 3
-        want = torch.stack([0.5 * mean @ key[i, 0] for i in leaves])
-        torch.testing.assert_close(got[leaves], want - want.max())
+    """Leaves 0, 2, 4, 6 are one document, 1, 3, 5, 7 another: each gets what it gets alone."""
+    forest = TreeBatch.from_parents([8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, -1, -1])
+    alone = TreeBatch.from_parents([4, 4, 5, 5, 6, 6, -1])
+    inputs, form = draw(forest), Form("queries", 0, "attention")
+    got = form_attention(*inputs, forest, form, scale=0.5)
+    for first in (0, 1):
+        want = form_attention(*(x[first::2] for x in inputs), alone, form, scale=0.5)
+        torch.testing.assert_close(got[first::2], want, rtol=0, atol=1e-14)
 
 
 def test_causal_attention_pooling_uses_the_mean_query_so_far():
@@ -201,11 +201,9 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
     if causal:
         logits = logits.masked_fill(torch.ones(len(query), len(query)).triu(1).bool(), -math.inf)
     P = dense_weights(query, key, forest, form, causal)
-    log_weight = attention_log_weight(query, key, forest, SCALE, causal=causal) if pooling == "attention" else None
-    plan = build_interactions(forest.families(), forest.num_leaves, near=1, causal=causal)
-    _, normaliser = untied_attention(query, key, value, forest, plan, scale=SCALE, log_weight=log_weight)
+    _, energy = attend(form_call(query, key, value, forest, form, scale=SCALE, causal=causal))
     kl = (torch.special.xlogy(P, P) - torch.where(P > 0, P * logits, 0)).sum(-1) + logits.logsumexp(-1)
-    torch.testing.assert_close(kl.T, logits.logsumexp(-1).T - normaliser, rtol=0, atol=1e-13)
+    torch.testing.assert_close(kl.mean(-1), logits.logsumexp(-1).mean(-1) - energy[0], rtol=0, atol=1e-13)
     generator = torch.Generator().manual_seed(3)
     tree = numbered(TREES[0])
     for _ in range(20):

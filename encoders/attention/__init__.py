@@ -3,7 +3,8 @@
     naive    the definition, one tree node at a time, any float dtype, gradients by autograd
     torch    vectorised over all families of all levels of all documents, any device; takes other family attentions
     cpu      compiled loops (Numba), fused and multi-threaded; what "auto" takes for tensors on a CPU
-    triton   fused kernels for CUDA; what "auto" takes there, unless blocks are pooled by weights: then it takes torch
+    triton   fused kernels for CUDA; what "auto" takes there, unless blocks are pooled by weights or queries untied:
+             then it takes torch
 
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
@@ -17,7 +18,7 @@ from functools import cache
 from importlib import import_module
 from os import getenv
 from types import ModuleType
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 from torch import Tensor, autocast, bfloat16, dtype, float16, float32, float64
 
@@ -42,15 +43,27 @@ class _Need(NamedTuple):
     package: str
     device: str
     dtypes: tuple[dtype, ...]
-    pooled: bool
-    """Whether it can pool blocks by weights."""
+    lacks: Callable[[AttentionCall], str]
+    """What it cannot do of a call, as a sentence says it; "" if it can."""
+
+
+def _lacks_cpu(call: AttentionCall) -> str:
+    if call.untie is None:
+        return ""
+    if call.untie == "rows" or call.cumulant:
+        return 'untie=None or "queries", without the second cumulant'
+    return "" if call.query_position is None else "position=None where queries are untied"
+
+
+def _lacks_triton(call: AttentionCall) -> str:
+    return 'pooling="mean" and untie=None' if call.pooled or call.untie else ""
 
 
 COMPILED = {
-    "cpu": _Need("numba", "cpu", (float64, float32, bfloat16, float16), True),
+    "cpu": _Need("numba", "cpu", (float64, float32, bfloat16, float16), _lacks_cpu),
     # Triton's interpreter, which is there for tests, runs on the CPU.
     "triton": _Need(
-        "triton", "cpu" if getenv("TRITON_INTERPRET") == "1" else "cuda", (float32, bfloat16, float16), False
+        "triton", "cpu" if getenv("TRITON_INTERPRET") == "1" else "cuda", (float32, bfloat16, float16), _lacks_triton
     ),
 }
 """In the order in which "auto" considers them."""
@@ -67,6 +80,8 @@ def hierarchical_attention(
     scale: float | None = None,
     attend_self: bool = True,
     pooling: Pooling = "mean",
+    untie: Literal["queries"] | None = None,
+    near: int = 0,
     return_energy: bool = False,
     backend: str = "auto",
     family_attention: FamilyAttention | None = None,
@@ -89,7 +104,12 @@ def hierarchical_attention(
             block's children by the block's own mean query, "document" by the whole document's: then attention can
             pick a leaf of another block. A tensor (R, H) or (R, 1), any floating dtype, finite: each row's log share
             among its siblings, up to a constant. Only "mean" has a kernel of its own in `triton`.
-        return_energy: also return L of every root.
+        untie: "queries" gives every leaf weights of its own for the blocks on its path, in place of one weight per
+            pair of siblings; the leaves of a block share its weight as `pooling` says. O(N b depth). Compiled on
+            the CPU without positions; all else is computed by `torch`.
+        near: lowest families on each side of a leaf's own that are attended to leaf by leaf; needs `untie`.
+        return_energy: also return L of every root; with `untie` the mean of its leaves' log-partitions, which is the
+            same of the other form.
         backend: "auto" takes the fastest that can do what is asked; or one of the names above.
         family_attention: replaces the softmax among siblings; `torch` backend and plain means only. See
             `FamilyAttention`; `softmax_family` and `linear_family` are ready-made.
@@ -103,38 +123,49 @@ def hierarchical_attention(
 
     Raises:
         AttentionError: shapes, dtypes or devices that do not fit one another or the forest; an unknown backend,
-            or one that cannot do what is asked.
+            pooling or `untie`, or a backend that cannot do what is asked.
         TreeError: `present` is not a bool for every leaf.
     """
+    if untie not in (None, "queries"):
+        raise AttentionError(f'untie must be None or "queries", but is {untie!r}.')
     call = checked_call(
         query, key, value, forest, position=position, present=present, scale=scale, attend_self=attend_self,
-        pooling=pooling, family_attention=family_attention,
+        pooling=pooling, untie=untie, near=near, family_attention=family_attention,
     )  # fmt: skip
-    if backend not in BACKENDS:
-        raise AttentionError(f"backend must be one of {', '.join(BACKENDS)}, but is {backend!r}.")
-    if family_attention is not None and backend not in ("auto", "torch"):
-        raise AttentionError(f'family_attention needs backend="torch" or "auto", but backend is {backend!r}.')
-    if backend == "auto":
-        backend = "torch" if family_attention else fastest_backend(query, call.pooled)
-    attend = _backend(backend, query, call.pooled)
-    with autocast(query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
-        output, energy = attend(call)
+    output, energy = attend(call, backend)
     return (output, energy) if return_energy else output
 
 
-def fastest_backend(query: Tensor, pooled: bool = False) -> str:
-    """The backend to take for such tensors, and blocks `pooled` by weights or by plain means."""
+def attend(call: AttentionCall, backend: str = "auto") -> tuple[Tensor, Tensor]:
+    """Return outputs and energies of a checked call; `backend` as in `hierarchical_attention`."""
+    if backend not in BACKENDS:
+        raise AttentionError(f"backend must be one of {', '.join(BACKENDS)}, but is {backend!r}.")
+    if call.family_attention is not None and backend not in ("auto", "torch"):
+        raise AttentionError(f'family_attention needs backend="torch" or "auto", but backend is {backend!r}.')
+    if backend == "auto":
+        backend = "torch" if call.family_attention else fastest_backend(call)
+    function = _backend(backend, call)
+    with autocast(call.query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
+        return function(call)
+
+
+def fastest_backend(call: AttentionCall) -> str:
+    """The backend to take for a call."""
+    query = call.query
     for backend, need in COMPILED.items():
-        if pooled and not need.pooled:
+        if need.lacks(call):
             continue
         if query.device.type == need.device and query.dtype in need.dtypes and load_compiled(f"{__name__}.{backend}"):
             return backend
     return "torch"
 
 
-def _backend(backend: str, query: Tensor, pooled: bool) -> Backend:
-    """The function of a backend, which must be able to take such tensors."""
+def _backend(backend: str, call: AttentionCall) -> Backend:
+    """The function of a backend, which must be able to take such a call."""
+    query = call.query
     if backend not in COMPILED:
+        if backend == "naive" and (call.untie == "rows" or call.causal or call.cumulant):
+            raise AttentionError('backend "naive" does not know the forms that zero_shot alone has. "torch" does.')
         return naive_attention if backend == "naive" else torch_attention
     need = COMPILED[backend]
     if query.device.type != need.device or query.dtype not in need.dtypes:
@@ -143,8 +174,8 @@ def _backend(backend: str, query: Tensor, pooled: bool) -> Backend:
             f'backend "{backend}" needs tensors on {need.device} of {dtypes}, '
             f"but query is {query.dtype} on {query.device}."
         )
-    if pooled and not need.pooled:
-        raise AttentionError(f'backend "{backend}" needs pooling="mean". "torch" pools by weights on any device.')
+    if lacks := need.lacks(call):
+        raise AttentionError(f'backend "{backend}" needs {lacks}. "torch" takes all forms on any device.')
     module = load_compiled(f"{__name__}.{backend}")
     if module is None:
         raise AttentionError(

@@ -19,6 +19,7 @@ from encoders.forest.batch import TreeBatch
 Positions = Tensor | tuple[Tensor, Tensor] | None
 Pooling = Literal["mean", "block", "document"] | Tensor
 POOLINGS = ("mean", "block", "document")
+Untie = Literal["queries", "rows"] | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +38,11 @@ class AttentionCall:
     attend_self: bool
     pooling: Pooling = "mean"
     """A tensor of log shares is (R, H) here."""
+    untie: Untie = None
+    """"rows", `causal` and `cumulant` are for zero_shot alone: see untied.py."""
+    near: int = 0
+    causal: bool = False
+    cumulant: bool = False
     family_attention: FamilyAttention | None = None
 
     @property
@@ -65,8 +71,12 @@ def checked_call(
     present: Tensor | None,
     scale: float | None,
     attend_self: bool,
-    pooling: Pooling,
-    family_attention: FamilyAttention | None,
+    pooling: Pooling = "mean",
+    untie: Untie = None,
+    near: int = 0,
+    causal: bool = False,
+    cumulant: bool = False,
+    family_attention: FamilyAttention | None = None,
 ) -> AttentionCall:
     """Return the record of a call.
 
@@ -78,6 +88,12 @@ def checked_call(
     pooling = _pooling(pooling, query, forest)
     if family_attention is not None and (isinstance(pooling, Tensor) or pooling != "mean"):
         raise AttentionError('family_attention needs pooling="mean": it is handed one log-weight for all heads.')
+    if family_attention is not None and untie is not None:
+        raise AttentionError("family_attention needs untie=None: with queries untied no family attends by itself.")
+    if not isinstance(near, int) or near < 0:
+        raise AttentionError(f"near must be an integer of at least 0, but is {near!r}.")
+    if near and untie is None:
+        raise AttentionError(f'near={near} needs untie="queries": tied queries cannot attend leaf by leaf.')
     if scale is None:
         scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
     return AttentionCall(
@@ -91,6 +107,10 @@ def checked_call(
         scale=scale,
         attend_self=attend_self,
         pooling=pooling,
+        untie=untie,
+        near=near,
+        causal=causal,
+        cumulant=cumulant,
         family_attention=family_attention,
     )
 

@@ -198,6 +198,26 @@ class Interactions:
     tied_far_pairs: int
     """Of these, with an entry that is no leaf."""
 
+    def parted(self, bucket: Bucket) -> tuple[Tensor, Tensor, Tensor]:
+        """Where an entry is in the family of the query leaf or is it, and elsewhere the siblings that part the two.
+
+        Returns:
+            Three (G, e): bool, node over the group, node over the entry; M in the padding.
+        """
+        parent = torch.cat([self.parent, self.parent.new_full((1,), -2)])
+        bounds = torch.tensor(self.level_bounds[1:], device=parent.device)
+        level = torch.searchsorted(bounds, torch.arange(len(parent), device=parent.device), right=True)
+        a, b = bucket.nodes[:, None].expand_as(bucket.entries), bucket.entries
+        inside = (parent[b] == a) | (a == b)
+        for _ in range(2 * self.levels):
+            apart = (parent[a] != parent[b]) & ~inside & (bucket.entries < self.nodes)
+            if not bool(apart.any()):
+                break
+            higher = level[a] - level[b]
+            a, b = torch.where(apart & (higher >= 0), parent[a], a), torch.where(apart & (higher <= 0), parent[b], b)
+        padding = bucket.entries == self.nodes
+        return inside, a.masked_fill(padding, self.nodes), b
+
     def to(self, device: torch.device) -> "Interactions":
         moved = {name: getattr(self, name).to(device) for name in ("parent", "count", "cell_of_leaf")}
         buckets = tuple(bucket.to(device) for bucket in self.buckets)

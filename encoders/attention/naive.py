@@ -27,6 +27,12 @@ k_P = sum_A w_A k_A, v_P = sum_A w_A v_A, H_P = sum_A w_A (H_A - log w_A), from 
 
 Where no block has two leaves, as on one level, all of them are softmax attention.
 
+With `untie="queries"` a leaf i has masses of its own, P_ij = theta(i, B) w_j: one softmax, over itself and the siblings
+B of the nodes on its path, of scale * q_i.k_B + e_A.f_B + H_B, with A, B the siblings that part the two; the energy is
+the mean of these log-partitions. A *cell* is a family of leaves alone, or a leaf among inner siblings. `near` cells on
+each side of its own a leaf attends to leaf by leaf: a block that touches them is taken apart, and the leaf's side with
+it.
+
 Every other backend is tested against this one, which shares no operation on trees with them: it sees the rows as given,
 only children and absent nodes included. It computes in the dtype it is given.
 
@@ -129,6 +135,8 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
             L[row] = share @ torch.stack([Z[a] for a in family])
 
     nowhere = _zeros(value).sum(0)
+    if call.untie is not None:
+        return _untied(call, leaf_of_row, children, k, v, H, nowhere)
     m: dict[int, Tensor] = {}
     c: dict[int, Tensor] = {}
     output = list(_zeros(value).unbind())
@@ -152,6 +160,84 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     return (
         torch.stack(output) if output else value,
         (torch.stack(energy) if energy else query.new_zeros(0, heads)).to(call.wide),
+    )
+
+
+def _untied(
+    call: AttentionCall, leaf_of_row: dict[int, int], children: dict[int, list[int]], k: dict[int, Tensor],
+    v: dict[int, Tensor], H: dict[int, Tensor], nowhere: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Outputs and energies where every leaf has masses of its own; `nowhere` is (H, E) zeros."""
+    parent, row_of_leaf = call.forest.parent.tolist(), {leaf: row for row, leaf in leaf_of_row.items()}
+    empty = nowhere.sum(-1)
+
+    lines = {row: [row] for row in children}
+    for at in lines.values():
+        while parent[at[0]] >= 0:
+            at.insert(0, parent[at[0]])
+    under: dict[int, set[int]] = {row: set() for row in children}
+    for row, leaf in leaf_of_row.items():
+        for above in lines[row]:
+            under[above].add(leaf)
+
+    def bottom(row: int) -> int:
+        while len(children[row]) == 1:
+            (row,) = children[row]
+        return row
+
+    def parts(row: int) -> list[int]:
+        return sorted((bottom(child) for child in children[row]), key=lambda part: min(under[part])) or [row]
+
+    def cells(row: int) -> list[int]:
+        if all(child in leaf_of_row for child in parts(row)):
+            return [row]
+        return [cell for child in parts(row) for cell in cells(child)]
+
+    def logit(leaf: int, block: int) -> Tensor:
+        at = row_of_leaf[leaf]
+        logit = torch.einsum("hd,hd->h", call.query[leaf], k[block]) * call.scale + H[block]
+        if call.query_position is None or call.key_position is None:
+            return logit
+        if block == at:  # the top of its chain of only children
+            a = b = next(row for row in lines[at] if bottom(row) == at)
+        else:
+            a, b = next((a, b) for a, b in zip(lines[at], lines[block], strict=False) if a != b)
+        return logit + torch.einsum("hp,hp->h", call.query_position[a], call.key_position[b])
+
+    value = call.value.repeat_interleave(call.group, dim=1)
+    output, energy = list(_zeros(value).unbind()), []
+    for root in call.forest.roots.tolist():
+        log_z = []
+        for leaf in sorted(under.get(root, ())):
+            ordered = [under[cell] for cell in cells(bottom(root))]
+
+            def near(group: int, ordered: list[set[int]] = ordered) -> set[int]:
+                inside = [c for c, cell in enumerate(ordered) if cell & under[group]]
+                return set().union(*ordered[max(inside[0] - call.near, 0) : inside[-1] + call.near + 1])
+
+            def blocks(group: int, entry: int, leaf: int = leaf, ordered: list[set[int]] = ordered) -> list[int]:
+                is_cell = under[group] in ordered
+                if is_cell and entry in leaf_of_row:
+                    return [entry]
+                below = group if is_cell else next(part for part in parts(group) if leaf in under[part])
+                return [
+                    block
+                    for part in parts(entry)
+                    for block in (blocks(below, part) if near(below) & under[part] else [part])
+                ]
+
+            seen = blocks(bottom(root), bottom(root))
+            seen = [block for block in seen if call.attend_self or block != row_of_leaf[leaf]]
+            if not seen:
+                log_z.append(empty - math.inf)
+                continue
+            logits = torch.stack([logit(leaf, block) for block in seen], dim=-1)
+            log_z.append(logits.logsumexp(-1))
+            output[leaf] = torch.einsum("hb,bhe->he", logits.softmax(-1), torch.stack([v[block] for block in seen]))
+        energy.append(torch.stack(log_z).mean(0) if log_z else empty)
+    return (
+        torch.stack(output) if output else value,
+        (torch.stack(energy) if energy else call.query.new_zeros(0, call.query.shape[1])).to(call.wide),
     )
 
 

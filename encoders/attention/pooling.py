@@ -1,5 +1,6 @@
 """Blocks pooled by weights: keys, values and entropies of all nodes, from the leaves up.
 
+    node_means     plain means over the leaves under every node
     log_shares     "document" or a tensor ─> log shares of all rows, up to a constant a family; None for "block"
     pool_up        keys, values of leaves; what picks ─> keys, values, entropies of nodes
 
@@ -23,6 +24,12 @@ from torch import Tensor
 from encoders.attention.call import AttentionCall
 from encoders.attention.once import once
 from encoders.forest.families import FamilyTensors
+from encoders.forest.subtree import mean_up
+
+
+def node_means(leaves: Tensor, families: FamilyTensors) -> Tensor:
+    """Take (present leaves, H, width), in the order of nodes, to the (M, H, width) means under every node."""
+    return mean_up(leaves.flatten(1), families).view(-1, *leaves.shape[1:])
 
 
 def log_shares(call: AttentionCall, families: FamilyTensors) -> Tensor | None:
@@ -38,6 +45,11 @@ def log_shares(call: AttentionCall, families: FamilyTensors) -> Tensor | None:
     total = query.new_zeros(len(count), *query.shape[1:]).index_add(0, document, query)
     mean = total * (call.scale / count.to(query.dtype))[:, None, None]
     logits = (mean[document] * key).sum(-1)
+    return shares_of_leaves(logits, call, families)
+
+
+def shares_of_leaves(logits: Tensor, call: AttentionCall, families: FamilyTensors) -> Tensor:
+    """Return (R, H) log shares that give the leaves of any block the softmax of (present leaves, H) logits."""
     # Shares are differences of sums: in float64, where there is one, they keep their digits.
     exact = logits if logits.device.type == "mps" else logits.double()
     nodes = cast(Tensor, _SoftmaxShares.apply(exact, families)).to(call.wide)

@@ -1,6 +1,6 @@
 """Hierarchical self-attention in plain torch: any device, vectorised over all documents.
 
-    leaves ─ mean_up, pool_up ─> nodes ─ families ─> R, u ─ sweeps ─> outputs, energies
+    leaves ─ node_means, pool_up ─> nodes ─ families ─> R, u ─ sweeps ─> outputs, energies
 
 Once these are known the sibling softmaxes of all families are independent: families of one size are batched matrix
 products, and those above `LARGE` are streamed block by block, so nothing is padded and memory stays O(nodes).
@@ -20,9 +20,9 @@ from torch import Tensor
 from encoders.attention.call import AttentionCall
 from encoders.attention.family import FamilyAttention
 from encoders.attention.once import once
-from encoders.attention.pooling import log_shares, pool_up
+from encoders.attention.pooling import log_shares, node_means, pool_up
+from encoders.attention.untied import attend_blocks, untied_attention
 from encoders.forest.families import LARGE, FamilyTensors
-from encoders.forest.subtree import mean_up
 
 WORKSPACE = {"cpu": 1 << 20}
 """Numbers that one batched product may take, on a CPU: what its caches hold."""
@@ -32,12 +32,13 @@ WORKSPACE_ELSEWHERE = 1 << 26
 
 def torch_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     """Return outputs (N, H, E) and energies (T, H)."""
+    if call.untie is not None:
+        return untied_attention(call, attend_blocks)
     families, wide, group = call.forest.tensors(call.present), call.wide, call.group
 
     def means(leaves: Tensor) -> Tensor:
         """(M, H, width)."""
-        nodes = mean_up(leaves[families.leaf].to(wide).flatten(1), families)
-        return nodes.view(len(nodes), *leaves.shape[1:])
+        return node_means(leaves[families.leaf].to(wide), families)
 
     q = means(call.query) * call.scale
     left, right = [], []

@@ -1,157 +1,229 @@
-"""Beyond the paper's form: queries of their own, exact near fields, attention-pooled blocks. Plain torch.
+"""Queries of their own, exact near fields: every leaf has its own softmax over the blocks of its interaction lists.
 
-    query, key, value of leaves ─ pool ─> blocks ─ logits of each bucket ─> one softmax a leaf
+    query, key, value of leaves ─ pool_blocks ─> blocks ─ attend_blocks ─> one softmax a leaf ─> outputs, energies
 
-The paper's attention matrix has one value per pair of siblings A, B. Here a leaf i under A has its own value for B,
-which the leaves of B share in fixed proportions w (sum 1 over B; uniform in the paper): P_ij = theta(i, B) w_j. The
-minimum of sum_i KL(P_i || softmax(s_i)) over theta is one softmax a leaf, over the blocks of its interaction lists:
+Tied queries have one mass per pair of siblings A, B. Here a leaf i under A has its own for B, which the leaves of B
+share by the weights w that `pooling` gives: P_ij = theta(i, B) w_j. The minimum of sum_i KL(P_i || softmax(s_i)) over
+theta is one softmax a leaf over the blocks of its lists, whose log-partition log z'_i is short of softmax's by KL_i:
 
-    l(i, B) = scale * q_i.k_B + H_B        k_B = sum_j w_j k_j     H_B = entropy of w, log n_B if uniform
-    o_i = sum_B softmax_B(l(i, B)) v_B     v_B = sum_j w_j v_j
+    l(i, B) = scale * q_i.k_B + e.f + H_B      k_B, v_B, H_B as in naive.py, e and f of the siblings that part i and B
+    o_i = sum_B softmax_B(l(i, B)) v_B         energy = mean_i log z'_i
 
-and it costs leaf i a divergence of log z_i - logsumexp_B l(i, B). Three choices:
+`untied_attention` is the frame for every backend; `attend_blocks` is torch's, any device, any form. Forms that only
+zero_shot has: `causal`, where lists go to the left; untie="rows", where far logits are those of the group's mean query,
+as tied, but every leaf has its own normaliser, to which its near field belongs; and `cumulant`: a block's share grows
+with sum_j w_j exp(s_ij - mean), not with the mean alone, so half the variance of s_ij over j in B is added, from the
+diagonal of the keys' covariance. With normal logits such an average over n leaves stops growing so where the variance
+passes 2 log n, as its largest term takes over: the term is then that of the random-energy model.
 
-* `tie`: "keys" as above. With "logits" the far logits are those of the group's mean query, as in the paper, but
-  every leaf has its own normaliser, to which its near field belongs: one logit a group and far block.
-* `log_weight`: w_j is proportional to exp(log_weight_j). For the logits of a typical query, such as the mean query of
-  the document, this is softmax attention linearised around that query instead of around zero: exact for it, and
-  off by second order for others.
-* `cumulant`: the block's share grows with sum_j w_j exp(s_ij - mean), not with the mean alone: add half the
-  variance of s_ij over j in B, from the diagonal of the keys' covariance. With normal logits such an average over
-  n leaves stops growing so where the variance passes 2 log n, as its largest term takes over: the term is then that
-  of the random-energy model.
-
-Sources: docs/hsa.md, "Zero-shot replacement", for the optimum; Derrida, "Random-energy model", Phys. Rev. B 24, 1981,
+Sources: docs/hsa.md for the optimum; Derrida, "Random-energy model", Phys. Rev. B 24, 1981,
 for the freezing.
 Axes:  N leaves   M nodes   H heads   D query width   E value width   G groups, n queries, e entries of a bucket
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from encoders.attention.lists import Bucket, Interactions
+from encoders.attention.call import AttentionCall
+from encoders.attention.lists import Bucket, Interactions, build_interactions
+from encoders.attention.once import once
+from encoders.attention.pooling import log_shares, node_means, pool_up
 from encoders.forest.batch import TreeBatch
-from encoders.forest.subtree import mean_up
-
-Tie = Literal["keys", "logits"]
+from encoders.forest.families import FamilyTensors
 
 
 @dataclass(frozen=True, eq=False)
-class _Blocks:
-    """What every node offers as an entry. The last row, of lowest entropy, answers for padding.
-
-    Nothing is ever -inf: a row of nothing but hidden entries would have NaN for its gradient.
-    """
+class Blocks:
+    """What every node offers as an entry, with the heads of the keys where blocks are plain means."""
 
     key: Tensor
-    """(M+1, H, D)."""
+    """(M, H, D)."""
     value: Tensor
-    """(M+1, H, E)."""
+    """(M, H, E)."""
     entropy: Tensor
-    """(M+1, H) of the proportions, added to the logits."""
+    """(M, H) of the weights, added to the logits."""
     variance: Tensor | None
-    """(M+1, H, D) of the keys under the node, where the cumulant is wanted."""
+    """(M, H, D) of the keys under the node, where the cumulant is wanted."""
     log_n: Tensor
-    """(M+1, 1) of the leaves under the node."""
+    """(M, 1) of the leaves under the node."""
+
+    def padded(self, heads: int) -> "Blocks":
+        """For that many heads, with one more row, of lowest entropy, which answers for padding.
+
+        Nothing is ever -inf: a row of nothing but hidden entries would have NaN for its gradient.
+        """
+        group, lowest = heads // self.key.shape[1], torch.finfo(self.key.dtype).min
+
+        def each(nodes: Tensor, fill: float = 0.0) -> Tensor:
+            return _with_padding(nodes.repeat_interleave(group, dim=1) if group > 1 else nodes, fill)
+
+        variance = None if self.variance is None else each(self.variance)
+        entropy, log_n = each(self.entropy, lowest), _with_padding(self.log_n)
+        return Blocks(each(self.key), each(self.value), entropy, variance, log_n)
 
 
-def untied_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    forest: TreeBatch,
-    lists: Interactions,
-    *,
-    scale: float,
-    tie: Tie = "keys",
-    log_weight: Tensor | None = None,
-    cumulant: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Attend from every leaf to its interaction lists.
-
-    Args:
-        query: (N, H, D), and key (N, K, D), value (N, K, E) with H a multiple of K; any floating dtype.
-        lists: of this forest, on the same device.
-        log_weight: (N, H) log of a leaf's share of its blocks, up to a constant a head and document; values
-            beyond +-60 count as those. None: all alike.
-
-    Returns:
-        (N, H, E) in the dtype of `value`, and the log-normalisers (N, H), in float64 for float64 and in float32
-        otherwise.
-    """
-    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
-    if not len(query):
-        return value.new_zeros(0, query.shape[1], value.shape[2]), query.new_zeros(query.shape[:2], dtype=wide)
-    group = query.shape[1] // key.shape[1]
-    k, v = key.to(wide), value.to(wide)
-    blocks = _pool(k, v, forest, lists, group, log_weight, cumulant)
-    query = torch.cat([query.to(wide) * scale, query.new_zeros(1, *query.shape[1:], dtype=wide)])
-    output, normaliser = (_untied if tie == "keys" else _tied_far)(query, blocks, forest, lists)
-    return output.to(value.dtype), normaliser
+Attend = Callable[[Tensor, Blocks, AttentionCall], tuple[Tensor, Tensor]]
+"""From queries (N, H, D), scaled, and blocks to outputs (N, H, E) and log-partitions (N, H) of present leaves."""
 
 
-def _pool(
-    key: Tensor,
-    value: Tensor,
-    forest: TreeBatch,
-    lists: Interactions,
-    group: int,
-    log_weight: Tensor | None,
-    cumulant: bool,
-) -> _Blocks:
-    log_n = lists.count.to(key.dtype).log()[:, None]
-    if log_weight is None:
-        k, v = node_means(key, forest), node_means(value, forest)
-        square = node_means(key.square(), forest).repeat_interleave(group, dim=1) if cumulant else None
-        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-        entropy = log_n.expand(-1, k.shape[1])
+def untied_attention(call: AttentionCall, attend: Attend) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and energies (T, H)."""
+    families, forest, wide = call.forest.tensors(call.present), call.forest, call.wide
+    query, heads = call.query, call.query.shape[1]
+    if not len(families.leaf):
+        nothing = query[:0].sum() + call.key[:0].sum() + call.value[:0].sum()  # in the graph
+        output = call.value.new_zeros(len(query), heads, call.value.shape[2]) + nothing.to(call.value.dtype)
+        return output, query.new_zeros(forest.num_documents, heads, dtype=wide) + nothing.to(wide)
+    output, log_z = attend(query.to(wide) * call.scale, pool_blocks(call, families), call)
+    document = forest.leaf_document[families.leaf]
+    count = torch.bincount(document, minlength=forest.num_documents)
+    log_z = log_z.index_select(0, families.leaf)
+    if not call.attend_self:  # a leaf alone attends to nothing
+        alone = count[document] == 1
+        log_z = log_z.masked_fill(alone[:, None], -torch.inf)
+        output = output.index_fill(0, families.leaf[alone], 0)
+    energy = log_z.new_zeros(forest.num_documents, heads).index_add(0, document, log_z)
+    return output.to(call.value.dtype), energy / count.clamp(min=1)[:, None].to(wide)
+
+
+def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
+    """Return keys, values and entropies of all nodes; see pooling.py."""
+    key, value = (x.index_select(0, families.leaf).to(call.wide) for x in (call.key, call.value))
+    log_n = families.count.to(call.wide).log()[:, None]
+    if call.pooled:
+        key, value = (x.repeat_interleave(call.group, dim=1) for x in (key, value))
+    if call.cumulant:
+        value = torch.cat([value, key.square()], dim=-1)
+    if call.pooled:
+        shares = log_shares(call, families)
+        picks = None
+        if shares is None:
+            picks = node_means(call.query.index_select(0, families.leaf).to(call.wide), families) * call.scale
+        k, v, entropy = pool_up(key, value, picks, None if shares is None else shares[families.top_row], families)
     else:
-        key, value = key.repeat_interleave(group, dim=1), value.repeat_interleave(group, dim=1)
-        log_weight = log_weight.to(key.dtype).clamp(-60, 60)[..., None]
-        weight = log_weight.exp()
-        mass = node_means(weight, forest)
-        k, v = node_means(key * weight, forest) / mass, node_means(value * weight, forest) / mass
-        square = node_means(key.square() * weight, forest) / mass if cumulant else None
-        entropy = log_n + (mass.log() - node_means(log_weight * weight, forest) / mass)[..., 0]
-    lowest = torch.finfo(key.dtype).min
-    return _Blocks(
-        key=_with_padding(k),
-        value=_with_padding(v),
-        entropy=_with_padding(entropy, lowest),
+        k, v = node_means(key, families), node_means(value, families)
+        entropy = log_n.expand(-1, k.shape[1])
+    variance = None
+    if call.cumulant:
+        v, square = v.split([call.value.shape[2], k.shape[2]], dim=-1)
         # The mean of one leaf's square may differ from its square by rounding.
-        variance=None
-        if square is None
-        else _with_padding((square - k.square()).clamp(min=0).masked_fill((log_n == 0)[..., None], 0)),
-        log_n=_with_padding(log_n),
+        variance = (square - k.square()).clamp(min=0).masked_fill((log_n == 0)[..., None], 0)
+    return Blocks(k, v, entropy, variance, log_n)
+
+
+def interactions_of(forest: TreeBatch, present: Tensor | None = None, *, near: int, causal: bool) -> Interactions:
+    """Return the interaction lists of a forest, on its device, made once for each."""
+    families = forest.families(present)
+    host = families.cached(
+        ("interactions", near, causal),
+        lambda: build_interactions(families, forest.num_leaves, near=near, causal=causal),
     )
+    return families.cached(("interactions", near, causal, forest.device), lambda: host.to(forest.device))
+
+
+def attend_blocks(query: Tensor, blocks: Blocks, call: AttentionCall) -> tuple[Tensor, Tensor]:
+    """Attend from every leaf to its interaction lists; see `Attend`."""
+    families = call.forest.tensors(call.present)
+    lists = interactions_of(call.forest, call.present, near=call.near, causal=call.causal)
+    blocks = blocks.padded(query.shape[1])
+    query = _with_padding(query)
+    if call.untie == "rows":
+        return _tied_far(query, blocks, families, lists)
+    if not call.attend_self:
+        leaf = torch.full_like(blocks.log_n[:, 0], -1, dtype=torch.int64)
+        leaf = leaf.index_copy(0, families.leaf_node, families.leaf)
+        lists = replace(lists, buckets=tuple(_without_oneself(b, leaf) for b in lists.buckets))
+    positions = None
+    if call.query_position is not None and call.key_position is not None:
+        sides = (call.query_position, call.key_position)
+        left, right = (_with_padding(x[families.top_row].to(call.wide)) for x in sides)
+        own = query.new_zeros(*query.shape[:2], left.shape[2])
+        own = own.index_copy(0, families.leaf, left[families.leaf_node])
+        positions = left, right, own
+    return _untied(query, blocks, lists, positions)
+
+
+def _without_oneself(bucket: Bucket, leaf: Tensor) -> Bucket:
+    """Hide every leaf from itself."""
+    oneself = leaf[bucket.entries][:, None, :] == bucket.queries[:, :, None]
+    return replace(bucket, hidden=oneself if bucket.hidden is None else bucket.hidden | oneself)
 
 
 def _with_padding(nodes: Tensor, fill: float = 0.0) -> Tensor:
     return torch.cat([nodes, nodes.new_full((1, *nodes.shape[1:]), fill)])
 
 
-def node_means(leaves: Tensor, forest: TreeBatch) -> Tensor:
-    """Take (N, H, D) to the (M, H, D) means under every node of the forest's families."""
-    families = forest.tensors()
-    return mean_up(leaves[families.leaf].flatten(1), families).view(-1, *leaves.shape[1:])
+def _position_logits(bucket: Bucket, lists: Interactions, positions: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """(G, H, n, e) e.f of the two siblings that part a query's line from an entry's."""
+    left, right, own = positions
+    inside, a, b = lists.parted(bucket)
+    within = own[bucket.queries].transpose(1, 2) @ right[bucket.entries].permute(0, 2, 3, 1)
+    apart = (left[a] * right[b]).sum(-1).transpose(1, 2)[:, :, None]
+    return torch.where(inside[:, None, None], within, apart)
 
 
-def _untied(query: Tensor, blocks: _Blocks, forest: TreeBatch, lists: Interactions) -> tuple[Tensor, Tensor]:
-    logits = [_logits(query[b.queries], blocks, b, b.hidden) for b in lists.buckets]
-    normaliser = _join([part.logsumexp(-1).transpose(1, 2) for part in logits], lists, query)
-    output = query.new_zeros(len(query), query.shape[1], blocks.value.shape[2])
-    for bucket, part in zip(lists.buckets, logits, strict=True):
-        output = _add_mixed(output, part, normaliser, blocks, bucket)
-    return output[:-1], normaliser[:-1]
+def _untied(
+    query: Tensor, blocks: Blocks, lists: Interactions, positions: tuple[Tensor, Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    added = [None if positions is None else _position_logits(b, lists, positions) for b in lists.buckets]
+    logits = [_logits(query[b.queries], blocks, b, b.hidden, x) for b, x in zip(lists.buckets, added, strict=True)]
+    log_z, *weights = _JoinedSoftmax.apply(lists, len(query), *logits)
+    output = query.new_zeros(*query.shape[:2], blocks.value.shape[2])
+    for b, part in zip(lists.buckets, weights, strict=True):
+        mixed = part @ blocks.value[b.entries].transpose(1, 2)
+        output = output.index_add(0, b.queries.reshape(-1), mixed.transpose(1, 2).flatten(0, 1))
+    return output[:-1], log_z[:-1]
 
 
-def _tied_far(query: Tensor, blocks: _Blocks, forest: TreeBatch, lists: Interactions) -> tuple[Tensor, Tensor]:
+class _JoinedSoftmax(torch.autograd.Function):
+    """One softmax a query over the (G, H, n, e) logits of all buckets: log-partitions (N+1, H), and the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, lists: Interactions, rows: int, *logits: Tensor) -> tuple[Tensor, ...]:
+        # Weights are exp(logit - top) / total: from log_z alone, which is rounded, they would lose digits.
+        like = logits[0]
+        top = like.new_full((rows, like.shape[1]), torch.finfo(like.dtype).min)
+        for b, part in zip(lists.buckets, logits, strict=True):
+            top[b.queries] = torch.maximum(top[b.queries], part.amax(-1).transpose(1, 2))
+        weights = [(x - _each(top, b)).exp_() for b, x in zip(lists.buckets, logits, strict=True)]
+        total = _summed(weights, lists, rows)
+        total.masked_fill_(total == 0, 1)  # of absent leaves
+        weights = [x.div_(_each(total, b)) for b, x in zip(lists.buckets, weights, strict=True)]
+        ctx.save_for_backward(*weights)
+        ctx.lists = lists
+        return top + total.log(), *weights
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, log_z_bar: Tensor, *weights_bar: Tensor) -> tuple[Tensor | None, ...]:
+        lists, weights = ctx.lists, ctx.saved_tensors
+        slopes = [p * bar for p, bar in zip(weights, weights_bar, strict=True)]
+        mean = _summed(slopes, lists, len(log_z_bar))
+        each = zip(weights, weights_bar, lists.buckets, strict=True)
+        return None, None, *(p * ((bar - _each(mean, b)) + _each(log_z_bar, b)) for p, bar, b in each)
+
+
+def _each(rows: Tensor, bucket: Bucket) -> Tensor:
+    """Take (N+1, H) to the (G, H, n, 1) of a bucket's queries."""
+    return rows[bucket.queries].transpose(1, 2)[..., None]
+
+
+def _summed(parts: list[Tensor], lists: Interactions, rows: int) -> Tensor:
+    """(N+1, H) sums over the entries of all buckets."""
+    total = parts[0].new_zeros(rows, parts[0].shape[1])
+    for b, part in zip(lists.buckets, parts, strict=True):
+        total.index_add_(0, b.queries.reshape(-1), part.sum(-1).transpose(1, 2).flatten(0, 1))
+    return total
+
+
+def _tied_far(query: Tensor, blocks: Blocks, families: FamilyTensors, lists: Interactions) -> tuple[Tensor, Tensor]:
     """Far fields once a group, handed down; near fields leaf by leaf."""
-    q = node_means(query[:-1], forest)
+    q = node_means(query.index_select(0, families.leaf), families)
     lowest = torch.finfo(q.dtype).min
     R = q.new_full(q.shape[:2], lowest)
     u = q.new_zeros(*q.shape[:2], blocks.value.shape[2])
@@ -177,7 +249,7 @@ def _tied_far(query: Tensor, blocks: _Blocks, forest: TreeBatch, lists: Interact
     return output[:-1], normaliser[:-1]
 
 
-def _add_mixed(output: Tensor, logits: Tensor, normaliser: Tensor, blocks: _Blocks, bucket: Bucket) -> Tensor:
+def _add_mixed(output: Tensor, logits: Tensor, normaliser: Tensor, blocks: Blocks, bucket: Bucket) -> Tensor:
     """Add one bucket's part of the mixtures of values to output (N+1, H, E)."""
     weight = (logits - normaliser[bucket.queries].transpose(1, 2)[..., None]).exp()
     mixed = weight @ blocks.value[bucket.entries].transpose(1, 2)
@@ -198,18 +270,13 @@ def _hand_down(R: Tensor, u: Tensor, lists: Interactions) -> tuple[Tensor, Tenso
     return torch.cat(joint), torch.cat(mixed)
 
 
-def _join(parts: list[Tensor], lists: Interactions, like: Tensor) -> Tensor:
-    """Join the (G, n, H) log-normalisers of all buckets into one (N+1, H); 0 in the last row."""
-    rows = torch.cat([b.level * len(like) + b.queries.reshape(-1) for b in lists.buckets])
-    table = like.new_full((lists.levels * len(like), like.shape[1]), torch.finfo(like.dtype).min)
-    table = table.index_copy(0, rows, torch.cat([part.flatten(0, 1) for part in parts]))
-    return _with_padding(table.view(lists.levels, len(like), like.shape[1])[:, :-1].logsumexp(0))
-
-
-def _logits(query: Tensor, blocks: _Blocks, bucket: Bucket, hidden: Tensor | None) -> Tensor:
+def _logits(
+    query: Tensor, blocks: Blocks, bucket: Bucket, hidden: Tensor | None, added: Tensor | None = None
+) -> Tensor:
     """(G, H, n, e) for query (G, n, H, D); lowest in the padding and where `hidden`, (G, n, e), says so."""
     q = query.transpose(1, 2)
     logits = q @ blocks.key[bucket.entries].permute(0, 2, 3, 1)
+    logits = logits if added is None else logits + added
     logits = logits + blocks.entropy[bucket.entries].transpose(1, 2)[:, :, None]
     if blocks.variance is not None:
         variance = q.square() @ blocks.variance[bucket.entries].permute(0, 2, 3, 1)

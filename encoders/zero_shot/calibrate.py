@@ -22,18 +22,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from docgraph.errors import DataError, ModelError
-from encoders.attention import hierarchical_attention
-from encoders.attention.untied import untied_attention
+from encoders.attention import attend
 from encoders.forest.batch import TreeBatch
 from encoders.zero_shot.budget import Budget, CandidateGap, budget_of, select
 from encoders.zero_shot.convert import Which, convert, revert, watch
-from encoders.zero_shot.form import (
-    Form,
-    attention_log_weight,
-    form_attention,
-    interactions_of,
-    leaves_per_document,
-)
+from encoders.zero_shot.form import Form, form_attention, form_call, leaves_per_document
 from encoders.zero_shot.layer import Watched
 from encoders.zero_shot.layout import layout_of
 from encoders.zero_shot.report import hsa_cost, softmax_cost
@@ -199,16 +192,10 @@ def divergence(
     """
     document = forest.leaf_document
     by_document = log_z.new_zeros(forest.num_documents, log_z.shape[1])
-    if form.untie is None and not form.cumulant and not causal:
-        _, energy = hierarchical_attention(query, key, key, forest, scale=scale, return_energy=True)
+    if form.untie != "rows" and not form.cumulant:
+        _, energy = attend(form_call(query, key, key, forest, form, scale=scale, causal=causal))
         count = torch.tensor(leaves_per_document(forest), device=log_z.device)
         return by_document.index_add(0, document, log_z) - energy * count[:, None]
-    if form.untie == "queries" and not form.cumulant:
-        pooled = form.pooling == "attention"
-        log_weight = attention_log_weight(query, key, forest, scale, causal=causal) if pooled else None
-        lists = interactions_of(forest, form, causal=causal)
-        _, normaliser = untied_attention(query, key, key, forest, lists, scale=scale, log_weight=log_weight)
-        return by_document.index_add(0, document, log_z - normaliser)
     return by_document.index_add(0, document, _by_weights(query, key, forest, form, scale, causal) + log_z)
 
 

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
 from encoders.zero_shot.calls import Calls
-from encoders.zero_shot.form import Form, Pooling, Untie
+from encoders.zero_shot.form import BlockPooling, Form, Untie
 from encoders.zero_shot.layer import HSA, Layer, Watched, layer_of, layers_of
 from encoders.zero_shot.report import Report, summary
 from encoders.zero_shot.sites import Site, attention_modules
@@ -39,7 +39,7 @@ def convert(
     special_tokens: SpecialTokens = "inside",
     untie: Untie = None,
     near: int = 0,
-    pooling: Pooling = "mean",
+    pooling: BlockPooling = "mean",
     cumulant: bool = False,
     form: Form | None = None,
     tower: str | None = None,

@@ -15,23 +15,22 @@ query of a block would carry later positions to earlier ones.
 Axes:  N leaves   R rows   T documents   H heads   K key-value heads   D query width   E value width
 """
 
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Literal, cast
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from docgraph.errors import ModelError
-from encoders.attention import hierarchical_attention, load_compiled
-from encoders.attention.lists import Interactions, build_interactions
-from encoders.attention.untied import Tie, untied_attention
+from encoders.attention import attend
+from encoders.attention.call import AttentionCall, Pooling, checked_call
+from encoders.attention.pooling import shares_of_leaves
 from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
 
 Untie = Literal["rows", "queries"] | None
-Pooling = Literal["mean", "attention"]
+BlockPooling = Literal["mean", "attention"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Form:
     """None is the paper's: one weight per pair of siblings."""
     near: int = 0
     """Cells (lowest families) on each side of a leaf's own that are attended to leaf by leaf; needs `untie`."""
-    pooling: Pooling = "mean"
+    pooling: BlockPooling = "mean"
     """"attention" needs `untie`, and costs one more pass over the keys."""
     cumulant: bool = False
 
@@ -90,100 +89,43 @@ def form_attention(
     Args:
         query: (N, H, D), and key (N, K, D), value (N, K, E) with H a multiple of K.
         causal: leaves are in the order of the sequence, and none sees a later one.
-        backend: of `hierarchical_attention`, for the paper's form. "auto" and "cpu" also take the compiled untied
-            form where no gradients are needed, "torch" does not.
+        backend: as of `hierarchical_attention`.
 
     Returns:
         (N, H, E) in the dtype of `value`.
     """
     if not len(query):
         return value.new_zeros(0, query.shape[1], value.shape[2])
-    if causal:
-        form = form.for_causal()
-    with torch.autocast(query.device.type, enabled=False):
-        if form.untie is None:
-            return _paper_attention(query, key, value, forest, form, scale, backend)
-        weigh = form.pooling == "attention"
-        log_weight = attention_log_weight(query, key, forest, scale, causal=causal) if weigh else None
-        compiled = _compiled(query, key, value, form, backend)
-        if compiled is not None:
-            q, k, v = (x.detach().float() for x in (query, key, value))
-            output, _ = compiled.untied_attention(
-                q, k, v, forest.families(), near=form.near, causal=causal, scale=scale, log_weight=log_weight
-            )
-            return cast(Tensor, output).to(value.dtype)
-        lists = interactions_of(forest, form, causal=causal)
-        tie: Tie = "keys" if form.untie == "queries" else "logits"
-        output, _ = untied_attention(
-            query, key, value, forest, lists, scale=scale, tie=tie, log_weight=log_weight, cumulant=form.cumulant
-        )
-        return output
-
-
-def _paper_attention(
-    query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch, form: Form, scale: float, backend: str
-) -> Tensor:
-    position = cumulant_positions(query, key, forest, scale) if form.cumulant else None
-    output = hierarchical_attention(query, key, value, forest, position=position, scale=scale, backend=backend)
-    assert isinstance(output, Tensor)
+    output, _ = attend(form_call(query, key, value, forest, form, scale=scale, causal=causal), backend)
     return output
 
 
-def _compiled(query: Tensor, key: Tensor, value: Tensor, form: Form, backend: str) -> ModuleType | None:
-    """Return the module of the compiled untied form if it can do this:
-    on the CPU, without gradients, in float32 or less.
-    """
-    if backend not in ("auto", "cpu") or form.untie != "queries" or form.cumulant:
-        return None
-    if query.device.type != "cpu" or query.dtype not in (torch.float32, torch.float16, torch.bfloat16):
-        return None
-    if torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
-        return None
-    return load_compiled("encoders.attention.cpu.untied")
+def form_call(
+    query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch, form: Form, *, scale: float, causal: bool = False
+) -> AttentionCall:
+    """Return the call of `encoders.attention` that a form stands for; arguments as of `form_attention`."""
+    if causal:
+        form = form.for_causal()
+    paper = form.untie is None
+    pooling: Pooling = "document" if form.pooling == "attention" else "mean"
+    call = checked_call(
+        query, key, value, forest, present=None, scale=scale, attend_self=True, pooling=pooling, untie=form.untie,
+        near=form.near, causal=causal, cumulant=form.cumulant and not paper,
+        position=cumulant_positions(query, key, forest, scale) if paper and form.cumulant else None,
+    )  # fmt: skip
+    if not (causal and call.pooled):
+        return call
+    families = forest.tensors()
+    logits = logits_with_mean_so_far(query, key, forest, scale).index_select(0, families.leaf)
+    return replace(call, pooling=shares_of_leaves(logits, call, families))
 
 
-def interactions_of(forest: TreeBatch, form: Form, *, causal: bool) -> Interactions:
-    """Return the interaction lists of an untied form on the forest's device, made once for each forest."""
-    families = forest.families()
-    host = families.cached(
-        ("interactions", form.near, causal),
-        lambda: build_interactions(families, forest.num_leaves, near=form.near, causal=causal),
-    )
-    return families.cached(("interactions", form.near, causal, forest.device), lambda: host.to(forest.device))
-
-
-def attention_log_weight(query: Tensor, key: Tensor, forest: TreeBatch, scale: float, *, causal: bool) -> Tensor:
-    """Return (N, H): the logit of each leaf's key with its document's mean query, or the mean so far if `causal`.
-
-    Up to a constant a document and head, chosen so that the largest is 0, unless `causal`: there no number may
-    depend on a later position.
-    """
+def logits_with_mean_so_far(query: Tensor, key: Tensor, forest: TreeBatch, scale: float) -> Tensor:
+    """Return (N, H): the logit of each leaf's key with the mean query of its document up to the leaf."""
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     q, k = query.to(wide), key.to(wide).repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    if causal:
-        mean = torch.cat([mean_so_far(part) for part in q.split(leaves_per_document(forest))])
-        return (mean * k).sum(-1) * scale
-    if not _in_order(forest):
-        order = forest.leaf_document.argsort(stable=True)
-        logits = _log_weights(q[order], k[order], leaves_per_document(forest), scale)
-        return torch.empty_like(logits).index_copy(0, order, logits)
-    return _log_weights(q, k, leaves_per_document(forest), scale)
-
-
-def _log_weights(query: Tensor, key: Tensor, lengths: list[int], scale: float) -> Tensor:
-    """(N, H) for (N, H, D) queries and keys, document after document."""
-    parts = []
-    for q, k in zip(query.split(lengths), key.split(lengths), strict=True):
-        if len(q):
-            logits = torch.einsum("hd,nhd->nh", q.mean(0) * scale, k)
-            parts.append(logits - logits.detach().amax(0))
-    return torch.cat(parts)
-
-
-def _in_order(forest: TreeBatch) -> bool:
-    """Whether leaves come document after document."""
-    document = forest.leaf_document
-    return forest.families().cached("in order", lambda: bool((document[1:] >= document[:-1]).all()))
+    mean = torch.cat([mean_so_far(part) for part in q.split(leaves_per_document(forest))])
+    return (mean * k).sum(-1) * scale
 
 
 def mean_so_far(query: Tensor) -> Tensor:

@@ -25,8 +25,9 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
+from encoders.attention.untied import interactions_of
 from encoders.forest.batch import TreeBatch
-from encoders.zero_shot.form import Form, interactions_of
+from encoders.zero_shot.form import Form
 from encoders.zero_shot.layer import layer_of
 from encoders.zero_shot.sites import Site, attention_modules
 from encoders.zero_shot.windows import Hierarchy, Windows
@@ -185,7 +186,7 @@ def hsa_cost(
         pairs = int((sizes**2).sum())
         full = pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads)
         return Cost(pairs, paper, full + form.cumulant * (pairs * width + below_root * 4 * width))
-    lists = interactions_of(forest, form, causal=causal)
+    lists = interactions_of(forest, near=form.near, causal=causal)
     tied = form.untie == "rows"
     pairs = lists.tied_pairs if tied else lists.pairs
     far = lists.tied_far_pairs if tied else lists.far_pairs

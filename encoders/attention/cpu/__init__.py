@@ -26,8 +26,10 @@ from encoders.attention.cpu.schedule import Schedule, make_schedule
 from encoders.attention.cpu.simd import LANES
 from encoders.attention.cpu.threads import each
 from encoders.attention.cpu.tiles import NodeVectors, Side, State, Work, work_space
+from encoders.attention.cpu.untied import attend_blocks
 from encoders.attention.once import once
 from encoders.attention.pooling import log_shares
+from encoders.attention.untied import untied_attention
 
 Array = NDArray[Any]
 
@@ -40,6 +42,8 @@ HUGE_PAGE = 1 << 21
 
 def cpu_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     """Return outputs (N, H, E) and energies (T, H)."""
+    if call.untie is not None:
+        return untied_attention(call, attend_blocks)
     wide = call.wide
     dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
     schedule = make_schedule(call.forest.families(call.present), dtype)

@@ -1,12 +1,12 @@
-"""What every cell of a forest attends to as a whole, cut into tasks for threads; for the compiled form in cpu.py.
+"""What every cell of a forest attends to as a whole, cut into tasks for threads; for untied.py.
 
     Families ─ Order, interaction_pairs ─> entries of each group ─ along the path ─> cover of each cell ─ join ─> Covers
 
 All leaves of a cell attend to the same blocks, its *cover*: the entries of the groups on the path from the root to it.
 Sibling cells that are small share a tile of queries, a *joint*: their covers are joined, and each block has a bit for
-every query of the joint that sees it. A block is a leaf of the batch, or ~i for inner node i.
+every query of the joint that sees it. A block is a node.
 
-Axes:  N leaves   I inner nodes   C cells and joints   B blocks of all covers
+Axes:  N leaves   C cells and joints   B blocks of all covers
 """
 
 from itertools import pairwise
@@ -45,10 +45,6 @@ class Covers(NamedTuple):
     """(B,) place of each block's first leaf."""
     lanes: NDArray[Any]
     """(B,) uint8, which queries of a joint see each block, as bits; `ALL` in cells of their own."""
-    child_first: Index
-    """(I+1,) first child of each inner node in `child`; children come before parents."""
-    child: Index
-    """Blocks."""
 
 
 class Tasks(NamedTuple):
@@ -66,10 +62,6 @@ def make_tasks(families: Families, *, near: int, causal: bool) -> Tasks:
     order = Order.of(families)
     group, entries = interaction_pairs(order, near=near, causal=causal)
     nodes = len(families.parent)
-    inner = np.flatnonzero(families.leaf < 0)[::-1]  # deepest first
-    block_of = families.leaf.copy()
-    block_of[inner] = ~np.arange(len(inner))
-
     cells = np.flatnonzero(order.cell)
     cells = cells[np.argsort(order.start[cells])]
     group_first = np.searchsorted(group, np.arange(nodes + 1))
@@ -101,16 +93,12 @@ def make_tasks(families: Families, *, near: int, causal: bool) -> Tasks:
     first = np.searchsorted(owner, np.arange(len(leader)))
     begin = begin[leader]
 
-    # Inner nodes with their children before them, so that one pass pools them.
-    sizes = order.size[inner]
-    child_first = np.append(0, np.cumsum(sizes))
-    child = np.repeat(order.first[inner] - child_first[:-1], sizes) + np.arange(int(child_first[-1]))
     # Pieces of about equal work, queries times blocks.
     work = np.append(0, np.cumsum(np.diff(begin) * np.diff(first)))
     parts = max(1, min(len(begin) - 1, PIECES * torch.get_num_threads()))
     cuts = np.unique(np.searchsorted(work, np.linspace(0, work[-1], parts + 1)[1:-1], side="right"))
     bounds = [0, *cuts.tolist(), len(begin) - 1]
-    covers = Covers(order.leaf_at, begin, first, block_of[seen], order.start[seen], lanes, child_first, block_of[child])
+    covers = Covers(order.leaf_at, begin, first, seen, order.start[seen], lanes)
     return Tasks(covers, int(np.diff(first).max(initial=0)), [(a, b) for a, b in pairwise(bounds) if a < b])
 
 

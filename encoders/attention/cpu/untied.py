@@ -1,30 +1,37 @@
-"""The untied form on the CPU without gradients: compiled with Numba,
-on the vectors and threads of `encoders.attention.cpu`.
+"""Untied queries on the CPU, forward and backward: compiled with Numba, on the vectors and threads of this package.
 
-    key, value ─ pool ─> inner blocks ─ attend_cells ─> outputs, log-normalisers
+    queries, blocks of all nodes ─ attend_cells ─> outputs, log-partitions     and back ─ attend_cells_back
 
 A tile of TILE queries of one cell meets one list of keys, its cover, read where they lie, and one softmax finishes it:
-the scores of a tile, (blocks, TILE), are kept whole, so nothing is rescaled. What is kept besides is one row an inner
-node. Same quantities and names as in torch.py, which is the definition to test against.
+the scores of a tile, (blocks, TILE), are kept whole, so nothing is rescaled. Blocks come from `pool_blocks`, which also
+takes their gradients down to the leaves. Nothing of the size of the pairs is kept for the backward pass: weights
+p come again from the largest logit and the sum relative to it. With c_i the gradient of o_i, z_bar_i of log z_i,
 
-Widths are multiples of LANES, those of values of two vectors; arrays of vectors are flat, (1, numbers).
+    s_bar_iB = p_iB (c_i.v_B - c_i.o_i + z_bar_i)     q_bar_i = sum_B s_bar k_B     k_bar_B = sum_i s_bar q_i
+    v_bar_B = sum_i p_iB c_i                          H_bar_B = sum_i s_bar
 
-Axes:  N leaves   I inner nodes   H heads   K key-value heads   J heads of inner blocks   D query width   E value width
+Blocks are shared by cells, so threads of the backward pass take key heads, not cells: none writes where another does,
+and sums have a fixed order. Names as in the `untied.py` above; widths are multiples of two
+vectors, and arrays flat, (1, numbers).
+
+Axes:  N leaves   M nodes   H heads   J heads of blocks   D query width   E value width
 """
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from encoders.attention.cpu.covers import ALL, TILE, Covers, make_tasks
+from encoders.attention.call import AttentionCall
+from encoders.attention.cpu.covers import ALL, TILE, Covers, Tasks, make_tasks
 from encoders.attention.cpu.products import entry, inner
 from encoders.attention.cpu.simd import LANES, exp, larger, load, splat, store, store_sums
 from encoders.attention.cpu.threads import each
-from encoders.forest.families import Families
+from encoders.attention.once import once
+from encoders.attention.untied import Blocks
 
 Array = NDArray[Any]
 
@@ -32,27 +39,16 @@ HALF = TILE // 2
 """Queries whose sums are in registers at once: four sums, or four of two vectors each, beside what they read."""
 HIDDEN = np.float32(-3e38)
 """Score of what a query does not see: exp of it is 0, and it differs from itself by 0, not by NaN as -inf does."""
-LARGEST, TOTAL = 0, 1
-"""Rows of `Tile.sums`."""
+LARGEST, TOTAL, SHIFT = 0, 1, 2
+"""Rows of `Tile.sums`; in the backward pass the second is 1 over it."""
 
 
-class Blocks(NamedTuple):
-    """Leaves and inner nodes as keys and values."""
+class Rows(NamedTuple):
+    """`heads` vectors of `width` for each of many rows in a flat array: row r, head h is at (r * heads + h) * width."""
 
-    key: Array
-    """Leaf n, key head k begins at (n * K + k) * D."""
     value: Array
-    inner_key: Array
-    """Inner node i, head j begins at (i * J + j) * D."""
-    inner_value: Array
-    mass: Array
-    """(N + I, J) sum of the weights exp(log_weight) of the leaves below, with those of the leaves first."""
-    entropy: Array
-    """(N + I, J) of the proportions; while pooling, the mean log weight ("surprise"),
-    and entropy is log(mass) - that."""
-    key_heads: int
-    inner_heads: int
-    leaves: int
+    heads: int
+    width: int
 
 
 class Tile(NamedTuple):
@@ -60,181 +56,199 @@ class Tile(NamedTuple):
 
     query: Array
     """(TILE, D)"""
+    bar: Array
+    """(TILE, E) gradients of outputs."""
     mixed: Array
-    """(TILE, E)"""
+    """(TILE, the larger of D and E)"""
     scores: Array
     """(widest, TILE)"""
+    slopes: Array
+    """(widest, TILE)"""
     sums: Array
-    """(2, TILE) largest score and sum of weights of each query."""
+    """(3, TILE) numbers of each query."""
 
 
-def untied_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    families: Families,
-    *,
-    near: int,
-    causal: bool,
-    scale: float,
-    log_weight: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    """Return outputs (N, H, E) and log-normalisers (N, H); arguments as of torch.py, in float32 and detached."""
+def attend_blocks(query: Tensor, blocks: Blocks, call: AttentionCall) -> tuple[Tensor, Tensor]:
+    """Return outputs (N, H, E) and log-partitions (N, H), as `Attend` says."""
+    families, near, causal = call.forest.families(call.present), call.near, call.causal
     tasks = families.cached(("cover tasks", near, causal), lambda: make_tasks(families, near=near, causal=causal))
-    leaves, heads, width = len(query), query.shape[1], value.shape[2]
-    q, k, v = _widen(query, LANES), _widen(key, LANES), _widen(value, 2 * LANES)
-    # Without weights, heads that share keys share their blocks too; weights are of each query head.
-    inner_heads = heads if log_weight is not None else key.shape[1]
-    nodes = len(tasks.covers.child_first) - 1
-    blocks = Blocks(
-        key=_flat(k),
-        value=_flat(v),
-        inner_key=np.zeros((1, nodes * inner_heads * k.shape[2]), np.float32),
-        inner_value=np.zeros((1, nodes * inner_heads * v.shape[2]), np.float32),
-        mass=np.ones((leaves + nodes, inner_heads), np.float32),
-        entropy=np.zeros((leaves + nodes, inner_heads), np.float32),
-        key_heads=key.shape[1],
-        inner_heads=inner_heads,
-        leaves=leaves,
-    )
-    if log_weight is not None:
-        surprise = log_weight.clamp(-60, 60)
-        blocks.mass[:leaves] = surprise.exp().numpy()
-        blocks.entropy[:leaves] = surprise.numpy()
-    shares = np.linspace(0, inner_heads, min(inner_heads, torch.get_num_threads()) + 1).astype(np.int64).tolist()
-    each([(pool, (blocks, tasks.covers, k.shape[2], v.shape[2], a, b)) for a, b in pairwise(shares)])
-    output = np.empty((1, leaves * heads * v.shape[2]), np.float32)
-    normaliser = np.empty((leaves, heads), np.float32)
-    queries = _flat(q)
+    q, k, v = (_widen(x) for x in (query, blocks.key, blocks.value))
+    result = _CompiledBlocks.apply(q, k, v, blocks.entropy, tasks, causal, call.attend_self)
+    output, log_z = cast(tuple[Tensor, Tensor], result)
+    return output[..., : blocks.value.shape[2]], log_z
 
-    def run(a: int, b: int) -> None:
-        tile = Tile(
-            np.empty((TILE, k.shape[2]), np.float32),
-            np.empty((TILE, v.shape[2]), np.float32),
-            np.empty((tasks.widest, TILE), np.float32),
-            np.empty((2, TILE), np.float32),
+
+class _CompiledBlocks(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, entropy: Tensor, tasks: Tasks, causal: bool, oneself: bool
+    ) -> tuple[Tensor, Tensor]:
+        leaves, heads, _ = query.shape
+        whole = len(tasks.covers.leaf_at) == leaves
+        output = (torch.empty if whole else torch.zeros)(leaves, heads, value.shape[2], dtype=value.dtype)
+        top, total = value.new_zeros(leaves, heads), value.new_ones(leaves, heads)
+        q, k, v, o = (_rows(x) for x in (query, key, value, output))
+        H, sums = entropy.detach().contiguous().numpy(), (top.numpy(), total.numpy())
+
+        def run(a: int, b: int) -> None:
+            attend_cells(q, k, v, H, tasks.covers, o, *sums, causal, oneself, _tile(q, v, tasks.widest), a, b)
+
+        each([(run, piece) for piece in tasks.pieces])
+        ctx.save_for_backward(query, key, value, entropy, output, top, total)
+        ctx.options = tasks, causal, oneself
+        return output, top + total.log()
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, output_bar: Tensor, log_z_bar: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, entropy, output, top, total = ctx.saved_tensors
+        tasks, causal, oneself = ctx.options
+        shift = (output_bar * output).sum(-1).sub_(log_z_bar).numpy()
+        query_bar, key_bar, value_bar, entropy_bar = (torch.zeros_like(x) for x in (query, key, value, entropy))
+        entropy_bar = entropy_bar.contiguous()
+        q, k, v, c, q_bar, k_bar, v_bar = (
+            _rows(x) for x in (query, key, value, output_bar, query_bar, key_bar, value_bar)
         )
-        attend_cells(queries, blocks, tasks.covers, output, normaliser, np.float32(scale), causal, tile, a, b)
+        H, sums, H_bar = entropy.contiguous().numpy(), (top.numpy(), total.numpy()), entropy_bar.numpy()
+        group = q.heads // k.heads
+        shares = np.linspace(0, k.heads, min(k.heads, torch.get_num_threads()) + 1).astype(np.int64) * group
 
-    each([(run, piece) for piece in tasks.pieces])
-    result = torch.from_numpy(output.reshape(leaves, heads, v.shape[2]))
-    return result[..., :width], torch.from_numpy(normaliser)
+        def run(a: int, b: int) -> None:
+            attend_cells_back(
+                q, k, v, H, tasks.covers, c, *sums, shift, q_bar, k_bar, v_bar, H_bar, causal, oneself,
+                _tile(q, v, tasks.widest), a, b,
+            )  # fmt: skip
 
-
-def _widen(tensor: Tensor, multiple: int) -> Tensor:
-    """Fill the last axis with zeros up to a multiple, if it is not."""
-    missing = -tensor.shape[-1] % multiple
-    return torch.nn.functional.pad(tensor, (0, missing)) if missing else tensor
-
-
-def _flat(tensor: Tensor) -> Array:
-    array: Array = tensor.contiguous().view(1, -1).numpy()
-    return array
+        each([(run, share) for share in pairwise(shares.tolist())])
+        return query_bar, key_bar, value_bar, entropy_bar, None, None, None
 
 
-@entry
-def pool(blocks: Blocks, covers: Covers, D: int, E: int, head_from: int, head_to: int) -> None:
-    """Pool heads [head_from, head_to) of all inner nodes, children first: means weighted by mass, and entropies.
-
-    The mean log weight is pooled as keys are, so that a block's entropy, log(mass) - that, needs no second pass.
-    """
-    mass, entropy, leaves, heads = blocks.mass, blocks.entropy, blocks.leaves, blocks.inner_heads
-    group = heads // blocks.key_heads
-    for node in range(len(covers.child_first) - 1):
-        children = covers.child[covers.child_first[node] : covers.child_first[node + 1]]
-        for head in range(head_from, head_to):
-            total = surprise = mass.dtype.type(0)
-            for b in children:
-                total += mass[b if b >= 0 else leaves + ~b, head]
-            to = node * heads + head
-            for b in children:
-                row = b if b >= 0 else leaves + ~b
-                share = mass[row, head] / total
-                surprise += share * entropy[row, head]
-                at = b * blocks.key_heads + head // group if b >= 0 else ~b * heads + head
-                add_share(blocks.inner_key, to * D, share, blocks.key if b >= 0 else blocks.inner_key, at * D, D)
-                add_share(blocks.inner_value, to * E, share, blocks.value if b >= 0 else blocks.inner_value, at * E, E)
-            mass[leaves + node, head] = total
-            entropy[leaves + node, head] = surprise
-    for row in range(len(mass)):
-        for head in range(head_from, head_to):
-            entropy[row, head] = np.log(mass[row, head]) - entropy[row, head] if row >= leaves else 0
+def _widen(tensor: Tensor) -> Tensor:
+    """Fill the last axis with zeros up to two whole vectors, if it is not, and lay it out row by row."""
+    missing = -tensor.shape[-1] % (2 * LANES)
+    return (torch.nn.functional.pad(tensor, (0, missing)) if missing else tensor).contiguous()
 
 
-@inner
-def add_share(into: Array, to: int, share: float, rows: Array, at: int, width: int) -> None:
-    """Add a share of one vector to another."""
-    p = splat(share)
-    for d in range(0, width, LANES):
-        store(into, 0, to + d, load(into, 0, to + d) + p * load(rows, 0, at + d))
+def _rows(tensor: Tensor) -> Rows:
+    return Rows(tensor.detach().contiguous().view(1, -1).numpy(), tensor.shape[1], tensor.shape[2])
+
+
+def _tile(q: Rows, v: Rows, widest: int) -> Tile:
+    shapes = (TILE, q.width), (TILE, v.width), (TILE, max(q.width, v.width)), (widest, TILE), (widest, TILE), (3, TILE)
+    return Tile(*(np.empty(shape, q.value.dtype) for shape in shapes))
 
 
 @entry
 def attend_cells(
-    query: Array, blocks: Blocks, covers: Covers, output: Array, normaliser: Array, scale: float, causal: bool,
+    q: Rows, k: Rows, v: Rows, H: Array, covers: Covers, o: Rows, top: Array, total: Array, causal: bool, oneself: bool,
     tile: Tile, cell_from: int, cell_to: int,
 ) -> None:  # fmt: skip
     """Attend from the leaves of cells [cell_from, cell_to), a tile of queries and a head at a time."""
-    heads = normaliser.shape[1]
+    group = q.heads // k.heads
     for cell in range(cell_from, cell_to):
         for start in range(covers.begin[cell], covers.begin[cell + 1], TILE):
             count = min(TILE, covers.begin[cell + 1] - start)
-            for head in range(heads):
-                pack(query, covers, heads, head, start, count, scale, tile)
-                score(blocks, covers, heads, head, cell, start, count, causal, tile)
+            for head in range(q.heads):
+                pack(q, covers, head, start, count, tile.query)
+                against(k, covers, head // group, cell, count, tile.query, tile.scores)
+                hide(H, covers, head // group, cell, start, count, causal, oneself, tile)
                 soften(covers.first[cell + 1] - covers.first[cell], tile)
-                mix(blocks, covers, heads, head, cell, count, tile)
-                unpack(covers, heads, head, start, count, output, normaliser, tile)
+                mix(v, covers, head // group, cell, count, tile.scores, tile.mixed)
+                for i in range(count):
+                    leaf = covers.leaf_at[start + i]
+                    top[leaf, head], total[leaf, head] = tile.sums[LARGEST, i], tile.sums[TOTAL, i]
+                    put(o, leaf, head, i, splat(o.value.dtype.type(1) / tile.sums[TOTAL, i]), tile.mixed)
+
+
+@entry
+def attend_cells_back(
+    q: Rows, k: Rows, v: Rows, H: Array, covers: Covers, c: Rows, top: Array, total: Array, shift: Array, q_bar: Rows,
+    k_bar: Rows, v_bar: Rows, H_bar: Array, causal: bool, oneself: bool, tile: Tile, head_from: int, head_to: int,
+) -> None:  # fmt: skip
+    """Write the gradients of query heads [head_from, head_to), and add those of the blocks they share."""
+    group, one = q.heads // k.heads, q.value.dtype.type(1)
+    for cell in range(len(covers.begin) - 1):
+        rows = covers.first[cell + 1] - covers.first[cell]
+        for start in range(covers.begin[cell], covers.begin[cell + 1], TILE):
+            count = min(TILE, covers.begin[cell + 1] - start)
+            for head in range(head_from, head_to):
+                shared = head // group
+                pack(q, covers, head, start, count, tile.query)
+                pack(c, covers, head, start, count, tile.bar)
+                against(k, covers, shared, cell, count, tile.query, tile.scores)
+                hide(H, covers, shared, cell, start, count, causal, oneself, tile)
+                against(v, covers, shared, cell, count, tile.bar, tile.slopes)
+                for i in range(TILE):  # queries that are not there have no weights
+                    leaf = covers.leaf_at[start + min(i, count - 1)]
+                    tile.sums[LARGEST, i] = top[leaf, head]
+                    tile.sums[TOTAL, i] = one / total[leaf, head] if i < count else one - one
+                    tile.sums[SHIFT, i] = shift[leaf, head]
+                slope(rows, tile)
+                mix(k, covers, shared, cell, count, tile.slopes, tile.mixed)
+                for i in range(count):
+                    put(q_bar, covers.leaf_at[start + i], head, i, splat(one), tile.mixed)
+                share_out(k_bar, covers, shared, cell, tile.slopes, tile.query)
+                share_out(v_bar, covers, shared, cell, tile.scores, tile.bar)
+                for e in range(covers.first[cell], covers.first[cell + 1]):
+                    for i in range(count):
+                        H_bar[covers.block[e], shared] += tile.slopes[e - covers.first[cell], i]
 
 
 @inner
-def pack(query: Array, covers: Covers, heads: int, head: int, start: int, count: int, scale: float, tile: Tile) -> None:
-    """Copy a tile of queries, scaled; the last one again where there are fewer."""
-    D = tile.query.shape[1]
+def pack(rows: Rows, covers: Covers, head: int, start: int, count: int, into: Array) -> None:
+    """Copy a tile of leaves' vectors; the last one again where there are fewer."""
     for i in range(TILE):
-        at = (covers.leaf_at[start + min(i, count - 1)] * heads + head) * D
-        for d in range(0, D, LANES):
-            store(tile.query, i, d, load(query, 0, at + d) * splat(scale))
+        at = (covers.leaf_at[start + min(i, count - 1)] * rows.heads + head) * rows.width
+        for d in range(0, rows.width, LANES):
+            store(into, i, d, load(rows.value, 0, at + d))
 
 
 @inner
-def score(
-    blocks: Blocks, covers: Covers, heads: int, head: int, cell: int, start: int, count: int, causal: bool, tile: Tile
-) -> None:
-    """Put q.k + entropy of every block of the cover and query of the tile into `scores`,
-    and the largest into `sums`.
-    """
-    query, scores = tile.query, tile.scores
-    D, first = query.shape[1], covers.first[cell]
-    nothing, largest = splat(scores.dtype.type(0)), splat(HIDDEN)
+def put(rows: Rows, leaf: int, head: int, i: int, factor: Any, mixed: Array) -> None:
+    """Write `factor` times row i of `mixed` to where a leaf has its vector."""
+    at = (leaf * rows.heads + head) * rows.width
+    for d in range(0, rows.width, LANES):
+        store(rows.value, 0, at + d, load(mixed, i, d) * factor)
+
+
+@inner
+def against(blocks: Rows, covers: Covers, head: int, cell: int, count: int, tile: Array, into: Array) -> None:
+    """Put the products of every block of the cover and each vector of the tile into `into`, a block a row."""
+    first, nothing = covers.first[cell], splat(into.dtype.type(0))
     for e in range(first, covers.first[cell + 1]):
-        b, row = covers.block[e], e - first
-        if b >= 0:
-            keys, at = blocks.key, (b * blocks.key_heads + head // (heads // blocks.key_heads)) * D
-            entropy = scores.dtype.type(0)
-        else:
-            shared = head // (heads // blocks.inner_heads)
-            keys, at = blocks.inner_key, (~b * blocks.inner_heads + shared) * D
-            entropy = blocks.entropy[blocks.leaves + ~b, shared]
+        at = (covers.block[e] * blocks.heads + head) * blocks.width
         for i in range(0, TILE, HALF):
             a0 = a1 = a2 = a3 = nothing
             if i < count:
-                for d in range(0, D, LANES):
-                    x = load(keys, 0, at + d)
-                    a0, a1 = a0 + load(query, i, d) * x, a1 + load(query, i + 1, d) * x
-                    a2, a3 = a2 + load(query, i + 2, d) * x, a3 + load(query, i + 3, d) * x
-            store_sums(scores, row, i, a0, a1, a2, a3)
+                for d in range(0, blocks.width, LANES):
+                    x = load(blocks.value, 0, at + d)
+                    a0, a1 = a0 + load(tile, i, d) * x, a1 + load(tile, i + 1, d) * x
+                    a2, a3 = a2 + load(tile, i + 2, d) * x, a3 + load(tile, i + 3, d) * x
+            store_sums(into, e - first, i, a0, a1, a2, a3)
+
+
+@inner
+def hide(
+    H: Array, covers: Covers, head: int, cell: int, start: int, count: int, causal: bool, oneself: bool, tile: Tile
+) -> None:
+    """Add the entropies to `scores`, hide what a query does not see, and put the largest into `sums`."""
+    scores, first = tile.scores, covers.first[cell]
+    largest = splat(scores.dtype.type(HIDDEN))
+    for e in range(first, covers.first[cell + 1]):
+        row, place = e - first, covers.place[e]
+        s = load(scores, row, 0) + splat(H[covers.block[e], head])
+        store(scores, row, 0, s)
         # Places are left to right, so a leaf that comes later has a larger one.
-        if causal and covers.place[e] > start:
-            for i in range(min(count, covers.place[e] - start)):
+        if causal and place > start:
+            for i in range(min(count, place - start)):
                 scores[row, i] = HIDDEN
+        if not oneself and start <= place < start + count:
+            scores[row, place - start] = HIDDEN
         if covers.lanes[e] != ALL:
             for i in range(count):
                 if not (covers.lanes[e] >> i) & 1:
                     scores[row, i] = HIDDEN
-        s = load(scores, row, 0) + splat(entropy)
-        store(scores, row, 0, s)
-        largest = larger(s, largest)
+        largest = larger(load(scores, row, 0), largest)
     store(tile.sums, LARGEST, 0, largest)
 
 
@@ -250,51 +264,60 @@ def soften(rows: int, tile: Tile) -> None:
 
 
 @inner
-def mix(blocks: Blocks, covers: Covers, heads: int, head: int, cell: int, count: int, tile: Tile) -> None:
-    """Put the sum over blocks of weight times value into `mixed`, four queries and two vectors at a time.
-
-    Sums stay in registers over all blocks: eight of them, two of values and one weight fit the sixteen of AVX2.
-    """
-    scores, mixed, nothing = tile.scores, tile.mixed, splat(tile.mixed.dtype.type(0))
-    E, first = mixed.shape[1], covers.first[cell]
-    group, shared = heads // blocks.key_heads, heads // blocks.inner_heads
-    for i in range(0, count, HALF):
-        for d in range(0, E, 2 * LANES):
-            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = nothing
-            for e in range(first, covers.first[cell + 1]):
-                b, row = covers.block[e], e - first
-                if b >= 0:
-                    values, at = blocks.value, (b * blocks.key_heads + head // group) * E + d
-                else:
-                    values, at = blocks.inner_value, (~b * blocks.inner_heads + head // shared) * E + d
-                x, y = load(values, 0, at), load(values, 0, at + LANES)
-                p = splat(scores[row, i])
-                a0, b0 = a0 + p * x, b0 + p * y
-                p = splat(scores[row, i + 1])
-                a1, b1 = a1 + p * x, b1 + p * y
-                p = splat(scores[row, i + 2])
-                a2, b2 = a2 + p * x, b2 + p * y
-                p = splat(scores[row, i + 3])
-                a3, b3 = a3 + p * x, b3 + p * y
-            store(mixed, i, d, a0)
-            store(mixed, i, d + LANES, b0)
-            store(mixed, i + 1, d, a1)
-            store(mixed, i + 1, d + LANES, b1)
-            store(mixed, i + 2, d, a2)
-            store(mixed, i + 2, d + LANES, b2)
-            store(mixed, i + 3, d, a3)
-            store(mixed, i + 3, d + LANES, b3)
+def slope(rows: int, tile: Tile) -> None:
+    """Turn scores into weights, and what is in `slopes`, c.v, into the gradients of logits."""
+    top, part, shift = load(tile.sums, LARGEST, 0), load(tile.sums, TOTAL, 0), load(tile.sums, SHIFT, 0)
+    for row in range(rows):
+        p = exp(load(tile.scores, row, 0) - top) * part
+        store(tile.scores, row, 0, p)
+        store(tile.slopes, row, 0, p * (load(tile.slopes, row, 0) - shift))
 
 
 @inner
-def unpack(
-    covers: Covers, heads: int, head: int, start: int, count: int, output: Array, normaliser: Array, tile: Tile
-) -> None:
-    """Divide by the sums of weights and write to the leaves' places."""
-    E = tile.mixed.shape[1]
-    for i in range(count):
-        leaf, total = covers.leaf_at[start + i], tile.sums[TOTAL, i]
-        at = (leaf * heads + head) * E
-        for d in range(0, E, LANES):
-            store(output, 0, at + d, load(tile.mixed, i, d) / splat(total))
-        normaliser[leaf, head] = np.log(total) + tile.sums[LARGEST, i]
+def mix(blocks: Rows, covers: Covers, head: int, cell: int, count: int, weights: Array, into: Array) -> None:
+    """Put the sum over blocks of weight times vector into `into`, four queries and two vectors at a time.
+
+    Sums stay in registers over all blocks: eight of them, two of vectors and one weight fit the sixteen of AVX2.
+    """
+    nothing, first = splat(into.dtype.type(0)), covers.first[cell]
+    for i in range(0, count, HALF):
+        for d in range(0, blocks.width, 2 * LANES):
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = nothing
+            for e in range(first, covers.first[cell + 1]):
+                row, at = e - first, (covers.block[e] * blocks.heads + head) * blocks.width + d
+                x, y = load(blocks.value, 0, at), load(blocks.value, 0, at + LANES)
+                p = splat(weights[row, i])
+                a0, b0 = a0 + p * x, b0 + p * y
+                p = splat(weights[row, i + 1])
+                a1, b1 = a1 + p * x, b1 + p * y
+                p = splat(weights[row, i + 2])
+                a2, b2 = a2 + p * x, b2 + p * y
+                p = splat(weights[row, i + 3])
+                a3, b3 = a3 + p * x, b3 + p * y
+            store(into, i, d, a0)
+            store(into, i, d + LANES, b0)
+            store(into, i + 1, d, a1)
+            store(into, i + 1, d + LANES, b1)
+            store(into, i + 2, d, a2)
+            store(into, i + 2, d + LANES, b2)
+            store(into, i + 3, d, a3)
+            store(into, i + 3, d + LANES, b3)
+
+
+@inner
+def share_out(blocks: Rows, covers: Covers, head: int, cell: int, weights: Array, tile: Array) -> None:
+    """Add to every block of the cover the sum over queries of weight times vector of the tile."""
+    first = covers.first[cell]
+    for e in range(first, covers.first[cell + 1]):
+        row, at = e - first, (covers.block[e] * blocks.heads + head) * blocks.width
+        p0, p1, p2, p3 = (
+            splat(weights[row, 0]), splat(weights[row, 1]), splat(weights[row, 2]), splat(weights[row, 3]),
+        )  # fmt: skip
+        p4, p5, p6, p7 = (
+            splat(weights[row, 4]), splat(weights[row, 5]), splat(weights[row, 6]), splat(weights[row, 7]),
+        )  # fmt: skip
+        for d in range(0, blocks.width, LANES):
+            x = load(blocks.value, 0, at + d)
+            x = x + p0 * load(tile, 0, d) + p1 * load(tile, 1, d) + p2 * load(tile, 2, d) + p3 * load(tile, 3, d)
+            x = x + p4 * load(tile, 4, d) + p5 * load(tile, 5, d) + p6 * load(tile, 6, d) + p7 * load(tile, 7, d)
+            store(blocks.value, 0, at + d, x)
