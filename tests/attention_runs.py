@@ -46,12 +46,16 @@ def run(forest, tensors, backend, seed=1, **options):
     output, energy = hierarchical_attention(
         query, key, value, forest, position=position, backend=backend, return_energy=True, **options
     )
+    return named_gradients(output, energy, tensors, options.get("pooling"), seed)
+
+
+def named_gradients(output, energy, tensors, pooling, seed=1):
+    """What `run` returns, of what a call returned."""
     generator = torch.Generator().manual_seed(seed)
     by_output = torch.randn(output.shape, dtype=torch.float64, generator=generator)
     by_energy = torch.randn(energy.shape, dtype=torch.float64, generator=generator)
     known = energy.masked_fill(energy.isneginf(), 0)  # -inf: a lone leaf that does not attend to itself
     total = (output.double() * by_output).sum() + (known.double() * by_energy).sum()
-    pooling = options.get("pooling")
     learned = [pooling] if isinstance(pooling, torch.Tensor) and pooling.requires_grad else []
     grads = torch.autograd.grad(total, [*tensors, *learned], allow_unused=True)
     names = [*"qkvef"[: len(tensors)], "pooling"]

@@ -1,7 +1,5 @@
 """Queries untied and near fields: every backend against the definition, the definition against a solver and softmax."""
 
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 import encoders.attention as attention
 from docgraph.errors import AttentionError
 from encoders import TreeBatch, hierarchical_attention
+from tests.attention_plain import plain_untied
 from tests.attention_runs import (
     EXACT,
     TREE,
@@ -20,6 +19,7 @@ from tests.attention_runs import (
     drawn_call,
     flat_logits,
     inputs,
+    named_gradients,
     relative_error,
     run,
 )  # fmt: skip
@@ -27,6 +27,7 @@ from tests.forests import CORNERS, batches, chain, ragged
 
 POOLINGS = ["mean", "block", "document", "shares"]
 BACKENDS = ["naive", "torch", "cpu"]
+NOT_EMPTY = [d for d in [*ragged(10, 3, 4, 3), [None] * 30, None, TREE[0]] if d != []]
 
 
 def untied(pooling, forest, heads=7, dtype=torch.float64, **options):
@@ -41,6 +42,13 @@ def untied(pooling, forest, heads=7, dtype=torch.float64, **options):
 def for_backend(tensors, backend):
     """Without positions where the backend takes none."""
     return tensors[:3] if backend == "cpu" else tensors
+
+
+def run_plain(forest, tensors, pooling):
+    """What `run` gives, of dense torch."""
+    scale = tensors[0].shape[2] ** -0.5
+    output, energy = plain_untied(forest, *tensors[:3], tensors[3:], scale=scale, pooling=pooling)
+    return named_gradients(output, energy, tensors, pooling)
 
 
 @pytest.mark.parametrize("near", [0, 1])
@@ -104,20 +112,27 @@ def test_logits_of_ten_thousands_stay_finite(backend, pooling, attend_self, size
         assert_same({name: got[name]}, {name: want[name]}, rtol=1e-9, atol=1e-10 * size)
 
 
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_the_definition_is_what_dense_torch_computes(pooling):
+    forest = TreeBatch.from_nested(NOT_EMPTY)
+    tensors, options = inputs(forest, H=4, K=2, D=16, E=8, P=8), untied(pooling, forest, 4)
+    assert_same(run(forest, tensors, "naive", **options), run_plain(forest, tensors, options["pooling"]), **EXACT)
+
+
 @pytest.mark.parametrize("size", [1.0, 30.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("backend", ["torch", "cpu"])
 def test_low_precision_is_no_worse_than_plain_torch(backend, pooling, dtype, size):
-    """At most twice the error of the definition computed in that dtype, for the same rounded inputs."""
-    forest = TreeBatch.from_nested([d for d in [*ragged(10, 3, 4, 3), [None] * 30, None, TREE[0]] if d != []])
+    """At most twice the error of dense torch in that dtype, for the same rounded inputs."""
+    forest = TreeBatch.from_nested(NOT_EMPTY)
     tensors = for_backend(inputs(forest, H=4, K=2, D=16, E=8, P=8, size=size**0.5, dtype=dtype), backend)
     options = untied(pooling, forest, 4, dtype)
     wide = dict(options)
     if pooling == "shares":
         wide["pooling"] = options["pooling"].detach().double().requires_grad_()
     exact = run(forest, [x.detach().double().requires_grad_() for x in tensors], "naive", **wide)
-    plain = relative_error(run(forest, tensors, "naive", **options), exact)
+    plain = relative_error(run_plain(forest, tensors, options["pooling"]), exact)
     for name, error in relative_error(run(forest, tensors, backend, **options), exact).items():
         assert error <= 2 * plain[name], (name, error, plain[name])
 
@@ -168,66 +183,67 @@ def test_a_near_field_of_all_cells_is_softmax_attention(backend):
     torch.testing.assert_close(got, torch.einsum("hij,jhe->ihe", P, value), **EXACT)
 
 
-def blocks_by_hand(forest, leaf, attend_self):
-    """Leaves of each block that a leaf attends to without a near field: siblings with leaves on the way up."""
+def blocks_by_hand(forest, leaf, attend_self, log_shares):
+    """Weights (N,) of each block that a leaf attends to without a near field: siblings with leaves on the way up."""
     parent, rows = forest.parent.tolist(), forest.leaf_rows.tolist()
 
-    def under(row):
-        return [i for i, at in enumerate(rows) if at == row or row in line(at)]
-
     def line(row):
-        return [] if parent[row] < 0 else [parent[row], *line(parent[row])]
+        return [row] if parent[row] < 0 else [row, *line(parent[row])]
 
-    blocks = [[leaf]] if attend_self else []
-    for row in [rows[leaf], *line(rows[leaf])][:-1]:
-        siblings = [r for r in range(len(parent)) if parent[r] == parent[row] and r != row]
-        blocks += [under(r) for r in siblings if under(r)]
-    return blocks
+    def siblings(row):
+        return [r for r in range(len(parent)) if parent[r] == parent[row] and any(r in line(at) for at in rows)]
+
+    def weights(block):
+        w = torch.zeros(len(rows), dtype=torch.float64)
+        for j, row in enumerate(rows):
+            if block in (path := line(row)):
+                shares = [log_shares[r] - log_shares[siblings(r)].logsumexp(0) for r in path[: path.index(block)]]
+                w[j] = torch.stack([torch.zeros((), dtype=torch.float64), *shares]).sum().exp()
+        return w
+
+    beside = [r for row in line(rows[leaf])[:-1] for r in siblings(row) if r != row]
+    return torch.stack([weights(block) for block in [rows[leaf]] * attend_self + beside])
 
 
+@pytest.mark.parametrize("pooling", ["mean", "shares"])
 @pytest.mark.parametrize("attend_self", [True, False])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_weights_are_what_a_solver_finds(backend, attend_self):
-    """The least KL to softmax of rows that are constant in each block, by scipy, leaf by leaf; and the energy."""
+def test_weights_are_what_a_solver_finds(backend, attend_self, pooling):
+    """The least KL to softmax of rows that are a mass times the weights in each block, by scipy; and the energy."""
     forest = TreeBatch.from_nested(TREE)
     query, key, _, left, right = (x.detach() for x in inputs(forest, H=2, K=2))
     position = None if backend == "cpu" else (left, right)
-    sides = (x if position else x * 0 for x in (left, right))
-    logits = flat_logits(forest, query, key, *sides, 0.7)
-    options = {"attend_self": attend_self, "scale": 0.7, "untie": "queries"}
+    logits = flat_logits(forest, query, key, *(x if position else x * 0 for x in (left, right)), 0.7)[0]
+    options = {**untied(pooling, forest, 2), "attend_self": attend_self, "scale": 0.7}
+    log_shares = forest.leaf_count.double().log() if pooling == "mean" else options["pooling"].detach()[:, 0]
     matrix, energy = attention_matrix(forest, query, key, position, backend, **options)
-    if not attend_self:
-        logits.diagonal(dim1=1, dim2=2).fill_(-math.inf)
-    for head in range(1):
-        log_z = []
-        for leaf in range(forest.num_leaves):
-            blocks = blocks_by_hand(forest, leaf, attend_self)
-            each = torch.tensor([len(block) for block in blocks], dtype=torch.float64)
-            sums = torch.stack([logits[head, leaf, block].sum() for block in blocks])
+    log_z = []
+    for leaf in range(forest.num_leaves):
+        w = blocks_by_hand(forest, leaf, attend_self, log_shares)
+        inside = (w * logits[leaf] - torch.special.xlogy(w, w)).sum(-1)
 
-            def cost(x, each=each, sums=sums):  # a leaf of block B has the weight exp(x_B) / sum_B n_B exp(x_B)
-                x = torch.cat([torch.zeros(1, dtype=torch.float64), torch.as_tensor(x)])  # all up to a factor
-                p = x - (each.log() + x).logsumexp(0)
-                return (p.exp() * (each * p - sums)).sum()
+        def cost(x, inside=inside):  # all masses up to a factor
+            log_mass = torch.cat([torch.zeros(1, dtype=torch.float64), torch.as_tensor(x)]).log_softmax(0)
+            return (log_mass.exp() * (log_mass - inside)).sum()
 
-            start = torch.zeros(len(blocks) - 1, dtype=torch.float64)
-            found = minimize(
-                lambda x, cost=cost: cost(x).item(), start.numpy(), method="trust-exact", options={"gtol": 1e-9},
-                jac=lambda x, cost=cost: torch.autograd.functional.jacobian(cost, torch.as_tensor(x)).numpy(),
-                hess=lambda x, cost=cost: torch.autograd.functional.hessian(cost, torch.as_tensor(x)).numpy(),
-            )  # fmt: skip
-            found = torch.as_tensor(found.x)
-            for _ in range(4):  # the last digits, which the values of the cost no longer show
-                slope = torch.autograd.functional.jacobian(cost, found)
-                found = found - torch.linalg.solve(torch.autograd.functional.hessian(cost, found), slope)
-            x = torch.cat([torch.zeros(1, dtype=torch.float64), found])
-            weights = (x - (each.log() + x).logsumexp(0)).exp()
-            want = torch.zeros(forest.num_leaves, dtype=torch.float64)
-            for block, weight in zip(blocks, weights, strict=True):
-                want[block] = weight
-            torch.testing.assert_close(matrix[head, leaf], want, rtol=1e-10, atol=1e-10)
-            log_z.append(-cost(found).item())
-        assert energy[head].item() == pytest.approx(sum(log_z) / len(log_z), abs=1e-10)
+        def slope(x, cost=cost):
+            return torch.autograd.functional.jacobian(cost, torch.as_tensor(x))
+
+        def curve(x, cost=cost):
+            return torch.autograd.functional.hessian(cost, torch.as_tensor(x))
+
+        start = torch.zeros(len(w) - 1, dtype=torch.float64).numpy()
+        least = minimize(
+            lambda x, f=cost: f(x).item(), start, method="trust-exact", tol=1e-9,
+            jac=lambda x, f=slope: f(x).numpy(), hess=lambda x, f=curve: f(x).numpy(),
+        )  # fmt: skip
+        x = torch.as_tensor(least.x)
+        for _ in range(4):  # the last digits, which the values of the cost no longer show
+            x = x - torch.linalg.solve(curve(x), slope(x))
+        mass = torch.cat([torch.zeros(1, dtype=torch.float64), x]).softmax(0)
+        torch.testing.assert_close(matrix[0, leaf], mass @ w, rtol=1e-10, atol=1e-10)
+        log_z.append(-cost(x).item())
+    assert energy[0].item() == pytest.approx(sum(log_z) / len(log_z), abs=1e-10)
 
 
 @pytest.mark.parametrize("near", [0, 1])
@@ -243,6 +259,8 @@ def test_energy_is_softmax_less_the_divergence(backend, pooling, near):
     torch.testing.assert_close(P.sum(-1), torch.ones_like(P[..., 0]), **EXACT)
     kl = (torch.special.xlogy(P, P) - P * logits.log_softmax(-1)).sum(-1)
     torch.testing.assert_close(energy, (logits.logsumexp(-1) - kl).mean(-1), **EXACT)
+    del options["untie"], options["near"]  # to tie the rows of a block is one more constraint
+    assert (energy >= attention_matrix(forest, query, key, position, backend, **options)[1]).all()
 
 
 @pytest.mark.parametrize("near", [0, 1])
