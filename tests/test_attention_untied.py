@@ -1,5 +1,7 @@
 """Queries untied and near fields: every backend against the definition, the definition against a solver and softmax."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -124,17 +126,22 @@ def test_the_definition_is_what_dense_torch_computes(pooling):
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("backend", ["torch", "cpu"])
 def test_low_precision_is_no_worse_than_plain_torch(backend, pooling, dtype, size):
-    """At most twice the error of dense torch in that dtype, for the same rounded inputs."""
+    """At most twice the error of dense torch in that dtype, for the same rounded inputs, over three draws."""
     forest = TreeBatch.from_nested(NOT_EMPTY)
-    tensors = for_backend(inputs(forest, H=4, K=2, D=16, E=8, P=8, size=size**0.5, dtype=dtype), backend)
     options = untied(pooling, forest, 4, dtype)
     wide = dict(options)
     if pooling == "shares":
         wide["pooling"] = options["pooling"].detach().double().requires_grad_()
-    exact = run(forest, [x.detach().double().requires_grad_() for x in tensors], "naive", **wide)
-    plain = relative_error(run_plain(forest, tensors, options["pooling"]), exact)
-    for name, error in relative_error(run(forest, tensors, backend, **options), exact).items():
-        assert error <= 2 * plain[name], (name, error, plain[name])
+    ours, plain = [], []
+    for seed in range(3):
+        tensors = inputs(forest, seed=seed, H=4, K=2, D=16, E=8, P=8, size=size**0.5, dtype=dtype)
+        tensors = for_backend(tensors, backend)
+        exact = run(forest, [x.detach().double().requires_grad_() for x in tensors], "naive", **wide)
+        ours.append(relative_error(run(forest, tensors, backend, **options), exact))
+        plain.append(relative_error(run_plain(forest, tensors, options["pooling"]), exact))
+    for name in exact:
+        error, allowed = math.hypot(*(e[name] for e in ours)), 2 * math.hypot(*(e[name] for e in plain))
+        assert error <= allowed, (name, error, allowed)
 
 
 @pytest.mark.parametrize("near", [0, 1])

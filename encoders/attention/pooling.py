@@ -42,8 +42,10 @@ def log_shares(call: AttentionCall, families: FamilyTensors) -> Tensor | None:
     query, key = (x.index_select(0, leaf).to(call.wide) for x in (call.query, call.key))
     key = key.repeat_interleave(call.group, dim=1)
     count = torch.bincount(document, minlength=call.forest.num_documents).clamp(min=1)
-    total = query.new_zeros(len(count), *query.shape[1:]).index_add(0, document, query)
-    mean = total * (call.scale / count.to(query.dtype))[:, None, None]
+    # One leaf after another is added: in float64, so that many leaves round no more than a few.
+    exact = query if query.device.type == "mps" else query.double()
+    total = exact.new_zeros(len(count), *query.shape[1:]).index_add(0, document, exact)
+    mean = (total * (call.scale / count.to(total.dtype))[:, None, None]).to(query.dtype)
     logits = (mean[document] * key).sum(-1)
     return shares_of_leaves(logits, call, families)
 

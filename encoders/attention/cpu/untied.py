@@ -7,7 +7,7 @@ the scores of a tile, (blocks, TILE), are kept whole, so nothing is rescaled. Bl
 takes their gradients down to the leaves. Nothing of the size of the pairs is kept for the backward pass: weights
 p come again from the largest logit and the sum relative to it. With c_i the gradient of o_i, z_bar_i of log z_i,
 
-    s_bar_iB = p_iB (c_i.v_B - c_i.o_i + z_bar_i)     q_bar_i = sum_B s_bar k_B     k_bar_B = sum_i s_bar q_i
+    s_bar_iB = p_iB (c_i.v_B - sum_C p_iC c_i.v_C + z_bar_i)     q_bar_i = sum_B s_bar k_B     k_bar_B = sum_i s_bar q_i
     v_bar_B = sum_i p_iB c_i                          H_bar_B = sum_i s_bar
 
 Blocks are shared by cells, so threads of the backward pass take key heads, not cells: none writes where another does,
@@ -39,7 +39,7 @@ HALF = TILE // 2
 """Queries whose sums are in registers at once: four sums, or four of two vectors each, beside what they read."""
 HIDDEN = np.float32(-3e38)
 """Score of what a query does not see: exp of it is 0, and it differs from itself by 0, not by NaN as -inf does."""
-LARGEST, TOTAL, SHIFT = 0, 1, 2
+LARGEST, TOTAL, Z_BAR = 0, 1, 2
 """Rows of `Tile.sums`; in the backward pass the second is 1 over it."""
 
 
@@ -94,28 +94,28 @@ class _CompiledBlocks(torch.autograd.Function):
             attend_cells(q, k, v, H, tasks.covers, o, *sums, causal, oneself, _tile(q, v, tasks.widest), a, b)
 
         each([(run, piece) for piece in tasks.pieces])
-        ctx.save_for_backward(query, key, value, entropy, output, top, total)
+        ctx.save_for_backward(query, key, value, entropy, top, total)
         ctx.options = tasks, causal, oneself
         return output, top + total.log()
 
     @staticmethod
     @once
     def backward(ctx: Any, output_bar: Tensor, log_z_bar: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, entropy, output, top, total = ctx.saved_tensors
+        query, key, value, entropy, top, total = ctx.saved_tensors
         tasks, causal, oneself = ctx.options
-        shift = (output_bar * output).sum(-1).sub_(log_z_bar).numpy()
         query_bar, key_bar, value_bar, entropy_bar = (torch.zeros_like(x) for x in (query, key, value, entropy))
         entropy_bar = entropy_bar.contiguous()
         q, k, v, c, q_bar, k_bar, v_bar = (
             _rows(x) for x in (query, key, value, output_bar, query_bar, key_bar, value_bar)
         )
         H, sums, H_bar = entropy.contiguous().numpy(), (top.numpy(), total.numpy()), entropy_bar.numpy()
+        z_bar = log_z_bar.contiguous().numpy()
         group = q.heads // k.heads
         shares = np.linspace(0, k.heads, min(k.heads, torch.get_num_threads()) + 1).astype(np.int64) * group
 
         def run(a: int, b: int) -> None:
             attend_cells_back(
-                q, k, v, H, tasks.covers, c, *sums, shift, q_bar, k_bar, v_bar, H_bar, causal, oneself,
+                q, k, v, H, tasks.covers, c, *sums, z_bar, q_bar, k_bar, v_bar, H_bar, causal, oneself,
                 _tile(q, v, tasks.widest), a, b,
             )  # fmt: skip
 
@@ -162,7 +162,7 @@ def attend_cells(
 
 @entry
 def attend_cells_back(
-    q: Rows, k: Rows, v: Rows, H: Array, covers: Covers, c: Rows, top: Array, total: Array, shift: Array, q_bar: Rows,
+    q: Rows, k: Rows, v: Rows, H: Array, covers: Covers, c: Rows, top: Array, total: Array, z_bar: Array, q_bar: Rows,
     k_bar: Rows, v_bar: Rows, H_bar: Array, causal: bool, oneself: bool, tile: Tile, head_from: int, head_to: int,
 ) -> None:  # fmt: skip
     """Write the gradients of query heads [head_from, head_to), and add those of the blocks they share."""
@@ -182,7 +182,7 @@ def attend_cells_back(
                     leaf = covers.leaf_at[start + min(i, count - 1)]
                     tile.sums[LARGEST, i] = top[leaf, head]
                     tile.sums[TOTAL, i] = one / total[leaf, head] if i < count else one - one
-                    tile.sums[SHIFT, i] = shift[leaf, head]
+                    tile.sums[Z_BAR, i] = z_bar[leaf, head]
                 slope(rows, tile)
                 mix(k, covers, shared, cell, count, tile.slopes, tile.mixed)
                 for i in range(count):
@@ -266,11 +266,16 @@ def soften(rows: int, tile: Tile) -> None:
 @inner
 def slope(rows: int, tile: Tile) -> None:
     """Turn scores into weights, and what is in `slopes`, c.v, into the gradients of logits."""
-    top, part, shift = load(tile.sums, LARGEST, 0), load(tile.sums, TOTAL, 0), load(tile.sums, SHIFT, 0)
+    top, part = load(tile.sums, LARGEST, 0), load(tile.sums, TOTAL, 0)
+    mean = splat(tile.sums.dtype.type(0))
     for row in range(rows):
         p = exp(load(tile.scores, row, 0) - top) * part
         store(tile.scores, row, 0, p)
-        store(tile.slopes, row, 0, p * (load(tile.slopes, row, 0) - shift))
+        mean = mean + p * load(tile.slopes, row, 0)
+    # Where one weight is 1 the difference is 0: that of c.v and c.o, one rounded here and one elsewhere, is not.
+    shift = mean - load(tile.sums, Z_BAR, 0)
+    for row in range(rows):
+        store(tile.slopes, row, 0, load(tile.scores, row, 0) * (load(tile.slopes, row, 0) - shift))
 
 
 @inner
