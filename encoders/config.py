@@ -121,6 +121,12 @@ class DocumentConfig(PreTrainedConfig):
     """Width of the classifier's hidden layer; 0 for `hidden_size`."""
     classifier_dropout_prob: float = 0.1
     label_smoothing: float = 0.0
+    thresholds: list[float] | tuple[float, ...] = ()
+    """Where a document may have several labels (problem_type "multi_label_classification"): the probability from which
+    it is given each of them; () for one half. Set in training."""
+    value_mean: float = 0.0
+    """Of a regression (problem_type "regression"): what an output of 0 stands for, and below, one of 1 more."""
+    value_scale: float = 1.0
     class_weights: list[float] | None = None
     """Weight of each class in the loss; None for equal weights."""
 

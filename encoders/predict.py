@@ -22,6 +22,10 @@ class Prediction(NamedTuple):
     probability: float
     probabilities: dict[str, float]
     """Every label's, most probable first."""
+    labels: tuple[str, ...] | None = None
+    """Of a model for several labels: those that it gives the document, most probable first."""
+    value: float | None = None
+    """Of a regression: what it says; there are no probabilities then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +34,10 @@ class Predictions:
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
-    """(n, C), rows sum to 1."""
+    """(n, C): rows sum to 1, but those of a model for several labels; of a regression the values (n, 1)."""
+    problem_type: str = "single_label_classification"
+    thresholds: tuple[float, ...] = ()
+    """(C,) from which probability a label is given, where there may be several."""
     empty: tuple[int, ...] = ()
     """Places of documents that had nothing to read: their probabilities say nothing about them."""
     problems: tuple[Problem, ...] = ()
@@ -47,9 +54,14 @@ class Predictions:
 
     def __getitem__(self, place: int) -> Prediction:
         row = self.probabilities[place]
-        ranked = {self.classes[c]: float(row[c]) for c in np.argsort(-row, kind="stable")}
-        label = next(iter(ranked))
-        return Prediction(label, ranked[label], ranked)
+        if self.problem_type == "regression":
+            return Prediction(f"{row[0]:g}", 1.0, {}, value=float(row[0]))
+        order = np.argsort(-row, kind="stable")
+        ranked = {self.classes[c]: float(row[c]) for c in order}
+        label, labels = next(iter(ranked)), None
+        if self.problem_type == "multi_label_classification":
+            labels = tuple(self.classes[c] for c in order if row[c] >= self.thresholds[c])
+        return Prediction(label, ranked[label], ranked, labels)
 
     def __iter__(self) -> Iterator[Prediction]:
         return (self[place] for place in range(len(self)))
@@ -80,7 +92,17 @@ def predict_documents(
         problems += [Problem(group[p.document], p.node_row, p.message) for p in batch.problems]
         empty += [group[number] for number in batch.empty()]
         logits = model(batch.to(model.device)).logits
-        probabilities[group] = torch.softmax(logits.float(), dim=-1).cpu().numpy()
+        probabilities[group] = _said(model.config, logits.float()).cpu().numpy()
     model.train(was_training)
+    kind = model.config.problem_type or "single_label_classification"
+    thresholds = tuple(model.config.thresholds) or (0.5,) * len(classes)
     cut = {place: one.cut_tokens for place, one in enumerate(encoded) if one.cut_tokens}
-    return Predictions(classes, probabilities, tuple(sorted(empty)), tuple(sorted(problems)), cut)
+    found = tuple(sorted(empty)), tuple(sorted(problems))
+    return Predictions(classes, probabilities, kind, thresholds, *found, cut)
+
+
+def _said(config: Any, logits: torch.Tensor) -> torch.Tensor:
+    """Return probabilities (n, C) or values (n, 1)."""
+    if config.problem_type == "regression":
+        return torch.add(logits * config.value_scale, config.value_mean)
+    return logits.sigmoid() if config.problem_type == "multi_label_classification" else logits.softmax(-1)

@@ -1,6 +1,8 @@
 """Stacked parts: scales from held-out predictions, parts that say nothing left out, and the model that comes of it."""
 
+import csv
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from training.config import ConfigError
 from training.datasets.dataset import DocumentDataset
 from training.evaluate import evaluate
 from training.fit import fit
+from training.label_paths import are_paths, at_level, best_path
 from training.linear_parts import ngram_features
 from training.run_folder import RunFolder
 from training.stacking import ChosenPart, Stack, choose, residual_scale
@@ -106,7 +109,8 @@ def stacked(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_stacked_run_says_what_each_part_counts_and_keeps_it(stacked: Path, table: Path) -> None:
     folder = RunFolder(stacked)
-    *ngrams, transformer = folder.scores["parts"]
+    *ngrams, transformer, noise = folder.scores["parts"]
+    assert noise.startswith("noise.csv: ")
     assert all(line.startswith("n-grams, ") and " alone on held-out folds, " in line for line in ngrams)
     assert len(ngrams) == 3
     assert any("weighs " in line for line in ngrams)
@@ -181,7 +185,7 @@ class Slow(Budget):
 
 def test_parts_there_is_no_time_for_are_left_out_and_named(table: Path, tmp_path: Path) -> None:
     run = fit(tiny(table, tmp_path / "x", **STACK), QUIET, budget=Slow(10))
-    first, *others = run.scores["parts"]
+    first, *others, _ = run.scores["parts"]
     assert "weighs" in first
     assert [line.partition(":")[0] for line in others] == [
         "n-grams, TF-IDF",
@@ -198,7 +202,7 @@ def test_without_a_dev_split_the_transformer_is_left_out(tmp_path: Path) -> None
     rows = [json.loads(line) | {"split": "train"} for line in data.read_text().splitlines()]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     run = fit(tiny(data, tmp_path / "x", **STACK), QUIET)
-    assert run.scores["parts"][-1] == "transformer: left out: without a dev split nothing tells what it adds"
+    assert run.scores["parts"][-2] == "transformer: left out: without a dev split nothing tells what it adds"
     from docgraph import parse_text
 
     assert run.model.predict([parse_text("The bark of it."), parse_text("The purr of it.")]).labels == ["dogs", "cats"]
@@ -219,3 +223,50 @@ def test_dev_records_are_learned_from_only_where_there_is_a_test_split(tmp_path:
         weights[name] = cross_entropy(parts.sum(0), target).item() - said
     assert weights["no test"] == pytest.approx(0, abs=1e-4)
     assert weights["yes"] < -1e-3  # those records are known now; the score was taken before
+
+
+def test_records_with_flipped_labels_lead_the_list_of_doubtful_ones(stacked: Path, table: Path) -> None:
+    rows = list(csv.DictReader((stacked / "noise.csv").read_text(encoding="utf-8").splitlines()))
+    records = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
+    words = {row["id"]: "cats" if "purr" in row["text"] else "dogs" for row in records}
+    train = [row for row in records if row["split"] == "train"]
+    flipped = {row["id"] for row in train if words[row["id"]] != row["label"]}
+    assert {row["id"] for row in rows[: len(flipped)]} == flipped
+    assert all(row["predicted"] == words[row["id"]] for row in rows[: len(flipped)])
+    assert [float(row["p_label"]) for row in rows] == sorted(float(row["p_label"]) for row in rows)
+    assert any(
+        line.startswith(f"noise.csv: {len(rows)} of {len(train)} ") for line in RunFolder(stacked).scores["parts"]
+    )
+
+
+def test_balanced_classes_find_more_of_a_rare_label(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    rows = []
+    for number in range(300):
+        label = "rare" if number % 10 == 0 else "common"
+        word = "rust" if draw.random() < (0.6 if label == "rare" else 0.12) else "sun"
+        split = ("train", "train", "dev")[number // 10 % 3]
+        rows.append({"text": f"the {word} of {draw.choice(['fog', 'wind', 'snow'])}", "label": label, "split": split})
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = {}
+    for weights in ("none", "balanced"):
+        run = fit(tiny(tmp_path / "a.jsonl", tmp_path / weights, class_weights=weights, **STACK), QUIET)
+        said = run.model.predict([one.document() for one in run.corpus["dev"]]).labels
+        found[weights] = sum(one == "rare" for one in said)
+    assert found["balanced"] > found["none"]
+
+
+def test_paths_are_as_likely_as_what_is_under_them() -> None:
+    labels = ["rec/sport/hockey", "rec/sport/baseball", "rec/autos", "sci"]
+    assert are_paths(labels)
+    assert not are_paths(["TCP/IP", "UDP"])
+    said = torch.tensor([[0.25, 0.25, 0.1, 0.4]])
+    first, names = at_level(said, labels, 1)
+    assert names == ["rec", "sci"]
+    assert first[0].tolist() == pytest.approx([0.6, 0.4])
+    second, names = at_level(said, labels, 2)
+    assert dict(zip(names, second[0].tolist(), strict=True)) == pytest.approx(
+        {"rec/autos": 0.1, "rec/sport": 0.5, "sci": 0.4}
+    )
+    found = best_path(dict(zip(labels, said[0].tolist(), strict=True)))
+    assert found == pytest.approx({"rec": 0.6, "rec/sport": 0.5})

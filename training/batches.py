@@ -25,7 +25,7 @@ from training.datasets.dataset import DocumentDataset
 from training.datasets.records import RecordProblem
 
 
-class EncodedDataset(Dataset[tuple[EncodedDocument, int, Tensor | None]]):
+class EncodedDataset(Dataset[tuple[EncodedDocument, Any, Tensor | None]]):
     """The records of a data set as arrays. Those that cannot be made into a document are set aside, by name."""
 
     base: Tensor | None = None
@@ -41,7 +41,10 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, int, Tensor | None]]):
         """
         self.labels = dataset.labels
         self.encoded: list[EncodedDocument] = []
-        self.targets: list[int] = []
+        self.targets: list[Any] = []
+        """What `DocumentDataset.label_of` says of each."""
+        self.ids: list[str] = []
+        self.problem_type = dataset.problem_type
         self.problems: list[RecordProblem] = list(dataset.problems)
         for index in track(
             range(len(dataset)),
@@ -57,11 +60,12 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, int, Tensor | None]]):
                 self.problems.append(RecordProblem("document.unreadable", record.id, str(error)))
                 continue
             self.targets.append(dataset.label_of(index))
+            self.ids.append(record.id)
 
     def __len__(self) -> int:
         return len(self.encoded)
 
-    def __getitem__(self, index: int) -> tuple[EncodedDocument, int, Tensor | None]:
+    def __getitem__(self, index: int) -> tuple[EncodedDocument, Any, Tensor | None]:
         return self.encoded[index], self.targets[index], None if self.base is None else self.base[index]
 
     @property
@@ -146,7 +150,7 @@ class Collator:
     def __init__(self, processor: DocumentProcessor) -> None:
         self.processor = processor
 
-    def __call__(self, items: Sequence[tuple[EncodedDocument, int, Tensor | None]]) -> dict[str, Any]:
+    def __call__(self, items: Sequence[tuple[EncodedDocument, Any, Tensor | None]]) -> dict[str, Any]:
         labels = torch.tensor([label for _, label, _ in items])
         bases = [base for _, _, base in items if base is not None]
         batch = self.processor.collate([encoded for encoded, _, _ in items])

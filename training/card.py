@@ -17,6 +17,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from encoders.config import DocumentConfig
 from training.compare.significance import accuracy_interval, f1_interval
 from training.config import TrainingConfig
+from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
 from training.files import write_atomically
 from training.markdown import table
 from training.metrics import Scores
@@ -109,14 +110,19 @@ def _front_matter(folder: RunFolder, config: TrainingConfig, model: DocumentConf
 def _use(folder: RunFolder, config: TrainingConfig, model: DocumentConfig) -> str:
     names = list(dict(model.id2label or {}).values())
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    return f"""Sorts documents into {len(names)} classes: {shown}.
+    does = {
+        MULTI: f"Gives documents any of {len(names)} labels: {shown}.",
+        REGRESSION: f"Says of documents a number, {shown}.",
+    }.get(model.problem_type or SINGLE, f"Sorts documents into {len(names)} classes: {shown}.")
+    call = ".labels" if model.problem_type in (None, SINGLE) else "[0]"
+    return f"""{does}
 
 ```python
 from docgraph import load_document
 from encoders import DocumentForClassification
 
 model = DocumentForClassification.from_pretrained("{folder.path.resolve().name}")  # this folder
-print(model.predict([load_document("page.html")]).labels)
+print(model.predict([load_document("page.html")]){call})
 ```
 
 On the command line: `docgraph predict {folder.path.resolve().name} page.html`. \
@@ -148,6 +154,9 @@ def _scores(folder: RunFolder, config: TrainingConfig, model: DocumentConfig) ->
         for one in evaluations(folder)
         for line in one["scores"]
     ]
+    if not rows and model.problem_type in (MULTI, REGRESSION):
+        best = {name.removeprefix("dev_"): f"{value:.3f}" for name, value in folder.scores.get("best", {}).items()}
+        return f"## Scores\n\n{table(['on dev', ''], best.items())}" if best else "## Scores\n\nNone are known."
     if not rows:
         return "## Scores\n\nNone are known: there was no dev split. `docgraph evaluate` adds those of a test split."
     head = ["data", "what", "records", "accuracy", "macro-F1"]

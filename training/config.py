@@ -41,6 +41,9 @@ class TrainingConfig:
     """Fields of articles to use; None for all. Kept by the model: it never reads others."""
     data_license: str | None = None
     """Licence of the data, for the model card."""
+    problem_type: Literal["auto", "single_label_classification", "multi_label_classification", "regression"] = "auto"
+    """What the label's column of a table holds: one label, several, or a number. "auto" takes lists of labels for
+    several. Several and numbers need `stack`."""
     train_share: float = 1.0
     """Share of the training records to use, at least one of each label; the dev and test splits stay whole. What a
     smaller share takes, a larger one takes too."""

@@ -24,6 +24,7 @@ from training.compare.significance import holm, paired_bootstrap
 from training.datasets import Corpus, Record, RecordProblem
 from training.datasets.records import unseen_labels
 from training.inputs import Errors, Input
+from training.label_paths import above, are_paths, at_level, depth_of
 from training.metrics import score
 from training.report import Evaluation, RecordPrediction
 
@@ -83,6 +84,7 @@ def evaluate(
         scores=score("this model", probabilities, target, labels),
         baselines=tuple(score(one, found, target, labels) for one, found in others.items()),
         pairs=_pairs(probabilities, others, target),
+        levels=_levels({"this model": probabilities, **others}, target, labels),
         predictions=tuple(predictions),
         problems=tuple(problems),
         notes=tuple(notes),
@@ -99,6 +101,18 @@ def _pairs(ours: Tensor, others: Mapping[str, Tensor], target: Tensor) -> tuple[
         Pair(one="this model", other=name, adjusted_p=p, **asdict(difference))
         for name, difference, p in zip(named, differences, adjusted, strict=True)
     )
+
+
+def _levels(everyone: Mapping[str, Tensor], target: Tensor, labels: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Return how often each is right about the parts of a path, level by level, but for the last."""
+    found = {}
+    for level in range(1, depth_of(labels)) if are_paths(labels) else ():
+        sums = {name: at_level(said, labels, level) for name, said in everyone.items()}
+        names = next(iter(sums.values()))[1]
+        right = torch.tensor([names.index(above(labels[number], level)) for number in target.tolist()])
+        accuracy = {name: float((said.argmax(1) == right).double().mean()) for name, (said, _) in sums.items()}
+        found[level] = {"paths": len(names), "accuracy": accuracy}
+    return found
 
 
 def predict_records(

@@ -30,8 +30,12 @@ from training.checkpoints import last_checkpoint, wait_for_all
 from training.config import TrainingConfig, parse_setting
 from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
+from training.datasets.problem_types import REGRESSION, SINGLE
+from training.files import write_atomically
+from training.linear_fit import finish_linear
 from training.metrics import score
 from training.new_model import document_config, keep_features, new_model
+from training.noise import NOISE, doubtful, noise_line, to_csv
 from training.progress import ShowProgress
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
@@ -121,8 +125,13 @@ def _train(
         console.print(f"resuming from {checkpoint}", soft_wrap=True)
         model = DocumentForClassification.from_pretrained(checkpoint)
     keep_features(config, model, folder)
+    model.config.problem_type = records.problem_type
     train, dev = _encoded(model, records, corpus, folder, console)
     stack = _stacked(config, model, train, dev, console, budget) if config.stack else None
+    if stack is not None and train.problem_type != SINGLE:
+        finish_linear(config, folder, corpus, model, stack, train, dev)
+        model.needs_processor(None).images = None
+        return model
     progress = ShowProgress(console)
     timed = [] if budget is None else [budget]
     trainer = DocumentTrainer(model, config, folder, train, dev, [progress, *timed, *watchers])
@@ -146,7 +155,7 @@ def _training_records(config: TrainingConfig, corpus: Corpus) -> DocumentDataset
     records = DocumentDataset(corpus, "train")
     if not len(records):
         raise DataError(f"training needs records with labels, but {config.data} has none in its training split.")
-    if len(records.labels) < 2:
+    if len(records.labels) < 2 and records.problem_type != REGRESSION:
         raise DataError(
             f"training needs records of two labels at least, but all {len(records)} of {config.data} "
             f"have the label {records.labels[0]!r}."
@@ -192,7 +201,8 @@ def _stacked(
     """Fit the linear parts and let the transformer start from them."""
     if torch.cuda.is_available() and config.device == "auto":
         nn.Module.to(model, "cuda")
-    stack = fit_parts(model, train, dev, document_config(config.model).regression_ngrams, budget)
+    longest, balanced = document_config(config.model).regression_ngrams, config.class_weights == "balanced"
+    stack = fit_parts(model, train, dev, longest, budget, balanced=balanced)
     nn.Module.to(model, "cpu")  # the Trainer moves it, with what it spreads over processes
     train.base = stack.base
     for line in stack.lines():
@@ -237,6 +247,10 @@ def _finish(
         stack.weigh_transformer(trainer.documents, scale)
     if stack is not None:
         scores["parts"] = [*stack.lines(), untrained or transformer_line(scale)]
+        if stack.kept and is_first_process():
+            records = doubtful(stack, trainer.train_data.ids, trainer.train_data.labels)
+            write_atomically(folder.path / NOISE, to_csv(records))
+            scores["parts"].append(noise_line(records, stack.train))
         if "dev" in learned_splits(trainer.config, corpus):
             stack.put_into(trainer.documents, with_dev=True)
     scores["history"] = [entry for entry in trainer.state.log_history if "dev_loss" not in entry]

@@ -29,7 +29,8 @@ from encoders.vectors import IMAGE, WHOLE, VectorRegression
 from training.baselines import nb_ratio
 from training.batches import EncodedDataset, PlannedBatches
 from training.budget import Budget
-from training.targets import MULTI, REGRESSION, SINGLE, Targets
+from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
+from training.targets import Targets
 
 Weighting = Literal["nb", "tfidf", "tfidf-nb", "vectors"]
 COSTS: Final[dict[Weighting, tuple[float, ...]]] = {
@@ -127,11 +128,11 @@ def ngram_features(
     shape = (ngrams.documents, len(columns))
     weighed = csr_matrix((counts.double().numpy(), column.numpy(), start), shape=shape)
     there = np.ones(ngrams.documents, dtype=bool)
-    return [
-        PartFeatures(None, "nb", _with_data(weighed, np.ones(weighed.nnz)), there, columns),
-        PartFeatures(None, "tfidf", weighed, there, columns, rarity),
-        PartFeatures(None, "tfidf-nb", weighed, there, columns, rarity),
-    ]
+    by_rarity = PartFeatures(None, "tfidf", weighed, there, columns, rarity)
+    if datasets[0].problem_type == REGRESSION:
+        return [by_rarity]
+    which = PartFeatures(None, "nb", _with_data(weighed, np.ones(weighed.nnz)), there, columns)
+    return [which, by_rarity, by_rarity._replace(weighting="tfidf-nb")]
 
 
 def vector_names(model: DocumentForClassification, datasets: Sequence[EncodedDataset]) -> list[str]:

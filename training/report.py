@@ -23,6 +23,7 @@ from docgraph.errors import DataError
 from training.compare.report import Pair, figures
 from training.datasets.records import RecordProblem
 from training.figures import new_figure, png
+from training.label_paths import are_paths, best_path
 from training.markdown import table
 from training.metrics import Scores
 from training.provenance import environment
@@ -47,16 +48,44 @@ class RecordPrediction:
     probability: float
     probabilities: dict[str, float]
     """Every label's, most probable first."""
+    labels: tuple[str, ...] | None = None
+    """Of a model for several labels: those that it gives the record."""
+    value: float | None = None
+    """Of a regression: what it says."""
 
     @classmethod
     def of(cls, id: str, label: str | None, prediction: "Prediction") -> "RecordPrediction":
         """Join what the model says of a document with the record that it is of."""
-        predicted, probability, probabilities = prediction
-        return cls(id=id, label=label, predicted=predicted, probability=probability, probabilities=probabilities)
+        return cls(
+            id=id,
+            label=label,
+            predicted=prediction.label,
+            probability=prediction.probability,
+            probabilities=prediction.probabilities,
+            labels=prediction.labels,
+            value=prediction.value,
+        )
 
     def to_json(self) -> str:
-        """Return the prediction as one line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """Return the prediction as one line of JSON: what the model has to say, no more."""
+        if self.value is not None:
+            return json.dumps({"id": self.id, "value": self.value}, ensure_ascii=False)
+        values = asdict(self)
+        del values["value"]
+        for name in ("label", "predicted", "probability") if self.labels is not None else ("labels",):
+            del values[name]
+        if self.labels is None and are_paths(list(self.probabilities)):
+            values["above"] = best_path(self.probabilities)
+        return json.dumps(values, ensure_ascii=False)
+
+    def line(self, top: int) -> str:
+        """Return the prediction as a line for the terminal, with some labels at most."""
+        if self.value is not None:
+            return f"{self.id}: {self.value:.3f}"
+        best = list(self.probabilities.items())[: max(top, len(self.labels or ()))]
+        given = self.labels or ()
+        said = ", ".join(f"{label} {value:.3f}{' *' if label in given else ''}" for label, value in best)
+        return f"{self.id}: {said}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +103,8 @@ class Evaluation:
     problems: tuple[RecordProblem, ...] = ()
     pairs: tuple[Pair, ...] = ()
     """How far the model is from each rival."""
+    levels: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Where labels are paths: level -> "paths", how many there are, and "accuracy" of the model and each rival."""
     notes: tuple[str, ...] = ()
     """What else is to be said of the model, a sentence each."""
     about: dict[str, Any] = field(default_factory=environment)
@@ -219,6 +250,16 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
         for s in (evaluation.scores, *evaluation.baselines)
     ]
     yield "Scores", head, rows
+    if evaluation.levels:
+        head = ["level", "paths", *(one.name for one in (evaluation.scores, *evaluation.baselines))]
+        yield (
+            "Accuracy above the last level",
+            head,
+            [
+                [str(level), str(one["paths"]), *(f"{value:.3f}" for value in one["accuracy"].values())]
+                for level, one in evaluation.levels.items()
+            ],
+        )
     if evaluation.pairs:
         head = ["this model less", "points", "95 % interval", "adjusted p", ""]
         yield "Differences in accuracy", head, [[pair.other, *figures(pair)] for pair in evaluation.pairs]

@@ -4,6 +4,7 @@
              split.json         the random split, if it was drawn here
              config.json, model.safetensors, processor_config.json, tokenizer.json     the model, loadable anywhere
              scores.json        dev scores of epochs and of the result; the last file, the mark of a finished run
+             noise.csv          with `stack`: training records that are predicted otherwise than they are labelled
              problems.jsonl     what was missing, broken, set aside    README.md, evaluations.json    the model card
              features.sqlite    features of frozen encoders
              tensorboard/       curves, with report_to: tensorboard
@@ -26,11 +27,12 @@ from transformers.utils import logging as transformers_logging
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
-from encoders.config import renamed
+from encoders.config import DocumentConfig, renamed
 from training.checkpoints import last_checkpoint
 from training.config import ConfigError, TrainingConfig, differences
 from training.datasets import Corpus, RecordProblem, load
 from training.datasets.load import options_of
+from training.datasets.problem_types import SINGLE
 from training.datasets.splitting import take_share
 from training.files import claimed, write_atomically
 from training.recipes import read_config
@@ -133,6 +135,8 @@ class RunFolder:
         options = {name: value for name, value in config.data_options.items() if name in known}
         if config.fields is not None and "fields" in known:
             options.setdefault("fields", config.fields)
+        if self.is_finished and "problem_type" in known:
+            options["problem_type"] = DocumentConfig.from_pretrained(self.path).problem_type or SINGLE
         return load(data, format, **options)
 
     def column_options(self) -> dict[str, Any]:
@@ -175,7 +179,18 @@ def load_corpus(config: TrainingConfig) -> Corpus:
         options.setdefault("split_file", Path(config.output) / SPLIT)
     if config.fields is not None and "fields" in known:
         options.setdefault("fields", config.fields)
+    if config.problem_type != "auto":
+        if "problem_type" not in known and config.problem_type != SINGLE:
+            raise ConfigError(
+                f"{config.problem_type} must have a table with a column of labels, but {config.data} is none."
+            )
+        options |= {"problem_type": config.problem_type} if "problem_type" in known else {}
     corpus = load(config.data, config.format, **options)
+    if corpus.problem_type != SINGLE and not config.stack:
+        raise ConfigError(
+            f"{config.data} is read as {corpus.problem_type}, which a stacked recipe must learn, but stack is false. "
+            "Take --recipe stacked-words or none."
+        )
     if unclear := [problem.message for problem in corpus.problems if problem.code == "label.column"]:
         raise DataError(f"{config.data} must have a label for training, but {unclear[0]}")
     if config.train_share < 1 and "train" in corpus.splits:

@@ -37,8 +37,9 @@ from encoders.ngrams import NgramRegression, RegressionWeights
 from training.batches import EncodedDataset
 from training.budget import Budget
 from training.calibration import logit_scales, weighed
+from training.datasets.problem_types import REGRESSION, SINGLE
 from training.linear_parts import LinearWeights, PartFeatures, ngram_features, vector_features
-from training.targets import SINGLE, Targets
+from training.targets import Targets
 
 FOLDS: Final = 5
 MANY: Final = 1_000
@@ -147,6 +148,8 @@ def fit_parts(
     dev: EncodedDataset | None,
     longest: int,
     budget: Budget | None = None,
+    *,
+    balanced: bool = False,
 ) -> Stack:
     """Choose and weigh the linear parts by folds of the training records, and put them into a model, fitted to those.
 
@@ -156,9 +159,11 @@ def fit_parts(
         dev: read as well, for `Stack.put_into`; nothing is chosen by it.
         longest: n-gram of sub-words, 0 for no regression on n-grams.
         budget: what of it is needed to fit the parts anew at the end is reserved there.
+        balanced: a record weighs as much as its label is rare, in what is fitted and in what is chosen.
     """
     datasets = [train, *([] if dev is None else [dev])]
-    targets = Targets.of_classes(np.concatenate([data.targets for data in datasets]), len(train.labels))
+    targets = _targets(model, datasets)
+    targets = targets.balanced() if balanced else targets
     count, learned = len(train), targets.rows(slice(len(train)))
     folds, chosen, cut = _folds(learned), list[ChosenPart](), list[str]()
 
@@ -246,6 +251,17 @@ def transformer_line(scale: float) -> str:
 def _no_time(name: str, minutes: float, budget: Budget | None) -> str:
     left = 0 if budget is None else max(budget.left, 0) / 60
     return f"{name}: left out: about {minutes:.1f} minutes more, and {left:.1f} were left"
+
+
+def _targets(model: DocumentForClassification, datasets: Sequence[EncodedDataset]) -> Targets:
+    """Return the targets of data sets, one after another; values in what the model is told to be its unit."""
+    train = datasets[0]
+    values = np.concatenate([np.asarray(data.targets) for data in datasets])
+    if train.problem_type == REGRESSION:
+        known = values[: len(train)]
+        model.config.value_mean, model.config.value_scale = float(known.mean()), float(known.std()) or 1.0
+        values = (values - model.config.value_mean) / model.config.value_scale
+    return Targets(train.problem_type, values, len(train.labels))
 
 
 def _folds(targets: Targets) -> Folds:

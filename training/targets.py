@@ -11,17 +11,15 @@ Axes:  N records   C labels
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
 from torch import Tensor
 from torch.nn import functional as F
 
-ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
-PROBLEM_TYPES: Final[tuple[ProblemType, ...]] = get_args(ProblemType)
-SINGLE, MULTI, REGRESSION = PROBLEM_TYPES
+from training.datasets.problem_types import MULTI, REGRESSION, SINGLE, ProblemType
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +66,10 @@ class Targets:
         return loss if self.weight is None else loss * torch.from_numpy(self.weight)
 
     def score(self, output: Tensor) -> float:
-        """Return how good an output (N, C) is: the share of right labels, of right decisions, or R squared."""
+        """Return how good an output (N, C) is: the share of right labels, the average precision, or R squared."""
         target = torch.from_numpy(self.values)
         if self.kind == MULTI:
-            return float(((output > 0) == (target > 0)).double().mean())
+            return float(average_precision_score(self.values, output.numpy(), average="micro"))
         if self.kind == REGRESSION:
             return float(1 - (output[:, 0] - target).square().mean() / target.double().var(correction=0))
         return float((output.argmax(1) == target).double().mean())

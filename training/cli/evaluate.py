@@ -1,7 +1,7 @@
 """`docgraph evaluate`: a trained model on a data set, beside simple rivals."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -33,24 +33,30 @@ def run(
     from encoders.cache import FeatureCache
     from training.card import note
     from training.config import TrainingConfig
+    from training.datasets.problem_types import MULTI, REGRESSION
     from training.evaluate import evaluate
+    from training.evaluate_targets import evaluate_targets, write_targets
     from training.report import confusion_png, print_evaluation, write_report
     from training.run_folder import RunFolder, learned_splits
 
     trained = RunFolder(folder)
     model = trained.model()
     corpus, config = trained.corpus(data, format), trained.config or TrainingConfig()
-    evaluation = evaluate(
-        model,
-        corpus,
-        split,
-        name=str(folder),
-        with_baselines=baselines,
-        learned=learned_splits(config, corpus),
-        notes=trained.scores.get("parts", ()) if trained.is_finished else (),
-        cache=FeatureCache(trained.file(config.feature_cache)),
-        show_progress_bar=not quiet,
-    )
+    options: dict[str, Any] = {
+        "name": str(folder),
+        "with_baselines": baselines,
+        "learned": learned_splits(config, corpus),
+        "notes": trained.scores.get("parts", ()) if trained.is_finished else (),
+        "cache": FeatureCache(trained.file(config.feature_cache)),
+        "show_progress_bar": not quiet,
+    }
+    if model.config.problem_type in (MULTI, REGRESSION):
+        found = evaluate_targets(model, corpus, split, **options)
+        print(found.to_markdown())
+        if report is not None:
+            print(f"report in {write_targets(report, found)}")
+        return
+    evaluation = evaluate(model, corpus, split, **options)
     print_evaluation(evaluation)
     note(trained, evaluation.data, evaluation.split, evaluation.scores, *evaluation.baselines)
     if report is not None:

@@ -26,7 +26,8 @@ def run(
 ) -> None:
     """Print classes of documents with their probabilities, in the order of the input.
 
-    Tables are read by the columns that the model was trained on, unless others are named.
+    Of a model for several labels those that it gives are marked with a star; a regression gives a number. Tables are
+    read by the columns that the model was trained on, unless others are named.
     """
     need("train", "torch", "torchmetrics")
     from training.evaluate import predict_inputs
@@ -42,8 +43,7 @@ def run(
         if output is not None or as_json:
             lines.append(prediction.to_json())
         else:
-            best = list(prediction.probabilities.items())[:top]
-            lines.append(f"{prediction.id}: " + ", ".join(f"{label} {value:.3f}" for label, value in best))
+            lines.append(prediction.line(top))
         if output is None:
             print(lines[-1])
     if output is not None:

@@ -81,7 +81,8 @@ def run(
         console.print(f"cut: {budget.cut}", highlight=False, soft_wrap=True)
     best = trained.scores.get("best")
     if best:
-        print(f"dev accuracy {best['dev_accuracy']:.4f}, macro-F1 {best['dev_macro_f1']:.4f}")
+        shown = [name for name in best if name not in ("dev_loss", "dev_log_loss")]
+        print(", ".join(f"{name.replace('_', ' ')} {best[name]:.4f}" for name in shown))
     print(f"model in {trained.folder}")
 
 

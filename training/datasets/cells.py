@@ -9,7 +9,10 @@ what scrapers leave behind: those that HTML knows and that end in a semicolon ar
 Source: HTML Living Standard 13.5, named character references.
 """
 
+import contextlib
 import html
+import json
+import math
 import re
 from collections.abc import Sequence
 from html.entities import html5
@@ -60,6 +63,31 @@ def label_of(value: Any) -> str | None:
         return None
     name = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else _number(value)
     return " ".join(decoded(name).split()) or None
+
+
+def labels_of(value: Any, separator: str | None = None) -> tuple[str, ...] | None:
+    """Return the labels of a cell, each once: a list of them, JSON's form of one, or a text that a separator parts.
+
+    None where nothing is there; an empty list is a record that has none of the labels.
+    """
+    if isinstance(value, str) and value.strip().startswith("["):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, str) and separator is not None:
+        value = value.split(separator)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(dict.fromkeys(name for one in value if (name := label_of(one)) is not None))
+    name = label_of(value)
+    return None if name is None else (name,)
+
+
+def value_of(value: Any) -> float | None:
+    """Return a cell as a finite number, None where it is none."""
+    try:
+        number = math.nan if is_missing(value) or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _number(value: Any) -> str:

@@ -22,6 +22,7 @@ class DocumentDataset(Dataset[dict[str, Any]]):
             labels: names in the order of their numbers; None for the corpus's own, those of its training records.
         """
         self.split = split
+        self.problem_type = corpus.problem_type
         self.labels = list(corpus.labels if labels is None else labels)
         self.records: list[Record]
         self.records, unknown = unseen_labels(corpus[split], self.labels)
@@ -36,11 +37,16 @@ class DocumentDataset(Dataset[dict[str, Any]]):
         record = self.records[index]
         return {"document": record.document(), "label": self.label_of(index), "id": record.id}
 
-    def label_of(self, index: int) -> int:
-        """Return the number of a record's label without making its document."""
-        return self._number[str(self.records[index].label)]
+    def label_of(self, index: int) -> Any:
+        """Return the number of a record's label without making its document; of several labels 1 or 0 for each there
+        is; or the record's value.
+        """
+        record = self.records[index]
+        if record.labels is not None:
+            return [float(name in record.labels) for name in self.labels]
+        return self._number[str(record.label)] if record.value is None else record.value
 
     @property
     def counts(self) -> Counter[str]:
         """Records of each label."""
-        return Counter(str(record.label) for record in self.records)
+        return Counter(name for record in self.records for name in record.names)

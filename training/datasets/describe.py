@@ -95,7 +95,7 @@ def _lengths(record: Record) -> dict[str, int]:
 
 
 def _labels(corpus: Corpus) -> dict[str, dict[str, int]]:
-    counts = {name: Counter(r.label for r in some if r.label is not None) for name, some in corpus.splits.items()}
+    counts = {name: Counter(label for r in some for label in r.names) for name, some in corpus.splits.items()}
     total = sum(counts.values(), Counter[str]())
     return {
         label: {name: some[label] for name, some in counts.items() if some[label]}
@@ -106,7 +106,7 @@ def _labels(corpus: Corpus) -> dict[str, dict[str, int]]:
 def _problems(corpus: Corpus) -> list[RecordProblem]:
     """Return what only shows in all records together."""
     found: list[RecordProblem] = []
-    labels = corpus.labels or tuple(sorted({r.label for r in corpus.records() if r.label is not None}))
+    labels = corpus.labels or tuple(sorted({name for r in corpus.records() for name in r.names}))
     is_known = "label.column" in corpus.problem_counts
     for records in corpus.splits.values():
         found += [one for one in unseen_labels(records, labels)[1] if not (is_known and one.code == "label.missing")]
@@ -147,4 +147,10 @@ def _shown(record: Record) -> dict[str, Any]:
     shown = {name: " ".join(text[: 2 * SHOWN].split()) for name, text in texts}
     shown = {name: text if len(text) <= SHOWN else f"{text[:SHOWN]}…" for name, text in shown.items()}
     images = len(record.origin.images) if isinstance(record.origin, ArticleOrigin) else 0
-    return {"id": record.id, "label": record.label, **shown, **({"images": images} if images else {})}
+    label = record.label if record.labels is None else list(record.labels)
+    return {
+        "id": record.id,
+        "label": label if record.value is None else record.value,
+        **shown,
+        **({"images": images} if images else {}),
+    }

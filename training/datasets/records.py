@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from docgraph import Document
 from docgraph.errors import DataError
+from training.datasets.problem_types import SINGLE, ProblemType
 
 SPLIT_NAMES: Final = ("train", "dev", "test")
 
@@ -53,6 +54,20 @@ class Record:
     """Which fields are there: "headline", "body", "image", ..."""
     characters: int
     """Text length: an estimate of what the record costs before it is made."""
+    labels: tuple[str, ...] | None = None
+    """All of its labels, perhaps none, where records may have several; `label` is None then."""
+    value: float | None = None
+    """The number to be predicted, where it is one; `label` is None then."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its label or labels."""
+        return self.labels or (() if self.label is None else (self.label,))
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it is known what is to be predicted."""
+        return not (self.label is None and self.labels is None and self.value is None)
 
     def document(self) -> Document:
         """Make the document."""
@@ -71,6 +86,8 @@ class Corpus:
     problems: Sequence[RecordProblem] = ()
     labels: tuple[str, ...] = field(default=())
     """Label names, sorted; those of the training records unless given."""
+    problem_type: ProblemType = SINGLE
+    """What a record is labelled with."""
     order: Sequence[str] = ()
     """Ids in the order of the source, where splits were drawn from it."""
     is_drawn: bool = False
@@ -88,7 +105,7 @@ class Corpus:
             )
         if not self.labels:
             train = self.splits.get("train", ())
-            object.__setattr__(self, "labels", tuple(sorted({r.label for r in train if r.label is not None})))
+            object.__setattr__(self, "labels", tuple(sorted({name for r in train for name in r.names})))
 
     def __getitem__(self, split: str) -> Sequence[Record]:
         """Return the records of a split.
@@ -124,14 +141,15 @@ class Corpus:
 def unseen_labels(records: Iterable[Record], labels: Sequence[str]) -> tuple[list[Record], list[RecordProblem]]:
     """Split records into those whose label is known and problems for the others.
 
-    A record without a label is passed over too, under "label.missing": nothing can be said about its prediction.
+    A record without a label is passed over too, under "label.missing": nothing can be said about its prediction. Of one
+    with several each must be known.
     """
     known, problems, names = [], [], set(labels)
     for record in records:
-        if record.label is None:
+        if not record.is_labelled:
             problems.append(RecordProblem("label.missing", record.id, "the record has no label."))
-        elif record.label not in names:
-            message = f"the label {record.label!r} is not one of the {len(labels)} that were trained: {_some(labels)}."
+        elif unknown := [name for name in record.names if name not in names]:
+            message = f"the label {unknown[0]!r} is not one of the {len(labels)} that were trained: {_some(labels)}."
             problems.append(RecordProblem("label.unseen", record.id, message))
         else:
             known.append(record)

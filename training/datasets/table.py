@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from docgraph import Limits
 from docgraph.errors import DataError
-from training.datasets.cells import NAN_WORDS, NOTHING_WORDS, is_missing, label_of, text_of
+from training.datasets.cells import NAN_WORDS, NOTHING_WORDS, is_missing, label_of, labels_of, text_of, value_of
 from training.datasets.columns import HEAD, Columns, find_columns
 from training.datasets.image_files import find_image, judge, judge_bytes
 from training.datasets.origins import ArticleOrigin, PageOrigin
+from training.datasets.problem_types import MULTI, REGRESSION, SINGLE, ProblemType
 from training.datasets.records import Corpus, Origin, Record, RecordProblem, UniqueNames, resolve
 from training.datasets.rows import read_rows, table_files
 from training.datasets.splitting import split_name, with_splits
@@ -36,6 +37,7 @@ def read_table(
     dev_share: float = 0.0,
     limits: Limits | None = None,
     check_images: bool = True,
+    problem_type: ProblemType | None = None,
 ) -> Corpus:
     """Read a table of documents.
 
@@ -45,6 +47,8 @@ def read_table(
             the fields or columns "image" and "images".
         dev_share: share of the training records that becomes "dev" where the table has splits, but no such one.
         check_images: decode every image once; False reads headers only.
+        problem_type: what the label's column holds; None to tell by lists of several labels in it. Several labels in
+            a text are JSON's form of a list, or parted by the first of ; | , that is found in the first rows.
 
     Raises:
         ColumnsError: the columns are not clear, or those that were named are not there.
@@ -57,7 +61,9 @@ def read_table(
     if not head:
         raise DataError(f"{root} must hold rows, but holds none.")
     columns = find_columns([row for *_, row in head], str(root), label, fields)
-    reader = _TableReader(columns, limits or Limits(), check_images)
+    cells = [row.get(columns.label) for *_, row in head] if columns.label else []
+    kind = problem_type or _problem_type(cells)
+    reader = _TableReader(columns, limits or Limits(), check_images, kind, _separator(cells))
     splits: dict[str, list[Record]] = defaultdict(list)
     for file, split, row in chain(head, rows):
         given = split_name(row.get(columns.split)) if columns.split else ""
@@ -74,13 +80,30 @@ def read_table(
         order=order,
         is_drawn=set(splits) == {""},
         columns=columns.read_as(),
+        labels=(str(columns.label),) if kind == REGRESSION else (),
+        problem_type=kind,
     )
+
+
+def _problem_type(cells: Sequence[Any]) -> ProblemType:
+    """Return what a column is by its first cells: several labels where a tenth of the filled ones are lists of such."""
+    several = sum(isinstance(cell, list | tuple) and len(cell) > 1 for cell in cells)
+    return MULTI if several and several >= 0.1 * sum(not is_missing(cell) for cell in cells) else SINGLE
+
+
+def _separator(cells: Sequence[Any]) -> str | None:
+    """Return what parts several labels in a text."""
+    return next((one for one in ";|," if any(isinstance(cell, str) and one in cell for cell in cells)), None)
 
 
 class _TableReader:
     """Turns rows into records and notes what is wrong with them."""
 
-    def __init__(self, columns: Columns, limits: Limits, decode: bool) -> None:
+    def __init__(
+        self, columns: Columns, limits: Limits, decode: bool, kind: ProblemType = SINGLE, separator: str | None = None
+    ) -> None:
+        self.kind = kind
+        self.separator = separator
         self.columns = columns
         self.limits = limits
         self.decode = decode
@@ -101,7 +124,15 @@ class _TableReader:
             self.note("record.empty", name, "none of the columns that hold text or images is filled.")
         if isinstance(origin, ArticleOrigin) and origin.fields:
             self._same[name] = self._first_with.setdefault(hash(origin.fields), name)
-        return Record(name, self._label(row, name), origin, present, size)
+        if self.kind == SINGLE:
+            return Record(name, self._label(row, name), origin, present, size)
+        cell = row.get(self.columns.label) if self.columns.label else None
+        if self.kind == MULTI:
+            return Record(name, None, origin, present, size, labels=labels_of(cell, self.separator))
+        value = value_of(cell)
+        if value is None and not is_missing(cell):
+            self.note("label.number", name, f"the label must be a number, but is {cell!r:.60}.")
+        return Record(name, None, origin, present, size, value=value)
 
     def same_text(self, record: Record) -> str:
         """Return the id of the first record with the same text as this one."""
@@ -114,7 +145,12 @@ class _TableReader:
     def _label(self, row: Mapping[str, Any], name: str) -> str | None:
         value = row.get(self.columns.label) if self.columns.label else None
         if isinstance(value, list | tuple) and len(value) > 1:
-            self.note("label.several", name, f"a record must have one label, but has {len(value)}: {value!r:.60}.")
+            self.note(
+                "label.several",
+                name,
+                f"a record must have one label, but has {len(value)}: {value!r:.60}. "
+                f"For several: --set problem_type={MULTI}",
+            )
             return None
         if isinstance(value, str) and value.strip() in NOTHING_WORDS:
             read = "no label" if value.strip() in NAN_WORDS else "a class of that name"
