@@ -21,12 +21,14 @@ from encoders.config import DocumentConfig
 from encoders.evidence import explain
 from encoders.inputs.encoded import DocumentBatch
 from encoders.inputs.processor import DocumentProcessor
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.model import DocumentModel as DocumentModel  # the package names it here: see the last lines
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
 from encoders.ngrams import NgramRegression, NgramTable
+from encoders.off_topic import OffTopic
 from encoders.predict import Predictions, predict_documents
 from encoders.sharding import reshard
-from encoders.vectors import VectorRegression
+from encoders.vectors import WHOLE, VectorRegression, text_vectors
 
 READ_BYTES = 100_000_000
 """Of features kept where no cache is given: what the regressions read, the transformer reads as well."""
@@ -51,18 +53,21 @@ class DocumentForClassification(DocumentPreTrainedModel):
         )
         self.regression: NgramRegression | None = None
         self.vectors: VectorRegression | None = None
+        self.off_topic: OffTopic | None = None
         self.make_regressions()
         self.post_init()  # type: ignore[no-untyped-call]
 
     def make_regressions(self) -> None:
         """Make the regressions that the configuration asks for, without weights."""
         config, classes = self.config, int(self.config.num_labels or 2)
-        self.regression = self.vectors = None
+        self.regression = self.vectors = self.off_topic = None
         if config.regression_ngrams:
             table = NgramTable(config.words, config.regression_ngrams, config.regression_buckets)
             self.regression = NgramRegression(table, classes, config.regression_weighting)
         if config.regression_vectors:
             self.vectors = VectorRegression(config.regression_vectors, self.document.text, self.document.image, classes)
+        if config.off_topic_references and isinstance(self.document.text, PretrainedTextLeaves):
+            self.off_topic = OffTopic(config.off_topic_references, self.document.text.width)
 
     @property
     def linear_parts(self) -> list[nn.Module]:
@@ -80,7 +85,7 @@ class DocumentForClassification(DocumentPreTrainedModel):
         temperature = loaded.config.__dict__.pop("old_temperature", 1.0)
         if temperature != 1:
             loaded.scale_logits([1 / temperature] * (1 + len(loaded.linear_parts)))
-        if loaded.vectors is not None:
+        if loaded.vectors is not None or loaded.off_topic is not None:
             loaded.use_cache(FeatureCache(memory_bytes=READ_BYTES))
         return model
 
@@ -110,6 +115,10 @@ class DocumentForClassification(DocumentPreTrainedModel):
             vectors = self.vectors(batch, self.document.text, self.document.image)
             parts = torch.cat([parts, vectors.to(parts.dtype)])
         logits = parts.sum(0)
+        distance = None
+        if self.off_topic is not None and isinstance(self.document.text, PretrainedTextLeaves) and not self.training:
+            with torch.no_grad():
+                distance = self.off_topic(text_vectors(batch, [WHOLE], self.document.text)[0][0])
         loss = None
         if labels is not None:
             weights = self.config.class_weights
@@ -123,6 +132,7 @@ class DocumentForClassification(DocumentPreTrainedModel):
             loss=loss,
             logits=logits,
             logit_parts=parts,
+            distance=distance,
             document_states=output.document_states,
             node_states=output.node_states,
             leaf_states=output.leaf_states,

@@ -121,6 +121,12 @@ class DocumentConfig(PreTrainedConfig):
     """Width of the classifier's hidden layer; 0 for `hidden_size`."""
     classifier_dropout_prob: float = 0.1
     label_smoothing: float = 0.0
+    off_topic_references: int = 0
+    """Training documents whose distance tells whether a document is off topic, see off_topic.py; 0 for no such flag."""
+    off_topic_distance: float = 0.0
+    """From which distance on it is."""
+    off_topic_alarms: float = 0.0
+    """Share of held-out documents of the training data that are flagged, too."""
     thresholds: list[float] | tuple[float, ...] = ()
     """Where a document may have several labels (problem_type "multi_label_classification"): the probability from which
     it is given each of them; () for one half. Set in training."""

@@ -40,6 +40,8 @@ class DocumentOutput(ModelOutput):
     logit_parts: Tensor | None = None
     """(P, B, C) whose sum is `logits`: of the transformer, then, in evaluation, of the regression on n-grams
     and of those on vectors."""
+    distance: Tensor | None = None
+    """(B,) from the documents of training, in evaluation, where the model tells what is off topic."""
 
 
 class DocumentPreTrainedModel(PreTrainedModel):

@@ -26,6 +26,10 @@ class Prediction(NamedTuple):
     """Of a model for several labels: those that it gives the document, most probable first."""
     value: float | None = None
     """Of a regression: what it says; there are no probabilities then."""
+    distance: float | None = None
+    """From the documents that the model was trained on, where it tells that."""
+    off_topic: bool | None = None
+    """Whether that is so far that what else is said means little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,10 @@ class Predictions:
     problem_type: str = "single_label_classification"
     thresholds: tuple[float, ...] = ()
     """(C,) from which probability a label is given, where there may be several."""
+    distances: NDArray[np.float32] | None = None
+    """(n,) from the documents that the model was trained on, where it tells that."""
+    off_topic_distance: float = 0.0
+    """From which distance on a document is off topic."""
     empty: tuple[int, ...] = ()
     """Places of documents that had nothing to read: their probabilities say nothing about them."""
     problems: tuple[Problem, ...] = ()
@@ -55,13 +63,18 @@ class Predictions:
     def __getitem__(self, place: int) -> Prediction:
         row = self.probabilities[place]
         if self.problem_type == "regression":
-            return Prediction(f"{row[0]:g}", 1.0, {}, value=float(row[0]))
+            return Prediction(f"{row[0]:g}", 1.0, {}, None, float(row[0]), *self._flag(place))
         order = np.argsort(-row, kind="stable")
         ranked = {self.classes[c]: float(row[c]) for c in order}
         label, labels = next(iter(ranked)), None
         if self.problem_type == "multi_label_classification":
             labels = tuple(self.classes[c] for c in order if row[c] >= self.thresholds[c])
-        return Prediction(label, ranked[label], ranked, labels)
+        return Prediction(label, ranked[label], ranked, labels, None, *self._flag(place))
+
+    def _flag(self, place: int) -> tuple[float | None, bool | None]:
+        if self.distances is None:
+            return None, None
+        return float(self.distances[place]), bool(self.distances[place] > self.off_topic_distance)
 
     def __iter__(self) -> Iterator[Prediction]:
         return (self[place] for place in range(len(self)))
@@ -81,6 +94,7 @@ def predict_documents(
     encoded = [processor.encode(document) for document in listed]
     classes = tuple(model.config.id2label[number] for number in range(model.config.num_labels))
     probabilities = np.zeros((len(listed), len(classes)), dtype=np.float32)
+    distances = np.zeros(len(listed), dtype=np.float32)
     problems: list[Problem] = []
     empty: list[int] = []
     was_training = model.training
@@ -91,14 +105,26 @@ def predict_documents(
         batch = processor.collate([encoded[place] for place in group])
         problems += [Problem(group[p.document], p.node_row, p.message) for p in batch.problems]
         empty += [group[number] for number in batch.empty()]
-        logits = model(batch.to(model.device)).logits
-        probabilities[group] = _said(model.config, logits.float()).cpu().numpy()
+        output = model(batch.to(model.device))
+        probabilities[group] = _said(model.config, output.logits.float()).cpu().numpy()
+        if output.distance is not None:
+            distances[group] = output.distance.float().cpu().numpy()
     model.train(was_training)
     kind = model.config.problem_type or "single_label_classification"
     thresholds = tuple(model.config.thresholds) or (0.5,) * len(classes)
     cut = {place: one.cut_tokens for place, one in enumerate(encoded) if one.cut_tokens}
-    found = tuple(sorted(empty)), tuple(sorted(problems))
-    return Predictions(classes, probabilities, kind, thresholds, *found, cut)
+    tells = getattr(model, "off_topic", None) is not None
+    return Predictions(
+        classes,
+        probabilities,
+        kind,
+        thresholds,
+        distances if tells else None,
+        model.config.off_topic_distance,
+        tuple(sorted(empty)),
+        tuple(sorted(problems)),
+        cut,
+    )
 
 
 def _said(config: Any, logits: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_table
+from docgraph import parse_text
+from encoders.off_topic import NEIGHBOURS, distance
+from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_random_bert, write_table
 from training.baselines import nb_ratio
 from training.batches import EncodedDataset
 from training.budget import Budget
@@ -21,6 +23,7 @@ from training.evaluate import evaluate
 from training.fit import fit
 from training.label_paths import are_paths, at_level, best_path
 from training.linear_parts import ngram_features
+from training.report import RecordPrediction
 from training.run_folder import RunFolder
 from training.stacking import ChosenPart, Stack, choose, residual_scale
 from training.targets import Targets
@@ -109,7 +112,8 @@ def stacked(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_stacked_run_says_what_each_part_counts_and_keeps_it(stacked: Path, table: Path) -> None:
     folder = RunFolder(stacked)
-    *ngrams, transformer, noise = folder.scores["parts"]
+    *ngrams, transformer, off_topic, noise = folder.scores["parts"]
+    assert off_topic == "off topic: not told, as no frozen text encoder counts"
     assert noise.startswith("noise.csv: ")
     assert all(line.startswith("n-grams, ") and " alone on held-out folds, " in line for line in ngrams)
     assert len(ngrams) == 3
@@ -138,7 +142,9 @@ def test_a_model_says_the_sum_of_what_its_ngram_parts_say(kept: tuple[str, ...],
         for number, one in enumerate(ngram_features(model, [data], 2))
         if one.weighting in kept
     ]
-    stack = Stack(parts=tuple(parts), cut=(), encoders_cut=False, targets=targets, longest=2, train=len(data))
+    stack = Stack(
+        parts=tuple(parts), cut=(), encoders_cut=False, whole=None, targets=targets, longest=2, train=len(data)
+    )
     stack.put_into(model)
     with torch.no_grad():
         got = model.regression(processor.collate(data.encoded))
@@ -185,7 +191,7 @@ class Slow(Budget):
 
 def test_parts_there_is_no_time_for_are_left_out_and_named(table: Path, tmp_path: Path) -> None:
     run = fit(tiny(table, tmp_path / "x", **STACK), QUIET, budget=Slow(10))
-    first, *others, _ = run.scores["parts"]
+    first, *others, _, _ = run.scores["parts"]
     assert "weighs" in first
     assert [line.partition(":")[0] for line in others] == [
         "n-grams, TF-IDF",
@@ -202,9 +208,7 @@ def test_without_a_dev_split_the_transformer_is_left_out(tmp_path: Path) -> None
     rows = [json.loads(line) | {"split": "train"} for line in data.read_text().splitlines()]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     run = fit(tiny(data, tmp_path / "x", **STACK), QUIET)
-    assert run.scores["parts"][-2] == "transformer: left out: without a dev split nothing tells what it adds"
-    from docgraph import parse_text
-
+    assert run.scores["parts"][-3] == "transformer: left out: without a dev split nothing tells what it adds"
     assert run.model.predict([parse_text("The bark of it."), parse_text("The purr of it.")]).labels == ["dogs", "cats"]
 
 
@@ -270,3 +274,36 @@ def test_paths_are_as_likely_as_what_is_under_them() -> None:
     )
     found = best_path(dict(zip(labels, said[0].tolist(), strict=True)))
     assert found == pytest.approx({"rec": 0.6, "rec/sport": 0.5})
+
+
+def test_distances_are_those_of_the_nearest_by_definition() -> None:
+    draw = torch.Generator().manual_seed(0)
+    references, vectors = (torch.nn.functional.normalize(torch.randn(n, 6, generator=draw)) for n in (12, 4))
+    for got, vector in zip(distance(vectors, references), vectors, strict=True):
+        nearest = sorted(
+            1 - sum(a * b for a, b in zip(vector.tolist(), one.tolist(), strict=True)) for one in references
+        )
+        assert float(got) == pytest.approx(sum(nearest[:NEIGHBOURS]) / NEIGHBOURS, abs=1e-6)
+    among = distance(references, references, are_among=True)
+    for number, got in enumerate(among):
+        others = torch.cat([references[:number], references[number + 1 :]])
+        assert float(got) == pytest.approx(float(distance(references[number : number + 1], others)), abs=1e-6)
+
+
+def test_a_document_unlike_those_of_training_is_off_topic(tmp_path: Path, table: Path) -> None:
+    bert = write_random_bert(tmp_path / "bert")
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    changes = {"text_encoder": str(bert), "model.text_encoder": "pretrained", "model.regression_ngrams": 0}
+    run = fit(tiny(table, tmp_path / "run", **{**STACK, **changes}), QUIET)
+    model = RunFolder(tmp_path / "run").model()
+    assert model.off_topic is not None
+    said = model.predict([parse_text(row["text"]) for row in rows] + [parse_text("of of of of of of")])
+    *inside, outside = said
+    assert outside.off_topic
+    assert outside.distance > max(one.distance for one in inside)
+    dev = [one.off_topic for one, row in zip(inside, rows, strict=True) if row["split"] == "dev"]
+    assert sum(dev) / len(dev) == pytest.approx(model.config.off_topic_alarms)
+    assert any(line.startswith("off topic: farther than ") for line in run.scores["parts"])
+    line = RecordPrediction.of("x", None, outside)
+    assert json.loads(line.to_json())["off_topic"] is True
+    assert line.line(1).endswith(" (off topic)")

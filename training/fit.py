@@ -39,7 +39,7 @@ from training.noise import NOISE, doubtful, noise_line, to_csv
 from training.progress import ShowProgress
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
-from training.stacking import Stack, fit_parts, residual_scale, transformer_line
+from training.stacking import Stack, fit_parts, off_topic_line, residual_scale, transformer_line
 from training.targets import Targets
 from training.trainer import DocumentTrainer
 
@@ -247,6 +247,7 @@ def _finish(
         stack.weigh_transformer(trainer.documents, scale)
     if stack is not None:
         scores["parts"] = [*stack.lines(), untrained or transformer_line(scale)]
+        scores["parts"].append(off_topic_line(trainer.documents, dev is not None))
         if stack.kept and is_first_process():
             records = doubtful(stack, trainer.train_data.ids, trainer.train_data.labels)
             write_atomically(folder.path / NOISE, to_csv(records))

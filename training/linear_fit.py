@@ -20,7 +20,7 @@ from training.datasets import Corpus
 from training.datasets.problem_types import MULTI
 from training.evaluate_targets import measures_of
 from training.run_folder import RunFolder, learned_splits
-from training.stacking import Stack
+from training.stacking import Stack, off_topic_line
 from training.targets import probabilities
 from training.thresholds import best_thresholds
 
@@ -42,7 +42,11 @@ def finish_linear(
     scores: dict[str, Any] = {
         "records": {name: len(records) for name, records in corpus.splits.items()},
         "labels": dict(Counter(name for record in corpus["train"] for name in record.names)),
-        "parts": [*stack.lines(), "transformer: left out: it learns records of one label only"],
+        "parts": [
+            *stack.lines(),
+            "transformer: left out: it learns records of one label only",
+            off_topic_line(model, dev is not None),
+        ],
         "history": [],
         "seconds": None,
     }

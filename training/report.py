@@ -52,6 +52,9 @@ class RecordPrediction:
     """Of a model for several labels: those that it gives the record."""
     value: float | None = None
     """Of a regression: what it says."""
+    distance: float | None = None
+    """From the training documents, where the model tells that."""
+    off_topic: bool | None = None
 
     @classmethod
     def of(cls, id: str, label: str | None, prediction: "Prediction") -> "RecordPrediction":
@@ -64,28 +67,34 @@ class RecordPrediction:
             probabilities=prediction.probabilities,
             labels=prediction.labels,
             value=prediction.value,
+            distance=prediction.distance,
+            off_topic=prediction.off_topic,
         )
 
     def to_json(self) -> str:
         """Return the prediction as one line of JSON: what the model has to say, no more."""
-        if self.value is not None:
-            return json.dumps({"id": self.id, "value": self.value}, ensure_ascii=False)
         values = asdict(self)
-        del values["value"]
-        for name in ("label", "predicted", "probability") if self.labels is not None else ("labels",):
+        single = ("label", "predicted", "probability")
+        unsaid: tuple[str, ...] = () if self.off_topic is not None else ("distance", "off_topic")
+        if self.value is not None:
+            unsaid += (*single, "probabilities", "labels")
+        else:
+            unsaid += ("value", *(single if self.labels is not None else ("labels",)))
+        for name in unsaid:
             del values[name]
-        if self.labels is None and are_paths(list(self.probabilities)):
+        if self.probabilities and self.labels is None and are_paths(list(self.probabilities)):
             values["above"] = best_path(self.probabilities)
         return json.dumps(values, ensure_ascii=False)
 
     def line(self, top: int) -> str:
         """Return the prediction as a line for the terminal, with some labels at most."""
+        flag = " (off topic)" if self.off_topic else ""
         if self.value is not None:
-            return f"{self.id}: {self.value:.3f}"
+            return f"{self.id}: {self.value:.3f}{flag}"
         best = list(self.probabilities.items())[: max(top, len(self.labels or ()))]
         given = self.labels or ()
         said = ", ".join(f"{label} {value:.3f}{' *' if label in given else ''}" for label, value in best)
-        return f"{self.id}: {said}"
+        return f"{self.id}: {said}{flag}"
 
 
 @dataclass(frozen=True, kw_only=True)

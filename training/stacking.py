@@ -34,6 +34,8 @@ from torch import Tensor, nn
 
 from encoders.classifier import DocumentForClassification
 from encoders.ngrams import NgramRegression, RegressionWeights
+from encoders.off_topic import distance
+from encoders.vectors import WHOLE
 from training.batches import EncodedDataset
 from training.budget import Budget
 from training.calibration import logit_scales, weighed
@@ -46,6 +48,10 @@ MANY: Final = 1_000
 """Records of a fold from which one fold alone chooses a part's cost."""
 SCALES: Final = (0.0, 20.0)
 """Bounds of what a part is multiplied by."""
+REFERENCES: Final = 2_000
+"""Training records that distances are measured from, at most."""
+ALARMS: Final = 0.05
+"""Share of them that may be called off topic by mistake."""
 LEAST: Final = 0.1
 """Share of a budget below which no transformer is begun."""
 Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -76,6 +82,8 @@ class Stack:
     """Of the training records, then of the dev records."""
     encoders_cut: bool
     """Whether the frozen encoders are among that."""
+    whole: PartFeatures | None
+    """What a frozen encoder says of the whole text, where it was read."""
     longest: int
     """N-gram."""
     train: int
@@ -132,14 +140,36 @@ class Stack:
         model.config.regression_ngrams = self.longest if words else 0
         model.config.regression_weighting = "both" if len(kinds) == 2 else "tfidf" if False in kinds else "binary"
         model.config.regression_vectors = [str(one.features.vector) for one, _ in vectors]
+        references = self._references(model) if vectors else None
+        model.config.off_topic_references = 0 if references is None else len(references)
         model.make_regressions()
         if model.regression is not None:
             _put_words(model.regression, words)
+        if model.off_topic is not None and references is not None:
+            model.off_topic.references.copy_(references)
         linears: Any = () if model.vectors is None else model.vectors.parts
         for linear, (part, weights) in zip(linears, vectors, strict=True):
             linear.weight.copy_(torch.from_numpy(weights.weight.T) * part.scale)
             linear.bias.copy_(torch.from_numpy(weights.bias) * part.scale)
         nn.Module.to(model, model.device)  # transformers' own is typed for itself alone
+
+    def _references(self, model: DocumentForClassification) -> Tensor | None:
+        """Return vectors (R, W) of training records, and set from which distance on a document is off topic.
+
+        That is the distance which few of them have from the others; how many of the dev records, which are not among
+        them, are as far away is what is told as the rate of false alarms.
+        """
+        if self.whole is None or self.whole.there[: self.train].sum() < 2:
+            return None
+        rows = np.flatnonzero(self.whole.there[: self.train])
+        rows = np.sort(np.random.default_rng(0).permutation(rows)[:REFERENCES])
+        references = torch.from_numpy(self.whole.values[rows]).float()
+        far = distance(references, references, are_among=True).quantile(1 - ALARMS).item()
+        dev = np.arange(self.train, len(self.targets))
+        held = torch.from_numpy(self.whole.values[dev[self.whole.there[dev]]]).float()
+        alarms = ALARMS if not len(held) else float((distance(held, references) > far).double().mean())
+        model.config.off_topic_distance, model.config.off_topic_alarms = far, alarms
+        return references
 
 
 def fit_parts(
@@ -191,6 +221,7 @@ def fit_parts(
         cut=tuple(cut),
         encoders_cut=isinstance(read, float),
         targets=targets,
+        whole=next((one for one in read if one.vector == WHOLE), None) if isinstance(read, list) else None,
         longest=longest,
         train=count,
     )
@@ -241,6 +272,17 @@ def residual_scale(base: Tensor, residual: Tensor, targets: Targets) -> float:
     scale = float(minimize_scalar(lambda one: float(loss(one).mean()), bounds=(0, 1), method="bounded").x)
     gain = before - loss(scale)
     return scale if float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5 else 0.0
+
+
+def off_topic_line(model: DocumentForClassification, has_dev: bool) -> str:
+    """Say in words whether the model tells what is off topic."""
+    if model.off_topic is None:
+        return "off topic: not told, as no frozen text encoder counts"
+    of = "of the dev records" if has_dev else "of the training records, by choice,"
+    return (
+        f"off topic: farther than {model.config.off_topic_distance:.3f} from the nearest training records; "
+        f"{model.config.off_topic_alarms:.1%} {of} are as far"
+    )
 
 
 def transformer_line(scale: float) -> str:
