@@ -153,10 +153,10 @@ def test_a_class_named_none_is_kept_and_named(tmp_path):
     ]
 
 
-def test_several_labels_of_one_record_are_named(tmp_path):
+def test_several_labels_of_one_record_are_named_where_one_is_asked_for(tmp_path):
     rows = [{"text": "a", "label": ["x"]}, {"text": "b", "label": ["x", "y"]}]
     (tmp_path / "a.json").write_text(json.dumps(rows))
-    corpus = load(tmp_path / "a.json")
+    corpus = load(tmp_path / "a.json", problem_type="single_label_classification")
     assert contents(corpus) == [("a", "x"), ("b", None)]
     assert [problem.code for problem in corpus.problems] == ["label.several"]
 
