@@ -22,6 +22,7 @@ from docgraph.columns import Columns
 from docgraph.formats.json import from_json, to_json
 from docgraph.formats.markdown import to_markdown
 from docgraph.formats.networkx import from_networkx, to_networkx
+from docgraph.formats.notebook import to_notebook
 from docgraph.formats.outline import outline
 from docgraph.main_text import main_spans
 from docgraph.metadata import Metadata
@@ -123,6 +124,10 @@ class Document(Columns):
     def outline(self, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:
         """Return the tree as indented lines, one a node; see formats/outline.py."""
         return outline(self, width=width, max_nodes=max_nodes, sizes=sizes)
+
+    def _repr_html_(self) -> str:
+        """Show the tree in a notebook; see formats/notebook.py."""
+        return to_notebook(self)
 
     def view(
         self,

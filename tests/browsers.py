@@ -37,7 +37,9 @@ _KEYS = {
 class Screen:
     """A file that is open in Chromium, with what a person can do to it."""
 
-    def __init__(self, path: Path, *, width: int = 1400, height: int = 900, dark: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, width: int = 1400, height: int = 900, dark: bool = False, bypass_policy: bool = False
+    ) -> None:
         self.chromium = Chromium(memory=4_000_000_000, start_seconds=60)
         self._requests: dict[str, str] = {}
         self.errors: list[str] = []
@@ -52,6 +54,8 @@ class Screen:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         still = {"name": "prefers-reduced-motion", "value": "reduce"}
         self.call("Emulation.setEmulatedMedia", {"features": [scheme, still]})
+        if bypass_policy:  # for what a test brings into the page
+            self.call("Page.setBypassCSP", {"enabled": True})
         begun = time.monotonic()
         self.call("Page.navigate", {"url": path.resolve().as_uri()})
         self.wait("document.documentElement?.dataset.ready === 'true'")

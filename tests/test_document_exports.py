@@ -2,6 +2,7 @@
 
 import html
 import re
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,45 @@ def test_exports_are_total_and_run_nothing(document):
     document.to_markdown(main_only=True)
     assert len(document.outline().split("\n")) == len(document)
     assert document.outline(max_nodes=1).count("\n") == (len(document) > 1)
+
+
+class Tags(HTMLParser):
+    """The tags that are open, those that ever were, and the text."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.text = ""
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+        self.seen.add(tag)
+        assert all(name in ("style", "open") for name, _ in attributes)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@drawn
+@given(documents())
+def test_a_notebook_gets_balanced_tags_of_ours_alone(document):
+    tags = Tags(document._repr_html_())
+    assert tags.open == []
+    assert tags.seen <= {"div", "b", "i", "details", "summary"}
+
+
+def test_a_notebook_gets_hostile_words_as_words():
+    page = parse_html("<title>&lt;script></title><p>&lt;img src=x onerror=alert(1)> and more.</p><p>End.</p>")
+    tags = Tags(page._repr_html_())
+    assert "<img src=x onerror=alert(1)> and more." in tags.text
+    assert "<script>" in tags.text
+    assert "End." in tags.text
 
 
 PAGE = """<html><body><h1>Title *x*</h1>

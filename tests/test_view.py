@@ -1,6 +1,7 @@
 """The view of a document, driven in Chromium: both sides agree, keys and search work, hostile text stays text."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -179,6 +180,23 @@ def test_every_control_has_a_name_and_every_id_stands_once(screen):
     assert screen.run("[...document.querySelectorAll('[id]')].map(e => e.id)") == screen.run(
         "[...new Set([...document.querySelectorAll('[id]')].map(e => e.id))]"
     )
+
+
+@needs_chromium
+@pytest.mark.skipif("DOCGRAPH_AXE" not in os.environ, reason="DOCGRAPH_AXE must name axe.min.js of npm's axe-core")
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_no_violation(tmp_path, sample_data, dark):
+    question = "who gets help from the state?"
+    with Renderer() as renderer:
+        document = renderer.render(sample_data / "pages" / "m63910.html")
+    view = document.view(query=question, passages=answers(document, question), evidence=weighed(document))
+    with Screen(view.save(tmp_path / "view.html"), dark=dark, bypass_policy=True) as screen:
+        screen.run(Path(os.environ["DOCGRAPH_AXE"]).read_text() + "; 0")
+        screen.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        for face in ("reading", "screenshot"):
+            screen.click(f"document.getElementById('face-{face}')")
+            run = "axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 200))]))"
+            assert screen.run(run) == []
 
 
 # -- hostile -------------------------------------------------------------------------------------------------------
