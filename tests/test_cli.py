@@ -17,6 +17,7 @@ import yaml
 
 import docgraph
 from docgraph import Document, read_many
+from docgraph.bulk.shards import Shards
 from docgraph.errors import DataError
 from encoders.embedder.embedder import Embedder
 from encoders.embedder.runs import RunReader
@@ -27,7 +28,7 @@ from training.embed import embed
 from training.inputs import Errors, find_inputs
 from training.recipes import RECIPES, recipe
 from training.run_folder import RunFolder
-from training.shards import VectorShards, read_vectors
+from training.shards import read_vectors
 
 Run = Callable[..., int]
 
@@ -346,21 +347,19 @@ def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(folde
     (tmp_path / "bad.docx").write_text("?")
     inputs = find_inputs([folder / "pages", tmp_path / "bad.docx"])
     embed(embedder, inputs, tmp_path / "whole.parquet", per_shard=2)
-    write = VectorShards.write
+    write = Shards.write
 
     def dying(self, shard, *rest):
         if shard == 2:
             raise KeyboardInterrupt
         write(self, shard, *rest)
 
-    monkeypatch.setattr(VectorShards, "write", dying)
+    monkeypatch.setattr(Shards, "write", dying)
     with pytest.raises(KeyboardInterrupt):
         embed(embedder, inputs, tmp_path / "v.parquet", per_shard=2)
     assert len(list((tmp_path / "v.parquet.parts").glob("*.parquet"))) == 2
     done = []
-    monkeypatch.setattr(
-        VectorShards, "write", lambda self, shard, *rest: (done.append(shard), write(self, shard, *rest))
-    )
+    monkeypatch.setattr(Shards, "write", lambda self, shard, *rest: (done.append(shard), write(self, shard, *rest)))
     _, errors = embed(embedder, inputs, tmp_path / "v.parquet", per_shard=2)
     assert done == [2]
     assert [one["input"] for one in errors.found] == [str(tmp_path / "bad.docx")]
@@ -400,12 +399,12 @@ def test_a_classifier_says_what_its_vectors_are_good_for(run, folder, model_fold
 
 def test_vectors_of_two_models_or_inputs_never_mix(tmp_path):
     common = {"inputs": ["a", "b"], "width": 4}
-    VectorShards(tmp_path / "v.parquet", fingerprint="one", **common)
-    VectorShards(tmp_path / "v.parquet", fingerprint="one", **common)
+    Shards(tmp_path / "v.parquet", fingerprint="one", **common)
+    Shards(tmp_path / "v.parquet", fingerprint="one", **common)
     with pytest.raises(DataError, match=r"differs in fingerprint: .* Delete it, or choose another output"):
-        VectorShards(tmp_path / "v.parquet", fingerprint="two", **common)
+        Shards(tmp_path / "v.parquet", fingerprint="two", **common)
     with pytest.raises(DataError, match=r"differs in inputs_digest"):
-        VectorShards(tmp_path / "v.parquet", fingerprint="one", inputs=["a", "c"], width=4)
+        Shards(tmp_path / "v.parquet", fingerprint="one", inputs=["a", "c"], width=4)
 
 
 def test_inputs_of_a_folder_are_its_pages_and_of_a_data_set_its_records(tmp_path, sample_data):

@@ -1,6 +1,6 @@
 """Embed documents and their nodes to a parquet file, with or without labels.
 
-    inputs ──shard by shard──> documents ──Embedder.encode──> rows of the wanted levels ──> vectors.parquet
+    inputs ──shard by shard, here or on Ray──> documents ──Embedder.encode──> rows ──> vectors.parquet
 
 A level is "document" (one vector each), "passage" (what the encoder reads at once), a kind of node ("section",
 "paragraph", "image", ...), "node" (every node) or, of a classifier, "leaf" (every token and patch). A job that was cut
@@ -9,19 +9,23 @@ the others.
 """
 
 import hashlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import Progress
 
 from docgraph import Document
+from docgraph.bulk.shards import Engine, Problems, in_turn
 from docgraph.errors import DataError, DocgraphError
-from encoders.embed import Embeddings
+from encoders.embedder.batches import vector_table
 from encoders.embedder.embedder import Embedder
-from training.inputs import ERRORS, Errors, Input
-from training.shards import INPUTS_PER_SHARD, VectorShards
+from training.inputs import ERRORS, Errors, Input, problem_of
+from training.shards import INPUTS_PER_SHARD, vector_shards
 
 
 def embed(
@@ -35,26 +39,30 @@ def embed(
     dtype: Literal["float32", "float16"] = "float32",
     per_shard: int = INPUTS_PER_SHARD,
     console: Console | None = None,
+    engine: Engine = in_turn,
+    load: Callable[[], Embedder] | None = None,
 ) -> tuple[int, Errors]:
     """Write the vectors of all inputs; return the number of rows and what was set aside.
 
     Args:
+        output: a .parquet file, or a folder (no suffix) that the shards stay in.
         model: what to call the embedder in the file's metadata.
         levels, boilerplate, dtype: see `Embedder.encode`.
+        engine: who does the shards, such as `docgraph.bulk.on_ray.OnRay`.
+        load: loads the same embedder in a process of the engine; not needed in this one.
 
     Raises:
-        DataError: no input could be read, `output` does not end in .parquet, or another job's parts are in the way.
+        DataError: no input could be read, `output` has another suffix, or another job's parts are in the way.
         ModelError: the embedder has no such level.
     """
     if not inputs:
         raise DataError("embedding needs at least one input, but there is none.")
     target = Path(output)
-    if target.suffix != ".parquet":
+    if target.suffix not in ("", ".parquet"):
         raise DataError(f"the output of vectors must end in .parquet, but {target} does not.")
-    target.parent.mkdir(parents=True, exist_ok=True)
     settings = {**embedder.described, "levels": list(levels), "boilerplate": boilerplate}
     asked = repr((embedder.fingerprint, tuple(levels), boilerplate))
-    shards = VectorShards(
+    shards = vector_shards(
         target,
         fingerprint=hashlib.blake2b(asked.encode(), digest_size=12).hexdigest(),
         inputs=[one.id for one in inputs],
@@ -63,33 +71,47 @@ def embed(
         per_shard=per_shard,
         about={"model": model, "purpose": embedder.purpose, "settings": settings},
     )
+    work = _Work(load or (lambda: embedder), list(levels), boilerplate, dtype, shards.schema)
     errors = Errors(target.with_name(ERRORS))
-    pending = set(shards.pending())
-    with Progress(console=console or Console(stderr=True), transient=True) as progress:
+    progress = Progress(console=console or Console(stderr=True), transient=True)
+    with shards.claimed(), progress:
+        pending = shards.pending()
         task = progress.add_task("embedding", total=len(inputs))
-        for shard in range(shards.count):
-            some = [inputs[place] for place in shards.places(shard)]
-            if shard in pending:
-                before = len(errors.found)
-                documents, names = _read(some, errors)
-                rows: Embeddings = embedder.encode(documents, levels, ids=names, boilerplate=boilerplate, dtype=dtype)
-                shards.write(shard, rows, errors.found[before:])
-            progress.advance(task, len(some))
-    errors.found = shards.errors()
-    errors.write()
-    if len(errors.found) == len(inputs):
-        raise DataError(f"none of the {len(inputs)} inputs could be read; see {errors.file}.")
-    return shards.finish(), errors
+        progress.advance(task, len(inputs) - sum(len(shards.places(shard)) for shard in pending))
+        for shard in engine(work, shards, inputs):
+            for problem in shards.problems([shard]):
+                print(f"set aside {problem['input']}: {problem['message']}", file=sys.stderr)
+            progress.advance(task, len(shards.places(shard)))
+        errors.found = shards.problems(range(shards.count))
+        errors.write()
+        if len(errors.found) == len(inputs):
+            raise DataError(f"none of the {len(inputs)} inputs could be read; see {errors.file}.")
+        return shards.finish(), errors
 
 
-def _read(inputs: Sequence[Input], errors: Errors) -> tuple[list[Document], list[str]]:
-    """Return the documents that can be read, and their names."""
-    documents: list[Document] = []
-    names: list[str] = []
-    for one in inputs:
-        try:
-            documents.append(one.document())
-            names.append(one.id)
-        except DocgraphError as error:
-            errors.add(one.id, error)
-    return documents, names
+@dataclass(frozen=True)
+class _Work:
+    """What is done with the inputs of a shard; the embedder is loaded once in each process."""
+
+    load: Callable[[], Embedder]
+    levels: Sequence[str]
+    boilerplate: bool
+    dtype: Literal["float32", "float16"]
+    schema: Any
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        return self.load()
+
+    def __call__(self, inputs: Sequence[Input]) -> tuple[Any, Problems]:
+        documents: list[Document] = []
+        names: list[str] = []
+        problems: Problems = []
+        for one in inputs:
+            try:
+                documents.append(one.document())
+                names.append(one.id)
+            except DocgraphError as error:
+                problems.append(problem_of(one.id, error))
+        rows = self.embedder.encode(documents, self.levels, ids=names, boilerplate=self.boilerplate, dtype=self.dtype)
+        return vector_table(rows, self.schema), problems

@@ -26,6 +26,21 @@ def open_embedder(model: str | None) -> Any:
         return Embedder.from_pretrained(model)
 
 
+def open_reader(
+    model: str | None, *, of: Any = "document", late: bool = False, normalize: bool | None = None, cache: Any = None
+) -> Any:
+    """Open an encoder, or the classifier of a run folder; see `Embedder.from_pretrained`."""
+    from encoders import Embedder
+    from encoders.embedder.embedder import is_run
+    from encoders.embedder.runs import RunReader
+    from training.run_folder import RunFolder
+
+    if model is not None and is_run(Path(model)) and of == "document":
+        return Embedder(RunReader(RunFolder(Path(model)).model(), normalize=normalize))
+    context: Any = "late" if late else "alone"
+    return Embedder.from_pretrained(model, of=of, context=context, normalize=normalize, cache=cache)
+
+
 def choose_embedder(model: str | None, index: Path | None) -> Any:
     """Return the encoder for an index, None for one to come: the one that is named, the one it was made with,
     MiniLM, or None for words alone.

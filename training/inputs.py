@@ -94,6 +94,11 @@ def _of(files: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
     return [file for file in files if document_suffix(file) in suffixes and file.is_file()]
 
 
+def problem_of(name: str, error: DocgraphError) -> dict[str, Any]:
+    """Return a line of errors.jsonl."""
+    return {"input": readable(name), "error": type(error).__name__, "message": readable(str(error))}
+
+
 @dataclass
 class Errors:
     """The inputs that were set aside: named on stderr as they come, and in a JSON lines file."""
@@ -104,7 +109,7 @@ class Errors:
 
     def add(self, name: str, error: DocgraphError) -> None:
         """Note one input and why it was set aside."""
-        self.found.append({"input": readable(name), "error": type(error).__name__, "message": readable(str(error))})
+        self.found.append(problem_of(name, error))
         print(f"set aside {name}: {error}", file=self.stream)
 
     def write(self) -> Path | None:

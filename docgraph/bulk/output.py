@@ -42,12 +42,13 @@ def read_many(path: str | Path) -> Iterator[tuple[str, Document]]:
             for line in file:
                 name = _LINE_ID.match(line)
                 yield (json.loads(name.group(1)) if name else ""), Document.from_json(line)
-    elif path.suffix == ".parquet":
-        for batch in pyarrow_parquet().ParquetFile(path).iter_batches(64, columns=["id", "document"]):
-            for row in batch.to_pylist():
-                yield row["id"], Document.from_json(row["document"])
+    elif path.suffix == ".parquet" or path.is_dir():
+        for part in sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]:
+            for batch in pyarrow_parquet().ParquetFile(part).iter_batches(64, columns=["id", "document"]):
+                for row in batch.to_pylist():
+                    yield row["id"], Document.from_json(row["document"])
     else:
-        raise DataError(f"documents must be in a .jsonl or .parquet file, but {path} is neither.")
+        raise DataError(f"documents must be in a .jsonl or .parquet file, or a folder of parts, but {path} is neither.")
 
 
 @contextmanager

@@ -100,6 +100,15 @@ class ParsePages:
         made["error"] = [f"{one.error}: {one.message}" if isinstance(one, Failure) else None for one in results]
         return like(batch, made, lambda: self.schema)
 
+    def table(self, jobs: Sequence[Job]) -> tuple[Any, list[dict[str, Any]]]:
+        """Return the rows of files as an Arrow table, and what failed; what `Shards` are made with."""
+        import pyarrow
+
+        results = self.jobs(jobs)
+        rows = [one._asdict() for one in results if isinstance(one, Row)]
+        problems = [one._asdict() for one in results if isinstance(one, Failure)]
+        return pyarrow.Table.from_pylist(rows, schema=schema()), problems
+
     def jobs(self, jobs: Sequence[Job]) -> list[Result]:
         """Return the row of each file, or why there is none."""
         return [self.job(job) for job in jobs]

@@ -28,7 +28,9 @@ from typing import Final
 from docgraph.bulk.files import Job, expand
 from docgraph.bulk.output import lock_of, open_output
 from docgraph.bulk.pages import ParsePages, Result
-from docgraph.bulk.rows import Failure
+from docgraph.bulk.parquet import pyarrow_parquet
+from docgraph.bulk.rows import Errors, Failure, schema
+from docgraph.bulk.shards import Engine, Shards
 from docgraph.errors import DataError
 from docgraph.limits import Limits
 
@@ -36,6 +38,10 @@ Progress = Callable[[int, int], None]
 
 _BATCH: Final = 8
 """Files one task parses: enough to hide the cost of passing it, few enough to share work evenly."""
+_SHARDS: Final = 64
+"""Shards that a job of an engine has at least, if they have more than _SMALLEST files; at most _LARGEST each."""
+_SMALLEST: Final = 16
+_LARGEST: Final = 1000
 _AHEAD: Final = 4
 """Tasks a worker may be ahead of the slowest one."""
 _DIED: Final = "BrokenProcessPool"
@@ -70,6 +76,7 @@ def parse_many(
     urls: Mapping[str, str] | None = None,
     seconds: float = 60.0,
     progress: bool | Progress = False,
+    engine: Engine | None = None,
 ) -> Counts:
     """Parse files and folders into `output`, and return the counts.
 
@@ -85,6 +92,8 @@ def parse_many(
         urls: where pages were found, by their ids.
         seconds: for one file; 0 for no bound. Where the system has no interval timers there is none.
         progress: True for a bar on stderr, or a function that is called with files done and files in all.
+        engine: who does the work, such as `on_ray.OnRay`; None for processes of this machine. The output is then a
+            `.parquet` file or a folder of shards, and what was set aside stays so when the job goes on.
 
     Raises:
         DataError: a path does not exist, or `output` cannot be written or is being written by another process.
@@ -95,6 +104,8 @@ def parse_many(
     sources = [paths] if isinstance(paths, str | Path) else list(paths)
     task = ParsePages(limits or Limits(), main_only, strict, seconds)
     addresses = urls or {}
+    if engine is not None:
+        return _sharded(sources, target, task, addresses, engine, progress)
     written = truncated = 0
     with open_output(target) as (sink, errors), _reporting(progress) as report:
         found = expand(sources, but=(target, errors.path, lock_of(target)))
@@ -121,6 +132,43 @@ def parse_many(
             errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
     seconds_used = time.monotonic() - begin
     return Counts(written, skipped, failed, truncated, found.left_out, seconds_used, target, errors.path)
+
+
+def _sharded(
+    sources: Sequence[str | Path],
+    target: Path,
+    task: ParsePages,
+    addresses: Mapping[str, str],
+    engine: Engine,
+    progress: bool | Progress,
+) -> Counts:
+    begin = time.monotonic()
+    if target.suffix not in ("", ".parquet"):
+        raise DataError(f"an engine writes a .parquet file or a folder, which has no suffix, but not {target}.")
+    errors_file = target.parent / "errors.jsonl"
+    found = expand(sources, but=(target, errors_file, lock_of(target)))
+    jobs = [job._replace(url=addresses.get(job.id, job.url)) for job in found.jobs]
+    names = [f"{job.id} {job.url or ''}" for job in jobs]
+    per_shard = min(max(len(jobs) // _SHARDS, _SMALLEST), _LARGEST)
+    manifest = {"fingerprint": task.fingerprint}
+    shards = Shards(target, schema=schema(), manifest=manifest, inputs=names, per_shard=per_shard)
+    with shards.claimed(), Errors(errors_file) as errors, _reporting(progress) as report:
+        todo = shards.pending()
+        done = skipped = len(jobs) - sum(len(shards.places(shard)) for shard in todo)
+        report(done, len(jobs))
+        for shard in engine(task.table, shards, jobs):
+            done += len(shards.places(shard))
+            report(done, len(jobs))
+        problems = shards.problems(range(shards.count))
+        failed = len(problems) + len(found.failures)
+        for failure in [*found.failures, *(Failure(**problem) for problem in problems)]:
+            errors.add(failure)
+        for name in found.left_out:
+            errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
+        rows = shards.finish()
+        column = pyarrow_parquet().read_table(target, columns=["truncated"])["truncated"]
+    written, seconds = max(rows - skipped, 0), time.monotonic() - begin
+    return Counts(written, skipped, failed, sum(column.to_pylist()), found.left_out, seconds, target, errors_file)
 
 
 # -- sharing it out ------------------------------------------------------------------------------------------

@@ -163,6 +163,14 @@ def vector_columns(rows: Embeddings) -> dict[str, Any]:
     }
 
 
+def vector_table(rows: Embeddings, schema: Any) -> Any:
+    """Return vectors as an Arrow table."""
+    import pyarrow
+
+    columns = vector_columns(rows)
+    return pyarrow.Table.from_pydict({**columns, "vector": vector_array(columns["vector"])}, schema=schema)
+
+
 def vector_array(vectors: Any) -> Any:
     """Return (n, D) vectors as an Arrow array, without a copy."""
     import pyarrow

@@ -2,17 +2,31 @@
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from training.cli.options import Image, Paths, Quiet, Text, column_options, need, progress_console
+from training.cli.options import (
+    Address,
+    Engine,
+    EngineName,
+    Image,
+    Paths,
+    Quiet,
+    Text,
+    column_options,
+    engine_of,
+    need,
+    progress_console,
+)  # fmt: skip
 
 EXAMPLES: Final = """\
   docgraph embed pages/ --output vectors.parquet
   docgraph embed pages/ --output vectors.parquet --level section --level passage --model models/my-encoder
   docgraph embed pages/ --output vectors.parquet --model runs/news --of leaves
+  docgraph embed pages/ --output vectors --engine ray --address auto
 """
 
 
@@ -32,7 +46,9 @@ class Dtype(StrEnum):
 
 def run(
     paths: Paths,
-    output: Annotated[Path, typer.Option(help="Parquet file to write; a job that was cut off goes on.")],
+    output: Annotated[
+        Path, typer.Option(help="Parquet file to write, or a folder of parts; a job that was cut off goes on.")
+    ],
     model: Annotated[
         str | None,
         typer.Option(
@@ -63,6 +79,11 @@ def run(
     ] = None,
     text: Text = None,
     image: Image = None,
+    engine: Engine = EngineName.local,
+    address: Address = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Actors of --engine ray; all processors if not given.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write vectors of documents and nodes to a file, labels or not.
@@ -72,22 +93,16 @@ def run(
     need("parquet", "pyarrow")
     from transformers.utils import logging
 
-    from encoders import Embedder
     from encoders.embedder.embedder import is_run
-    from encoders.embedder.runs import RunReader
     from training.embed import embed
+    from training.embedders import open_reader
     from training.inputs import find_inputs
-    from training.run_folder import RunFolder
 
     logging.disable_progress_bar()
     if model is None and len(paths) > 1 and is_run(paths[0]):  # docgraph embed RUN PATHS..., as version 0.1 had it
         model, paths = str(paths[0]), paths[1:]
-    if model is not None and is_run(Path(model)) and of is Of.document:
-        embedder = Embedder(RunReader(RunFolder(Path(model)).model(), normalize=normalize))
-    else:
-        embedder = Embedder.from_pretrained(
-            model, of=of.value, context="late" if late else "alone", normalize=normalize, cache=cache
-        )
+    load = partial(open_reader, model, of=of.value, late=late, normalize=normalize, cache=cache)
+    embedder = load()
     rows, errors = embed(
         embedder,
         find_inputs(paths, **column_options(text, image, None)),
@@ -97,6 +112,8 @@ def run(
         boilerplate=boilerplate,
         dtype=dtype.value,
         console=progress_console(quiet),
+        engine=engine_of(engine, address, workers),
+        load=load,
     )
     if not quiet:
         print(f"The vectors are good for {embedder.purpose}.", file=sys.stderr)

@@ -1,5 +1,6 @@
 """What verbs of the command share: options, the configuration that they make, the console for progress."""
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from docgraph.errors import MissingExtraError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from docgraph.bulk.shards import Engine as Runner
     from training.config import TrainingConfig
 
 ModelFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
@@ -25,6 +27,19 @@ Image = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a t
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the label.")]
 Baselines = Annotated[bool, typer.Option(help="Train simple rivals on the same records, too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+
+
+class EngineName(StrEnum):
+    """Who does the work."""
+
+    local = "local"
+    ray = "ray"
+
+
+Engine = Annotated[EngineName, typer.Option(help="Who does the work: this machine, or a Ray cluster, shard by shard.")]
+Address = Annotated[
+    str | None, typer.Option(help="Of the Ray cluster, such as auto or 10.0.0.1:6379; one here if not given.")
+]
 
 # Of a configuration: whatever is not given is as its file, its recipe, or the default says.
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")]
@@ -42,6 +57,24 @@ def column_options(text: list[str] | None, image: str | None, label: str | None)
     fields = {"body" if len(texts) == 1 else field_of(column): column for column in texts}
     fields |= {"image": image} if image else {}
     return {**({"fields": fields} if fields else {}), **({"label": label} if label else {})}
+
+
+def engine_of(name: EngineName, address: str | None, workers: int | None) -> "Runner":
+    """Return what does shards.
+
+    Raises:
+        DataError: an address or workers without --engine ray.
+    """
+    from docgraph.bulk.shards import in_turn
+    from docgraph.errors import DataError
+
+    if name is EngineName.ray:
+        from docgraph.bulk.on_ray import OnRay
+
+        return OnRay(address, workers)
+    if address is not None or workers is not None:
+        raise DataError("--address and --workers must stand beside --engine ray.")
+    return in_turn
 
 
 def config_of(

@@ -11,17 +11,19 @@ import typer
 
 from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import told
-from training.cli.options import Quiet
+from training.cli.options import Address, Engine, EngineName, Quiet, engine_of
 from training.cli.pages import is_address, page_reader
 
 if TYPE_CHECKING:
     from docgraph import Document
+    from docgraph.bulk.shards import Engine as Runner
 
 EXAMPLES: Final = """\
   docgraph parse page.html
   docgraph parse page.html --format markdown --main-only
   docgraph parse site/ --format json --output site.json
   docgraph parse pages/ --output pages.jsonl --workers 4
+  docgraph parse crawl.warc.gz --output pages --engine ray --address auto
   docgraph parse saved.html --url https://example.org/news/1
   docgraph parse page.html --render --format json --output page.json
 """
@@ -66,6 +68,8 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes for .jsonl and .parquet; all cores if not given.")
     ] = None,
+    engine: Engine = EngineName.local,
+    address: Address = None,
     quiet: Quiet = False,
 ) -> None:
     """Print the tree of a page, text, article or site. A folder is a site.
@@ -77,11 +81,19 @@ def run(
 
     if url is not None and len(paths) > 1:
         raise DataError(f"--url must stand beside one page, but there are {len(paths)}; --urls FILE gives one to each.")
-    if output is not None and output.suffix.lower() in (".jsonl", ".parquet") and not any(map(is_address, paths)):
+    on_ray = None
+    if engine is EngineName.ray:
+        if output is None or any(map(is_address, paths)):
+            raise DataError("--engine ray must stand beside files or folders and --output FILE.parquet or FOLDER.")
+        on_ray = engine_of(engine, address, workers)
+    elif address is not None:
+        raise DataError("--address must stand beside --engine ray.")
+    many = output is not None and (on_ray is not None or output.suffix.lower() in (".jsonl", ".parquet"))
+    if output is not None and many and not any(map(is_address, paths)):
         if render:
             raise DataError("--render must stand beside pages that are printed, not --output FILE.jsonl or .parquet.")
         addresses = _addresses_of(urls) if urls else {Path(paths[0]).name: url} if url else {}
-        _parse_many(paths, output, main_only, workers, quiet, addresses)
+        _parse_many(paths, output, main_only, workers, quiet, addresses, on_ray)
     if urls is not None:
         raise DataError("--urls must stand beside --output FILE.jsonl or FILE.parquet; --url is for one page.")
     if javascript and not render:
@@ -128,11 +140,19 @@ def _addresses_of(file: Path) -> dict[str, str]:
 
 
 def _parse_many(
-    paths: list[str], output: Path, main_only: bool, workers: int | None, quiet: bool, urls: dict[str, str]
+    paths: list[str],
+    output: Path,
+    main_only: bool,
+    workers: int | None,
+    quiet: bool,
+    urls: dict[str, str],
+    engine: "Runner | None",
 ) -> NoReturn:
     from docgraph import parse_many
 
-    counts = parse_many(paths, output, main_only=main_only, workers=workers, progress=not quiet, urls=urls)
+    counts = parse_many(
+        paths, output, main_only=main_only, workers=workers, progress=not quiet, urls=urls, engine=engine
+    )
     print(
         f"{counts.output}: {counts.written} documents written ({counts.truncated} cut at a bound), "
         f"{counts.skipped} there already, {counts.failed} failed, {counts.seconds:.1f} s"

@@ -1,0 +1,196 @@
+"""The engine ray: the rows of the local engine, whole however often the job, a worker or a page dies."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from docgraph import DataError, ParsePages, parse_many, read_many
+from docgraph.bulk.files import Job
+from docgraph.bulk.on_ray import OnRay
+from docgraph.bulk.rows import schema
+from docgraph.bulk.shards import Shards, in_turn
+
+parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra ray")
+ray = pytest.importorskip("ray", reason="needs the extra ray")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """One cluster on this machine for all tests."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def pages(tmp_path) -> Path:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number:02d}.html").write_text(f"<title>T {number}</title><h1>H</h1><p>Text {number} of it, é.</p>")
+    (folder / "07.html.gz").write_bytes(b"not packed")
+    (folder / "notes.bin").write_bytes(b"\0")
+    return folder
+
+
+def problems(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "errors.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("output", ["d.parquet", "d"])
+def test_parsed_on_ray_or_here_the_rows_are_the_same(pages, tmp_path, cluster, output):
+    local = parse_many(pages, tmp_path / "local" / "d.parquet", workers=1)
+    counts = parse_many(pages, tmp_path / "ray" / output, engine=OnRay(workers=2))
+    assert (counts.written, counts.skipped, counts.failed) == (local.written, 0, local.failed) == (40, 0, 1)
+    tables = [parquet.read_table(path) for path in (local.output, counts.output)]
+    assert tables[0].equals(tables[1])
+    assert problems(tmp_path / "ray") == problems(tmp_path / "local")
+    assert [name for name, _ in read_many(counts.output)] == [f"{number:02d}.html" for number in range(40)]
+    assert not list(tmp_path.glob("ray/*.lock"))
+
+
+def test_vectors_made_on_ray_or_here_are_the_same(pages, tmp_path, cluster):
+    pytest.importorskip("sentence_transformers", reason="needs the extra embed")
+    from functools import partial
+
+    from tests.tiny_encoders import save_bert
+    from training.embed import embed
+    from training.embedders import open_reader
+    from training.inputs import find_inputs
+    from training.shards import read_vectors
+
+    load = partial(open_reader, str(save_bert(tmp_path / "bert")))
+    inputs = find_inputs([pages])
+    tables = []
+    for name, engine in (("here.parquet", in_turn), ("on ray", OnRay(workers=1))):
+        embed(load(), inputs, tmp_path / name, levels=["document", "paragraph"], engine=engine, load=load)
+        tables.append(read_vectors(tmp_path / name))
+    texts = [table.drop_columns(["vector"]) for table, _ in tables]
+    assert texts[0].num_rows == 80
+    assert texts[0].equals(texts[1])
+    assert abs(tables[0][1] - tables[1][1]).max() < 1e-5
+
+
+def test_more_workers_than_processors_are_refused(pages, tmp_path, cluster):
+    with pytest.raises(DataError, match="at most the 2 processors of the Ray cluster, as each takes one, but are 3"):
+        parse_many(pages, tmp_path / "d", engine=OnRay(workers=3))
+    with pytest.raises(DataError, match=r"which has no suffix, but not .*d\.jsonl"):
+        parse_many(pages, tmp_path / "d.jsonl", engine=OnRay())
+
+
+def test_a_disk_that_cannot_be_written_ends_the_job_with_one_sentence(pages, tmp_path, cluster):
+    with pytest.raises(DataError, match=r"must be able to do its shard, but .*No space left"):
+        list(OnRay(workers=1)(no_space, shards_of(pages, tmp_path / "d"), jobs_of(pages)))
+
+
+def jobs_of(pages: Path) -> list[Job]:
+    return [Job(path.name, path) for path in sorted(pages.glob("*.html"))]
+
+
+def shards_of(pages: Path, output: Path, per_shard: int = 8) -> Shards:
+    names = [job.id for job in jobs_of(pages)]
+    shards = Shards(output, schema=schema(), manifest={"x": 1}, inputs=names, per_shard=per_shard)
+    with shards.claimed():
+        return shards
+
+
+def no_space(jobs):
+    raise OSError(28, "No space left on device")
+
+
+def deadly(jobs):
+    if any(job.id == "11.html" for job in jobs):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ParsePages().table(jobs)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_page_that_kills_each_worker_costs_that_page_only(pages, tmp_path, cluster):
+    shards = shards_of(pages, tmp_path / "d")
+    pickle.loads(pickle.dumps(shards))
+    assert sorted(OnRay(workers=2)(deadly, shards, jobs_of(pages))) == [0, 1, 2, 3, 4]
+    assert shards.finish() == 39
+    assert [(one["id"], one["error"]) for one in shards.problems(range(5))] == [("11.html", "WorkerDied")]
+    assert not list((tmp_path / "d").glob("*.tries"))
+
+
+# -- shards, without Ray ---------------------------------------------------------------------------------------
+
+
+def test_shards_of_another_job_or_strange_files_are_refused(pages, tmp_path):
+    shards_of(pages, tmp_path / "d")
+    with pytest.raises(DataError, match="differs in per_shard"):
+        shards_of(pages, tmp_path / "d", per_shard=5)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("years")
+    with pytest.raises(DataError, match=r"must be empty or belong to this job, but holds thesis\.txt"):
+        shards_of(pages, tmp_path / "other")
+    assert (tmp_path / "other" / "thesis.txt").read_text() == "years"
+
+
+def test_two_commands_do_not_write_into_one_output(pages, tmp_path):
+    pytest.importorskip("fcntl")
+    shards = shards_of(pages, tmp_path / "d")
+    with shards.claimed(), pytest.raises(DataError, match="by one command at a time"):
+        parse_many(pages, tmp_path / "d", engine=in_turn)
+
+
+def test_a_machine_that_does_not_see_the_folder_says_so(pages, tmp_path):
+    shards = shards_of(pages, tmp_path / "d")
+    (tmp_path / "d").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="must lie on a file system that every machine of the cluster sees"):
+        shards.do(0, jobs_of(pages)[:8], ParsePages().table)
+
+
+KILLED = """
+import sys
+from docgraph import parse_many
+from docgraph.bulk.on_ray import OnRay
+if __name__ == "__main__":
+    print(parse_many(sys.argv[1], sys.argv[2], engine=OnRay(workers=2)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_job_whose_driver_is_killed_goes_on_and_has_every_row_once(tmp_path, cluster):
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for number in range(600):
+        (pages / f"{number:03d}.html").write_text("<h1>H</h1>" + f"<p>Text {number} of it. And more.</p>" * 60)
+    script, output = tmp_path / "run.py", tmp_path / "d"
+    script.write_text(KILLED)
+    driver = subprocess.Popen(
+        [sys.executable, script, pages, output], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 120
+    while len(list(output.glob("part-*.parquet"))) < 3 and driver.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    driver.kill()
+    driver.wait()
+    done = len(list(output.glob("part-*.parquet")))
+    counts = parse_many(pages, output, engine=OnRay(workers=2))
+    assert done >= 3
+    assert counts.skipped >= 3 * 16
+    assert counts.written + counts.skipped == 600
+    assert [name for name, _ in read_many(output)] == [f"{number:03d}.html" for number in range(600)]
+
+
+def test_no_other_command_imports_ray(pages, tmp_path):
+    code = (
+        "import sys\nfrom training import cli\n"
+        f"sys.argv = ['docgraph', 'parse', {str(pages)!r}, '--output', {str(tmp_path / 'd.jsonl')!r}]\n"
+        "try: cli.main()\nexcept SystemExit: pass\nprint('ray' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ}, check=True
+    )
+    assert done.stdout.split()[-1] == "False"
