@@ -61,9 +61,17 @@ def search(
     parts, holds_words = signals(store, level, numbers, terms(question), vector, kind, where)
     score = sum((weight * values for weight, values in parts), np.zeros(len(numbers)))
     eligible = holds_words if vector is None else np.ones(len(numbers), bool)
-    order = np.lexsort((numbers, -score))  # equal scores in the order of the index
-    for place in order[eligible[order]][:top].tolist():
+    for place in _highest(np.where(eligible, score, -np.inf), top):
         yield hit(store, int(numbers[place]), float(score[place]), question)
+
+
+def _highest(score: NDArray[np.float64], top: int) -> list[int]:
+    """Return the places of the highest finite scores, highest first; equal ones in the order of the index."""
+    some = np.flatnonzero(score > -np.inf)
+    if len(some) > top > 0:
+        least = -np.partition(-score[some], top - 1)[top - 1]
+        some = some[score[some] >= least]
+    return some[np.lexsort((some, -score[some]))][:top].tolist()  # type: ignore[no-any-return]
 
 
 def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
@@ -107,7 +115,9 @@ def signals(
     has_passages = level not in ("passage", "image")
     if has_passages:
         best_words = _of_best(store, level, numbers, *store.bm25("passage", asked))
-    parts = [(WORDS, _standard(words)), (BEST_WORDS, _standard(best_words))]
+        parts = [(WORDS, _standard(words)), (BEST_WORDS, _standard(best_words))]
+    else:
+        parts = [(WORDS + BEST_WORDS, _standard(words))]
     if vector is not None:
         vector = vector / (np.linalg.norm(vector) or 1.0)
         near = store.near(level, vector, kind, where or {})
@@ -120,7 +130,9 @@ def signals(
                 chosen = np.zeros(len(near.numbers))
                 chosen[near.drawn] = 1.0
                 best_drawn = _of_best(store, level, numbers, near.numbers, chosen) > 0
-        parts += [(WHOLE, _standard(meaning, drawn)), (BEST, _standard(best, best_drawn))]
+            parts += [(WHOLE, _standard(meaning, drawn)), (BEST, _standard(best, best_drawn))]
+        else:
+            parts.append((WHOLE + BEST, _standard(meaning, drawn)))
     return parts, (words > 0) | (best_words > 0)
 
 
@@ -166,12 +178,12 @@ def _drawn(numbers: NDArray[np.int64], near: Near) -> NDArray[np.bool_] | None:
 def _spread(
     numbers: NDArray[np.int64], some: NDArray[np.int64], values: NDArray[np.float64], least: float = 0.0
 ) -> NDArray[np.float64]:
-    """Return a value for each of `numbers`, `least` where it is not among `some`, which are ascending."""
+    """Return a value for each of `numbers`, which are ascending, `least` where it is not among `some`."""
     spread = np.full(len(numbers), least)
-    if len(some):
-        place = np.minimum(np.searchsorted(some, numbers), len(some) - 1)
-        is_there = some[place] == numbers
-        spread[is_there] = values[place[is_there]]
+    if len(numbers):
+        place = np.minimum(np.searchsorted(numbers, some), len(numbers) - 1)
+        is_there = numbers[place] == some
+        spread[place[is_there]] = values[is_there]
     return spread
 
 

@@ -167,7 +167,8 @@ class Store:
 
     def count(self, level: str) -> int:
         """Return how many rows a level has."""
-        return int(self.connection.execute("SELECT count(*) FROM nodes WHERE level = ?", (level,)).fetchone()[0])
+        sql = "SELECT count(*) FROM nodes WHERE level = ?"
+        return self._kept(f"count {level}", lambda: int(self.connection.execute(sql, (level,)).fetchone()[0]))
 
     def kinds(self) -> list[str]:
         """Return the kinds of nodes that passages are made of."""
