@@ -28,7 +28,7 @@ from training.embed import embed
 from training.inputs import Errors, find_inputs
 from training.recipes import RECIPES, recipe
 from training.run_folder import RunFolder
-from training.shards import read_vectors
+from training.shards import read_vectors, vector_shards
 
 Run = Callable[..., int]
 
@@ -398,13 +398,16 @@ def test_a_classifier_says_what_its_vectors_are_good_for(run, folder, model_fold
 
 
 def test_vectors_of_two_models_or_inputs_never_mix(tmp_path):
-    common = {"inputs": ["a", "b"], "width": 4}
-    Shards(tmp_path / "v.parquet", fingerprint="one", **common)
-    Shards(tmp_path / "v.parquet", fingerprint="one", **common)
+    def claim(fingerprint: str, *inputs: str) -> None:
+        with vector_shards(tmp_path / "v.parquet", fingerprint=fingerprint, inputs=inputs, width=4).claimed():
+            pass
+
+    claim("one", "a", "b")
+    claim("one", "a", "b")
     with pytest.raises(DataError, match=r"differs in fingerprint: .* Delete it, or choose another output"):
-        Shards(tmp_path / "v.parquet", fingerprint="two", **common)
+        claim("two", "a", "b")
     with pytest.raises(DataError, match=r"differs in inputs_digest"):
-        Shards(tmp_path / "v.parquet", fingerprint="one", inputs=["a", "c"], width=4)
+        claim("one", "a", "c")
 
 
 def test_inputs_of_a_folder_are_its_pages_and_of_a_data_set_its_records(tmp_path, sample_data):
