@@ -28,7 +28,7 @@ from benchmarks.clock import about
 from benchmarks.page import command_line, made_by, publish, record, recorded
 from docgraph import Document
 from encoders.classifier import DocumentForClassification
-from encoders.evidence import explain, has_content, log_odds
+from encoders.evidence import explain, has_content, said
 from training.compare.significance import holm
 from training.markdown import table
 from training.run_folder import RunFolder
@@ -119,16 +119,16 @@ def measure(model: DocumentForClassification, documents: Sequence[Document]) -> 
     }
     lost: dict[str, list[list[float]]] = {name: [] for name in ways}
     for document in documents:
-        whole = model.predict(document).probabilities
-        label, rows = int(whole[0].argmax()), units(document)
+        whole = said(model.predict(document))[0]
+        label, rows = int(whole.argmax()), units(document)
         count = max(round(SHARE * len(rows)), 1)
         variants = []
         for values in ways.values():
             order = np.asarray(rows)[np.argsort(-values(document, label)[rows], kind="stable")].tolist()
             variants += [document.without(order[:count]), document.without(order[count:])]
-        less = log_odds(model.predict(variants).probabilities)[:, label]
+        less = said(model.predict(variants))[:, label]
         for place, name in enumerate(ways):
-            lost[name].append((log_odds(whole)[0, label] - less[2 * place : 2 * place + 2]).tolist())
+            lost[name].append((whole[label] - less[2 * place : 2 * place + 2]).tolist())
     found = {name: np.asarray(one) for name, one in lost.items()}
     found["random"] = np.mean([found.pop(f"random {seed}") for seed in range(3)], axis=0)
     return found

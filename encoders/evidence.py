@@ -4,11 +4,12 @@
 
     evidence(node, class) = log odds(class | document) - log odds(class | document without the node)
 
-Above 0 the node speaks for the class, below 0 against it; the unit is nats. Only `predict` is asked, so that any
-classifier can be explained, stacked ones and those behind an address as well. Nodes that are left out in the order of
-the tree cost few passes: first the parts of the page, then the parts of those that count most, until `passes` are used
-up. A node that holds all that its parent holds has its parent's evidence. What counts only together with its like
-(two sentences that say the same) may show at their parent and not at themselves.
+Above 0 the node speaks for the class, below 0 against it; the unit is nats. Of a model for several labels the odds are
+those of each label for itself; of a regression the evidence is what the value loses, in its own unit. Only `predict`
+is asked, so that any classifier can be explained, stacked ones and those behind an address as well. Nodes that are
+left out in the order of the tree cost few passes: first the parts of the page, then the parts of those that count
+most, until `passes` are used up. A node that holds all that its parent holds has its parent's evidence. What counts
+only together with its like (two sentences that say the same) may show at their parent and not at themselves.
 
 Sources: Good 1950 (weight of evidence); Robnik-Sikonja & Kononenko 2008, "Explaining classifications for individual
 instances"; benchmarks/evidence.py compares it with gradients and with chance.
@@ -30,6 +31,7 @@ from docgraph.without import without
 METHOD: Final = (
     "Evidence is what the log odds of a class lose, in nats, when a node is left out and the model is asked again."
 )
+VALUE: Final = "Evidence is what the value loses when a node is left out and the model is asked again."
 _LEAST: Final = 1e-30
 """Of a probability: near what float32 tells from 0."""
 
@@ -45,7 +47,8 @@ def explain(
     """Return what the nodes of a document count for its classes.
 
     Args:
-        predict: gives `classes` and `probabilities` (n, C) of n documents, as `DocumentForClassification.predict`.
+        predict: gives `classes` and `probabilities` (n, C) of n documents, and `problem_type` unless one class is the
+            case, as `DocumentForClassification.predict` does.
         label: the class by which parts are chosen for a closer look; the most probable if None. All classes get their
             evidence, whichever it is.
         passes: documents that the model may read.
@@ -61,7 +64,7 @@ def explain(
     if label is not None and label not in classes:
         raise DataError(f"label must be one of the model's classes, {', '.join(classes)}, but is {label!r}.")
     chosen = int(probabilities.argmax()) if label is None else classes.index(label)
-    before = log_odds(probabilities)
+    before = said(whole)[0]
     values = np.full((len(document), len(classes)), np.nan, dtype=np.float32)
     parts = _parts(document)
     used, order = 1, 0
@@ -74,15 +77,30 @@ def explain(
         asked, later = asked[: min(together, passes - used)], asked[min(together, passes - used) :]
         if not asked:
             break
-        answered = predict([without(document, [row]) for row in asked]).probabilities
-        values[asked] = before - log_odds(np.asarray(answered, dtype=np.float32))
+        values[asked] = before - said(predict([without(document, [row]) for row in asked]))
         used += len(asked)
         for row in asked:
             order += 1
             heapq.heappush(waiting, (-abs(float(values[row, chosen])), order, row))
         asked = later
     _share_down(document, values)
-    return Evidence(classes=classes, probabilities=probabilities, values=values, method=METHOD, passes=used)
+    method = VALUE if _kind(whole) == "regression" else METHOD
+    return Evidence(classes=classes, probabilities=probabilities, values=values, method=method, passes=used)
+
+
+def said(predictions: Any) -> NDArray[np.float64]:
+    """Return (n, C) what evidence is a difference of: log odds, or the values of a regression."""
+    given = np.asarray(predictions.probabilities, dtype=np.float32)
+    kind = _kind(predictions)
+    if kind == "regression":
+        return given.astype(np.float64)
+    if kind == "multi_label_classification":
+        return log_odds(np.stack([given, 1 - given], axis=-1))[..., 0]
+    return log_odds(given)
+
+
+def _kind(predictions: Any) -> str:
+    return str(getattr(predictions, "problem_type", "single_label_classification"))
 
 
 def log_odds(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -86,6 +86,7 @@ def test_a_document_without_nothing_is_the_same(sample_data):
 class Answer(NamedTuple):
     classes: tuple[str, ...]
     probabilities: np.ndarray
+    problem_type: str = "single_label_classification"
 
 
 class Words:
@@ -113,6 +114,28 @@ def test_a_sentence_counts_what_its_words_weigh():
     np.testing.assert_allclose(found.values[paragraph.row, 0], 1.5, atol=1e-5)
     assert np.isnan(found.values[0]).all()
     assert found.passes == len(model.read) == 1 + 2 + 4
+
+
+def test_labels_that_do_not_exclude_each_other_have_odds_of_their_own():
+    words = Words(good=1.5)
+
+    def predict(documents):
+        yes = words(documents).probabilities[:, :1]
+        return Answer(("yes", "tall"), np.concatenate([yes, np.full_like(yes, 0.9)], 1), "multi_label_classification")
+
+    document = parse_text("This is good.\n\nNothing here.")
+    found = explain(predict, document)
+    np.testing.assert_allclose(found.values[document.find("paragraph")[0].row], [1.5, 0], atol=1e-5)
+
+
+def test_a_number_loses_what_the_node_added_to_it():
+    def predict(documents):
+        return Answer(("value",), np.float32([[7.0 + 2.5 * one.text.count("good")] for one in documents]), "regression")
+
+    document = parse_text("This is good.\n\nNothing here.")
+    found = explain(predict, document)
+    np.testing.assert_allclose(found.values[document.find("paragraph")[0].row], [2.5], atol=1e-5)
+    assert "value" in found.method
 
 
 def test_no_more_passes_than_asked_for_and_the_heaviest_part_first():
