@@ -218,7 +218,7 @@ def test_a_killed_job_goes_on_to_the_weights_of_one_that_was_not(adapted, bert, 
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     died = subprocess.run([sys.executable, "-c", KILLED, *command], env=environment, capture_output=True)
     assert died.returncode == -9, died.stderr.decode()
-    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["checkpoint-20"]
+    assert list((folder / "checkpoints").glob("checkpoint-*/complete"))
     done = adapt(find_inputs([pages]), folder, bert, SETTINGS, console=QUIET)
     assert done.result["dev"] == adapted.result["dev"]
     one, other = (load_file(path / "model.safetensors") for path in (folder, adapted.folder))

@@ -3,6 +3,7 @@ and checkpoints that say when they are complete.
 """
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,23 @@ class KeepBest(TrainerCallback):
                 beside.rename(self.folder)
         if self.patience is not None and len(ranks) - 1 - best >= self.patience:
             control.should_training_stop = True
+
+
+class SaveOften(TrainerCallback):
+    """Asks for a checkpoint where the last one is long ago, however few the steps since."""
+
+    seconds: Final = 120
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask."""
+        control.should_save |= time.monotonic() - self.last > self.seconds
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Count anew."""
+        self.last = time.monotonic()
 
 
 class MarkComplete(TrainerCallback):

@@ -166,7 +166,6 @@ def _adapt(
     kinds = Counter(pair.kind for pair in pairs)
     said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     console.print(f"{len(pairs):,} pairs ({said}); {parts.by} held out", highlight=False, soft_wrap=True)
-    before = ndcg(encoder, test)
     set_seed(settings.seed)
     checkpoint = last_checkpoint(folder / "checkpoints")
     progress, budget = ShowProgress(console), None if minutes is None else Budget(minutes, begun)
@@ -178,12 +177,11 @@ def _adapt(
             trainer.evaluate()
     finally:
         progress.stop()
-    best = TextEncoder.from_pretrained(folder / "best")
-    after = ndcg(best, test)
+    best, start = (TextEncoder.from_pretrained(name) for name in (folder / "best", _start(folder)))
+    before, after = ndcg(start, test), ndcg(best, test)
     grown = gain(test, after, before)
     kept = "adapted" if grown.low > 0 or anyway else "start"
-    chosen = best if kept == "adapted" else TextEncoder.from_pretrained(_start(folder))
-    chosen.model.save(str(folder), create_model_card=False)
+    (best if kept == "adapted" else start).model.save(str(folder), create_model_card=False)
     scored = trainer.scored
     place = np.array([pair.kind for pair in test])
     return {

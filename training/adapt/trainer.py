@@ -24,15 +24,16 @@ from transformers.trainer_callback import PrinterCallback
 from docgraph.pairs import Pair
 from encoders.embedder.texts import TextEncoder
 from training.adapt.measure import ndcg
-from training.checkpoints import KeepBest, MarkComplete
+from training.checkpoints import KeepBest, MarkComplete, SaveOften
 
 PART: Final = 16
 """Pairs that are read at once."""
 NARROWEST: Final = 32
 """Width of the shortest vectors that Matryoshka training cares for."""
 EVALUATIONS: Final = 8
-"""Looks at dev in an epoch, at most; at least `BETWEEN` steps lie between two."""
-BETWEEN: Final = 10
+"""Looks at dev in an epoch, about."""
+BETWEEN: Final = (10, 50)
+"""Steps between two of them, at least and at most."""
 PATIENCE: Final = 4
 """Looks at dev without a better one, after which training stops."""
 
@@ -42,7 +43,7 @@ class AdaptSettings:
     """How an encoder is adapted."""
 
     epochs: int = 3
-    batch: int = 64
+    batch: int = 32
     """Pairs that are each other's negatives."""
     learning_rate: float = 5e-5
     seed: int = 0
@@ -65,7 +66,7 @@ class PairTrainer(Trainer):
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         self.encoder, self.dev = encoder, dev
-        between = max(BETWEEN, -(-len(planned) // (EVALUATIONS * settings.epochs)))
+        between = min(max(BETWEEN[0], -(-len(planned) // (EVALUATIONS * settings.epochs))), BETWEEN[1])
         self.planned = _Batches(planned)
         super().__init__(
             model=_Contrast(encoder, settings),
@@ -73,7 +74,12 @@ class PairTrainer(Trainer):
             train_dataset=self.planned,
             eval_dataset=_Batches([list(dev)]),
             data_collator=self.read,
-            callbacks=[KeepBest(folder / "best", "ndcg", PATIENCE, self.write_model), MarkComplete(), *callbacks],
+            callbacks=[
+                KeepBest(folder / "best", "ndcg", PATIENCE, self.write_model),
+                MarkComplete(),
+                SaveOften(),
+                *callbacks,
+            ],
         )
         self.remove_callback(PrinterCallback)
 
