@@ -135,7 +135,7 @@ def test_a_budget_takes_as_many_steps_as_fit_and_ends_the_schedule_with_them(mon
         now[0] += 0.5
         state.global_step += 1
         budget.on_step_end(args, state, control, lr_scheduler=schedule)
-    assert 110 <= state.global_step <= 114  # 60 s, a twentieth kept back, half a second a step
+    assert 110 <= state.global_step <= 114  # 60 s, a twelfth kept back, half a second a step
     assert schedule.lr_lambdas[0](state.max_steps) == pytest.approx(0, abs=1e-9)
     assert schedule.lr_lambdas[0](0) == 1
     assert budget.cut is not None

@@ -22,7 +22,7 @@ from training.datasets.dataset import DocumentDataset
 from training.evaluate import evaluate
 from training.fit import fit
 from training.label_paths import are_paths, at_level, best_path
-from training.linear_parts import ngram_features
+from training.linear_parts import ngram_features, vector_features
 from training.report import RecordPrediction
 from training.run_folder import RunFolder
 from training.stacking import ChosenPart, Stack, choose, residual_scale
@@ -304,6 +304,11 @@ def test_a_document_unlike_those_of_training_is_off_topic(tmp_path: Path, table:
     dev = [one.off_topic for one, row in zip(inside, rows, strict=True) if row["split"] == "dev"]
     assert sum(dev) / len(dev) == pytest.approx(model.config.off_topic_alarms)
     assert any(line.startswith("off topic: farther than ") for line in run.scores["parts"])
+    data = EncodedDataset(DocumentDataset(run.corpus, "dev"), model.needs_processor(None))
+    assert isinstance(vector_features(model, [data], Budget(60)), list)
+    minutes = vector_features(model, [data], Budget(1e-6))
+    assert isinstance(minutes, float)
+    assert minutes > 0
     line = RecordPrediction.of("x", None, outside)
     assert json.loads(line.to_json())["off_topic"] is True
     assert line.line(1).endswith(" (off topic)")

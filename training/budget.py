@@ -13,7 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 WARM: Final = 5
 """Steps before the first plan: the first ones are slower."""
-RESERVE: Final = 0.05
+RESERVE: Final = 0.08
 """Share of the budget for writing the model and its card."""
 
 

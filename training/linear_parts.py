@@ -50,7 +50,7 @@ NAMES: Final[dict[Weighting, str]] = {
 TOLERANCE: Final = 1e-2
 """Of the regressions on n-grams: closer ones take longer and predict the same."""
 LOOK: Final = 0.04
-"""Share of the records that are read before it is said how long all will take."""
+"""Share of the records, or of what time is left, after which it is said how long reading all of them will take."""
 
 
 class LinearWeights(NamedTuple):
@@ -162,15 +162,16 @@ def vector_features(
     reader = VectorRegression(names, document.text, document.image, 1)
     pieces = []
     start, done, rows_in_all = time.monotonic(), 0, sum(sum(data.sizes) for data in datasets)
+    look = 0.0 if budget is None else LOOK * budget.left
     for data in datasets:
-        plan = PlannedBatches(data.sizes, batch_documents=16, batch_leaves=16_384, seed=None)
+        plan = PlannedBatches(data.sizes, batch_documents=8, batch_leaves=4_096, seed=None)
         for rows in plan.plan():
             batch = processor.collate([data.encoded[row] for row in rows]).to(model.device)
             pieces.append(reader.vectors(batch, document.text, document.image))
             done += sum(data.sizes[row] for row in rows)
             took = time.monotonic() - start
             needed = took * rows_in_all / max(done, 1)
-            if budget is not None and done > LOOK * rows_in_all and needed - took > budget.left:
+            if budget is not None and (done > LOOK * rows_in_all or took > look) and needed - took > budget.left:
                 return needed / 60
     joined = (
         (torch.cat([v for v, _ in parts]).float().cpu().numpy(), torch.cat([t for _, t in parts]).cpu().numpy())
