@@ -47,9 +47,12 @@ class DocumentConfig(PreTrainedConfig):
     attention: Literal["hsa", "flat", "none", "permuted"] = "hsa"
     """"flat": one family a document. "none": each leaf alone.
     "permuted": same trees, leaves shuffled among families."""
-    attention_form: Literal["paper", "block", "document"] = "paper"
+    attention_form: Literal["paper", "block", "document", "block-untied", "document-untied"] = "paper"
     """How the leaves of a far block share its weight. "paper": all alike. "block": by what the block's own mean query
-    picks, so that one telling leaf can be; "document": by what the document's does. No parameter is added."""
+    picks, so that one telling leaf can be; "document": by what the document's does. "-untied": besides, every leaf
+    weighs blocks by its own query, at three times the pairs. No parameter is added."""
+    attention_near: int = 0
+    """Lowest families on each side of a leaf's own that it attends to leaf by leaf; needs an "-untied" form."""
     attend_self: bool = True
     """Whether a leaf attends to itself; the paper's layer has it off."""
     attention_backend: str = "auto"
@@ -150,6 +153,11 @@ class DocumentConfig(PreTrainedConfig):
                 f"hidden_size must be a multiple of num_attention_heads, but is {self.hidden_size} "
                 f"with num_attention_heads={self.num_attention_heads}."
             )
+        if self.attention_near < 0 or (self.attention_near and not self.attention_form.endswith("-untied")):
+            raise ModelError(
+                'attention_near must be 0, or above with attention_form="block-untied" or "document-untied", '
+                f'but is {self.attention_near} with "{self.attention_form}".'
+            )
         if self.regression_ngrams and self.text_encoder == "none":
             raise ModelError(
                 f"regression_ngrams={self.regression_ngrams} needs a text encoder, whose sub-words it counts, "
@@ -159,6 +167,16 @@ class DocumentConfig(PreTrainedConfig):
             raise ModelError(
                 "a document model must have a text encoder or an image encoder, but both are switched off."
             )
+
+    @property
+    def attention_options(self) -> dict[str, Any]:
+        """Arguments of `hierarchical_attention` that the form stands for."""
+        pooling, _, untied = self.attention_form.partition("-")
+        return {
+            "pooling": "mean" if pooling == "paper" else pooling,
+            "untie": "queries" if untied else None,
+            "near": self.attention_near,
+        }
 
     @property
     def words(self) -> int:

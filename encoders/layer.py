@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from encoders.attention import hierarchical_attention
-from encoders.attention.call import Pooling
 from encoders.config import DocumentConfig
 from encoders.forest.batch import TreeBatch
 from encoders.forest.coarsen import Coarser
@@ -64,7 +63,7 @@ class HierarchicalAttention(nn.Module):
     def __init__(self, config: DocumentConfig, *, sides: int, attend_self: bool) -> None:
         super().__init__()
         self.kind = config.attention
-        self.pooling: Pooling = "mean" if config.attention_form == "paper" else config.attention_form
+        self.options = config.attention_options
         self.attend_self = attend_self
         self.backend = config.attention_backend
         self.position = PositionHeads(
@@ -84,8 +83,8 @@ class HierarchicalAttention(nn.Module):
             position=self.position(structure.position_features, structure.position),
             present=structure.present,
             attend_self=self.attend_self,
-            pooling=self.pooling,
             backend=self.backend,
+            **self.options,
         )
         assert isinstance(mixed, Tensor)
         return mixed

@@ -37,6 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "permuted": {"attention": "permuted"},
     "blocks pick": {"attention_form": "block"},
     "the document picks, hte": {"attention_form": "document", "layer": "hte"},
+    "queries untied": {"attention_form": "block-untied", "attention_near": 1},
     "text nodes": {"text_leaves": "node"},
     "one leaf a picture": {"image_leaves": "one"},
     "convolutional": {"image_encoder": "test_resnet", "image_size": 64},
@@ -129,7 +130,7 @@ def test_attention_kinds_see_the_structure_they_should(documents: list[Document]
 
 def test_forms_differ_on_trees_and_agree_on_one_level(documents: list[Document]) -> None:
     """No form has a parameter, so that equal seeds give equal weights."""
-    forms, vectors = ("paper", "block", "document"), {}
+    forms, vectors = ("paper", "block", "document", "block-untied", "document-untied"), {}
     for kind in ("hsa", "flat"):
         for form in forms:
             model = build(documents, attention=kind, attention_form=form).eval()
@@ -146,6 +147,26 @@ def test_forms_differ_on_trees_and_agree_on_one_level(documents: list[Document])
 def test_a_configuration_without_a_form_is_the_papers() -> None:
     old = {name: value for name, value in DocumentConfig(**SMALL).to_dict().items() if name != "attention_form"}
     assert DocumentConfig.from_dict(old).attention_form == "paper"
+
+
+def test_a_near_field_of_all_families_is_flat_attention(documents: list[Document]) -> None:
+    """Positions aside, which differ: on a tree each family has its own."""
+    vectors = {}
+    for kind, options in (("flat", {}), ("hsa", {"attention_form": "block-untied", "attention_near": 99})):
+        model = build(documents, attention=kind, **options).eval()
+        with torch.no_grad():
+            for name, parameter in model.document.named_parameters():
+                if "position.weight" in name:
+                    parameter.zero_()
+                elif name.endswith("qkv.weight"):
+                    parameter.mul_(30)
+        vectors[kind] = model.encode(documents[0]).vectors
+    np.testing.assert_allclose(vectors["hsa"], vectors["flat"], atol=1e-5)
+
+
+def test_a_near_field_needs_untied_queries() -> None:
+    with pytest.raises(ModelError, match=r'attention_near must be 0.*but is 1 with "block"'):
+        DocumentConfig(**SMALL, attention_form="block", attention_near=1)
 
 
 def test_flat_attention_is_softmax_attention_over_the_document(documents: list[Document]) -> None:

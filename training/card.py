@@ -177,7 +177,8 @@ def _training(folder: RunFolder, config: TrainingConfig, model: DocumentConfig) 
     scores, noted = folder.scores, evaluations(folder)
     rows = {
         "attention": KINDS.get(model.attention, model.attention),
-        "blocks pooled by": None if model.attention_form == "paper" else f"the {model.attention_form}'s mean query",
+        "form of attention": None if model.attention_form == "paper" else model.attention_form,
+        "families attended to leaf by leaf": f"{model.attention_near} on each side" if model.attention_near else None,
         "text": _encoder(model.text_encoder, config.text_encoder),
         "images": _encoder(model.image_encoder or "not read", config.image_weights),
         "seed": config.seed,

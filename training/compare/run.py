@@ -32,7 +32,11 @@ from training.datasets.load import load, options_of
 from training.files import claimed
 
 KINDS: Final = ("hsa", "flat", "none", "permuted")
-FORMS: Final = tuple(f"{kind}-{form}" for kind in ("hsa", "permuted") for form in ("paper", "block", "document"))
+FORMS: Final = tuple(
+    f"{kind}-{form}"
+    for kind in ("hsa", "permuted")
+    for form in ("paper", "block", "document", "block-untied", "document-untied")
+)
 """Kinds with an `attention_form` of their own, in place of the configuration's."""
 
 
