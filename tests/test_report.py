@@ -1,18 +1,24 @@
 """Scores against scikit-learn, baselines against their definition, reports that say what was found."""
 
+import html
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 
 from docgraph.errors import DataError
+from encoders import DocumentForClassification
 from training.baselines import MAJORITY, MINILM, NB_WEIGHTED, TFIDF, Given, bag_of_words, baselines
 from training.datasets import load
 from training.datasets.origins import TextOrigin
 from training.datasets.records import Record, RecordProblem
+from training.evaluate import predict_records
 from training.metrics import Scores, score
 from training.report import Evaluation, RecordPrediction, confusion_png, write_report
+from training.views import write_views
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 LABELS = ("arts", "books", "never seen", "cars")
@@ -143,3 +149,30 @@ def test_the_confusion_matrix_is_a_picture_that_grows_with_the_labels(tmp_path, 
     large = Image.open(confusion_png(tmp_path / "many.png", many))
     assert few.format == "PNG"
     assert large.width > few.width > 300
+
+
+def test_mistakes_link_to_their_views(evaluation, tmp_path):
+    wrong = evaluation.mistakes[0].id
+    text = write_report(tmp_path / "report.html", evaluation, {wrong: "report_views/1.html"}).read_text()
+    assert text.count("<a ") == 1
+    assert f'<a href="report_views/1.html">{html.escape(wrong)}</a>' in text
+
+
+def test_the_surest_mistakes_become_pages(tmp_path):
+    """Of the run that version 0.1.0 left, on records whose labels are turned round: all of it is wrong."""
+    old = Path(__file__).parent / "data" / "v0.1.0"
+    model = DocumentForClassification.from_pretrained(old / "run")
+    lines = [json.loads(line) for line in (old / "pets.jsonl").read_text().splitlines()][:4]
+    for line in lines:
+        line["label"] = {"cats": "dogs", "dogs": "cats"}[line["label"]]
+    (tmp_path / "pets.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    corpus = load(tmp_path / "pets.jsonl")
+    records = [*corpus.records()]
+    predictions, read, _ = predict_records(model, records)
+    found = SimpleNamespace(mistakes=[one for one in predictions if one.predicted != one.label])
+    assert found.mistakes
+    assert len(read) == 4
+    pages = write_views(tmp_path / "report_views", model, records, found, 2)
+    assert [*pages] == [one.id for one in found.mistakes[:2]]
+    for name, one in zip(pages.values(), found.mistakes, strict=False):
+        assert f"<title>{one.label} taken for {one.predicted}: " in (tmp_path / name).read_text()

@@ -12,8 +12,9 @@ import html
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".html", ".json", ".md")
 MISTAKES: Final = 20
+MISTAKEN: Final = "Surest mistakes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,14 +143,21 @@ def _stands(pair: Pair, evaluation: Evaluation) -> str:
     )
 
 
-def write_report(path: str | Path, evaluation: Evaluation) -> Path:
+def write_report(path: str | Path, evaluation: Evaluation, views: Mapping[str, str] | None = None) -> Path:
     """Write a report in the format that the suffix names.
+
+    Args:
+        views: pages that an HTML report links records to, by their ids: `views.write_views`.
 
     Raises:
         DataError: another suffix than `SUFFIXES`.
     """
     target = Path(path)
-    writers = {".html": to_html, ".json": to_json, ".md": to_markdown}
+    writers: dict[str, Callable[[Evaluation], str]] = {
+        ".html": partial(to_html, views=views),
+        ".json": to_json,
+        ".md": to_markdown,
+    }
     if target.suffix not in writers:
         raise DataError(f"a report must end in {', '.join(SUFFIXES)}, but is {target.name!r}.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -193,14 +202,20 @@ def to_markdown(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def to_html(evaluation: Evaluation) -> str:
-    """Return the report as one HTML file that needs nothing else."""
+def to_html(evaluation: Evaluation, views: Mapping[str, str] | None = None) -> str:
+    """Return the report as one HTML file that needs nothing else; mistakes are links where they have a view."""
+
+    def cell(text: str, title: str) -> str:
+        link = (views or {}).get(text) if title.startswith(MISTAKEN) else None
+        words = html.escape(text)
+        return f"<td>{words}</td>" if link is None else f'<td><a href="{html.escape(link)}">{words}</a></td>'
+
     matrix = base64.b64encode(confusion_bytes(evaluation.scores)).decode("ascii")
     parts = [f"<h1>{html.escape(_title(evaluation))}</h1>"]
     parts += [f"<p>{html.escape(one)}</p>" for one in evaluation.said]
     for title, head, rows in _tables(evaluation):
         cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+        body = "".join("<tr>" + "".join(cell(c, title) for c in row) + "</tr>" for row in rows)
         parts.append(f"<h2>{title}</h2><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
         if title == "Classes":
             parts.append(f'<h2>Confusion matrix</h2><img alt="confusion matrix" src="data:image/png;base64,{matrix}">')
@@ -284,7 +299,7 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
     if mistakes := evaluation.mistakes:
         rows = [[one.id, str(one.label), one.predicted, f"{one.probability:.3f}"] for one in mistakes[:MISTAKES]]
         yield (
-            f"Surest mistakes ({len(mistakes)} in all)",
+            f"{MISTAKEN} ({len(mistakes)} in all)",
             ["record", "label", "predicted", "probability"],
             rows,
         )

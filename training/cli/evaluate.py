@@ -5,11 +5,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from docgraph.errors import DataError
 from training.cli.options import Baselines, Data, Format, ModelFolder, Quiet, Split, need
 
 EXAMPLES: Final = """\
   docgraph evaluate runs/news --data sample_data/news
   docgraph evaluate runs/news --data sample_data/news --split dev --no-baselines --report report.html
+  docgraph evaluate runs/news --data sample_data/news --report report.html --views 20
 """
 
 
@@ -22,6 +24,9 @@ def run(
         Path | None,
         typer.Option(help="Report to write: .html, .json or .md; the confusion matrix goes beside it."),
     ] = None,
+    views: Annotated[
+        int, typer.Option(min=0, help="With --report X.html: how many of the surest mistakes get a page to look at.")
+    ] = 0,
     baselines: Baselines = True,
     quiet: Quiet = False,
 ) -> None:
@@ -38,7 +43,10 @@ def run(
     from training.evaluate_targets import evaluate_targets, write_targets
     from training.report import confusion_png, print_evaluation, write_report
     from training.run_folder import RunFolder, learned_splits
+    from training.views import write_views
 
+    if views and (report is None or report.suffix != ".html"):
+        raise DataError("--views must stand beside --report FILE.html, whose mistakes it links.")
     trained = RunFolder(folder)
     model = trained.model()
     corpus, config = trained.corpus(data, format), trained.config or TrainingConfig()
@@ -60,5 +68,9 @@ def run(
     print_evaluation(evaluation)
     note(trained, evaluation.data, evaluation.split, evaluation.scores, *evaluation.baselines)
     if report is not None:
-        print(f"report in {write_report(report, evaluation)}")
+        pages = None
+        if views:
+            records = [*corpus[evaluation.split]]
+            pages = write_views(report.with_name(f"{report.stem}_views"), model, records, evaluation, views)
+        print(f"report in {write_report(report, evaluation, pages)}")
         print(f"confusion matrix in {confusion_png(report.with_suffix('.png'), evaluation.scores)}")
