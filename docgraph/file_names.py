@@ -3,7 +3,8 @@
     b"caf\\xe9.html"  ─ as Python has it ─> "caf\\udce9.html" ─┬─ address_of ─> "caf%E9.html" ─ path_of ─> the same file
                                                             └─ readable ───> "caf%E9.html"   for ids and messages
 
-A name that is no UTF-8 has lone surrogates in Python, which JSON, parquet and terminals do not hold.
+A name that is no UTF-8 has lone surrogates in Python, which JSON, parquet and terminals do not hold; a terminal obeys
+control characters.
 
 Source: PEP 383 (surrogateescape).
 """
@@ -17,7 +18,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|\\\\")
-_ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
+_UNREADABLE: Final = re.compile("[\x00-\x1f\x7f\udc80-\udcff]")
 _NAMED: Final = 3
 
 
@@ -37,8 +38,8 @@ def path_of(address: str) -> str:
 
 
 def readable(name: str) -> str:
-    """Return a name as text that UTF-8 can hold: each byte that is no UTF-8 as %XX."""
-    text = _ESCAPED_BYTE.sub(lambda byte: f"%{ord(byte.group()) - 0xDC00:02X}", name)
+    """Return a name as text that UTF-8 can hold on one line: bytes that are no UTF-8 and control characters as %XX."""
+    text = _UNREADABLE.sub(lambda byte: f"%{ord(byte.group()) & 0xFF:02X}", name)
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

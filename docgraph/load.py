@@ -44,6 +44,8 @@ def load_document(path: str | Path, *, limits: Limits | None = None, strict: boo
         raise ParseError(f"a document must be a file or folder that is there, but {path} is not.")
     if path.is_dir() or suffix in ARCHIVES:
         return parse_site(path, limits=limits, strict=strict, **options)
+    if not path.is_file():  # whoever opened a pipe would wait for ever
+        raise ParseError(f"a document must be a file or folder, but {path} is a pipe or a device.")
     if suffix == ".json":
         return _from_json(path, limits, strict, options)
     if suffix in HTML_SUFFIXES and path.suffix.lower() != ".gz":

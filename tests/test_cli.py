@@ -1,5 +1,6 @@
 """The command: what it loads, what it prints, its exit codes, and the whole way from a table to vectors."""
 
+import io
 import json
 import os
 import shlex
@@ -14,15 +15,18 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from rich.console import Console
 
 import docgraph
 from docgraph import Document, read_many
 from docgraph.bulk.shards import Shards
 from docgraph.errors import DataError
+from docgraph.index import Hit
 from encoders.embedder.embedder import Embedder
 from encoders.embedder.runs import RunReader
 from tests.tiny_encoders import save_bert
 from training import cli
+from training.cli.search import print_hits
 from training.config import make_config
 from training.embed import embed
 from training.inputs import Errors, find_inputs
@@ -60,6 +64,50 @@ def test_vectors_and_search_read_the_columns_that_are_named(run, capsys):
     capsys.readouterr()
     assert run("search", "a.index", "bread", "--json") == 0
     assert [hit["document_id"] for hit in map(json.loads, capsys.readouterr().out.splitlines())] == ["b"]
+
+
+def test_neither_a_page_nor_its_name_steers_the_terminal(run, capsys):
+    Path("odd").mkdir()
+    Path("odd/a\x1b]0;name\x07.html").write_text("<h1>Red \x1b[31mhead</h1><p>Bell \x07, a wide pot \x9b2J here.</p>")
+    Path("odd/b\n.html").write_text("<p>Second pot.</p>")
+    assert run("index", "odd", "odd/c\x1b[2J.html", "--output", "a.index", "--words") == 1
+    assert run("search", "a.index", "pot") == 0
+    said = "".join(capsys.readouterr())
+    assert not {letter for letter in said if letter < " " or "\x7f" <= letter < "\xa0"} - {"\n"}
+    assert "Bell" in said
+    assert "odd/b%0A.html" in said
+
+
+def test_the_words_of_a_question_are_marked_where_they_stand_also_behind_control_characters():
+    told = dict.fromkeys(("parent", "title", "url", "dom_path"))
+    names = {"document_id": "a", "id": "b", "level": "passage", "kind": "paragraph", "headings": ()}
+    hit = Hit(score=1.0, text="a bell \x07\n and a pot", span=(0, 19), marks=((16, 19),), **names, **told)
+    console = Console(color_system="standard", force_terminal=True, file=(file := io.StringIO()))
+    print_hits(console, [hit])
+    assert "\x1b[1;33mpot\x1b[0m" in file.getvalue()
+
+
+def test_a_document_without_words_is_counted_too(run, capsys):
+    Path("pages").mkdir()
+    Path("pages/empty.html").write_text("")
+    Path("pages/full.html").write_text("<p>Words.")
+    assert run("index", "pages", "--output", "a.index", "--words") == 0
+    assert "2 documents written" in (said := capsys.readouterr().out)
+    assert "now 2 documents (1 without words)" in said
+
+
+def test_a_pipe_is_no_document_and_nobody_waits_for_it(run, capsys):
+    os.mkfifo("pipe.html")
+    assert run("parse", "pipe.html") == 2
+    assert "pipe.html is a pipe or a device" in capsys.readouterr().err
+
+
+def test_files_whose_names_are_no_utf8_are_records_with_readable_ids(run, capsys):
+    Path("a").mkdir()
+    for number in range(10):
+        Path(os.fsdecode(b"a/%d\xff.html" % number)).write_text(f"<p>Text {number}.")
+    assert run("data", ".", "--json") == 0
+    assert "0%FF.html" in capsys.readouterr().out
 
 
 # -- what is loaded --------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class Errors:
     def add(self, name: str, error: DocgraphError) -> None:
         """Note one input and why it was set aside."""
         self.found.append(problem_of(name, error))
-        print(f"set aside {name}: {error}", file=self.stream)
+        print(readable(f"set aside {name}: {error}"), file=self.stream)
 
     def write(self) -> Path | None:
         """Write the file if anything was set aside; return where it is."""

@@ -21,8 +21,8 @@ from docgraph.node import Node
 
 _DEEPEST_INDENT: Final = 24
 """Levels that are shown by indentation; deeper ones by a number, so that a line stays a line."""
-_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), " ")
-"""C0 and C1 controls, and marks that turn the direction of writing."""
+CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), " ")
+"""C0 and C1 controls, and marks that turn the direction of writing; a terminal obeys them. A space for each."""
 _TOLD: Final = (
     "level",
     "ordered",
@@ -126,7 +126,7 @@ def _quoted(text: str, room: int) -> str:
 
 def _plain(text: str) -> str:
     """Return text on one line, without the control characters that would steer a terminal."""
-    return " ".join(text.translate(_CONTROLS).split())
+    return " ".join(text.translate(CONTROLS).split())
 
 
 def _short(text: str, width: int) -> str:

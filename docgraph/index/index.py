@@ -122,7 +122,7 @@ class Index:
 
     def __len__(self) -> int:
         """Return how many documents there are."""
-        return self._store.count("document")
+        return self._store.documents()
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each level has: documents, sections, passages, images."""

@@ -165,6 +165,10 @@ class Store:
         """Return what each document's source was when it was added, by document id."""
         return dict(self.connection.execute("SELECT id, digest FROM documents"))
 
+    def documents(self) -> int:
+        """Return how many documents there are, those without words too, which have no rows."""
+        return int(self.connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+
     def count(self, level: str) -> int:
         """Return how many rows a level has."""
         sql = "SELECT count(*) FROM nodes WHERE level = ?"

@@ -74,15 +74,16 @@ def run(
         for one, problem in added.problems.items():
             errors.add(one, DocgraphError(problem))
         gone = index.remove(there.keys() - {one.id for one in inputs}) if prune else 0
-        counts, name = index.counts(), index.embedder_name
+        counts, name, total = index.counts(), index.embedder_name, len(index)
     errors.write()
+    empty = f" ({total - counts['document']} without words)" if total > counts["document"] else ""
     print(
         f"{output}: {added.written} documents written, {added.unchanged + same} unchanged, {gone} taken out, "
-        f"{len(errors.found)} set aside; now {counts['document']} documents, {counts['section']} sections, "
+        f"{len(errors.found)} set aside; now {total} documents{empty}, {counts['section']} sections, "
         f"{counts['passage']} passages, {counts['image']} images, "
         + ("by words alone" if name is None else f"with vectors of {name or 'MiniLM'}")
     )
-    raise typer.Exit(errors.exit_code(counts["document"]))
+    raise typer.Exit(errors.exit_code(total))
 
 
 def _digest(path: Path) -> str:

@@ -66,18 +66,18 @@ def print_hits(console: "Console", hits: "list[Hit]") -> None:
     """Print answers: headings, the piece that answers with the question's words marked, place and score."""
     from rich.text import Text
 
+    from docgraph.formats.outline import CONTROLS
     from docgraph.index.show import piece
 
     if not hits:
         console.print("Nothing was found.")
     for number, hit in enumerate(hits, 1):
         words, marks = piece(hit)
-        text = Text("   " + words.replace("\n", " "))
+        text = Text("   " + words.translate(CONTROLS))
         for start, stop in marks:
             text.stylize("bold yellow", start + 3, stop + 3)
-        console.print(
-            Text(f"{number}  ", "dim") + Text(" › ".join(hit.headings) or hit.title or hit.document_id, "bold")
-        )
+        name = " › ".join(hit.headings) or hit.title or hit.document_id
+        console.print(Text(f"{number}  ", "dim") + Text(name.translate(CONTROLS), "bold"))
         console.print(text)
         place = f"   {hit.document_id}  {hit.kind} {hit.span[0]}:{hit.span[1]}  {hit.dom_path or ''}".rstrip()
-        console.print(Text(f"{place}  {hit.score:.2f}\n", "dim"))
+        console.print(Text(f"{place.translate(CONTROLS)}  {hit.score:.2f}\n", "dim"))

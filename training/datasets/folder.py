@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from docgraph.errors import DataError
+from docgraph.file_names import readable
 from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix
 from training.datasets.cells import is_missing, label_of
 from training.datasets.image_files import SUFFIXES
@@ -68,7 +69,7 @@ def read_pages(
         raise DataError(f"{root} must hold pages or texts with labels, but holds no {', '.join(PAGE_SUFFIXES)} file.")
     splits: dict[str, list[Record]] = defaultdict(list)
     for file, label, split in entries:
-        name = file.relative_to(root).as_posix()
+        name = _name(root, file)
         if not file.is_file():
             problems.append(RecordProblem("page.missing", name, f"there is no page at {file}."))
             continue
@@ -79,13 +80,17 @@ def read_pages(
             problems.append(RecordProblem("record.empty", name, "the file is empty."))
         fields = (("page" if is_page else "text"),) if size else ()
         splits[split].append(Record(name, label, origin, fields, size))
-    order = [file.relative_to(root).as_posix() for file, *_ in entries]
+    order = [_name(root, file) for file, *_ in entries]
     divided = with_splits(splits, seed, split_file, dev_share=dev_share)
     return Corpus(root.resolve().name, divided, problems, order=order, is_drawn=set(splits) == {""})
 
 
 def _documents(root: Path) -> Iterator[Path]:
     return (path for path in sorted(root.rglob("*")) if document_suffix(path) in PAGE_SUFFIXES and path.is_file())
+
+
+def _name(root: Path, file: Path) -> str:
+    return readable(file.relative_to(root).as_posix())
 
 
 def _by_folder(root: Path, problems: list[RecordProblem]) -> Iterator[tuple[Path, str | None, str]]:
@@ -102,13 +107,13 @@ def _by_folder(root: Path, problems: list[RecordProblem]) -> Iterator[tuple[Path
         if suffix not in PAGE_SUFFIXES or is_about:
             if suffix not in BESIDE:
                 why = "lies beside the folders of labels" if suffix in PAGE_SUFFIXES else "is no page and no text"
-                name = file.relative_to(root).as_posix()
+                name = _name(root, file)
                 problems.append(RecordProblem("file.left_out", name, f"{name} {why}."))
             continue
         split = ""
         if len(parts) > 1 and (word := split_name(parts[0])) in SPLIT_NAMES:
             split, parts = word, parts[1:]
-        yield file, parts[0] if parts else None, split
+        yield file, readable(parts[0]) if parts else None, split
 
 
 def _label_file(root: Path) -> Path | None:
@@ -126,5 +131,5 @@ def _listed(root: Path, listed: Path, problems: list[RecordProblem]) -> Iterator
         yield root / str(name), label_of(row.get("label")), split_name(row.get("split"))
     for file in _documents(root):
         if file not in named:
-            name = file.relative_to(root).as_posix()
+            name = _name(root, file)
             problems.append(RecordProblem("file.left_out", name, f"{name} is not in {listed.name}."))
