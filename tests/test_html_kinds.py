@@ -38,6 +38,23 @@ def test_content_that_react_streams_is_read_although_much_is_seen():
     assert "It came late, but it came." in page.text
 
 
+def test_what_react_streams_stands_where_its_script_puts_it():
+    page = parse_html(
+        "<main><h1>A tower</h1><!--$?--><template id='B:0'></template><p>Loading</p><!--/$--><p>The end.</p></main>"
+        "<div hidden id='S:0'><p>One.</p><template id='P:1'></template></div><div hidden id='S:1'><p>Two.</p></div>"
+        "<script>$RS('S:1','P:1');$RC('B:0','S:0')</script>"
+    )
+    assert [node.text for node in page.find("paragraph")] == ["One.", "Two.", "The end."]
+
+
+@pytest.mark.parametrize("call", ["$RC('B:0','S:0')", "$RC('B:9','S:9')", "$RC('S:0','S:0')"])
+def test_what_react_cannot_put_in_place_is_left_as_it_is(call: str):
+    page = parse_html(
+        f"<p>One.</p><div hidden id='S:0'><p>Two.</p><template id='B:0'></template></div><script>{call}</script>"
+    )
+    assert [node.text for node in page.find("paragraph")] == ["One.", "Two."]
+
+
 def test_what_the_readers_search_would_find_is_read():
     assert "A note." in article("<div hidden=until-found><p>A note.</p></div>").text
 
@@ -291,6 +308,15 @@ def test_the_heading_of_a_box_does_not_take_what_follows_the_box(box: str):
     )
     assert heading_over(page, LINES[4]) == "In numbers"
     assert heading_over(page, LINES[2]) == "The climb"
+
+
+def test_what_is_named_a_box_is_one_between_other_elements_too():
+    page = parse_html(
+        f"<main><h1>A white tower</h1><h2>The climb</h2><div>{BODY}</div><div class=infobox><h3>In numbers</h3>"
+        "<p>It has ninety steps and one lamp.</p></div><div><p>So they climbed.</p></div></main>"
+    )
+    assert heading_over(page, "ninety steps") == "In numbers"
+    assert heading_over(page, "So they climbed.") == "The climb"
 
 
 def test_the_time_of_an_entry_stands_in_the_entrys_section():

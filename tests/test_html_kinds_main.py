@@ -61,6 +61,21 @@ def test_another_story_of_the_same_name_below_is_not_main():
     assert "More next week." not in page.main_text
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("<section class='story first'>{}</section>", "<section class=story>{}</section>"),
+        ("<h1>A white tower</h1><div>{}</div>", "<div class=nextstory>{}</div>"),
+    ],
+)
+def test_the_next_story_is_known_by_part_of_its_name(first: str, second: str):
+    other = "<h1>Soot on bricks</h1>" + "".join(f"<p>{text} More next week.</p>" for text in POSTS)
+    body = BODY if "h1" in first else f"<h1>A white tower</h1>{BODY}"
+    page = parse_html(f"<title>A white tower</title><main>{first.format(body)}{second.format(other)}</main>")
+    assert all(line in page.main_text for line in LINES)
+    assert "More next week." not in page.main_text
+
+
 @pytest.mark.parametrize("teaser", ["<article>{}</article>", "<div class=teaser><img src=a.jpg>{}</div>"])
 def test_the_headlines_of_an_index_are_alike(teaser: str):
     inside = "<h2><a href=/{0}>Headline {0}</a></h2><p>{1}</p>"
@@ -92,6 +107,10 @@ def test_the_notes_of_the_text_are_main(reference: str, notes: str):
         "<div><p>To view this video please enable JavaScript, and use a browser that supports HTML5 video</p></div>",
         "<div><p>Hier steht ein externer Inhalt.</p><a role=button href=#>Externen Inhalt anzeigen</a></div>",
         "<div><p>This may use cookies of third parties.</p><a class='btn big' href=#>Accept and show</a></div>",
+        "<div><p>当サイトではCookieを使用しています。</p><button>同意する</button></div>",
+        "<div><div>We use cookies to give you the best experience.</div><div role=button>Got it</div></div>",
+        "<div><p>Hier steht ein externer Inhalt.</p><label><input type=checkbox> Anzeigen</label></div>",
+        "<div><h3>The morning briefing</h3><p>All that matters, every day.</p><form><input type=email></form></div>",
     ],
 )
 def test_signs_in_the_page_are_not_main(sign: str):

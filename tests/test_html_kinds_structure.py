@@ -21,6 +21,13 @@ from tests.white_tower import LINES, article, bound, codes, heading_over
         "opacity:0",
         "color:#fff;background:#fff",
         "color:transparent",
+        "color:rgba(255, 255, 255, 0)",
+        "color:#00000000",
+        "color:rgb(255, 255, 255);background-color:white",
+        "opacity:0.01",
+        "translate:-9999px 0",
+        "filter:opacity(0)",
+        "clip-path:polygon(0 0, 0 0, 0 0)",
     ],
 )
 def test_text_hidden_by_place_size_or_colour_is_kept_apart(style: str):
@@ -38,6 +45,8 @@ def test_text_hidden_by_place_size_or_colour_is_kept_apart(style: str):
         "margin-left:-20px",
         "font-size:.9em",
         "color:#fff;background:#000",
+        "color:#fff;background:#fff url(sea.jpg)",
+        "color:inherit;background:inherit",
         "color:transparent;-webkit-background-clip:text",
         "transform:translateX(-50%)",
     ],
@@ -52,6 +61,12 @@ def test_text_that_is_only_moved_or_fades_in_is_text(style: str):
         (".w .x{display:none}", False),
         ("@media (min-width: 768px){.x{display:none}}", False),
         (".x{font-size:0}", False),
+        (".x{color:#fff;background-color:#fff}", False),
+        (":is(.x, .y){display:none}", False),
+        ("[class~=x]{display:none}", False),
+        (".X{DISPLAY:NONE} .x{Display:None}", False),
+        (":is(.w) .y{display:none}", True),
+        (".x:is(p){display:none}", True),
         (".other .x{display:none}", True),
         (".w + .x{display:none}", True),
         ("@media (max-width: 600px){.x{display:none}}", True),
@@ -67,6 +82,13 @@ def test_selectors_and_conditions_of_a_style_sheet(css: str, seen: bool):
     "heading",
     [
         "<p class=crosshead>What they say</p>",
+        "<div class=zwischentitel>What they say</div>",
+        "<p class=articleSubheading>What they say</p>",
+        "<p class=Article_subtitle__x9Z1a>What they say</p>",
+        "<p class='paragraph--title'>What they say</p>",
+        "<div><b>What they say</b></div>",
+        "<center><b>What they say</b></center>",
+        "<p><strong>■ What they say</strong></p>",
         "<p style='font-weight:bold'>What they say</p>",
         "<p><span style='font-weight: 700'>What they say</span></p>",
         "<p><b>“What they say”</b></p>",
@@ -83,6 +105,22 @@ def test_a_bold_first_line_is_the_heading_of_its_paragraph():
     assert (
         heading_over(article(f"<p><b>By Ida Roe</b></p><p>{'So it is said. ' * 6}</p>"), "So it is") == "A white tower"
     )
+
+
+@pytest.mark.parametrize("end", ["<br>", "<br><br>"])
+def test_a_bold_line_between_the_lines_of_one_element_is_a_heading(end: str):
+    page = parse_html(
+        f"<main><h1>A white tower</h1><div>{end.join([*LINES, '<b>What they say</b>', LINES[0].upper()])}</div></main>"
+    )
+    assert heading_over(page, LINES[0].upper()) == "What they say"
+    assert heading_over(page, LINES[1]) == "A white tower"
+
+
+def test_a_paragraph_of_chinese_signs_is_long_enough_for_a_heading():
+    page = parse_html(
+        f"<main><h1>灯台</h1><p>{'白い灯台は岩の上に立つ。' * 3}</p><p><b>海の底</b></p><p>{'漁師は朝に出た。' * 3}</p>"
+    )
+    assert heading_over(page, "漁師は") == "海の底"
 
 
 def test_a_bold_line_heads_the_list_below_it():
@@ -119,6 +157,10 @@ def test_words_that_only_a_style_sets_apart_do_not_run_together(markup: str, tex
         "<img src=a.jpg aria-describedby=c><p id=c>A rope.</p>",
         "<p><img src=a.jpg><br><em>A rope.</em></p>",
         "<p><img src=a.jpg></p><p><em>A rope.</em></p>",
+        "<figure><img src=a.jpg></figure><p class=image-caption>A rope.</p>",
+        "<p align=center><img src=a.jpg></p><p style='text-align: center'>A rope.</p>",
+        "<div class=zdjecie><img src=a.jpg><span class=podpis>A rope.</span></div>",
+        "<div><img src=a.jpg><p class=bijschrift>A rope.</p></div>",
         "<table><tr><td><img src=a.jpg></td></tr><tr><td class=tr-caption>A rope.</td></tr></table>",
         "<dl class=gallery-item><dt><img src=a.jpg></dt><dd class=gallery-caption>A rope.</dd></dl>",
     ],

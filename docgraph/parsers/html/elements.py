@@ -12,9 +12,11 @@ Nothing recurses.
 Sources: HTML Living Standard 13.2 (parsing), 4.12.3 (declarative shadow roots are kept as `template` elements).
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import turbohtml
@@ -29,6 +31,9 @@ _CLIMB: Final = 40
 _ELEMENT: Final = turbohtml.Element
 _TEXT: Final = (turbohtml.Text, turbohtml.CData)
 _CONTENT: Final = turbohtml.DocumentFragment
+_STREAMED: Final = re.compile(r"""\$R[CRS]\(\s*["']([BPS]:\w+)["']\s*,\s*["']([BPS]:\w+)["']""")
+"""A call that puts a streamed part ("S:1") where its placeholder stands ("B:1", "P:1")."""
+_MOST_STREAMED: Final = 100
 """What a `template` element holds."""
 
 
@@ -138,6 +143,10 @@ def read_markup(markup: str, *, most: int, tags: bool = False) -> Elements:
     except UnicodeEncodeError:
         markup = markup.encode("utf-8", "replace").decode("utf-8")
     page = turbohtml.parse(markup, positions=False, source_locations=tags, allow_declarative_shadow_roots=False)
+    if "$R" in markup and (
+        moves := [sorted(move.groups()) for move in islice(_STREAMED.finditer(markup), _MOST_STREAMED)]
+    ):
+        _put_in_place(page, moves)
     recorder = _Recorder(most)
     around: list[Any] = [page]
     for node in page.descendants:
@@ -157,6 +166,25 @@ def read_markup(markup: str, *, most: int, tags: bool = False) -> Elements:
             recorder.elements.events.append(node.data)
     recorder.close()
     return recorder.elements
+
+
+def _put_in_place(page: Any, moves: Iterable[list[str]]) -> None:
+    """Do what React's script does with parts that were streamed: each goes where its placeholder stands."""
+    by_id = {name: node for node in page.iter_elements() if (name := node.attrs.get("id"))}
+    for into, name in moves:
+        place, part = by_id.get(into), by_id.get(name)
+        if place is None or part is None or place.tag != "template" or part in place.ancestors:
+            continue
+        depth = 0
+        for fallback in list(place.next_siblings) if into.startswith("B") else ():
+            if fallback.__class__ is turbohtml.Comment:
+                depth += -1 if fallback.data.startswith("/") else fallback.data.startswith("$")
+                if depth < 0:
+                    break
+            fallback.extract()
+        place.insert_before(*list(part.children))
+        place.extract()
+        part.extract()
 
 
 def _plain(attributes: Mapping[str, Any]) -> Attributes:

@@ -9,6 +9,7 @@ pictures, the text beside the picture is the caption.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +28,7 @@ _IMAGE_CONTAINER: Final = re.compile(
 )
 _PROSE_LETTERS: Final = 60
 _SET_APART_LETTERS: Final = 200
+_CENTRED_LETTERS: Final = 80
 _MOST_OF_TEXT: Final = 0.5
 _NEAR: Final = 8
 _NEAR_CAPTION: Final = 40
@@ -133,7 +135,8 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
         first -= 1
     closed = [~item for item in items[image:start] if isinstance(item, int) and item < 0]
     opened = [item for item in items[first:image] if isinstance(item, int)]
-    if len(opened) == len(closed) and not any(row in figures.elements for row in opened):
+    if len(opened) == len(closed):
+        figures.elements.difference_update(opened)
         figures.joined[first] = end
 
 
@@ -174,7 +177,7 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
         if item.element not in known:
             known[item.element] = _named(elements, item.element, described)
         kind, namer = known[item.element]
-        if not kind and len(item.text) <= _SET_APART_LETTERS and _is_set_apart(item, flow, index):
+        if not kind and len(item.text) <= _SET_APART_LETTERS and _is_set_apart(elements, item, flow, index):
             kind, namer = "caption", item.element
         if kind:
             found[index] = kind
@@ -197,15 +200,26 @@ def _described(elements: Elements, flow: Flow) -> set[str]:
     return found
 
 
-def _is_set_apart(block: TextBlock, flow: Flow, index: int) -> bool:
-    """Whether all of a block is emphasised or small, and it stands right after a picture."""
-    if not any(e - s >= len(block.text) and type_ in ("emphasis", "small") for s, e, type_, _ in block.marks):
+def _is_set_apart(elements: Elements, block: TextBlock, flow: Flow, index: int) -> bool:
+    """Whether all of a block is emphasised, small or, unlike the text after it, centred, right after a picture."""
+    before = _beside(flow, range(index - 1, max(-1, index - _NEAR), -1))
+    if before is None or not before.images or before.text:
         return False
-    for before in range(index - 1, max(-1, index - _NEAR), -1):
-        item = flow.items[before]
-        if isinstance(item, TextBlock):
-            return bool(item.images) and not item.text
-    return False
+    if any(e - s >= len(block.text) and type_ in ("emphasis", "small") for s, e, type_, _ in block.marks):
+        return True
+    if len(block.text) > _CENTRED_LETTERS or not (_is_centred(elements, block) and _is_centred(elements, before)):
+        return False
+    after = _beside(flow, range(index + 1, min(len(flow.items), index + _NEAR)))
+    return after is not None and bool(after.text) and not _is_centred(elements, after)
+
+
+def _beside(flow: Flow, places: Iterable[int]) -> TextBlock | None:
+    return next((item for place in places if isinstance(item := flow.items[place], TextBlock)), None)
+
+
+def _is_centred(elements: Elements, block: TextBlock) -> bool:
+    own = elements.attributes[block.element]
+    return own.get("align", "").lower() == "center" or "text-align:center" in own.get("style", "").replace(" ", "")
 
 
 def _letters(item: "int | TextBlock") -> int:
@@ -300,7 +314,7 @@ def _is_card(elements: Elements, flow: Flow, row: int, held: _Content) -> bool:
     """Whether an element that interrupts paragraphs holds one image and, below it, a caption's worth of text."""
     if held.images != 1 or not 1 <= held.letters <= _CARD_LETTERS or held.headings or held.blocks > 3:
         return False
-    if held.linked > 0.5 * held.letters or elements.tag[row] not in ("div", "section", "span", "aside"):
+    if held.linked > 0.5 * held.letters or elements.tag[row] not in ("div", "section", "span", "aside", "table"):
         return False
     if not elements.is_between(row, "p"):
         return False

@@ -20,16 +20,20 @@ _BOLD_LETTERS: Final = 80
 _BOLD_WORDS: Final = 10
 _NEAR: Final = 6
 _PARAGRAPH_LETTERS: Final = 60
-_OPENERS: Final = "\"'“”„«‹‘¿¡"
+_OPENERS: Final = "\"'“”„«‹‘¿¡■□●○◆◇▼▶★☆【《〈「『［[#§ "
 _BY: Final = re.compile(r"(?:By|Von|Par|Por|Door|Text|Photos?|Fotos?|Words)\s*:?(?:\s+[A-ZÀ-ÖØ-Þ][\w.'’-]*)+$")
 """A byline, which is often bold, too."""
 _BOLD_STYLE: Final = re.compile(r"font-weight\s*:\s*(?:bold|[6-9]00)", re.I)
 _HEADING_CLASS: Final = re.compile(
-    r"(?:^|[\s_-])(?:sub-?head(?:ing|er|line)?|cross-?head(?:ing)?|zwischen-?(?:titel|(?:ue|ü)berschrift)|inter-?titre?|"
-    r"ladillo|tussenkop|mellomtittel|section-?(?:title|head(?:ing|er)?)|heading-?\d?|h[2-6])(?:$|[\s_]|--)",
+    r"(?:^|[\s_-])(?:section-?(?:title|head(?:ing|er)?)|heading-?\d?|h[2-6]|inter)(?:$|[\s_]|--)|"
+    r"(?:sub|cross)[-_]*(?:head(?:ing|er|line)?|title)(?![a-z])|(?:para(?:graph)?|text|block)[-_]*(?:title|heading)(?![a-z])|"
+    r"zwischen[-_]*(?:titel|(?:ue|ü)berschrift|zeile)|inter[-_]*tit(?:re|ulo)|entretitulo|ladillo|tussenkop|"
+    r"m(?:ellom|ellem)tit|mell(?:an|em)rubrik|v[aä]liotsikko|sottotitol|[sś]r[oó]dtytu|podtitul|alc[ií]m(?![a-z])",
     re.I,
 )
 """Class of a paragraph that is a heading."""
+_LINES: Final = frozenset(("p", "div", "center"))
+"""Elements that hold a line between paragraphs."""
 
 
 def is_title(reader: Reader, row: int) -> bool:
@@ -65,7 +69,7 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
             level = flow.headings[item.element]
         elif _is_bold(elements, item) and _has_text_under(elements, flow, index):
             bold[item.element] = min(level + 1, 6)
-        elif (row := _bold_line(elements, item)) >= 0:
+        elif (row := _bold_line(elements, item)) >= 0 or (row := _bold_between(elements, flow, index)) >= 0:
             bold[row] = min(level + 1, 6)
             lines.append(index)
     if lines:
@@ -81,7 +85,7 @@ def _is_bold(elements: Elements, block: TextBlock) -> bool:
     text = block.text
     if len(text) > _BOLD_LETTERS or block.images or block.preformatted or "\n" in text:
         return False
-    if elements.tag[block.element] not in ("p", "div") or not _reads_like_a_heading(text):
+    if elements.tag[block.element] not in _LINES or not _reads_like_a_heading(text):
         return False
     return block.linked < len(text) and _is_bold_to(elements, block, len(text))
 
@@ -90,7 +94,7 @@ def _reads_like_a_heading(text: str) -> bool:
     """Whether a short line ends like no sentence, begins like a heading and is no byline."""
     first = text.lstrip(_OPENERS)[:1]
     return (
-        text[-1] not in ".,;…"
+        text[-1] not in ".,;…。、；"
         and first.isalnum()
         and len(text.split()) <= _BOLD_WORDS
         and any(letter.isalpha() for letter in text)
@@ -139,13 +143,43 @@ def _bold_line(elements: Elements, block: TextBlock) -> int:
     return first[3]
 
 
+def _bold_between(elements: Elements, flow: Flow, index: int) -> int:
+    """Return the element of the bold words that are a line between two paragraphs of one element, or -1."""
+    block = flow.items[index]
+    assert isinstance(block, TextBlock)
+    if (
+        not block.marks
+        or len(beside := flow.items[index - 1 : index + 2 : 2]) < 2
+        or not all(isinstance(item, TextBlock) and item.element == block.element for item in beside)
+    ):
+        return -1
+    if len(block.text) > _BOLD_LETTERS or block.images or block.preformatted or not _reads_like_a_heading(block.text):
+        return -1
+    after = beside[1]
+    assert isinstance(after, TextBlock)
+    start, end, type_, row = block.marks[0]
+    if type_ != "strong" or start or end < len(block.text) or block.linked:
+        return -1
+    return row if _is_long(after) and not _is_all_bold(after) else -1
+
+
+def _is_long(block: TextBlock) -> bool:
+    """Whether a block has the letters of a paragraph; a sign of Chinese tells as much as three letters."""
+    return len(block.text.encode()) >= _PARAGRAPH_LETTERS
+
+
+def _is_all_bold(block: TextBlock) -> bool:
+    return any(end - start == len(block.text) for start, end, type_, _ in block.marks if type_ == "strong")
+
+
 def _cut_line(block: "int | TextBlock") -> "list[int | TextBlock]":
     """Return a paragraph as its first line, a block of its own in the element of its bold words, and the rest."""
     assert isinstance(block, TextBlock)
-    line, rest = block.cut([block.text.find("\n")])
+    end = block.text.find("\n")
+    line, *rest = block.cut([end]) if end >= 0 else [block]
     row = next(mark[3] for mark in line.marks if mark[2] == "strong" and mark[0] == 0)
     line.element = row
-    return [row, line, ~row, rest]
+    return [row, line, ~row, *rest]
 
 
 def _has_text_under(elements: Elements, flow: Flow, index: int) -> bool:
@@ -164,6 +198,6 @@ def _has_text_under(elements: Elements, flow: Flow, index: int) -> bool:
     above = elements.parent[after.element]
     if elements.tag[above] in LISTS:
         return elements.parent[above] == elements.parent[row] and after.linked < len(after.text)
-    all_bold = any(end - start == len(after.text) for start, end, type_, _ in after.marks if type_ == "strong")
-    same = (above, elements.tag[after.element]) == (elements.parent[row], elements.tag[row])
-    return len(after.text) >= _PARAGRAPH_LETTERS and same and not all_bold
+    tags = {elements.tag[after.element], elements.tag[row]}
+    same = above == elements.parent[row] and (len(tags) == 1 or tags <= _LINES)
+    return same and _is_long(after) and not _is_all_bold(after)

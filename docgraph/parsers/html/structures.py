@@ -7,6 +7,7 @@ Only what carries structure becomes a node: `div` and its kind do not. `tree` li
 Sources: HTML Living Standard 4.4 (grouping content), 4.9 (tables).
 """
 
+import re
 from typing import Any, Final
 
 from docgraph.kinds import Domain
@@ -15,7 +16,7 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.nodes import Page, is_safe
 from docgraph.parsers.html.tables import read_grid
-from docgraph.parsers.html.tags import LISTS, PREFORMATTED
+from docgraph.parsers.html.tags import LISTS, NAME_LETTERS, PREFORMATTED
 from docgraph.parsers.html.walk import Frame, Walk
 
 SECTIONING: Final = frozenset(("page", "group", "box"))
@@ -29,6 +30,12 @@ _HOLDERS: Final = {
 }  # fmt: skip
 _STRUCTURAL: Final = LISTS | frozenset(_HOLDERS) | PREFORMATTED | {"table", "dl", "figure", "caption"}
 _ALWAYS_BOXES: Final = frozenset(("aside", "details"))
+_BOX_CLASS: Final = re.compile(
+    r"(?:^|\s)(?:callout|side-?bar|kasten|encadr[eé]|recuadro|kader)(?:$|\s)|"
+    r"(?:info|fact|fakten|fakta|text|side)[-_]?(?:box|boks|kasten|ruta)(?:$|\s|--|__)",
+    re.I,
+)
+"""Class of an element that is a box, whatever stands beside it."""
 _SOURCES: Final = frozenset(("footer", "cite"))
 _QUOTE_ELEMENTS: Final = 200
 _SOURCE_LETTERS: Final = 300
@@ -159,7 +166,14 @@ def box(walk: Walk, element: int) -> None:
         walk.frames.stack.append(Frame("box", element, 0))
         _open_before_heading(walk, element)
         return
-    if _has_headed_text(walk, element) and (tag in _ALWAYS_BOXES or walk.page.elements.is_between(element, "p")):
+    if _has_headed_text(walk, element) and (
+        tag in _ALWAYS_BOXES
+        or walk.page.elements.is_between(element, "p")
+        or (
+            len(walk.frames.last.sections) > 1
+            and _BOX_CLASS.search(walk.page.elements.attributes[element].get("class", "")[:NAME_LETTERS])
+        )
+    ):
         walk.frames.stack.append(Frame("box", element, 0))
 
 

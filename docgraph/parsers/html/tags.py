@@ -62,7 +62,8 @@ under which a formula is written a second time."""
 
 CAPTION_CLASS: Final = re.compile(
     r"caption|legende|bildunterschrift|bild[-_]*(?:text|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
-    r"(?:image|img|photo|foto|picture|figure)[-_]*(?:sub-?title|text|desc|legend|info)|media[-_]*(?:sub-?title|desc|info)",
+    r"bijschrift|podpis|(?:k[eé]p|foto)al[aá][ií]r[aá]s|(?:image|img|photo|foto|picture|figure|(?<![a-z])pic)[-_]*(?:sub-?title|te?xt|desc|legend|info|note)|"
+    r"media[-_]*(?:sub-?title|desc|info)",
     re.I,
 )
 CREDIT_CLASS: Final = re.compile(
@@ -74,7 +75,7 @@ CREDIT_CLASS: Final = re.compile(
 
 _OF_CAPTIONS: Final = (
     "caption", "legend", "bild", "cutline", "foto", "didascalia", "leyenda", "onderschrift", "image", "img", "photo",
-    "picture", "figure", "media", "credit", "copyright",
+    "picture", "figure", "media", "credit", "copyright", "bijschrift", "podpis", "pic", "al\u00e1\u00edr", "alair",
 )  # fmt: skip
 """One of these is in every class attribute that the two patterns find something in; looking for them is quicker."""
 

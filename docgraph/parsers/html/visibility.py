@@ -29,8 +29,15 @@ _FAR: Final = re.compile(r"-(?:\d{4,}(?:\.\d+)?px|999px|\d{2,}(?:\.\d+)?r?em|[1-
 _FAR_ON_PAGE: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{4,}(?:\.\d+)?px)")
 _NOTHING: Final = re.compile(r"0*[01](?:\.0*)?px|0+(?:\.0*)?[a-z%]*|0*\.\d+px|0*\.0\d*r?em")
 _TINY_LETTERS: Final = re.compile(r"(?:0*[01](?:\.\d*)?|0*\.\d+)p[xt]|0+(?:\.0*)?[a-z%]*|0*\.[01]\d*r?em")
-_CLIPPED: Final = re.compile(r"rect\(\s*(?:0|1px)[\s,a-z]|inset\(\s*(?:[5-9]\d|100)%|circle\(\s*0")
+_CLIPPED: Final = re.compile(
+    r"rect\(\s*(?:0|1px)[\s,a-z]|inset\(\s*(?:[5-9]\d|100)%|circle\(\s*0|polygon\((?:\s*0[a-z%]*[\s,]*)+\)"
+)
+_UNSEEN_NUMBER: Final = re.compile(r"(?:0*\.0[0-4]\d*|0+(?:\.0*)?|0*[0-4](?:\.\d*)?%)")
+"""An opacity that leaves nothing to be seen."""
 _MOVES: Final = ("transition", "animation", "transform", "will-change", "filter", "animation-name")
+_COLOURS: Final[dict[str, tuple[int, ...] | None]] = {
+    "white": (255, 255, 255), "black": (0, 0, 0), "transparent": None,
+}  # fmt: skip
 _PLACES: Final = ("left", "top", "right", "bottom", "margin-left", "margin-top", "text-indent")
 _SIZES: Final = ("height", "max-height", "width", "max-width")
 _LONGEST_STYLE: Final = 2_000
@@ -48,9 +55,14 @@ _SCREEN_WIDTH: Final = 1_280
 _NAME: Final = re.compile(r"[.#][\w-]+")
 _CONDITION: Final = re.compile(r"@[^@{};]{0,200}\{")
 _COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
+_ANY_OF: Final = re.compile(r"(?<![\w-]):(?:is|where)\(([^()]*)\)|:(?:is|where)\(((?:[.#][\w-]+[,\s]*)*)\)")
+_BY_NAME: Final = re.compile(r"""\[(class|id)~?=["']?([\w\s-]+)["']?\]""")
+_MOST_OPTIONS: Final = 20
 _WORDS_THAT_HIDE: Final = (
     "none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(", "circle(", "transparent", "scale(0", "opacity:0",
-    "opacity: 0", "font-size:0", "font-size: 0", "font-size:1px", "font-size: 1px",
+    "opacity: 0", "font-size:0", "font-size: 0", "font-size:1px", "font-size: 1px", "opacity(0", "polygon(0", "scale:0",
+    "zoom:0", "0,0,0,0)", "0, 0, 0, 0)", "255,255,0)", "255, 255, 0)", "color:#fff", "color: #fff", "color:white",
+    "color: white",
 )  # fmt: skip
 _LEVELS_AROUND: Final = 40
 _MOST_RULES: Final = 4_000
@@ -96,9 +108,13 @@ def way_of_hiding(style: str) -> str:
     tricks = (
         any(name in own and _FAR.match(own[name]) for name in _PLACES)
         or ("transform" in own and ("scale(0)" in own["transform"] or _FAR_ON_PAGE.search(own["transform"])))
+        or ("translate" in own and _FAR_ON_PAGE.search(own["translate"]))
+        or get("scale") == "0"
+        or get("zoom") == "0"
+        or "opacity(0)" in get("filter", "").replace("%", "")
         or any(name in own and _CLIPPED.match(own[name]) for name in ("clip", "clip-path"))
         or ("font-size" in own and _TINY_LETTERS.fullmatch(own["font-size"]))
-        or ("opacity" in own and not own["opacity"].strip("0.%") and not any(name in own for name in _MOVES))
+        or ("opacity" in own and _UNSEEN_NUMBER.fullmatch(own["opacity"]) and not any(name in own for name in _MOVES))
         or (
             get("overflow", get("overflow-y", "")) in ("hidden", "clip")
             and any(name in own and _NOTHING.fullmatch(own[name]) for name in _SIZES)
@@ -107,10 +123,31 @@ def way_of_hiding(style: str) -> str:
         or (
             "color" in own
             and "text" not in get("-webkit-background-clip", "") + get("background-clip", "")
-            and own["color"] in ("transparent", get("background-color", get("background")))
+            and _colour(own["color"]) in (None, _colour(get("background-color", get("background", ""))) or "")
         )
     )
     return "trick" if tricks else ""
+
+
+def _colour(value: str) -> tuple[int, ...] | None:
+    """Return a colour as red, green and blue, None if it is transparent; () for what is not understood."""
+    if value in _COLOURS:
+        return _COLOURS[value]
+    digits = value[1:] if value.startswith("#") else ""
+    if len(digits) in (3, 4):
+        digits = "".join(digit * 2 for digit in digits)
+    if len(digits) == 8 and digits.endswith("00"):
+        return None
+    try:
+        if len(digits) in (6, 8):
+            return tuple(bytes.fromhex(digits)[:3])
+        name, _, inside = value.partition("(")
+        parts = inside.rstrip(") ").replace(",", " ").replace("/", " ").split()
+        if len(parts) == 4 and float(parts[3].rstrip("%")) == 0:
+            return None
+        return tuple(int(part) for part in parts[:3]) if name in ("rgb", "rgba") else ()
+    except ValueError:
+        return ()
 
 
 class Sheet:
@@ -202,6 +239,8 @@ def sheet_of(elements: Elements) -> Sheet:
 def _places_that_hide(css: str) -> Iterator[int]:
     """Yield where each block of declarations begins that hides."""
     done = -1
+    small = css.lower()
+    css = small if len(small) == len(css) else css
     places = sorted(found for word in _WORDS_THAT_HIDE for found in _find_all(css, word))
     for place in places[:_MOST_RULES]:
         start = css.rfind("{", 0, place)
@@ -262,7 +301,14 @@ def _selector(css: str, place: int) -> str:
     """Return the selector of the rule whose block begins right before `place`."""
     start = place - 1
     low = max(css.rfind(sign, 0, start) for sign in "{};")
-    return css[low + 1 : start].strip()
+    selector = css[low + 1 : start].strip()
+    return _BY_NAME.sub(_as_names, selector) if "[" in selector else selector
+
+
+def _as_names(found: re.Match[str]) -> str:
+    """Return [class="a b"] and [id=c] as ".a.b" and "#c"."""
+    sign = "." if found.group(1) == "class" else "#"
+    return "".join(f"{sign}{name}" for name in found.group(2).split())
 
 
 def _compounds(selector: str) -> Iterator[list[frozenset[str]]]:
@@ -270,6 +316,9 @@ def _compounds(selector: str) -> Iterator[list[frozenset[str]]]:
 
     One that is none of tags and names is empty, and so is one before a sibling.
     """
+    if (found := _ANY_OF.search(selector)) is not None:
+        options = (found.group(1) or found.group(2) or "").split(",")[:_MOST_OPTIONS]
+        selector = ",".join(selector[: found.start()] + option.strip() + selector[found.end() :] for option in options)
     for part in selector.split(","):
         if part.strip():
             compounds = [_names(compound) for compound in re.split(r"[\s>+~]+", part.strip())]

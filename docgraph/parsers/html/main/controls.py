@@ -19,7 +19,8 @@ from docgraph.parsers.html.main.text_features import count_words
 
 MOST_WORDS: Final = 120
 LONGEST_CONTROL: Final = 25
-"""Words of a whole box, and of one text of a player's."""
+LONGEST_SIGN_UP: Final = 60
+"""Words of a whole box, of one text of a player's, and of a box around a field for an address."""
 _MOST_ITEMS: Final = 80
 _BOX_LEVELS: Final = 6
 _PLAYER: Final = re.compile(
@@ -28,13 +29,21 @@ _PLAYER: Final = re.compile(
     re.I,
 )
 _CONSENT: Final = re.compile(
-    r"\b(?:consent|third part(?:y|ies)|personal data|data privacy|privacy (?:policy|settings)|external content|"
-    r"cookies?|einwillig\w*|zustimm\w*|datenschutz\w*|personenbezogen\w*|drittanbieter\w*|externe[nr]? inhalt\w*|"
+    r"cookie(?=を|等|\b|s\b)|\b(?:consent|third part(?:y|ies)|personal data|data privacy|privacy (?:policy|settings)|"
+    r"external content|"
+    r"einwillig\w*|zustimm\w*|datenschutz\w*|personenbezogen\w*|drittanbieter\w*|externe[nr]? inhalt\w*|"
     r"consentement|accepté? les cookies|données personnelles|contenus? externes?|"
     r"consentimiento|datos personales|contenidos? externos?|"
     r"consenso|dati personali|contenut[oi] estern[oi]|toestemming|persoonsgegevens|samtykke|samtycke|zgod[aęy])\b",
     re.I,
 )
+_ASKS: Final = re.compile(
+    r"\b(?:us(?:es?|ing)|stores?|verwende\w*|nutz\w*|setz\w*|utilis\w*|utiliz\w*|usa\w*|usiamo|używa\w*|gebruik\w*|"
+    r"bruke\w*|bruger|använder|используе\w*)\W+(?:[\w’']+\W+){0,5}cookie|cookie[^.。]{0,20}(?:使用|利用)|使用[^.。]{0,6}cookie",
+    re.I,
+)
+"""A sentence that tells that the site uses cookies."""
+_LONGEST_ASKING: Final = 600
 _SIGN: Final = re.compile(
     r"(?:advertise?ment|anzeige|werbung|publicité|publicidad|pubblicità|advertentie|reklame?a?|sponsored)|"
     r"(?:- )?(?:advertise?ment[ -]*)?(?:story|article|post) continues below(?: (?:this )?advertise?ment)?|"
@@ -62,12 +71,25 @@ def controls(elements: Elements, flow: Flow) -> set[int]:
     """Return the places of the blocks of players, of what asks for consent, and of signs ("Advertisement")."""
     places = flow.places()
     found: set[int] = set()
-    for row in (*elements.rows_of("button"), *filter(partial(_is_button, elements), elements.rows_of("a"))):
+    buttons = (*elements.rows_of("button"), *elements.rows_of("label"))
+    for row in (*buttons, *filter(partial(_is_button, elements), elements.rows_of("a"))):
         if (box := _box_around(elements, flow, row)) is not None:
             texts = list(_texts(flow, *box))
             if any(_CONSENT.search(text) for text in texts):
                 found.update(range(*box))
+    for row in elements.rows_of("input"):
+        box = _box_around(elements, flow, row) if elements.attributes[row].get("type") == "email" else None
+        if box is not None and sum(map(count_words, _texts(flow, *box))) <= LONGEST_SIGN_UP:
+            found.update(range(*box))
     for index, item in enumerate(flow.items):
+        if not isinstance(item, TextBlock):
+            continue
+        if "ookie" in item.text and len(item.text) <= _LONGEST_ASKING and _ASKS.search(item.text):
+            box = _box_around(elements, flow, item.element)
+            if box is not None and any(
+                _is_button(elements, row) for row in flow.items[slice(*box)] if row.__class__ is int
+            ):
+                found.update(range(*box))
         if isinstance(item, TextBlock) and 0 < len(item.text) <= _LONGEST_NEED and item.element not in flow.headings:
             text = item.text.strip(" .…–—-")
             if (len(text) <= _LONGEST_SIGN and _SIGN.fullmatch(text)) or _NEEDS.search(text):

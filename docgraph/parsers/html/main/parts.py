@@ -151,7 +151,9 @@ def _repeated(elements: Elements, flow: Flow, title: int) -> int:
             and end < len(elements)
             and elements.parent[end] == elements.parent[row]
             and elements.tag[end] == elements.tag[row]
-            and elements.attributes[row].get("class", "") == elements.attributes[end].get("class") != ""
+            and not {*elements.attributes[row].get("class", "").split()}.isdisjoint(
+                elements.attributes[end].get("class", "").split()
+            )
             and any(flow.headings.get(inner) == level for inner in range(end, min(elements.end(end), end + _BOX_ITEMS)))
         ):
             return row

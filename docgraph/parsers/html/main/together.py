@@ -37,7 +37,10 @@ _LEVELS: Final = 9
 _REFERENCE: Final = re.compile(r"[\[(]?(?:\d{1,3}|[a-z]|[ivx]{1,5}|[*†‡§¶#]{1,3})[\])]?", re.I)
 _MOST_NOTE_ITEMS: Final = 60
 _COMMENT: Final = NAMES.index("comment")
-_COMMENT_NAME: Final = re.compile(r"(?:^|[\s_-])(?:responses?|disqus)", re.I)
+_COMMENT_NAME: Final = re.compile(
+    r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b)", re.I
+)
+"""What is named so below an article is none of it."""
 _PARAGRAPH_WORDS: Final = 10
 _LEAST_PARAGRAPHS: Final = 3
 
