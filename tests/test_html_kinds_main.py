@@ -149,3 +149,10 @@ def test_a_hidden_layer_in_a_hidden_layer_is_read():
     )
     assert all(line in page.main_text for line in LINES)
     assert "hidden.shown" in codes(page)
+
+
+def test_a_note_that_is_a_definition_is_main():
+    page = article(
+        "<p>It stands on the rock.<a href=#n1>[1]</a></p>", after="<dl><dt id=n1>[1]</dt><dd><p>Box 12.</p></dd></dl>"
+    )
+    assert "Box 12." in page.main_text

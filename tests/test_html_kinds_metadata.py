@@ -3,6 +3,7 @@
 import pytest
 
 from docgraph import Document
+from docgraph.parsers.html.metadata.dates import iso_date
 from docgraph.parsers.html.page import parse_html
 from tests.white_tower import BODY, LINES, article, codes
 
@@ -167,3 +168,91 @@ def test_dates_in_addresses(url: str, date: str | None):
 def test_a_wrong_or_rare_label_does_not_garble_the_text(encoding: str, label: str, words: str):
     markup = f"<meta charset={label}><title>x</title><p>{words}</p>" + f"<p>{words}</p>" * 5
     assert words in parse_html(markup.encode(encoding)).text
+
+
+@pytest.mark.parametrize("between", [" < ", "｜", "_", " ~ "])
+@pytest.mark.parametrize("order", ["{title}{between}{site}", "{site}{between}{title}"])
+def test_a_title_beside_the_sites_name_is_the_heading(between: str, order: str):
+    title = order.format(title="The tower is white", between=between, site="Coast Post")
+    page = parse_html(f"<title>{title}</title><h1>The tower is white</h1><p>{LINES[0]}</p>")
+    assert page.metadata.title == "The tower is white"
+
+
+def test_a_heading_that_is_a_small_part_of_the_title_is_not_the_title():
+    page = parse_html(f"<title>Post: all of the white towers</title><h1>Post</h1><p>{LINES[0]}</p>")
+    assert page.metadata.title == "Post: all of the white towers"
+
+
+def test_the_name_of_the_site_in_a_heading_is_not_the_title():
+    page = parse_html(f"<h1 class=site-title>Post</h1><main><h2>The tower is white</h2><p>{LINES[0]}</p></main>")
+    assert page.metadata.title == "The tower is white"
+
+
+@pytest.mark.parametrize(
+    ("shown", "date", "modified"),
+    [
+        ("<p>發布時間：2020年01月02日 10:00</p>", "2020-01-02", None),
+        (
+            "<p>Updated: <time datetime=2021-05-05>May</time> First: <time datetime=2020-01-02>Jan</time></p>",
+            "2020-01-02",
+            "2021-05-05",
+        ),
+        (
+            "<p class=posted-on><time class=published datetime=2020-01-02>J</time>"
+            "<time class=updated datetime=2021-05-05>M</time></p>",
+            "2020-01-02",
+            "2021-05-05",
+        ),
+        ("<div class=comment><time datetime=2022-01-01>Jan</time><p>Indeed.</p></div>", None, None),
+        ("<p>Thu, 01/02/2020 <span property=dc:date content=2020-01-02>Jan</span></p>", "2020-01-02", None),
+        (f"<p>{LINES[0]}</p><p>It was 2 January 2020.</p>", None, None),
+    ],
+)
+def test_dates_below_the_heading(shown: str, date: str | None, modified: str | None):
+    page = parse_html(f"<h1>The tower is white</h1>{shown}<p>{LINES[1]}</p>")
+    assert (page.metadata.date, page.metadata.modified) == (date, modified)
+
+
+def test_the_only_article_item_may_be_of_another_page():
+    page = article(
+        after="<aside><article itemscope itemtype='http://schema.org/NewsArticle'><b itemprop=author>Bo Ek</b>"
+        "<time itemprop=datePublished datetime=2018-01-01>Jan</time></article></aside>"
+    )
+    assert (page.metadata.authors, page.metadata.date) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "date"),
+    [
+        ("2020(e)ko urtarrilaren 2a", "eu", "2020-01-02"),
+        ("2020ko abenduak 31", "eu", "2020-12-31"),
+        ("2 de gener del 2020", "ca", "2020-01-02"),
+        ("2 de xaneiro de 2020", "gl", "2020-01-02"),
+        ("الخميس 2 كانون الثاني 2020", "ar", "2020-01-02"),
+        ("31 كانون الأول/ديسمبر 2020", "ar", "2020-12-31"),
+        ("2 ม.ค. 2563", "th", "2020-01-02"),
+        ("二〇二〇年十二月三十一日", "zh", "2020-12-31"),
+        ("二〇二〇年一月二日", "zh", "2020-01-02"),
+        ("2 ta' Jannar 2020", "mt", "2020-01-02"),
+        ("2-a de januaro 2020", "eo", "2020-01-02"),
+    ],
+)
+def test_dates_as_more_languages_write_them(text: str, language: str, date: str):
+    assert iso_date(text, language) == date
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "label"),
+    [
+        (
+            "Où est la tour ? Elle est là, près de la mer, à côté du port, où les pêcheurs vont l’été.",
+            "cp1252",
+            "utf-8",
+        ),
+        ("Não há nada a fazer, disseram então os pescadores, e a torre ficou branca.", "cp1252", "utf-8"),
+        ("港の委員会は冬の嵐の前に古い桟橋を修理することを決めた。", "euc-jp", ""),
+    ],
+)
+def test_the_encoding_of_a_page_without_a_true_label_is_found(text: str, encoding: str, label: str):
+    meta = f"<meta charset={label}>" if label else ""
+    assert text in parse_html(f"<html>{meta}<p>{text}</p><p>{text}</p></html>".encode(encoding)).text

@@ -183,6 +183,9 @@ def test_two_paragraphs_beside_a_picture_are_no_caption(names: str):
     [
         "<tr><td><b>Year</b></td><td><strong>Paint</strong></td></tr><tr><td>1988</td><td>9</td></tr>",
         "<tr class=header><td>Year</td><td>Paint</td></tr><tr><td>1988</td><td>9</td></tr>",
+        "<tr><td class=head>Year</td><td class=head>Paint</td></tr><tr><td>1988</td><td>9</td></tr>",
+        "<tr><td style='font-weight:bold'>Year<td style='font-weight:bold'>Paint</tr><tr><td>1988</td><td>9</td></tr>",
+        "<tr><td role=columnheader>Year</td><td role=columnheader>Paint</td></tr><tr><td>1988</td><td>9</td></tr>",
         "<tbody><tr><td>1988</td><td>9</td></tr></tbody><thead><tr><td>Year</td><td>Paint</td></tr></thead>",
     ],
 )
@@ -340,3 +343,86 @@ def test_an_element_that_a_script_defines_may_be_an_image(name: str):
     assert [image.attributes["src"] for image in page.images()] == ["https://e.example/d/a.jpg"]
     page = article(f"<{name} src=a.jpg><img src=b.jpg></{name}>")
     assert [image.attributes["src"] for image in page.images()] == ["https://e.example/d/b.jpg"]
+
+
+def test_divisions_that_are_a_table_by_their_roles_are_one():
+    row = "<div role=row><div role=columnheader>Year</div><div role=columnheader>Paint</div></div>"
+    page = article(
+        f"<div role=table><div role=rowgroup>{row}</div><div role=rowgroup><div role=row><div role=cell>1988</div>"
+        "<div role=cell>9</div></div></div></div>"
+    )
+    cells = [(tuple(node.position), node.text, bool(node.attributes.get("header"))) for node in page.find("cell")]
+    assert cells == [((0, 0), "Year", True), ((0, 1), "Paint", True), ((1, 0), "1988", False), ((1, 1), "9", False)]
+    assert page.find("cell")[0].source.xpath.endswith("/div[1]/div[1]/div[1]/div[1]")
+
+
+@pytest.mark.parametrize(
+    ("markup", "text", "images"),
+    [
+        ("<math><mfenced><mi>a</mi><mi>b</mi></mfenced></math>", "(a,b)", 0),
+        ("<math><mfenced open='[' close='[' separators=';'><mi>a</mi><mi>b</mi></mfenced></math>", "[a;b[", 0),
+        ("<span class=katex><span class=katex-html aria-hidden=true>a=1</span></span>", "a=1", 0),
+        ("<img class=ql-img-inline-formula alt='$a_1$' src=a.png>", "a_1", 1),
+        (
+            "<span class=mwe-math-element><span class=mwe-math-mathml style='display:none'><math><mi>a</mi></math>"
+            "</span><img class=mwe-math-fallback-image-inline alt=a src=a.svg></span>",
+            "a",
+            0,
+        ),
+    ],
+)
+def test_a_formula_in_any_dress_is_read_once(markup: str, text: str, images: int):
+    page = article(f"<p>So {markup} it is.</p>")
+    assert f"So {text} it is." in page.text
+    assert len(page.images()) == images
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<div class=line-numbers-mode><pre><code>a = 1\nb = 2</code></pre>"
+        "<div class=line-numbers-wrapper><span>1</span><br><span>2</span><br></div></div>",
+        "<pre><code>a = 1\nb = 2</code><ul class=pre-numbering><li>1</li><li>2</li></ul></pre>",
+        "<p><code>a = 1<br>b = 2</code></p>",
+    ],
+)
+def test_code_is_code_without_its_numbers(markup: str):
+    page = article(markup)
+    assert [node.text for node in page.find("code")] == ["a = 1\nb = 2"]
+    assert "1 2" not in " ".join(page.main_text.split())
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["<p class=attribution>Ida Roe</p>", "<p>— Ida Roe</p>", "<small>Ida Roe</small>"],
+)
+def test_the_last_line_of_a_quotation_may_be_its_source(source: str):
+    quote = article(f"<blockquote><p>A tower is a lamp with stairs.</p>{source}</blockquote>").find("quote")[0]
+    assert "Ida Roe" in str(quote.attributes["source"])
+    quote = article("<blockquote><p>A tower is a lamp.</p><p>It has stairs.</p></blockquote>").find("quote")[0]
+    assert "source" not in quote.attributes
+
+
+@pytest.mark.parametrize("time", ["Today, {} am", "Updated at {}", "Mon {}"])
+def test_words_may_stand_before_the_time_of_an_entry(time: str):
+    entries = "".join(
+        f"<div class=e><div>{time.format(at)}</div><p>{line}</p></div>"
+        for at, line in zip(("08:00", "08:35", "09:10"), LINES, strict=False)
+    )
+    page = parse_html(f"<main><h1>Live</h1>{entries}</main>")
+    sections = [node.text for node in page.find("section") if "08:35" in node.text and "08:00" not in node.text]
+    assert len(sections) == 1
+    assert LINES[1] in sections[0]
+
+
+@pytest.mark.parametrize(
+    ("markup", "src"),
+    [
+        ("<img srcset='a-3.jpg 300w, a.jpg 900w'>", "a.jpg"),
+        ("<img src=grey.svg data-srcset='a-3.jpg 300w, a.jpg 900w'>", "a.jpg"),
+        ("<figure><div style='background:url(a.jpg)'></div><figcaption>A rope.</figcaption></figure>", "a.jpg"),
+        ("<figure><div style='background:url(b.jpg)'></div><img src=a.jpg></figure>", "a.jpg"),
+    ],
+)
+def test_an_image_is_found_where_a_page_shows_it(markup: str, src: str):
+    assert [image.attributes["src"] for image in article(markup).images()] == [f"https://e.example/d/{src}"]

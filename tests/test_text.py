@@ -339,3 +339,16 @@ def test_a_saved_document_loads_as_it_was(tmp_path):
     (tmp_path / "a.json").write_text(document.to_json(), encoding="utf-8")
     assert load_document(tmp_path / "a.json").same_as(document)
     assert isinstance(load_document(tmp_path / "a.json"), Document)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (r"So \(x_1*y*z\) holds.", r"\(x_1*y*z\)"),
+        ("So\n\n\\[\na_1 = b*c*d\n\\]\n\nholds.", "a_1 = b*c*d"),
+        ("\\begin{align}\na &= b*c*d \\\\\ne &= f_1\n\\end{align}", r"b*c*d \\ e &= f_1"),
+        (r"As \[1\] and \(mostly\) *all* say.", "As [1] and (mostly) all say."),
+    ],
+)
+def test_tex_in_brackets_stays_as_it_is_and_escaped_brackets_are_brackets(text: str, kept: str):
+    assert kept in " ".join(parse_markdown(text).text.split())

@@ -78,7 +78,16 @@ _SIGN_IN_WORD: Final = re.compile(r"[a-z][¹³¼½¾¿¢£¥¦±¶µ][a-z]")
 _NO_LETTER_IN_WORD: Final = re.compile(
     r"[^\W\d_][¹³¼½¾¿¢£¥¦±¶µˇ˘˛¸˝‹›„”‰†‡•™©®¬°»«§¤÷×\ufffd][^\W\d_]|[^\W\d_][\x80-\x9f±¶¹]|Ľ[^\Waeiouyáéíóú]"
 )
+_WESTERN_WORDS: Final = re.compile(
+    r"(?<!\w)(?:à|où|là|été|même|très|aprés|après|è|più|però|perché|não|são|também|está|más|año|años|für|über|können|på|är|när)"
+    r"(?!\w)",
+    re.I,
+)
+"""Frequent words of western languages, by which a detector's guess of another alphabet of Latin letters is refuted."""
 _HIGH: Final = bytes(range(128, 256))
+_KANA: Final = re.compile(r"[\u3041-\u3096]")
+_KANA_SHARE: Final = 0.25
+"""Share of Hiragana by which a page is told to be Japanese; in no other encoding do bytes look like that."""
 _FEW: Final = 60
 """Bytes that are not ASCII, with which a detector is often wrong."""
 _UTF8_LEADS: Final = tuple(bytes([lead]) for lead in range(0xC2, 0xF5))
@@ -159,6 +168,8 @@ def decode(data: bytes) -> Decoded:
             pass
     unsure = len(data) - len(data.translate(None, _HIGH)) < _FEW
     detected = _detected(data)
+    if detected not in (None, *_WESTERN) and _is_western(data[: 4 * _DETECT_BYTES], detected or ""):
+        detected = "cp1252"
     if detected is not None:
         return _replacing(data, detected, "detected")._replace(unsure=unsure)
     return _replacing(data, "cp1252", "fallback")._replace(unsure=unsure)
@@ -197,11 +208,24 @@ def _detected(data: bytes) -> str | None:
     from charset_normalizer import from_bytes  # slow to load, and seldom needed
 
     sample = re.sub(rb"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", b" ", data, flags=re.S | re.I)
-    best = from_bytes(sample[:_DETECT_BYTES]).best()
+    sample = sample[:_DETECT_BYTES]
+    high = sample.translate(None, bytes(range(128)))
+    kana = len(_KANA.findall(sample.decode("euc_jp", "ignore")))
+    if 2 * kana > _KANA_SHARE * len(high) and sample.decode("euc_jp", "replace").count("\ufffd") <= 1:
+        return "euc_jp"
+    best = from_bytes(sample).best()
     if best is None:
         return None
     name = codecs.lookup(best.encoding).name
     return None if name in ("ascii", "utf-8") else _LABELS.get(name, name)
+
+
+def _is_western(data: bytes, detected: str) -> bool:
+    """Whether a page that a detector takes for one in other Latin letters has words of western languages."""
+    letters = [letter for letter in data.decode(detected, "replace") if not letter.isascii() and letter.isalpha()]
+    if sum(letter < "\u0250" for letter in letters) < 0.9 * len(letters):
+        return False
+    return len(_WESTERN_WORDS.findall(data.decode("cp1252", "replace"))) > 1
 
 
 def _replacing(data: bytes, encoding: str, source: str) -> Decoded:

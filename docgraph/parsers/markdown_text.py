@@ -11,9 +11,10 @@ and all.
 Sources: CommonMark 0.31; GitHub Flavored Markdown 0.29 (tables, strikethrough, task lists), its footnotes and formulas.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import check_type
@@ -89,8 +90,26 @@ def _reader() -> "MarkdownIt":
 
         return render
 
+    reader.inline.ruler.before("escape", "tex", _keep_tex)
+    reader.add_render_rule("tex", lambda self, tokens, index, options, env: escapeHtml(tokens[index].content))
     reader.add_render_rule("math_inline", formula("$"))
     reader.add_render_rule("math_inline_double", formula("$$"))
     reader.add_render_rule("math_block", formula("$$", "<p>", "</p>\n"))
     reader.add_render_rule("footnote_anchor", lambda self, tokens, index, options, env: "")
     return reader
+
+
+def _keep_tex(state: Any, silent: bool) -> bool:
+    """Keep a formula between \\( and \\), \\[ and \\], or in an environment of TeX as it is written."""
+    found = _TEX.match(state.src, state.pos, state.posMax)
+    if found is None or not any(sign in found.group()[2:-2] for sign in _TEX_SIGNS):
+        return False
+    if not silent:
+        state.push("tex", "", 0).content = found.group()
+    state.pos = found.end()
+    return True
+
+
+_TEX: Final = re.compile(r"\\\((?:(?!\\\)).)+\\\)|\\\[(?:(?!\\\]).)+\\\]|\\begin\{(\w+\*?)\}.+?\\end\{\1\}", re.S)
+_TEX_SIGNS: Final = "\\^_={}+<>"
+"""One of these is in a formula; brackets that are merely escaped hold none."""

@@ -31,10 +31,15 @@ _CLIMB: Final = 40
 _ELEMENT: Final = turbohtml.Element
 _TEXT: Final = (turbohtml.Text, turbohtml.CData)
 _CONTENT: Final = turbohtml.DocumentFragment
+"""What a `template` element holds."""
 _STREAMED: Final = re.compile(r"""\$R[CRS]\(\s*["']([BPS]:\w+)["']\s*,\s*["']([BPS]:\w+)["']""")
 """A call that puts a streamed part ("S:1") where its placeholder stands ("B:1", "P:1")."""
 _MOST_STREAMED: Final = 100
-"""What a `template` element holds."""
+_TABLE_ROLES: Final = {
+    "table": "table", "grid": "table", "treegrid": "table", "rowgroup": "tbody", "row": "tr", "cell": "td",
+    "gridcell": "td", "columnheader": "th", "rowheader": "th",
+}  # fmt: skip
+"""ARIA roles by which a `div` is a part of a table -> the element that it stands for."""
 
 
 @dataclass(slots=True)
@@ -52,6 +57,8 @@ class Elements:
     """Index of the end event."""
     events: list[int | str] = field(default_factory=list)
     _rows_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    divisions: set[int] = field(default_factory=set)
+    """Elements that are parts of a table by their role; the page has them as `div`."""
     cut: bool = False
     """Whether elements were left out because there were more than the bound."""
     tags: list[tuple[int, int, int, int] | None] = field(default_factory=list)
@@ -122,7 +129,10 @@ class Elements:
         seen: dict[tuple[int, str], int] = {}
         names: dict[str, str] = {}
         steps = []
-        for tag, parent in zip(self.tag, self.parent, strict=True):
+        tags = self.tag
+        if self.divisions:
+            tags = ["div" if row in self.divisions else tag for row, tag in enumerate(tags)]
+        for tag, parent in zip(tags, self.parent, strict=True):
             count = seen[parent, tag] = seen.get((parent, tag), 0) + 1
             if (name := names.get(tag)) is None:
                 name = names[tag] = tag if _is_plain_name(tag) else f"*[name()={_quoted(tag)}]"
@@ -248,6 +258,9 @@ class _Recorder:
         if row >= self._most:
             elements.cut = True
             return False
+        if tag == "div" and "role" in attributes and (part := _TABLE_ROLES.get(attributes["role"])):
+            elements.divisions.add(row)
+            tag = part
         elements.tag.append(tag if tag.islower() else tag.lower())
         elements.parent.append(self._open[-1] if self._open else -1)
         elements.attributes.append(attributes)

@@ -10,7 +10,10 @@ from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 
 LEAST_ENTRIES: Final = 3
-_TIME: Final = re.compile(r"\W{0,3}(?:[012]?\d[:.h][0-5]\d\b|[012]?\d\s?[ap]\.?m\b|\d{1,2}\s?(?:min|h|hrs?)\b)", re.I)
+_TIME: Final = re.compile(
+    r"(?:[^\W\d]{2,12}[\W_]{1,3}){0,2}[012]?\d[:.h][0-5]\d\b|\W{0,3}(?:[012]?\d[:.h][0-5]\d\b|[012]?\d\s?[ap]\.?m\b|\d{1,2}\s?(?:min|h|hrs?)\b)",
+    re.I,
+)
 _TIME_LETTERS: Final = 80
 _ENTRIES: Final = frozenset(("div", "section", "article"))
 _LEVELS: Final = 5

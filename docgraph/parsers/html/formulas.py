@@ -22,7 +22,7 @@ _DELIMITER: Final = re.compile(
 _CLOSING: Final = {"\\(": "\\)", "\\[": "\\]", "$$": "$$", "$": "$"}
 _VARIABLES: Final = re.compile(r"-?[\w]{1,3}(?:[,(/*-][\w,()/*-]*)?")
 _IMAGE_CLASS: Final = re.compile(
-    r"(?:^|\s)(?:latex|tex|math|mathjax|equation|eqn|math-?(?:img|image|tex))(?:$|\s)", re.I
+    r"(?:^|[\s-])(?:latex|tex|math|mathjax|equation|formula|eqn|math-?(?:img|image|tex))(?:$|\s)", re.I
 )
 _UNSEEN: Final = frozenset(("annotation", "annotation-xml", "mphantom", "none", "mprescripts"))
 _SCRIPTS: Final = {"msup": "^", "msub": "_", "munder": "_", "mover": "^"}
@@ -44,7 +44,7 @@ def tex_of(elements: Elements, row: int) -> str:
 
 def tex_of_image(own: Attributes) -> str:
     """Return the TeX that a picture of a formula has as its alternative text, "" of any other picture."""
-    return own.get("alt", "").strip() if _IMAGE_CLASS.search(own.get("class", "")) else ""
+    return own.get("alt", "").strip().strip("$").strip() if _IMAGE_CLASS.search(own.get("class", "")) else ""
 
 
 def written_formulas(text: str) -> Iterator[tuple[int, int, str]]:
@@ -103,6 +103,10 @@ def _linear(elements: Elements, row: int, depth: int) -> str:
         return f"{parts[0]}{_SCRIPTS[tag]}{_grouped(parts[1])}"
     if tag in ("msubsup", "munderover") and len(parts) == 3:
         return f"{parts[0]}_{_grouped(parts[1])}^{_grouped(parts[2])}"
+    if tag == "mfenced":
+        own = elements.attributes[row]
+        sign = own.get("separators", ",")[:1]
+        return own.get("open", "(") + sign.join(part.strip() for part in parts) + own.get("close", ")")
     if tag == "mfrac" and len(parts) == 2:
         return f"{_grouped(parts[0])}/{_grouped(parts[1])}"
     if tag == "msqrt":

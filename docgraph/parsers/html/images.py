@@ -133,7 +133,8 @@ def resolve(address: str, base: str) -> str:
 def _best(own: Attributes, found: list[dict[str, Any]]) -> str | None:
     """Return the source to show: a real `src`, else the largest candidate, else whatever `src` holds."""
     src = (own.get("src") or "").strip()
-    if src and not (len(found) > 1 and _PLACEHOLDER.search(src[:1500])):
+    drawn = src.endswith(".svg") and any(_IS_PICTURE.match(source["src"]) for source in found if source["src"] != src)
+    if src and not (len(found) > 1 and (drawn or _PLACEHOLDER.search(src[:1500]))):
         return src
     real = [source for source in found if source["src"] != src]
     real = [source for source in real if not _is_new_format(source)] or real
@@ -158,11 +159,11 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
     own = elements.attributes[row]
     found: list[dict[str, Any]] = []
     src = (own.get("src") or own.get("href") or own.get("xlink:href") or own.get("data") or "").strip()
-    if not src and own.get("role") == "img":
+    if not src and "style" in own:
         src = shown_by_style(own)
     if src:
         found.append({"src": src})
-    if len(own) > 1:
+    if len(own) > 1 or not src:
         found += _late_sources(own)
     above = elements.parent[row]
     for _ in range(_MOST_SOURCES):

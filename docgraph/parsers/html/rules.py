@@ -36,6 +36,7 @@ _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
 _LINES: Final = frozenset("div p code ol ul li table tbody tr td".split())
 """Elements that are lines of preformatted text, not blocks in it."""
+_GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 _BUTTON_EVENTS: Final = 40
 _ICON_ELEMENTS: Final = 4
@@ -53,7 +54,7 @@ def block(reader: Reader, row: int) -> int:
         text.add_text(" ")
         return 0
     if reader.has_code and (
-        (tag in ("td", "div") and is_gutter(elements, row)) or (tag == "button" and _copies(elements, row))
+        (tag in _GUTTERS and is_gutter(elements, row)) or (tag == "button" and _copies(elements, row))
     ):
         return reader.after(row)
     if text.verbatim and tag in _LINES:
@@ -70,7 +71,7 @@ def block(reader: Reader, row: int) -> int:
     elif (level := heading_level(tag, own := elements.attributes[row])) and is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
-    elif own and own.get("role") == "img" and shown_by_style(own):
+    elif own and (own.get("role") == "img" or _is_backdrop(reader, row, own)) and shown_by_style(own):
         text.add_image(row)
     return 0
 
@@ -99,6 +100,8 @@ def image(reader: Reader, row: int) -> int:
         return 0
     if tag == "amp-img" and elements.tag[elements.parent[row]] == "amp-img":
         return reader.after(row)  # what is shown until the picture has come, or if it does not
+    if "mwe-math-fallback" in own.get("class", "") and "math" in elements.tag[elements.parent[row] : row]:
+        return reader.after(row)
     if "class" in own and (tex := tex_of_image(own)):
         _add_formula(reader, row, tex, tex)
     if text.images and tag == "img":
@@ -168,6 +171,8 @@ def span(reader: Reader, row: int) -> int:
     if "style" in own and "display" in own["style"] and _IS_BLOCK.search(own["style"]):
         return block(reader, row)
     if reader.block.verbatim and is_gutter(reader.elements, row):
+        return reader.after(row)
+    if own.get("class") == "katex-html" and "math" in reader.elements.tag[reader.elements.parent[row] : row]:
         return reader.after(row)
     if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
         return reader.after(row)
@@ -303,6 +308,15 @@ def is_apart(reader: Reader, own: Attributes) -> bool:
     """Whether an inline element is a caption or credit by its class, and so a block of its own."""
     names = own.get("class")
     return names is not None and reader.heading < 0 and bool(kind_by_class(names[:NAME_LETTERS]))
+
+
+def _is_backdrop(reader: Reader, row: int, own: Attributes) -> bool:
+    """Whether an element without content shows an image as its background, in a figure."""
+    elements = reader.elements
+    if "url(" not in own.get("style", "") or elements.end(row) > row + 1 or elements.text(row).strip():
+        return False
+    figure = next((row for row in reader.containers[-_CAPTION_LEVELS:] if elements.tag[row] == "figure"), -1)
+    return figure >= 0 and "img" not in elements.tag[figure : min(elements.end(figure), figure + _IMAGE_ELEMENTS)]
 
 
 def _touches(reader: Reader, row: int) -> bool:

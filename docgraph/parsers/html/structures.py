@@ -36,7 +36,10 @@ _BOX_CLASS: Final = re.compile(
     re.I,
 )
 """Class of an element that is a box, whatever stands beside it."""
-_SOURCES: Final = frozenset(("footer", "cite"))
+_SOURCES: Final = frozenset(("footer", "cite", "small"))
+_SOURCE_CLASS: Final = re.compile(r"(?:^|[\s_-])(?:attribution|author|source|cite)(?:$|[\s_])", re.I)
+_DASHES: Final = ("—", "–", "―", "-- ", "- ")
+"""A last line of a quotation that begins with one of these says where it is from."""
 _QUOTE_ELEMENTS: Final = 200
 _SOURCE_LETTERS: Final = 300
 _FEW_LETTERS: Final = 60
@@ -194,7 +197,13 @@ def _source_of_quote(elements: Elements, element: int) -> str:
     above = elements.parent[element]
     if not named and above >= 0 and tags[above] == "figure" and tags[end : end + 1] == ["figcaption"]:
         named = {"figcaption": end}
-    row = named.get("footer", named.get("cite", named.get("figcaption", -1)))
+    row = next((named[tag] for tag in ("footer", "cite", "figcaption", "small") if tag in named), -1)
+    if row < 0:
+        lines = [row for row in range(element + 1, min(end, element + _QUOTE_ELEMENTS)) if tags[row] in ("p", "div")]
+        last = lines[-1] if len(lines) > 1 and tags[lines[-1]] == "p" else element
+        named_so = _SOURCE_CLASS.search(elements.attributes[last].get("class", "")[:NAME_LETTERS])
+        if last != element and (named_so or elements.text(last).strip().startswith(_DASHES)):
+            row = last
     if row < 0 or elements.last[row] - elements.first[row] > _QUOTE_ELEMENTS:
         return ""
     text = " ".join(elements.text(row).split())

@@ -92,7 +92,11 @@ def _read(elements: Elements, table: int) -> _Content:
                 rows.append([])
                 open_row = elements.parent[event]
             rows[-1].append(event)
-            if part == "thead" or _HEAD_CLASS.search(elements.attributes[open_row].get("class", "")[:NAME_LETTERS]):
+            if (
+                part == "thead"
+                or elements.attributes[event].get("role") == "columnheader"
+                or _HEAD_CLASS.search(elements.attributes[open_row].get("class", "")[:NAME_LETTERS])
+            ):
                 content.head.add(event)
             following = bisect_right(tables, event)
             content.inner = content.inner or (
@@ -126,7 +130,10 @@ def _read(elements: Elements, table: int) -> _Content:
 
 
 def _is_bold(elements: Elements, cell: int) -> bool:
-    """Whether all that a cell says is bold."""
+    """Whether all that a cell says is bold, or its class or style says so."""
+    own = elements.attributes[cell]
+    if own and (_HEAD_CLASS.search(own.get("class", "")[:NAME_LETTERS]) or _BOLD_STYLE.search(own.get("style", ""))):
+        return True
     inner = cell + 1
     while inner < elements.end(cell) and elements.tag[inner] in ("p", "div", "span", "font", "center"):
         inner += 1
@@ -141,6 +148,7 @@ def _is_bold(elements: Elements, cell: int) -> bool:
 _HEAD_CLASS: Final = re.compile(
     r"(?:^|\s)(?:table-?)?(?:head(?:er|ing|line)?s?|thead|(?:title|heading)-?row)(?:-row)?(?:$|\s)", re.I
 )
+_BOLD_STYLE: Final = re.compile(r"font-weight\s*:\s*(?:bold|[6-9]00)", re.I)
 _BOLD_EVENTS: Final = 40
 
 

@@ -55,10 +55,10 @@ LANDMARK_ROLES: Final = {
 READER_ONLY: Final = frozenset(
     "sr-only visually-hidden visuallyhidden screen-reader-text screen-reader screenreader sr_only u-visually-hidden "
     "is-visually-hidden element-invisible assistive-text sr-only-focusable visually-hidden-focusable "
-    "screen-reader-only screenreader-only offscreen off-screen katex-html mjx_assistive_mathml".split()
+    "screen-reader-only screenreader-only offscreen off-screen mjx_assistive_mathml".split()
 )
-"""Class names, in small letters, that by wide convention hide text from the eye, for screen readers only; and those
-under which a formula is written a second time."""
+"""Class names, in small letters, that by wide convention hide text from the eye, for screen readers only; and the
+one under which a formula is written a second time."""
 
 CAPTION_CLASS: Final = re.compile(
     r"caption|legende|bildunterschrift|bild[-_]*(?:text|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
@@ -111,7 +111,7 @@ def heading_level(tag: str, attributes: Mapping[str, str]) -> int:
 
 
 GUTTER: Final = re.compile(
-    r"(?:^|[\s_-])(?:line-?nos?|line-?num(?:ber)?s?(?:-rows)?|l(?:nt|n)|gutter|crayon-nums?|hljs-ln-n(?:umbers)?|blob-num|rouge-gutter|gl|"
+    r"(?:^|[\s_-])(?:line-?nos?|line-?num(?:ber)?s?(?:-rows|-wrapper)?|(?:pre-)?numbering|linenums|l(?:nt|n)|gutter|crayon-nums?|hljs-ln-n(?:umbers)?|blob-num|rouge-gutter|gl|"
     r"code-?line-?numbers?|ln-num)(?:$|\s|--|_)",
     re.I,
 )

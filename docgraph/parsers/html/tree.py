@@ -113,7 +113,7 @@ def add_block(walk: Walk, block: TextBlock, index: int) -> None:
         if element not in page.verdict.second_lines and element not in walk.opened and _takes_sections(walk):
             frames.open_section(frames.last, level, role, element, aside=walk.is_aside(role))
         writer.add_block("heading", block, role, score, attributes=attributes)
-    elif block.preformatted and page.elements.tag[element] != "textarea":
+    elif (block.preformatted and page.elements.tag[element] != "textarea") or _is_code(block):
         language = writer.code_language(block)
         writer.add_block("code", block, role, score, attributes={"code_language": language} if language else None)
     elif index in page.figures.captions:
@@ -122,6 +122,11 @@ def add_block(walk: Walk, block: TextBlock, index: int) -> None:
         writer.add_block("credit", block, role, score)
     else:
         writer.add_block("paragraph", block, role, score)
+
+
+def _is_code(block: TextBlock) -> bool:
+    """Whether a block of several lines is all code."""
+    return "\n" in block.text and any(mark[:3] == (0, len(block.text), "code") for mark in block.marks)
 
 
 def _takes_sections(walk: Walk) -> bool:

@@ -126,6 +126,8 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
             while note >= 0 and note not in places:
                 note = parents[note]
             start, stop = places.get(note, (0, 0))
+            if elements.tag[note] == "dt":
+                stop = max(stop, places.get(elements.end(note), (0, 0))[1])
             if elements.tag[note] not in ("body", "article", "main", "section") and stop - start <= _MOST_NOTE_ITEMS:
                 main.update(i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text)
 

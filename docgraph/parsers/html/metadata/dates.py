@@ -23,8 +23,22 @@ _ENGLISH: Final = {
     for month, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
 }  # fmt: skip
 """Of URLs and of RFC 2822; the first three letters."""
-_OTHER_NAMES: Final = {"jänner": 1, "enero": 1, "janv": 1, "mrz": 3, "okt": 10, "sept": 9, "août": 8, "setiembre": 9}
-"""Names that CLDR does not list but pages use."""
+_OTHER_NAMES: Final = {
+    "jänner": 1, "enero": 1, "janv": 1, "mrz": 3, "okt": 10, "sept": 9, "août": 8, "setiembre": 9,
+    "كانون_الثاني": 1, "شباط": 2, "آذار": 3, "نيسان": 4, "أيار": 5, "حزيران": 6, "تموز": 7, "آب": 8, "أيلول": 9,
+    "تشرين_الأول": 10, "تشرين_الثاني": 11, "كانون_الأول": 12,
+    **{name: month for month, name in enumerate("มค กพ มีค เมย พค มิย กค สค กย ตค พย ธค".split(), start=1)},
+    "urtarrila": 1, "otsaila": 2, "martxoa": 3, "apirila": 4, "maiatza": 5, "ekaina": 6, "uztaila": 7, "abuztua": 8,
+    "iraila": 9, "urria": 10, "azaroa": 11, "abendua": 12,
+}  # fmt: skip
+"""Names that CLDR does not list but pages use; without points, those of two words with a line between them."""
+_TWO_WORDS: Final = re.compile("(كانون|تشرين) (ال(?:أول|ثاني))")
+_TWO_NAMES: Final = re.compile(r"([^\W\d]{2,})/[^\W\d]{2,}(?=\s+\d{4})")
+_THAI_POINTS: Final = re.compile(r"([\u0e01-\u0e7f]+)\.\s?([\u0e01-\u0e2e])\.")
+_BASQUE: Final = re.compile(r"((?:19|20)\d{2})\W?(?:e\W?)?ko\s+([a-z]+?a)(?:ren|k)?\s+(\d{1,2})", re.I)
+_NUMERALS: Final = re.compile(
+    "([〇零○一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})日"
+)
 _YEAR: Final = r"((?:19|20|24|25)\d{2})"
 _NAME: Final = r"([^\W\d_][^\s\d.,/:;()|–—-]{1,19})"
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{2})?)?")
@@ -41,7 +55,7 @@ _ERAS: Final = {"令和": 2018, "平成": 1988, "昭和": 1925, "民國": 1911, 
 _MONTH_FIRST: Final = ("en-us", "en_us", "en-ph", "es-us")
 _VIETNAMESE: Final = re.compile(r"(\d{1,2})\s+tháng\s+(\d{1,2})\s*(?:,|năm)\s*((?:19|20)\d{2})", re.I)
 _DAY_MONTH: Final = re.compile(
-    rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|ª|º|°)?\.?[\s/-]+(?:de\s+|of\s+|d['’]|ב-?)?{_NAME}\.?,?[\s/-]+"
+    rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|ª|º|°|-?a)?\.?[\s/-]+(?:de\s+|of\s+|d['’]|ב-?|ta['’]\s)?{_NAME}\.?,?[\s/-]+"
     rf"(?:de\s+|del\s+|de l['’]any\s+)?{_YEAR}(?!\d)"
 )
 _MONTH_DAY: Final = re.compile(rf"\b{_NAME}\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+{_YEAR}(?!\d)")
@@ -64,6 +78,7 @@ def iso_date(text: str, language: str | None = None) -> str | None:
     text = text.strip()[:200]
     if not text.isascii():
         text = "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
+        text = _THAI_POINTS.sub(r"\1\2", _TWO_NAMES.sub(r"\1", _TWO_WORDS.sub(r"\1_\2", text)))
     if found := _ISO.search(text):
         written = found.group().strip().replace(" ", "T", 1).replace(" ", "").replace(",", ".")
         return written if _is_real(written) else None
@@ -78,6 +93,11 @@ def iso_date(text: str, language: str | None = None) -> str | None:
     if found := _ERA.search(text):
         era, number, month, day = found.groups()
         return _date(str(_ERAS[era] + (1 if number == "元" else int(number))), month, day)
+    if found := _NUMERALS.search(text):
+        return _date(*map(_number, found.groups()))
+    if found := _BASQUE.search(text):
+        year, name, day = found.groups()
+        return _named(year, name, day, language)
     if found := _VIETNAMESE.search(text):
         day, month, year = found.groups()
         return _date(year, month, day)
@@ -146,6 +166,15 @@ def _date(year: str, month: str, day: str) -> str | None:
         return date(number - _BUDDHIST if number > 2400 else number, int(month), int(day)).isoformat()
     except ValueError:
         return None
+
+
+def _number(signs: str) -> str:
+    """Return a number in Chinese signs in digits: "二〇二〇" -> "2020", "二十一" -> "21"."""
+    before, ten, after = signs.partition("十")
+    digits = "〇一二三四五六七八九"
+    if ten:
+        return str(10 * (digits.find(before) if before else 1) + (digits.find(after) if after else 0))
+    return "".join(str(digits.find(sign)) for sign in signs.replace("零", "〇").replace("○", "〇"))
 
 
 def _is_real(written: str) -> bool:

@@ -20,7 +20,7 @@ from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
-from docgraph.parsers.html.metadata.shown import TELLING, article_items, from_page
+from docgraph.parsers.html.metadata.shown import TELLING, article_items, from_page, is_of_others
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
@@ -43,6 +43,10 @@ _LONGEST: Final = 4_000
 _MOST_HEADINGS: Final = 8
 _SEPARATOR: Final = re.compile(r"\s+[|\-–—\\/>»·:•]\s+|\s*[|»]\s*")
 """What stands between the title of a page and the name of its site."""
+_LOGO: Final = re.compile(r"(?:^|[\s_-])(?:logo|brand|site-?(?:title|name|branding))(?:$|[\s_-])", re.I)
+_EVENTS_BELOW: Final = 60
+_LONGEST_DATELINE: Final = 60
+_SHORTEST_DATE: Final = 8
 _NO_TITLES: Final = frozenset(
     ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
 )
@@ -112,8 +116,10 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     heading = elements.tag.index("h1") if "h1" in elements.tag else 0
     items = article_items(elements)
     # Of several articles the one that holds the heading, else the first, is the page's.
-    own_item = next((item for item in items if item <= heading < elements.end(item)), items[0] if items else 0)
-    items = [item for item in items if not own_item <= item < elements.end(own_item)][:_MOST_HEADINGS]
+    ours = (item for item in items if not is_of_others(elements, item, heading))
+    own_item = next((item for item in items if item <= heading < elements.end(item)), next(ours, -1))
+    end = elements.end(own_item) if own_item >= 0 else -1
+    items = [item for item in items if not own_item <= item < end][:_MOST_HEADINGS]
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
         if tag == "meta":
             named.extend(
@@ -137,7 +143,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         elif tag == "html":
             add("language", own.get("lang") or own.get("xml:lang") or "", "html")
         elif tag in ("h1", "h2") and len(headings) < _MOST_HEADINGS:
-            headings.append((tag, elements.text(row)))
+            # The name of the site may stand in a heading, too.
+            headings.append(("logo" if _LOGO.search(own.get("class", "")) else tag, elements.text(row)))
         elif own and not TELLING.isdisjoint(own):
             for field, value, source in from_page(elements, row, heading):
                 if source == "microdata" and any(item <= row < elements.end(item) for item in items):
@@ -154,7 +161,25 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         add("title", value, "heading")
     if url and (day := date_in_url(url)):
         add("date", day, "url")
+    if (
+        heading
+        and not any(candidate.field == "date" for candidate in found)
+        and (day := _date_below(elements, heading))
+    ):
+        add("date", day, "text")
     return found
+
+
+def _date_below(elements: Elements, heading: int) -> str | None:
+    """Return the date in the first short texts below the heading, None if there is none before the first long one."""
+    language, start = elements.attributes[0].get("lang"), elements.last[heading]
+    texts = (event for event in elements.events[start : start + _EVENTS_BELOW] if isinstance(event, str))
+    for text in (text.strip() for text in texts):
+        if len(text) > _LONGEST_DATELINE:
+            break
+        if len(text) >= _SHORTEST_DATE and any(map(str.isdigit, text)) and (day := iso_date(text, language)):
+            return day
+    return None
 
 
 def _chosen(found: list[Candidate], field: str) -> list[Candidate]:
@@ -183,13 +208,25 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
     shown = {_words(heading): heading for heading in headings if _words(heading) != name}
     if chosen.source == "html":
         # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
-        return shown.get(_words(max(_SEPARATOR.split(chosen.value), key=len)), chosen.value)
+        if (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
+            return shown[longest]
+        return next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), chosen.value)
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]
     return chosen.value
+
+
+def _is_most_of(heading: str, title: str) -> bool:
+    """Whether a title is a heading with less than its letters before or after it, set apart by a sign."""
+    rest = title.removeprefix(heading) if title.startswith(heading) else title.removesuffix(heading)
+    if rest == title or len(rest) >= len(heading):
+        return False
+    beside = rest.strip() if rest else "a"
+    sign = beside[0] if title.startswith(heading) else beside[-1]
+    return not sign.isalnum() and sign != ":"  # what is before a colon may be part of the title
 
 
 def _is_about_another(headline: str, heading: frozenset[str]) -> bool:

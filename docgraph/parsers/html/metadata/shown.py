@@ -23,7 +23,7 @@ _ITEM_LEVELS: Final = 12
 """Levels up that an enclosing microdata item is looked for."""
 _MICRODATA: Final = {
     "headline": "title", "author": "authors", "creator": "authors", "datepublished": "date", "datecreated": "date",
-    "datemodified": "modified", "description": "description", "image": "image",
+    "datemodified": "modified", "description": "description", "image": "image", "dc:date": "date", "dc:created": "date",
 }  # fmt: skip
 
 _DATE_WORDS: Final = frozenset(
@@ -32,6 +32,12 @@ _DATE_WORDS: Final = frozenset(
 _LONGEST_DATE: Final = 60
 _MODIFIED_WORDS: Final = frozenset("updated update modified edited revised changed lastmod aktualisiert".split())
 _PUBLISHED_WORDS: Final = frozenset("published publish pubdate created posted publication".split())
+_UPDATED: Final = re.compile(
+    r"(?:updat|modifi|edited|revised|aktualisiert|geändert|mis [àa] jour|actualiz|atualiz|aggiornat|bijgewerkt|opdater|"
+    r"oppdater|uppdater|päivitet|aktualiz|обновл|оновл|güncelle|更新|修改|수정|تحديث|עודכן)[^.]{0,16}$",
+    re.I,
+)
+"""Words before a date of the last change."""
 _COMMENT: Final = re.compile(
     r"(?:^|[\s_-])(?:comments?|commentlist|replies|responses|disqus|kommentare?)(?:$|[\s_-])", re.I
 )
@@ -68,13 +74,13 @@ def from_page(elements: Elements, row: int, heading: int = 0) -> list[Statement]
     """
     tag, own = elements.tag[row], elements.attributes[row]
     shown: list[Statement] = []
-    if tag == "time":
+    if tag == "time" and not _is_of_comment(elements, row):
         shown += time(elements, row)
     elif tag == "a":
         shown += link(elements, row)
     if ("class" in own or "id" in own) and _said_by_names(own.get("class", ""), own.get("id", "")):
         shown += named(elements, row)
-    if shown and _is_of_others(elements, row, heading):
+    if shown and is_of_others(elements, row, heading):
         shown = [statement for statement in shown if statement[0] == "tags"]
     if "itemprop" in own or "property" in own:
         return [*microdata(elements, row), *shown]
@@ -91,7 +97,7 @@ def article_items(elements: Elements) -> list[int]:
     ]
 
 
-def _is_of_others(elements: Elements, row: int, heading: int) -> bool:
+def is_of_others(elements: Elements, row: int, heading: int) -> bool:
     """Whether an element stands in a side bar, a teaser or an article that the page's heading does not stand in."""
     for _ in range(_OTHERS_LEVELS):
         row = elements.parent[row]
@@ -125,7 +131,10 @@ def time(elements: Elements, row: int) -> Iterator[Statement]:
     own = elements.attributes[row]
     value = own.get("datetime") or short_text(elements, row, _LONGEST_DATE)
     around = elements.attributes[elements.parent[row]] if elements.parent[row] >= 0 else own
-    says = _said_by_names(own.get("class", ""), around.get("class", ""))
+    says = _said_by_names(own.get("class", ""), "") or _said_by_names(around.get("class", ""), "")
+    before = elements.events[elements.first[row] - 1] if elements.first[row] else ""
+    if before.__class__ is str and _UPDATED.search(before[-40:]):  # type: ignore[index]
+        says = frozenset(("modified",))
     if "modified" in says and "published" not in says:
         yield "modified", value, "time"
     else:
