@@ -63,6 +63,8 @@ def test_text_that_is_only_moved_or_fades_in_is_text(style: str):
         (".x{font-size:0}", False),
         (".x{color:#fff;background-color:#fff}", False),
         (":is(.x, .y){display:none}", False),
+        ("@media print{.x{display:block}} .x{display:none}", False),
+        ("@media screen{.x{display:block}} .x{display:none}", True),
         ("[class~=x]{display:none}", False),
         (".X{DISPLAY:NONE} .x{Display:None}", False),
         (":is(.w) .y{display:none}", True),
@@ -88,6 +90,7 @@ def test_selectors_and_conditions_of_a_style_sheet(css: str, seen: bool):
         "<p class='paragraph--title'>What they say</p>",
         "<div><b>What they say</b></div>",
         "<center><b>What they say</b></center>",
+        "<div><p><b>What they say</b></p></div>",
         "<p><strong>■ What they say</strong></p>",
         "<p style='font-weight:bold'>What they say</p>",
         "<p><span style='font-weight: 700'>What they say</span></p>",
@@ -349,7 +352,7 @@ def test_divisions_that_are_a_table_by_their_roles_are_one():
     row = "<div role=row><div role=columnheader>Year</div><div role=columnheader>Paint</div></div>"
     page = article(
         f"<div role=table><div role=rowgroup>{row}</div><div role=rowgroup><div role=row><div role=cell>1988</div>"
-        "<div role=cell>9</div></div></div></div>"
+        "<span role=cell>9</span></div></div></div>"
     )
     cells = [(tuple(node.position), node.text, bool(node.attributes.get("header"))) for node in page.find("cell")]
     assert cells == [((0, 0), "Year", True), ((0, 1), "Paint", True), ((1, 0), "1988", False), ((1, 1), "9", False)]
@@ -359,6 +362,7 @@ def test_divisions_that_are_a_table_by_their_roles_are_one():
 @pytest.mark.parametrize(
     ("markup", "text", "images"),
     [
+        ("<script type=math/asciimath>a^2</script>", "a^2", 0),
         ("<math><mfenced><mi>a</mi><mi>b</mi></mfenced></math>", "(a,b)", 0),
         ("<math><mfenced open='[' close='[' separators=';'><mi>a</mi><mi>b</mi></mfenced></math>", "[a;b[", 0),
         ("<span class=katex><span class=katex-html aria-hidden=true>a=1</span></span>", "a=1", 0),

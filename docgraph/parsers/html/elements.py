@@ -39,7 +39,7 @@ _TABLE_ROLES: Final = {
     "table": "table", "grid": "table", "treegrid": "table", "rowgroup": "tbody", "row": "tr", "cell": "td",
     "gridcell": "td", "columnheader": "th", "rowheader": "th",
 }  # fmt: skip
-"""ARIA roles by which a `div` is a part of a table -> the element that it stands for."""
+"""ARIA roles by which a `div` or `span` is a part of a table -> the element that it stands for."""
 
 
 @dataclass(slots=True)
@@ -57,8 +57,8 @@ class Elements:
     """Index of the end event."""
     events: list[int | str] = field(default_factory=list)
     _rows_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    divisions: set[int] = field(default_factory=set)
-    """Elements that are parts of a table by their role; the page has them as `div`."""
+    divisions: dict[int, str] = field(default_factory=dict)
+    """Elements that are parts of a table by their role -> what the page has them as, `div` or `span`."""
     cut: bool = False
     """Whether elements were left out because there were more than the bound."""
     tags: list[tuple[int, int, int, int] | None] = field(default_factory=list)
@@ -131,7 +131,7 @@ class Elements:
         steps = []
         tags = self.tag
         if self.divisions:
-            tags = ["div" if row in self.divisions else tag for row, tag in enumerate(tags)]
+            tags = [self.divisions.get(row, tag) for row, tag in enumerate(tags)]
         for tag, parent in zip(tags, self.parent, strict=True):
             count = seen[parent, tag] = seen.get((parent, tag), 0) + 1
             if (name := names.get(tag)) is None:
@@ -258,8 +258,13 @@ class _Recorder:
         if row >= self._most:
             elements.cut = True
             return False
-        if tag == "div" and "role" in attributes and (part := _TABLE_ROLES.get(attributes["role"])):
-            elements.divisions.add(row)
+        if (
+            attributes
+            and "role" in attributes
+            and tag in ("div", "span")
+            and (part := _TABLE_ROLES.get(attributes["role"]))
+        ):
+            elements.divisions[row] = tag
             tag = part
         elements.tag.append(tag if tag.islower() else tag.lower())
         elements.parent.append(self._open[-1] if self._open else -1)

@@ -195,9 +195,14 @@ def _has_text_under(elements: Elements, flow: Flow, index: int) -> bool:
         return False
     if flow.items[index - 1] != row or flow.items[index + 1] != ~row:
         return False
+    start, stop = index - 2, index + 2
+    while start >= 0 and stop < len(flow.items) and flow.items[start] == (around := elements.parent[row]) >= 0:
+        if flow.items[stop] != ~around or elements.tag[around] not in ("div", "section"):
+            break
+        row, start, stop = around, start - 1, stop + 1
     above = elements.parent[after.element]
     if elements.tag[above] in LISTS:
         return elements.parent[above] == elements.parent[row] and after.linked < len(after.text)
-    tags = {elements.tag[after.element], elements.tag[row]}
+    tags = {elements.tag[after.element], elements.tag[block.element]}
     same = above == elements.parent[row] and (len(tags) == 1 or tags <= _LINES)
     return same and _is_long(after) and not _is_all_bold(after)

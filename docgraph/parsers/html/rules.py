@@ -189,7 +189,7 @@ def script(reader: Reader, row: int) -> int:
     """A script that holds TeX is a formula; all others are unseen."""
     elements = reader.elements
     type_ = elements.attributes[row].get("type", "").lower()
-    if not type_.startswith("math/tex"):
+    if not type_.startswith(("math/tex", "math/asciimath")):
         return reader.after(row)
     source = elements.text(row).strip()
     display = "display" in type_ and reader.heading < 0

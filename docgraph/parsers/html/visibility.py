@@ -170,14 +170,16 @@ class Sheet:
                     self._hiding.setdefault(key, []).append(compounds)
         if not self._hiding:
             return
-        start = 0
+        start, shown = 0, []
         for place in islice(_places_of(css, self._hiding), _MOST_NAMED):
             if place < start:
                 continue
             if (start := css.find("{", place) + 1) == 0:
                 break
             if _SHOWS.search(css, start, max(start, css.find("}", start))):
-                self._showing += [compounds[-1] for compounds in _compounds(_selector(css, start)) if compounds[-1]]
+                shown.append(start - 1)
+        for place in sorted(_holding_on_screens(css, shown)) if "@media print" in css else shown:
+            self._showing += [compounds[-1] for compounds in _compounds(_selector(css, place + 1)) if compounds[-1]]
 
     def __bool__(self) -> bool:
         return bool(self._hiding)

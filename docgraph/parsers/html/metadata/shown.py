@@ -133,7 +133,7 @@ def time(elements: Elements, row: int) -> Iterator[Statement]:
     around = elements.attributes[elements.parent[row]] if elements.parent[row] >= 0 else own
     says = _said_by_names(own.get("class", ""), "") or _said_by_names(around.get("class", ""), "")
     before = elements.events[elements.first[row] - 1] if elements.first[row] else ""
-    if before.__class__ is str and _UPDATED.search(before[-40:]):  # type: ignore[index]
+    if isinstance(before, str) and _UPDATED.search(before[-40:]):
         says = frozenset(("modified",))
     if "modified" in says and "published" not in says:
         yield "modified", value, "time"
