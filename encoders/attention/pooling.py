@@ -1,5 +1,6 @@
 """Blocks pooled by weights: keys, values and entropies of all nodes, from the leaves up.
 
+    present_leaves leaves in the order of nodes
     node_means     plain means over the leaves under every node
     log_shares     "document" or a tensor ─> log shares of all rows, up to a constant a family; None for "block"
     pool_up        keys, values of leaves; what picks ─> keys, values, entropies of nodes
@@ -25,6 +26,17 @@ from encoders.attention.call import AttentionCall
 from encoders.attention.once import once
 from encoders.forest.families import FamilyTensors
 from encoders.forest.subtree import mean_up
+
+PIECE = 256
+"""Nodes at a time: 512 KiB of 8 heads x 64."""
+
+
+def present_leaves(leaves: Tensor, families: FamilyTensors) -> Tensor:
+    """Take (N, ...) to (present leaves, ...), in the order of nodes; not copied if that is how they lie."""
+    leaf = families.leaf
+    if leaf.device.type == "cpu" and len(leaf) == len(leaves) and torch.equal(leaf, torch.arange(len(leaf))):
+        return leaves
+    return leaves.index_select(0, leaf)
 
 
 def node_means(leaves: Tensor, families: FamilyTensors) -> Tensor:
@@ -109,6 +121,11 @@ class _SoftmaxShares(torch.autograd.Function):
         return mass_bar[families.leaf_node], None
 
 
+def _pieces(start: int, end: int) -> list[slice]:
+    """Nodes a few at a time: what is computed of them stays in the caches, and takes no memory of its own."""
+    return [slice(at, min(at + PIECE, end)) for at in range(start, end, PIECE)]
+
+
 class _PoolUp(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -118,13 +135,17 @@ class _PoolUp(torch.autograd.Function):
         k, v = (x.new_zeros(nodes, *x.shape[1:]).index_copy_(0, leaf, x) for x in (key, value))
         H, log_w = k.new_zeros(k.shape[:2]), k.new_zeros(k.shape[:2])
         for (above, start), (_, end) in reversed(list(pairwise(families.levels))):
-            parent, k_A, H_A = families.parent[start:end], k[start:end], H[start:end]
-            x = (query[parent] * k_A).sum(-1).add_(H_A) if shares is None else shares[start:end]  # type: ignore[index]
+            parent, H_A, pieces = families.parent[start:end], H[start:end], _pieces(start, end)
+            if query is None or shares is not None:
+                x = cast(Tensor, shares)[start:end]
+            else:
+                x = torch.cat([(query[families.parent[at]] * k[at]).sum(-1) for at in pieces]).add_(H_A)
             top, total = _top_and_total(x, parent - above, start - above)
             x = (x - top).sub_(total)
             log_w[start:end], w = x, x.exp()
-            k.index_add_(0, parent, w[..., None] * k_A)
-            v.index_add_(0, parent, w[..., None] * v[start:end])
+            for at, w_at in zip(pieces, w[..., None].split(PIECE), strict=True):
+                k.index_add_(0, families.parent[at], w_at * k[at])
+                v.index_add_(0, families.parent[at], w_at * v[at])
             H.index_add_(0, parent, w * (H_A - x))
         ctx.save_for_backward(k, v, H, log_w, query)
         ctx.families = families
@@ -140,17 +161,24 @@ class _PoolUp(torch.autograd.Function):
         shares_bar = torch.zeros_like(H)
         for (above, start), (_, end) in pairwise(families.levels):
             parent, log_w_A, w = families.parent[start:end], log_w[start:end], log_w[start:end].exp()
-            k_P, v_P, H_P = k_bar[parent], v_bar[parent], H_bar[parent]
-            T = (k_P * k[start:end]).sum(-1) + (v_P * v[start:end]).sum(-1) + H_P * (H[start:end] - log_w_A)
-            mean = T.new_zeros(start - above, T.shape[1]).index_add_(0, parent - above, w * T)
-            x_bar = w * (T - mean[parent - above])
-            k_bar[start:end] += w[..., None] * k_P
-            v_bar[start:end] += w[..., None] * v_P
+            H_P, pieces = H_bar[parent], _pieces(start, end)
+            T = [
+                (k_bar[families.parent[at]] * k[at]).sum(-1) + (v_bar[families.parent[at]] * v[at]).sum(-1)
+                for at in pieces
+            ]
+            x_bar = torch.cat(T).add_(H_P * (H[start:end] - log_w_A)).mul_(w)
+            mean = x_bar.new_zeros(start - above, x_bar.shape[1]).index_add_(0, parent - above, x_bar)
+            x_bar -= w * mean[parent - above]
             H_bar[start:end] += w * H_P
             shares_bar[start:end] = x_bar
+            for at, w_at, x_at in zip(pieces, w[..., None].split(PIECE), x_bar[..., None].split(PIECE), strict=True):
+                above_at = families.parent[at]
+                k_bar[at].addcmul_(w_at, k_bar[above_at])
+                v_bar[at].addcmul_(w_at, v_bar[above_at])
+                if query is not None:
+                    k_bar[at].addcmul_(x_at, query[above_at])
+                    query_bar.index_add_(0, above_at, x_at * k[at])  # type: ignore[union-attr]
             if query is not None:
-                k_bar[start:end] += x_bar[..., None] * query[parent]
                 H_bar[start:end] += x_bar
-                query_bar.index_add_(0, parent, x_bar[..., None] * k[start:end])  # type: ignore[union-attr]
         leaf = families.leaf_node
         return k_bar[leaf], v_bar[leaf], query_bar, shares_bar if query is None else None, None

@@ -32,7 +32,7 @@ from torch import Tensor
 from encoders.attention.call import AttentionCall
 from encoders.attention.lists import Bucket, Interactions, build_interactions
 from encoders.attention.once import once
-from encoders.attention.pooling import log_shares, node_means, pool_up
+from encoders.attention.pooling import log_shares, node_means, pool_up, present_leaves
 from encoders.forest.batch import TreeBatch
 from encoders.forest.families import FamilyTensors
 
@@ -93,9 +93,9 @@ def untied_attention(call: AttentionCall, attend: Attend) -> tuple[Tensor, Tenso
 
 def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
     """Return keys, values and entropies of all nodes; see pooling.py."""
-    key, value = (x.index_select(0, families.leaf).to(call.wide) for x in (call.key, call.value))
+    key, value = (present_leaves(x, families).to(call.wide) for x in (call.key, call.value))
     log_n = families.count.to(call.wide).log()[:, None]
-    if call.pooled:
+    if call.pooled and call.group > 1:
         key, value = (x.repeat_interleave(call.group, dim=1) for x in (key, value))
     if call.cumulant:
         value = torch.cat([value, key.square()], dim=-1)
@@ -103,7 +103,7 @@ def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
         shares = log_shares(call, families)
         picks = None
         if shares is None:
-            picks = node_means(call.query.index_select(0, families.leaf).to(call.wide), families) * call.scale
+            picks = node_means(present_leaves(call.query, families).to(call.wide), families) * call.scale
         k, v, entropy = pool_up(key, value, picks, None if shares is None else shares[families.top_row], families)
     else:
         k, v = node_means(key, families), node_means(value, families)
