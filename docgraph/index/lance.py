@@ -4,8 +4,9 @@
     pages.index.lance/  a table a level: number, document, kinds, vector ─ more than EXACT rows ─> an IVF index
 
 Up to EXACT rows all are compared, as in SQLite, and the answers are the same. Above, the nearest NEAREST are looked up
-in LanceDB's index, among those that the filters allow, and with DRAWN rows drawn by chance they stand for all: these
-give the mean and the deviation of the z-scores. Words stay with FTS5, which is exact at any size.
+in LanceDB's index, among those that the filters allow, and as many that are best by words are compared; with DRAWN rows
+drawn by chance they stand for all: these give the mean and the deviation of the z-scores. Words stay with FTS5, which
+is exact at any size.
 
 The two are kept in step by numbers, which are never given twice. New vectors go to LanceDB before SQLite commits and
 old ones leave it after: what a kill leaves over belongs to no node, is not found, and is swept out by the next writer.
@@ -15,7 +16,7 @@ Axes:  n rows   D width of a vector
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -29,9 +30,9 @@ from docgraph.index.rows import LEVELS, Row
 from docgraph.index.store import Near, Store, Table, document_tests
 
 EXACT: Final = 200_000
-"""Rows of a level up to which all are compared."""
-NEAREST: Final = 1000
-"""Rows that are looked up."""
+"""Rows of a level up to which all are compared: see docs/results/scale.md."""
+NEAREST: Final = 300
+"""Rows that are looked up by meaning, and as many by words; 1000 found no more (docs/results/scale.md)."""
 DRAWN: Final = 8192
 """Rows that stand for all."""
 PROBED: Final = 10
@@ -40,6 +41,15 @@ MOST_DOCUMENTS: Final = 5000
 """Documents that a filter may name one by one; if it allows more, the nearest are taken of all and then filtered."""
 AT_ONCE: Final = 1000
 """Numbers of a condition."""
+LITTLE: Final = 50_000
+"""Rows of a level up to which its files are always joined."""
+MOST_FILES: Final = 200
+"""Files that a level may have beyond."""
+STALE: Final = 10
+"""One row in so many may be outside of the index."""
+SAMPLED: Final = 64
+"""Rows a part from which the parts of the index are learned, in ROUNDS rounds: a tenth of LanceDB's own work."""
+ROUNDS: Final = 20
 
 
 class LanceStore(Store):
@@ -129,21 +139,40 @@ class LanceStore(Store):
                 table.delete(f"number IN ({', '.join(map(str, numbers[first : first + AT_ONCE]))})")
 
     def _tidy(self, level: str) -> None:
-        """Join small files, and make the index, or bring it up to date, where there are many rows."""
+        """Join small files, and make the index or bring it up to date, where enough has come in to be worth it.
+
+        To join files or to merge into the index writes all rows anew. Rows that are not in the index are compared one
+        by one, so nothing is missed meanwhile.
+        """
         if (table := self._table(level)) is None:
             return
-        if table.count_rows() > EXACT and not table.list_indices():
-            from lancedb.index import IvfFlat
+        rows, indices = table.count_rows(), table.list_indices()
+        outside = table.index_stats("vector_idx").num_unindexed_rows if indices else rows
+        files = table.stats()["fragment_stats"]["num_fragments"]
+        is_old = rows > EXACT and outside > rows / 2
+        if is_old:  # made anew: LanceDB's own merging splits the parts of an index one by one
+            from lancedb.index import BTree, IvfFlat
 
-            settings = IvfFlat(distance_type="dot", num_partitions=_partitions(table.count_rows()))
-            table.create_index("vector", config=settings)
-        table.optimize(cleanup_older_than=timedelta(hours=1))  # readers may have opened an older version
+            settings = IvfFlat(
+                distance_type="dot", num_partitions=_partitions(rows), sample_rate=SAMPLED, max_iterations=ROUNDS
+            )
+            table.create_index("vector", config=settings, replace=True)
+            table.create_index("number", config=BTree(), replace=True)
+        if files > (MOST_FILES if rows > LITTLE else 1) or (indices and not is_old and outside > rows / STALE):
+            table.optimize(cleanup_older_than=timedelta(hours=1))  # readers may have opened an older version
 
-    def near(self, level: str, vector: NDArray[np.float32], kind: str | None, where: dict[str, str]) -> Near:
-        """Return the cosines of all rows, or of the nearest and of some drawn by chance."""
+    def near(
+        self,
+        level: str,
+        vector: NDArray[np.float32],
+        kind: str | None,
+        where: dict[str, str],
+        besides: Callable[[int], NDArray[np.int64]],
+    ) -> Near:
+        """Return the cosines of all rows, or of the nearest, of `besides` and of some drawn by chance."""
         table = self._table(level)
         if table is None or self.count(level) <= EXACT:
-            return super().near(level, vector, kind, where)
+            return super().near(level, vector, kind, where, besides)
         asked = table.search(vector, query_type="vector").distance_type("dot").limit(NEAREST)
         parts = _partitions(self.count(level))
         asked = asked.minimum_nprobes(max(parts // PROBED, 1)).maximum_nprobes(parts).select(["number", "_distance"])
@@ -153,8 +182,14 @@ class LanceStore(Store):
         if nearest.num_rows < NEAREST:  # all that the filters allow
             return Near(nearest["number"].to_numpy(), 1.0 - nearest["_distance"].to_numpy().astype(np.float64))
         drawn = self._kept(f"drawn {level}", lambda: self._draw(level))
-        numbers = np.concatenate([drawn.numbers, nearest["number"].to_numpy()])
-        cosines = np.concatenate([drawn.vectors @ vector, 1 - nearest["_distance"].to_numpy()]).astype(np.float64)
+        looked_up = nearest["number"].to_numpy()
+        named = np.setdiff1d(besides(NEAREST), looked_up)
+        others = _sorted(
+            [self._rows(level, f"number IN ({', '.join(map(str, named.tolist()))})")] if len(named) else []
+        )
+        numbers = np.concatenate([drawn.numbers, looked_up, others.numbers])
+        exact = [others.vectors @ vector] if len(others.numbers) else []
+        cosines = np.concatenate([drawn.vectors @ vector, 1 - nearest["_distance"].to_numpy(), *exact]).astype(float)
         unique, first = np.unique(numbers, return_index=True)
         return Near(unique, cosines[first], first < len(drawn.numbers))
 

@@ -11,6 +11,7 @@ weights were chosen.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -74,6 +75,11 @@ def _highest(score: NDArray[np.float64], top: int) -> list[int]:
     return some[np.lexsort((some, -score[some]))][:top].tolist()  # type: ignore[no-any-return]
 
 
+def _first(numbers: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return the numbers with the highest values."""
+    return numbers[_highest(values, count)]
+
+
 def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
     """Return the level that a kind of hit is found at, and the kind of node it is limited to.
 
@@ -111,20 +117,22 @@ def signals(
     Returns:
         pairs of a weight and standard scores (n,), and (n,) booleans.
     """
-    words = best_words = _spread(numbers, *store.bm25(level, asked))
+    scored = scored_passages = store.bm25(level, asked)
+    words = best_words = _spread(numbers, *scored)
     has_passages = level not in ("passage", "image")
     if has_passages:
-        best_words = _of_best(store, level, numbers, *store.bm25("passage", asked))
+        scored_passages = store.bm25("passage", asked)
+        best_words = _of_best(store, level, numbers, *scored_passages)
         parts = [(WORDS, _standard(words)), (BEST_WORDS, _standard(best_words))]
     else:
         parts = [(WORDS + BEST_WORDS, _standard(words))]
     if vector is not None:
         vector = vector / (np.linalg.norm(vector) or 1.0)
-        near = store.near(level, vector, kind, where or {})
+        near = store.near(level, vector, kind, where or {}, partial(_first, *scored))
         meaning = best = _spread(numbers, near.numbers, near.cosines, _least(near))
         drawn = best_drawn = _drawn(numbers, near)
         if has_passages:
-            near = store.near("passage", vector, None, where or {})
+            near = store.near("passage", vector, None, where or {}, partial(_first, *scored_passages))
             best = _of_best(store, level, numbers, near.numbers, near.cosines, _least(near))
             if near.drawn is not None:
                 chosen = np.zeros(len(near.numbers))

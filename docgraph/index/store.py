@@ -240,11 +240,19 @@ class Store:
         numbers = "SELECT number FROM nodes WHERE document = ? AND level = ?"
         self.connection.execute(f"DELETE FROM vectors_{level} WHERE number IN ({numbers})", (document, level))
 
-    def near(self, level: str, vector: NDArray[np.float32], kind: str | None, where: dict[str, str]) -> Near:
+    def near(
+        self,
+        level: str,
+        vector: NDArray[np.float32],
+        kind: str | None,
+        where: dict[str, str],
+        besides: Callable[[int], NDArray[np.int64]],
+    ) -> Near:
         """Return the cosines of a level's rows with a question's vector; those of all rows, whatever the filters.
 
         Args:
             vector: (D,) of length 1 or 0.
+            besides: gives the numbers of so many rows that are to be among them, where not all are.
         """
         table = self.vectors(level)
         cosines = (table.vectors @ vector).astype(np.float64) if len(table.numbers) else np.empty(0)
