@@ -22,6 +22,8 @@ IMPORTS = {
     "from encoders import DocumentModel": "models",
     "from encoders.forest.batch import TreeBatch": "models",
     "from encoders import zero_shot": "models",
+    "from training.fit import fit": "train",
+    "import training.adapt.trainer": "train",
     "from docgraph.index import Index; Index.open('x.index', create=True, store='lancedb')": "search",
 }
 

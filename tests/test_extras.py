@@ -57,6 +57,23 @@ def test_an_import_that_needs_an_extra_names_it(statement: str, folder: Path) ->
     assert says_the_extra(done.stderr, IMPORTS[statement]), done.stderr
 
 
+def test_no_module_of_ours_lets_the_lack_of_torch_through(folder: Path) -> None:
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in ("encoders", "training")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if path.stem not in ("__main__", "__init__")
+    ]
+    assert len(modules) > 100
+    done = without_extras(
+        f"import importlib\nfor name in {modules!r}:\n try: importlib.import_module(name)\n"
+        " except ImportError as error: print(name, type(error).__name__)",
+        folder,
+    )
+    assert {line.split()[1] for line in done.stdout.splitlines()} == {"MissingExtraError"}, done.stdout
+    assert not done.returncode, done.stderr
+
+
 def test_all_of_docgraph_can_be_imported_without_any_extra(folder: Path) -> None:
     done = without_extras(WALK, folder)
     assert done.returncode == 0, done.stderr

@@ -13,11 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
-
 from docgraph import Index, Limits, __version__, load_document
-from docgraph.errors import DocgraphError
+from docgraph.errors import DocgraphError, needs_extra
+
+with needs_extra("serving agents"):
+    from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 
 LONGEST: Final = 20_000
 """Characters of one answer; what is left out is said."""

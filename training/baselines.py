@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
+import training.installed
+
 import numpy as np
 import torch
 from torch import Tensor

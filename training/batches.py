@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import training.installed
+
 import torch
 from rich.console import Console
 from rich.progress import track

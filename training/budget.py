@@ -9,6 +9,8 @@ with the last of them, as if so many had been meant from the start. What was cut
 import time
 from typing import Any, Final
 
+import training.installed
+
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 WARM: Final = 5

@@ -8,6 +8,8 @@ Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (arXiv 1706.
 
 from typing import Any, Final
 
+import training.installed
+
 import numpy as np
 import torch
 from scipy.optimize import minimize

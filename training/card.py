@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+import training.installed
+
 from huggingface_hub import EvalResult, ModelCardData
 
 from encoders.config import DocumentConfig

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import training.installed
+
 import torch
 from rich.console import Console
 from rich.progress import track

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import training.installed
+
 import torch
 from rich.console import Console
 from torch import nn

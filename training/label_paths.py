@@ -10,6 +10,8 @@ Axes:  N records   C labels   U paths of a level
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import training.installed
+
 import torch
 from torch import Tensor
 

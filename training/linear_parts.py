@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+import training.installed
+
 import numpy as np
 import torch
 from numpy.typing import NDArray

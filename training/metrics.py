@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import training.installed
+
 import torch
 from torch import Tensor
 from torchmetrics.functional.classification import (

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import training.installed
+
 import numpy as np
 from huggingface_hub.errors import StrictDataclassError
 

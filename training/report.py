@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import training.installed
+
 from rich.markup import escape
 
 from docgraph.errors import DataError

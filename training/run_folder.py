@@ -22,6 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import training.installed
+
 from transformers.utils import logging as transformers_logging
 
 from docgraph.errors import DataError, DocgraphError

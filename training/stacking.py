@@ -25,6 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import training.installed
+
 import numpy as np
 import torch
 from numpy.typing import NDArray

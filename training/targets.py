@@ -12,6 +12,8 @@ Axes:  N records   C labels
 
 from dataclasses import dataclass
 
+import training.installed
+
 import numpy as np
 import torch
 from numpy.typing import NDArray

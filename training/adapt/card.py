@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import training.installed
+
 from huggingface_hub import ModelCardData
 
 from training.files import write_atomically

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import training.installed
+
 import numpy as np
 from rich.console import Console
 from transformers import set_seed

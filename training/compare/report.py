@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import training.installed
+
 from training.baselines import MINILM, NB_WEIGHTED, TFIDF
 from training.figures import new_figure, png
 from training.files import write_atomically

@@ -19,6 +19,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
+import training.installed
+
 import numpy as np
 from rich.console import Console
 

@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Final
 
+import training.installed
+
 import torch
 from rich.console import Console
 

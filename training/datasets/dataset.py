@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import training.installed
+
 from torch.utils.data import Dataset
 
 from training.datasets.records import Corpus, Record, RecordProblem, unseen_labels

@@ -6,6 +6,8 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
+import training.installed
+
 import numpy as np
 from rich.console import Console
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer

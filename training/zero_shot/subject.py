@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import training.installed
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
