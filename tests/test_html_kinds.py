@@ -55,6 +55,33 @@ def test_what_react_cannot_put_in_place_is_left_as_it_is(call: str):
     assert [node.text for node in page.find("paragraph")] == ["One.", "Two."]
 
 
+@pytest.mark.parametrize(
+    ("body", "script", "texts"),
+    [
+        (
+            "<p>A.</p><!--$?--><template id='B:0'></template><!--/$-->",
+            "$RC('B:0','S:0');$RC('B:0','S:0')",
+            ["A.", "S0."],
+        ),
+        (
+            "<!--$?--><template id='B:0'></template><!--$?--><template id='B:1'></template><p>L.</p><!--/$--><!--/$-->",
+            "$RC('B:0','S:0');$RC('B:1','S:1')",
+            ["S0."],
+        ),
+        (
+            "<!--$?--><template id='B:0'></template><div><template id='B:1'></template></div><!--/$--><p>A.</p>",
+            "$RC('B:0','S:0');$RC('B:1','S:1')",
+            ["S0.", "A."],
+        ),
+        ("<div><template id='B:0'></template><p>The rest.</p></div>", "$RC('B:0','S:0')", ["S0.", "The rest."]),
+    ],
+)
+def test_what_react_streams_twice_or_without_a_close_costs_no_text(body: str, script: str, texts: list[str]):
+    parts = "<div hidden id='S:0'><p>S0.</p></div><div hidden id='S:1'><p>S1.</p></div>"
+    page = parse_html(f"<main><p>{LINES[0]}</p>{body}</main>{parts}<script>{script}</script>")
+    assert [node.text for node in page.find("paragraph")][1:][: len(texts)] == texts
+
+
 def test_what_the_readers_search_would_find_is_read():
     assert "A note." in article("<div hidden=until-found><p>A note.</p></div>").text
 

@@ -183,15 +183,22 @@ def _put_in_place(page: Any, moves: Iterable[list[str]]) -> None:
     by_id = {name: node for node in page.iter_elements() if (name := node.attrs.get("id"))}
     for into, name in moves:
         place, part = by_id.get(into), by_id.get(name)
-        if place is None or part is None or place.tag != "template" or part in place.ancestors:
+        if place is None or part is None or place.tag != "template":
             continue
-        depth = 0
-        for fallback in list(place.next_siblings) if into.startswith("B") else ():
-            if fallback.__class__ is turbohtml.Comment:
-                depth += -1 if fallback.data.startswith("/") else fallback.data.startswith("$")
+        around = list(place.ancestors)
+        # What an earlier call took out with its fallback is of the page no more.
+        if part in around or page not in around or page not in part.ancestors:
+            continue
+        depth, fallback = 0, list[Any]()
+        for node in place.next_siblings if into.startswith("B") else ():
+            if node.__class__ is turbohtml.Comment:
+                depth += -1 if node.data.startswith("/") else node.data.startswith("$")
                 if depth < 0:
+                    for one in fallback:
+                        one.extract()
                     break
-            fallback.extract()
+            fallback.append(node)
+        del by_id[into], by_id[name]
         place.insert_before(*list(part.children))
         place.extract()
         part.extract()
