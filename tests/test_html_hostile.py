@@ -8,6 +8,7 @@ import pytest
 from docgraph import Document, Limits
 from docgraph.errors import LimitError
 from docgraph.parsers.html.images import read_srcset
+from docgraph.parsers.html.main.controls import _ASKS
 from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.html.tables import read_grid
 from tests.growth import assert_linear
@@ -57,6 +58,18 @@ def test_all_text_is_kept_or_a_bound_named_in_linear_time(name: str):
     assert "The tail of the page." in page.text or page.truncated
     if page.truncated:
         assert any(warning.code.startswith("limit.") for warning in page.warnings)
+
+
+def test_the_points_of_a_clip_path_are_read_in_linear_time():
+    style = "<p style='clip-path:polygon({}1)'>x</p>".format
+    assert_linear(parse_html, style("0 " * 40), style("0 " * 320))
+    assert "x" not in parse_html(f"<p>y<p style='clip-path:polygon( 0{' 0,0px' * 100})'>x</p>").text
+
+
+def test_quote_marks_after_a_word_of_consent_are_read_in_linear_time():
+    asks = "<p>A page. <p>We use {} a cookie".format
+    assert_linear(parse_html, asks("'" * 30), asks("'" * 240))
+    assert _ASKS.search("We use so-called 'third-party' cookies.")
 
 
 def test_a_long_data_uri_does_not_cost_the_rest_of_the_page():

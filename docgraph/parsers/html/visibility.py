@@ -30,7 +30,7 @@ _FAR_ON_PAGE: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{4,}(?:\.\d+)?px)")
 _NOTHING: Final = re.compile(r"0*[01](?:\.0*)?px|0+(?:\.0*)?[a-z%]*|0*\.\d+px|0*\.0\d*r?em")
 _TINY_LETTERS: Final = re.compile(r"(?:0*[01](?:\.\d*)?|0*\.\d+)p[xt]|0+(?:\.0*)?[a-z%]*|0*\.[01]\d*r?em")
 _CLIPPED: Final = re.compile(
-    r"rect\(\s*(?:0|1px)[\s,a-z]|inset\(\s*(?:[5-9]\d|100)%|circle\(\s*0|polygon\((?:\s*0[a-z%]*[\s,]*)+\)"
+    r"rect\(\s*(?:0|1px)[\s,a-z]|inset\(\s*(?:[5-9]\d|100)%|circle\(\s*0|polygon\([\s,]*(?:0[a-z%]*[\s,]*)+\)"
 )
 _UNSEEN_NUMBER: Final = re.compile(r"(?:0*\.0[0-4]\d*|0+(?:\.0*)?|0*[0-4](?:\.\d*)?%)")
 """An opacity that leaves nothing to be seen."""

@@ -39,7 +39,7 @@ _CONSENT: Final = re.compile(
 )
 _ASKS: Final = re.compile(
     r"\b(?:us(?:es?|ing)|stores?|verwende\w*|nutz\w*|setz\w*|utilis\w*|utiliz\w*|usa\w*|usiamo|używa\w*|gebruik\w*|"
-    r"bruke\w*|bruger|använder|используе\w*)\W+(?:[\w’']+\W+){0,5}cookie|cookie[^.。]{0,20}(?:使用|利用)|使用[^.。]{0,6}cookie",
+    r"bruke\w*|bruger|använder|используе\w*)\W+(?:\w[\w’']*[^\w’']+[’']*){0,5}cookie|cookie[^.。]{0,20}(?:使用|利用)|使用[^.。]{0,6}cookie",
     re.I,
 )
 """A sentence that tells that the site uses cookies."""
