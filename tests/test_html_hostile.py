@@ -149,3 +149,20 @@ def test_layout_tables_are_no_grids():
         elements = read_markup(markup, most=100)
         assert read_grid(elements, elements.tag.index("table"), Limits()) is None
         assert "a" in parse_html(markup).text or "only one" in parse_html(markup).text or "y" in parse_html(markup).text
+
+
+@pytest.mark.parametrize(
+    "value", ["--5", "-", "\u0665", "-\u0665", "\u00b2", "9" * 5_000, "-" + "9" * 5_000, "1_0", "+5"]
+)
+def test_what_is_no_number_breaks_no_page(value: str):
+    """Arabic digits, signs, and more digits than `int` reads (4,300)."""
+    page = parse_html(
+        f"<ol start='{value}'><li value='{value}'>one<li>two</ol>"
+        f"<img src=a.png width='{value}' srcset='b.png {value}w'>"
+        f"<table><tr><th colspan='{value}'>k<td rowspan='{value}'>v</table><h3 aria-level='{value}'>h</h3>"
+        f"<table><tr><td>1 {value}<td><pre>code\nmore</pre></table><time datetime='{value}'>t</time>{TAIL}"
+    )
+    assert page.text.endswith("The tail of the page.")
+    assert type(page.find("list")[0].attributes["start"]) is (
+        int if value in ("\u0665", "-\u0665") or "99" in value else str
+    )

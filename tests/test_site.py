@@ -289,6 +289,7 @@ def test_a_warc_that_breaks_off_keeps_what_came_before_or_says_so(tmp_path):
         b"",
         b"GET / HTTP/1.1\r\n",
         b"WARC/1.0\r\nContent-Length: x\r\n\r\n",
+        b"WARC/1.0\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
         gzip.compress(b"WARC/1.0\r\n", mtime=0)[:-5],
     ):
         path.write_bytes(rubbish)

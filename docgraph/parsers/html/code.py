@@ -10,6 +10,7 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.tags import CODE_TABLE, GUTTER, NAME_LETTERS
 
 _GUTTER_EVENTS: Final = 3_000
+_NUMBER_DIGITS: Final = 9
 _NUMBERS: Final = "0123456789 \t\r\n\xa0.:|+-"
 _LINES: Final = frozenset(("div", "p", "li", "br", "tr"))
 _LEVELS: Final = 4
@@ -89,7 +90,7 @@ def _is_numbers(elements: Elements, cell: int, named: bool) -> bool:
     ).split()
     if not text:
         return named
-    if not all(word.isdecimal() for word in text):
+    if not all(word.isdecimal() and len(word) <= _NUMBER_DIGITS for word in text):
         return False
     return len(text) == 1 or all(int(b) - int(a) == 1 for a, b in pairwise(text))
 

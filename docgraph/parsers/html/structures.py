@@ -70,7 +70,7 @@ def list_(walk: Walk, element: int) -> None:
     if tag == "ol":
         for name in ("start", "type"):
             if value := own.get(name, "")[:16].strip():
-                attributes[name] = int(value) if value.lstrip("-").isdecimal() else value
+                attributes[name] = int(value) if value.removeprefix("-").isdecimal() else value
         if "reversed" in own:
             attributes["reversed"] = True
     links = walk.writer.role in _SMALL_ROLES and _is_all_links(walk, element)

@@ -23,6 +23,7 @@ from docgraph.limits import Limits
 from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, find_files, read_bounded
 
 _HEADER_BYTES: Final = 65_536
+_LENGTH_DIGITS: Final = 18
 _SKIP_BYTES: Final = 1 << 20
 _UNPACKED_BYTES: Final = 100_000_000
 _STATUS: Final = re.compile(rb"HTTP/\d(?:\.\d)? 200\b")
@@ -125,8 +126,9 @@ def warc_headers(file: IO[bytes], path: Path) -> dict[str, str] | None:
     if not line.startswith(b"WARC/"):
         raise ParseError(f"a record of {path} must begin with WARC/, but begins with {line[:40]!r}.")
     headers = _headers(file)
-    if not headers.get("content-length", "").isdecimal():
-        raise ParseError(f"a record of {path} must give its length, but gives {headers.get('content-length')!r}.")
+    length = headers.get("content-length", "")
+    if not (length.isdecimal() and len(length) <= _LENGTH_DIGITS):
+        raise ParseError(f"a record of {path} must give its length, but gives {length[:40]!r}.")
     return headers
 
 
