@@ -1,5 +1,6 @@
 """Where an index keeps its vectors: the two stores answer alike, and a kill at any point leaves them whole."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,28 @@ def test_both_stores_give_the_same_answers(tmp_path):
         with pytest.raises(DataError, match=f"was made with {name}, but .* was asked for"):
             Index.open(tmp_path / name, Letters(), store={"sqlite": "lancedb", "lancedb": "sqlite"}[name])
     assert answers[0] == answers[1]
+
+
+def test_an_index_whose_vectors_are_gone_is_not_answered_from_nor_written_to(tmp_path):
+    pytest.importorskip("lancedb")
+    path = tmp_path / "x.index"
+    with Index.open(path, Letters(), create=True, store="lancedb") as made:
+        made.add(pages()[:2])
+        lost = tmp_path / "lost"
+        path.with_name("x.index.lance").rename(lost)
+        made._store._cache.clear()  # as once another process has written
+        with pytest.raises(DataError, match="must have its vectors beside it"):
+            made.add(pages())
+        assert len(made) == 2
+    for create in (False, True):
+        with pytest.raises(
+            DataError, match=r"those of its documents are not there, or not whole, in .*x\.index\.lance"
+        ):
+            Index.open(path, Letters(), create=create)
+    shutil.rmtree(path.with_name("x.index.lance"), ignore_errors=True)
+    lost.rename(path.with_name("x.index.lance"))
+    with Index.open(path, Letters()) as made:
+        assert made.add(pages()).written == 1
 
 
 def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_path, monkeypatch):

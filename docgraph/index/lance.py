@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from docgraph.errors import needs_extra
+from docgraph.errors import DataError, needs_extra
 from docgraph.index.rows import LEVELS, Row
 from docgraph.index.store import Near, Store, Table, document_tests
 
@@ -65,6 +65,20 @@ class LanceStore(Store):
         super().__init__(path, create)
         self._folder = path.with_name(path.name + ".lance")
         self._lance = lancedb.connect(self._folder)
+        try:
+            for level in LEVELS if self.made_with == self.name else ():
+                self._check_there(level)
+        except DataError:
+            self.connection.close()
+            raise
+
+    def _check_there(self, level: str, new: int = 0) -> None:
+        """Rows of an index that was made with an embedder have vectors, but for those that are just being added."""
+        if self.meta("fingerprint") and self._table(level) is None and self.count(level) > new:
+            raise DataError(
+                f"{self.path} must have its vectors beside it, but those of its {level}s are not there, or not whole, "
+                f"in {self._folder}. Put the folder back, or make another index."
+            )
 
     def _table(self, level: str) -> Any:
         """Return a level's table as it is now, None if it has never had a vector or was not yet whole at a kill."""
@@ -127,6 +141,7 @@ class LanceStore(Store):
                 }
             )
             if (table := self._table(level)) is None:
+                self._check_there(level, len(rows))
                 shutil.rmtree(self._folder / f"{level}.lance", ignore_errors=True)  # not whole at a kill
                 self._lance.create_table(level, made)
                 self._cache.pop(f"table {level}", None)
