@@ -238,6 +238,8 @@ def test_an_index_is_opened_with_what_it_was_made_with(tmp_path):
         Index.open(path, create=True)
     with pytest.raises(DataError, match="passages of 256 words, but 99 were asked for"):
         Index.open(path, max_tokens=99)
+    with pytest.raises(DataError, match=f"an index must be a file, but {tmp_path} is a folder"):
+        Index.open(tmp_path, create=True)
     wrong = tmp_path / "wrong.index"
     wrong.write_text("no database at all, but long enough to be read as one" * 9)
     with pytest.raises(

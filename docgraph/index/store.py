@@ -85,8 +85,15 @@ class Store:
                 f"an index must be a file that `docgraph index` made, but there is nothing at {path}. "
                 f"Make it: docgraph index PATHS --output {path}"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = sqlite3.connect(path, isolation_level=None)
+        if path.is_dir():
+            raise DataError(
+                f"an index must be a file, but {path} is a folder. Name a file in it: {path / 'docs.index'}"
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(path, isolation_level=None)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise DataError(f"an index must be a file that can be opened, but {path} cannot: {error}.") from error
         self._cache: dict[str, Any] = {}
         self._version: tuple[int, int] | None = None
         try:
