@@ -6,10 +6,12 @@ with page_reader(...) as read:  read("page.html") ─> Document      one browser
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docgraph.errors import DataError
+from docgraph.parsers.files import document_suffix
 
 if TYPE_CHECKING:
     from docgraph import Document
@@ -33,7 +35,7 @@ def page_reader(
         if source is not None:
             return parse_html(source, main_only=main_only, url=url or address)
         options: dict[str, Any] = {} if url is None else {"url": url}  # which not every type of file takes
-        return load_document(path, main_only=main_only, **options)
+        return _of_its_folder(load_document(path, main_only=main_only, **options), Path(path))
 
     if not render:
         yield read
@@ -55,6 +57,26 @@ def page_reader(
             )
 
         yield show
+
+
+def _of_its_folder(document: "Document", path: Path) -> "Document":
+    """Return a document without the images that a saved one (.json) names outside of its own folder.
+
+    Whoever sent the file may have written any folder of this machine into it.
+    """
+    access = document.image_access
+    if document_suffix(path) != ".json" or access.root is None:
+        return document
+    try:
+        if Path(access.root).resolve().is_relative_to(path.parent.resolve()):
+            return document
+    except (OSError, ValueError):  # no path at all
+        pass
+    print(
+        f"warning: {path} names images in {access.root!r}, which is outside of its own folder: they are not opened.",
+        file=sys.stderr,
+    )
+    return document.replace(image_access=replace(access, root=None))
 
 
 def _bytes_of(path: str, fetch: bool) -> bytes | None:
