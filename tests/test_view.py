@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import docgraph
 from docgraph import DataError, Document, DocumentBuilder, Evidence, Renderer, load_document, parse_html
@@ -17,6 +18,7 @@ from docgraph.index import answers
 from docgraph.view.data import js_places
 from docgraph.view.page import as_json
 from tests.browsers import Screen, needs_chromium
+from training.cli import view as view_command
 
 RUN = Path(__file__).parent / "data" / "v0.1.0" / "run"
 PAGE = """<!doctype html><html lang="en"><title>Harbour</title><body><nav><a href="/a">Home</a></nav>
@@ -434,3 +436,37 @@ def test_a_document_with_nothing_in_it_is_viewed():
     document: Document = builder.build()
     assert "<!doctype html>" in document.view().html
     assert docgraph.View is type(document.view())
+
+
+def test_the_command_does_not_write_over_the_page_it_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "view.html"
+    page.write_text("<p>Words.</p>")
+    (tmp_path / "link.html").symlink_to(page)
+    for name, output in (
+        ("view.html", "view.html"),
+        (str(page), "view.html"),
+        ("link.html", "view.html"),
+        ("view.html", "."),
+    ):
+        with pytest.raises(DataError, match="--output must be a file other than the page"):
+            view_command.run(name, output=Path(output))
+    assert page.read_text() == "<p>Words.</p>"
+
+
+@pytest.mark.parametrize("root", ["/", "..", ".", "a/b", "\0"])
+def test_a_saved_document_shows_images_of_its_own_folder_only(tmp_path, monkeypatch, capsys, root):
+    folder = tmp_path / "received"
+    (folder / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    source = "secret.png"
+    for place in (tmp_path, folder, folder / "a" / "b"):
+        Image.new("RGB", (64, 64), "red").save(place / source)
+    name = str(tmp_path / source).lstrip("/") if root == "/" else source
+    values = json.loads(parse_html(f"<p>Words.</p><img src='{name}' width=64 height=64>").to_json())
+    values["images"]["root"] = root
+    (folder / "doc.json").write_text(json.dumps(values))
+    view_command.run("doc.json", output=folder / "view.html")
+    is_within = root in (".", "a/b")
+    assert ("data:image/png;base64," in (folder / "view.html").read_text()) == is_within
+    assert ("outside of its own folder" in capsys.readouterr().err) != is_within

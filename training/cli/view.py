@@ -1,5 +1,6 @@
 """`docgraph view`: one page that shows a document beside its tree, for looking at in a browser."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -42,6 +43,10 @@ def run(
     from docgraph.errors import DataError
     from training.cli.pages import page_reader
 
+    if output.is_dir() or (os.path.exists(output) and os.path.exists(page) and os.path.samefile(output, page)):
+        raise DataError(
+            f"--output must be a file other than the page that is read, but is {output}. Give it another name."
+        )
     if javascript and not render:
         raise DataError("--javascript must stand beside --render: nothing else runs scripts.")
     with page_reader(False, url, fetch, render, javascript) as read:
