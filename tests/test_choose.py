@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from tests.training_runs import TINY, write_table
@@ -140,6 +141,22 @@ def test_a_budget_takes_as_many_steps_as_fit_and_ends_the_schedule_with_them(mon
     assert schedule.lr_lambdas[0](0) == 1
     assert budget.cut is not None
     assert f"{state.global_step} of 1,000 steps" in budget.cut
+
+
+def test_the_schedule_of_a_run_that_was_cut_can_be_read_when_it_goes_on(monkeypatch, tmp_path):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / 1000)
+    budget, state, control = Budget(1.0), TrainerState(max_steps=1000), TrainerControl()
+    args = TrainingArguments(output_dir=str(tmp_path), report_to="none")
+    budget.on_train_begin(args, state, control)
+    for state.global_step in range(1, 20):
+        now[0] += 0.5
+        budget.on_step_end(args, state, control, lr_scheduler=schedule)
+    assert state.max_steps < 1000
+    torch.save(schedule.state_dict(), tmp_path / "scheduler.pt")
+    schedule.load_state_dict(torch.load(tmp_path / "scheduler.pt", weights_only=True))
 
 
 # -- from a table to predictions, in its order -------------------------------------------------------------------

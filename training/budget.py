@@ -34,6 +34,8 @@ class Budget(TrainerCallback):
         """Seconds for what comes at the end."""
         self.meant = 0
         self.done = 0
+        self._whole: list[Any] | None = None
+        """The lambdas of the schedule as it was made: on the schedule itself they would be saved with its state."""
         self._marks: list[tuple[int, float]] = []
         self._scoring = 0.0
         self._stopped = self.start
@@ -54,6 +56,7 @@ class Budget(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Note how many steps are meant."""
         self.meant = state.max_steps
+        self._whole = None
         self._marks = [(state.global_step, time.monotonic())]
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -66,7 +69,7 @@ class Budget(TrainerCallback):
             fit = state.global_step + max(0, int(left / ((now - since) / steps)))
             if fit < state.max_steps:
                 state.max_steps = max(state.global_step, fit)
-                _draw_together(kwargs.get("lr_scheduler"), self.meant, state.max_steps)
+                self._draw_together(kwargs.get("lr_scheduler"), state.max_steps)
         if self.left < 0 or state.global_step >= state.max_steps:
             control.should_training_stop = True
         self.done = state.global_step
@@ -78,12 +81,12 @@ class Budget(TrainerCallback):
         self._scoring = now - self._stopped
         self._marks = [(state.global_step, now)]
 
-
-def _draw_together(scheduler: Any, meant: int, steps: int) -> None:
-    """Let a schedule that was made for `meant` steps end after `steps`."""
-    scheduler = getattr(scheduler, "scheduler", scheduler)
-    if scheduler is None or not hasattr(scheduler, "lr_lambdas"):
-        return
-    whole = getattr(scheduler, "whole_lambdas", scheduler.lr_lambdas)
-    scheduler.whole_lambdas = whole
-    scheduler.lr_lambdas = [lambda step, one=one: one(step * meant / max(steps, 1)) for one in whole]
+    def _draw_together(self, scheduler: Any, steps: int) -> None:
+        """Let a schedule that was made for all the steps meant end after `steps`."""
+        scheduler = getattr(scheduler, "scheduler", scheduler)
+        if scheduler is None or not hasattr(scheduler, "lr_lambdas"):
+            return
+        if self._whole is None:
+            self._whole = scheduler.lr_lambdas
+        stretch = self.meant / max(steps, 1)
+        scheduler.lr_lambdas = [lambda step, one=one: one(step * stretch) for one in self._whole]
