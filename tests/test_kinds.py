@@ -195,3 +195,12 @@ def test_what_needs_a_stack_says_so(tmp_path):
     data = write_rows(tmp_path / "tags.jsonl", 24, several=True)
     with pytest.raises(ConfigError, match="which a stacked recipe must learn, but stack is false"):
         fit(tiny(data, tmp_path / "run"), QUIET)
+
+
+def test_a_dev_record_with_a_label_that_training_lacks_is_set_aside(tmp_path):
+    data = write_rows(tmp_path / "tags.jsonl", 48, several=True)
+    unseen = {"text": "sun", "label": ["cats", "moon"], "split": "dev"}
+    data.write_text(json.dumps(unseen) + "\n" + data.read_text())
+    run = fit(tiny(data, tmp_path / "run", **STACK), QUIET)
+    assert "dev_micro_f1" in run.scores["best"]
+    assert "label.unseen" in (tmp_path / "run" / "problems.jsonl").read_text()

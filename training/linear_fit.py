@@ -51,7 +51,8 @@ def finish_linear(
         "seconds": None,
     }
     if dev is not None:
-        said = model.predict([record.document() for record in corpus["dev"] if record.is_labelled])
+        kept = set(dev.ids)
+        said = model.predict([record.document() for record in corpus["dev"] if record.id in kept])
         values = np.array(dev.targets, dtype=np.float64)
         scores["best"] = {
             f"dev_{name}": value
