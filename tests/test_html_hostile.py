@@ -72,6 +72,22 @@ def test_quote_marks_after_a_word_of_consent_are_read_in_linear_time():
     assert _ASKS.search("We use so-called 'third-party' cookies.")
 
 
+@pytest.mark.parametrize(
+    ("rule", "element"),
+    [
+        (".x{{display:none}}.x{{display:block}}", "<p class=x>a"),
+        (".y .z{} .x{{display:none}}", "<div class=y><p class=x>a</p></div>"),
+        (".x.n{}{{display:none}}", "<p class='x m{}'>a"),
+    ],
+)
+def test_selectors_times_elements_have_a_bound(rule: str, element: str):
+    def page(count: int) -> str:
+        rules, elements = ("".join(one.format(n) for n in range(count)) for one in (rule, element))
+        return f"<style>{rules}.n0{{color:red}}</style>{elements}<p class='n0 n1'>{TAIL}"
+
+    assert "The tail" in assert_linear(parse_html, page(400), page(3_200)).text
+
+
 def test_a_long_data_uri_does_not_cost_the_rest_of_the_page():
     uri = "data:image/png;base64," + "A" * 15_000_000
     page = parse_html(f'<p>Before.<img src="{uri}">{TAIL}')

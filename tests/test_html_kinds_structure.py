@@ -46,6 +46,7 @@ def test_text_hidden_by_place_size_or_colour_is_kept_apart(style: str):
         "font-size:.9em",
         "color:#fff;background:#000",
         "color:#fff;background:#fff url(sea.jpg)",
+        "color:#fff;background-color:#fff;background-image:url(sea.jpg)",
         "color:inherit;background:inherit",
         "color:transparent;-webkit-background-clip:text",
         "transform:translateX(-50%)",
@@ -73,11 +74,38 @@ def test_text_that_is_only_moved_or_fades_in_is_text(style: str):
         (".w + .x{display:none}", True),
         ("@media (max-width: 600px){.x{display:none}}", True),
         ("@media (min-width: 2000px){.x{display:none}}", True),
+        (".x{display:none} @media (max-width:1px){.x{display:block}}", False),
+        (".x{display:none} @media only print{.x{display:block}}", False),
+        (".x{display:none} @media print, screen{.x{display:block}}", True),
+        ("@supports not (display:grid){.x{display:none}}", True),
+        ("@supports (display:grid){.x{display:none}}", False),
+        (".w .x{display:none} .x{display:block}", False),
+        (".w .x{display:none} .x{display:block!important}", True),
+        (".w .x{display:none} .m:hover .x{display:block}", True),
     ],
 )
 def test_selectors_and_conditions_of_a_style_sheet(css: str, seen: bool):
     page = article("<div class=w><div class=x><p>A word more.</p></div></div>", head=f"<style>{css}</style>")
     assert ("A word more." in page.text) == seen
+
+
+def test_a_rule_of_any_name_that_is_hidden_can_show_it():
+    style = "<style>.a.b{display:none} .b.c{display:block} .b.d{display:block}</style>"
+    for names in ("a b c", "a b d"):
+        assert "A word more." in article(f"<div class='{names}'><p>A word more.</p></div>", head=style).text
+    style = "<style>.a.b.c{display:none} .c.a.b{display:block}</style>"
+    assert "A word more." in article("<div class='a b c'><p>A word more.</p></div>", head=style).text
+
+
+def test_a_style_sheet_knows_a_cell_by_the_tag_that_is_written():
+    page = article("<div class=x role=cell><p>A word more.</p></div>", head="<style>div.x{display:none}</style>")
+    assert "A word more." not in page.text
+
+
+@pytest.mark.parametrize(("media", "seen"), [("screen and (min-width:1px)", False), ("print", True), ("SCREEN", False)])
+def test_a_style_sheet_is_read_if_it_is_for_the_screen_of_a_desk(media: str, seen: bool):
+    style = f"<style media='{media}'>.x{{display:none}}</style>"
+    assert ("A word more." in article("<div class=x><p>A word more.</p></div>", head=style).text) == seen
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ class names under which sites hide text for screen readers.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Final
@@ -25,6 +25,8 @@ import numpy as np
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.tags import hides_by_class
 
+Selector = tuple[frozenset[str], ...]
+"""Compounds, each a set of names, a tag among them as it is; those before the last are of elements around."""
 _FAR: Final = re.compile(r"-(?:\d{4,}(?:\.\d+)?px|999px|\d{2,}(?:\.\d+)?r?em|[1-9]\d{2,}(?:\.\d+)?v[wh])")
 _FAR_ON_PAGE: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{4,}(?:\.\d+)?px)")
 _NOTHING: Final = re.compile(r"0*[01](?:\.0*)?px|0+(?:\.0*)?[a-z%]*|0*\.\d+px|0*\.0\d*r?em")
@@ -48,7 +50,7 @@ _SHOWS: Final = re.compile(
 )
 _SCREEN: Final = re.compile(
     r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*(\d*\.?\d+)(px|r?em)\s*\)\s*)?$"
-    r"|@(?:layer|supports)\b",
+    r"|@(?:layer\b|supports\b(?!\s+not\b))",
     re.I,
 )
 _SCREEN_WIDTH: Final = 1_280
@@ -68,6 +70,9 @@ _LEVELS_AROUND: Final = 40
 _MOST_RULES: Final = 4_000
 _MOST_COMPOUNDS: Final = 2_000
 """Compounds that hide or show; style sheets of real pages have some hundred."""
+_MOST_STEPS: Final = 500_000
+"""Selectors and elements around that are looked at in a page; what comes after is taken to be seen."""
+_MOST_SPECIFIC: Final = 1_000_000
 _MOST_NAMED: Final = 20_000
 """Places where a style sheet names what it hides elsewhere, which are searched for rules that show it again."""
 _MOST_CSS: Final = 1_000_000
@@ -123,10 +128,16 @@ def way_of_hiding(style: str) -> str:
         or (
             "color" in own
             and "text" not in get("-webkit-background-clip", "") + get("background-clip", "")
-            and _colour(own["color"]) in (None, _colour(get("background-color", get("background", ""))) or "")
+            and _colour(own["color"]) in (None, _background(own))
         )
     )
     return "trick" if tricks else ""
+
+
+def _background(own: Mapping[str, str]) -> tuple[int, ...] | str:
+    """Return the colour behind a text, "" if it is none or not understood, or an image lies on it."""
+    value = own.get("background-color", own.get("background", ""))
+    return (own.get("background-image", "none") == "none" and _colour(value)) or ""
 
 
 def _colour(value: str) -> tuple[int, ...] | None:
@@ -155,70 +166,103 @@ class Sheet:
 
     def __init__(self, css: str, names: frozenset[str]) -> None:
         """Read a style sheet, as far as it is about elements with some of `names` (".class", "#id")."""
-        self._hiding: dict[str, list[list[frozenset[str]]]] = {}
-        """A name (".a", "#b") -> the selectors that hide, whose last compound has it. A compound is a set of names,
-        a tag among them as it is; those before the last are of elements around."""
-        self._showing: list[frozenset[str]] = []
+        self._hiding: dict[str, dict[Selector, int]] = {}
+        """A name (".a", "#b") -> the selectors that hide, whose last compound has it -> how specific they are."""
+        self._showing: dict[frozenset[str], int] = {}
+        """The last compounds of selectors that show -> how specific these are."""
+        self._fitting: dict[frozenset[str], list[Selector]] = {}
+        """The names of an element -> the selectors that hide it if what is around it fits, too."""
+        self._verdicts: dict[tuple[int, frozenset[str]], bool] = {}
+        """The parent and the names of an element -> whether it is hidden."""
+        self._steps = 0
         css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
         rules = [(place, _selector(css, place)) for place in _places_that_hide(css)]
         rules = [(place, selector) for place, selector in rules if not names.isdisjoint(_NAME.findall(selector))]
         held = _holding_on_screens(css, [place - 1 for place, _ in rules])
+        count, hidden = 0, set[str]()
         for place, selector in rules:
             for compounds in _compounds(selector) if place - 1 in held else ():
-                key = next((name for name in compounds[-1] if name in names), "")
-                if all(compounds) and key and len(self._hiding) < _MOST_COMPOUNDS:
-                    self._hiding.setdefault(key, []).append(compounds)
+                key = min(compounds[-1] & names, default="")
+                if all(compounds) and key and count < _MOST_COMPOUNDS:
+                    hidden |= compounds[-1] & names
+                    some = self._hiding.setdefault(key, {})
+                    count += compounds not in some
+                    some[compounds] = _specificity(compounds)
         if not self._hiding:
             return
         start, shown = 0, []
-        for place in islice(_places_of(css, self._hiding), _MOST_NAMED):
+        for place in islice(_places_of(css, sorted(hidden)), _MOST_NAMED):
             if place < start:
                 continue
             if (start := css.find("{", place) + 1) == 0:
                 break
             if _SHOWS.search(css, start, max(start, css.find("}", start))):
                 shown.append(start - 1)
-        for place in sorted(_holding_on_screens(css, shown)) if "@media print" in css else shown:
-            self._showing += [compounds[-1] for compounds in _compounds(_selector(css, place + 1)) if compounds[-1]]
+        for place in sorted(_holding_on_screens(css, shown)):
+            stop = max(place, css.find("}", place))
+            important = css.find("important", place, stop) >= 0
+            for compounds in _compounds(_selector(css, place + 1)):
+                if compounds[-1] and len(self._showing) < _MOST_COMPOUNDS:
+                    # What is around may be of a kind that is not understood, and as specific as can be.
+                    rank = _specificity(compounds) if all(compounds) and not important else _MOST_SPECIFIC
+                    self._showing[compounds[-1]] = max(rank, self._showing.get(compounds[-1], 0))
 
     def __bool__(self) -> bool:
         return bool(self._hiding)
 
     def hides(self, elements: Elements, row: int) -> bool:
-        """Whether a rule hides the element and none could show it."""
+        """Whether a rule hides the element and none that is as specific could show it."""
         names = _names_of(elements, row)
         if names.isdisjoint(self._hiding):
             return False
-        hiding = [selector for name in names if name in self._hiding for selector in self._hiding[name]]
-        return any(
-            selector[-1] <= names and (len(selector) == 1 or _stands_in(elements, row, selector[:-1]))
-            for selector in hiding
-        ) and not any(shown <= names for shown in self._showing)
+        if (hidden := self._verdicts.get(key := (elements.parent[row], names))) is None:
+            if names not in self._fitting:
+                self._fitting[names] = self._selectors_of(names)
+            hidden = self._verdicts[key] = self._steps <= _MOST_STEPS and any(
+                len(selector) == 1 or self._stands_in(elements, row, selector) for selector in self._fitting[names]
+            )
+        return hidden
+
+    def _selectors_of(self, names: frozenset[str]) -> list[Selector]:
+        """Return the selectors that hide elements of some names, those that the page shows again left out."""
+        hiding = [self._hiding[name] for name in sorted(names & self._hiding.keys())]
+        self._steps += sum(map(len, hiding)) + len(self._showing)
+        if self._steps > _MOST_STEPS:
+            return []
+        fits = [(selector, rank) for some in hiding for selector, rank in some.items() if selector[-1] <= names]
+        shown = max((rank for last, rank in self._showing.items() if last <= names), default=-1) if fits else -1
+        return [selector for selector, rank in fits if rank > shown]
+
+    def _stands_in(self, elements: Elements, row: int, selector: Selector) -> bool:
+        """Whether all compounds but the last are around an element, outermost first; the page as a whole is none."""
+        wanted = len(selector) - 2
+        for _ in range(_LEVELS_AROUND):
+            row = elements.parent[row]
+            self._steps += 1
+            if row < 0 or elements.tag[row] in ("html", "body"):
+                return False
+            if selector[wanted] <= _names_of(elements, row):
+                wanted -= 1
+                if wanted < 0:
+                    return True
+        return False
 
 
-def _names_of(elements: Elements, row: int) -> set[str]:
-    """Return an element's tag and names as selectors write them: {"p", ".a", "#b"}."""
+def _specificity(selector: Selector) -> int:
+    """Return how specific a selector is: its identifiers before its classes (Selectors 4, 17); tags are left out."""
+    signs = [name[0] for compound in selector for name in compound]
+    return 1_000 * signs.count("#") + signs.count(".")
+
+
+def _names_of(elements: Elements, row: int) -> frozenset[str]:
+    """Return an element's tag, as it was written, and names as selectors write them: {"p", ".a", "#b"}."""
     own = elements.attributes[row]
-    names = {elements.tag[row]}
+    names = {elements.divisions.get(row, elements.tag[row])}
     if class_ := own.get("class"):
         names.update(f".{name}" for name in class_.split())
     if id_ := own.get("id"):
         names.add(f"#{id_.strip()}")
-    return names
-
-
-def _stands_in(elements: Elements, row: int, around: list[frozenset[str]]) -> bool:
-    """Whether elements of these compounds, outermost first, are around an element; the page as a whole is none."""
-    wanted = len(around) - 1
-    for _ in range(_LEVELS_AROUND):
-        row = elements.parent[row]
-        if row < 0 or elements.tag[row] in ("html", "body"):
-            return False
-        if around[wanted] <= _names_of(elements, row):
-            wanted -= 1
-            if wanted < 0:
-                return True
-    return False
+    return frozenset(names)
 
 
 def sheet_of(elements: Elements) -> Sheet:
@@ -227,7 +271,7 @@ def sheet_of(elements: Elements) -> Sheet:
     length = 0
     for row in elements.rows_of("style"):
         media = elements.attributes[row].get("media", "").strip().lower()
-        if media in ("", "all", "screen") and length < _MOST_CSS:
+        if _is_of_desk(f"@media {media}") and length < _MOST_CSS:
             css.append(elements.text(row)[: _MOST_CSS - length])
             length += len(css[-1])
     names = set[str]()
@@ -290,6 +334,8 @@ def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
 
 def _is_of_desk(condition: str) -> bool:
     """Whether a condition such as "@media (min-width: 768px)" holds on the screen of a desk."""
+    if "," in condition and condition[:6].lower() == "@media":
+        return any(_is_of_desk(f"@media {query}") for query in condition[6:].split(",") if query.strip())
     if (found := _SCREEN.match(condition.strip())) is None:
         return False
     bound, number, unit = found.groups()
@@ -313,8 +359,8 @@ def _as_names(found: re.Match[str]) -> str:
     return "".join(f"{sign}{name}" for name in found.group(2).split())
 
 
-def _compounds(selector: str) -> Iterator[list[frozenset[str]]]:
-    """Yield the compounds of each selector of a list: "p.a > b, .c" -> [{"p", ".a"}, {"b"}], [{".c"}].
+def _compounds(selector: str) -> Iterator[Selector]:
+    """Yield the compounds of each selector of a list: "p.a > b, .c" -> ({"p", ".a"}, {"b"}), ({".c"},).
 
     One that is none of tags and names is empty, and so is one before a sibling.
     """
@@ -323,8 +369,8 @@ def _compounds(selector: str) -> Iterator[list[frozenset[str]]]:
         selector = ",".join(selector[: found.start()] + option.strip() + selector[found.end() :] for option in options)
     for part in selector.split(","):
         if part.strip():
-            compounds = [_names(compound) for compound in re.split(r"[\s>+~]+", part.strip())]
-            yield [frozenset(), *compounds] if "+" in part or "~" in part else compounds
+            compounds = tuple(_names(compound) for compound in re.split(r"[\s>+~]+", part.strip()))
+            yield (frozenset(), *compounds) if "+" in part or "~" in part else compounds
 
 
 @lru_cache(maxsize=8_192)
