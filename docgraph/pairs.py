@@ -19,7 +19,6 @@ pairs may not be each other's).
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
@@ -137,6 +136,11 @@ class _Page:
             end = max(int(document.subtree_end[row]) for row in passage.rows)
             for heading in passage.headings:
                 self.scopes[heading] = (heading, max(end, self.scopes.get(heading, (0, 0))[1]))
+        self.holder: dict[int, int] = {}
+        """A row -> the first passage that it is in, by number."""
+        for n, passage in enumerate(self.passages):
+            for row in passage.rows:
+                self.holder.setdefault(row, n)
         self.title = next((row for row in self.scopes if self._is_title(row)), -1)
 
     def pairs(self) -> Iterator[Pair]:
@@ -182,8 +186,8 @@ class _Page:
         document, figure = self.document, int(self.document.parent[row])
         rows = range(figure, int(document.subtree_end[figure]))
         query = document[row].text
-        holders = [n for n, one in enumerate(self.passages) if any(other in rows for other in one.rows)]
-        scope = self._scope(self.passages[holders[0]]) if holders else (rows.start, rows.stop)
+        holder = min((self.holder[one] for one in rows if one in self.holder), default=-1)
+        scope = self._scope(self.passages[holder]) if holder >= 0 else (rows.start, rows.stop)
         for table in (one for one in rows if document.kind[one] == "table"):
             lines = next(row_groups(table_lines(document, table), self.sizes, self.limit), [])
             yield self._pair("table", query, "\n".join(line.text for line in lines), scope)
@@ -192,13 +196,14 @@ class _Page:
             return
         alts = [alt for alt in dict.fromkeys(alt_of(document, one) for one in images) if alt != _line(query)]
         yield self._pair("image", query, "\n\n".join(alts), scope)
-        for before, after in ((n - 1, n + 1) for n in holders[:1]):
-            beside = [self.passages[n] for n in (before, after) if 0 <= n < len(self.passages)]
-            near = [one for one in beside if one.kind != "figure" and self._scope(one) == scope]
-            if words(rest := self._without(self.passages[holders[0]], row)) >= SHORTEST:
-                yield self._pair("caption", query, rest, scope)
-            elif near:
-                yield self._pair("caption", query, near[0].words, scope)
+        if holder < 0:
+            return
+        beside = [self.passages[n] for n in (holder - 1, holder + 1) if 0 <= n < len(self.passages)]
+        near = [one for one in beside if one.kind != "figure" and self._scope(one) == scope]
+        if words(rest := self._without(self.passages[holder], row)) >= SHORTEST:
+            yield self._pair("caption", query, rest, scope)
+        elif near:
+            yield self._pair("caption", query, near[0].words, scope)
 
     def _without(self, passage: Passage, row: int) -> str:
         """Return a passage's text without that of a node in it; "" where it is no slice of the document's."""
@@ -209,12 +214,15 @@ class _Page:
         return text.strip()
 
     def _term(self, row: int) -> Iterator[Pair]:
-        """Pair a term with the definition after it."""
-        document, family = self.document, self.document.child_rows(int(self.document.parent[row]))
-        for one, after in pairwise(family):
-            if one == row and document.kind[after] == "definition":
-                scope = (row, int(document.subtree_end[after]))
-                yield self._pair("term", document[row].text, document[after].text, scope)
+        """Pair a term with the definition right after it."""
+        document, after = self.document, int(self.document.subtree_end[row])
+        if (
+            after < len(document)
+            and document.parent[after] == document.parent[row]
+            and document.kind[after] == "definition"
+        ):
+            scope = (row, int(document.subtree_end[after]))
+            yield self._pair("term", document[row].text, document[after].text, scope)
 
     def _opening(self, passage: Passage) -> Iterator[Pair]:
         """Pair the first sentence of a paragraph with the rest of it."""

@@ -8,6 +8,7 @@ from docgraph import DocumentBuilder, load_document, parse_html
 from docgraph.metadata import Metadata
 from docgraph.pairs import KINDS, Pair, group_of, mine
 from tests.blocks import ROOT
+from tests.growth import assert_linear
 
 HARBOUR = """<title>The harbour of Larne</title><main><h1>The harbour of Larne</h1>
 <p>It rained for the whole of that day. So the ferry stayed at the quay until the storm had gone.</p>
@@ -137,3 +138,18 @@ def test_the_group_is_the_host_or_the_folder():
 def test_hostile_documents_make_no_pairs_and_no_errors():
     for page in ("", "<h1></h1>", "<figure><figcaption>", "<dl><dt>a<dt>b</dl>", "<a href='http://[x'>one two</a>" * 3):
         assert mine([("a", parse_html(page))]) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<dt>Quay {0}<dd>A wall of stone where ship {0} lies while it is being loaded.",
+        "<figure><img src=a.jpg alt='a white boat with two funnels'><figcaption>The old ferry {0} at rest</figcaption>"
+        "</figure><p>It rained for the whole of day {0}, so that the ferry stayed at the quay until the evening.</p>",
+    ],
+)
+def test_terms_and_captions_take_linear_time(part):
+    def page(count):
+        return parse_html(f"<main>{'<dl>' * ('<dt>' in part)}{''.join(map(part.format, range(count)))}</main>")
+
+    assert len(assert_linear(lambda document: mine([("a", document)]), page(150), page(1_200))) >= 1_200
