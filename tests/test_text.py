@@ -21,6 +21,7 @@ from docgraph import (
     parse_text,
 )
 from tests.documents import drawn
+from tests.growth import assert_linear
 
 PROSE = st.text(st.sampled_from("ab é我。. !?\n\r\t\u2028\x0b\ud800"), max_size=80)
 
@@ -352,3 +353,22 @@ def test_a_saved_document_loads_as_it_was(tmp_path):
 )
 def test_tex_in_brackets_stays_as_it_is_and_escaped_brackets_are_brackets(text: str, kept: str):
     assert kept in " ".join(parse_markdown(text).text.split())
+
+
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        (r"\(see [the page](http://e.com/?q=1)\)", "(see the page)"),
+        (r"\(a **very** short = b\)", "(a very short = b)"),
+        (r"\([f](x) = \alpha\) and \(x^2\) or \(it\)", r"\([f](x) = \alpha\) and \(x^2\) or (it)"),
+        (r"\begin{a}x\end{b} \[y_1\]", r"\begin{a}x\end{b} \[y_1\]"),
+        (r"\(" + "x=1 " * 600 + r"\)", "(" + "x=1 " * 600 + ")"),
+    ],
+)
+def test_escaped_brackets_around_markdown_are_no_formula(markdown, text):
+    assert parse_markdown(markdown).text == text
+
+
+@pytest.mark.parametrize("opener", ["\\(a", "\\[", "\\begin{a}"])
+def test_formulas_that_nothing_closes_take_linear_time(opener):
+    assert_linear(parse_markdown, opener * 2_000, opener * 16_000)

@@ -101,15 +101,32 @@ def _reader() -> "MarkdownIt":
 
 def _keep_tex(state: Any, silent: bool) -> bool:
     """Keep a formula between \\( and \\), \\[ and \\], or in an environment of TeX as it is written."""
-    found = _TEX.match(state.src, state.pos, state.posMax)
-    if found is None or not any(sign in found.group()[2:-2] for sign in _TEX_SIGNS):
+    text, start = state.src, state.pos
+    opener = _TEX.match(text, start, state.posMax)
+    if opener is None:
+        return False
+    close = f"\\end{{{opener[1]}}}" if opener[1] else "\\)" if opener[0] == "\\(" else "\\]"
+    first, last = opener.end(), min(state.posMax, opener.end() + _LONGEST_TEX)
+    # Where this closing sign was looked for in this text and does not stand.
+    whole, low, high = state.env.get(("tex", close), ("", 0, 0))
+    known = whole is text and low <= first <= high
+    at = text.find(close, high if known else first, last)
+    state.env["tex", close] = (text, low if known else first, max(first, last - len(close) + 1) if at < 0 else at)
+    formula = text[start : at + len(close)]
+    if at <= first or not any(sign in formula[2:-2] for sign in _TEX_SIGNS):
+        return False
+    if ("](" in formula or "**" in formula) and not _COMMAND.search(formula, 2):
         return False
     if not silent:
-        state.push("tex", "", 0).content = found.group()
-    state.pos = found.end()
+        state.push("tex", "", 0).content = formula
+    state.pos = start + len(formula)
     return True
 
 
-_TEX: Final = re.compile(r"\\\((?:(?!\\\)).)+\\\)|\\\[(?:(?!\\\]).)+\\\]|\\begin\{(\w+\*?)\}.+?\\end\{\1\}", re.S)
+_TEX: Final = re.compile(r"\\\(|\\\[|\\begin\{(\w+\*?)\}")
 _TEX_SIGNS: Final = "\\^_={}+<>"
 """One of these is in a formula; brackets that are merely escaped hold none."""
+_COMMAND: Final = re.compile(r"\\[a-zA-Z]")
+"""It tells a formula from escaped brackets around a link or bold words."""
+_LONGEST_TEX: Final = 2_000
+"""Characters of a formula."""
