@@ -51,6 +51,10 @@ def test_a_cell_of_labels_is_a_list_json_or_parted_text():
     assert labels_of('["a", "b c"]') == ("a", "b c")
     assert labels_of("a; b ;", ";") == ("a", "b")
     assert labels_of("a; b") == ("a; b",)
+    assert labels_of("['Sports', \"Art's\"]", ",") == ("Sports", "Art's")  # as pandas writes a list
+    assert labels_of("Art &amp; Design; Film", ";") == ("Art & Design", "Film")
+    assert labels_of("[0, 18)") == ("[0, 18)",)
+    assert len(labels_of("[" * 100_000) or ()) == 1
     assert (labels_of([]), labels_of(None), labels_of(float("nan"))) == ((), None, None)
     assert (value_of("2.5"), value_of(3), value_of(" "), value_of("many"), value_of("inf")) == (
         2.5,
@@ -75,6 +79,9 @@ def test_lists_of_several_labels_make_a_table_one_of_several(tmp_path):
 def test_text_parts_at_the_separator_that_is_there_and_numbers_are_read_as_such(tmp_path):
     (tmp_path / "a.csv").write_text('text,label\nfine,"b, c|a"\nvile,a\n')
     assert [one.labels for one in load(tmp_path / "a.csv", problem_type=MULTI).records()] == [("b, c", "a"), ("a",)]
+    (tmp_path / "c.csv").write_text("text,label\nfine,Art &amp; Design|Film\n")
+    corpus = load(tmp_path / "c.csv", problem_type=MULTI)
+    assert [one.labels for one in corpus.records()] == [("Art & Design", "Film")]
     (tmp_path / "b.csv").write_text("text,label\nfine,4.5\nvile,many\nodd,\n")
     corpus = load(tmp_path / "b.csv", problem_type=REGRESSION)
     assert [one.value for one in corpus.records()] == [4.5, None, None]

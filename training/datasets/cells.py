@@ -9,6 +9,7 @@ what scrapers leave behind: those that HTML knows and that end in a semicolon ar
 Source: HTML Living Standard 13.5, named character references.
 """
 
+import ast
 import contextlib
 import html
 import json
@@ -66,19 +67,28 @@ def label_of(value: Any) -> str | None:
 
 
 def labels_of(value: Any, separator: str | None = None) -> tuple[str, ...] | None:
-    """Return the labels of a cell, each once: a list of them, JSON's form of one, or a text that a separator parts.
+    """Return the labels of a cell, each once: a list of them, JSON's or Python's form of one, or a text that a
+    separator parts.
 
     None where nothing is there; an empty list is a record that has none of the labels.
     """
     if isinstance(value, str) and value.strip().startswith("["):
-        with contextlib.suppress(ValueError):
-            value = json.loads(value)
+        value = _list_in(value.strip())
     if isinstance(value, str) and separator is not None:
-        value = value.split(separator)
+        value = decoded(value).split(separator)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return tuple(dict.fromkeys(name for one in value if (name := label_of(one)) is not None))
     name = label_of(value)
     return None if name is None else (name,)
+
+
+def _list_in(text: str) -> Any:
+    """Return the list that a text is, as JSON or as Python writes it; the text where it is none."""
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            if isinstance(value := read(text), list | tuple):
+                return value
+    return text
 
 
 def value_of(value: Any) -> float | None:

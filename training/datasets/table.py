@@ -15,7 +15,16 @@ from typing import Any, Final
 
 from docgraph import Limits
 from docgraph.errors import DataError
-from training.datasets.cells import NAN_WORDS, NOTHING_WORDS, is_missing, label_of, labels_of, text_of, value_of
+from training.datasets.cells import (
+    NAN_WORDS,
+    NOTHING_WORDS,
+    decoded,
+    is_missing,
+    label_of,
+    labels_of,
+    text_of,
+    value_of,
+)
 from training.datasets.columns import HEAD, Columns, find_columns
 from training.datasets.image_files import find_image, judge, judge_bytes
 from training.datasets.origins import ArticleOrigin, PageOrigin
@@ -93,7 +102,8 @@ def _problem_type(cells: Sequence[Any]) -> ProblemType:
 
 def _separator(cells: Sequence[Any]) -> str | None:
     """Return what parts several labels in a text."""
-    return next((one for one in ";|," if any(isinstance(cell, str) and one in cell for cell in cells)), None)
+    texts = [decoded(cell) for cell in cells if isinstance(cell, str)]
+    return next((one for one in ";|," if any(one in text for text in texts)), None)
 
 
 class _TableReader:
