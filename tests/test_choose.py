@@ -159,6 +159,36 @@ def test_the_schedule_of_a_run_that_was_cut_can_be_read_when_it_goes_on(monkeypa
     schedule.load_state_dict(torch.load(tmp_path / "scheduler.pt", weights_only=True))
 
 
+def budget_after(tmp_path, monkeypatch, seconds):
+    """A budget of a minute for 200 steps, after one step for each of the seconds; None is an evaluation."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    budget, state, control = Budget(1.0), TrainerState(max_steps=200), TrainerControl()
+    args = TrainingArguments(output_dir=str(tmp_path), report_to="none")
+    budget.on_train_begin(args, state, control)
+    for one in seconds:
+        if one is None:
+            budget.on_evaluate(args, state, control)
+            continue
+        now[0] += one
+        state.global_step += 1
+        budget.on_step_end(args, state, control)
+    return budget, state
+
+
+def test_time_is_no_reason_where_patience_ended_the_training(tmp_path, monkeypatch):
+    budget, _ = budget_after(tmp_path, monkeypatch, [0.01] * 20)
+    assert budget.done < budget.meant
+    assert budget.cut is None
+
+
+def test_a_slow_first_pass_cuts_no_steps_that_fit_later(tmp_path, monkeypatch):
+    budget, state = budget_after(tmp_path, monkeypatch, [0.5] * 10)
+    assert state.max_steps < 200
+    budget, state = budget_after(tmp_path, monkeypatch, [0.5] * 10 + [None] + [0.01] * 190)
+    assert (state.max_steps, budget.done, budget.cut) == (200, 200, None)
+
+
 # -- from a table to predictions, in its order -------------------------------------------------------------------
 
 

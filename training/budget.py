@@ -34,6 +34,7 @@ class Budget(TrainerCallback):
         """Seconds for what comes at the end."""
         self.meant = 0
         self.done = 0
+        self._by_time = False
         self._whole: list[Any] | None = None
         """The lambdas of the schedule as it was made: on the schedule itself they would be saved with its state."""
         self._marks: list[tuple[int, float]] = []
@@ -47,8 +48,8 @@ class Budget(TrainerCallback):
 
     @property
     def cut(self) -> str | None:
-        """What was cut, as a sentence; None if nothing."""
-        if self.done >= self.meant:
+        """What was cut for want of time, as a sentence; None if nothing."""
+        if not self._by_time or self.done >= self.meant:
             return None
         share = self.done / self.meant
         return f"{self.seconds / 60:g} minutes were allowed: {self.done:,} of {self.meant:,} steps done ({share:.0%})"
@@ -56,7 +57,7 @@ class Budget(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Note how many steps are meant."""
         self.meant = state.max_steps
-        self._whole = None
+        self._whole, self._by_time = None, False
         self._marks = [(state.global_step, time.monotonic())]
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -67,11 +68,12 @@ class Budget(TrainerCallback):
         if steps >= WARM:
             left = self.left - 3 * self._scoring
             fit = state.global_step + max(0, int(left / ((now - since) / steps)))
-            if fit < state.max_steps:
-                state.max_steps = max(state.global_step, fit)
+            if (plan := max(state.global_step, min(self.meant, fit))) != state.max_steps:
+                state.max_steps = plan
                 self._draw_together(kwargs.get("lr_scheduler"), state.max_steps)
         if self.left < 0 or state.global_step >= state.max_steps:
             control.should_training_stop = True
+            self._by_time = True
         self.done = state.global_step
         self._stopped = now
 
