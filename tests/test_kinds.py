@@ -5,19 +5,23 @@ import json
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from docgraph import parse_text
+from docgraph.errors import DataError
 from tests.training_runs import QUIET, tiny
 from training import cli
 from training.compare.significance import paired_bootstrap, paired_sums
 from training.config import ConfigError
 from training.datasets import load
 from training.datasets.cells import labels_of, value_of
+from training.datasets.origins import ArticleOrigin
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
-from training.evaluate_targets import evaluate_targets, measures_of
+from training.datasets.records import Record
+from training.evaluate_targets import evaluate_targets, measures_of, target_rivals
 from training.fit import fit
 from training.run_folder import RunFolder
 from training.targets import Targets
@@ -202,6 +206,28 @@ def test_what_needs_a_stack_says_so(tmp_path):
     data = write_rows(tmp_path / "tags.jsonl", 24, several=True)
     with pytest.raises(ConfigError, match="which a stacked recipe must learn, but stack is false"):
         fit(tiny(data, tmp_path / "run"), QUIET)
+
+
+def test_classes_are_balanced_only_where_a_record_has_one(tmp_path):
+    data = write_rows(tmp_path / "tags.jsonl", 24, several=True)
+    with pytest.raises(ConfigError, match="class_weights must be none"):
+        fit(tiny(data, tmp_path / "run", class_weights="balanced", **STACK), QUIET)
+
+
+def test_without_any_text_the_mean_is_the_only_rival():
+    records = [Record(str(n), None, ArticleOrigin(()), ("image",), 0, value=float(n)) for n in range(4)]
+    values = np.arange(4.0)
+    assert list(target_rivals(records, values, records, REGRESSION, None)) == ["mean"]
+    assert target_rivals(records, np.eye(4), records, MULTI, None) == {}
+
+
+def test_a_split_of_which_nothing_can_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("text,label,split\nfine,4.5,train\nvile,1,test\n")
+    corpus = load(tmp_path / "a.csv", problem_type=REGRESSION)
+    model = SimpleNamespace(config=SimpleNamespace(problem_type=REGRESSION, id2label={0: "label"}, thresholds=()))
+    monkeypatch.setattr("training.evaluate_targets.predict_records", lambda *_, **__: ([], [], []))
+    with pytest.raises(DataError, match="must have records that can be read"):
+        evaluate_targets(model, corpus, "test")
 
 
 def test_a_dev_record_with_a_label_that_training_lacks_is_set_aside(tmp_path):

@@ -98,7 +98,8 @@ def evaluate_targets(
     """Predict a split and score it; arguments as of `evaluate`.
 
     Raises:
-        DataError: no record of the split has what the model predicts, or the data holds another kind of label.
+        DataError: no record of the split has what the model predicts, or can be read, or the data holds another kind
+            of label.
     """
     split = "dev" if split == "test" and "test" not in corpus.splits else split
     kind = model.config.problem_type
@@ -110,6 +111,8 @@ def evaluate_targets(
     if not known:
         raise DataError(f"the {split} split of {corpus.name} must have records with known labels, but has none.")
     predictions, read, broken = predict_records(model, known, show_progress_bar=show_progress_bar)
+    if not read:
+        raise DataError(f"the {split} split of {corpus.name} must have records that can be read, but has none.")
     target = target_of(read, labels, kind)
     everyone = {OURS: ours_of(predictions, labels, model.config.thresholds)}
     train = unseen_labels([record for one in learned for record in corpus.splits.get(one, ())], labels)[0]
@@ -206,9 +209,10 @@ FIRST: Final[dict[str, Callable[[Values], Values]]] = {MULTI: _micro_f1, REGRESS
 def target_rivals(
     train: Sequence[Record], target: Values, test: Sequence[Record], kind: str, cache: FeatureCache | None
 ) -> dict[str, Said]:
-    """Return what the rivals say of the test records, and their thresholds."""
-    features = {TFIDF: tfidf_vectors(train, test)}
-    if minilm_may_read(train, test):
+    """Return what the rivals say of the test records, and their thresholds; without any text there is the mean."""
+    has_text = any(record.origin.text().strip() for record in train)
+    features = {TFIDF: tfidf_vectors(train, test)} if has_text else {}
+    if has_text and minilm_may_read(train, test):
         features[MINILM] = minilm_vectors(train, test, cache)
     if kind == REGRESSION:
         mean = np.full((len(test), 1), target.mean())

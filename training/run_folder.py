@@ -193,6 +193,11 @@ def load_corpus(config: TrainingConfig) -> Corpus:
             f"{config.data} is read as {corpus.problem_type}, which a stacked recipe must learn, but stack is false. "
             "Take --recipe stacked-words or none."
         )
+    if corpus.problem_type != SINGLE and config.class_weights != "none":
+        raise ConfigError(
+            f"class_weights must be none where a record has not one label, but is {config.class_weights}, and "
+            f"{config.data} is read as {corpus.problem_type}."
+        )
     if unclear := [problem.message for problem in corpus.problems if problem.code == "label.column"]:
         raise DataError(f"{config.data} must have a label for training, but {unclear[0]}")
     if config.train_share < 1 and "train" in corpus.splits:
