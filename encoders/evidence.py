@@ -8,8 +8,9 @@ Above 0 the node speaks for the class, below 0 against it; the unit is nats. Of 
 those of each label for itself; of a regression the evidence is what the value loses, in its own unit. Only `predict`
 is asked, so that any classifier can be explained, stacked ones and those behind an address as well. Nodes that are
 left out in the order of the tree cost few passes: first the parts of the page, then the parts of those that count
-most, until `passes` are used up. A node that holds all that its parent holds has its parent's evidence. What counts
-only together with its like (two sentences that say the same) may show at their parent and not at themselves.
+most, until `passes` are used up. Where more siblings wait than passes are left, stretches of neighbours are left out
+together and the heaviest are halved; `method` says how many parts were judged by themselves. A node that holds all that
+its parent holds has its parent's evidence. What counts only together with its like (two sentences that say the same) may show at their parent and not at themselves.
 
 Sources: Good 1950 (weight of evidence); Robnik-Sikonja & Kononenko 2008, "Explaining classifications for individual
 instances"; benchmarks/evidence.py compares it with gradients and with chance.
@@ -18,6 +19,7 @@ Axes:  N nodes   C classes
 """
 
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -32,6 +34,8 @@ METHOD: Final = (
     "Evidence is what the log odds of a class lose, in nats, when a node is left out and the model is asked again."
 )
 VALUE: Final = "Evidence is what the value loses when a node is left out and the model is asked again."
+_FEW: Final = 8
+"""Passes from which on stretches are asked for: with fewer, none could be narrowed down to a node."""
 _LEAST: Final = 1e-30
 """Of a probability: near what float32 tells from 0."""
 
@@ -68,23 +72,35 @@ def explain(
     values = np.full((len(document), len(classes)), np.nan, dtype=np.float32)
     parts = _parts(document)
     used, order = 1, 0
-    waiting = [(0.0, 0, 0)]  # (minus the weight of its evidence, when it came, row): the heaviest is looked into first
-    asked: list[int] = []
+    # (minus the weight of its evidence, when it came, rows): the heaviest is looked into first
+    waiting: list[tuple[float, int, list[int]]] = [(0.0, 0, [0])]
+    asked: list[list[int]] = []
+    offered = 0
     while waiting or asked:
         while waiting and len(asked) < together:
-            below = parts(heapq.heappop(waiting)[2])
-            asked += below
+            rows = heapq.heappop(waiting)[2]
+            if len(rows) == 1:
+                below = parts(rows[0])
+                offered += len(below)
+                asked += _stretches(below, passes - used - len(asked))
+            else:
+                asked += [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
         asked, later = asked[: min(together, passes - used)], asked[min(together, passes - used) :]
         if not asked:
             break
-        values[asked] = before - said(predict([without(document, [row]) for row in asked]))
+        lost = before - said(predict([without(document, rows) for rows in asked]))
         used += len(asked)
-        for row in asked:
+        for rows, value in zip(asked, lost, strict=True):
             order += 1
-            heapq.heappush(waiting, (-abs(float(values[row, chosen])), order, row))
+            if len(rows) == 1:
+                values[rows[0]] = value
+            heapq.heappush(waiting, (-abs(float(value[chosen])), order, rows))
         asked = later
-    _share_down(document, values)
     method = VALUE if _kind(whole) == "regression" else METHOD
+    judged = int((~np.isnan(values[:, 0])).sum())
+    if judged < offered:
+        method += f" {judged:,} of {offered:,} parts were judged by themselves; more passes judge more."
+    _share_down(document, values)
     return Evidence(classes=classes, probabilities=probabilities, values=values, method=method, passes=used)
 
 
@@ -138,6 +154,12 @@ def _parts(document: Document) -> Callable[[int], list[int]]:
             row = below[0]
 
     return parts
+
+
+def _stretches(rows: list[int], passes: int) -> list[list[int]]:
+    """Return each sibling by itself, or stretches of neighbours that half of the passes that are left suffice for."""
+    size = 1 if len(rows) <= passes or passes < _FEW else math.ceil(len(rows) / (passes // 2))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _share_down(document: Document, values: NDArray[np.float32]) -> None:
