@@ -5,9 +5,9 @@
 Positions among siblings stay as they were: that a paragraph was the third says something even if the second has gone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def without(document: C, rows: Iterable[int]) -> C:
     place = np.arange(len(cut)) - np.concatenate([[0], np.cumsum(cut[:-1])])
 
     def new(row: int) -> int:
-        return -1 if row < 0 or gone[row] else int(new_row[row])
+        return -1 if not 0 <= row < len(gone) or gone[row] else int(new_row[row])
 
     parent, stay = document.parent[kept], kept.tolist()
     position = document.position[kept].copy()
@@ -60,7 +60,7 @@ def without(document: C, rows: Iterable[int]) -> C:
         position=position,
         span=place[document.span[kept]].astype(np.int64),
         score=None if document.score is None else document.score[kept],
-        attributes={new(row): values for row, values in document.attributes.items() if not gone[row]},
+        attributes={new(row): _attributes(values, new) for row, values in document.attributes.items() if not gone[row]},
         edges=edges,
         marks=tuple(
             mark._replace(row=new(mark.row), start=int(place[mark.start]), end=int(place[mark.end]))
@@ -71,6 +71,15 @@ def without(document: C, rows: Iterable[int]) -> C:
         sources=_sources(document.sources, kept),
         warnings=tuple(warning._replace(row=new(warning.row)) for warning in document.warnings),
     )
+
+
+def _attributes(values: Mapping[str, Any], new: Callable[[int], int]) -> Mapping[str, Any]:
+    """Return a node's attributes, with the new rows under the patches of a screenshot; 0, the page, for those gone."""
+    patches = values.get("patches")
+    rows = patches.get("node") if isinstance(patches, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, int) for row in rows):
+        return values
+    return {**values, "patches": {**patches, "node": [max(new(row), 0) for row in rows]}}
 
 
 def _less(text: str, cut: NDArray[np.bool_]) -> str:

@@ -10,7 +10,8 @@ is asked, so that any classifier can be explained, stacked ones and those behind
 left out in the order of the tree cost few passes: first the parts of the page, then the parts of those that count
 most, until `passes` are used up. Where more siblings wait than passes are left, stretches of neighbours are left out
 together and the heaviest are halved; `method` says how many parts were judged by themselves. A node that holds all that
-its parent holds has its parent's evidence. What counts only together with its like (two sentences that say the same) may show at their parent and not at themselves.
+its parent holds has its parent's evidence. What counts only together with its like (two sentences that say the same)
+may show at their parent and not at themselves.
 
 Sources: Good 1950 (weight of evidence); Robnik-Sikonja & Kononenko 2008, "Explaining classifications for individual
 instances"; benchmarks/evidence.py compares it with gradients and with chance.

@@ -54,6 +54,18 @@ def test_links_within_what_is_kept_still_cover_their_words():
     assert [link.text for link in less.links] == ["Two"]
 
 
+def test_patches_of_a_screenshot_show_the_nodes_that_are_left():
+    builder = DocumentBuilder()
+    builder.open("page")
+    for name in "abc":
+        builder.block("paragraph", name)
+    builder.leaf("image", attributes={"patches": {"rows": 1, "columns": 5, "node": [0, 1, 2, 3, 2]}})
+    builder.close()
+    less = builder.build().without([2])  # b
+    assert [less[row].text for row in less[3].attributes["patches"]["node"][1::2]] == ["a", "c"]
+    assert less[3].attributes["patches"] == {"rows": 1, "columns": 5, "node": [0, 1, 0, 2, 0]}
+
+
 def test_edges_of_a_graph_follow_its_children():
     builder = DocumentBuilder()
     root = builder.open("site", domain=Domain.GRAPH)
@@ -147,6 +159,24 @@ def test_no_more_passes_than_asked_for_and_the_heaviest_part_first():
     assert len(model.read) == found.passes == 33
     judged = [node.text for node in document.find("sentence") if not np.isnan(found.values[node.row, 0])]
     assert judged == ["This is good.", "It is not."]
+
+
+@pytest.mark.parametrize("together", [7, 32])
+def test_what_counts_is_found_wherever_it_stands_among_more_siblings_than_passes(together):
+    lines = [f"Word {number} stands here." for number in range(1000)]
+    for number, words in ((3, "This is good."), (700, "All is good and good."), (995, "This is bad.")):
+        lines[number] = words
+    document = parse_text("\n\n".join(lines))
+    model = Words(good=1.0, bad=-3.0)
+    found = explain(model, document, passes=256, together=together)
+    assert len(model.read) == found.passes == 256
+    told = {node.text.strip(): found.values[node.row, 0] for node in document.find("paragraph")}
+    assert told["This is good."] == pytest.approx(1.0, abs=1e-5)
+    assert told["All is good and good."] == pytest.approx(2.0, abs=1e-5)
+    assert told["This is bad."] == pytest.approx(-3.0, abs=1e-5)
+    judged = sum(not np.isnan(value) for value in told.values())
+    assert f"{judged} of 1,000 parts were judged by themselves" in found.method
+    assert "were judged" not in explain(model, document, passes=1001, together=together).method
 
 
 def test_a_node_that_holds_all_of_its_parent_has_its_evidence():
