@@ -285,7 +285,7 @@ def test_a_deep_document_opens(tmp_path):
     for _ in range(5_000):
         builder.close()
     with Screen(builder.build().view().save(tmp_path / "view.html")) as screen:
-        assert "At the bottom." in screen.run("document.getElementById('reading').textContent")
+        screen.wait("document.getElementById('reading').textContent.includes('At the bottom.')")
         screen.run("document.getElementById('search').focus()")
         screen.type("bottom")
         screen.press("Enter")
