@@ -76,7 +76,9 @@ def without(document: C, rows: Iterable[int]) -> C:
 def _attributes(values: Mapping[str, Any], new: Callable[[int], int]) -> Mapping[str, Any]:
     """Return a node's attributes, with the new rows under the patches of a screenshot; 0, the page, for those gone."""
     patches = values.get("patches")
-    rows = patches.get("node") if isinstance(patches, dict) else None
+    if not isinstance(patches, dict):
+        return values
+    rows = patches.get("node")
     if not isinstance(rows, list) or not all(isinstance(row, int) for row in rows):
         return values
     return {**values, "patches": {**patches, "node": [max(new(row), 0) for row in rows]}}
