@@ -262,6 +262,8 @@ def test_a_page_has_the_address_that_it_is_given_and_none_is_fetched_unasked(run
     assert run("parse", "a.html", "--output", "d.jsonl", "--urls", "urls.csv", "--workers", 1, "--quiet") == 0
     assert [document.metadata.url for _, document in read_many("d.jsonl")] == ["https://e.example/a/"]
     assert run("parse", "a.html", "a.html", "--url", "https://e.example/") == 2
+    assert run("parse", ".", "--output", "e.jsonl", "--url", "https://e.example/", "--workers", 1, "--quiet") == 2
+    assert not Path("e.jsonl").exists()
 
 
 def test_wrong_usage_is_one_sentence_and_exit_code_2(run, capsys):

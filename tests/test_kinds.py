@@ -188,6 +188,11 @@ def test_it_is_evaluated_beside_rivals(tagged, capsys, monkeypatch):
     report = json.loads((tagged / "report.json").read_text())
     assert report["measures"]["this model"]["micro_f1"] > 0.9
     assert report["problem_type"] == MULTI
+    monkeypatch.setattr(sys, "argv", [*command, "--report", str(tagged / "report.html"), "--views", "3"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "--views must stand beside a model of one class a document" in capsys.readouterr().err
 
 
 def test_a_number_is_learned_in_its_own_unit(tmp_path):

@@ -49,6 +49,11 @@ def run(
         raise DataError("--views must stand beside --report FILE.html, whose mistakes it links.")
     trained = RunFolder(folder)
     model = trained.model()
+    if views and model.config.problem_type in (MULTI, REGRESSION):
+        raise DataError(
+            f"--views must stand beside a model of one class a document, but {folder} is of type "
+            f"{model.config.problem_type}: leave it out."
+        )
     corpus, config = trained.corpus(data, format), trained.config or TrainingConfig()
     options: dict[str, Any] = {
         "name": str(folder),

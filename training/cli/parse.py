@@ -77,6 +77,8 @@ def run(
     With --output FILE.jsonl or FILE.parquet every file is a document of its own, parsed on all cores; the same command
     goes on where it was cut off, and what cannot be read is named in errors.jsonl beside the file.
     """
+    from docgraph.bulk.archives import SUFFIXES as ARCHIVES
+    from docgraph.parsers.files import document_suffix
     from training.inputs import ERRORS, Errors
 
     if url is not None and len(paths) > 1:
@@ -92,6 +94,11 @@ def run(
     if output is not None and many and not any(map(is_address, paths)):
         if render:
             raise DataError("--render must stand beside pages that are printed, not --output FILE.jsonl or .parquet.")
+        if url is not None and (Path(paths[0]).is_dir() or document_suffix(Path(paths[0])) in ARCHIVES):
+            raise DataError(
+                f"--url must stand beside one page where every file is a document of its own, but {paths[0]} holds "
+                "several; --urls FILE gives an address to each."
+            )
         addresses = _addresses_of(urls) if urls else {Path(paths[0]).name: url} if url else {}
         _parse_many(paths, output, main_only, workers, quiet, addresses, on_ray)
     if urls is not None:
