@@ -176,6 +176,7 @@ def _embed(console: Console, run: Run, samples: Path, output: Path) -> Path:
     console.rule("5  embed")
     target = output / "vectors.parquet"
     shutil.rmtree(output / "vectors.parquet.parts", ignore_errors=True)
+    target.unlink(missing_ok=True)
     inputs = find_inputs([samples / "html", samples / "pages", samples / "news"])
     levels = ("document", "section")
     rows, _ = embed(Embedder(RunReader(run.model)), inputs, target, levels=levels, console=console)

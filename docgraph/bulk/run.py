@@ -85,7 +85,7 @@ def parse_many(
             there is none of these either: for zip, WARC and parquet files). Each page in a zip, WARC or parquet file
             is a document of its own; see archives.py.
         output: ends in `.jsonl` (one document a line, which `Document.from_json` reads) or `.parquet` (needs the
-            extra "parquet"). It is appended to if it is there.
+            extra "parquet"). It is appended to if it is there; with an engine a file that is there is refused.
         workers: processes; None for the number of cores; 1 parses in this process.
         main_only: keep the main content of HTML pages only.
         strict: a page past a bound of `limits` fails instead of being cut.

@@ -52,7 +52,7 @@ class Shards:
         named: what problems call an input.
 
     Raises:
-        DataError: parts of another job lie where the parts go.
+        DataError: where it is claimed, if the output or parts of another job are there.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class Shards:
         """Keep other commands out of the output, and make the folder or make sure that it belongs to this job.
 
         Raises:
-            DataError: another command writes there, or the parts are those of another job.
+            DataError: another command writes there, the output is a file that is there, or the parts are those of
+                another job.
         """
         self.output.parent.mkdir(parents=True, exist_ok=True)
         lock = self.output.with_name(self.output.name + ".lock")
@@ -95,6 +96,10 @@ class Shards:
                 lock.unlink(missing_ok=True)
 
     def _claim(self) -> None:
+        if not self.is_folder and self.output.exists():
+            raise DataError(
+                f"the output must be a new file, but {self.output} is there already; choose another output or delete it."
+            )
         self.parts.mkdir(parents=True, exist_ok=True)
         file = self.parts / _MANIFEST
         if not file.is_file():
