@@ -1,7 +1,6 @@
 """parse_many where inputs are hostile or outputs are in the way: nothing is lost, mixed, or ends the job."""
 
 import json
-import os
 import struct
 import zipfile
 from importlib.util import find_spec
@@ -9,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from docgraph import DataError, ParsePages, ParseError, parse_many, parse_site, read_many
-from docgraph.bulk.rows import schema
-from docgraph.bulk.shards import Shards, in_turn
+from docgraph import DataError, ParseError, parse_many, parse_site, read_many
+from docgraph.bulk.shards import in_turn
 
 with_pyarrow = pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs the extra parquet")
 
@@ -47,3 +45,80 @@ def test_an_engine_replaces_no_file_that_is_there(pages, tmp_path):
         parse_many(tmp_path / "more", tmp_path / "d.parquet", engine=in_turn)
     assert (tmp_path / "d.parquet").read_bytes() == before
     assert not (tmp_path / "d.parquet.parts").exists()
+
+
+# -- hostile archives ------------------------------------------------------------------------------------------
+
+
+def zip_of(path: Path, **members: str) -> bytes:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(f"{name}.html", text)
+    return path.read_bytes()
+
+
+def name_no_utf_8(folder: Path) -> Path:
+    path = folder / "name.zip"
+    data = bytearray(zip_of(path, aa="<p>A."))
+    central = data.rindex(b"PK\x01\x02")
+    struct.pack_into("<H", data, central + 8, 0x800)
+    data[central + 46] = 0xFF
+    path.write_bytes(data)
+    return path
+
+
+def of_version_99(folder: Path) -> Path:
+    path = folder / "version.zip"
+    data = bytearray(zip_of(path, aa="<p>A."))
+    struct.pack_into("<H", data, data.rindex(b"PK\x01\x02") + 6, 990)
+    path.write_bytes(data)
+    return path
+
+
+def of_endless_length(folder: Path) -> Path:
+    path = folder / "length.warc"
+    path.write_bytes(b"WARC/1.1\r\nWARC-Type: warcinfo\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nhello")
+    return path
+
+
+def of_two_ids(folder: Path) -> Path:
+    pyarrow = pytest.importorskip("pyarrow.parquet", reason="needs the extra parquet")
+    from pyarrow import Table, array
+
+    path = folder / "ids.parquet"
+    texts = array(["<p>A."])
+    pyarrow.write_table(Table.from_arrays([texts, texts, texts], names=["id", "id", "html"]), path)
+    return path
+
+
+HOSTILE = (name_no_utf_8, of_version_99, of_endless_length, of_two_ids)
+
+
+@pytest.mark.parametrize("made", HOSTILE)
+def test_a_hostile_archive_is_named_and_the_others_go_on(pages, tmp_path, made):
+    path = made(tmp_path)
+    counts = parse_many([pages, path], tmp_path / "d.jsonl", workers=1)
+    assert (counts.written, counts.failed) == (20, 1)
+    ((name, message),) = problems(tmp_path).items()
+    assert name == path.name
+    assert message.startswith(("ParseError", "DataError"))
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize("made", HOSTILE[:3])
+def test_a_hostile_site_is_one_error(tmp_path, made):
+    with pytest.raises(ParseError):
+        parse_site(made(tmp_path))
+
+
+def test_a_reader_of_archives_that_fails_as_none_did_before_costs_its_file_only(pages, tmp_path, monkeypatch):
+    from docgraph.bulk import files
+
+    def fail(path):
+        raise RecursionError("of a kind that nobody thought of")
+
+    zip_of(tmp_path / "a.zip", a="<p>A.")
+    monkeypatch.setattr(files, "parts_of", fail)
+    counts = parse_many([pages, tmp_path / "a.zip"], tmp_path / "d.jsonl", workers=1)
+    assert (counts.written, counts.failed) == (20, 1)
+    assert problems(tmp_path) == {"a.zip": "RecursionError: of a kind that nobody thought of"}

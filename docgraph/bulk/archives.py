@@ -24,12 +24,12 @@ from typing import IO, Any, BinaryIO, Final, NamedTuple
 
 from docgraph.bulk.parquet import pyarrow_parquet
 from docgraph.document import Document
-from docgraph.errors import DataError, ParseError
+from docgraph.errors import DataError, DocgraphError, ParseError
 from docgraph.file_names import readable
 from docgraph.limits import Limits
 from docgraph.parsers.files import document_suffix, parse_bytes
 from docgraph.parsers.html.page import parse_html
-from docgraph.parsers.site.archives import member_of_zip, page_suffixes, skip, warc_headers, warc_record
+from docgraph.parsers.site.archives import BAD_ZIP, member_of_zip, page_suffixes, skip, warc_headers, warc_record
 from docgraph.records import ImageAccess
 
 SUFFIXES: Final = (".zip", ".warc", ".parquet")
@@ -116,7 +116,7 @@ def _members(path: Path) -> Iterator[Part]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = sorted({info.filename for info in archive.infolist() if not info.is_dir()})
-    except (OSError, zipfile.BadZipFile) as error:
+    except BAD_ZIP as error:
         raise ParseError(f"{path} must be a zip archive, but {error}.") from error
     suffixes = page_suffixes(Path(name).suffix.lower() for name in names)
     for name in names:
@@ -153,7 +153,9 @@ def _readable_table(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ArrowException) as error:
+    except DocgraphError:
+        raise
+    except (OSError, ArrowException, KeyError, ValueError) as error:
         raise DataError(f"{path} must be a parquet file that can be read, but {error}.") from error
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from docgraph.bulk.archives import SUFFIXES as ARCHIVES
 from docgraph.bulk.archives import Place, parts_of
 from docgraph.bulk.rows import Failure
-from docgraph.errors import DataError, DocgraphError
+from docgraph.errors import DataError
 from docgraph.file_names import readable
 from docgraph.load import SUFFIXES
 from docgraph.parsers.files import HTML_SUFFIXES, document_suffix, find_files
@@ -108,7 +108,7 @@ def _jobs_of(name: str, file: Path, found: Found) -> list[Job]:
                 found.left_out.append(id)
             else:
                 jobs.append(Job(id, file, part.place, part.url))
-    except DocgraphError as error:
+    except Exception as error:  # the outermost loop: one file must not end the run, whatever is in it
         found.failures.append(Failure(name, type(error).__name__, str(error)))
     return jobs
 

@@ -98,7 +98,7 @@ class Shards:
     def _claim(self) -> None:
         if not self.is_folder and self.output.exists():
             raise DataError(
-                f"the output must be a new file, but {self.output} is there already; choose another output or delete it."
+                f"{self.output} is there already, which an engine would replace; choose another output or delete it."
             )
         self.parts.mkdir(parents=True, exist_ok=True)
         file = self.parts / _MANIFEST

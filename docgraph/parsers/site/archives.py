@@ -22,6 +22,8 @@ from docgraph.file_names import readable
 from docgraph.limits import Limits
 from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, find_files, read_bounded
 
+BAD_ZIP: Final = (OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
+"""What `zipfile` raises for archives of hostile bytes: names that are no UTF-8, versions to come, passwords."""
 _HEADER_BYTES: Final = 65_536
 _LENGTH_DIGITS: Final = 18
 _SKIP_BYTES: Final = 1 << 20
@@ -74,7 +76,7 @@ def pages_of_zip(path: Path, limits: Limits) -> Iterator[PageSource]:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except BAD_ZIP as error:
         raise ParseError(f"{path} must be a zip archive, but {error}.") from error
     with archive:
         names = {info.filename for info in archive.infolist() if not info.is_dir()}
@@ -91,7 +93,7 @@ def member_of_zip(archive: zipfile.ZipFile, name: str, path: Path, limits: Limit
     try:
         with archive.open(name) as file:
             return PageSource(name, None, file.read(limits.input_bytes + 1))
-    except (OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (*BAD_ZIP, EOFError, KeyError, zlib.error) as error:
         return PageSource(name, None, b"", ParseError(f"page {name} of {path} cannot be read: {error}."))
 
 
