@@ -51,7 +51,7 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
     none of these either for the pages in its zip, WARC and parquet files.
 
     Args:
-        but: files to pass over: the output, which may lie in a folder that is searched.
+        but: files and folders to pass over: the output, which may lie in a folder that is searched.
 
     Raises:
         DataError: a path does not exist.
@@ -61,9 +61,11 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
     closed: list[Path] = []
     tops: list[str] = []
     passed = {os.path.abspath(path) for path in but}
+    below = tuple(os.path.join(path, "") for path in passed)
     for path in map(Path, paths):
         if path.is_dir():
-            under, unread = find_files(path)
+            listed, unread = find_files(path)
+            under = [file for file in listed if not os.path.join(os.path.abspath(file), "").startswith(below)]
             documents = _documents_among(under)
             files += documents
             others += sorted({*under} - {*documents})

@@ -67,7 +67,7 @@ def open_output(path: Path) -> Iterator["tuple[_JsonLines | Parquet, Errors]"]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(lock_of(path), path), ExitStack() as stack:
             stack.callback(lock_of(path).unlink)
-            errors = stack.enter_context(Errors(path.parent / "errors.jsonl"))
+            errors = stack.enter_context(Errors(errors_of(path)))
             sink = kind(path)
             try:
                 yield sink, errors
@@ -81,6 +81,16 @@ def open_output(path: Path) -> Iterator["tuple[_JsonLines | Parquet, Errors]"]:
 def lock_of(path: Path) -> Path:
     """Return the file that says an output is being written."""
     return path.with_name(path.name + ".lock")
+
+
+def errors_of(path: Path) -> Path:
+    """Return the file that names what an output lacks."""
+    return path.parent / "errors.jsonl"
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files and folders that making an output may leave."""
+    return path, path.with_name(path.name + ".parts"), lock_of(path), errors_of(path)
 
 
 class _JsonLines:

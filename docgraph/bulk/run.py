@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from docgraph.bulk.files import Job, expand
-from docgraph.bulk.output import lock_of, open_output
+from docgraph.bulk.output import errors_of, files_of, open_output
 from docgraph.bulk.pages import ParsePages, Result
 from docgraph.bulk.parquet import pyarrow_parquet
 from docgraph.bulk.rows import Errors, Failure, schema
@@ -108,7 +108,7 @@ def parse_many(
         return _sharded(sources, target, task, addresses, engine, progress)
     written = truncated = 0
     with open_output(target) as (sink, errors), _reporting(progress) as report:
-        found = expand(sources, but=(target, errors.path, lock_of(target)))
+        found = expand(sources, but=files_of(target))
         for failure in found.failures:
             errors.add(failure)
         failed = len(found.failures)
@@ -145,14 +145,13 @@ def _sharded(
     begin = time.monotonic()
     if target.suffix not in ("", ".parquet"):
         raise DataError(f"an engine writes a .parquet file or a folder, which has no suffix, but not {target}.")
-    errors_file = target.parent / "errors.jsonl"
-    found = expand(sources, but=(target, errors_file, lock_of(target)))
+    found = expand(sources, but=files_of(target))
     jobs = [job._replace(url=addresses.get(job.id, job.url)) for job in found.jobs]
     names = [f"{job.id} {job.url or ''}" for job in jobs]
     per_shard = min(max(len(jobs) // _SHARDS, _SMALLEST), _LARGEST)
     manifest = {"fingerprint": task.fingerprint}
     shards = Shards(target, schema=schema(), manifest=manifest, inputs=names, per_shard=per_shard)
-    with shards.claimed(), Errors(errors_file) as errors, _reporting(progress) as report:
+    with shards.claimed(), Errors(errors_of(target)) as errors, _reporting(progress) as report:
         todo = shards.pending()
         done = skipped = len(jobs) - sum(len(shards.places(shard)) for shard in todo)
         report(done, len(jobs))
@@ -168,7 +167,7 @@ def _sharded(
         rows = shards.finish()
         column = pyarrow_parquet().read_table(target, columns=["truncated"])["truncated"]
     written, seconds = max(rows - skipped, 0), time.monotonic() - begin
-    return Counts(written, skipped, failed, sum(column.to_pylist()), found.left_out, seconds, target, errors_file)
+    return Counts(written, skipped, failed, sum(column.to_pylist()), found.left_out, seconds, target, errors.path)
 
 
 # -- sharing it out ------------------------------------------------------------------------------------------
