@@ -1,6 +1,7 @@
 """parse_many where inputs are hostile or outputs are in the way: nothing is lost, mixed, or ends the job."""
 
 import json
+import os
 import struct
 import zipfile
 from importlib.util import find_spec
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from docgraph import DataError, ParseError, parse_many, parse_site, read_many
-from docgraph.bulk.shards import in_turn
+from docgraph import DataError, ParseError, ParsePages, parse_many, parse_site, read_many
+from docgraph.bulk.files import Job
+from docgraph.bulk.rows import schema
+from docgraph.bulk.shards import Shards, in_turn
 
 with_pyarrow = pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs the extra parquet")
 
@@ -122,3 +125,113 @@ def test_a_reader_of_archives_that_fails_as_none_did_before_costs_its_file_only(
     counts = parse_many([pages, tmp_path / "a.zip"], tmp_path / "d.jsonl", workers=1)
     assert (counts.written, counts.failed) == (20, 1)
     assert problems(tmp_path) == {"a.zip": "RecursionError: of a kind that nobody thought of"}
+
+
+# -- outputs in the folder that is searched ----------------------------------------------------------------------
+
+
+class Killed(Exception):
+    pass
+
+
+def stop_after_a_shard(work, shards, inputs):
+    done = in_turn(work, shards, inputs)
+    yield next(done)
+    raise Killed
+
+
+@with_pyarrow
+@pytest.mark.parametrize("output", ["d.parquet", "d"])
+def test_a_job_goes_on_where_its_output_lies_in_the_searched_folder(tmp_path, output):
+    zip_of(tmp_path / "a.zip", **{f"p{number:02d}": f"<p>Text {number}." for number in range(20)})
+    with pytest.raises(Killed):
+        parse_many(tmp_path, tmp_path / output, engine=stop_after_a_shard)
+    counts = parse_many(tmp_path, tmp_path / output, engine=in_turn)
+    assert (counts.written, counts.skipped, counts.failed, list(counts.left_out)) == (4, 16, 0, [])
+    assert ids(tmp_path / output) == [f"a.zip/p{number:02d}.html" for number in range(20)]
+
+
+@with_pyarrow
+def test_parts_of_a_killed_local_job_are_no_inputs_of_the_next(tmp_path):
+    zip_of(tmp_path / "a.zip", **{f"p{number:02d}": f"<p>Text {number}." for number in range(20)})
+
+    def stop(done, total):
+        if done >= 16:
+            raise Killed
+
+    with pytest.raises(Killed):
+        parse_many(tmp_path, tmp_path / "d.parquet", workers=1, progress=stop)
+    assert list((tmp_path / "d.parquet.parts").iterdir())
+    counts = parse_many(tmp_path, tmp_path / "d.parquet", workers=1)
+    assert (counts.failed, list(counts.left_out)) == (0, [])
+    assert ids(tmp_path / "d.parquet") == [f"a.zip/p{number:02d}.html" for number in range(20)]
+
+
+# -- jobs of an engine that were killed --------------------------------------------------------------------------
+
+
+@with_pyarrow
+def test_the_local_engine_does_not_go_on_with_the_shards_of_another(pages, tmp_path):
+    with pytest.raises(Killed):
+        parse_many(pages, tmp_path / "d.parquet", main_only=True, engine=stop_after_a_shard)
+    with pytest.raises(DataError, match=r"d\.parquet\.parts was begun by an engine; go on with it, or delete"):
+        parse_many(pages, tmp_path / "d.parquet", workers=1)
+    assert parse_many(pages, tmp_path / "d.parquet", main_only=True, engine=in_turn).skipped == 16
+
+
+def shards_of(pages: Path, output: Path) -> tuple[Shards, list[Job]]:
+    jobs = [Job(path.name, path) for path in sorted(pages.iterdir())]
+    shards = Shards(output, schema=schema(), manifest={}, inputs=[job.id for job in jobs], per_shard=20)
+    with shards.claimed():
+        return shards, jobs
+
+
+def die_as_killed(shards: Shards, jobs: list[Job], work) -> None:
+    """Do a shard in a process that work may end."""
+    child = os.fork()
+    if not child:
+        try:
+            shards.do(0, jobs, work)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def killed_at_07(jobs):
+    if any(job.id == "07.html" for job in jobs):
+        os._exit(1)
+    return ParsePages().table(jobs)
+
+
+def killed_at_once(jobs):
+    os._exit(1)
+
+
+@with_pyarrow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_job_that_is_killed_often_sets_no_page_aside(pages, tmp_path):
+    for _ in range(5):
+        shards, jobs = shards_of(pages, tmp_path / "d")
+        die_as_killed(shards, jobs, killed_at_07)
+    shards, jobs = shards_of(pages, tmp_path / "d")
+    shards.do(0, jobs, ParsePages().table)
+    assert (shards.finish(), shards.problems([0])) == (20, [])
+
+
+@with_pyarrow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_page_at_which_three_workers_of_one_run_died_is_set_aside(pages, tmp_path):
+    shards, jobs = shards_of(pages, tmp_path / "d")
+    for _ in range(5):
+        die_as_killed(shards, jobs, killed_at_07)
+    assert (shards.finish(), [one["id"] for one in shards.problems([0])]) == (19, ["07.html"])
+
+
+@with_pyarrow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_worker_that_dies_of_its_model_is_no_death_of_a_page(pages, tmp_path):
+    shards, jobs = shards_of(pages, tmp_path / "d")
+    for _ in range(4):
+        die_as_killed(shards, jobs, killed_at_once)
+    with pytest.raises(DataError, match="a worker must live to load its model, but 4 died before their first input"):
+        shards.do(0, jobs, ParsePages().table)

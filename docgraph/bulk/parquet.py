@@ -31,6 +31,8 @@ class Parquet:
         self._parquet = pyarrow_parquet()
         self._path = path
         self._folder = path.with_name(path.name + ".parts")
+        if (self._folder / "_manifest.json").is_file():
+            raise DataError(f"{self._folder} was begun by an engine; go on with it, or delete the folder.")
         self._folder.mkdir(exist_ok=True)
         if path.exists():
             self._check_ours()
