@@ -11,8 +11,8 @@ Shards follow from the order of the inputs and a fixed number of inputs each, no
 written beside its place and renamed, errors before rows: a shard that two workers do is there once. A job with other
 settings or another list of inputs is refused the folder.
 
-A shard whose worker died is done input by input, and an input at which three workers died is set aside. Arrow, Spark
-and Ray pass over files that begin with _.
+A shard whose worker died is done input by input, and an input at which three workers of one run died is set aside.
+Arrow, Spark and Ray pass over files that begin with _.
 """
 
 import hashlib
@@ -116,6 +116,8 @@ class Shards:
                 f"{self.parts} must belong to this job, but differs in {', '.join(other)}: it holds parts that were "
                 "made by another model, configuration or list of inputs. Delete it, or choose another output."
             )
+        for tries in self.parts.glob("_part-*.tries"):  # who killed the last run killed its workers: no input did
+            tries.unlink(missing_ok=True)
 
     def places(self, shard: int) -> range:
         """Return the places of a shard's inputs in the list of inputs."""
@@ -134,7 +136,7 @@ class Shards:
         """Do one shard and write it, unless it is there; note what is begun, in case this process dies of it.
 
         Raises:
-            DataError: this machine does not see the folder.
+            DataError: this machine does not see the folder, or workers die before their first input.
         """
         if self.is_done(shard):
             return
@@ -145,6 +147,11 @@ class Shards:
             )
         tries = self._part(shard, ".tries")
         deaths = _deaths(tries)
+        if deaths is not None and deaths["start"] > _DEATHS:
+            raise DataError(
+                f"a worker must live to load its model, but {deaths['start']} died before their first input, "
+                "perhaps for lack of memory. Ask for fewer workers."
+            )
         _append(tries, "start")
         try:
             self.write(shard, *(work(inputs) if deaths is None else self._one_by_one(inputs, work, tries, deaths)))
@@ -155,6 +162,7 @@ class Shards:
         import pyarrow
 
         pieces, problems = [self.schema.empty_table()], []
+        work([])  # loads the model: a worker that dies of that dies of no input
         for place, one in enumerate(inputs):
             if deaths[str(place)] >= _DEATHS:
                 message = f"{_DEATHS} workers that did it died, perhaps for lack of memory."
@@ -222,7 +230,7 @@ def in_turn(work: Work, shards: Shards, inputs: Sequence[Any]) -> Iterator[int]:
 
 
 def _deaths(tries: Path) -> Counter[str] | None:
-    """Return how many workers died at each place of a shard, None if no worker has begun it."""
+    """Return how many workers died at each place of a shard and at "start", None if no worker has begun it."""
     try:
         lines = tries.read_text(encoding="ascii").split()
     except FileNotFoundError:
