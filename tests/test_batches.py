@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from docgraph import DataError, Document, Limits, ParsePages, load_document, parse_html
+from docgraph.ids import hashed
 
 with_arrow = pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs the extra parquet")
 PAGES = ["<title>One</title><h1>A</h1><p>First words.", "<h1>B</h1><p>Others of it, é.</p><p>More.", "<p>C"]
@@ -237,3 +238,39 @@ def test_a_table_of_pages_has_a_document_a_row(tmp_path):
     errors = (tmp_path / "errors.jsonl").read_text()
     assert "must have the column html, and may have id and url, but has words" in errors
     assert "must be a parquet file that can be read" in errors
+
+
+# -- ids -------------------------------------------------------------------------------------------------------
+
+
+def test_an_id_of_zero_is_an_id_and_an_empty_one_is_none():
+    made = ParsePages()({"id": [0, "", None], "url": ["", "u", ""], "html": PAGES})
+    assert made["id"] == ["0", "u", hashed(PAGES[2])]
+    made = ParsePages()({"id": [0, ""], "html": PAGES[:2]})
+    assert made["id"] == ["0", hashed(PAGES[1])]
+
+
+@with_arrow
+def test_a_row_without_an_id_takes_no_other_rows_id(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    from docgraph import parse_many, read_many
+
+    columns = {"id": ["1", "", "0"], "url": ["", "", ""], "html": PAGES}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    counts = parse_many(tmp_path / "t.parquet", tmp_path / "d.jsonl", workers=1)
+    assert (counts.written, counts.failed) == (3, 0)
+    assert [name for name, _ in read_many(tmp_path / "d.jsonl")] == ["0", "1", "t.parquet/1"]
+    pyarrow.parquet.write_table(pyarrow.table({"id": [0, 1, 2], "html": PAGES}), tmp_path / "n.parquet")
+    parse_many(tmp_path / "n.parquet", tmp_path / "n.jsonl", workers=1)
+    assert [name for name, _ in read_many(tmp_path / "n.jsonl")] == ["0", "1", "2"]
+
+
+def test_each_document_that_fails_has_its_row_whatever_the_others_ids(folder):
+    from encoders import EmbedNodes
+
+    made = EmbedNodes(folder)({"id": ["x", "x", ""], "document": ["{", None, "["]})
+    assert made["document_id"] == ["x", "x", hashed("[")]
+    assert [error.split(":")[0] for error in made["error"]] == ["DocumentError", "DataError", "DocumentError"]
+    assert len(made["vector"]) == len(made["id"]) == 3

@@ -136,7 +136,8 @@ def _table_rows(path: Path) -> Iterator[Part]:
             columns = {name: file.read_row_group(group, columns=[name])[name].to_pylist() for name in names}
             for row in range(file.metadata.row_group(group).num_rows):
                 own, url = (columns[name][row] if name in columns else None for name in ("id", "url"))
-                yield Part(str(own or url or number), (group, row), url, is_id=own is not None)
+                name = next(name for name in (own, url, number) if name not in (None, ""))
+                yield Part(str(name), (group, row), url, is_id=own not in (None, ""))
                 number += 1
 
 

@@ -85,7 +85,8 @@ class ParsePages:
         urls, paths = columns.get("url", nothing), columns.get("path", nothing)
         known = zip(columns.get("id", nothing), paths, urls, pages, strict=True)
         names = [
-            str(hashed(page) if one is path is url is None else one or path or url) for one, path, url, page in known
+            next((str(name) for name in (one, path, url) if name not in (None, "")), None) or hashed(page)
+            for one, path, url, page in known
         ]
         readers: list[Callable[..., Document]] = [
             partial(_of_data, page, kind, str(path or name)) if kind != "path" else partial(load_document, str(page))

@@ -103,33 +103,34 @@ class EmbedNodes:
         for name, values in made.items():
             if name not in ("vector", "id", "document_id"):
                 made[name] = [*values, *([None] * len(errors))]
-        made["id"] = [*made["id"], *map(hashed, errors)]
-        made["document_id"] = [*made["document_id"], *errors]
+        made["id"] = [*made["id"], *(hashed(name) for name, _ in errors)]
+        made["document_id"] = [*made["document_id"], *(name for name, _ in errors)]
         made["vector"] = np.concatenate([made["vector"], np.zeros((len(errors), self.embedder.width), self.dtype)])
         made["key"] = [hashed(one, self.fingerprint) for one in made["id"]]
-        made["error"] = [*([None] * len(rows)), *errors.values()]
+        made["error"] = [*([None] * len(rows)), *(error for _, error in errors)]
         if not isinstance(batch, Mapping):
             made["vector"] = vector_array(made["vector"])
         return like(batch, made, lambda: self.schema)
 
 
-def _read(columns: Mapping[str, Sequence[Any]]) -> tuple[list[Document], list[str], dict[str, str]]:
-    """Return the documents that can be read, their ids, and why the others cannot, by their ids."""
+def _read(columns: Mapping[str, Sequence[Any]]) -> tuple[list[Document], list[str], list[tuple[str, str]]]:
+    """Return the documents that can be read, their ids, and of each other one its id and why it cannot."""
     documents: list[Document] = []
     names: list[str] = []
-    errors: dict[str, str] = {}
+    errors: list[tuple[str, str]] = []
     nothing = [None] * len(columns["document"])
     known = zip(columns["document"], columns.get("id", nothing), columns.get("error", nothing), strict=True)
     for text, given, error in known:
-        name = hashed(text) if given is None else str(given)
+        name = hashed(text) if given in (None, "") else str(given)
         try:
             if error is not None or not isinstance(text, str | bytes):
-                errors[name] = error or f"DataError: a document must be JSON text, but is {type(text).__name__}."
+                problem = error or f"DataError: a document must be JSON text, but is {type(text).__name__}."
+                errors.append((name, problem))
                 continue
             documents.append(Document.from_json(text))
             names.append(name)
-        except DocgraphError as problem:
-            errors[name] = f"{type(problem).__name__}: {problem}"
+        except DocgraphError as raised:
+            errors.append((name, f"{type(raised).__name__}: {raised}"))
     return documents, names, errors
 
 
