@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from docgraph import Document
 from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import readable, told
-from docgraph.parsers.files import document_suffix, find_files
+from docgraph.parsers.files import document_suffix, find_files, leads_out
 
 if TYPE_CHECKING:
     from training.datasets import Record
@@ -35,6 +35,8 @@ class Input:
     """Its path as given, or its record's id."""
     path: Path | None = None
     record: "Record | None" = None
+    folder: Path | None = None
+    """The folder that it was found in, which it may not lead out of."""
 
     def document(self) -> Document:
         """Read it.
@@ -49,6 +51,8 @@ class Input:
         assert self.path is not None
         if self.path.is_dir():
             raise DataError(f"{self.path} must hold pages ({', '.join(PAGES)}) or texts, but holds none.")
+        if self.folder is not None and leads_out(self.path, self.folder):
+            raise DataError(f"a page must lie in the folder that is given, but {self.path} leads out of {self.folder}.")
         return load_document(self.path)
 
 
@@ -85,7 +89,7 @@ def _inputs_of(path: Path, columns: Mapping[str, Any]) -> Iterator[Input]:
         elif others := {*under} - {*files}:
             left_out = told(file.relative_to(path).as_posix() for file in others)
             print(f"left out of {path}: {left_out}", file=sys.stderr)
-        yield from (Input(readable(file.as_posix()), file) for file in files)
+        yield from (Input(readable(file.as_posix()), file, folder=path) for file in files)
     else:
         yield Input(readable(path.as_posix()), path)
 

@@ -18,7 +18,7 @@ from docgraph.bulk.rows import Failure
 from docgraph.errors import DataError
 from docgraph.file_names import readable
 from docgraph.load import SUFFIXES
-from docgraph.parsers.files import HTML_SUFFIXES, document_suffix, find_files
+from docgraph.parsers.files import HTML_SUFFIXES, document_suffix, find_files, leads_out
 
 
 class Job(NamedTuple):
@@ -41,7 +41,7 @@ class Found:
     left_out: list[str] = field(default_factory=list)
     """Ids of the other files in the folders."""
     failures: list[Failure] = field(default_factory=list)
-    """Folders that cannot be searched, ids that stand for two files."""
+    """Folders that cannot be searched, links that lead out of them, ids that stand for two files."""
 
 
 def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
@@ -59,6 +59,7 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
     files: list[Path] = []
     others: list[Path] = []
     closed: list[Path] = []
+    outside: list[tuple[Path, Path]] = []
     tops: list[str] = []
     passed = {os.path.abspath(path) for path in but}
     below = tuple(os.path.join(path, "") for path in passed)
@@ -67,6 +68,7 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
             listed, unread = find_files(path)
             under = [file for file in listed if not os.path.join(os.path.abspath(file), "").startswith(below)]
             documents = _documents_among(under)
+            outside += [(file, path) for file in documents if leads_out(file, path)]
             files += documents
             others += sorted({*under} - {*documents})
             closed += unread
@@ -84,6 +86,7 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
     def name_of(file: Path) -> str:
         return readable(Path(os.path.relpath(os.path.abspath(file), top)).as_posix())
 
+    passed |= {os.path.abspath(file) for file, _ in outside}
     jobs: dict[str, Job] = {}
     for file in (file for file in files if os.path.abspath(file) not in passed):
         name = name_of(file)
@@ -97,6 +100,8 @@ def expand(paths: Sequence[str | Path], but: Iterable[Path] = ()) -> Found:
     found.left_out += [name_of(file) for file in others if os.path.abspath(file) not in passed]
     found.left_out.sort()
     found.failures += [Failure(name_of(one), "DataError", "the folder cannot be searched.") for one in closed]
+    message = "a page must lie in the folder that is searched, but this one leads out of {}."
+    found.failures += [Failure(name_of(one), "ParseError", message.format(folder)) for one, folder in outside]
     return found
 
 

@@ -48,6 +48,11 @@ def find_files(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(files), sorted(closed)
 
 
+def leads_out(file: Path, folder: Path) -> bool:
+    """Whether a file that was listed under a folder is a link to one elsewhere."""
+    return file.is_symlink() and not file.resolve().is_relative_to(folder.resolve())
+
+
 def read_bounded(path: Path, limits: Limits, strict: bool = False) -> bytes:
     """Return at most one byte more than `Limits.input_bytes` of a file, unpacked if it is a `.gz`.
 

@@ -20,7 +20,7 @@ from typing import IO, Final, Literal, NamedTuple, cast
 from docgraph.errors import DocgraphError, ParseError
 from docgraph.file_names import readable
 from docgraph.limits import Limits
-from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, find_files, read_bounded
+from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, find_files, leads_out, read_bounded
 
 BAD_ZIP: Final = (OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
 """What `zipfile` raises for archives of hostile bytes: names that are no UTF-8, versions to come, passwords."""
@@ -47,7 +47,6 @@ class PageSource(NamedTuple):
 
 def pages_of_folder(folder: Path, limits: Limits) -> Iterator[PageSource]:
     """Yield the files under a folder, by their paths. Its HTML files are the pages, or its texts if there are none."""
-    top = folder.resolve()
     files, closed = find_files(folder)
     suffixes = page_suffixes(path.suffix.lower() for path in files)
     for path in closed:
@@ -59,7 +58,7 @@ def pages_of_folder(folder: Path, limits: Limits) -> Iterator[PageSource]:
             yield PageSource(name, None, b"", kind="other")
             continue
         try:
-            if not path.resolve().is_relative_to(top):
+            if leads_out(path, folder):
                 raise ParseError(f"a page must lie in the site's folder, but {readable(name)} leads out of {folder}.")
             yield PageSource(name, None, read_bounded(path, limits))
         except (OSError, RuntimeError) as error:
