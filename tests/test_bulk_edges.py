@@ -235,3 +235,65 @@ def test_a_worker_that_dies_of_its_model_is_no_death_of_a_page(pages, tmp_path):
         die_as_killed(shards, jobs, killed_at_once)
     with pytest.raises(DataError, match="a worker must live to load its model, but 4 died before their first input"):
         shards.do(0, jobs, ParsePages().table)
+
+
+# -- links, names and counts -------------------------------------------------------------------------------------
+
+
+def linked_out(pages: Path) -> None:
+    (pages.parent / "secret.txt").write_text("<p>A secret.")
+    try:
+        (pages / "evil.html").symlink_to("../secret.txt")
+        (pages / "kept.html").symlink_to("00.html")
+    except OSError:
+        pytest.skip("this system makes no links")
+
+
+def test_a_link_that_leads_out_of_a_folder_is_named_and_not_read(pages, tmp_path):
+    linked_out(pages)
+    counts = parse_many(pages, tmp_path / "d.jsonl", workers=1)
+    assert (counts.written, counts.failed) == (21, 1)
+    assert "kept.html" in ids(tmp_path / "d.jsonl")
+    assert list(problems(tmp_path)) == ["evil.html"]
+    assert "leads out of" in problems(tmp_path)["evil.html"]
+    assert "secret" not in (tmp_path / "d.jsonl").read_text()
+
+
+def test_a_command_does_not_read_a_link_that_leads_out_of_its_folder(pages):
+    from training.inputs import find_inputs
+
+    linked_out(pages)
+    by_name = {Path(one.id).name: one for one in find_inputs([pages])}
+    assert len(by_name["kept.html"].document()) > 1
+    with pytest.raises(DataError, match=r"evil\.html leads out of"):
+        by_name["evil.html"].document()
+    assert find_inputs([pages / "evil.html"])[0].document().text == "A secret."
+
+
+@with_pyarrow
+@pytest.mark.parametrize("output", ["d.parquet", "d"])
+def test_an_engine_makes_an_empty_output_of_an_empty_folder(tmp_path, output):
+    (tmp_path / "empty").mkdir()
+    counts = parse_many(tmp_path / "empty", tmp_path / output, engine=in_turn)
+    assert (counts.written, counts.failed, counts.truncated) == (0, 0, 0)
+    assert ids(tmp_path / output) == []
+
+
+@with_pyarrow
+def test_what_failed_before_is_not_skipped_and_lowers_no_count(pages, tmp_path):
+    (pages / "05.html.gz").write_bytes(b"not packed")
+    with pytest.raises(Killed):
+        parse_many(pages, tmp_path / "d", engine=stop_after_a_shard)
+    counts = parse_many(pages, tmp_path / "d", engine=in_turn)
+    assert (counts.written, counts.skipped, counts.failed) == (5, 15, 1)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_a_zip_holds_twice_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        for name, text in (("a.html", "First."), ("b.html", "Other."), ("a.html", "Second.")):
+            archive.writestr(name, f"<p>{text}")
+    counts = parse_many(tmp_path / "twice.zip", tmp_path / "d.jsonl", workers=1)
+    assert (counts.written, counts.failed) == (2, 1)
+    assert "must hold each name once, but holds a.html twice or more" in problems(tmp_path)["twice.zip"]
+    assert [document.text for _, document in read_many(tmp_path / "d.jsonl")] == ["Second.", "Other."]

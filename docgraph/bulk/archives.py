@@ -115,12 +115,15 @@ def page_of(data: Any, **options: Any) -> Document:
 def _members(path: Path) -> Iterator[Part]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = sorted({info.filename for info in archive.infolist() if not info.is_dir()})
+            times = Counter(info.filename for info in archive.infolist() if not info.is_dir())
     except BAD_ZIP as error:
         raise ParseError(f"{path} must be a zip archive, but {error}.") from error
-    suffixes = page_suffixes(Path(name).suffix.lower() for name in names)
-    for name in names:
+    suffixes = page_suffixes(Path(name).suffix.lower() for name in times)
+    for name in sorted(times):
         yield Part(name, name if Path(name).suffix.lower() in suffixes else None)
+    if twice := [readable(name) for name in sorted(times) if times[name] > 1]:
+        shown = ", ".join(twice[:3]) + (", ..." if len(twice) > 3 else "")
+        raise ParseError(f"{path} must hold each name once, but holds {shown} twice or more; the last of each is read.")
 
 
 def _table_rows(path: Path) -> Iterator[Part]:

@@ -153,7 +153,8 @@ def _sharded(
     shards = Shards(target, schema=schema(), manifest=manifest, inputs=names, per_shard=per_shard)
     with shards.claimed(), Errors(errors_of(target)) as errors, _reporting(progress) as report:
         todo = shards.pending()
-        done = skipped = len(jobs) - sum(len(shards.places(shard)) for shard in todo)
+        done = len(jobs) - sum(len(shards.places(shard)) for shard in todo)
+        skipped = done - len(shards.problems({*range(shards.count)} - {*todo}))
         report(done, len(jobs))
         for shard in engine(task.table, shards, jobs):
             done += len(shards.places(shard))
@@ -165,9 +166,9 @@ def _sharded(
         for name in found.left_out:
             errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
         rows = shards.finish()
-        column = pyarrow_parquet().read_table(target, columns=["truncated"])["truncated"]
-    written, seconds = max(rows - skipped, 0), time.monotonic() - begin
-    return Counts(written, skipped, failed, sum(column.to_pylist()), found.left_out, seconds, target, errors.path)
+        cut = pyarrow_parquet().read_table(target, columns=["truncated"])["truncated"].to_pylist() if rows else []
+    seconds = time.monotonic() - begin
+    return Counts(rows - skipped, skipped, failed, sum(cut), found.left_out, seconds, target, errors.path)
 
 
 # -- sharing it out ------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def run(
     engine: Engine = EngineName.local,
     address: Address = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Actors of --engine ray; all processors if not given.")
+        int | None, typer.Option(min=1, help="Shards that --engine ray does at once; one a processor if not given.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
