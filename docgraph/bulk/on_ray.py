@@ -4,8 +4,8 @@
 
 Only names of inputs and numbers of shards go through Ray; pages and rows do not, so that memory is flat however large
 the corpus; a worker holds a row group of a parquet file, though. A shard is a file that is there whole or not at all:
-what Ray does again, after a worker or a machine died, is there once. The folder and the inputs must be where all machines
-see them.
+what Ray does again, after a worker or a machine died, is there once. The folder and the inputs must be where all
+machines see them.
 
 These are tasks, not actors: an actor whose machine died waits for a processor that the others hold until the job ends,
 and the threads of `ray.data`'s actors cannot be told that a page takes too long. ParsePages and EmbedNodes go through
