@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docgraph.errors import DataError
-from docgraph.parsers.files import document_suffix
 
 if TYPE_CHECKING:
     from docgraph import Document
@@ -65,6 +64,8 @@ def _of_its_folder(document: "Document", path: Path) -> "Document":
     Whoever sent the file may have written any folder of this machine into it.
     """
     access = document.image_access
+    from docgraph.parsers.files import document_suffix  # what --help need not load
+
     if document_suffix(path) != ".json" or access.root is None:
         return document
     try:
