@@ -17,6 +17,7 @@ MOVED: Final = {
     "encoders.image": "encoders.inputs.images",
     "encoders.processor": "encoders.inputs.processor",
     "encoders.zero_shot.cost": "encoders.zero_shot.report",
+    "encoders.zero_shot.forms": "encoders.zero_shot.form",
     "encoders.zero_shot.hierarchy": "encoders.zero_shot.windows",
 }
 
