@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from training.datasets import load
 from training.datasets.cells import labels_of, value_of
 from training.datasets.origins import ArticleOrigin
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
-from training.datasets.records import Record
+from training.datasets.records import Record, RecordProblem
 from training.evaluate_targets import evaluate_targets, measures_of, target_rivals
 from training.fit import fit
 from training.run_folder import RunFolder
@@ -202,7 +203,9 @@ def test_a_number_is_learned_in_its_own_unit(tmp_path):
     low, high = (one.value for one in model.predict([parse_text("sun " * 8), parse_text("sun " * 8 + "star " * 4)]))
     assert low < 1
     assert high > 3
-    found = evaluate_targets(model, run.corpus, "test")
+    problem = RecordProblem("image.missing", run.corpus["test"][0].id, "there is no image.")
+    found = evaluate_targets(model, replace(run.corpus, problems=[problem]), "test")
+    assert found.problems == (problem,)
     assert found.measures["this model"]["r2"] > 0.8
     assert found.measures["mean"]["r2"] < 0.01
 

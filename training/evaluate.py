@@ -59,14 +59,12 @@ def evaluate(
         split = "dev"
     names: Any = model.config.id2label
     labels = tuple(str(names[number]) for number in range(len(names)))
-    known, problems = unseen_labels(corpus[split], labels)
+    known, problems = corpus.known(split, labels)
     if not known:
         raise DataError(
             f"the {split} split of {corpus.name} must have records whose label is one of the model's "
             f"({', '.join(labels[:5])}, ...), but none of its {len(corpus[split])} has."
         )
-    ids = {record.id for record in corpus[split]}
-    problems = [problem for problem in corpus.problems if problem.record in ids] + problems
     predictions, read, broken = predict_records(model, known, show_progress_bar=show_progress_bar)
     problems += broken
     number = {label: index for index, label in enumerate(labels)}

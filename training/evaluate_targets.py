@@ -107,7 +107,7 @@ def evaluate_targets(
         raise DataError(f"{corpus.name} must hold labels for {kind}, but holds them for {corpus.problem_type}.")
     names: Any = model.config.id2label
     labels = [str(names[number]) for number in range(len(names))]
-    known, problems = unseen_labels(corpus[split], labels)
+    known, problems = corpus.known(split, labels)
     if not known:
         raise DataError(f"the {split} split of {corpus.name} must have records with known labels, but has none.")
     predictions, read, broken = predict_records(model, known, show_progress_bar=show_progress_bar)

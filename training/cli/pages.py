@@ -63,9 +63,9 @@ def _of_its_folder(document: "Document", path: Path) -> "Document":
 
     Whoever sent the file may have written any folder of this machine into it.
     """
-    access = document.image_access
-    from docgraph.parsers.files import document_suffix  # what --help need not load
+    from docgraph.parsers.files import document_suffix
 
+    access = document.image_access
     if document_suffix(path) != ".json" or access.root is None:
         return document
     try:

@@ -11,7 +11,7 @@ import training.installed
 
 from torch.utils.data import Dataset
 
-from training.datasets.records import Corpus, Record, RecordProblem, unseen_labels
+from training.datasets.records import Corpus, Record, RecordProblem
 
 
 class DocumentDataset(Dataset[dict[str, Any]]):
@@ -27,9 +27,8 @@ class DocumentDataset(Dataset[dict[str, Any]]):
         self.problem_type = corpus.problem_type
         self.labels = list(corpus.labels if labels is None else labels)
         self.records: list[Record]
-        self.records, unknown = unseen_labels(corpus[split], self.labels)
-        ids = {record.id for record in corpus[split]}
-        self.problems: list[RecordProblem] = [p for p in corpus.problems if p.record in ids] + unknown
+        self.problems: list[RecordProblem]
+        self.records, self.problems = corpus.known(split, self.labels)
         self._number = {name: number for number, name in enumerate(self.labels)}
 
     def __len__(self) -> int:

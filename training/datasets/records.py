@@ -117,6 +117,16 @@ class Corpus:
             raise DataError(f"the splits of {self.name} are {', '.join(self.splits)}, but {split!r} was asked for.")
         return self.splits[split]
 
+    def known(self, split: str, labels: Sequence[str]) -> tuple[list[Record], list[RecordProblem]]:
+        """Return the records of a split whose labels are among some, and the problems of all its records.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        known, unseen = unseen_labels(self[split], labels)
+        ids = {record.id for record in self[split]}
+        return known, [problem for problem in self.problems if problem.record in ids] + unseen
+
     def records(self) -> list[Record]:
         """Return all records in the order of their source."""
         records = [record for some in self.splits.values() for record in some]
