@@ -11,5 +11,6 @@ tree                    text blocks -> the document's nodes: `structures` has a 
                         `walk` holds what is open, `tables` places cells, `entries` are those of live blogs,
                         `nodes` writes blocks and images
 
-Beside them: `tags` (what each tag, role and class name means, as data) and `visibility` (what nobody sees).
+Beside them: `tags` (what each tag, role and class name means, as data), `visibility` (what nobody sees) and
+`style_sheets` (what a page's own sheets hide).
 """

@@ -14,9 +14,10 @@ from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.headings import add_bold_headings
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.rules import RULE_OF, block, close, custom, is_apart
+from docgraph.parsers.html.style_sheets import Sheet, sheet_of
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
 from docgraph.parsers.html.twins import find_twins
-from docgraph.parsers.html.visibility import Sheet, is_hidden, sheet_of, way_of_hiding
+from docgraph.parsers.html.visibility import is_hidden, way_of_hiding
 
 _ALMOST_EMPTY: Final = 300
 """Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
