@@ -17,7 +17,8 @@ from training.datasets.origins import TextOrigin
 from training.datasets.records import Record, RecordProblem
 from training.evaluate import predict_records
 from training.metrics import Scores, score
-from training.report import Evaluation, RecordPrediction, confusion_png, write_report
+from training.predictions import RecordPrediction
+from training.report import Evaluation, confusion_png, write_report
 from training.views import write_views
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")

@@ -23,9 +23,10 @@ from training.evaluate import evaluate
 from training.fit import fit
 from training.label_paths import are_paths, at_level, best_path
 from training.linear_parts import ngram_features, vector_features
-from training.report import RecordPrediction
+from training.part_choice import ChosenPart, choose, residual_scale
+from training.predictions import RecordPrediction
 from training.run_folder import RunFolder
-from training.stacking import ChosenPart, Stack, choose, residual_scale
+from training.stacking import Stack
 from training.targets import Targets
 
 STACK = {

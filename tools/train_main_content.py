@@ -16,9 +16,7 @@ parser. `--open-only` leaves out the sets without an open licence. Needs scikit-
 
 import argparse
 import json
-import math
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,26 +28,20 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold
 
 from docgraph.parsers.decode import decode
-from docgraph.parsers.html.elements import Elements, read_markup
+from docgraph.parsers.html.elements import read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
 from docgraph.parsers.html.main import choose
 from docgraph.parsers.html.main.features import FEATURES, Measured, measure
 from docgraph.parsers.html.main.forest import FILE, Model, from_json
-from docgraph.parsers.html.main.text_features import CJK
 from docgraph.parsers.html.main.words import WORD_COLUMNS, Words, opening_of
 from docgraph.parsers.html.metadata.linked_data import declared_text
 from docgraph.parsers.html.metadata.read import read_metadata
 from tools.main_content_gold import OPEN, SETS, GoldPage, gold_pages
+from tools.main_content_labels import TOKEN, flat, labels
+from tools.main_content_words import LEAST_SITES, Statistics, tables
 
 ROOT = Path(__file__).resolve().parent.parent
-WEIGHT = {
-    "scrapinghub": 1.0, "readability": 1.0, "fundus": 0.7, "trafilatura": 0.8, "dragnet": 1.2, "page-signal": 0.8,
-    "cleanportaleval": 0.8, "cleaneval-final": 1.2, "cleaneval-dev": 0.3, "f18": 2.0, "openstax": 1.0,
-}  # fmt: skip
-"""Of a page of each set in the trees. Fundus leaves out what its selectors do not take; dragnet, page-signal and
-CleanEval are pages of 2005 to 2012; the last two are rendered with hardly any frame, and say what an article may hold:
-lists of links, tables, glossaries."""
 EVERY = {
     "dragnet": 4, "page-signal": 4, "cleanportaleval": 2, "cleaneval-final": 8, "cleaneval-dev": 2, "f18": 3,
     "openstax": 3,
@@ -63,22 +55,10 @@ TREES: dict[str, Any] = {
 }  # fmt: skip
 BINS = 128
 """Values of a feature that the trees tell apart."""
-PRIOR = 4.0
-"""Sites that a word is thought to have been seen on beforehand, where it said nothing."""
-LEAST_SITES = {"names": 4, "texts": 12}
-"""A word must be on as many sites; one site's habits are no evidence for another's."""
 SHORT = 40
 """Words of a text whose first words are evidence."""
 NEARLY_ALL = 0.95
 """An element with more than this share of the page says nothing about a part of it."""
-TOKEN = re.compile(r"\w+")
-NOT_FROM_FUNDUS = frozenset(("li", "blockquote", "td", "th", "dd", "dt", "pre", "h2", "h3", "h4", "h5"))
-"""Fundus gold often leaves these out though they are content: inside the article they are no evidence."""
-WITH_HEAD = ("dragnet", "cleaneval-dev", "cleaneval-final", "cleanportaleval")
-"""Sets whose gold begins with title, by-line and date, which we call the article's header."""
-
-Statistics = dict[str, dict[str, dict[str, float]]]
-"""Table ("names" or "texts") -> site -> word -> share of what it names that is main."""
 
 
 @dataclass
@@ -109,82 +89,6 @@ def example(gold: GoldPage) -> Example:
     label, weight = labels(gold, elements, measured, beside)
     gold.page = b""
     return Example(gold, metadata.language, measured, beside, label, weight)
-
-
-# -- labels ------------------------------------------------------------------------------------------------
-
-
-def labels(gold: GoldPage, elements: Elements, measured: Measured, beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each block is main by the gold, and what it counts in training (in all `WEIGHT` of the set)."""
-    if not measured.block:
-        return np.zeros(0, dtype=bool), np.zeros(0)
-    if gold.text:
-        label, known = _labels_by_text(gold, elements, measured)
-    else:
-        label, known = _labels_by_strings(gold, measured)
-    weight = np.where(known & ~beside, np.clip(measured.words, 4, 100) ** 0.7, 0.0)
-    return label, weight / max(weight.sum(), 1e-9) * WEIGHT[gold.set]
-
-
-def _labels_by_text(gold: GoldPage, elements: Elements, measured: Measured) -> tuple[np.ndarray, np.ndarray]:
-    blocks = measured.block
-    size = np.asarray([len(TOKEN.findall(b.text)) + len(CJK.findall(b.text)) for b in blocks])
-    share = _shares(gold.text, measured)
-    main = np.where(size >= 4, share > 0.7, share > 0.5)
-    known = size > 0
-    place = np.arange(len(blocks))
-    sure = np.flatnonzero((size >= 8) & (share > 0.8))
-    if len(sure):
-        # A few words found in the gold text mean little outside the article.
-        main &= ~((size < 6) & ((place < sure[0]) | (place > sure[-1])))
-    if gold.neither:
-        known &= main | (_shares(gold.neither, measured) <= 0.5)
-    long = np.flatnonzero(main & (size >= 20))
-    if gold.set in WITH_HEAD and len(long):
-        known &= ~(main & (size < 14) & (place < long[0]))
-    if gold.set == "fundus" and main.any():
-        first, last = np.flatnonzero(main)[[0, -1]]
-        kind = np.asarray([elements.tag[b.element] in NOT_FROM_FUNDUS for b in blocks])
-        known &= ~(kind & ~main & (place >= first) & (place <= last))
-    return main, known
-
-
-def _labels_by_strings(gold: GoldPage, measured: Measured) -> tuple[np.ndarray, np.ndarray]:
-    """Only blocks with one of the strings are known. Of several with a wanted one the longest is meant."""
-    texts = [_flat(block.text) for block in measured.block]
-    main, known = np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool)
-    for string in map(_flat, gold.unwanted):
-        known |= np.asarray([string in text for text in texts])
-    for string in map(_flat, gold.wanted):
-        holders = [place for place, text in enumerate(texts) if string in text]
-        if holders:
-            place = max(holders, key=lambda place: len(texts[place]))
-            main[place] = known[place] = True
-    return main, known
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _shares(gold: str, measured: Measured) -> np.ndarray:
-    """Return the share of each block's token 4-grams that a text holds."""
-    tokens = TOKEN.findall(gold)
-    letters = "".join(tokens)
-    grams = {n: {tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)} for n in (1, 2, 3, 4)}
-    return np.asarray([_share(block.text, letters, grams) for block in measured.block])
-
-
-def _share(text: str, letters: str, grams: dict[int, set[tuple[str, ...]]]) -> float:
-    tokens = TOKEN.findall(text)
-    joined = "".join(tokens)
-    if not tokens:
-        return 0.0
-    if len(joined) >= 14 and joined in letters:
-        return 1.0
-    n = min(4, len(tokens))
-    own = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
-    return sum(gram in grams[n] for gram in own) / len(own)
 
 
 # -- words -------------------------------------------------------------------------------------------------
@@ -229,50 +133,6 @@ def _named_parts(e: Example) -> Iterator[tuple[tuple[str, ...], float]]:
     for words, part, whole in zip(clues.names, main, known, strict=True):
         if 0 < whole < NEARLY_ALL * known[0]:
             yield words, part / whole
-
-
-@dataclass
-class Table:
-    """What one kind of word is worth, and the sums that it was made from."""
-
-    sums: dict[str, tuple[float, int]]
-    """Word -> sum of its shares over sites, number of sites."""
-    mean: float
-    least: int
-    evidence: dict[str, float]
-
-    def of(self, share: float, sites: int) -> float:
-        """Return the log-odds of a word, in tenths: 0 where too few sites have it."""
-        if sites < self.least:
-            return 0.0
-        odds = (share + PRIOR * self.mean) / (sites - share + PRIOR * (1 - self.mean))
-        return round(math.log(odds * (1 - self.mean) / self.mean), 1)
-
-    def without(self, site: dict[str, float]) -> dict[str, float]:
-        """Return the evidence as it is without one site's shares."""
-        evidence = dict(self.evidence)
-        for word, own in site.items():
-            share, sites = self.sums[word]
-            if value := self.of(share - own, sites - 1):
-                evidence[word] = value
-            else:
-                evidence.pop(word, None)
-        return evidence
-
-
-def tables(statistics: Statistics, sites: set[str]) -> dict[str, Table]:
-    """Return what each kind of word is worth by some sites."""
-    made = {}
-    for kind, of_site in statistics.items():
-        sums: dict[str, tuple[float, int]] = {}
-        for site in sorted(sites & set(of_site)):
-            for word, share in of_site[site].items():
-                total, count = sums.get(word, (0.0, 0))
-                sums[word] = (total + share, count + 1)
-        mean = sum(share for share, _ in sums.values()) / max(1, sum(count for _, count in sums.values()))
-        table = made[kind] = Table(sums, mean, LEAST_SITES[kind], {})
-        table.evidence = {word: value for word in sorted(sums) if (value := table.of(*sums[word]))}
-    return made
 
 
 # -- trees -------------------------------------------------------------------------------------------------
@@ -367,9 +227,9 @@ def hits(gold: GoldPage, found: str) -> tuple[float, float, float, float]:
     benchmark has it; with strings, how many are there, as trafilatura's evaluation has it.
     """
     if not gold.text:
-        text = _flat(found)
-        right = sum(_flat(string) in text for string in gold.wanted)
-        wrong = sum(_flat(string) in text for string in gold.unwanted)
+        text = flat(found)
+        right = sum(flat(string) in text for string in gold.wanted)
+        wrong = sum(flat(string) in text for string in gold.unwanted)
         return right, right + wrong, right, len(gold.wanted)
     a, b = shingles(gold.text), shingles(found)
     both = sum((a & b).values())

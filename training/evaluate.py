@@ -28,7 +28,8 @@ from training.datasets.records import unseen_labels
 from training.inputs import Errors, Input
 from training.label_paths import above, are_paths, at_level, depth_of
 from training.metrics import score
-from training.report import Evaluation, RecordPrediction
+from training.predictions import RecordPrediction
+from training.report import Evaluation
 
 
 def evaluate(

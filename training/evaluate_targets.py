@@ -36,8 +36,8 @@ from training.datasets.problem_types import MULTI, REGRESSION, ProblemType
 from training.datasets.records import unseen_labels
 from training.evaluate import predict_records
 from training.markdown import table
+from training.predictions import RecordPrediction
 from training.provenance import environment
-from training.report import RecordPrediction
 from training.thresholds import best_thresholds
 
 Values = NDArray[np.float64]

@@ -38,10 +38,11 @@ from training.linear_fit import finish_linear
 from training.metrics import score
 from training.new_model import document_config, keep_features, new_model
 from training.noise import NOISE, doubtful, noise_line, to_csv
+from training.part_choice import residual_scale
 from training.progress import ShowProgress
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
-from training.stacking import Stack, fit_parts, off_topic_line, residual_scale, transformer_line
+from training.stacking import Stack, fit_parts, off_topic_line, transformer_line
 from training.targets import Targets
 from training.trainer import DocumentTrainer
 

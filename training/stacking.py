@@ -3,6 +3,7 @@
     encoded records ─ linear parts ─ out-of-fold logits ─ choose, weigh ─> regressions in the model   (fit_parts)
                                                         └ their sum ─> where the transformer starts   (Stack.base)
     transformer, trained on what they leave over ─ dev ─ residual_scale ─> its own weight, perhaps 0
+    (what chooses and weighs: part_choice.py)
 
 What a part weighs is what is likeliest on predictions of records that it was not fitted to: for the linear parts those
 of the folds, for the transformer the dev split. A part is kept if leaving it out costs more than one nat in all, which
@@ -19,8 +20,6 @@ Akaike 1974; Breiman et al. 1984, section 3.4.3, for the rule of one standard er
 Axes:  P parts   N records   C labels
 """
 
-import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -29,9 +28,6 @@ import training.installed
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor, nn
 
 from encoders.classifier import DocumentForClassification
@@ -40,37 +36,17 @@ from encoders.off_topic import distance
 from encoders.vectors import WHOLE
 from training.batches import EncodedDataset
 from training.budget import Budget
-from training.calibration import logit_scales, weighed
-from training.datasets.problem_types import REGRESSION, SINGLE
+from training.datasets.problem_types import REGRESSION
 from training.linear_parts import LinearWeights, PartFeatures, ngram_features, vector_features
+from training.part_choice import FOLDS, ChosenPart, best_cost, choose, folds_of
 from training.targets import Targets
 
-FOLDS: Final = 5
-MANY: Final = 1_000
-"""Records of a fold from which one fold alone chooses a part's cost."""
-SCALES: Final = (0.0, 20.0)
-"""Bounds of what a part is multiplied by."""
 REFERENCES: Final = 2_000
 """Training records that distances are measured from, at most."""
 ALARMS: Final = 0.05
 """Share of them that may be called off topic by mistake."""
 LEAST: Final = 0.1
 """Share of a budget below which no transformer is begun."""
-Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChosenPart:
-    """A linear part at its best cost, and what it is worth."""
-
-    features: PartFeatures
-    cost: float
-    out_of_fold: Tensor
-    """(N, C) logits of the training records, each by a regression that was not fitted to it."""
-    seconds: float
-    """That one fit takes."""
-    scale: float = 0.0
-    """What its logits are multiplied by; 0 leaves it out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,10 +173,10 @@ def fit_parts(
     targets = _targets(model, datasets)
     targets = targets.balanced() if balanced else targets
     count, learned = len(train), targets.rows(slice(len(train)))
-    folds, chosen, cut = _folds(learned), list[ChosenPart](), list[str]()
+    folds, chosen, cut = folds_of(learned), list[ChosenPart](), list[str]()
 
     def try_part(features: PartFeatures) -> None:
-        found = _best_cost(features, learned, folds, budget if chosen else None)
+        found = best_cost(features, learned, folds, budget if chosen else None)
         if isinstance(found, ChosenPart):
             chosen.append(found)
             if budget is not None:
@@ -235,47 +211,6 @@ def fit_parts(
     return stack
 
 
-def choose(parts: Tensor, targets: Targets) -> Tensor:
-    """Return (P,) scales of parts (P, N, C), 0 for those that are left out.
-
-    The part whose loss is least missed goes first, as long as it is missed by less than a nat in all.
-    """
-    kept = list(range(len(parts)))
-
-    def fitted(some: Sequence[int]) -> tuple[float, Tensor]:
-        scales = logit_scales(parts[list(some)], targets, bounds=SCALES)
-        return float(targets.losses(weighed(parts[list(some)].double(), scales)).sum()), scales
-
-    loss, scales = fitted(kept)
-    while len(kept) > 1:
-        without = {one: fitted([other for other in kept if other != one]) for one in kept}
-        least = min(kept, key=lambda one: without[one][0])
-        if without[least][0] - loss > 1:
-            break
-        kept.remove(least)
-        loss, scales = without[least]
-    result = torch.zeros(len(parts), dtype=torch.float64)
-    result[kept] = scales
-    return result
-
-
-def residual_scale(base: Tensor, residual: Tensor, targets: Targets) -> float:
-    """Return from 0 to 1 what the logits of a residual (N, C) count beside those of a base (N, C).
-
-    0 unless the mean gain in log loss is above its standard error. The scale is fitted to the same records, so that a
-    residual which says nothing gets there in 2.3 % of cases.
-    """
-    base, residual = base.double(), residual.double()
-    before = targets.losses(base)
-
-    def loss(scale: float) -> Tensor:
-        return targets.losses(base + scale * residual)
-
-    scale = float(minimize_scalar(lambda one: float(loss(one).mean()), bounds=(0, 1), method="bounded").x)
-    gain = before - loss(scale)
-    return scale if float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5 else 0.0
-
-
 def off_topic_line(model: DocumentForClassification, has_dev: bool) -> str:
     """Say in words whether the model tells what is off topic."""
     if model.off_topic is None:
@@ -306,52 +241,6 @@ def _targets(model: DocumentForClassification, datasets: Sequence[EncodedDataset
         model.config.value_mean, model.config.value_scale = float(known.mean()), float(known.std()) or 1.0
         values = (values - model.config.value_mean) / model.config.value_scale
     return Targets(train.problem_type, values, len(train.labels))
-
-
-def _folds(targets: Targets) -> Folds:
-    """Return the records of each fold to fit and to predict; labels are spread evenly as far as they go."""
-    rows = np.arange(len(targets))
-    most = int(np.bincount(targets.values.astype(np.int64)).max()) if targets.kind == SINGLE else 1
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")
-        kind, count = (StratifiedKFold, min(FOLDS, most)) if most > 1 else (KFold, min(FOLDS, len(targets)))
-        return list(kind(count, shuffle=True, random_state=0).split(rows, targets.values))
-
-
-def _best_cost(features: PartFeatures, targets: Targets, folds: Folds, budget: Budget | None) -> ChosenPart | float:
-    """Return a part at the cost whose out-of-fold logits, scaled, are likeliest.
-
-    Returns:
-        Where the budget has no time for it, the minutes that it would take.
-    """
-    costs, tried, seconds = features.costs(targets), [], 0.0
-    first_tells = len(folds[0][1]) >= MANY
-    fits = len(costs) + len(folds) - 1 if first_tells else len(costs) * len(folds)
-    logits = {cost: np.zeros((len(targets), targets.labels)) for cost in costs}
-
-    def predict(cost: float, fold: int) -> None:
-        fitted, held = folds[fold]
-        logits[cost][held] = features.logits(features.fit(fitted, targets, cost), held)
-
-    def loss(cost: float, rows: NDArray[np.int64]) -> float:
-        some, held = torch.from_numpy(logits[cost][rows]), targets.rows(rows)
-        return float(held.losses(weighed(some[None], logit_scales(some[None], held, bounds=SCALES))).mean())
-
-    for cost in costs:
-        start = time.monotonic()
-        predict(cost, 0)
-        seconds = max(seconds, time.monotonic() - start)
-        if budget is not None and seconds * fits > budget.left:
-            return seconds * fits / 60
-    held = folds[0][1] if first_tells else np.arange(len(targets))
-    if first_tells:
-        costs = (min(costs, key=lambda cost: loss(cost, held)),)
-    for cost in costs:
-        for fold in range(1, len(folds)):
-            predict(cost, fold)
-        tried.append((loss(cost, held), cost))
-    _, best = min(tried)
-    return ChosenPart(features=features, cost=best, out_of_fold=torch.from_numpy(logits[best]), seconds=seconds)
 
 
 def _put_words(regression: NgramRegression, parts: Sequence[tuple[ChosenPart, LinearWeights]]) -> None:

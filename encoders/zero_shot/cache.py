@@ -39,9 +39,7 @@ MASS, SURPRISE, KEY = 0, 1, 2
 
 
 class KeyValueBlocks:
-    """What one causal layer keeps of the positions so far, for each sequence of a batch:
-    complete blocks of keys and values.
-    """
+    """What one causal layer keeps of the positions so far: complete blocks of keys and values, sequence by sequence."""
 
     def __init__(self, hierarchy: Windows, form: Form, ends: Ends, scale: float) -> None:
         if form.near:

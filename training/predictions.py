@@ -1,0 +1,70 @@
+"""What a model says of one record: as a line of JSON, and as a line for the terminal."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from training.label_paths import are_paths, best_path
+
+if TYPE_CHECKING:
+    from encoders.predict import Prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordPrediction:
+    """What was predicted for one record."""
+
+    id: str
+    label: str | None
+    """None if the record has none."""
+    predicted: str
+    probability: float
+    probabilities: dict[str, float]
+    """Every label's, most probable first."""
+    labels: tuple[str, ...] | None = None
+    """Of a model for several labels: those that it gives the record."""
+    value: float | None = None
+    """Of a regression: what it says."""
+    distance: float | None = None
+    """From the training documents, where the model tells that."""
+    off_topic: bool | None = None
+
+    @classmethod
+    def of(cls, id: str, label: str | None, prediction: "Prediction") -> "RecordPrediction":
+        """Join what the model says of a document with the record that it is of."""
+        return cls(
+            id=id,
+            label=label,
+            predicted=prediction.label,
+            probability=prediction.probability,
+            probabilities=prediction.probabilities,
+            labels=prediction.labels,
+            value=prediction.value,
+            distance=prediction.distance,
+            off_topic=prediction.off_topic,
+        )
+
+    def to_json(self) -> str:
+        """Return the prediction as one line of JSON: what the model has to say, no more."""
+        values = asdict(self)
+        single = ("label", "predicted", "probability")
+        unsaid: tuple[str, ...] = () if self.off_topic is not None else ("distance", "off_topic")
+        if self.value is not None:
+            unsaid += (*single, "probabilities", "labels")
+        else:
+            unsaid += ("value", *(single if self.labels is not None else ("labels",)))
+        for name in unsaid:
+            del values[name]
+        if self.probabilities and self.labels is None and are_paths(list(self.probabilities)):
+            values["above"] = best_path(self.probabilities)
+        return json.dumps(values, ensure_ascii=False)
+
+    def line(self, top: int) -> str:
+        """Return the prediction as a line for the terminal, with some labels at most."""
+        flag = " (off topic)" if self.off_topic else ""
+        if self.value is not None:
+            return f"{self.id}: {self.value:.3f}{flag}"
+        best = list(self.probabilities.items())[: max(top, len(self.labels or ()))]
+        given = self.labels or ()
+        said = ", ".join(f"{label} {value:.3f}{' *' if label in given else ''}" for label, value in best)
+        return f"{self.id}: {said}{flag}"
