@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from scipy import stats
 
 from docgraph.errors import DataError
@@ -190,6 +191,9 @@ def test_a_comparison_writes_runs_and_its_table(compared):
     assert "records of the dev split" in text  # the table has no test split
     assert "also chose each run's epoch" in text
     assert (output / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    page = BeautifulSoup((output / "comparison.html").read_text(), "lxml")
+    assert [cell.text for cell in page.table.tbody.find_all("td")[::7]] == [*RIVAL_KINDS, "hsa", "none"]
+    assert page.img["src"].startswith("data:image/png;base64,")
     kinds = {name: json.loads((output / "runs" / name / "config.json").read_text()) for name in ("hsa-0", "none-0")}
     assert {name: values["attention"] for name, values in kinds.items()} == {"hsa-0": "hsa", "none-0": "none"}
 

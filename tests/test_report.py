@@ -1,6 +1,8 @@
 """Scores against scikit-learn, baselines against their definition, reports that say what was found."""
 
+import dataclasses
 import html
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +20,8 @@ from training.datasets.records import Record, RecordProblem
 from training.evaluate import predict_records
 from training.metrics import Scores, score
 from training.predictions import RecordPrediction
-from training.report import Evaluation, confusion_png, write_report
+from training.report import Evaluation, write_report
+from training.report_figures import confusion_png, learning_curve, reliability
 from training.views import write_views
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -155,7 +158,7 @@ def test_the_confusion_matrix_is_a_picture_that_grows_with_the_labels(tmp_path, 
 def test_mistakes_link_to_their_views(evaluation, tmp_path):
     wrong = evaluation.mistakes[0].id
     text = write_report(tmp_path / "report.html", evaluation, {wrong: "report_views/1.html"}).read_text()
-    assert text.count("<a ") == 1
+    assert text.count("<a ") == 2  # among the mistakes and among the examples
     assert f'<a href="report_views/1.html">{html.escape(wrong)}</a>' in text
 
 
@@ -177,3 +180,27 @@ def test_the_surest_mistakes_become_pages(tmp_path):
     assert [*pages] == [one.id for one in found.mistakes[:2]]
     for name, one in zip(pages.values(), found.mistakes, strict=False):
         assert f"<title>{one.label} taken for {one.predicted}: " in (tmp_path / name).read_text()
+
+
+def test_examples_name_the_surest_of_each_label(tmp_path, evaluation):
+    text = write_report(tmp_path / "report.md", evaluation).read_text()
+    of_arts = [one for one in evaluation.predictions if one.label == "arts"]
+    right = max((one for one in of_arts if one.predicted == "arts"), key=lambda one: one.probability)
+    wrong = max((one for one in of_arts if one.predicted != "arts"), key=lambda one: one.probability)
+    taken = f"{wrong.predicted} {wrong.probability:.3f}"
+    assert f"| arts | {right.id} ({right.probability:.3f}) | {wrong.id} | {taken} |" in text
+    assert "| never seen |" not in text.partition("## Examples")[2].partition("##")[0]
+
+
+def test_the_page_has_the_learning_curve_of_a_run_with_epochs(tmp_path, evaluation):
+    old = json.loads((Path(__file__).parent / "data" / "v0.1.0" / "run" / "scores.json").read_text())
+    trained = dataclasses.replace(evaluation, history=tuple(old["history"]))
+    without, text = (write_report(tmp_path / "report.html", one).read_text() for one in (evaluation, trained))
+    assert [page.count("<img ") for page in (without, text)] == [2, 3]
+    assert learning_curve([{"loss": 1.0, "epoch": 1.0}, {"train_loss": 1.0, "epoch": 1.0}]) is None
+
+
+def test_reliability_is_drawn_for_probabilities_of_nought_and_one(evaluation):
+    one = evaluation.predictions[0]
+    edges = [dataclasses.replace(one, probability=value) for value in (0.0, 0.1, 1.0)]
+    assert Image.open(io.BytesIO(reliability(edges))).format == "PNG"

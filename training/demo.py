@@ -35,7 +35,8 @@ from training.evaluate import evaluate, predict_inputs
 from training.fit import Run, fit
 from training.inputs import ERRORS, Errors, find_inputs
 from training.recipes import recipe
-from training.report import confusion_png, print_evaluation, write_report
+from training.report import print_evaluation, write_report
+from training.report_figures import confusion_png
 from training.run_folder import RunFolder
 
 SHOWN_PAGE: Final = "2016-08-29-data-act-prototype-simplicty-is-key.html"
@@ -137,7 +138,7 @@ def _train(console: Console, samples: Path, output: Path, name: str, seed: int) 
 
 def _evaluate(console: Console, run: Run, output: Path) -> list[Path]:
     console.rule("3  evaluate")
-    found = evaluate(run.model, run.corpus, "test", name=str(run.folder))
+    found = evaluate(run.model, run.corpus, "test", name=str(run.folder), history=run.scores["history"])
     note(RunFolder(run.folder), found.data, found.split, found.scores, *found.baselines)
     for scores in (found.scores, *found.baselines):
         console.print(scores.line())

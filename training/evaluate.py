@@ -41,6 +41,7 @@ def evaluate(
     with_baselines: bool = True,
     learned: Sequence[str] = ("train",),
     notes: Sequence[str] = (),
+    history: Sequence[Mapping[str, Any]] = (),
     cache: FeatureCache | None = None,
     show_progress_bar: bool = False,
 ) -> Evaluation:
@@ -51,6 +52,7 @@ def evaluate(
         with_baselines: also train the baselines.
         learned: splits that the model's weights are fitted to, and the baselines are trained on.
         notes: sentences for the report, such as which parts of the model are left out.
+        history: loss and dev scores by epoch, from the run's scores.
         cache: where the baseline that reads with a frozen encoder keeps what it read.
 
     Raises:
@@ -89,6 +91,7 @@ def evaluate(
         predictions=tuple(predictions),
         problems=tuple(problems),
         notes=tuple(notes),
+        history=tuple(history),
     )
 
 

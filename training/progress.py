@@ -55,9 +55,9 @@ class ShowProgress(TrainerCallback):
             self.bar.update(self.bar.task_ids[0], loss=self.loss)
         if "eval_loss" in logs:
             dev = "".join(f"   dev {name} {logs[f'eval_{name}']:.3f}" for name in SHOWN if f"eval_{name}" in logs)
+            loss = f"   loss {self.loss:.3f}" if state.global_step else ""  # dev may be looked at before training
             self.console.print(
-                f"  epoch {state.epoch or 0:5.1f}   loss {self.loss:.3f}{dev}   {time.monotonic() - self.start:.0f} s",
-                highlight=False,
+                f"  epoch {state.epoch or 0:5.1f}{loss}{dev}   {time.monotonic() - self.start:.0f} s", highlight=False
             )
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

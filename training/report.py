@@ -1,13 +1,11 @@
-"""Write what an evaluation found: a page, JSON or Markdown, and the confusion matrix as an image.
+"""Write what an evaluation found: a page, JSON or Markdown.
 
-    Evaluation ──write_report(path)──> .html (one file, the image inside), .json (everything) or .md
-               ──confusion_png(path)─> .png
+    Evaluation ──write_report(path)──> .html (one file, figures inside), .json (everything) or .md
 
-The three say the same: scores beside those of the baselines, every class, the matrix, the surest mistakes, what was
-set aside, and what made them (versions, command, data).
+The three say the same: scores beside those of the baselines, every class, examples, the surest mistakes, what was set
+aside, and what made them (versions, command, data). The page has figures, too: report_figures.py.
 """
 
-import base64
 import html
 import json
 import sys
@@ -25,11 +23,12 @@ from rich.markup import escape
 from docgraph.errors import DataError
 from training.compare.report import Pair, figures
 from training.datasets.records import RecordProblem
-from training.figures import new_figure, png
+from training.html_page import html_page, image_tag
 from training.markdown import table
 from training.metrics import Scores
 from training.predictions import RecordPrediction
 from training.provenance import environment
+from training.report_figures import confusion, learning_curve, reliability
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +55,8 @@ class Evaluation:
     """How far the model is from each rival."""
     levels: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Where labels are paths: level -> "paths", how many there are, and "accuracy" of the model and each rival."""
+    history: tuple[Mapping[str, Any], ...] = ()
+    """Loss and dev scores by epoch, of the model's training."""
     notes: tuple[str, ...] = ()
     """What else is to be said of the model, a sentence each."""
     about: dict[str, Any] = field(default_factory=environment)
@@ -146,11 +147,16 @@ def to_html(evaluation: Evaluation, views: Mapping[str, str] | None = None) -> s
     """Return the report as one HTML file that needs nothing else; mistakes are links where they have a view."""
 
     def cell(text: str, title: str) -> str:
-        link = (views or {}).get(text) if title.startswith(MISTAKEN) else None
+        link = (views or {}).get(text) if title.startswith((MISTAKEN, "Examples")) else None
         words = html.escape(text)
         return f"<td>{words}</td>" if link is None else f'<td><a href="{html.escape(link)}">{words}</a></td>'
 
-    matrix = base64.b64encode(confusion_bytes(evaluation.scores)).decode("ascii")
+    curve = learning_curve(evaluation.history)
+    images = {
+        "Confusion matrix": confusion(evaluation.scores),
+        "Reliability": reliability(evaluation.predictions),
+        **({} if curve is None else {"Learning curve": curve}),
+    }
     parts = [f"<h1>{html.escape(_title(evaluation))}</h1>"]
     parts += [f"<p>{html.escape(one)}</p>" for one in evaluation.said]
     for title, head, rows in _tables(evaluation):
@@ -158,44 +164,10 @@ def to_html(evaluation: Evaluation, views: Mapping[str, str] | None = None) -> s
         body = "".join("<tr>" + "".join(cell(c, title) for c in row) + "</tr>" for row in rows)
         parts.append(f"<h2>{title}</h2><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
         if title == "Classes":
-            parts.append(f'<h2>Confusion matrix</h2><img alt="confusion matrix" src="data:image/png;base64,{matrix}">')
+            parts += [f"<h2>{name}</h2>{image_tag(image, name.lower())}" for name, image in images.items()]
     made = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in _about(evaluation))
     parts.append(f"<h2>Made by</h2><ul>{made}</ul>")
-    return PAGE.format(title=html.escape(_title(evaluation)), body="\n".join(parts))
-
-
-def confusion_png(path: str | Path, scores: Scores) -> Path:
-    """Write the confusion matrix as an image."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(confusion_bytes(scores))
-    return target
-
-
-def confusion_bytes(scores: Scores) -> bytes:
-    """Return the confusion matrix as PNG: a cell's colour is its share of the row, its number the count.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    names = [one.label for one in scores.classes]
-    shares = [[count / max(sum(row), 1) for count in row] for row in scores.confusion]
-    side = 2.6 + 0.42 * len(names)
-    figure = new_figure(side + 1.2, side)
-    axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for y, row in enumerate(scores.confusion):
-        for x, count in enumerate(row):
-            if count:
-                color = "white" if shares[y][x] > 0.6 else "black"
-                axes.text(x, y, str(count), ha="center", va="center", color=color, fontsize=9)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("label")
-    axes.set_title(f"{scores.name}: accuracy {scores.accuracy:.3f}, {scores.count} records")
-    figure.colorbar(image, ax=axes, label="share of the label's records")
-    return png(figure)
+    return html_page(_title(evaluation), "\n".join(parts))
 
 
 def _title(evaluation: Evaluation) -> str:
@@ -236,6 +208,7 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
             for c in evaluation.scores.classes
         ],
     )
+    yield "Examples", ["label", "surest right", "surest missed", "taken for"], _example_rows(evaluation)
     if mistakes := evaluation.mistakes:
         rows = [[one.id, str(one.label), one.predicted, f"{one.probability:.3f}"] for one in mistakes[:MISTAKES]]
         yield (
@@ -245,6 +218,19 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
         )
     if evaluation.problems:
         yield "Set aside or missing", ["what", "how often", "such as", ""], _problem_rows(evaluation.problems)
+
+
+def _example_rows(evaluation: Evaluation) -> list[list[str]]:
+    rows, missed = [], {one.label: one for one in reversed(evaluation.mistakes)}
+    for label in evaluation.labels:
+        right = [one for one in evaluation.predictions if one.label == one.predicted == label]
+        best = max(right, key=lambda one: one.probability, default=None)
+        wrong = missed.get(label)
+        if best or wrong:
+            taken = "" if wrong is None else f"{wrong.predicted} {wrong.probability:.3f}"
+            surest = "" if best is None else f"{best.id} ({best.probability:.3f})"
+            rows.append([label, surest, "" if wrong is None else wrong.id, taken])
+    return rows
 
 
 def _problem_rows(problems: Sequence[RecordProblem]) -> list[list[str]]:
@@ -259,18 +245,3 @@ def _about(evaluation: Evaluation) -> Iterable[tuple[str, str]]:
             yield name, ", ".join(f"{key} {one}" for key, one in value.items())
         else:
             yield name, str(value)
-
-
-PAGE: Final = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: left; overflow-wrap: anywhere; }}
-img {{ max-width: 100%; }}
-</style></head>
-<body>
-{body}
-</body></html>
-"""

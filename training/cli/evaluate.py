@@ -41,7 +41,8 @@ def run(
     from training.datasets.problem_types import MULTI, REGRESSION
     from training.evaluate import evaluate
     from training.evaluate_targets import evaluate_targets, write_targets
-    from training.report import confusion_png, print_evaluation, write_report
+    from training.report import print_evaluation, write_report
+    from training.report_figures import confusion_png
     from training.run_folder import RunFolder, learned_splits
     from training.views import write_views
 
@@ -69,7 +70,8 @@ def run(
         if report is not None:
             print(f"report in {write_targets(report, found)}")
         return
-    evaluation = evaluate(model, corpus, split, **options)
+    history = trained.scores.get("history", ()) if trained.is_finished else ()
+    evaluation = evaluate(model, corpus, split, history=history, **options)
     print_evaluation(evaluation)
     note(trained, evaluation.data, evaluation.split, evaluation.scores, *evaluation.baselines)
     if report is not None:

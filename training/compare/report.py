@@ -1,6 +1,6 @@
-"""The table of a comparison: Markdown, JSON and a chart that say the same.
+"""The table of a comparison: Markdown, JSON, a chart and a web page that say the same.
 
-    Comparison ──write_comparison(folder)──> comparison.md  comparison.json  comparison.png
+    Comparison ──write_comparison(folder)──> comparison.md  comparison.json  comparison.png  comparison.html
 
 A difference is called significant only where Holm's adjusted p, over all pairs of the table, is below 0.05.
 """
@@ -13,9 +13,12 @@ from typing import Any, Final
 
 import training.installed
 
+from markdown_it import MarkdownIt
+
 from training.baselines import MINILM, NB_WEIGHTED, TFIDF
 from training.figures import new_figure, png
 from training.files import write_atomically
+from training.html_page import html_page, image_tag
 from training.markdown import table
 from training.provenance import environment, machine
 
@@ -90,14 +93,18 @@ class Comparison:
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:
-    """Write the three files."""
+    """Write the four files."""
     folder.mkdir(parents=True, exist_ok=True)
     values = asdict(comparison)
     for pair, written in zip(comparison.pairs, values["pairs"], strict=True):
         written["significant"] = pair.significant
     write_atomically(folder / "comparison.json", json.dumps(values, ensure_ascii=False, indent=1) + "\n")
-    write_atomically(folder / "comparison.md", to_markdown(comparison))
-    (folder / "comparison.png").write_bytes(chart(comparison))
+    text, image = to_markdown(comparison), chart(comparison)
+    write_atomically(folder / "comparison.md", text)
+    (folder / "comparison.png").write_bytes(image)
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    title = text.partition("\n")[0].removeprefix("# ")
+    write_atomically(folder / "comparison.html", html_page(title, body + image_tag(image, "accuracy by kind")))
 
 
 def to_markdown(comparison: Comparison) -> str:
