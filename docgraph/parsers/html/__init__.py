@@ -12,5 +12,5 @@ tree                    text blocks -> the document's nodes: `structures` has a 
                         `nodes` writes blocks and images
 
 Beside them: `tags` (what each tag, role and class name means, as data), `visibility` (what nobody sees) and
-`style_sheets` (what a page's own sheets hide).
+`style_sheets` (what a page's own sheets hide, by their `selectors`).
 """

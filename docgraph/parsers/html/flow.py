@@ -58,7 +58,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
     reader = Reader(elements, shown)
     add_text, rule_of = reader.block.add_text, RULE_OF.get
     events, tags, attributes, last = elements.events, elements.tag, elements.attributes, elements.last
-    has_sheet, by_sheet, by_trick = bool(sheet), 0, 0
+    has_sheet, looked_at, by_sheet, by_trick = bool(sheet), sheet.attributes, 0, 0
     kept = shown | _slides(elements) if has_sheet else shown
     index, count = 0, len(events)
     while index < count:
@@ -79,7 +79,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
                     by_trick += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
                 continue
-            if has_sheet and ("class" in own or "id" in own) and row not in kept and sheet.hides(elements, row):
+            if has_sheet and not looked_at.isdisjoint(own) and row not in kept and sheet.hides(elements, row):
                 reader.hidden.append(row)
                 by_sheet += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1

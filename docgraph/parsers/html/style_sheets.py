@@ -2,26 +2,25 @@
 
     <style> elements ─ sheet_of ─> Sheet: selectors that hide, and those that show again ─ hides ─> is an element one?
 
-A selector that could show it again (`.pane.active { display: block }`) wins if it is as specific. Only selectors and
-conditions that can be judged from the markup alone count: tags, names and the elements around, no siblings, no state of
-the page as a whole (`.no-js .x`), and `@media` for the screen of a desk (1,280 pixels wide).
+A selector that could show it again (`.pane.active { display: block }`) wins if it is as specific, one by other names of
+the element by the cascade: importance, specificity, order.
+Only what can be judged from the markup alone counts (see `selectors`): no state of the page as a whole (`.no-js .x`),
+and `@media` for the screen of a desk (1,280 pixels wide). What a button of the page opens is no hidden text.
 
-Sources: CSS Selectors 4; Media Queries 4.
+Sources: CSS Cascading 5; CSS Custom Properties 1; Media Queries 4.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.selectors import NAME, Conditions, Selector, compounds_of, plain_names, specificity
 from docgraph.parsers.html.visibility import LONGEST_STYLE, way_of_hiding
 
-Selector = tuple[frozenset[str], ...]
-"""Compounds, each a set of names, a tag among them as it is; those before the last are of elements around."""
 _SHOWS: Final = re.compile(
     r"(?<![\w-])(?:display\s*:\s*(?!none)\w|visibility\s*:\s*visible|(?:left|top)\s*:\s*(?:0|auto)|opacity\s*:\s*(?:1|0?\.)"
     r"|max-height\s*:\s*(?:\d{2}|none)|height\s*:\s*(?:\d{2}|auto))",
@@ -33,27 +32,33 @@ _SCREEN: Final = re.compile(
     re.I,
 )
 _SCREEN_WIDTH: Final = 1_280
-_NAME: Final = re.compile(r"[.#][\w-]+")
 _CONDITION: Final = re.compile(r"@[^@{};]{0,200}\{")
-_COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
-_ANY_OF: Final = re.compile(r"(?<![\w-]):(?:is|where)\(([^()]*)\)|:(?:is|where)\(((?:[.#][\w-]+[,\s]*)*)\)")
-_BY_NAME: Final = re.compile(r"""\[(class|id)~?=["']?([\w\s-]+)["']?\]""")
-_MOST_OPTIONS: Final = 20
+_DISPLAY_NONE: Final = re.compile(r"display\s*:\s*none", re.I)
+_DISPLAY: Final = re.compile(r"(?<![\w-])display\s*:\s*(?!none)\w", re.I)
+_VARIABLE: Final = re.compile(r"--([\w-]{1,80})\s*:\s*([^;{}]{1,40})")
+_BY_VARIABLE: Final = re.compile(
+    r"(?<![\w-])(display|visibility|opacity|font-size)(\s*:\s*)var\(\s*--([\w-]{1,80})\s*(?:,\s*([^()]{0,40}))?\)"
+)
 _WORDS_THAT_HIDE: Final = (
     "none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(", "circle(", "transparent", "scale(0", "opacity:0",
     "opacity: 0", "font-size:0", "font-size: 0", "font-size:1px", "font-size: 1px", "opacity(0", "polygon(0", "scale:0",
     "zoom:0", "0,0,0,0)", "0, 0, 0, 0)", "255,255,0)", "255, 255, 0)", "color:#fff", "color: #fff", "color:white",
     "color: white",
 )  # fmt: skip
+_LATE: Final = frozenset("img picture source svg video iframe amp-img".split())
+"""Elements that many a page hides by their attributes until they have been loaded."""
 _LEVELS_AROUND: Final = 40
 _MOST_RULES: Final = 4_000
 _MOST_COMPOUNDS: Final = 2_000
 """Compounds that hide or show; style sheets of real pages have some hundred."""
 _MOST_STEPS: Final = 500_000
 """Selectors and elements around that are looked at in a page; what comes after is taken to be seen."""
-_MOST_SPECIFIC: Final = 1_000_000
+_MOST_SPECIFIC: Final = (2, 0, 0)
+_LEAST: Final = (-1, 0, 0)
 _MOST_NAMED: Final = 20_000
 """Places where a style sheet names what it hides elsewhere, which are searched for rules that show it again."""
+Rank = tuple[int, int, int]
+"""Importance, specificity, place in the style sheet: of two rules the one that ranks higher holds."""
 _MOST_CSS: Final = 1_000_000
 """Characters of style sheets that are read."""
 
@@ -61,34 +66,57 @@ _MOST_CSS: Final = 1_000_000
 class Sheet:
     """The selectors by which a page's own style sheets hide elements."""
 
-    def __init__(self, css: str, names: frozenset[str]) -> None:
-        """Read a style sheet, as far as it is about elements with some of `names` (".class", "#id")."""
-        self._hiding: dict[str, dict[Selector, int]] = {}
-        """A name (".a", "#b") -> the selectors that hide, whose last compound has it -> how specific they are."""
-        self._showing: dict[frozenset[str], int] = {}
-        """The last compounds of selectors that show -> how specific these are."""
-        self._fitting: dict[frozenset[str], list[Selector]] = {}
+    def __init__(self, css: str, elements: Elements) -> None:
+        """Read a style sheet, as far as it is about elements that the page has."""
+        self._hiding: dict[str, dict[Selector, tuple[Rank, bool]]] = {}
+        """A name (".a", "#b") -> the selectors that hide, whose last compound has it -> their rank, and whether they
+        hide by `display`."""
+        self._showing: dict[frozenset[str], Rank] = {}
+        """The last compounds of selectors that show, with a name that others hide -> their rank."""
+        self._beside: dict[str, list[tuple[frozenset[str], Rank]]] = {}
+        """Another name of a hidden element -> the compounds that show it by that alone, and their rank."""
+        self._fitting: dict[frozenset[str], list[tuple[Selector, bool]]] = {}
         """The names of an element -> the selectors that hide it if what is around it fits, too."""
-        self._verdicts: dict[tuple[int, frozenset[str]], bool] = {}
-        """The parent and the names of an element -> whether it is hidden."""
+        self._verdicts: dict[tuple[int, frozenset[str]], str] = {}
+        """The parent and the names of an element -> how it is hidden."""
+        self._conditions = Conditions()
+        self._asked = set[str]()
+        """Attributes that selectors which hide ask for."""
+        self._opened: set[str] | None = None
+        """Identifiers of what buttons open, if that was asked for."""
         self._steps = 0
+        if not css:
+            return
         css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
-        rules = [(place, _selector(css, place)) for place in _places_that_hide(css)]
-        rules = [(place, selector) for place, selector in rules if not names.isdisjoint(_NAME.findall(selector))]
+        if "var(" in css:
+            values: dict[str, str] = dict(_VARIABLE.findall(css))
+            css = _BY_VARIABLE.sub(lambda m: f"{m[1]}{m[2]}{(values.get(m[3]) or m[4] or '').strip()}", css)
+        rules = [(place, self._conditions.read(css, place)) for place in _places_that_hide(css)]
+        names = _names_on(elements) | self._conditions.names
+        self._asked = self._conditions.attributes
+        rules = [(place, selector) for place, selector in rules if not names.isdisjoint(NAME.findall(selector))]
         held = _holding_on_screens(css, [place - 1 for place, _ in rules])
         count, hidden = 0, set[str]()
         for place, selector in rules:
-            for compounds in _compounds(selector) if place - 1 in held else ():
+            important, by_display = _is_important(css, place), _hides_by_display(css, place)
+            for compounds in compounds_of(selector) if place - 1 in held else ():
                 key = min(compounds[-1] & names, default="")
                 if all(compounds) and key and count < _MOST_COMPOUNDS:
                     hidden |= compounds[-1] & names
                     some = self._hiding.setdefault(key, {})
                     count += compounds not in some
-                    some[compounds] = _specificity(compounds)
-        if not self._hiding:
-            return
+                    some[compounds] = max(
+                        some.get(compounds, (_LEAST, False)), ((important, specificity(compounds), place), by_display)
+                    )
+        if self._hiding:
+            self._read_what_shows(css, hidden, self._names_beside(elements, hidden))
+
+    def _read_what_shows(self, css: str, hidden: set[str], beside: set[str]) -> None:
+        """Read the rules that show again what others hide, by those names or by others of the same elements."""
         start, shown = 0, []
-        for place in islice(_places_of(css, sorted(hidden)), _MOST_NAMED):
+        wanted = hidden | beside
+        places = (match.start() for match in NAME.finditer(css) if match[0] in wanted)
+        for place in islice(places, _MOST_NAMED):
             if place < start:
                 continue
             if (start := css.find("{", place) + 1) == 0:
@@ -96,39 +124,85 @@ class Sheet:
             if _SHOWS.search(css, start, max(start, css.find("}", start))):
                 shown.append(start - 1)
         for place in sorted(_holding_on_screens(css, shown)):
-            stop = max(place, css.find("}", place))
-            important = css.find("important", place, stop) >= 0
-            for compounds in _compounds(_selector(css, place + 1)):
-                if compounds[-1] and len(self._showing) < _MOST_COMPOUNDS:
+            important = _is_important(css, place + 1)
+            for compounds in compounds_of(self._conditions.read(css, place + 1)):
+                last = compounds[-1]
+                if last.isdisjoint(hidden):
+                    if len(compounds) == 1 and (key := min(last & beside, default="")):
+                        self._beside.setdefault(key, []).append((last, (important, specificity(compounds), place)))
+                elif len(self._showing) < _MOST_COMPOUNDS:
                     # What is around may be of a kind that is not understood, and as specific as can be.
-                    rank = _specificity(compounds) if all(compounds) and not important else _MOST_SPECIFIC
-                    self._showing[compounds[-1]] = max(rank, self._showing.get(compounds[-1], 0))
+                    rank = (0, specificity(compounds), len(css)) if all(compounds) and not important else _MOST_SPECIFIC
+                    self._showing[last] = max(rank, self._showing.get(last, _LEAST))
 
     def __bool__(self) -> bool:
         return bool(self._hiding)
 
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The attributes of which an element that a rule hides has one."""
+        return frozenset({"class", "id"} | self._asked)
+
     def hides(self, elements: Elements, row: int) -> bool:
-        """Whether a rule hides the element and none that is as specific could show it."""
-        names = _names_of(elements, row)
+        """Whether a rule hides the element and none that ranks higher could show it."""
+        own = elements.attributes[row]
+        names = plain_names(elements, row)
+        if names.isdisjoint(self._hiding) and self._asked.isdisjoint(own):
+            return False
+        if elements.tag[row] not in _LATE:
+            names = self._conditions.added_to(names, own)
         if names.isdisjoint(self._hiding):
             return False
-        if (hidden := self._verdicts.get(key := (elements.parent[row], names))) is None:
+        if (how := self._verdicts.get(key := (elements.parent[row], names))) is None:
             if names not in self._fitting:
                 self._fitting[names] = self._selectors_of(names)
-            hidden = self._verdicts[key] = self._steps <= _MOST_STEPS and any(
-                len(selector) == 1 or self._stands_in(elements, row, selector) for selector in self._fitting[names]
-            )
-        return hidden
+            how = ""
+            for selector, by_display in self._fitting[names] if self._steps <= _MOST_STEPS else ():
+                if len(selector) == 1 or self._stands_in(elements, row, selector):
+                    how = "display" if by_display else "other"
+                    break
+            self._verdicts[key] = how
+        if not how:
+            return False
+        if how == "display" and "style" in own and _DISPLAY.search(own["style"][:LONGEST_STYLE]):
+            return False
+        return not (self._conditions and own.get("id", "") in self._opened_by_buttons(elements))
 
-    def _selectors_of(self, names: frozenset[str]) -> list[Selector]:
+    def _opened_by_buttons(self, elements: Elements) -> set[str]:
+        """Return the identifiers of what a button opens. Menus aside, that is text which any reader comes to."""
+        if self._opened is None:
+            self._opened = set()
+            for own in elements.attributes:
+                for name in ("aria-controls", "data-target", "data-bs-target"):
+                    if own and name in own:
+                        self._opened.update(own[name].replace("#", "").split())
+        return self._opened
+
+    def _names_beside(self, elements: Elements, hidden: set[str]) -> set[str]:
+        """Return the names of the elements that have some of those that are hidden."""
+        beside = set[str]()
+        for own in elements.attributes:
+            if own:
+                names = {f".{name}" for name in own.get("class", "").split()}
+                if "id" in own:
+                    names.add(f"#{own['id'].strip()}")
+                if not names.isdisjoint(hidden) or not self._asked.isdisjoint(own):
+                    beside |= names
+        return beside
+
+    def _selectors_of(self, names: frozenset[str]) -> list[tuple[Selector, bool]]:
         """Return the selectors that hide elements of some names, those that the page shows again left out."""
         hiding = [self._hiding[name] for name in sorted(names & self._hiding.keys())]
         self._steps += sum(map(len, hiding)) + len(self._showing)
         if self._steps > _MOST_STEPS:
             return []
-        fits = [(selector, rank) for some in hiding for selector, rank in some.items() if selector[-1] <= names]
-        shown = max((rank for last, rank in self._showing.items() if last <= names), default=-1) if fits else -1
-        return [selector for selector, rank in fits if rank > shown]
+        fits = [(selector, *about) for some in hiding for selector, about in some.items() if selector[-1] <= names]
+        if not fits:
+            return []
+        beside = [entry for name in names & self._beside.keys() for entry in self._beside[name]]
+        self._steps += len(beside)
+        shown = max((rank for last, rank in (*self._showing.items(), *beside) if last <= names), default=_LEAST)
+        return [(selector, by_display) for selector, rank, by_display in fits if rank > shown]
 
     def _stands_in(self, elements: Elements, row: int, selector: Selector) -> bool:
         """Whether all compounds but the last are around an element, outermost first; the page as a whole is none."""
@@ -138,28 +212,28 @@ class Sheet:
             self._steps += 1
             if row < 0 or elements.tag[row] in ("html", "body"):
                 return False
-            if selector[wanted] <= _names_of(elements, row):
+            names = plain_names(elements, row)
+            if selector[wanted] <= self._conditions.added_to(names, elements.attributes[row]):
                 wanted -= 1
                 if wanted < 0:
                     return True
         return False
 
 
-def _specificity(selector: Selector) -> int:
-    """Return how specific a selector is: its identifiers before its classes (Selectors 4, 17); tags are left out."""
-    signs = [name[0] for compound in selector for name in compound]
-    return 1_000 * signs.count("#") + signs.count(".")
+def _names_on(elements: Elements) -> set[str]:
+    """Return the names that elements of a page have: {".a", "#b"}."""
+    classes = {own.get("class", "") for own in elements.attributes if own}
+    names = {f".{name}" for class_ in classes for name in class_.split()}
+    return names | {f"#{own['id'].strip()}" for own in elements.attributes if "id" in own}
 
 
-def _names_of(elements: Elements, row: int) -> frozenset[str]:
-    """Return an element's tag, as it was written, and names as selectors write them: {"p", ".a", "#b"}."""
-    own = elements.attributes[row]
-    names = {elements.divisions.get(row, elements.tag[row])}
-    if class_ := own.get("class"):
-        names.update(f".{name}" for name in class_.split())
-    if id_ := own.get("id"):
-        names.add(f"#{id_.strip()}")
-    return frozenset(names)
+def _is_important(css: str, place: int) -> bool:
+    """Whether the block of declarations at a place has an important one."""
+    return css.find("important", place, max(place, css.find("}", place))) >= 0
+
+
+def _hides_by_display(css: str, place: int) -> bool:
+    return _DISPLAY_NONE.search(css, place, max(place, css.find("}", place))) is not None
 
 
 def sheet_of(elements: Elements) -> Sheet:
@@ -171,12 +245,7 @@ def sheet_of(elements: Elements) -> Sheet:
         if _is_of_desk(f"@media {media}") and length < _MOST_CSS:
             css.append(elements.text(row)[: _MOST_CSS - length])
             length += len(css[-1])
-    names = set[str]()
-    if css:
-        classes = {own.get("class", "") for own in elements.attributes if own}
-        names = {f".{name}" for class_ in classes for name in class_.split()}
-        names |= {f"#{own['id'].strip()}" for own in elements.attributes if "id" in own}
-    return Sheet("\n".join(css), frozenset(names))
+    return Sheet("\n".join(css), elements)
 
 
 def _places_that_hide(css: str) -> Iterator[int]:
@@ -200,12 +269,6 @@ def _find_all(text: str, word: str) -> Iterator[int]:
     while place >= 0:
         yield place
         place = text.find(word, place + 1)
-
-
-def _places_of(css: str, names: Iterable[str]) -> Iterator[int]:
-    """Yield where any of some names stands; ".ad" does not stand in ".advert"."""
-    any_name = re.compile("(?:" + "|".join(map(re.escape, names)) + r")(?![\w-])")
-    return (match.start() for match in any_name.finditer(css))
 
 
 def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
@@ -240,41 +303,3 @@ def _is_of_desk(condition: str) -> bool:
         return True
     width = float(number) * (1 if unit.lower() == "px" else 16)
     return width <= _SCREEN_WIDTH if bound.lower() == "min" else width >= _SCREEN_WIDTH
-
-
-def _selector(css: str, place: int) -> str:
-    """Return the selector of the rule whose block begins right before `place`."""
-    start = place - 1
-    low = max(css.rfind(sign, 0, start) for sign in "{};")
-    selector = css[low + 1 : start].strip()
-    return _BY_NAME.sub(_as_names, selector) if "[" in selector else selector
-
-
-def _as_names(found: re.Match[str]) -> str:
-    """Return [class="a b"] and [id=c] as ".a.b" and "#c"."""
-    sign = "." if found.group(1) == "class" else "#"
-    return "".join(f"{sign}{name}" for name in found.group(2).split())
-
-
-def _compounds(selector: str) -> Iterator[Selector]:
-    """Yield the compounds of each selector of a list: "p.a > b, .c" -> ({"p", ".a"}, {"b"}), ({".c"},).
-
-    One that is none of tags and names is empty, and so is one before a sibling.
-    """
-    if (found := _ANY_OF.search(selector)) is not None:
-        options = (found.group(1) or found.group(2) or "").split(",")[:_MOST_OPTIONS]
-        selector = ",".join(selector[: found.start()] + option.strip() + selector[found.end() :] for option in options)
-    for part in selector.split(","):
-        if part.strip():
-            compounds = tuple(_names(compound) for compound in re.split(r"[\s>+~]+", part.strip()))
-            yield (frozenset(), *compounds) if "+" in part or "~" in part else compounds
-
-
-@lru_cache(maxsize=8_192)
-def _names(compound: str) -> frozenset[str]:
-    """Return the names of a compound selector: "p.a#b" -> {"p", ".a", "#b"}; none if it is of another kind."""
-    found = _COMPOUND.match(compound)
-    if found is None:
-        return frozenset()
-    names = set(_NAME.findall(found.group(2)))
-    return frozenset(names | ({found.group(1).lower()} if found.group(1) else set()))

@@ -19,7 +19,7 @@ from docgraph.parsers.html.elements import Attributes
 from docgraph.parsers.html.tags import hides_by_class
 
 _FAR: Final = re.compile(r"-(?:\d{4,}(?:\.\d+)?px|999px|\d{2,}(?:\.\d+)?r?em|[1-9]\d{2,}(?:\.\d+)?v[wh])")
-_FAR_ON_PAGE: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{4,}(?:\.\d+)?px)")
+_FAR_ON_PAGE: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{4,}(?:\.\d+)?px|[1-9]\d{2,}(?:\.\d+)?v[wh])")
 _NOTHING: Final = re.compile(r"0*[01](?:\.0*)?px|0+(?:\.0*)?[a-z%]*|0*\.\d+px|0*\.0\d*r?em")
 _TINY_LETTERS: Final = re.compile(r"(?:0*[01](?:\.\d*)?|0*\.\d+)p[xt]|0+(?:\.0*)?[a-z%]*|0*\.[01]\d*r?em")
 _CLIPPED: Final = re.compile(
