@@ -45,7 +45,11 @@ def inline_text(
     """Offset -> (ends 0, images 1, beginnings 2; the outer first; what to put in)."""
     formulas = [mark for mark in marks if mark.type == "math"]
     dollars = {
-        mark[1:3]: words if (words := text[slice(*mark[1:3])]).startswith("$") else f"${source}$"
+        mark[1:3]: words
+        if (words := text[slice(*mark[1:3])]).startswith("$")
+        else f"$${source}$$"
+        if mark.start <= start and mark.end >= end
+        else f"${source}$"
         for mark, source in zip(formulas, tex, strict=False)
         if _is_tex(source)
     }

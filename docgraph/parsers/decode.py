@@ -33,13 +33,20 @@ _WESTERN: Final = frozenset(("cp1252", "iso8859-1", "iso8859-15", "cp1254"))
 _MARKUP: Final = re.compile(r"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", re.S | re.I)
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _STRANGE_SHARE: Final = 0.3
+_FOREIGN_SHARE: Final = 0.4
 _PRESCAN_BYTES: Final = 8192
 _DETECT_BYTES: Final = 65_536
 
 
 def _is_improbable(text: str) -> bool:
-    """Whether text of a western page has words of nothing but accented letters: another alphabet, wrongly labelled."""
-    words = _WORD.findall(_MARKUP.sub(" ", text[: 4 * _DETECT_BYTES]))
+    """Whether text of a western page has words of nothing but accented letters, or is made of these and of signs:
+    another alphabet, wrongly labelled.
+    """
+    text = _MARKUP.sub(" ", text[: 4 * _DETECT_BYTES])
+    signs = "".join(text.split())
+    if sum(not sign.isascii() for sign in signs) > _FOREIGN_SHARE * len(signs):
+        return True
+    words = _WORD.findall(text)
     strange = sum(1 for word in words if len(word) > 2 and not any(letter.isascii() for letter in word))
     return strange > _STRANGE_SHARE * len(words)
 

@@ -171,7 +171,7 @@ class OpenBlock:
         if not text.isascii():
             text = _BREAK_HINTS.sub("", text)
         if self.verbatim:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ")
             self.pieces.append(text)
             self.length += len(text)
             self.spaced = self.broken = text.endswith("\n")

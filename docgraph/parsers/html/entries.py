@@ -1,4 +1,5 @@
-"""The entries of a live blog: elements in a row that each begin with a time and go on with text.
+"""The entries of a live blog: elements in a row that each begin with a time and go on with text; of a `dl` each term
+that is a time, with what stands under it.
 
 Flow ─ find_entries ─> elements, each a section of its own in the tree
 """
@@ -15,8 +16,9 @@ _TIME: Final = re.compile(
     re.I,
 )
 _TIME_LETTERS: Final = 80
-_ENTRIES: Final = frozenset(("div", "section", "article"))
+_ENTRIES: Final = frozenset(("div", "section", "article", "li", "dt"))
 _LEVELS: Final = 5
+_BLOCKS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "p"))
 
 
 def find_entries(elements: Elements, flow: Flow) -> set[int]:
@@ -40,10 +42,17 @@ def find_entries(elements: Elements, flow: Flow) -> set[int]:
     for group in groups.values():
         if len(group) < LEAST_ENTRIES:
             continue
-        texts = [_texts(flow, *places[row]) for row in group]
-        if min(texts) >= 2:
+        if tags[next(iter(group))] == "dt":
+            found |= {parents[row] for row in group if len(group) == _terms(elements, parents[row])}
+        elif min(_texts(flow, *places[row]) for row in group) >= 2:
             found |= group
     return found
+
+
+def _terms(elements: Elements, row: int) -> int:
+    """Return the terms that a `dl` has, if the text under them has headings or paragraphs; else -1."""
+    tags = elements.tag[row + 1 : elements.end(row)]
+    return tags.count("dt") if not _BLOCKS.isdisjoint(tags) else -1
 
 
 def _texts(flow: Flow, start: int, stop: int) -> int:

@@ -356,7 +356,7 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
             continue
         if not item.text:
             continue
-        kind = named.get(index)
+        kind = named.get(index) if index not in flow.repeated else "twin"
         if kind == "credit":
             figures.credits.add(index)
         elif kind == "caption":
@@ -365,6 +365,7 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
                 open_figures[-1].named = True
         elif (
             open_figures
+            and not kind
             and item.element not in flow.headings
             and not item.preformatted
             and item.linked < len(item.text)

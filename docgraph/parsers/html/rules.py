@@ -18,6 +18,7 @@ from docgraph.parsers.html.headings import is_title
 from docgraph.parsers.html.images import is_invisible, shown_by_style
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.tags import (
+    BACK_LINK,
     BLOCKS,
     COPY_BUTTON,
     MARKS,
@@ -36,6 +37,8 @@ _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
 _LINES: Final = frozenset("div p code ol ul li table tbody tr td".split())
 """Elements that are lines of preformatted text, not blocks in it."""
+_BACK: Final = frozenset(("^", "↑", "↩", "↩︎", "↩\ufe0e", "⤴", "⏎", "¶"))
+"""Words of a link from a note back to the text, and of one to the paragraph itself."""
 _GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 _BUTTON_EVENTS: Final = 40
@@ -86,7 +89,7 @@ def mark(reader: Reader, row: int) -> int:
         reader.block.add_text(" ")
     if tag == "cite" and elements.tag[elements.parent[row]] == "blockquote" and reader.block.length:
         return block(reader, row)
-    if tag == "a" and reader.heading >= 0 and _leads_to_itself(elements, row):
+    if tag == "a" and "#" in own.get("href", "") and _leads_to_itself(reader, row):
         return reader.after(row)
     reader.block.open_mark(MARKS[tag], row)
     return 0
@@ -114,7 +117,15 @@ def image(reader: Reader, row: int) -> int:
 
 
 def media(reader: Reader, row: int) -> int:
-    """A player or frame stands in the text like an image; what is in it is for browsers without."""
+    """A player or frame stands in the text like an image; what is in it is for browsers without.
+
+    A drawing in an `object` is not: the image in it is the one that any program can open.
+    """
+    elements = reader.elements
+    own = elements.attributes[row]
+    is_drawing = elements.tag[row] == "object" and "svg" in f"{own.get('type', '')} {own.get('data', '')[-4:]}"
+    if is_drawing and "img" in elements.tag[row + 1 : min(elements.end(row), row + _IMAGE_ELEMENTS)]:
+        return 0
     reader.block.add_image(row)
     return reader.after(row)
 
@@ -171,6 +182,8 @@ def span(reader: Reader, row: int) -> int:
     if "style" in own and "display" in own["style"] and _IS_BLOCK.search(own["style"]):
         return block(reader, row)
     if reader.block.verbatim and is_gutter(reader.elements, row):
+        return reader.after(row)
+    if "mw-cite-backlink" in own.get("class", ""):
         return reader.after(row)
     if own.get("class") == "katex-html" and "math" in reader.elements.tag[reader.elements.parent[row] : row]:
         return reader.after(row)
@@ -371,6 +384,8 @@ def _add_code(reader: Reader, row: int, code: str) -> int:
 def _copies(elements: Elements, row: int) -> bool:
     """Whether a button copies the code beside it: by its class or its few words."""
     above = elements.parent[row]
+    if "pre" not in elements.tag[above + 1 : elements.end(above)][:_BUTTON_EVENTS] and elements.parent[above] > 0:
+        above = elements.parent[above]  # the button may stand in a bar above the code
     beside = elements.tag[above + 1 : min(elements.end(above), above + _BUTTON_EVENTS)] if above >= 0 else []
     if elements.last[row] - elements.first[row] > _BUTTON_EVENTS or "pre" not in beside:
         return False
@@ -379,11 +394,15 @@ def _copies(elements: Elements, row: int) -> bool:
     return len(words) <= 30 and bool(COPY_BUTTON.search(names) or words.lower() in ("copy", "copy code", "copied!"))
 
 
-def _leads_to_itself(elements: Elements, row: int) -> bool:
-    """Whether a link in a heading goes to the heading: a sign and nothing else."""
-    href = elements.attributes[row].get("href", "")
-    words = elements.text(row).strip().lower()
-    return "#" in href and (words in PERMALINKS or not any(letter.isalnum() for letter in words))
+def _leads_to_itself(reader: Reader, row: int) -> bool:
+    """Whether a link goes to the heading that it stands in, or back from a note: a sign and nothing else."""
+    elements = reader.elements
+    own, words = elements.attributes[row], elements.text(row).strip().lower()
+    if reader.heading >= 0:
+        return words in PERMALINKS or not any(letter.isalnum() for letter in words)
+    if own["href"].strip()[:1] != "#":
+        return False
+    return words in _BACK or BACK_LINK.search(f"{own.get('role', '')} {own.get('class', '')}") is not None
 
 
 def _add_twin(reader: Reader, noscript: int, twin: int) -> None:

@@ -66,6 +66,8 @@ def figure(walk: Walk, element: int) -> None:
 def list_(walk: Walk, element: int) -> None:
     """A list: with its numbering, or a set if it is all links of a navigation."""
     tag, own = walk.page.elements.tag[element], walk.page.elements.attributes[element]
+    if element in walk.entries:
+        return  # each term opens a section
     attributes: dict[str, Any] = {"definitions": True} if tag == "dl" else {"ordered": tag == "ol"}
     if tag == "ol":
         for name in ("start", "type"):
@@ -103,6 +105,13 @@ def table_caption(walk: Walk, element: int) -> None:
 
 def definition(walk: Walk, element: int) -> None:
     """A term or definition; it ends the one before it, which it stands inside in a soup that lxml made."""
+    frames, above = walk.frames, walk.page.elements.parent[element]
+    if above in walk.entries:
+        if walk.page.elements.tag[element] == "dt":
+            if frames.last.kind == "section" and frames.last.element == above:
+                frames.pop()
+            frames.push("section", element).element = above
+        return
     if walk.frames.last.kind in ("term", "definition"):
         walk.frames.pop()
     if walk.frames.last.kind == "list":
@@ -123,6 +132,8 @@ def item(walk: Walk, element: int) -> None:
             attributes["checked"] = "checked" in elements.attributes[inner]
             break
     _open_holder(walk, element, attributes=attributes or None)
+    if element in walk.entries and walk.frames.last.element == element:
+        box(walk, element)
 
 
 def cell(walk: Walk, element: int) -> None:
@@ -247,7 +258,8 @@ def _open_before_heading(walk: Walk, element: int) -> None:
             if len(item.text) > _FEW_LETTERS:
                 return
             continue
-        if walk.page.elements.tag[walk.page.elements.parent[heading]] in _HOLDERS:
+        above = walk.page.elements.parent[heading]
+        if walk.page.elements.tag[above] in _HOLDERS and above not in walk.entries:
             return  # it heads its item
         if before and heading not in (verdict.title, *verdict.second_lines) and walk.frames.last.kind in SECTIONING:
             role = verdict.block_role.get(index)

@@ -130,6 +130,12 @@ COPY_BUTTON: Final = re.compile(r"copy|clipboard", re.I)
 PERMALINKS: Final = frozenset("¶ # § 🔗 ⚓ ∞ link permalink".split())
 """Words of a link in a heading that goes to the heading itself."""
 
+BACK_LINK: Final = re.compile(
+    r"(?:^|\s)(?:doc-backlink|(?:reverse-?footnote|(?:foot|end)-?note-?(?:back(?:ref|link)?|return)|mw-cite-backlink)\b)",
+    re.I,
+)
+"""Role or class of a link from a note back to where it is referred to."""
+
 STREAMED: Final = re.compile(r"S:[0-9a-z]+$")
 """Identifier of a hidden element that React's script puts in its place as soon as it has arrived."""
 

@@ -19,6 +19,10 @@ _LEAST_LETTERS: Final = 8
 _LEVELS: Final = 4
 _NEAR: Final = 24
 """Items of the flow between twins: the same words far below stand there for another reason."""
+_PULLED: Final = re.compile(r"pull-?(?:ed-?)?quote|blockquote--pull", re.I)
+_MOST_QUOTES: Final = 40
+_QUOTE_LETTERS: Final = 25
+_QUOTATION_MARKS: Final = str.maketrans("", "", "\"“”„‟«»‘’'")
 _SCREENS: Final = re.compile(
     r"(?:^|[\s_:-]|(?<=[a-z]))(?:(?i:mobile|desktop|tablet|handheld|smartphone|phone)(?![a-z])|Mobile|Desktop|Tablet)"
     r"|(?:^|[\s_-])(?:d|hide|hidden|show|visible|display)-(?:for-)?(?:none|xs|sm|md|lg|xl|small|medium|large)(?:$|[\s_-])"
@@ -50,9 +54,31 @@ def find_twins(elements: Elements, flow: Flow) -> None:
                 emptied.add(index)
     if emptied:
         flow.items = [item for index, item in enumerate(flow.items) if index not in emptied]
+    repeated += _pulled_quotes(elements, flow)
     if repeated:
         twins = {id(item) for item in repeated}
         flow.repeated = {index for index, item in enumerate(flow.items) if id(item) in twins}
+
+
+def _pulled_quotes(elements: Elements, flow: Flow) -> list[TextBlock]:
+    """Return the texts in boxes named after pulled quotes that only repeat what a paragraph says."""
+    boxes = [
+        row for row in flow.places() if "class" in (own := elements.attributes[row]) and _PULLED.search(own["class"])
+    ]
+    if not boxes or len(boxes) > _MOST_QUOTES:
+        return []
+    inside = {index for row in boxes for index in range(*flow.places()[row])}
+    texts = {index: item for index, item in enumerate(flow.items) if isinstance(item, TextBlock) and item.text}
+    told = "\n".join(_plain(item.text) for index, item in texts.items() if index not in inside)
+    return [
+        item
+        for index, item in texts.items()
+        if index in inside and len(item.text) >= _QUOTE_LETTERS and _plain(item.text).strip() in told
+    ]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.translate(_QUOTATION_MARKS).split())
 
 
 def _is_twin(elements: Elements, image: int, seen: dict[tuple[str, str], int]) -> bool:

@@ -22,6 +22,7 @@ LONGEST_CONTROL: Final = 25
 LONGEST_SIGN_UP: Final = 60
 """Words of a whole box, of one text of a player's, and of a box around a field for an address."""
 _MOST_ITEMS: Final = 80
+_NEAR: Final = 8
 _BOX_LEVELS: Final = 6
 _PLAYER: Final = re.compile(
     r"\b(?:video-?js|vjs|jw-?player|jw(?=-)|plyr|mejs|mediaelement|brightcove|shaka|bmpui|ytp|flowplayer|"
@@ -46,13 +47,43 @@ _ASKS: Final = re.compile(
 _LONGEST_ASKING: Final = 600
 _SIGN: Final = re.compile(
     r"(?:advertise?ment|anzeige|werbung|publicité|publicidad|pubblicità|advertentie|reklame?a?|sponsored)|"
-    r"(?:- )?(?:advertise?ment[ -]*)?(?:story|article|post) continues below(?: (?:this )?advertise?ment)?|"
+    r"(?:- )?(?:advertise?ment[ -]*)?(?:story|article|post) continues below(?: (?:this )?(?:ad|advertise?ment))?|"
     r"(?:scroll|continue(?: scrolling)?|keep reading|skip) (?:to continue|for more|below|"
     r"(?:past )?advertisement)|"
-    r"continue reading(?: (?:the main story|below))?|loading\W*",
+    r"continue reading(?: (?:the main story|below))?|loading(?: (?:comments?|more|content|video|player))?\W*|"
+    r"(?:click|tap) (?:here )?to (?:expand|enlarge|view|collapse|reveal|load)(?: (?:the )?(?:image|photo|video|map))?|"
+    r"(?:read|show|see|view|load) (?:more|less|all)",
     re.I,
 )
 """All that a text says, which then is a sign in the page."""
+_KEYS: Final = re.compile(
+    r"(?:(?:play|pause|stop|(?:un)?mute|replay|rewind|(?:exit )?full ?screen|settings|speed|quality|auto|volume|"
+    r"(?:closed )?captions?|subtitles?|(?:on|off)|listen(?: to (?:this|the) (?:article|story|post))?|"
+    r"(?:current|remaining) time|duration|playback (?:rate|speed)|picture[ -]in[ -]picture|"
+    r"\d{1,2}:\d\d(?::\d\d)?|\d(?:[.,]\d{1,2})?[x×]|[+-]\d{1,2} ?s(?:ec)?|\d{1,3} min(?:utes?)?(?: read| listen)?)"
+    r"[\s/|·•,–-]*)+",
+    re.I,
+)
+_KEY: Final = re.compile(r"[a-z]{4}|\d[x×]|/", re.I)
+"""All that a text says, and one of what it must say: the keys of a player, and not the time of an entry."""
+_LEADS_ON: Final = re.compile(
+    r"(?:(?:read|see|watch|listen)(?: (?:also|more|next|too|this|on))?|also (?:read|see)|more(?: on this)?|"
+    r"related(?: \w+)?|don['’]t miss|mehr (?:dazu|zum thema|lesen)|lesen sie (?:auch|mehr|hier|dazu)|auch interessant|"
+    r"(?:à |a )?lire aussi|lire (?:également|la suite)|le[ea] (?:también|además|más|mais)|leer más|"
+    r"leia (?:também|mais)|leggi anche|lees ook|les (?:også|mer)|läs (?:också|även|mer)|læs (?:også|mere)|lue myös|"
+    r"czytaj (?:też|także|również|więcej)|zobacz (?:też|także)|přečtěte si|čtěte také|olvas[ds]\w* (?:el|még|tovább)|"
+    r"читайте (?:также|ещё)|читати також|延伸閱讀|延伸阅读|相關(?:新聞|文章)|関連記事)\s*(?:[:：>»→]+|[–—-]\s)\s*",
+    re.I,
+)
+"""What a line that leads to another article begins with; the rest of it is a link."""
+_LANGUAGES: Final = frozenset(
+    "python bash shell sh zsh console terminal powershell javascript js typescript ts jsx tsx json jsonc html xml css "
+    "scss java kotlin c c++ cpp c# csharp go golang rust sql yaml yml toml ini php ruby perl lua r swift scala haskell "
+    "elixir dart diff dockerfile makefile graphql markdown plaintext text".split()
+)
+"""Names of languages, which stand above code as labels."""
+
+
 _NEEDS: Final = re.compile(
     r"(?:enable|activate|turn on|requires?) java-?script|supports? html5|browser (?:does not|doesn['’]t) support|"
     r"java-?script (?:aktivier|einschalt|is (?:disabled|required))|flash player|"
@@ -92,7 +123,8 @@ def controls(elements: Elements, flow: Flow) -> set[int]:
                 found.update(range(*box))
         if isinstance(item, TextBlock) and 0 < len(item.text) <= _LONGEST_NEED and item.element not in flow.headings:
             text = item.text.strip(" .…–—-")
-            if (len(text) <= _LONGEST_SIGN and _SIGN.fullmatch(text)) or _NEEDS.search(text):
+            is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(item.text))
+            if is_sign or _NEEDS.search(text) or (item.linked and _leads_on(item)) or _names_language(flow, index):
                 found.add(index)
     done = -1
     for row in sorted(places):
@@ -106,6 +138,23 @@ def controls(elements: Elements, flow: Flow) -> set[int]:
             if counts and max(counts) <= LONGEST_CONTROL and sum(counts) <= MOST_WORDS:
                 found.update(range(*places[row]))
     return found
+
+
+def _is_of_keys(text: str) -> bool:
+    return _KEYS.fullmatch(text.strip()) is not None and _KEY.search(text) is not None
+
+
+def _leads_on(block: TextBlock) -> bool:
+    """Whether a line only leads to another article: "Read more: " and a link."""
+    start = _LEADS_ON.match(block.text)
+    return start is not None and block.linked >= len(block.text) - start.end() - 2
+
+
+def _names_language(flow: Flow, index: int) -> bool:
+    """Whether a text is the label of the code right after it."""
+    if flow.items[index].text.lower() not in _LANGUAGES:  # type: ignore[union-attr]
+        return False
+    return any(isinstance(item, TextBlock) and item.preformatted for item in flow.items[index + 1 : index + _NEAR])
 
 
 @lru_cache(maxsize=8_192)

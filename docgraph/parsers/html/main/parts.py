@@ -25,6 +25,7 @@ _LIST_SHARE: Final = 0.5
 """A table with more of the main words than this lays out the page."""
 _LEVELS: Final = 6
 _BOX_LEVELS: Final = 4
+_MOST_OTHERS: Final = 400
 _BOX_ITEMS: Final = 80
 """A box is small: so many openings, closings and runs at most."""
 
@@ -135,17 +136,28 @@ def drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int]
     held = [flow.items[index].text for index in main if start <= index < stop]  # type: ignore[union-attr]
     long = [count for text in held if (count := count_words(text)) >= PARAGRAPH_WORDS]
     if len(long) >= LEAST_PARAGRAPHS and sum(long) >= ARTICLE_WORDS:
-        main.difference_update([index for index in main if index >= stop])
+        others = [places[row] for row in elements.rows_of("article") if row in places and places[row][1] <= start]
+        main.difference_update(
+            [index for index in main if index >= stop or any(first <= index < last for first, last in others)]
+        )
 
 
 def _repeated(elements: Elements, flow: Flow, title: int) -> int:
-    """Return the element around the title after which another of its name begins, with a heading of that level."""
+    """Return the element around the title after which another of its name begins, with a heading of that level.
+
+    It stands beside it or, with the very same names, in an element that a script fills with the next stories.
+    """
     level, row = flow.headings[title], title
     for _ in range(_LEVELS):
         row = elements.parent[row]
         if row < 0 or elements.tag[row] == "body":
             break
-        end = elements.end(row)
+        end, names = elements.end(row), elements.attributes[row].get("class", "")
+        later = elements.rows_of(elements.tag[row]) if names else []
+        for other in later[bisect_left(later, end) :][:_MOST_OTHERS]:
+            inner = range(other, min(elements.end(other), other + _BOX_ITEMS))
+            if elements.attributes[other].get("class") == names and any(flow.headings.get(i) == level for i in inner):
+                return row
         if (
             elements.tag[row] in ("div", "section")
             and end < len(elements)

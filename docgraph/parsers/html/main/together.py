@@ -41,6 +41,12 @@ _COMMENT_NAME: Final = re.compile(
     r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b)", re.I
 )
 """What is named so below an article is none of it."""
+_STATE_OF_COMMENTS: Final = re.compile(
+    r"(?:no|has|with|without|allows?|show|hide)[-_]comments?(?![\w-])|comments?[-_](?:open|closed|enabled|disabled|on|off)(?!\w)",
+    re.I,
+)
+"""A name that says whether there are comments, not that these are some."""
+_NOTES: Final = re.compile(r"(?:^|[\s_-])(?:foot|end)-?notes(?:$|[\s_-])", re.I)
 _PARAGRAPH_WORDS: Final = 10
 _LEAST_PARAGRAPHS: Final = 3
 
@@ -117,9 +123,17 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
                 address = elements.attributes[row].get("href", "")
                 if "#" in address and (name := address.partition("#")[2]):
                     wanted.add(name)
+    places, parents = flow.places(), elements.parent
+    first, last = min(main, default=0), max(main, default=-1)
+    for row in (row for tag in ("footer", "section", "aside", "div") for row in elements.rows_of(tag)):
+        own = elements.attributes[row]
+        if own and row in places and _names_notes(own.get("class", "")[:200], own.get("role", "")):
+            start, stop = places[row]
+            near = parents[row] >= 0 and first < start and places.get(parents[row], (0, 0))[0] <= last
+            if near and stop - start <= _MOST_NOTE_ITEMS:
+                main.update(i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text)
     if not wanted:
         return
-    places, parents = flow.places(), elements.parent
     for row, own in enumerate(elements.attributes):
         if own and (own.get("id") in wanted or (elements.tag[row] == "a" and own.get("name") in wanted)):
             note = row
@@ -155,5 +169,11 @@ def drop_comments(elements: Elements, flow: Flow, main: set[int]) -> None:
 
 
 @lru_cache(maxsize=8_192)
+def _names_notes(names: str, role: str) -> bool:
+    return role == "doc-endnotes" or _NOTES.search(names) is not None
+
+
+@lru_cache(maxsize=8_192)
 def _names_comments(names: str) -> bool:
+    names = _STATE_OF_COMMENTS.sub("", names)
     return _COMMENT in families_of_name(names) or bool(_COMMENT_NAME.search(names))

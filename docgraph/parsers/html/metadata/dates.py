@@ -65,6 +65,16 @@ _YEAR_MONTH: Final = re.compile(
 _IN_URL: Final = re.compile(
     r"/((?:19|20)\d{2})[/-](\d{1,2}|[a-z]{3})[/-](\d{1,2})(?=[/-]|$)|[/_-]((?:19|20)\d{2})-?(\d{2})-?(\d{2})(?=[/_.-]|$)"
 )
+_PERSIAN: Final = {
+    name: month
+    for month, name in enumerate("فروردین اردیبهشت خرداد تیر مرداد شهریور مهر آبان آذر دی بهمن اسفند".split(), start=1)
+}
+_PERSIAN_DAY: Final = re.compile(r"(?<!\d)(\d{1,2})\s+([\u0600-\u06ff]+)(?:\s+ماه)?،?\s+(1[34]\d\d)(?!\d)")
+_PERSIAN_NUMBERS: Final = re.compile(r"(?<!\d)(1[34]\d\d)/(\d{1,2})/(\d{1,2})(?!\d)")
+_PERSIAN_CYCLE: Final = 1_595
+"""Years by which its cycles of leap years, 33 years long, begin earlier."""
+_PERSIAN_DAYS: Final = 356_033
+"""Days from the first of these cycles to the first day of our calendar."""
 _BUDDHIST: Final = 543
 """Years of the Thai calendar are so many more."""
 
@@ -98,6 +108,12 @@ def iso_date(text: str, language: str | None = None) -> str | None:
     if found := _BASQUE.search(text):
         year, name, day = found.groups()
         return _named(year, name, day, language)
+    if found := _PERSIAN_DAY.search(text):
+        day, name, year = found.groups()
+        if month := _PERSIAN.get(name.replace("ي", "ی")):
+            return _persian(int(year), month, int(day))
+    if found := _PERSIAN_NUMBERS.search(text):
+        return _persian(*map(int, found.groups()))
     if found := _VIETNAMESE.search(text):
         day, month, year = found.groups()
         return _date(year, month, day)
@@ -166,6 +182,15 @@ def _date(year: str, month: str, day: str) -> str | None:
         return date(number - _BUDDHIST if number > 2400 else number, int(month), int(day)).isoformat()
     except ValueError:
         return None
+
+
+def _persian(year: int, month: int, day: int) -> str | None:
+    """Return a date of the solar calendar of Iran, whose leap years come in cycles of 33 years from 1178 to 1633."""
+    if not (1 <= month <= 12 and 1 <= day <= 31 - (month > 6)):
+        return None
+    year += _PERSIAN_CYCLE
+    days = 365 * year + year // 33 * 8 + (year % 33 + 3) // 4 + 31 * min(month - 1, 6) + 30 * max(month - 7, 0) + day
+    return date.fromordinal(days - _PERSIAN_DAYS).isoformat()
 
 
 def _number(signs: str) -> str:

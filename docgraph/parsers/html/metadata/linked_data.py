@@ -71,8 +71,14 @@ def _object_of(value: Any, by_id: dict[str, dict[str, Any]]) -> Any:
 
 
 def declared_bodies(elements: Elements) -> list[str]:
-    """Return the article's text as JSON-LD gives it (`articleBody`), once for each that does, markup left out."""
-    bodies: list[str] = []
+    """Return the article's text as JSON-LD or a `meta` of microdata gives it (`articleBody`), once for each that does,
+    markup left out.
+    """
+    bodies = [
+        _TAG.sub(" ", html.unescape(own["content"]))
+        for own in (elements.attributes[row] for row in elements.rows_of("meta"))
+        if own.get("itemprop") == "articleBody" and "content" in own
+    ]
     for row in elements.rows_of("script"):
         if "ld+json" in elements.attributes[row].get("type", ""):
             for match in _ARTICLE_BODY.finditer(elements.text(row)):

@@ -10,6 +10,7 @@ shown on the page comes last. `html lang` is the language. Rubbish is passed ove
 Sources: ogp.me; schema.org; Dublin Core; the order of trust from Readability.js and htmldate, measured on their pages.
 """
 
+import html
 import re
 from typing import Final
 
@@ -20,7 +21,7 @@ from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
-from docgraph.parsers.html.metadata.shown import TELLING, article_items, from_page, is_of_others
+from docgraph.parsers.html.metadata.shown import TELLING, article_items, from_page, is_of_others, is_within_item
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
@@ -41,7 +42,7 @@ _MOST_CANDIDATES: Final = 400
 _LONGEST: Final = 4_000
 """Characters of one value."""
 _MOST_HEADINGS: Final = 8
-_SEPARATOR: Final = re.compile(r"\s+[|\-–—\\/>»·:•]\s+|\s*[|»]\s*")
+_SEPARATOR: Final = re.compile(r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*")
 """What stands between the title of a page and the name of its site."""
 _LOGO: Final = re.compile(r"(?:^|[\s_-])(?:logo|brand|site-?(?:title|name|branding))(?:$|[\s_-])", re.I)
 _EVENTS_BELOW: Final = 60
@@ -51,6 +52,7 @@ _NO_TITLES: Final = frozenset(
     ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
 )
 """Titles that a program wrote, in small letters."""
+_LEAST_STEM: Final = 12
 _TELLING_LETTERS: Final = 4
 """A word of fewer may be in any two titles."""
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
@@ -98,6 +100,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
 
     def add(field: str, value: str, source: str) -> None:
         value = " ".join(value.split())
+        if "&" in value and field not in ("image", "canonical_url"):
+            value = html.unescape(value)
         if value and len(value) <= _LONGEST:
             if field in ("image", "canonical_url"):
                 value = resolve(value, base)
@@ -122,12 +126,15 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     items = [item for item in items if not own_item <= item < end][:_MOST_HEADINGS]
     for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
         if tag == "meta":
+            is_of_part = "itemprop" in own and (
+                is_within_item(elements, row) or any(item <= row < elements.end(item) for item in items)
+            )
             named.extend(
                 from_meta(
                     own.get("content") or "",
                     own.get("property"),
                     own.get("name"),
-                    own.get("itemprop"),
+                    None if is_of_part else own.get("itemprop"),
                     own.get("http-equiv"),
                 )
             )
@@ -202,6 +209,8 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
     if not candidates:
         return None
     chosen, headings = candidates[0], [c.value for c in candidates if c.source == "heading"]
+    if (whole := _uncut(chosen.value, candidates)) is not None:
+        chosen = whole
     name = _words(site or "")
     if headings and (_words(chosen.value) == name or chosen.value.strip().lower() in _NO_TITLES):
         return next((heading for heading in headings if _words(heading) != name), headings[0])
@@ -210,13 +219,33 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
         # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
         if (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
             return shown[longest]
-        return next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), chosen.value)
+        most = next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)
+        return most or _without_site(chosen.value, name)
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]
-    return chosen.value
+    return _without_site(chosen.value, name)
+
+
+def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
+    """Return the candidate that gives a title in full which another cuts off with three dots, or None."""
+    stem = title.rstrip(" .…")
+    if title[-1:] not in "….." or not title.endswith(("…", "...")) or len(stem) < _LEAST_STEM:
+        return None
+    return next((c for c in candidates if c.value.startswith(stem) and len(c.value) > len(title)), None)
+
+
+def _without_site(title: str, name: frozenset[str]) -> str:
+    """Return a title without the site's name at its end or beginning."""
+    for found in _SEPARATOR.finditer(title) if name else ():
+        before, after = title[: found.start()], title[found.end() :]
+        if before and _words(after) == name:
+            return before
+        if after and _words(before) == name:
+            return after
+    return title
 
 
 def _is_most_of(heading: str, title: str) -> bool:

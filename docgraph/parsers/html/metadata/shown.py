@@ -117,7 +117,7 @@ def microdata(elements: Elements, row: int) -> Iterator[Statement]:
     """A property of the article, in an attribute or as text."""
     own = elements.attributes[row]
     for name in f"{own.get('itemprop', '')} {own.get('property', '')}".lower().replace("schema:", "").split():
-        if (field := _MICRODATA.get(name)) and not _is_within_item(elements, row):
+        if (field := _MICRODATA.get(name)) and not is_within_item(elements, row):
             value = (
                 own.get("content")
                 or own.get("datetime")
@@ -197,7 +197,7 @@ def _is_of_comment(elements: Elements, row: int) -> bool:
     return False
 
 
-def _is_within_item(elements: Elements, row: int) -> bool:
+def is_within_item(elements: Elements, row: int) -> bool:
     """Whether an element is part of something nested, such as a comment or an image."""
     for _ in range(_ITEM_LEVELS):
         row = elements.parent[row]

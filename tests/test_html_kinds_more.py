@@ -1,0 +1,208 @@
+"""Kinds of faults: signs and labels in the text, notes, entries, next stories, names of sites in titles, far dates."""
+
+import pytest
+
+from docgraph import parse_html
+from docgraph.parsers.html.metadata.dates import iso_date
+from tests.white_tower import BODY, LINES, article, bound, codes, heading_over
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<p>Read more: <a href=/x>The grey tower of the north</a></p>",
+        "<p><a href=/x>Lesen Sie auch: Der graue Turm im Norden</a></p>",
+        "<p>À lire aussi » <a href=/x>La tour grise du nord</a></p>",
+        "<p><strong>Related:</strong> <a href=/x>The grey tower of the north</a></p>",
+        "<p>Article continues below this ad</p>",
+        "<div aria-busy=true>Loading comments</div>",
+        "<div class=quote-more>Click to expand...</div>",
+        "<div><button>Listen to this article</button><span>5 min</span><span>1x</span></div>",
+        "<div><video src=a.mp4></video><div><span>0:00 / 2:41</span><button>Full screen</button></div></div>",
+        "<div><span>-10s</span><span>+30s</span><span>Speed</span></div>",
+    ],
+)
+def test_signs_keys_and_lines_that_lead_on_are_no_text_of_the_article(markup: str):
+    assert article(markup).main_text.split("\n\n") == LINES
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<p>Read more about it in <a href=/x>the report of the harbour</a>, which has ninety pages.</p>",
+        "<p>Related to this is the question who pays, as <a href=/x>a letter</a> says.</p>",
+        "<p>At 10:45 they played on the quay.</p>",
+    ],
+)
+def test_sentences_that_begin_like_such_lines_are_text(markup: str):
+    assert len(article(markup).main_text.split("\n\n")) == len(LINES) + 1
+
+
+def test_labels_and_buttons_above_code_are_not_of_the_text():
+    page = article(
+        "<div class=code-block><div class=bar><span>python</span><button>Copy code</button></div>"
+        "<pre><code class=language-python>if dark:\n&nbsp;&nbsp;shine()</code></pre></div>"
+    )
+    assert [(node.text, node.attributes["code_language"]) for node in page.find("code")] == [
+        ("if dark:\n  shine()", "python")
+    ]
+    assert page.main_text.split("\n\n") == [*LINES[:2], "if dark:\n  shine()", *LINES[2:]]
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "<section role=doc-endnotes><ol><li>From the log. <a role=doc-backlink href=#a>Back</a></li></ol></section>",
+        "<footer class=footnotes><ol><li>From the log. <a href=#r1 class=reversefootnote>↩</a></li></ol></footer>",
+        "<ol><li><span class=mw-cite-backlink><b><a href=#r1>^</a></b></span> From the log.</li></ol>",
+        "<p><a href=#r1>^</a> From the log.</p>",
+    ],
+)
+def test_notes_are_main_text_without_their_way_back(note: str):
+    page = parse_html(f"<title>A white tower</title><article><h1>A white tower</h1>{BODY}{note}</article><p>© 2020</p>")
+    assert page.main_text.split("\n\n")[-1].lstrip("1. ") == "From the log."
+
+
+def test_a_pulled_quote_is_said_once_and_another_quote_stays():
+    page = article(f"<aside class=pullquote><p>“{LINES[2]}”</p></aside><blockquote><p>It was cold.</p></blockquote>")
+    assert page.main_text.count(LINES[2]) == 1
+    assert "It was cold." in page.main_text
+
+
+def test_a_caption_for_two_kinds_of_screen_is_there_once():
+    caption = (
+        "<figcaption class=hide-mobile>The tower at noon</figcaption><figcaption class=only-mobile>The tower at noon"
+    )
+    page = article(f"<figure><img src=a.jpg>{caption}</figcaption></figure>")
+    assert bound(page) == [("a.jpg", "The tower at noon")]
+
+
+def test_a_drawing_in_an_object_is_the_image_that_stands_in_it():
+    page = article("<object data=plan.svg type=image/svg+xml><img src=plan.png alt=Plan></object>")
+    assert [image.attributes["src"] for image in page.images()] == ["https://e.example/d/plan.png"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "<dt><time>{}</time></dt><dd><h3>{}</h3><p>{}</p></dd>",
+        "<li><time>{}</time><h3>{}</h3><p>{}</p></li>",
+    ],
+)
+def test_entries_in_lists_are_sections_that_hold_their_times(entry: str):
+    told = [("10:45", "Paint", LINES[0]), ("10:20", "Ropes", LINES[1]), ("09:58", "Wind", LINES[2])]
+    entries = "".join(entry.format(*parts) for parts in told)
+    page = parse_html(f"<h1>Live</h1>{'<dl>' if entry.startswith('<dt') else '<ol>'}{entries}")
+    for time, _, line in told:
+        node = [node for node in page.walk() if line in node.text][-1]
+        while node.kind != "section":
+            node = node.parent
+        assert time in node.text
+        assert not any(other in node.text for other, *_ in told if other != time)
+
+
+def test_definitions_under_times_that_are_no_entries_stay_a_list():
+    page = article("<dl><dt>10:45<dd>boat<dt>11:45<dd>boat<dt>12:45<dd>last boat</dl>")
+    assert len(page.find("term")) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "<div id=more><div class=post><h1>Another day</h1>{}</div></div>"),
+        ("<article><h2>Another day</h2>{}</article>", ""),
+    ],
+)
+def test_stories_beside_the_one_that_the_page_is_about_are_not_its_text(before: str, after: str):
+    other = "".join(f"<p>{line.replace('the', 'another')} And more of it.</p>" for line in LINES)
+    own = ("<div class=post>", "</div>") if after else ("<article>", "</article>")
+    page = parse_html(
+        f"<title>A white tower</title>{before.format(other)}<main>{own[0]}<h1>A white tower</h1>{BODY}{own[1]}</main>"
+        f"{after.format(other)}"
+    )
+    assert page.main_text.split("\n\n") == LINES
+
+
+def test_a_name_that_says_that_there_are_no_comments_is_no_name_of_comments():
+    page = parse_html(
+        f"<title>A white tower</title><main><h1>A white tower</h1>{BODY}<div class=no-comments>{BODY}</div>"
+    )
+    assert page.main_text.split("\n\n") == LINES * 2
+
+
+def test_a_body_that_microdata_declares_in_a_meta_element_is_given():
+    body = " ".join(LINES) * 3
+    page = parse_html(
+        f"<title>A tower</title><main><h1>A tower</h1><p>{LINES[0]}</p><div itemscope itemtype=https://schema.org/Article>"
+        f'<meta itemprop=articleBody content="{body}"></div></main>'
+    )
+    assert "main.declared" in codes(page)
+    assert page.metadata.extra["declared_body"] == body
+
+
+@pytest.mark.parametrize(
+    ("head", "heading"),
+    [
+        ("<title>A white tower - Island News</title><meta property=og:site_name content='Island News'>", ""),
+        ("<title>Island News // A white tower</title><meta property=og:site_name content='Island News'>", ""),
+        ("<title>A white tower :: Island News</title>", "<h1 class=logo>Island News</h1><h2>A white tower</h2>"),
+        (
+            "<meta property=og:title content='A white tower | Island News'><meta property=og:site_name "
+            "content='Island News'>",
+            "",
+        ),
+        ("<title>A white tower &amp;amp; its keeper</title>", ""),
+    ],
+)
+def test_a_title_is_whole_and_without_the_name_of_the_site(head: str, heading: str):
+    title = parse_html(f"<html><head>{head}</head><body>{heading}{BODY}").metadata.title
+    assert title == ("A white tower & its keeper" if "&amp;" in head else "A white tower")
+
+
+def test_a_title_that_is_cut_off_elsewhere_is_whole():
+    head = "<title>A white tower in the north</title><meta property=og:title content='A white tower in …'>"
+    assert parse_html(f"{head}{BODY}").metadata.title == "A white tower in the north"
+
+
+def test_a_date_in_the_microdata_of_a_comment_is_not_that_of_the_page():
+    page = article(
+        "<div itemprop=comment itemscope itemtype=http://schema.org/Comment><meta itemprop=datePublished "
+        "content=2025-01-01><p itemprop=text>Nice.</p></div>",
+        head="<meta name=date content=2024-05-06>",
+    )
+    assert page.metadata.date == "2024-05-06"
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("۱۵ مهر ۱۳۹۹", "2020-10-06"),
+        ("۱ فروردین ۱۴۰۰", "2021-03-21"),
+        ("۲۲ بهمن ۱۳۵۷", "1979-02-11"),
+        ("1403/12/30", "2025-03-20"),
+        ("1403/13/30", None),
+    ],
+)
+def test_dates_of_the_calendar_of_iran_are_brought_to_ours(text: str, day: str | None):
+    assert iso_date(text, "fa") == day
+
+
+def test_japanese_under_a_western_label_is_read():
+    text = "図書館が再び開いた。人々は長い列を作った。本も戻ってきた。" * 5
+    page = parse_html(f"<meta charset=iso-8859-1><p>{text}</p>".encode("euc-jp"))
+    assert page.text == text
+
+
+def test_a_formula_alone_in_its_paragraph_is_written_as_a_block():
+    page = article(
+        "<div><math display=block><semantics><mi>a</mi><annotation encoding=application/x-tex>a = b_{0}</annotation>"
+        "</semantics></math></div><p>So <math><semantics><mi>c</mi><annotation encoding=application/x-tex>c"
+        "</annotation></semantics></math> is.</p>"
+    )
+    assert "\n\n$$a = b_{0}$$\n\n" in page.to_markdown()
+    assert "So $c$ is." in page.to_markdown()
+
+
+def test_heads_of_boxes_do_not_take_what_follows_them():
+    page = article("<h2>Ropes</h2><p>They hung.</p><fieldset><legend>Facts</legend><p>Ninety feet.</p></fieldset>")
+    assert heading_over(page, LINES[2]) == "Ropes"
