@@ -4,7 +4,8 @@
     .md .markdown               parse_markdown      .json           a saved document, or one article record
     a folder, .zip .warc        parse_site          any of these + .gz: unpacked first, within the limits
 
-A file's size is checked before it is read. What a file is goes by its name, not by its content.
+A file's size is checked before it is read. What a file is goes by its name; one whose first bytes say that it is no
+text is refused.
 """
 
 import json

@@ -2,7 +2,8 @@
 
     folder ─ find_files ─> paths      path ─ read_bounded ─> bytes      (bytes, suffix) ─ parse_bytes ─> Document
 
-What a file is goes by its name, not by its content. Nothing is read past `Limits.input_bytes`.
+What a file is goes by its name; one whose first bytes say that it is no text is refused. Nothing is read past
+`Limits.input_bytes`.
 """
 
 import gzip
@@ -15,7 +16,7 @@ from docgraph.document import Document
 from docgraph.errors import LimitError, ParseError
 from docgraph.file_names import readable
 from docgraph.limits import Limits
-from docgraph.parsers.decode import decode
+from docgraph.parsers.decode import check_is_text, decode
 from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.markdown_text import parse_markdown
 from docgraph.parsers.text import parse_text
@@ -86,8 +87,10 @@ def parse_bytes(data: bytes, suffix: str, name: str, *, main_only: bool = False,
         options: as the parser of the suffix takes them; `url` and `images` say nothing to a plain text.
 
     Raises:
+        ParseError: the bytes are no text.
         LimitError: `strict` is among the options and a bound was passed.
     """
+    check_is_text(data, readable(name))
     if suffix in HTML_SUFFIXES:
         return parse_html(data, main_only=main_only, **options).with_metadata(source=readable(name))
     decoded = decode(data)

@@ -24,7 +24,7 @@ from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.file_names import readable
 from docgraph.limits import Limits
-from docgraph.parsers.decode import decode
+from docgraph.parsers.decode import check_is_text, decode
 from docgraph.parsers.html.elements import Elements, from_soup, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
@@ -70,7 +70,7 @@ def parse_html(
 
     Raises:
         LimitError: `strict` and a bound was passed.
-        ParseError: the file of a path cannot be read.
+        ParseError: the file of a path cannot be read, or is no text.
         DataError: an argument is none of the above.
     """
     if not _is_soup(source):
@@ -181,6 +181,7 @@ def _read(source: str | bytes | bytearray | Path, limits: Limits, builder: Docum
                 source = file.read(limits.input_bytes + 1)
         except OSError as error:
             raise ParseError(f"a page must be a file that can be read, but {error}.") from error
+        check_is_text(source, origin.source)
     if len(source) > limits.input_bytes:
         builder.cut("limit.input_bytes", f"the page is longer than {limits.input_bytes} bytes; the rest was left out.")
         source = source[: limits.input_bytes]
