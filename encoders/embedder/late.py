@@ -60,7 +60,7 @@ def read_late(encoder: TextEncoder, pages: Sequence[Sequence[str]]) -> list[Vect
     ids = getattr(tokenizer, "cls_token_id", None), getattr(tokenizer, "sep_token_id", None)
     if None in ids:
         ids = getattr(tokenizer, "bos_token_id", None), getattr(tokenizer, "eos_token_id", None)
-    if not hasattr(tokenizer, "num_special_tokens_to_add"):
+    if not callable(tokenizer) or not hasattr(tokenizer, "num_special_tokens_to_add"):
         raise ModelError('context="late" needs an encoder that reads tokens, but this one has no such tokenizer.')
     before, after = ([one] if one is not None else [] for one in ids)
     prompt = encoder.prompt("document")

@@ -12,6 +12,7 @@ Axes:  n texts   D width of the encoder   T tokens
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -74,6 +75,10 @@ class TextEncoder:
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(f"{name_or_path} must hold a text encoder, but cannot be loaded: {reason}") from error
+        if unlike := _unlike(model):
+            raise ModelError(
+                f"a text encoder must read questions and documents alike, by tokens, but {folder} {unlike}."
+            )
         return cls(model, cache)
 
     @property
@@ -84,7 +89,8 @@ class TextEncoder:
     @property
     def max_tokens(self) -> int:
         """Tokens that it reads at once, special ones included."""
-        return int(self.model.max_seq_length or LONGEST)
+        longest = self.model.max_seq_length
+        return LONGEST if longest is None or math.isinf(longest) else int(longest)
 
     @cached_property
     def prompt_tokens(self) -> int:
@@ -104,15 +110,18 @@ class TextEncoder:
 
     @cached_property
     def normalizes(self) -> bool:
-        """Whether its vectors have length 1: by its own last module,
+        """Whether its vectors have length 1: by its own last module, if nothing is cut from them after it,
         or because texts and images are compared by angle.
         """
-        return self.reads_images or any(type(module).__name__ == "Normalize" for module in self.model)
+        last = type(self.model[-1]).__name__ == "Normalize" and self.model.truncate_dim is None
+        return self.reads_images or last
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of its weights and of how it reads."""
-        return fingerprint(self.model, (self.max_tokens, str(self.model)))
+        prompts, width = {name: text for name, text in self.model.prompts.items() if text}, self.model.truncate_dim
+        told = (str(sorted(prompts.items())), width) if prompts or width else ()
+        return fingerprint(self.model, (self.max_tokens, str(self.model), *told))
 
     def prompt(self, name: str) -> str:
         """Return its prompt for "query" or "document", "" if it has none."""
@@ -193,15 +202,26 @@ class TextEncoder:
     def _forward(self, inputs: list[Any], prompt: str) -> Vectors:
         features = self.model.preprocess(inputs, prompt=prompt or None)
         features = {name: one.to(self.model.device) if hasattr(one, "to") else one for name, one in features.items()}
-        vectors = self.model(features)["sentence_embedding"]
+        vectors = self.model(features)["sentence_embedding"][:, : self.width]
         if self.normalizes:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         return np.asarray(vectors.float().cpu().numpy(), np.float32)
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+        if not callable(self.model.tokenizer):  # of static embeddings
+            return [one.ids for one in self.model.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
         found: list[list[int]] = self.model.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         return found
+
+
+def _unlike(model: "SentenceTransformer") -> str | None:
+    """Return what keeps a model of sentence-transformers from being read as it is, None for nothing."""
+    if type(model[0]).__name__ == "Router":
+        return "has a Router, which sends them to different modules"
+    if not callable(model.tokenizer) and not hasattr(model.tokenizer, "encode_batch"):
+        return f"has a {type(model.tokenizer).__name__}"
+    return None
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
