@@ -98,3 +98,14 @@ def test_the_command_speaks_the_protocol_over_stdin_and_stdout(index):
     )
     (found,) = ask(command, ("search", {"question": "kneading", "kind": "section"}))
     assert found.structured_content["result"][0]["document_id"] == "bread.html"
+
+
+def test_arguments_of_any_letters_are_answered_in_a_short_sentence(index):
+    calls: list[tuple[str, dict[str, Any]]] = [("search", {"question": " "}), ("search", {"question": "x", "kind": ""})]
+    for text in ("\x00", "\ud800", "a" * 5_000, "", "."):
+        calls += [("parse", {"path": text}), ("outline", {"document_id": text}), ("read", {"id": text})]
+    with Index.open(index) as opened:
+        for answer in ask(agent_server(opened, index.parent), *calls):
+            assert answer.is_error
+            assert " must " in answer.content[0].text
+            assert len(answer.content[0].text) < 400

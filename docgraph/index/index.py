@@ -5,12 +5,15 @@ written anew, nothing else is touched. Documents are embedded and written some a
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from docgraph.document import Document
 from docgraph.errors import DataError, DocgraphError
@@ -27,6 +30,8 @@ STORE: Final = "sqlite"
 DEFAULT: Final = "the default embedder"
 TOGETHER: Final = 16
 """Documents that are embedded in one call: many enough to sort their texts by length."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
@@ -37,6 +42,19 @@ class Added:
     unchanged: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     """Document id -> why it was set aside."""
+
+
+def _told(method: "Callable[Concatenate[Index, P], T]") -> "Callable[Concatenate[Index, P], T]":
+    """Say in a sentence what SQLite finds wrong with the file."""
+
+    @wraps(method)
+    def call(index: "Index", /, *args: P.args, **options: P.kwargs) -> T:
+        try:
+            return method(index, *args, **options)
+        except sqlite3.DatabaseError as error:
+            raise index._store.broken(error) from error
+
+    return call
 
 
 class Index:
@@ -87,11 +105,17 @@ class Index:
         return index
 
     def _settle(self, max_tokens: int | None, create: bool) -> None:
-        """Write the settings of a new index, or hold those asked for against those it has."""
+        """Write the settings of a new index, or hold those asked for against those it has.
+
+        Raises:
+            DataError: they do not fit, or there is none and `create` is not set: a command was killed at its start.
+        """
         name = "" if self._embedder is None else str(self._embedder.name)
         mark = "" if self._embedder is None else str(self._embedder.fingerprint)
         path, made = self._store.path, self._store.meta("max_tokens")
         known = "no embedder, by words alone" if self.embedder_name is None else self.embedder_name or DEFAULT
+        if made is None and not create:
+            raise DataError(f"{path} must be an index that `docgraph index` made, but it is empty.")
         if made is None:
             settings = {
                 "max_tokens": str(max_tokens or MAX_TOKENS),
@@ -115,23 +139,38 @@ class Index:
                 f"{path} was made with {known}, but no embedder was given: new documents would lack vectors."
             )
 
+    @staticmethod
+    def is_begun(path: str | Path) -> bool:
+        """Whether a file has the settings of an index; what a command leaves that was killed at its start has none."""
+        if not Path(path).is_file():
+            return False
+        with closing(sqlite3.connect(path)) as connection:
+            try:
+                return connection.execute("SELECT 1 FROM meta WHERE name = 'max_tokens'").fetchone() is not None
+            except sqlite3.DatabaseError:  # no table, or no index at all: who opens it is told
+                return False
+
     @property
     def embedder_name(self) -> str | None:
         """Name of the embedder that the index was made with, "" for the default one; None if it has words only."""
         return self._store.meta("embedder") if self._store.meta("fingerprint") else None
 
+    @_told
     def __len__(self) -> int:
         """Return how many documents there are."""
         return self._store.documents()
 
+    @_told
     def counts(self) -> dict[str, int]:
         """Return how many rows each level has: documents, sections, passages, images."""
         return {level: self._store.count(level) for level in LEVELS}
 
+    @_told
     def digests(self) -> dict[str, str]:
         """Return the digest of each document's source, by document id: what need not be read again."""
         return self._store.digests()
 
+    @_told
     def add(self, documents: Iterable[Document | tuple[str, Document] | tuple[str, Document, str]]) -> Added:
         """Add documents, or write anew those that have changed.
 
@@ -176,6 +215,7 @@ class Index:
             for (name, document, digest), rows in zip(batch, made, strict=True):
                 self._store.put(name, document, digest, rows)
 
+    @_told
     def remove(self, document_ids: Iterable[str]) -> int:
         """Take documents out; return how many there were.
 
@@ -185,6 +225,7 @@ class Index:
         with self._store.writing(), self._store.transaction():
             return sum(self._store.remove(name) for name in list(document_ids))
 
+    @_told
     def search(
         self, question: str, kind: str | None = None, top: int = 10, where: Mapping[str, str] | None = None
     ) -> list[Hit]:
@@ -197,10 +238,11 @@ class Index:
             where: values that a document must have: id, site, language, date, url, title; `*` stands for anything.
 
         Raises:
-            DataError: the index has no rows of this kind; an unknown name in `where`.
+            DataError: the question has no word; the index has no rows of this kind; an unknown name in `where`.
         """
         return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
 
+    @_told
     def read(self, id: str) -> Hit:
         """Return the row with an id, whole: a section for the `parent` of a passage, a document by its own id.
 
@@ -209,9 +251,10 @@ class Index:
         """
         number = self._store.number(id) or next(iter(self._store.sections(id)), None)
         if number is None:
-            raise DataError(f"an id must be one of this index, as a hit has it, but {id!r} is none.")
+            raise DataError(f"an id must be one of this index, as a hit has it, but {id!r:.100} is none.")
         return hit(self._store, number)
 
+    @_told
     def contents(self, document_id: str) -> list[Hit]:
         """Return the document and its sections, in order; empty if it is not in the index."""
         return [hit(self._store, number) for number in self._store.sections(document_id)]

@@ -56,10 +56,12 @@ def search(
     store: Store, embedder: Any, question: str, *, kind: str | None, top: int, where: dict[str, str]
 ) -> Iterator[Hit]:
     """Yield the best hits; see `Index.search`."""
+    if not (asked := terms(question)):
+        raise DataError(f"a question must hold a word or a number, but is {question!r:.100}.")
     level, kind = level_of(store, kind)
     numbers = store.select(level, kind, where)
     vector = None if embedder is None else np.asarray(embedder.encode_query([question])[0], np.float32)
-    parts, holds_words = signals(store, level, numbers, terms(question), vector, kind, where)
+    parts, holds_words = signals(store, level, numbers, asked, vector, kind, where)
     score = sum((weight * values for weight, values in parts), np.zeros(len(numbers)))
     eligible = holds_words if vector is None else np.ones(len(numbers), bool)
     for place in _highest(np.where(eligible, score, -np.inf), top):

@@ -1,13 +1,14 @@
 """The file: one SQLite database with documents, nodes, words (FTS5, a table a level) and vectors.
 
 A document is written in one transaction with all that belongs to it, so that a killed job leaves whole documents and
-the same command goes on. One writer at a time holds a second, empty database beside the file locked; SQLite lets go of
-it when the process ends, however it ends. Readers are not kept out (WAL).
+the same command goes on. One writer at a time holds a file beside it locked. Readers are not kept out (WAL); a file
+that may only be read is opened as one that does not change.
 
 Axes:  n rows of a level   D width of a vector
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from docgraph.document import Document
 from docgraph.errors import DataError
 from docgraph.index.rows import LEVELS, Row
 from docgraph.index.words import TOKENIZER, spaced
+from docgraph.locks import locked
 
 VERSION: Final = 2
 _SCHEMA: Final = (
@@ -80,18 +82,18 @@ class Store:
 
     def __init__(self, path: Path, create: bool) -> None:
         self.path = path
+        if path.is_dir():
+            raise DataError(
+                f"an index must be a file, but {path} is a folder. Name a file in it: {path / 'docs.index'}"
+            )
         if not create and not path.is_file():
             raise DataError(
                 f"an index must be a file that `docgraph index` made, but there is nothing at {path}. "
                 f"Make it: docgraph index PATHS --output {path}"
             )
-        if path.is_dir():
-            raise DataError(
-                f"an index must be a file, but {path} is a folder. Name a file in it: {path / 'docs.index'}"
-            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection = sqlite3.connect(path, isolation_level=None)
+            self.connection = sqlite3.connect(self._address(), isolation_level=None, uri=True)
         except (OSError, sqlite3.OperationalError) as error:
             raise DataError(f"an index must be a file that can be opened, but {path} cannot: {error}.") from error
         self._cache: dict[str, Any] = {}
@@ -100,21 +102,37 @@ class Store:
             self._open(create)
         except sqlite3.DatabaseError as error:
             self.connection.close()
-            raise DataError(f"{path} must be an index that `docgraph index` made, but {error}.") from error
+            raise self.broken(error) from error
+
+    def _address(self) -> str:
+        """Return the file as SQLite's address; WAL needs files beside it, unless nothing changes."""
+        may_write = all(os.access(one, os.W_OK) for one in (self.path, self.path.parent) if one.exists())
+        there = self.path.with_name(self.path.name + "-wal").exists()
+        return self.path.absolute().as_uri() + ("" if may_write else "?mode=ro" if there else "?immutable=1")
+
+    def broken(self, error: sqlite3.DatabaseError) -> DataError:
+        """Return what to raise for an error of SQLite's."""
+        return DataError(
+            f"{self.path} must be an index that `docgraph index` made and that is whole, but {error}. Make another."
+        )
 
     def _open(self, create: bool) -> None:
-        tables = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
+        tables = self._tables()
         if create and not tables:
             self.connection.execute("PRAGMA journal_mode=WAL")
             with self.transaction():
-                for statement in _SCHEMA:
-                    self.connection.execute(statement)
-                self.connection.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
+                if not self._tables():  # of another command, which was faster
+                    for statement in _SCHEMA:
+                        self.connection.execute(statement)
+                    self.connection.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
         elif "meta" not in tables or "nodes" not in tables:
             raise sqlite3.DatabaseError("it holds other tables" if tables else "it is empty")
         if (found := self.meta("version")) != str(VERSION):
             raise sqlite3.DatabaseError(f"it has version {found} and this docgraph reads version {VERSION}")
         self.connection.execute("PRAGMA synchronous=NORMAL")
+
+    def _tables(self) -> set[str]:
+        return {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
 
     def close(self) -> None:
         """Close the file."""
@@ -143,21 +161,10 @@ class Store:
         Raises:
             DataError: another process writes to the index.
         """
-        lock = self.path.with_name(self.path.name + ".lock")
-        holder = sqlite3.connect(lock, timeout=0, isolation_level=None)
-        try:
-            holder.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            holder.close()
-            raise DataError(
-                f"one command at a time may write to an index, but another one writes to {self.path}. "
-                "Wait until it has ended."
-            ) from error
-        try:
+        if "?" in self._address():
+            raise DataError(f"an index must be a file that may be written to change it, but {self.path} is not.")
+        with locked(self.path.with_name(self.path.name + ".lock"), self.path):
             yield
-        finally:
-            holder.close()
-            lock.unlink(missing_ok=True)
 
     def meta(self, name: str) -> str | None:
         """Return a setting that the index was made with."""
@@ -165,8 +172,9 @@ class Store:
         return None if row is None else str(row[0])
 
     def set_meta(self, values: dict[str, str]) -> None:
-        """Write settings."""
-        self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        """Write settings, all or none; those that are there stay."""
+        with self.transaction():
+            self.connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", values.items())
 
     def digests(self) -> dict[str, str]:
         """Return what each document's source was when it was added, by document id."""
@@ -358,13 +366,13 @@ class Store:
         if where:
             sql += " JOIN documents d ON d.number = n.document"
             tests += document_tests(where)
-            values += where.values()
+            values += map(_clean, where.values())
         rows = self.connection.execute(f"{sql} WHERE {' AND '.join(tests)} ORDER BY n.number", values)
         return np.fromiter((number for (number,) in rows), np.int64)
 
     def number(self, id: str) -> int | None:
         """Return the number of the row with an id, None if there is none."""
-        found = self.connection.execute("SELECT number FROM nodes WHERE id = ?", (id,)).fetchone()
+        found = self.connection.execute("SELECT number FROM nodes WHERE id = ?", (_clean(id),)).fetchone()
         return None if found is None else int(found[0])
 
     def sections(self, document_id: str) -> list[int]:
@@ -373,7 +381,7 @@ class Store:
             "SELECT n.number FROM nodes n JOIN documents d ON d.number = n.document "
             "WHERE d.id = ? AND n.level IN ('document', 'section') ORDER BY n.number"
         )
-        return [number for (number,) in self.connection.execute(sql, (document_id,))]
+        return [number for (number,) in self.connection.execute(sql, (_clean(document_id),))]
 
     def node(self, number: int) -> dict[str, Any]:
         """Return the columns of a row and of its document."""

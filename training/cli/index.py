@@ -1,6 +1,7 @@
 """`docgraph index`: documents in an index that `docgraph search` answers from."""
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -46,6 +47,7 @@ def run(
 
     from docgraph import __version__
     from docgraph.errors import DocgraphError
+    from docgraph.file_names import told
     from docgraph.index import Index
     from training.embedders import choose_embedder
     from training.inputs import ERRORS, Errors, find_inputs
@@ -73,9 +75,12 @@ def run(
         added = index.add(documents())
         for one, problem in added.problems.items():
             errors.add(one, DocgraphError(problem))
-        gone = index.remove(there.keys() - {one.id for one in inputs}) if prune else 0
+        others = there.keys() - {one.id for one in inputs}
+        gone = index.remove(others) if prune else 0
         counts, name, total = index.counts(), index.embedder_name, len(index)
     errors.write()
+    if others and not prune:
+        print(f"in the index, but not among PATHS: {told(others)}; --prune takes them out", file=sys.stderr)
     empty = f" ({total - counts['document']} without words)" if total > counts["document"] else ""
     print(
         f"{output}: {added.written} documents written, {added.unchanged + same} unchanged, {gone} taken out, "

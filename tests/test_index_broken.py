@@ -1,0 +1,110 @@
+"""Files that are no whole index: what is said of them, and that nothing else is raised."""
+
+import random
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from docgraph import DataError, parse_html
+from docgraph.index import Index
+from docgraph.index import store as store_module
+from docgraph.index.store import Store
+from tests.letters import Letters, pages
+from training import embedders
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    with Index.open(tmp_path / "pages.index", create=True) as made:
+        made.add(pages())
+    return tmp_path / "pages.index"
+
+
+def use(path: Path, change: bool) -> None:
+    """All that an index is used for."""
+    with Index.open(path, create=change) as index:
+        for kind in ("passage", "section", "document", "image"):
+            index.search("pot time", kind)
+        for name in [*index.digests(), "pot"]:
+            index.contents(name)
+            with suppress(DataError):
+                index.read(name)
+        assert len(index) + sum(index.counts().values())
+        if change:
+            index.add([("bread", parse_html("<p>new</p>"))])
+            index.remove(["soup"])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_damaged_file_is_named_whatever_is_asked_of_it(path, seed):
+    draw, data = random.Random(seed), bytearray(path.read_bytes())
+    for page in draw.sample(range(1, len(data) // 4096), 6):
+        data[page * 4096 : (page + 1) * 4096] = draw.randbytes(4096)
+    path.write_bytes(data)
+    for change in (False, True):
+        with suppress(DataError):  # or nothing that was hit is needed
+            use(path, change)
+
+
+def test_a_file_that_is_cut_off_or_of_another_version_is_named_with_a_way_out(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
+    with pytest.raises(DataError, match=r"it has version 1 and this docgraph reads version \d. Make another."):
+        Index.open(path)
+    path.write_bytes(path.read_bytes()[:30_000])
+    with pytest.raises(DataError, match=r"that is whole, but database disk image is malformed. Make another."):
+        use(path, change=True)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path):
+    for create in (False, True):
+        with pytest.raises(DataError, match=r"an index must be a file, but .* is a folder"):
+            Index.open(tmp_path, create=create)
+
+
+def test_an_index_that_may_only_be_read_is_searched_and_not_changed(path, monkeypatch):
+    monkeypatch.setattr(store_module.os, "access", lambda *_: False)
+    with Index.open(path) as index:
+        assert index.search("loaf")[0].document_id == "bread"
+        with pytest.raises(DataError, match=r"a file that may be written to change it, but .*pages.index is not"):
+            index.add(pages())
+    assert sorted(file.name for file in path.parent.iterdir()) == ["pages.index", "pages.index.lock"]
+
+
+def test_what_a_command_leaves_that_was_killed_before_its_settings_is_begun_anew(tmp_path, monkeypatch):
+    """Else the same command would go on by words alone, as no embedder is named in the file."""
+    path = tmp_path / "x.index"
+    Store(path, create=True).close()
+    with pytest.raises(DataError, match=r"x.index must be an index that `docgraph index` made, but it is empty"):
+        Index.open(path)
+    monkeypatch.setattr(embedders, "find_spec", lambda name: True)
+    monkeypatch.setattr(embedders, "open_embedder", lambda name: Letters())
+    with Index.open(path, embedders.choose_embedder(None, path), create=True) as made:
+        made.add(pages())
+        assert made.embedder_name == "letters"
+
+
+def test_settings_are_written_all_or_none_and_stay(tmp_path):
+    class Broken(dict):
+        def items(self):
+            yield from super().items()
+            raise OSError("killed")
+
+    store = Store(tmp_path / "x.index", create=True)
+    with pytest.raises(OSError, match="killed"):
+        store.set_meta(Broken(max_tokens="256"))
+    assert store.meta("max_tokens") is None
+    store.set_meta({"max_tokens": "1"})
+    store.set_meta({"max_tokens": "2"})
+    assert store.meta("max_tokens") == "1"
+
+
+def test_ids_and_filters_of_any_letters_are_taken(path):
+    with Index.open(path) as index:
+        for name in ("\ud800", "\x00", "x" * 100_000):
+            assert index.contents(name) == []
+            assert index.search("pot", where={"id": name}) == []
+            with pytest.raises(DataError, match=r"^an id must be one of this index.{,160}$"):
+                index.read(name)
