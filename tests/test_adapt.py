@@ -17,16 +17,18 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 from docgraph.errors import DataError, ModelError
 from docgraph.pairs import Pair
 from encoders import Embedder
+from encoders.embedder.texts import TextEncoder
 from tests.tiny_encoders import save_bert, save_image_text
 from training import cli
 from training.adapt.measure import gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.run import adapt
-from training.adapt.trainer import AdaptSettings
+from training.adapt.trainer import PART, AdaptSettings, _Contrast, _InParts
 from training.inputs import find_inputs
 
 QUIET = Console(quiet=True)
@@ -153,6 +155,44 @@ def test_the_gain_is_the_mean_of_documents_and_its_interval_is_over_them():
     assert grown.value == pytest.approx((0.5 + 0.25 + 0) / 3)
     assert grown.low == pytest.approx(0)
     assert grown.high == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_parts_are_what_each_would_be_if_padded_alone(bert, side):
+    encoder = TextEncoder.from_pretrained(bert)
+    encoder.model.tokenizer.padding_side = side
+    texts = [LETTERS[n : n + 1 + 7 * n % 9] for n in range(2 * PART + 3)]
+    lengths = encoder.model.preprocess(texts)["attention_mask"].sum(1)
+    order = lengths.argsort(descending=True)
+    alone = [encoder.model.encode([texts[n] for n in rows], convert_to_tensor=True) for rows in order.split(PART)]
+    with torch.no_grad():
+        found = _InParts(encoder.model.eval())(encoder.model.preprocess(texts))["sentence_embedding"]
+    torch.testing.assert_close(found[order], torch.cat(alone))
+
+
+@pytest.mark.parametrize("batch", [32, 500])
+def test_reading_in_parts_changes_neither_loss_nor_gradients(bert, batch):
+    """19 pairs of ragged lengths; batches above 64 go through GradCache."""
+    encoder = TextEncoder.from_pretrained(bert)
+    encoder.model.eval()
+    queries = [LETTERS[n] * (1 + n % 3) for n in range(19)]
+    targets = [" ".join(LETTERS[n : n + 1 + 7 * n % 11]) for n in range(19)]
+    features = [encoder.model.preprocess(texts) for texts in (queries, targets)]
+    assert len({*features[1]["attention_mask"].sum(1).tolist()}) > 5
+
+    def gradients(loss):
+        encoder.model.zero_grad()
+        loss.backward()
+        return {name: one.grad.clone() for name, one in encoder.model.named_parameters() if one.grad is not None}
+
+    whole = MultipleNegativesRankingLoss(encoder.model)([dict(one) for one in features], torch.zeros(0))
+    want = gradients(whole)
+    loss = _Contrast(encoder, AdaptSettings(batch=batch))(*(dict(one) for one in features))["loss"]
+    torch.testing.assert_close(loss, whole)
+    found = gradients(loss)
+    assert found.keys() == want.keys()
+    for name, one in found.items():
+        torch.testing.assert_close(one, want[name], rtol=1e-4, atol=1e-6)
 
 
 def test_an_encoder_gets_better_at_pages_where_there_is_something_to_learn(adapted, bert):

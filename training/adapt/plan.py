@@ -23,7 +23,7 @@ LARGEST: Final = 0.25
 """Share that a site or folder may have where whole ones are held out."""
 RUN: Final = 4
 """Documents of one group that are learned side by side."""
-OPEN: Final = 8
+OPEN: Final = 24
 """Batches that are filled at once."""
 
 

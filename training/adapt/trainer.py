@@ -1,9 +1,9 @@
-"""Contrastive training of a text encoder: transformers' Trainer around sentence-transformers' cached loss.
+"""Contrastive training of a text encoder: transformers' Trainer around sentence-transformers' losses.
 
-The loss (`CachedMultipleNegativesRankingLoss`, GradCache) reads a batch in parts, so that memory does not grow with it;
-pairs are sorted by length first, so that parts are hardly padded. Batches are planned before (plan.py), all epochs in
-one row, so a run that was killed goes on at its last checkpoint to the same weights. sentence-transformers' own trainer
-is the same Trainer, but needs the package `datasets`.
+The loss is `MultipleNegativesRankingLoss`; above `WHOLE` pairs the cached one (GradCache), whose memory does not grow
+with the batch but which reads all twice. Texts are read in parts of like length, so that hardly any padding is. Batches
+are planned before (plan.py), all epochs in one row, so a run that was killed goes on at its last checkpoint to the same
+weights. sentence-transformers' own trainer is the same Trainer, but needs the package `datasets`.
 
 Sources: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size" (arXiv 2101.06983); Kusupati et al. 2022,
 "Matryoshka Representation Learning" (arXiv 2205.13147).
@@ -17,7 +17,11 @@ from typing import Any, Final
 import training.installed
 
 import torch
-from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss, MatryoshkaLoss
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    MatryoshkaLoss,
+    MultipleNegativesRankingLoss,
+)
 from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -28,8 +32,10 @@ from encoders.embedder.texts import TextEncoder
 from training.adapt.measure import ndcg
 from training.checkpoints import KeepBest, MarkComplete, SaveOften
 
-PART: Final = 16
-"""Pairs that are read at once."""
+PART: Final = 8
+"""Texts that are read at once."""
+WHOLE: Final = 64
+"""Pairs of a batch whose activations are kept, all of them."""
 NARROWEST: Final = 32
 """Width of the shortest vectors that Matryoshka training cares for."""
 EVALUATIONS: Final = 8
@@ -92,8 +98,7 @@ class PairTrainer(Trainer):
 
     def read(self, items: list[list[Pair]]) -> dict[str, Any]:
         """Return the tokens of a batch."""
-        pairs = sorted(items[0], key=lambda pair: -len(pair.target))
-        sides = {"query": [pair.query for pair in pairs], "document": [pair.target for pair in pairs]}
+        sides = {"query": [pair.query for pair in items[0]], "document": [pair.target for pair in items[0]]}
         return {
             side: self.encoder.model.preprocess(texts, prompt=self.encoder.prompt(side) or None)
             for side, texts in sides.items()
@@ -127,16 +132,52 @@ class _Contrast(nn.Module):
     def __init__(self, encoder: TextEncoder, settings: AdaptSettings) -> None:
         super().__init__()
         self.model = encoder.model
-        loss: nn.Module = CachedMultipleNegativesRankingLoss(encoder.model, mini_batch_size=PART)
+        reader: Any = encoder.model if settings.batch > WHOLE else _InParts(encoder.model)
+        loss: nn.Module = (
+            CachedMultipleNegativesRankingLoss(reader, mini_batch_size=2 * PART)
+            if settings.batch > WHOLE
+            else MultipleNegativesRankingLoss(reader)
+        )
         if settings.matryoshka:
             widths = [encoder.width >> step for step in range(4) if encoder.width >> step >= NARROWEST or not step]
-            loss = MatryoshkaLoss(encoder.model, loss, widths)
+            loss = MatryoshkaLoss(reader, loss, widths)
         self.__dict__["loss"] = loss
 
     def forward(self, query: dict[str, Tensor], document: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the loss under "loss"."""
         labels = torch.zeros(0, device=self.model.device)
         return {"loss": self.__dict__["loss"]([query, document], labels)}
+
+
+class _InParts(nn.Module):
+    """A text encoder that reads the texts of a batch in parts of like length, each padded to its own longest."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def get_embedding_dimension(self) -> int | None:
+        """D; a loss asks for it."""
+        width: int | None = self.model.get_embedding_dimension()
+        return width
+
+    def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Return the vectors of the texts under "sentence_embedding"."""
+        if "attention_mask" not in features:  # a static encoder pads nothing
+            return {**self.model(features, **options)}
+        lengths = features["attention_mask"].sum(1)
+        order = lengths.argsort(descending=True)
+        left = getattr(self.model.tokenizer, "padding_side", "right") == "left"
+        read = []
+        for rows in order.split(PART):
+            longest = int(lengths[rows[0]])
+            part = {
+                name: value[rows][:, -longest:] if left else value[rows][:, :longest]
+                for name, value in features.items()
+                if isinstance(value, Tensor)
+            }
+            read.append(self.model({**features, **part}, **options)["sentence_embedding"])
+        return {"sentence_embedding": torch.cat(read)[order.argsort()]}
 
 
 class _Batches(Dataset[list[Pair]]):
