@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from docgraph import DataError, parse_html
-from docgraph.index import Index, lance
+from docgraph.index import Index, near, packed
 from tests.conftest import ROOT
 from tests.letters import Letters, content, pages
 
@@ -57,8 +57,10 @@ def test_an_index_whose_vectors_are_gone_is_not_answered_from_nor_written_to(tmp
         assert made.add(pages()).written == 1
 
 
-def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_path, monkeypatch):
-    pytest.importorskip("lancedb")
+@pytest.mark.parametrize("store", ["sqlite", "lancedb"])
+def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_path, monkeypatch, store):
+    if store == "lancedb":
+        pytest.importorskip("lancedb")
     draw = np.random.default_rng(0)
     words = ["".join(draw.choice(list("abcdefghijklmnop"), 6)) for _ in range(200)]
     texts = [" ".join(draw.choice(words, 12)) for _ in range(600)]
@@ -67,7 +69,7 @@ def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_p
         for n, text in enumerate(texts)
     ]
     questions = [" ".join(draw.choice(words, 4)) for _ in range(20)]
-
+    levels = ("passage", "section", "document")
     tables: list[Any] = []
     tops: list[Any] = []
 
@@ -76,28 +78,43 @@ def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_p
             assert all("k" in hit.text for hit in made.search(questions[0], "table", top=20))
             assert len(made.search(questions[0], "table", top=20)) == 10
             assert {hit.document_id for hit in made.search(questions[0], where={"id": "7"})} == {"7"}
+            some = made.search(questions[1], where={"id": "1*"}, top=200)
+            assert {hit.document_id for hit in some} <= {f"{n}" for n in range(600) if f"{n}"[0] == "1"}
             tables.append([(hit.id, pytest.approx(hit.score, abs=1e-5)) for hit in made.search(questions[0], "table")])
-            found = [made.search(one, kind) for one in questions for kind in ("passage", "section")]
-            tops.append(np.mean([hits[0].score for hits in found]))
+            found = [made.search(one, kind) for one in questions for kind in levels]
+            tops.append([np.mean([hits[0].score for hits in found[place::3]]) for place in range(3)])
             return [[hit.id for hit in hits] for hits in found]
 
-    with Index.open(tmp_path / "x.index", Letters(), create=True, store="lancedb") as made:
+    with Index.open(tmp_path / "x.index", Letters(), create=True, store=store) as made:
         made.add(documents[:500])
-    monkeypatch.setattr(lance, "EXACT", 100)
+    monkeypatch.setattr(near, "EXACT", 100)
     with Index.open(tmp_path / "x.index", Letters()) as made:
-        made.add(documents[500:])  # makes the index
-        assert made._store._table("passage").list_indices()
-    monkeypatch.setattr(lance, "EXACT", 10_000)
+        made.add(documents[490:])
+        made.remove(["3", "4"])
+        made.search("abc")
+        assert not any(name.startswith("vectors") for name in made._store._cache)  # not all are read
+    monkeypatch.setattr(near, "EXACT", 10_000)
     exact = asked()
-    monkeypatch.setattr(lance, "EXACT", 100)
-    monkeypatch.setattr(lance, "NEAREST", 60)
-    monkeypatch.setattr(lance, "DRAWN", 200)
-    near = asked()
-    kept = [len(set(one) & set(other)) / len(one) for one, other in zip(exact, near, strict=True)]
+    monkeypatch.setattr(near, "EXACT", 100)
+    monkeypatch.setattr(near, "NEAREST", 120)  # letters are counts, whose signs say little
+    monkeypatch.setattr(near, "BY_WORDS", 60)
+    monkeypatch.setattr(near, "DRAWN", 200)
+    found = asked()
+    kept = [len(set(one) & set(other)) / len(one) for one, other in zip(exact, found, strict=True)]
     assert np.mean(kept) > 0.95
-    assert exact != near  # it is another way
+    assert tops[0] != tops[1]  # it is another way
     assert tables[0] == tables[1]  # all that the filters allow is looked up, so nothing is estimated
     assert tops[1] == pytest.approx(tops[0], rel=0.1)  # what is drawn gives the scores their scale
+
+
+def test_signs_differ_as_angles_do():
+    draw = np.random.default_rng(0)
+    one = draw.standard_normal(2000).astype(np.float32)
+    others = np.stack([one, -one, 3 * one, np.concatenate([one[:500], -one[500:]])])
+    bits = np.ascontiguousarray(packed.signs(others).T)
+    assert near.differing(bits, one).tolist() == [0, 2000, 0, 1500]
+    assert near._least(np.array([5, 2, 2, 9, 2], np.uint16), 2).tolist() == [1, 2]
+    assert near._least(np.array([5, 2, 2, 9, 2], np.uint16), 4).tolist() == [0, 1, 2, 4]
 
 
 KILLED = """

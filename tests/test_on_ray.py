@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from docgraph import DataError, ParsePages, parse_many, read_many
@@ -78,6 +79,95 @@ def test_vectors_made_on_ray_or_here_are_the_same(pages, tmp_path, cluster):
     assert texts[0].num_rows == 80
     assert texts[0].equals(texts[1])
     assert abs(tables[0][1] - tables[1][1]).max() < 1e-5
+
+
+@pytest.mark.parametrize("model", [True, False])
+def test_an_index_made_on_ray_is_that_which_is_made_here(pages, tmp_path, cluster, monkeypatch, capsys, model):
+    pytest.importorskip("sentence_transformers", reason="needs the extra embed")
+    from docgraph.index import Index
+    from tests.letters import content
+    from tests.tiny_encoders import save_bert
+    from training import cli
+
+    monkeypatch.chdir(tmp_path)
+    chosen = ["--model", str(save_bert(tmp_path / "bert"))] if model else ["--words"]
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["docgraph", "index", "pages", "--quiet", *chosen, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code
+
+    def assert_same() -> None:
+        ray, here = content(tmp_path / "ray.index"), content(tmp_path / "here.index")
+        assert ray[:2] == here[:2]
+        assert [name for name, _ in ray[2]] == [name for name, _ in here[2]]
+        numbers = [np.array([np.frombuffer(vector, np.float32) for _, vector in one[2]]) for one in (ray, here)]
+        np.testing.assert_allclose(*numbers, atol=1e-5)
+
+    assert run("--output", "here.index") == 1  # 07.html.gz is not packed
+    local = problems(tmp_path)
+    assert run("--output", "ray.index", "--engine", "ray", "--workers", "2") == 1
+    assert problems(tmp_path) == local
+    assert_same()
+    assert not list(tmp_path.glob("ray.index.*"))
+    Path("pages/03.html").write_text("<h1>H</h1><p>Another oak.</p>")
+    capsys.readouterr()
+    assert run("--output", "ray.index", "--engine", "ray", "--workers", "2") == 1
+    assert "1 documents written, 39 unchanged, 0 taken out, 1 set aside; now 40 documents" in capsys.readouterr().out
+    assert run("--output", "here.index") == 1
+    assert_same()
+    with Index.open("ray.index") as index:
+        assert [hit.document_id for hit in index.search("oak")] == ["pages/03.html"]
+
+
+def test_an_index_whose_writer_is_killed_goes_on_from_its_shards(pages, tmp_path, monkeypatch):
+    from docgraph.index import Index, index
+    from tests.letters import Letters, content
+    from training.indexing import add_sharded
+    from training.inputs import Errors, find_inputs
+
+    inputs, done = find_inputs([pages]), []
+
+    def add(name: str, engine=in_turn) -> index.Added:
+        output = tmp_path / name
+        with Index.open(output, Letters(), create=True) as made:
+            return add_sharded(
+                made, inputs, output, engine=engine, load=Letters, errors=Errors(tmp_path / "e"), progress=done.append
+            )
+
+    def unwilling(work, shards, some):
+        assert not shards.pending(), "shards that are done are not done again"
+        return iter(())
+
+    monkeypatch.setattr(index, "TOGETHER", 8)
+    write, written = Index._write, []
+
+    def killed(self, batch) -> None:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(write(self, batch))
+
+    monkeypatch.setattr(Index, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        add("a.index")
+    monkeypatch.setattr(Index, "_write", write)
+    added = add("a.index", unwilling)
+    assert (added.written, added.unchanged) == (16, 24)
+    add("b.index")
+    assert content(tmp_path / "a.index") == content(tmp_path / "b.index")
+    assert sum(done) == 3 * len(inputs)
+
+
+def test_an_index_with_another_embedder_under_the_same_name_on_a_machine_is_refused(pages, tmp_path):
+    from docgraph.index import Index
+    from tests.letters import Letters
+    from training.indexing import IndexWork
+
+    with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
+        other = IndexWork(Letters, made.fingerprint + "2", made.max_tokens)
+    with pytest.raises(DataError, match="every machine must have the embedder that the index is made with"):
+        other([])
 
 
 def test_more_workers_than_processors_are_refused(pages, tmp_path, cluster):

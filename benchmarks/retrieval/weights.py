@@ -70,9 +70,9 @@ def _gains(task: Task, index: Index, embedder: Embedder) -> Iterator[Any]:
     store, ids, level = index._store, task.places.ids(), task.places.level
     weight = np.array([[1 - share, share, whole, best] for share, best, whole in GRID])
     step = -(-len(task.queries) // QUERIES)
-    numbers = store.select(level, None, {})
+    every, numbers = store.select(level, None, {}), store.rows(level).numbers
     for query, relevant in zip(task.queries[::step], task.relevant[::step], strict=True):
-        parts, _ = search.signals(store, level, numbers, terms(query), embedder.encode_query([query])[0])
+        _, parts, _ = search.signals(store, level, every, terms(query), embedder.encode_query([query])[0])
         total = weight @ np.array([values for _, values in parts])
         target = int(np.searchsorted(numbers, store.number(ids[next(iter(relevant))]) or 0))
         rank = (total > total[:, target : target + 1]).sum(1)

@@ -126,7 +126,7 @@ class Shards:
 
     def is_done(self, shard: int) -> bool:
         """Whether a shard's rows are there."""
-        return self._part(shard).is_file()
+        return self.part(shard).is_file()
 
     def pending(self) -> list[int]:
         """Return the shards that are not done."""
@@ -145,7 +145,7 @@ class Shards:
                 f"{self.parts} must lie on a file system that every machine of the cluster sees, "
                 f"but {platform.node()} does not see it."
             )
-        tries = self._part(shard, ".tries")
+        tries = self.part(shard, ".tries")
         deaths = _deaths(tries)
         if deaths is not None and deaths["start"] > _DEATHS:
             raise DataError(
@@ -176,8 +176,8 @@ class Shards:
 
     def write(self, shard: int, rows: Any, problems: Sequence[Mapping[str, Any]] = ()) -> None:
         """Write the rows of one shard and what was set aside in it."""
-        _write(self._part(shard, ".json"), json.dumps(list(problems), ensure_ascii=False) + "\n")
-        target = self._part(shard)
+        _write(self.part(shard, ".json"), json.dumps(list(problems), ensure_ascii=False) + "\n")
+        target = self.part(shard)
         beside = target.with_name(f"_{target.name}.{platform.node()}.{os.getpid()}.tmp")
         with self._writer(beside) as writer:
             writer.write_table(rows)
@@ -187,7 +187,7 @@ class Shards:
         """Return what was set aside in some finished shards."""
         named: Problems = []
         for shard in shards:
-            named += json.loads(self._part(shard, ".json").read_text(encoding="utf-8"))
+            named += json.loads(self.part(shard, ".json").read_text(encoding="utf-8"))
         return named
 
     def finish(self) -> int:
@@ -199,7 +199,7 @@ class Shards:
         if pending := self.pending():
             raise DataError(f"every shard must be done to finish, but {len(pending)} of {self.count} are not.")
         parquet = pyarrow_parquet()
-        files = [self._part(shard) for shard in range(self.count)]
+        files = [self.part(shard) for shard in range(self.count)]
         if self.is_folder:
             for left in self.parts.glob("_*.tmp"):
                 left.unlink(missing_ok=True)
@@ -218,7 +218,8 @@ class Shards:
     def _writer(self, path: Path) -> Any:
         return pyarrow_parquet().ParquetWriter(path, self.schema, use_dictionary=self.dictionary, compression="zstd")
 
-    def _part(self, shard: int, suffix: str = ".parquet") -> Path:
+    def part(self, shard: int, suffix: str = ".parquet") -> Path:
+        """Return the file of a shard's rows, or another one of it."""
         return self.parts / f"{'' if suffix == '.parquet' else '_'}part-{shard:05d}{suffix}"
 
 

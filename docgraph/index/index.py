@@ -6,7 +6,7 @@ written anew, nothing else is touched. Documents are embedded and written some a
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import wraps
@@ -21,7 +21,7 @@ from docgraph.ids import document_key
 from docgraph.index.lance import LanceStore
 from docgraph.index.rows import LEVELS, Row, embedded_rows, plain_rows
 from docgraph.index.search import Hit, hit, search
-from docgraph.index.store import Store
+from docgraph.index.store import Source, Store
 
 MAX_TOKENS: Final = 256
 """Of a passage, in words, where no embedder says how much it reads at once."""
@@ -155,6 +155,16 @@ class Index:
         """Name of the embedder that the index was made with, "" for the default one; None if it has words only."""
         return self._store.meta("embedder") if self._store.meta("fingerprint") else None
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the embedder that the index was made with; empty if it has words only."""
+        return self._store.meta("fingerprint") or ""
+
+    @property
+    def max_tokens(self) -> int:
+        """Words of a passage where there is no embedder."""
+        return int(self._store.meta("max_tokens") or MAX_TOKENS)
+
     @_told
     def __len__(self) -> int:
         """Return how many documents there are."""
@@ -187,7 +197,7 @@ class Index:
 
             def changed() -> Iterator[tuple[str, Document, str]]:
                 for one in documents:
-                    name, document, digest = _named(one)
+                    name, document, digest = named(one)
                     if name in seen:
                         added.problems[name] = "another document of this call has the same id"
                         continue
@@ -199,20 +209,33 @@ class Index:
 
             stream = changed()
             while batch := list(islice(stream, TOGETHER)):
+                made = rows_of(batch, self._embedder, self.max_tokens)
+                self._write([(*one, rows) for one, rows in zip(batch, made, strict=True)])
+                added.written += len(batch)
+        return added
+
+    @_told
+    def add_rows(self, documents: Iterable[tuple[str, Source, str, list[Row]]]) -> Added:
+        """Add documents whose rows were made elsewhere, by the embedder and settings of this index (shards.py).
+
+        Args:
+            documents: each with its id, text and metadata, a digest of its source, and its rows.
+
+        Raises:
+            DataError: another process writes to the index.
+        """
+        added = Added()
+        with self._store.writing():
+            there = self._store.digests()
+            new = (one for one in documents if there.get(one[0]) != one[2])
+            while batch := list(islice(new, TOGETHER)):
                 self._write(batch)
                 added.written += len(batch)
         return added
 
-    def _write(self, batch: list[tuple[str, Document, str]]) -> None:
-        limit = int(self._store.meta("max_tokens") or MAX_TOKENS)
-        named = [(name, document) for name, document, _ in batch]
-        made: list[list[Row]]
-        if self._embedder is None:
-            made = [plain_rows(document, name, limit) for name, document in named]
-        else:
-            made = list(embedded_rows(named, self._embedder))
+    def _write(self, batch: Iterable[tuple[str, Document | Source, str, list[Row]]]) -> None:
         with self._store.transaction():
-            for (name, document, digest), rows in zip(batch, made, strict=True):
+            for name, document, digest, rows in batch:
                 self._store.put(name, document, digest, rows)
 
     @_told
@@ -272,7 +295,14 @@ class Index:
         self.close()
 
 
-def _named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> tuple[str, Document, str]:
+def rows_of(batch: Sequence[tuple[str, Document, str]], embedder: Any, max_tokens: int) -> list[list[Row]]:
+    """Return the rows of each document, with the vectors of an embedder; None for passages of so many words."""
+    if embedder is None:
+        return [plain_rows(document, name, max_tokens) for name, document, _ in batch]
+    return list(embedded_rows([(name, document) for name, document, _ in batch], embedder))
+
+
+def named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> tuple[str, Document, str]:
     """Return id, document and digest."""
     if isinstance(one, Document):
         one = (document_key(one), one)

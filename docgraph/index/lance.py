@@ -1,12 +1,9 @@
-"""Vectors in LanceDB, for an index of more rows than one likes to hold in memory and compare one by one.
+"""Vectors in LanceDB, for an index whose vectors are to lie in files of their own.
 
     pages.index         SQLite, as in store.py: documents, nodes, words
-    pages.index.lance/  a table a level: number, document, kinds, vector ─ more than EXACT rows ─> an IVF index
+    pages.index.lance/  a table a level: number, document, kinds, vector
 
-Up to EXACT rows all are compared, as in SQLite, and the answers are the same. Above, the nearest NEAREST are looked up
-in LanceDB's index, among those that the filters allow, and as many that are best by words are compared; with DRAWN rows
-drawn by chance they stand for all: these give the mean and the deviation of the z-scores. Words stay with FTS5, which
-is exact at any size.
+Questions go the same way as in SQLite (near.py); only the vectors that are compared come from here.
 
 The two are kept in step by numbers, which are never given twice. New vectors go to LanceDB before SQLite commits and
 old ones leave it after: what a kill leaves over belongs to no node, is not found, and is swept out by the next writer.
@@ -14,9 +11,8 @@ old ones leave it after: what a kill leaves over belongs to no node, is not foun
 Axes:  n rows   D width of a vector
 """
 
-import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,30 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.errors import DataError, needs_extra
+from docgraph.index.packed import Table, positions
 from docgraph.index.rows import LEVELS, Row
-from docgraph.index.store import Near, Store, Table, document_tests
+from docgraph.index.store import AT_ONCE, Store
 
-EXACT: Final = 200_000
-"""Rows of a level up to which all are compared: see docs/results/scale.md."""
-NEAREST: Final = 300
-"""Rows that are looked up by meaning, and as many by words; 1000 found no more (docs/results/scale.md)."""
-DRAWN: Final = 8192
-"""Rows that stand for all."""
-PROBED: Final = 10
-"""One in so many parts of the index is looked into, more where the filters leave too few rows."""
-MOST_DOCUMENTS: Final = 5000
-"""Documents that a filter may name one by one; if it allows more, the nearest are taken of all and then filtered."""
-AT_ONCE: Final = 1000
-"""Numbers of a condition."""
 LITTLE: Final = 50_000
 """Rows of a level up to which its files are always joined."""
 MOST_FILES: Final = 200
 """Files that a level may have beyond."""
-STALE: Final = 10
-"""One row in so many may be outside of the index."""
-SAMPLED: Final = 64
-"""Rows a part from which the parts of the index are learned, in ROUNDS rounds: a tenth of LanceDB's own work."""
-ROUNDS: Final = 20
 
 
 class LanceStore(Store):
@@ -89,7 +69,7 @@ class LanceStore(Store):
             except ValueError:
                 return None
 
-        return self._kept(f"table {level}", read)
+        return self.kept(f"table {level}", read)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -112,7 +92,7 @@ class LanceStore(Store):
             for level in LEVELS:
                 if (table := self._table(level)) is not None:
                     there = table.search().select(["number"]).to_arrow()["number"].to_numpy()
-                    self._delete(level, np.setdiff1d(there, self.select(level, None, {})).tolist())
+                    self._delete(level, np.setdiff1d(there, self.rows(level).numbers).tolist())
             yield
             for level in LEVELS:
                 self._tidy(level)
@@ -154,100 +134,39 @@ class LanceStore(Store):
                 table.delete(f"number IN ({', '.join(map(str, numbers[first : first + AT_ONCE]))})")
 
     def _tidy(self, level: str) -> None:
-        """Join small files, and make the index or bring it up to date, where enough has come in to be worth it.
-
-        To join files or to merge into the index writes all rows anew. Rows that are not in the index are compared one
-        by one, so nothing is missed meanwhile.
-        """
+        """Join small files, where there are enough of them to be worth it: that writes all rows anew."""
         if (table := self._table(level)) is None:
             return
-        rows, indices = table.count_rows(), table.list_indices()
-        outside = table.index_stats("vector_idx").num_unindexed_rows if indices else rows
-        files = table.stats()["fragment_stats"]["num_fragments"]
-        is_old = rows > EXACT and outside > rows / 2
-        if is_old:  # made anew: LanceDB's own merging splits the parts of an index one by one
-            from lancedb.index import BTree, IvfFlat
-
-            settings = IvfFlat(
-                distance_type="dot", num_partitions=_partitions(rows), sample_rate=SAMPLED, max_iterations=ROUNDS
-            )
-            table.create_index("vector", config=settings, replace=True)
-            table.create_index("number", config=BTree(), replace=True)
-        if files > (MOST_FILES if rows > LITTLE else 1) or (indices and not is_old and outside > rows / STALE):
+        stats = table.stats()
+        if stats["fragment_stats"]["num_fragments"] > (MOST_FILES if stats["num_rows"] > LITTLE else 1):
             table.optimize(cleanup_older_than=timedelta(hours=1))  # readers may have opened an older version
 
-    def near(
-        self,
-        level: str,
-        vector: NDArray[np.float32],
-        kind: str | None,
-        where: dict[str, str],
-        besides: Callable[[int], NDArray[np.int64]],
-    ) -> Near:
-        """Return the cosines of all rows, or of the nearest, of `besides` and of some drawn by chance."""
-        table = self._table(level)
-        if table is None or self.count(level) <= EXACT:
-            return super().near(level, vector, kind, where, besides)
-        asked = table.search(vector, query_type="vector").distance_type("dot").limit(NEAREST)
-        parts = _partitions(self.count(level))
-        asked = asked.minimum_nprobes(max(parts // PROBED, 1)).maximum_nprobes(parts).select(["number", "_distance"])
-        if test := self._test(kind, where):
-            asked = asked.where(test, prefilter=True)
-        nearest = asked.to_arrow().sort_by("number")
-        if nearest.num_rows < NEAREST:  # all that the filters allow
-            return Near(nearest["number"].to_numpy(), 1.0 - nearest["_distance"].to_numpy().astype(np.float64))
-        drawn = self._kept(f"drawn {level}", lambda: self._draw(level))
-        looked_up = nearest["number"].to_numpy()
-        named = np.setdiff1d(besides(NEAREST), looked_up)
-        others = _sorted(
-            [self._rows(level, f"number IN ({', '.join(map(str, named.tolist()))})")] if len(named) else []
-        )
-        numbers = np.concatenate([drawn.numbers, looked_up, others.numbers])
-        exact = [others.vectors @ vector] if len(others.numbers) else []
-        cosines = np.concatenate([drawn.vectors @ vector, 1 - nearest["_distance"].to_numpy(), *exact]).astype(float)
-        unique, first = np.unique(numbers, return_index=True)
-        return Near(unique, cosines[first], first < len(drawn.numbers))
+    def vectors_at(self, level: str, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return (k, D) vectors of some rows of a level, all of which have one, by their ascending numbers."""
 
-    def _draw(self, level: str) -> Table:
-        """Return some rows drawn by chance, always the same ones."""
-        numbers = self.select(level, None, {})
-        chosen = np.random.default_rng(0).choice(numbers, min(DRAWN, len(numbers)), replace=False)
-        pieces = [chosen[first : first + AT_ONCE] for first in range(0, len(chosen), AT_ONCE)]
-        return _sorted([self._rows(level, f"number IN ({', '.join(map(str, piece.tolist()))})") for piece in pieces])
+        def read() -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+            found = self._table(level).search().select(["number"]).with_row_id(True).to_arrow().sort_by("number")
+            return found["number"].to_numpy(), found["_rowid"].to_numpy()
 
-    def _test(self, kind: str | None, where: dict[str, str]) -> str:
-        """Return the filters as a condition of LanceDB."""
-        tests = [] if kind is None else ["kinds LIKE '% {} %'".format(kind.replace("'", "''"))]
-        if where:
-            sql = f"SELECT d.number FROM documents d WHERE {' AND '.join(document_tests(where))} LIMIT ?"
-            found = self.connection.execute(sql, [*where.values(), MOST_DOCUMENTS + 1])
-            documents = [str(number) for (number,) in found]
-            if len(documents) <= MOST_DOCUMENTS:
-                tests.append(f"document IN ({', '.join(documents) or '-1'})")
-        return " AND ".join(tests)
+        every, ids = self.kept(f"row ids {level}", read)
+        where, _ = positions(every, numbers)
+        found = self._table(level).take_row_ids(ids[where].tolist()).select(["number", "vector"]).to_arrow()
+        return _ascending(found).vectors
 
     def vectors(self, level: str) -> Table:
         """Return all vectors of a level; read once and kept until the file changes."""
-        return self._kept(f"vectors {level}", lambda: _sorted([self._rows(level, None)]))
 
-    def _rows(self, level: str, test: str | None) -> Any:
-        """Return rows as an Arrow table."""
-        if (table := self._table(level)) is None:
-            return None
-        asked = table.search().select(["number", "vector"])
-        return (asked if test is None else asked.where(test)).to_arrow()
+        def read() -> Table:
+            if (table := self._table(level)) is None:
+                return Table(np.empty(0, np.int64), np.empty((0, 0), np.float32))
+            return _ascending(table.search().select(["number", "vector"]).to_arrow())
+
+        return self.kept(f"vectors {level}", read)
 
 
-def _sorted(pieces: list[Any]) -> Table:
-    """Return Arrow tables of numbers and vectors as one, ascending."""
-    some = [piece for piece in pieces if piece is not None and piece.num_rows]
-    if not some:
-        return Table(np.empty(0, np.int64), np.empty((0, 0), np.float32))
-    numbers = np.concatenate([piece["number"].to_numpy() for piece in some])
-    flat = np.concatenate([piece["vector"].combine_chunks().flatten().to_numpy() for piece in some])
+def _ascending(found: Any) -> Table:
+    """Return the numbers and vectors of an Arrow table, by number."""
+    numbers = found["number"].to_numpy()
+    flat = found["vector"].combine_chunks().flatten().to_numpy()
     order = np.argsort(numbers)
     return Table(numbers[order], flat.reshape(len(numbers), -1)[order])
-
-
-def _partitions(rows: int) -> int:
-    return max(int(math.sqrt(rows)), 1)

@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.errors import DataError
+from docgraph.index.bm25 import bm25
+from docgraph.index.near import Near, near
+from docgraph.index.packed import Positions
 from docgraph.index.rows import LEVELS
-from docgraph.index.store import Near, Store
+from docgraph.index.store import Store
 from docgraph.index.words import marks, terms
 
 WORDS: Final = 0.5
@@ -59,13 +62,14 @@ def search(
     if not (asked := terms(question)):
         raise DataError(f"a question must hold a word or a number, but is {question!r:.100}.")
     level, kind = level_of(store, kind)
-    numbers = store.select(level, kind, where)
     vector = None if embedder is None else np.asarray(embedder.encode_query([question])[0], np.float32)
-    parts, holds_words = signals(store, level, numbers, asked, vector, kind, where)
-    score = sum((weight * values for weight, values in parts), np.zeros(len(numbers)))
-    eligible = holds_words if vector is None else np.ones(len(numbers), bool)
-    for place in _highest(np.where(eligible, score, -np.inf), top):
-        yield hit(store, int(numbers[place]), float(score[place]), question)
+    rows, parts, holds_words = signals(store, level, store.select(level, kind, where), asked, vector)
+    score = sum((weight * values for weight, values in parts), np.zeros(len(rows)))
+    if vector is None:
+        score[~holds_words] = -np.inf
+    numbers = store.rows(level).numbers
+    for place in _highest(score, top):
+        yield hit(store, int(numbers[rows[place]]), float(score[place]), question)
 
 
 def _highest(score: NDArray[np.float64], top: int) -> list[int]:
@@ -75,11 +79,6 @@ def _highest(score: NDArray[np.float64], top: int) -> list[int]:
         least = -np.partition(-score[some], top - 1)[top - 1]
         some = some[score[some] >= least]
     return some[np.lexsort((some, -score[some]))][:top].tolist()  # type: ignore[no-any-return]
-
-
-def _first(numbers: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Return the numbers with the highest values."""
-    return numbers[_highest(values, count)]
 
 
 def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
@@ -100,101 +99,83 @@ def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
 
 
 def signals(
-    store: Store,
-    level: str,
-    numbers: NDArray[np.int64],
-    asked: Sequence[str],
-    vector: NDArray[np.float32] | None,
-    kind: str | None = None,
-    where: dict[str, str] | None = None,
-) -> tuple[list[tuple[float, NDArray[np.float64]]], NDArray[np.bool_]]:
-    """Return what speaks for some rows of a level, and which of them hold words of the question.
+    store: Store, level: str, allowed: Positions, asked: Sequence[str], vector: NDArray[np.float32] | None
+) -> tuple[Positions, list[tuple[float, NDArray[np.float64]]], NDArray[np.bool_]]:
+    """Return rows of a level that may be answers, what speaks for each, and which of them hold words of the question.
 
     Args:
-        numbers: (n,) ascending.
+        allowed: positions of rows, ascending.
         asked: the terms of the question.
         vector: (D,) of the question; None for words alone.
-        kind, where: what `numbers` was selected by.
 
     Returns:
-        pairs of a weight and standard scores (n,), and (n,) booleans.
+        (n,) all positions that are allowed, or those that were looked up in a large level without parts; pairs of a
+        weight and standard scores (n,); (n,) booleans.
     """
-    scored = scored_passages = store.bm25(level, asked)
-    words = best_words = _spread(numbers, *scored)
+    words = scored = bm25(store, level, asked)
     has_passages = level not in ("passage", "image")
     if has_passages:
-        scored_passages = store.bm25("passage", asked)
-        best_words = _of_best(store, level, numbers, *scored_passages)
-        parts = [(WORDS, _standard(words)), (BEST_WORDS, _standard(best_words))]
+        scored = bm25(store, "passage", asked)
+        best_words = _of_best(store, level, allowed, scored)
+        parts = [(WORDS, _standard(words[allowed])), (BEST_WORDS, _standard(best_words))]
+        holds_words = (words[allowed] > 0) | (best_words > 0)
     else:
-        parts = [(WORDS + BEST_WORDS, _standard(words))]
-    if vector is not None:
-        vector = vector / (np.linalg.norm(vector) or 1.0)
-        near = store.near(level, vector, kind, where or {}, partial(_first, *scored))
-        meaning = best = _spread(numbers, near.numbers, near.cosines, _least(near))
-        drawn = best_drawn = _drawn(numbers, near)
-        if has_passages:
-            near = store.near("passage", vector, None, where or {}, partial(_first, *scored_passages))
-            best = _of_best(store, level, numbers, near.numbers, near.cosines, _least(near))
-            if near.drawn is not None:
-                chosen = np.zeros(len(near.numbers))
-                chosen[near.drawn] = 1.0
-                best_drawn = _of_best(store, level, numbers, near.numbers, chosen) > 0
-            parts += [(WHOLE, _standard(meaning, drawn)), (BEST, _standard(best, best_drawn))]
-        else:
-            parts.append((WHOLE + BEST, _standard(meaning, drawn)))
-    return parts, (words > 0) | (best_words > 0)
-
-
-def _of_best(
-    store: Store,
-    level: str,
-    numbers: NDArray[np.int64],
-    some: NDArray[np.int64],
-    values: NDArray[np.float64],
-    least: float = 0.0,
-) -> NDArray[np.float64]:
-    """Return for each row the highest value of the passages in it; for one without any, the lowest that another has.
-
-    Args:
-        numbers: (n,) of the rows.
-        some: numbers of passages with `values`; others have `least`.
-    """
+        parts = [(WORDS + BEST_WORDS, _standard(words[allowed]))]
+        holds_words = words[allowed] > 0
+    if vector is None:
+        return allowed, parts, holds_words
+    vector = vector / (np.linalg.norm(vector) or 1.0)
+    found = near(store, level, vector, allowed, partial(_best, words, allowed))
+    meaning, drawn = _spread(found, len(words))
+    if not has_passages:
+        if drawn is not None:  # only what was looked up can be an answer
+            looked_up = np.searchsorted(allowed, found.rows)
+            allowed, holds_words = found.rows, holds_words[looked_up]
+            parts = [(weight, values[looked_up]) for weight, values in parts]
+        parts.append((WHOLE + BEST, _standard(meaning[allowed], None if drawn is None else drawn[allowed])))
+        return allowed, parts, holds_words
     passages, holders = store.holders(level)
-    best = np.full(len(numbers), -np.inf)
-    if len(numbers):
-        place = np.minimum(np.searchsorted(numbers, holders), len(numbers) - 1)
-        is_there = numbers[place] == holders
-        np.maximum.at(best, place[is_there], _spread(passages, some, values, least)[is_there])
+    inside = np.zeros(len(words), bool)
+    inside[allowed] = True
+    within = passages[inside[holders]] if len(allowed) < len(words) else np.arange(len(scored))
+    found = near(store, "passage", vector, within, partial(_best, scored, within))
+    nearest, some = _spread(found, len(scored))
+    parts.append((WHOLE, _standard(meaning[allowed], None if drawn is None else drawn[allowed])))
+    drawn = None if some is None else _of_best(store, level, allowed, some.astype(np.float64)) > 0
+    parts.append((BEST, _standard(_of_best(store, level, allowed, nearest), drawn)))
+    return allowed, parts, holds_words
+
+
+def _best(values: NDArray[np.float64], allowed: Positions, count: int) -> Positions:
+    """Return the allowed rows with the highest values that are not zero."""
+    some = allowed[values[allowed] > 0]
+    return some[_highest(values[some], count)]
+
+
+def _of_best(store: Store, level: str, allowed: Positions, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return for each allowed row the highest value of the passages in it; without any, the lowest that another has."""
+    passages, holders = store.holders(level)
+    every = np.full(len(store.rows(level).numbers), -np.inf)
+    np.maximum.at(every, holders, values[passages])
+    best = every[allowed]
     held = np.isfinite(best)
     best[~held] = best[held].min() if held.any() else 0.0
     return best
 
 
-def _least(near: Near) -> float:
-    """Return what a row without a cosine is taken to have: less than any; the mean, where some stand for all."""
-    if near.drawn is None or not near.drawn.any():
-        return -1.0
-    return float(near.cosines[near.drawn].mean())
+def _spread(found: Near, count: int) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+    """Return the cosine of each of so many rows, and which of them stand for all; None if all are there.
 
-
-def _drawn(numbers: NDArray[np.int64], near: Near) -> NDArray[np.bool_] | None:
-    """Return which of `numbers` stand for all rows, None if they are all there."""
-    if near.drawn is None:
-        return None
-    return _spread(numbers, near.numbers, near.drawn.astype(np.float64)) > 0
-
-
-def _spread(
-    numbers: NDArray[np.int64], some: NDArray[np.int64], values: NDArray[np.float64], least: float = 0.0
-) -> NDArray[np.float64]:
-    """Return a value for each of `numbers`, which are ascending, `least` where it is not among `some`."""
-    spread = np.full(len(numbers), least)
-    if len(numbers):
-        place = np.minimum(np.searchsorted(numbers, some), len(numbers) - 1)
-        is_there = numbers[place] == some
-        spread[place[is_there]] = values[is_there]
-    return spread
+    A row without a cosine has less than any; the mean, where some stand for all.
+    """
+    some = found.drawn is not None and found.drawn.any()
+    cosines = np.full(count, found.cosines[found.drawn].mean() if some else -1.0)
+    cosines[found.rows] = found.cosines
+    if found.drawn is None:
+        return cosines, None
+    drawn = np.zeros(count, bool)
+    drawn[found.rows[found.drawn]] = True
+    return cosines, drawn
 
 
 def _standard(values: NDArray[np.float64], drawn: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:

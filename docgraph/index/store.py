@@ -1,5 +1,8 @@
 """The file: one SQLite database with documents, nodes, words (FTS5, a table a level) and vectors.
 
+What every question needs of all rows (numbers, lengths, signs of the vectors) is also there in one piece a document, so
+that a million rows are read in a moment, by the first question.
+
 A document is written in one transaction with all that belongs to it, so that a killed job leaves whole documents and
 the same command goes on. One writer at a time holds a file beside it locked. Readers are not kept out (WAL); a file
 that may only be read is opened as one that does not change.
@@ -20,11 +23,13 @@ from numpy.typing import NDArray
 
 from docgraph.document import Document
 from docgraph.errors import DataError
+from docgraph.index.packed import Positions, Rows, Table, length_of, packed_rows, positions, unpacked
 from docgraph.index.rows import LEVELS, Row
 from docgraph.index.words import TOKENIZER, spaced
 from docgraph.locks import locked
+from docgraph.metadata import Metadata
 
-VERSION: Final = 2
+VERSION: Final = 3
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     "CREATE TABLE documents (number INTEGER PRIMARY KEY, id TEXT UNIQUE, digest TEXT, text TEXT, title TEXT, url TEXT, "
@@ -32,47 +37,29 @@ _SCHEMA: Final = (
     "CREATE TABLE nodes (number INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER, level TEXT, id TEXT UNIQUE, "
     "kind TEXT, kinds TEXT, parent TEXT, headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
     "CREATE INDEX nodes_of_document ON nodes (document)",
-    "CREATE INDEX nodes_of_level ON nodes (level, number)",
+    "CREATE INDEX nodes_of_level ON nodes (level, kinds)",
+    "CREATE TABLE packed (document INTEGER, level TEXT, numbers BLOB, lengths BLOB, signs BLOB)",
+    "CREATE INDEX packed_of_document ON packed (level, document)",
     *(f"CREATE VIRTUAL TABLE words_{level} USING fts5 (headings, text, tokenize='{TOKENIZER}')" for level in LEVELS),
     *(f"CREATE TABLE vectors_{level} (number INTEGER PRIMARY KEY, vector BLOB)" for level in LEVELS),
 )
-_HOLDERS: Final = {
-    "section": "SELECT p.number, s.number FROM nodes p JOIN nodes s ON s.id = p.parent "
-    "WHERE p.level = 'passage' AND s.level = 'section' ORDER BY p.number",
-    "document": "SELECT p.number, d.number FROM nodes d CROSS JOIN nodes p ON p.document = d.document "  # in this order
-    "WHERE d.level = 'document' AND p.level = 'passage' ORDER BY p.number",
-}
-LARGE: Final = 20_000
-"""Rows of a level, above which common words of a question are left out."""
-_COMMON: Final = 500
-"""Rows of a level that hold a common word."""
-_SCORES_KEPT: Final = 4_000_000
-"""Scores of common words that are kept in memory, 64 MB."""
-_COUNTS_KEPT: Final = 100_000
+_SECTIONS: Final = (
+    "SELECT p.number, s.number FROM nodes p JOIN nodes s ON s.id = p.parent "
+    "WHERE p.level = 'passage' AND s.level = 'section' ORDER BY p.number"
+)
+AT_ONCE: Final = 1000
+"""Numbers of a condition."""
 FILTERS: Final = ("id", "site", "language", "date", "url", "title")
 """Columns of a document that a search may be limited by."""
 
 T = TypeVar("T")
 
 
-class Table(NamedTuple):
-    """All rows of a level that have a vector."""
+class Source(NamedTuple):
+    """What an index keeps of a document beside its rows."""
 
-    numbers: NDArray[np.int64]
-    """(n,) ascending"""
-    vectors: NDArray[np.float32]
-    """(n, D), each of length 1 or 0"""
-
-
-class Near(NamedTuple):
-    """How near rows of a level are to a question."""
-
-    numbers: NDArray[np.int64]
-    """(n,) ascending"""
-    cosines: NDArray[np.float64]
-    """(n,)"""
-    drawn: NDArray[np.bool_] | None = None
-    """(n,) which of them were drawn by chance and stand for all rows; None where these are all rows."""
+    text: str
+    metadata: Metadata
 
 
 class Store:
@@ -130,6 +117,10 @@ class Store:
         if (found := self.meta("version")) != str(VERSION):
             raise sqlite3.DatabaseError(f"it has version {found} and this docgraph reads version {VERSION}")
         self.connection.execute("PRAGMA synchronous=NORMAL")
+        for level in LEVELS:
+            self.connection.execute(
+                f"CREATE VIRTUAL TABLE temp.words_of_{level} USING fts5vocab (main, words_{level}, instance)"
+            )
 
     def _tables(self) -> set[str]:
         return {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
@@ -187,14 +178,16 @@ class Store:
     def count(self, level: str) -> int:
         """Return how many rows a level has."""
         sql = "SELECT count(*) FROM nodes WHERE level = ?"
-        return self._kept(f"count {level}", lambda: int(self.connection.execute(sql, (level,)).fetchone()[0]))
+        return self.kept(f"count {level}", lambda: int(self.connection.execute(sql, (level,)).fetchone()[0]))
 
     def kinds(self) -> list[str]:
         """Return the kinds of nodes that passages are made of."""
-        found = self.connection.execute("SELECT DISTINCT kinds FROM nodes WHERE level = 'passage'")
-        return sorted({kind for (kinds,) in found for kind in kinds.split()})
+        sql = "SELECT DISTINCT kinds FROM nodes WHERE level = 'passage'"
+        return self.kept(
+            "kinds", lambda: sorted({kind for (kinds,) in self.connection.execute(sql) for kind in kinds.split()})
+        )
 
-    def put(self, document_id: str, document: Document, digest: str, rows: Sequence[Row]) -> None:
+    def put(self, document_id: str, document: Document | Source, digest: str, rows: Sequence[Row]) -> None:
         """Write a document in place of the one of the same id; call it within a transaction."""
         self.remove(document_id)
         told = document.metadata
@@ -213,6 +206,7 @@ class Store:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [None if value is None else _clean(str(value)) for value in values],
         ).lastrowid
+        packed: dict[str, list[tuple[int, int, Row]]] = {level: [] for level in LEVELS}
         for row in rows:
             kinds = f" {' '.join(row.kinds)} "
             over = (*([" ".join(told.title.split())] if told.title else []), *row.headings)
@@ -228,8 +222,17 @@ class Store:
                 f"INSERT INTO words_{row.level} (rowid, headings, text) VALUES (?, ?, ?)",
                 (node, spaced(_clean("\n".join(dict.fromkeys(over)))), spaced(_clean(row.words))),
             )
+            sql = f"SELECT sz FROM words_{row.level}_docsize WHERE id = ?"
+            packed[row.level].append(
+                (int(node or 0), length_of(self.connection.execute(sql, (node,)).fetchone()[0]), row)
+            )
             if row.vector is not None:
                 self._put_vector(int(node or 0), int(number or 0), kinds, row)
+        for level, some in packed.items():
+            if some:
+                self.connection.execute(
+                    "INSERT INTO packed VALUES (?, ?, ?, ?, ?)", (number, level, *packed_rows(some))
+                )
 
     def remove(self, document_id: str) -> bool:
         """Take a document out; return whether it was there. Call it within a transaction."""
@@ -240,6 +243,7 @@ class Store:
             numbers = "SELECT number FROM nodes WHERE document = ? AND level = ?"
             self.connection.execute(f"DELETE FROM words_{level} WHERE rowid IN ({numbers})", (found[0], level))
             self._remove_vectors(level, int(found[0]))
+            self.connection.execute("DELETE FROM packed WHERE level = ? AND document = ?", (level, found[0]))
         self.connection.execute("DELETE FROM nodes WHERE document = ?", found)
         self.connection.execute("DELETE FROM documents WHERE number = ?", found)
         return True
@@ -255,23 +259,14 @@ class Store:
         numbers = "SELECT number FROM nodes WHERE document = ? AND level = ?"
         self.connection.execute(f"DELETE FROM vectors_{level} WHERE number IN ({numbers})", (document, level))
 
-    def near(
-        self,
-        level: str,
-        vector: NDArray[np.float32],
-        kind: str | None,
-        where: dict[str, str],
-        besides: Callable[[int], NDArray[np.int64]],
-    ) -> Near:
-        """Return the cosines of a level's rows with a question's vector; those of all rows, whatever the filters.
+    def rows(self, level: str) -> Rows:
+        """Return what questions need of all rows of a level; read once and kept until the file changes."""
 
-        Args:
-            vector: (D,) of length 1 or 0.
-            besides: gives the numbers of so many rows that are to be among them, where not all are.
-        """
-        table = self.vectors(level)
-        cosines = (table.vectors @ vector).astype(np.float64) if len(table.numbers) else np.empty(0)
-        return Near(table.numbers, cosines)
+        def read() -> Rows:
+            sql = "SELECT document, numbers, lengths, signs FROM packed WHERE level = ?"
+            return unpacked(self.connection.execute(sql, (level,)).fetchall())
+
+        return self.kept(f"rows {level}", read)
 
     def vectors(self, level: str) -> Table:
         """Return the vectors of a level; read once and kept until the file changes."""
@@ -282,19 +277,34 @@ class Store:
             numbers = np.array([number for number, _ in rows], np.int64)
             return Table(numbers, flat.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32))
 
-        return self._kept(f"vectors {level}", read)
+        return self.kept(f"vectors {level}", read)
 
-    def holders(self, level: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the numbers of passages, ascending, and of the section or document that each lies in directly."""
+    def vectors_at(self, level: str, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return (k, D) vectors of some rows of a level, all of which have one, by their ascending numbers."""
+        found: list[bytes] = []
+        for first in range(0, len(numbers), AT_ONCE):
+            some = ", ".join(map(str, numbers[first : first + AT_ONCE].tolist()))
+            sql = f"SELECT vector FROM vectors_{level} WHERE number IN ({some}) ORDER BY number"
+            found += [vector for (vector,) in self.connection.execute(sql)]
+        return np.frombuffer(b"".join(found), "<f4").reshape(len(numbers), -1)
 
-        def read() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-            rows = self.connection.execute(_HOLDERS[level]).fetchall()
-            passages, holders = np.array(rows, np.int64).reshape(-1, 2).T
-            return passages, holders
+    def holders(self, level: str) -> tuple[Positions, Positions]:
+        """Return positions of passages, ascending, and of the section or document that each lies in directly."""
 
-        return self._kept(f"holders {level}", read)
+        def read() -> tuple[Positions, Positions]:
+            passages, others = self.rows("passage"), self.rows(level)
+            if level == "document":
+                order = np.argsort(others.documents)
+                where, is_there = positions(others.documents[order], passages.documents)
+                return np.flatnonzero(is_there), order[where]
+            pairs = np.array(self.connection.execute(_SECTIONS).fetchall(), np.int64).reshape(-1, 2).T
+            lower, is_below = positions(passages.numbers, pairs[0])
+            upper, is_above = positions(others.numbers, pairs[1])
+            return lower[is_above[is_below]], upper[is_below[is_above]]
 
-    def _kept(self, name: str, read: Callable[[], T]) -> T:
+        return self.kept(f"holders {level}", read)
+
+    def kept(self, name: str, read: Callable[[], T]) -> T:
         """Return what `read` returns, read once and kept until the file changes."""
         version = (self.connection.execute("PRAGMA data_version").fetchone()[0], self.connection.total_changes)
         if version != self._version:
@@ -304,71 +314,27 @@ class Store:
         found: T = self._cache[name]
         return found
 
-    def bm25(self, level: str, terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the numbers of the rows of a level that hold any of some terms, and their BM25 scores.
-
-        FTS5 gives a term that is in half of the rows no weight at all, which leaves small collections without an order.
-        So each term is asked for alone, and its score, FTS5's weight times what the row has of it, is given Lucene's
-        weight, log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. In large collections terms in a tenth of all
-        rows are left out unless the question has no other.
-        """
-        total = self.count(level)
-        if total > LARGE:
-            terms = [term for term in terms if self._rows_with(level, term) <= total / 10] or terms
-        found = [self._scored(level, term, total) for term in terms]
-        numbers = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in found)])
-        unique, place = np.unique(numbers, return_inverse=True)
-        scores = np.concatenate([np.empty(0), *(scores for _, scores in found)])
-        return unique, np.bincount(place, scores, len(unique)).astype(np.float64)
-
-    def _rows_with(self, level: str, term: str) -> int:
-        """Return in how many rows of a level a term stands."""
-        counts: dict[tuple[str, str], int] = self._kept("counts", dict)
-        if (level, term) not in counts:
-            if len(counts) >= _COUNTS_KEPT:
-                counts.clear()
-            sql = f"SELECT count(*) FROM words_{level} WHERE words_{level} MATCH ?"
-            counts[level, term] = self.connection.execute(sql, (term,)).fetchone()[0]
-        return counts[level, term]
-
-    def _scored(self, level: str, term: str, total: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the numbers of the rows of a level that hold a term, and their scores.
-
-        Common words come again with nearly every question and take nearly all of its time, so their scores are kept.
-        """
-        common: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.float64]]] = self._kept("common", dict)
-        if (level, term) in common:
-            return common[level, term]
-        sql = f"SELECT rowid, -rank FROM words_{level} WHERE words_{level} MATCH ?"
-        rows = self.connection.execute(sql, (term,)).fetchall()
-        count = len(rows)
-        weight = max(np.log((total - count + 0.5) / (count + 0.5)), 1e-6)  # as fts5_aux.c has it
-        numbers, ranks = np.array(rows, np.float64).reshape(-1, 2).T
-        scored = numbers.astype(np.int64), ranks / weight * np.log1p((total - count + 0.5) / (count + 0.5))
-        if count >= _COMMON:
-            if count + sum(len(kept) for kept, _ in common.values()) > _SCORES_KEPT:
-                common.clear()
-            common[level, term] = scored
-        return scored
-
-    def select(self, level: str, kind: str | None, where: dict[str, str]) -> NDArray[np.int64]:
-        """Return the numbers of a level's rows, ascending, of one kind and of documents with the values of `where`."""
+    def select(self, level: str, kind: str | None, where: dict[str, str]) -> Positions:
+        """Return the positions of a level's rows, of one kind and of documents with the values of `where`."""
+        rows = self.rows(level)
         if kind is None and not where:
-            return self._kept(f"numbers {level}", lambda: self._select(level, None, {}))
-        return self._select(level, kind, where)
-
-    def _select(self, level: str, kind: str | None, where: dict[str, str]) -> NDArray[np.int64]:
-        sql, values = "SELECT n.number FROM nodes n", [level]
-        tests = ["n.level = ?"]
+            return self.kept(f"all {level}", lambda: np.arange(len(rows.numbers)))
+        allowed = np.ones(len(rows.numbers), bool)
         if kind is not None:
-            tests.append("instr(n.kinds, ?)")
-            values.append(f" {kind} ")
+            allowed[:] = False
+            allowed[self.kept(f"kind {level} {kind}", lambda: self._of_kind(level, kind))] = True
         if where:
-            sql += " JOIN documents d ON d.number = n.document"
-            tests += document_tests(where)
-            values += map(_clean, where.values())
-        rows = self.connection.execute(f"{sql} WHERE {' AND '.join(tests)} ORDER BY n.number", values)
-        return np.fromiter((number for (number,) in rows), np.int64)
+            sql = f"SELECT d.number FROM documents d WHERE {' AND '.join(document_tests(where))}"
+            found = self.connection.execute(sql, [*map(_clean, where.values())]).fetchall()
+            documents = np.array(found, np.int64).ravel()
+            allowed &= np.isin(rows.documents, documents)
+        return np.flatnonzero(allowed)
+
+    def _of_kind(self, level: str, kind: str) -> Positions:
+        sql = "SELECT number FROM nodes WHERE level = ? AND instr(kinds, ?) ORDER BY number"
+        numbers = np.array(self.connection.execute(sql, (level, f" {kind} ")).fetchall(), np.int64).ravel()
+        where, _ = positions(self.rows(level).numbers, numbers)
+        return where
 
     def number(self, id: str) -> int | None:
         """Return the number of the row with an id, None if there is none."""

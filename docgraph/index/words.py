@@ -6,6 +6,8 @@ of letters, in texts and questions alike, so that any word of two letters or mor
 """
 
 import re
+import sqlite3
+from contextlib import closing
 from functools import lru_cache
 from typing import Final
 
@@ -47,6 +49,16 @@ def terms(question: str) -> list[str]:
         joined = [" ".join(words)] if phrase else words
         found.update({f'"{one}"': None for one in joined if one})
     return list(found)[:MOST_TERMS]
+
+
+@lru_cache(maxsize=10_000)
+def tokens(text: str) -> tuple[str, ...]:
+    """Return what FTS5 makes of a text: its words without their endings."""
+    with closing(sqlite3.connect(":memory:")) as made:
+        made.execute(f"CREATE VIRTUAL TABLE words USING fts5 (text, tokenize='{TOKENIZER}')")
+        made.execute("CREATE VIRTUAL TABLE stems USING fts5vocab (words, instance)")
+        made.execute("INSERT INTO words VALUES (?)", (text,))
+        return tuple(term for (term,) in made.execute("SELECT term FROM stems ORDER BY offset"))
 
 
 def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:

@@ -1,14 +1,25 @@
 """`docgraph index`: documents in an index that `docgraph search` answers from."""
 
-import hashlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from training.cli.options import Image, Paths, Quiet, Text, column_options, progress_console
+from training.cli.options import (
+    Address,
+    Engine,
+    EngineName,
+    Image,
+    Paths,
+    Quiet,
+    Text,
+    column_options,
+    engine_of,
+    progress_console,
+)
 
 if TYPE_CHECKING:
     from docgraph import Document
@@ -19,6 +30,7 @@ EXAMPLES: Final = """\
   docgraph index pages/ --output pages.index --model models/my-encoder
   docgraph index pages/ --output pages.index --words
   docgraph index pages/ --output pages.index --store lancedb
+  docgraph index pages/ --output pages.index --engine ray --address auto
 """
 
 
@@ -40,39 +52,54 @@ def run(
     ] = False,
     text: Text = None,
     image: Image = None,
+    engine: Engine = EngineName.local,
+    address: Address = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Shards that --engine ray does at once; one a processor if not given.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make an index of documents, or bring one up to date; the same command goes on where it was cut off."""
-    from rich.progress import track
+    from rich.progress import Progress
 
-    from docgraph import __version__
     from docgraph.errors import DocgraphError
     from docgraph.file_names import told
     from docgraph.index import Index
-    from training.embedders import choose_embedder
+    from training.embedders import choose_embedder, open_embedder
+    from training.indexing import add_sharded, digest_of
     from training.inputs import ERRORS, Errors, find_inputs
 
+    runner = engine_of(engine, address, workers)
     errors = Errors(output.parent / ERRORS)
     inputs = find_inputs(paths, **column_options(text, image, None))
     embedder = None if words else choose_embedder(model, output)
-    with Index.open(output, embedder, create=True, store=store) as index:
+    with (
+        Index.open(output, embedder, create=True, store=store) as index,
+        Progress(console=progress_console(quiet), disable=quiet) as bar,
+    ):
         there, same = index.digests(), 0
+        progress = partial(bar.advance, bar.add_task("indexing", total=len(inputs)))
 
-        def documents() -> Iterator[tuple[str, "Document", str]]:
+        def documents() -> Iterator[tuple[str, "Document"] | tuple[str, "Document", str]]:
             nonlocal same
-            for one in track(inputs, "indexing", console=progress_console(quiet), disable=quiet):
+            for one in inputs:
                 try:
-                    digest = f"{__version__} {_digest(one.path)}" if one.path is not None and one.path.is_file() else ""
-                    if digest and there.get(one.id) == digest:
+                    digest = digest_of(one)
+                    if digest is not None and there.get(one.id) == digest:
                         same += 1
-                        continue
-                    yield (one.id, one.document(), digest)
+                    else:
+                        yield (one.id, one.document()) if digest is None else (one.id, one.document(), digest)
                 except OSError as error:
                     errors.add(one.id, DocgraphError(str(error)))
                 except DocgraphError as error:
                     errors.add(one.id, error)
+                progress(1)
 
-        added = index.add(documents())
+        if engine is EngineName.local:
+            added = index.add(documents())
+        else:
+            load = None if embedder is None else partial(open_embedder, index.embedder_name or None)
+            added = add_sharded(index, inputs, output, engine=runner, load=load, errors=errors, progress=progress)
         for one, problem in added.problems.items():
             errors.add(one, DocgraphError(problem))
         others = there.keys() - {one.id for one in inputs}
@@ -89,8 +116,3 @@ def run(
         + ("by words alone" if name is None else f"with vectors of {name or 'MiniLM'}")
     )
     raise typer.Exit(errors.exit_code(total))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
