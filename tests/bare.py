@@ -15,6 +15,7 @@ COMMANDS = {
     "mcp": ("mcp pages.index", "mcp"),
     "parse": ("parse page.html --output trees.parquet", "parquet"),
     "chunk": ("chunk page.html --output chunks.parquet", "parquet"),
+    "index": ("index page.html --output pages.index --model model", "embed"),
 }
 """Verb -> arguments with which it needs an extra, and that extra; page.html is in the folder, the rest is not."""
 

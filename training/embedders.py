@@ -18,6 +18,7 @@ def open_embedder(model: str | None) -> Any:
         MissingExtraError: what it needs is not installed.
     """
     with needs_extra("an embedder"):
+        import sentence_transformers  # noqa: F401 - first: the extra that brings it brings all
         from transformers.utils import logging
 
         from encoders import Embedder

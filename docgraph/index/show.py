@@ -10,6 +10,8 @@ from docgraph.index.search import Hit
 
 LENGTH: Final = 320
 """Letters of a piece."""
+SAYING: Final = 4
+"""Words of a line that a browser finds where it stands; a heading such as "Times" may stand elsewhere, too."""
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --mark: #fff3b0; \
 --back: #ffffff; --link: #0b57d0; }
@@ -52,9 +54,11 @@ def address(hit: Hit) -> str | None:
         base = Path(hit.document_id).resolve().as_uri()
     if base is None or not base.startswith(("http://", "https://", "file://")):
         return None
-    words = hit.text.split("\n")[0].split()[:8] if hit.text.strip() else []
+    lines = [line.split() for line in hit.text.split("\n")]
+    words = next((line for line in lines if len(line) >= SAYING), max(lines, key=len))[:8]
     # a comma or dash within would be taken for the fragment's own syntax
-    return f"{base}#:~:text={quote(' '.join(words), safe='').replace('-', '%2D')}" if words else base
+    said = quote(" ".join(words), safe="").replace("-", "%2D")
+    return f"{base}{'' if '#' in base else '#'}:~:text={said}" if words else base
 
 
 def to_html(question: str, hits: Sequence[Hit]) -> str:
