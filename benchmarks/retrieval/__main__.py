@@ -55,7 +55,9 @@ def measure(
         "windows": systems.windows(places, queries, embedder),
         "late": systems.late(places, queries, embedder),
     }
-    scores["docgraph"], scores["docgraph, best passage"] = systems.docgraph(places, queries, embedder)
+    nodes, best_passages = systems.docgraph(places, queries, embedder)
+    scores["BM25 + best passage"] = systems.standard(scores["BM25"]) + systems.standard(best_passages)
+    scores["docgraph"], scores["docgraph, best passage"] = nodes, nodes + systems.BEST * best_passages
     scores[SEARCH] = systems.search(places, queries, embedder)
     found = {name: gains(one, relevant) for name, one in scores.items()}
     print(f"   {len(queries)} queries, {len(places.row)} places, {time.perf_counter() - start:.0f} s", flush=True)

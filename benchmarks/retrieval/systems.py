@@ -4,6 +4,7 @@ BM25                     words of the place's text (k1 = 1.2, b = 0.75)
 sentence-transformers    two lines: encode the places' texts, cut at the encoder's length; encode the queries
 windows                  mean of passages as long as the encoder reads
 late                     the best of the place's passages, read with those before them
+BM25 + best passage      the same words and the best of the place's passages, standard scores added up
 docgraph                 `Embedder.encode`: the node's vector
 docgraph, best passage   the same + 2 x its best passage
 docgraph search          `Index.search`, all settings as they come; a hit that is none of the places is a wrong one
@@ -183,7 +184,7 @@ def search(places: Places, queries: Sequence[str], embedder: Embedder) -> Scores
 
 
 def docgraph(places: Places, queries: Sequence[str], embedder: Embedder) -> tuple[Scores, Scores]:
-    """Return (q, n) by the nodes' vectors, and by these with their best passages."""
+    """Return (q, n) by the nodes' vectors, and by the best passage of each."""
     kinds = {places.documents[place].kind[row] for place, row in zip(places.document, places.row, strict=True)}
     found = embedder.encode(places.documents, sorted(kinds), boilerplate=True)
     where = {
@@ -194,4 +195,9 @@ def docgraph(places: Places, queries: Sequence[str], embedder: Embedder) -> tupl
     nodes = asked @ found.vectors[rows].T
     pages, numbers = places.passages(embedder, fill=embedder.reader.settings.fill)
     vectors = embedder.reader.encoder.encode([text for page in pages for text in page])
-    return nodes, nodes + BEST * best_passage(asked @ vectors.T, numbers)
+    return nodes, best_passage(asked @ vectors.T, numbers)
+
+
+def standard(scores: Scores) -> Scores:
+    """Return (q, n) scores less the mean of their query's, in its deviations."""
+    return np.asarray((scores - scores.mean(1, keepdims=True)) / (scores.std(1, keepdims=True) + 1e-9), np.float32)
