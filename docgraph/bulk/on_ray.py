@@ -53,11 +53,13 @@ class OnRay:
                     f"workers must be at most the {processors} processors of the Ray cluster, as each takes one, "
                     f"but are {workers}. Ask for fewer, or add machines."
                 )
+            # one more a processor waits there already, where no processor is left that it might take
+            at_once = 2 * workers if workers == processors else workers
             task = ray.remote(_do).options(num_cpus=1, max_retries=-1)
             job = ray.put(pickle.dumps((work, shards)))
             running: dict[Any, int] = {}
             while True:
-                while len(running) < workers and (shard := next(waiting, None)) is not None:
+                while len(running) < at_once and (shard := next(waiting, None)) is not None:
                     some = pickle.dumps([inputs[place] for place in shards.places(shard)])
                     running[task.remote(job, shard, some, os.getcwd())] = shard
                 if not running:

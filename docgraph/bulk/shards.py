@@ -240,10 +240,8 @@ def _deaths(tries: Path) -> Counter[str] | None:
 
 
 def _append(file: Path, line: str) -> None:
-    with file.open("a", encoding="ascii") as tries:
+    with file.open("a", encoding="ascii") as tries:  # outlives the process; of a machine that dies no input is the cause
         tries.write(line + "\n")
-        tries.flush()
-        os.fsync(tries.fileno())
 
 
 def _write(path: Path, text: str) -> None:
