@@ -240,7 +240,7 @@ def _deaths(tries: Path) -> Counter[str] | None:
 
 
 def _append(file: Path, line: str) -> None:
-    with file.open("a", encoding="ascii") as tries:  # outlives the process; of a machine that dies no input is the cause
+    with file.open("a", encoding="ascii") as tries:  # outlives the process, which is enough: no input kills a machine
         tries.write(line + "\n")
 
 
