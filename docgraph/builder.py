@@ -27,6 +27,7 @@ from docgraph.metadata import Metadata
 from docgraph.records import Box, ImageAccess, Mark, Sources, Warning
 
 BLOCK_SEPARATOR: Final = "\n\n"
+_SEQUENCE, _SET, _KEYED = Domain.SEQUENCE, Domain.SET, Domain.KEYED  # a look into an enum costs ten into a module
 
 
 class ColumnsBuilder:
@@ -88,7 +89,7 @@ class ColumnsBuilder:
         self,
         kind: str,
         *,
-        domain: Domain = Domain.SEQUENCE,
+        domain: Domain = _SEQUENCE,
         span: tuple[int, int] | None = None,
         role: str | None = None,
         position: tuple[int, int] | None = None,
@@ -150,7 +151,7 @@ class ColumnsBuilder:
             # Most paragraphs of long lists are one sentence: eight short-lived lists would cost more than the node.
             self._parent.append(above)
             self._kind.append(kind)
-            self._domain.append(Domain.SEQUENCE)
+            self._domain.append(_SEQUENCE)
             self._role.append(None)
             self._position.append((first, 0))
             self._span.append(spans[0])
@@ -161,7 +162,7 @@ class ColumnsBuilder:
             return
         self._parent += [above] * count
         self._kind += [kind] * count
-        self._domain += [Domain.SEQUENCE] * count
+        self._domain += [_SEQUENCE] * count
         self._role += [None] * count
         self._position += [(ordinal, 0) for ordinal in range(first, first + count)]
         self._span += spans
@@ -265,7 +266,7 @@ class ColumnsBuilder:
         if above < 0:
             return (0, 0)
         domain, ordinal = self._domain[above], self._children[above]
-        if (domain is Domain.KEYED) != (key is not None):
+        if (domain is _KEYED) != (key is not None):
             raise DocumentError(
                 f"a child must have a key just where its parent's domain is keyed, "
                 f"but key={key!r} under a {domain.value} domain."
@@ -275,7 +276,7 @@ class ColumnsBuilder:
             return (self._keys.setdefault(key, len(self._keys)), 0)
         if position is not None:
             return position
-        return (0, 0) if domain is Domain.SET else (ordinal, 0)
+        return (0, 0) if domain is _SET else (ordinal, 0)
 
     def _closed_spans(self) -> list[tuple[int, int]]:
         """Fill the spans that were left open with the union of the children's."""

@@ -235,9 +235,9 @@ def _check_spans(columns: Columns) -> None:
 def _check_families(columns: Columns) -> None:
     """Raise unless keys, edges, marks and boxes point at what is there."""
     rows = len(columns)
-    keyed = np.fromiter((domain is Domain.KEYED for domain in columns.domain), bool, rows)
-    if keyed.any():
-        ids = columns.position[1:, 0][keyed[columns.parent[1:]]]
+    if (keyed := Domain.KEYED) in columns.domain:
+        is_keyed = np.fromiter((domain is keyed for domain in columns.domain), bool, rows)
+        ids = columns.position[1:, 0][is_keyed[columns.parent[1:]]]
         if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < len(columns.keys):
             raise DocumentError(
                 f"a child of a KEYED node must have one of the {len(columns.keys)} keys, "

@@ -200,6 +200,6 @@ def test_another_model_judges_within_its_block_alone():
     assert max(node.score or 0 for node in parse_html(markup)) > 0.5
 
 
-@given(st.text("aB1.!?\"' \n\t\x1c,x"))
-def test_texts_in_ascii_are_measured_as_others_are(text: str):
-    assert marks_of(text) == marks_of(f"{text} é")
+@given(st.text("aB1.!?\"' \n\t\x1c,x") | st.text("aÀß.!”’»· \xa0…;|x"))
+def test_texts_of_the_west_are_measured_as_others_are(text: str):
+    assert marks_of(text) == marks_of(f"{text} ж")

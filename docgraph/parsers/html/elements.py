@@ -13,10 +13,12 @@ Sources: HTML Living Standard 13.2 (parsing), 4.12.3 (declarative shadow roots a
 """
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import turbohtml
@@ -28,10 +30,19 @@ Attributes = Mapping[str, str]
 NO_ATTRIBUTES: Final[Attributes] = {}
 _CLIMB: Final = 40
 """Levels that a sibling may be deep."""
-_ELEMENT: Final = turbohtml.Element
-_TEXT: Final = (turbohtml.Text, turbohtml.CData)
-_CONTENT: Final = turbohtml.DocumentFragment
+_IS_ELEMENT: Final = 1
+_IS_TEXT: Final = 2
+_IS_CONTENT: Final = 3
 """What a `template` element holds."""
+_KINDS: Final[dict[type, int]] = defaultdict(
+    int,
+    {
+        turbohtml.Element: _IS_ELEMENT,
+        turbohtml.Text: _IS_TEXT,
+        turbohtml.CData: _IS_TEXT,
+        turbohtml.DocumentFragment: _IS_CONTENT,
+    },
+)
 _STREAMED: Final = re.compile(r"""\$R[CRS]\(\s*["']([BPS]:\w+)["']\s*,\s*["']([BPS]:\w+)["']""")
 """A call that puts a streamed part ("S:1") where its placeholder stands ("B:1", "P:1")."""
 _MOST_STREAMED: Final = 100
@@ -95,16 +106,7 @@ class Elements:
 
     def end(self, element: int) -> int:
         """Return one past the last row of the element's subtree."""
-        row, event = element + 1, self.last[element]
-        # Elements start in row order, so the first row that starts after the end event is found by bisection.
-        low, high = row, len(self.first)
-        while low < high:
-            middle = (low + high) // 2
-            if self.first[middle] < event:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        return bisect_left(self.first, self.last[element], element + 1)  # elements start in row order
 
     def is_between(self, element: int, tag: str) -> bool:
         """Whether the elements right before and after an element, in the same parent, are of one name."""
@@ -127,16 +129,18 @@ class Elements:
     def steps(self) -> list[str]:
         """Return one xpath step an element ("div[3]"): its place among siblings of its own name."""
         seen: dict[tuple[int, str], int] = {}
-        names: dict[str, str] = {}
+        known: defaultdict[str, list[str]] = defaultdict(list)
         steps = []
         tags = self.tag
         if self.divisions:
             tags = [self.divisions.get(row, tag) for row, tag in enumerate(tags)]
-        for tag, parent in zip(tags, self.parent, strict=True):
-            count = seen[parent, tag] = seen.get((parent, tag), 0) + 1
-            if (name := names.get(tag)) is None:
-                name = names[tag] = tag if _is_plain_name(tag) else f"*[name()={_quoted(tag)}]"
-            steps.append(f"{name}[{count}]")
+        for family in zip(self.parent, tags, strict=True):
+            count = seen[family] = seen.get(family, -1) + 1
+            of_tag = known[family[1]]
+            if count == len(of_tag):
+                name = family[1] if _is_plain_name(family[1]) else f"*[name()={_quoted(family[1])}]"
+                of_tag.append(f"{name}[{count + 1}]")
+            steps.append(of_tag[count])
         return steps
 
 
@@ -157,25 +161,73 @@ def read_markup(markup: str, *, most: int, tags: bool = False) -> Elements:
         moves := [sorted(move.groups()) for move in islice(_STREAMED.finditer(markup), _MOST_STREAMED)]
     ):
         _put_in_place(page, moves)
-    recorder = _Recorder(most)
-    around: list[Any] = [page]
-    for node in page.descendants:
-        above = node.parent
-        while around[-1] is not above:
-            if around.pop().__class__ is _ELEMENT:
-                recorder.end()
-        if node.__class__ is _ELEMENT:
-            if not recorder.start(node.tag, _plain(node.attrs)):
+    return _recorded(page, page.descendants, _KINDS, attrgetter("tag"), attrgetter("data"), most, tags)
+
+
+def _recorded(
+    root: Any,
+    nodes: Iterable[Any],
+    kinds: Mapping[type, int],
+    tag_of: Callable[[Any], str],
+    text_of: Callable[[Any], str],
+    most: int,
+    tags: bool = False,
+) -> Elements:
+    """Return the records of a tree's nodes, which come in document order, each with its `parent` and `attrs`.
+
+    Args:
+        root: what the first node stands in; it is not recorded.
+        kinds: what nodes of each class are: `_IS_ELEMENT`, `_IS_TEXT` or `_IS_CONTENT`; others are left out.
+    """
+    elements = Elements()
+    add, events, first, last = elements.events.append, elements.events, elements.first.append, elements.last
+    add_tag, add_parent, add_attributes = elements.tag.append, elements.parent.append, elements.attributes.append
+    inner, ends, above = root, -1, -1
+    around = [(inner, ends, above)]
+    """What is open: a node, the row that ends with it or -1, and the row that is the parent of what is in it."""
+    for node in nodes:
+        parent = node.parent
+        while inner is not parent:
+            if ends >= 0:
+                last[ends] = len(events)
+                add(~ends)
+            around.pop()
+            inner, ends, above = around[-1]
+        kind = kinds[node.__class__]
+        if kind == _IS_TEXT:
+            add(text_of(node))
+        elif kind == _IS_ELEMENT:
+            row = len(last)
+            if row >= most:
+                elements.cut = True
                 break
+            tag, own = tag_of(node), NO_ATTRIBUTES
+            if pairs := node.attrs.items():
+                own = dict(pairs)
+                for name, value in pairs:
+                    if value.__class__ is not str:  # a list of names ("class"), or nothing
+                        own[name] = " ".join(value) if isinstance(value, list) else str(value or "")
+                if "role" in own and tag in ("div", "span") and (part := _TABLE_ROLES.get(own["role"])):
+                    elements.divisions[row] = tag
+                    tag = part
+            add_tag(tag if tag.islower() else tag.lower())
+            add_parent(above)
+            add_attributes(own)
+            first(len(events))
+            last.append(-1)
+            add(row)
             if tags:
-                recorder.elements.tags.append(_tag_places(node))
-            around.append(node)
-        elif node.__class__ is _CONTENT:
-            around.append(node)
-        elif node.__class__ in _TEXT:
-            recorder.elements.events.append(node.data)
-    recorder.close()
-    return recorder.elements
+                elements.tags.append(_tag_places(node))
+            inner, ends, above = node, row, row
+            around.append((inner, ends, above))
+        elif kind == _IS_CONTENT:
+            inner, ends = node, -1
+            around.append((inner, ends, above))
+    for _, ends, _ in reversed(around):
+        if ends >= 0:
+            last[ends] = len(events)
+            add(~ends)
+    return elements
 
 
 def _put_in_place(page: Any, moves: Iterable[list[str]]) -> None:
@@ -204,16 +256,6 @@ def _put_in_place(page: Any, moves: Iterable[list[str]]) -> None:
         part.extract()
 
 
-def _plain(attributes: Mapping[str, Any]) -> Attributes:
-    """Return attributes as strings: lists of names ("class") joined again, one without a value empty."""
-    if not attributes:
-        return NO_ATTRIBUTES
-    return {
-        name: value if value.__class__ is str else " ".join(value) if isinstance(value, list) else str(value or "")
-        for name, value in attributes.items()
-    }
-
-
 def _tag_places(node: turbohtml.Element) -> tuple[int, int, int, int] | None:
     location = node.source_location
     if location is None or location.start_tag is None:
@@ -232,66 +274,14 @@ def from_soup(soup: "Tag", *, most: int) -> Elements:
     from bs4 import BeautifulSoup
     from bs4.element import NavigableString, PreformattedString, Tag
 
-    recorder = _Recorder(most)
-    around: list[Tag] = [soup]
-    if not isinstance(soup, BeautifulSoup):
-        recorder.start(soup.name, _plain(soup.attrs))
-    for node in soup.descendants:
-        while node.parent is not around[-1]:
-            around.pop()
-            recorder.end()
-        if isinstance(node, Tag):
-            if not recorder.start(node.name, _plain(node.attrs)):
-                break
-            around.append(node)
-        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
-            recorder.elements.events.append(str(node))
-    recorder.close()
-    return recorder.elements
+    class Kinds(dict[type, int]):
+        def __missing__(self, kind: type) -> int:
+            text = issubclass(kind, NavigableString) and not issubclass(kind, PreformattedString)
+            return _IS_ELEMENT if issubclass(kind, Tag) else _IS_TEXT if text else 0
 
-
-class _Recorder:
-    """Writes the records of elements as they start and end."""
-
-    def __init__(self, most: int) -> None:
-        self.elements = Elements()
-        self._open: list[int] = []
-        self._most = most
-
-    def start(self, tag: str, attributes: Attributes) -> bool:
-        """Record an element, unless there are as many as there may be; return whether it was."""
-        elements = self.elements
-        row = len(elements.tag)
-        if row >= self._most:
-            elements.cut = True
-            return False
-        if (
-            attributes
-            and "role" in attributes
-            and tag in ("div", "span")
-            and (part := _TABLE_ROLES.get(attributes["role"]))
-        ):
-            elements.divisions[row] = tag
-            tag = part
-        elements.tag.append(tag if tag.islower() else tag.lower())
-        elements.parent.append(self._open[-1] if self._open else -1)
-        elements.attributes.append(attributes)
-        elements.first.append(len(elements.events))
-        elements.last.append(-1)
-        elements.events.append(row)
-        self._open.append(row)
-        return True
-
-    def end(self) -> None:
-        """Record the end of the innermost open element."""
-        row = self._open.pop()
-        self.elements.last[row] = len(self.elements.events)
-        self.elements.events.append(~row)
-
-    def close(self) -> None:
-        """Record the end of all that is open."""
-        while self._open:
-            self.end()
+    whole = isinstance(soup, BeautifulSoup)
+    root, nodes = (soup, soup.descendants) if whole else (soup.parent, chain((soup,), soup.descendants))
+    return _recorded(root, nodes, Kinds(), attrgetter("name"), str, most)
 
 
 def _is_plain_name(tag: str) -> bool:

@@ -9,7 +9,6 @@ pictures, the text beside the picture is the caption.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -169,15 +168,23 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     described = _described(elements, flow)
     found: dict[int, str] = {}
     named_by: dict[int, list[int]] = {}
+    before, place = TextBlock(-1, "", [], [], 0), -_NEAR
     for index, item in enumerate(flow.items):
-        if not isinstance(item, TextBlock) or not 0 < len(item.text) <= _CAPTION_LETTERS:
+        if not isinstance(item, TextBlock):
             continue
-        if item.element in flow.headings:
+        shows_image = index - place < _NEAR and bool(before.images) and not before.text
+        above, before, place = before, item, index
+        if not 0 < len(item.text) <= _CAPTION_LETTERS or item.element in flow.headings:
             continue
         if item.element not in known:
             known[item.element] = _named(elements, item.element, described)
         kind, namer = known[item.element]
-        if not kind and len(item.text) <= _SET_APART_LETTERS and _is_set_apart(elements, item, flow, index):
+        if (
+            shows_image
+            and not kind
+            and len(item.text) <= _SET_APART_LETTERS
+            and _is_set_apart(elements, item, above, flow, index)
+        ):
             kind, namer = "caption", item.element
         if kind:
             found[index] = kind
@@ -200,21 +207,14 @@ def _described(elements: Elements, flow: Flow) -> set[str]:
     return found
 
 
-def _is_set_apart(elements: Elements, block: TextBlock, flow: Flow, index: int) -> bool:
-    """Whether all of a block is emphasised, small or, unlike the text after it, centred, right after a picture."""
-    before = _beside(flow, range(index - 1, max(-1, index - _NEAR), -1))
-    if before is None or not before.images or before.text:
-        return False
+def _is_set_apart(elements: Elements, block: TextBlock, before: TextBlock, flow: Flow, index: int) -> bool:
+    """Whether all of a block after a picture is emphasised, small or, unlike the text after it, centred as that is."""
     if any(e - s >= len(block.text) and type_ in ("emphasis", "small") for s, e, type_, _ in block.marks):
         return True
     if len(block.text) > _CENTRED_LETTERS or not (_is_centred(elements, block) and _is_centred(elements, before)):
         return False
-    after = _beside(flow, range(index + 1, min(len(flow.items), index + _NEAR)))
+    after = next((item for item in flow.items[index + 1 : index + _NEAR] if isinstance(item, TextBlock)), None)
     return after is not None and bool(after.text) and not _is_centred(elements, after)
-
-
-def _beside(flow: Flow, places: Iterable[int]) -> TextBlock | None:
-    return next((item for place in places if isinstance(item := flow.items[place], TextBlock)), None)
 
 
 def _is_centred(elements: Elements, block: TextBlock) -> bool:
@@ -276,17 +276,18 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
                     close.append(held)
                 row = parents[row]
             around[item.element] = close
+        if not close:
+            continue
+        letters, images, is_heading = len(item.text), len(item.images), item.element in flow.headings
+        is_prose, in_captions = not is_heading and _is_prose(item), letters if index in named else 0
         for held in close:
-            held.images += len(item.images)
-            held.letters += len(item.text)
+            held.images += images
+            held.letters += letters
             held.linked += item.linked
             held.blocks += 1
-            if index in named:
-                held.captions += len(item.text)
-            if item.element in flow.headings:
-                held.headings += 1
-            elif _is_prose(item):
-                held.prose += 1
+            held.captions += in_captions
+            held.headings += is_heading
+            held.prose += is_prose
     return content
 
 

@@ -13,7 +13,7 @@ from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.headings import add_bold_headings
 from docgraph.parsers.html.reader import Reader
-from docgraph.parsers.html.rules import RULE_OF, block, close, custom, is_apart
+from docgraph.parsers.html.rules import ENDING, RULE_OF, block, close, custom, is_apart
 from docgraph.parsers.html.style_sheets import Sheet, sheet_of
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
 from docgraph.parsers.html.twins import find_twins
@@ -56,7 +56,8 @@ def read_flow(elements: Elements) -> Flow:
 
 def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
     reader = Reader(elements, shown)
-    add_text, rule_of = reader.block.add_text, RULE_OF.get
+    add_text, rule_of, ends_something = reader.block.add_text, RULE_OF.get, ENDING.__contains__
+    containers = reader.containers
     events, tags, attributes, last = elements.events, elements.tag, elements.attributes, elements.last
     has_sheet, looked_at, by_sheet, by_trick = bool(sheet), sheet.attributes, 0, 0
     kept = shown | _slides(elements) if has_sheet else shown
@@ -69,7 +70,8 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
             continue
         row: int = event  # type: ignore[assignment]
         if row < 0:
-            close(reader, ~row)
+            if ends_something(tags[row := ~row]) or containers[-1] == row:
+                close(reader, row)
             continue
         tag, own = tags[row], attributes[row]
         if own or tag == "dialog":

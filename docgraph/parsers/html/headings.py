@@ -85,9 +85,9 @@ def _is_bold(elements: Elements, block: TextBlock) -> bool:
     text = block.text
     if len(text) > _BOLD_LETTERS or block.images or block.preformatted or "\n" in text:
         return False
-    if elements.tag[block.element] not in _LINES or not _reads_like_a_heading(text):
+    if elements.tag[block.element] not in _LINES or block.linked >= len(text):
         return False
-    return block.linked < len(text) and _is_bold_to(elements, block, len(text))
+    return _reads_like_a_heading(text) and _is_bold_to(elements, block, len(text))
 
 
 def _reads_like_a_heading(text: str) -> bool:
@@ -104,11 +104,8 @@ def _reads_like_a_heading(text: str) -> bool:
 
 def _is_bold_to(elements: Elements, block: TextBlock, end: int) -> bool:
     """Whether all letters of a block up to a place are bold, or its class says that it is a heading."""
-    letters = len("".join(block.text[:end].split()))
-    if (
-        sum(min(stop, end) - start for start, stop, type_, _ in block.marks if type_ == "strong" and start < end)
-        >= letters
-    ):
+    bold = sum(min(stop, end) - start for start, stop, type_, _ in block.marks if type_ == "strong" and start < end)
+    if bold and bold >= len("".join(block.text[:end].split())):
         return True
     if end < len(block.text):
         return False

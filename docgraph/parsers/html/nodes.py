@@ -10,6 +10,7 @@ Addresses that run scripts are dropped here.
 import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from docgraph.document import DocumentBuilder
@@ -65,11 +66,17 @@ class NodeWriter:
         """The role in effect."""
         return self.context[-1][0]
 
-    def open_node(self, kind: str, role: str | None, language: str | None, **columns: Any) -> None:
+    def open_node(
+        self,
+        kind: str,
+        role: str | None,
+        language: str | None,
+        attributes: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> None:
         """Open a node; its role and language are stored where they differ from those around it."""
         role_above, language_above = self.context[-1] if self.context else (None, language)
         role = role or role_above
-        attributes = columns.pop("attributes", None)
         if language != language_above and language:
             attributes = {**(attributes or {}), "language": language}
         self.builder.open(kind, role=None if role == role_above else role, attributes=attributes, **columns)
@@ -110,8 +117,9 @@ class NodeWriter:
         if kind != "code" and block.preformatted:
             block = block.trimmed()
         element = block.element if element is None else element
-        formulas = sorted(mark for mark in block.marks if mark[2] == "math")  # those that are written come last
-        if tex := [self.page.flow.tex.get(mark[3], "") for mark in formulas]:
+        if block.marks and any(mark[2] == "math" for mark in block.marks):
+            formulas = sorted(mark for mark in block.marks if mark[2] == "math")  # those that are written come last
+            tex = [self.page.flow.tex.get(mark[3], "") for mark in formulas]
             columns["attributes"] = {**(columns.get("attributes") or {}), "tex": tex}
         language = self.language_of(block.element)
         start, end = builder.append(block.text)
@@ -139,7 +147,9 @@ class NodeWriter:
     def add_sentences(self, block: TextBlock, start: int, element: int, language: str | None) -> None:
         """Add the sentences of a block whose text begins at `start`, and its images between them."""
         builder, text = self.builder, block.text
-        spans = [(start + first, start + last) for first, last in sentence_spans(text[:_LONGEST_SPLIT], language)]
+        spans = sentence_spans(text[:_LONGEST_SPLIT], language)
+        if start:
+            spans = [(start + first, start + last) for first, last in spans]
         if len(text) > _LONGEST_SPLIT:
             spans.append((start + _LONGEST_SPLIT, start + len(text)))
             self.warn(
@@ -240,7 +250,7 @@ def is_safe(address: str) -> bool:
 
 def _languages(elements: Elements, page: str | None) -> list[str | None]:
     """Return the language of every element, inherited; nothing if no element but the root names one."""
-    if not any("lang" in own for own in elements.attributes[1:]):
+    if not any(own and "lang" in own for own in islice(elements.attributes, 1, None)):
         return []
     languages: list[str | None] = []
     for own, above in zip(elements.attributes, elements.parent, strict=True):

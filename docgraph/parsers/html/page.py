@@ -196,9 +196,9 @@ def _read(source: str | bytes | bytearray | Path, limits: Limits, builder: Docum
 
 def _base(elements: Elements, url: str | None) -> str:
     """Return what addresses are resolved against: the first `<base href>`, itself resolved against the page's URL."""
-    for tag, own in zip(elements.tag, elements.attributes, strict=True):
-        if tag == "base" and own.get("href", "").strip():
-            return resolve(own["href"].strip(), url or "")
+    for row in elements.rows_of("base"):
+        if address := elements.attributes[row].get("href", "").strip():
+            return resolve(address, url or "")
     return url or ""
 
 

@@ -54,7 +54,11 @@ class Reader:
 
     def end_block(self) -> None:
         """Put the text block that was read into the flow, if there is anything to see in it."""
-        block = self.block.take(self.containers[-1])
+        text = self.block
+        if not text.length and not text.images:
+            text.spaced, text.broken = True, False
+            return
+        block = text.take(self.containers[-1])
         if block is None:
             return
         if ("\\" in block.text or "$" in block.text) and not block.preformatted:

@@ -74,7 +74,7 @@ def block(reader: Reader, row: int) -> int:
     elif (level := heading_level(tag, own := elements.attributes[row])) and is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
-    elif own and (own.get("role") == "img" or _is_backdrop(reader, row, own)) and shown_by_style(own):
+    elif "style" in own and (own.get("role") == "img" or _is_backdrop(reader, row, own)) and shown_by_style(own):
         text.add_image(row)
     return 0
 
@@ -294,6 +294,10 @@ _RULES: Final[list[tuple[str, Rule, Iterable[str]]]] = [
 RULE_OF: Final[dict[str, Rule]] = {tag: rule for _, rule, tags in _RULES for tag in tags}
 
 
+ENDING: Final = frozenset(MARKS) | BLOCKS
+"""Elements whose end means something, if it is not that of a container."""
+
+
 def close(reader: Reader, row: int) -> None:
     """The end of an element: ends its text block or mark, or is white space where its start was."""
     tag, text = reader.elements.tag[row], reader.block
@@ -326,7 +330,7 @@ def is_apart(reader: Reader, own: Attributes) -> bool:
 def _is_backdrop(reader: Reader, row: int, own: Attributes) -> bool:
     """Whether an element without content shows an image as its background, in a figure."""
     elements = reader.elements
-    if "url(" not in own.get("style", "") or elements.end(row) > row + 1 or elements.text(row).strip():
+    if "url(" not in own["style"] or elements.end(row) > row + 1 or elements.text(row).strip():
         return False
     figure = next((row for row in reader.containers[-_CAPTION_LEVELS:] if elements.tag[row] == "figure"), -1)
     return figure >= 0 and "img" not in elements.tag[figure : min(elements.end(figure), figure + _IMAGE_ELEMENTS)]

@@ -56,7 +56,9 @@ class Conditions:
     def read(self, css: str, place: int) -> str:
         """Return the selector of the rule whose block begins right before `place`, its conditions as names."""
         start = place - 1
-        low = max(css.rfind(sign, 0, start) for sign in "{};")
+        low = -1
+        for sign in "};{":
+            low = max(low, css.rfind(sign, low + 1, start))
         selector = css[low + 1 : start].strip()
         if "[" in selector:
             selector = _BY_ATTRIBUTE.sub(self._attribute, _BY_NAME.sub(_as_names, selector))

@@ -80,6 +80,8 @@ class Sheet:
         self._verdicts: dict[tuple[int, frozenset[str]], str] = {}
         """The parent and the names of an element -> how it is hidden."""
         self._conditions = Conditions()
+        self._named: dict[tuple[str | None, str | None], bool] = {}
+        """A class and id attribute -> whether a selector that hides has any of their names."""
         self._asked = set[str]()
         """Attributes that selectors which hide ask for."""
         self._opened: set[str] | None = None
@@ -146,9 +148,11 @@ class Sheet:
     def hides(self, elements: Elements, row: int) -> bool:
         """Whether a rule hides the element and none that ranks higher could show it."""
         own = elements.attributes[row]
-        names = plain_names(elements, row)
-        if names.isdisjoint(self._hiding) and self._asked.isdisjoint(own):
+        if (named := self._named.get(pair := (own.get("class"), own.get("id")))) is None:
+            named = self._named[pair] = not self._hiding.keys().isdisjoint(plain_names(elements, row))
+        if not named and self._asked.isdisjoint(own):
             return False
+        names = plain_names(elements, row)
         if elements.tag[row] not in _LATE:
             names = self._conditions.added_to(names, own)
         if names.isdisjoint(self._hiding):
@@ -181,13 +185,14 @@ class Sheet:
     def _names_beside(self, elements: Elements, hidden: set[str]) -> set[str]:
         """Return the names of the elements that have some of those that are hidden."""
         beside = set[str]()
-        for own in elements.attributes:
-            if own:
-                names = {f".{name}" for name in own.get("class", "").split()}
-                if "id" in own:
-                    names.add(f"#{own['id'].strip()}")
-                if not names.isdisjoint(hidden) or not self._asked.isdisjoint(own):
-                    beside |= names
+        asked = self._asked
+        own_names = {(own.get("class", ""), own.get("id"), asked.isdisjoint(own)) for own in elements.attributes if own}
+        for class_, id_, asks_nothing in own_names:
+            names = {f".{name}" for name in class_.split()}
+            if id_ is not None:
+                names.add(f"#{id_.strip()}")
+            if not asks_nothing or not names.isdisjoint(hidden):
+                beside |= names
         return beside
 
     def _selectors_of(self, names: frozenset[str]) -> list[tuple[Selector, bool]]:
@@ -222,8 +227,8 @@ class Sheet:
 
 def _names_on(elements: Elements) -> set[str]:
     """Return the names that elements of a page have: {".a", "#b"}."""
-    classes = {own.get("class", "") for own in elements.attributes if own}
-    names = {f".{name}" for class_ in classes for name in class_.split()}
+    classes = {own["class"] for own in elements.attributes if "class" in own}
+    names = {f".{name}" for name in set(" ".join(classes).split())}
     return names | {f"#{own['id'].strip()}" for own in elements.attributes if "id" in own}
 
 
@@ -253,22 +258,20 @@ def _places_that_hide(css: str) -> Iterator[int]:
     done = -1
     small = css.lower()
     css = small if len(small) == len(css) else css
-    places = sorted(found for word in _WORDS_THAT_HIDE for found in _find_all(css, word))
-    for place in places[:_MOST_RULES]:
-        start = css.rfind("{", 0, place)
-        if start <= done:
+    places: list[int] = []
+    for word in _WORDS_THAT_HIDE:
+        place = css.find(word)
+        while place >= 0:
+            places.append(place)
+            place = css.find(word, place + 1)
+    for place in sorted(places)[:_MOST_RULES]:
+        start = css.rfind("{", done + 1, place)
+        if start < 0:
             continue
         stop = css.find("}", place)
-        if start >= 0 and way_of_hiding(css[start + 1 : stop if stop >= 0 else len(css)][:LONGEST_STYLE]):
+        if way_of_hiding(css[start + 1 : stop if stop >= 0 else len(css)][:LONGEST_STYLE]):
             done = start
             yield start + 1
-
-
-def _find_all(text: str, word: str) -> Iterator[int]:
-    place = text.find(word)
-    while place >= 0:
-        yield place
-        place = text.find(word, place + 1)
 
 
 def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
@@ -279,14 +282,21 @@ def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
     letters = np.frombuffer(css.encode("latin-1", "replace"), np.uint8)  # one byte a letter
     braces = np.flatnonzero((letters == ord("{")) | (letters == ord("}")))
     opens = letters[braces] == ord("{")
-    holding = {found.end() - 1 for found in _CONDITION.finditer(css) if _is_of_desk(found[0][:-1])}
+    # Most rules are of no interest: an opening brace that nobody asks for and the closing one right after it.
+    rule = np.append(opens[:-1] & ~opens[1:], False) & ~np.isin(braces, starts)
+    rest = ~(rule | np.append(False, rule[:-1]))
+    conditions = {found.end() - 1: found[0][:-1] for found in _CONDITION.finditer(css)}
+    known: dict[str, bool] = {"": False}
     asked, held, around = set(starts), set[int](), [True]
-    for place, is_open in zip(braces.tolist(), opens.tolist(), strict=True):
+    for place, is_open in zip(braces[rest].tolist(), opens[rest].tolist(), strict=True):
         if is_open:
             holds = around[-1]
             if holds and place in asked:
                 held.add(place)
-            around.append(holds and place in holding)
+            condition = conditions.get(place, "") if holds else ""
+            if condition not in known:
+                known[condition] = _is_of_desk(condition)
+            around.append(known[condition])
         elif len(around) > 1:
             around.pop()
     return held

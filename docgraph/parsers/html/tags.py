@@ -4,6 +4,7 @@ Sources: HTML Living Standard 15.3 (rendering: which elements are not displayed,
 """
 
 import re
+import string
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -98,6 +99,15 @@ def hides_by_class(names: str) -> bool:
 
 NAME_LETTERS: Final = 300
 """Letters of a class attribute that are looked at: class names say what they say early."""
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_SMALL_LETTERS: Final = bytes(code if chr(code) in string.ascii_lowercase else ord(" ") for code in range(256))
+
+
+def words_in(names: str) -> list[str]:
+    """Return the words of class names or identifiers, in small letters: "post-relatedArticles" is three."""
+    if names.isascii() and names.islower():
+        return names.encode().translate(_SMALL_LETTERS).decode().split()  # the same, several times as fast
+    return " ".join(_WORD.findall(names)).lower().split()
 
 
 def heading_level(tag: str, attributes: Mapping[str, str]) -> int:

@@ -105,15 +105,15 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     keep_lists_of_the_text(elements, flow, measured, main, captions)
     keep_quotes_whole(elements, flow, main)
     keep_headings_of_main(elements, flow, main, verdict.title)
-    drop_what_follows_the_article(elements, flow, main, verdict.title, title)
-    drop_comments(elements, flow, main)
+    drop_what_follows_the_article(elements, flow, measured, main, verdict.title, title)
+    drop_comments(elements, flow, measured, main)
     keep_notes(elements, flow, main)
     if not choice.relaxed:
-        main -= controls(elements, flow)
+        main -= controls(elements, flow, measured)
     drop_boxed_headings(elements, flow, main)
     main -= flow.repeated
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
-    verdict.main_words = _words_of_main(flow, main, 0, len(flow.items))
+    verdict.main_words = sum(map(measured.words_at, main))
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
     set_regions(verdict, elements, flow, main, measured)
     set_roles(verdict, elements, flow, main, captions)
@@ -229,10 +229,6 @@ def _best_cut(measured: Measured, probability: NDArray[np.float64]) -> tuple[int
         if root <= row < ends[root]:
             root = row
     return root, (owner >= root) & (owner < ends[root])
-
-
-def _words_of_main(flow: Flow, main: set[int], start: int, stop: int) -> int:
-    return sum(count_words(flow.items[index].text) for index in main if start <= index < stop)  # type: ignore[union-attr,misc]
 
 
 def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:

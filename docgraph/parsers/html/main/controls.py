@@ -1,7 +1,7 @@
 """Text that belongs to a machine in the page: the controls of a player,
 the placeholder of an embed that asks for consent.
 
-    Elements, Flow ─ controls ─> places in `Flow.items` that are no text of the page's author
+    Elements, Flow, Measured ─ controls ─> places in `Flow.items` that are no text of the page's author
 
 It stands in the middle of the article, between its paragraphs, in sentences that are as long as theirs. What gives a
 placeholder away is a button beside words of consent; what gives a player away is the name that its maker put on it.
@@ -10,12 +10,12 @@ Both are small: a box with much text is never one, whatever it is called.
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
-from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.main.text_features import count_words
+from docgraph.parsers.html.elements import Attributes, Elements
+from docgraph.parsers.html.main.features import Measured
 
 MOST_WORDS: Final = 120
 LONGEST_CONTROL: Final = 25
@@ -91,6 +91,9 @@ _NEEDS: Final = re.compile(
     re.I,
 )
 """In a short text: it tells what a player needs."""
+_IN_NEEDS: Final = ("script", "html5", "browser", "flash")
+_IN_PLAYERS: Final = ("video", "player", "jw", "vjs", "plyr", "mejs", "media", "brightcove", "shaka", "bmpui", "ytp")
+"""One of these is in all that the pattern finds something in; looking for them is quicker."""
 _LONGEST_SIGN: Final = 60
 _LONGEST_NEED: Final = 260
 _BUTTON: Final = re.compile(r"(?:^|[\s_-])(?:btn|button)(?:$|[\s_-])", re.I)
@@ -98,45 +101,44 @@ _WHOLE: Final = frozenset(("article", "body", "main", "section"))
 """Elements that are more than a box."""
 
 
-def controls(elements: Elements, flow: Flow) -> set[int]:
+def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
     """Return the places of the blocks of players, of what asks for consent, and of signs ("Advertisement")."""
-    places = flow.places()
+    places, before = flow.places(), measured.before
     found: set[int] = set()
     buttons = (*elements.rows_of("button"), *elements.rows_of("label"))
-    for row in (*buttons, *filter(partial(_is_button, elements), elements.rows_of("a"))):
-        if (box := _box_around(elements, flow, row)) is not None:
-            texts = list(_texts(flow, *box))
-            if any(_CONSENT.search(text) for text in texts):
-                found.update(range(*box))
-    for row in elements.rows_of("input"):
-        box = _box_around(elements, flow, row) if elements.attributes[row].get("type") == "email" else None
-        if box is not None and sum(map(count_words, _texts(flow, *box))) <= LONGEST_SIGN_UP:
+    links = (row for row in elements.rows_of("a") if _is_button(elements.attributes[row]))
+    for box in {_box_around(elements, flow, before, row) for row in (*buttons, *links)}:
+        if box is not None and any(map(_CONSENT.search, _texts(flow, *box))):
             found.update(range(*box))
-    for index, item in enumerate(flow.items):
-        if not isinstance(item, TextBlock):
-            continue
-        if "ookie" in item.text and len(item.text) <= _LONGEST_ASKING and _ASKS.search(item.text):
-            box = _box_around(elements, flow, item.element)
+    for row in elements.rows_of("input"):
+        box = _box_around(elements, flow, before, row) if elements.attributes[row].get("type") == "email" else None
+        if box is not None and before[box[1]] - before[box[0]] <= LONGEST_SIGN_UP:
+            found.update(range(*box))
+    for index, block in zip(measured.index, measured.block, strict=True):
+        text = block.text
+        if "ookie" in text and len(text) <= _LONGEST_ASKING and _ASKS.search(text):
+            box = _box_around(elements, flow, before, block.element)
             if box is not None and any(
-                _is_button(elements, row) for row in flow.items[slice(*box)] if row.__class__ is int
+                _is_button(elements.attributes[row]) for row in flow.items[slice(*box)] if isinstance(row, int)
             ):
                 found.update(range(*box))
-        if isinstance(item, TextBlock) and 0 < len(item.text) <= _LONGEST_NEED and item.element not in flow.headings:
-            text = item.text.strip(" .…–—-")
-            is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(item.text))
-            if is_sign or _NEEDS.search(text) or (item.linked and _leads_on(item)) or _names_language(flow, index):
+        if len(text) <= _LONGEST_NEED and block.element not in flow.headings:
+            text = text.strip(" .…–—-")
+            is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(block.text))
+            is_need = any(map(text.lower().__contains__, _IN_NEEDS)) and _NEEDS.search(text)
+            if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
                 found.add(index)
     done = -1
     for row in sorted(places):
         own = elements.attributes[row]
-        if row < done or not own:
+        if not own or row < done:
             continue
         if _is_player(own.get("class", ""), own.get("id", "")):
             done = elements.end(row)
-            texts = list(_texts(flow, *places[row]))
-            counts = [count_words(text) for text in texts]
-            if counts and max(counts) <= LONGEST_CONTROL and sum(counts) <= MOST_WORDS:
-                found.update(range(*places[row]))
+            start, stop = places[row]
+            most = max(map(measured.words_at, range(start, stop)))
+            if 0 < most <= LONGEST_CONTROL and before[stop] - before[start] <= MOST_WORDS:
+                found.update(range(start, stop))
     return found
 
 
@@ -159,15 +161,20 @@ def _names_language(flow: Flow, index: int) -> bool:
 
 @lru_cache(maxsize=8_192)
 def _is_player(class_: str, id_: str) -> bool:
-    return bool(_PLAYER.search(f"{class_} {id_}"[:200]))
+    names = f"{class_} {id_}"[:200]
+    return any(map(names.lower().__contains__, _IN_PLAYERS)) and _PLAYER.search(names) is not None
 
 
-def _is_button(elements: Elements, row: int) -> bool:
-    own = elements.attributes[row]
-    return own.get("role") == "button" or _BUTTON.search(own.get("class", "")[:200]) is not None
+def _is_button(own: Attributes) -> bool:
+    return own.get("role") == "button" or _is_named_button(own.get("class", ""))
 
 
-def _box_around(elements: Elements, flow: Flow, row: int) -> tuple[int, int] | None:
+@lru_cache(maxsize=8_192)
+def _is_named_button(names: str) -> bool:
+    return _BUTTON.search(names[:200]) is not None
+
+
+def _box_around(elements: Elements, flow: Flow, before: list[int], row: int) -> tuple[int, int] | None:
     """Return where the largest box around a button begins and ends, None if there is none."""
     places, box = flow.places(), None
     for _ in range(_BOX_LEVELS):
@@ -177,7 +184,7 @@ def _box_around(elements: Elements, flow: Flow, row: int) -> tuple[int, int] | N
         if row not in places:
             continue
         start, stop = places[row]
-        if stop - start > _MOST_ITEMS or sum(map(count_words, _texts(flow, start, stop))) > MOST_WORDS:
+        if stop - start > _MOST_ITEMS or before[stop] - before[start] > MOST_WORDS:
             break
         box = (start, stop)
     return box

@@ -44,9 +44,15 @@ class Measured:
     """(E,) one past the last row of each element's subtree."""
     named: dict[int, str]
     """Outermost small containers that by their name or tag hold no content -> the role that they have then."""
+    before: list[int]
+    """(I + 1) words of all blocks before each place in `Flow.items`, and before its end."""
     clues: Clues
     matrix: NDArray[np.float32]
     """(B, F) features in the order of `FEATURES`."""
+
+    def words_at(self, index: int) -> int:
+        """Return the words of the block at a place in `Flow.items`."""
+        return self.before[index + 1] - self.before[index]
 
 
 _LEVELS: Final = 5
@@ -62,8 +68,11 @@ JUNK: Final = (
 """Families that seldom hold main content where they hold a small share of the page's prose."""
 GOOD: Final = ("article", "body", "content", "paragraph", "item_body", "tag_article")
 SUMMARY: Final = ("junk", "good")
+_STEPS: Final = (-3, -2, -1, 1, 2, 3)
+_FARTHEST: Final = 3
+_BESIDE: Final = np.asarray(_STEPS) + _FARTHEST
 NEIGHBOURS: Final = tuple(
-    f"{name}_{step:+d}" for step in (-3, -2, -1, 1, 2, 3) for name in ("words", "links", "prose", "heading", "same")
+    f"{name}_{step:+d}" for step in _STEPS for name in ("words", "links", "prose", "heading", "same")
 )
 PLACE: Final = (
     "index", "from_end", "prose_before", "window_before", "window_after", "since_title", "family_prose",
@@ -87,7 +96,8 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
     if not blocks:
         none = np.zeros(0)
         clues = Clues([], [], none, np.zeros(0, np.intp), [])
-        return Measured(index, blocks, none, none, owner, owner, {}, clues, np.zeros((0, len(FEATURES)), np.float32))
+        matrix = np.zeros((0, len(FEATURES)), np.float32)
+        return Measured(index, blocks, none, none, owner, owner, {}, [0] * (len(flow.items) + 1), clues, matrix)
     local = text_columns(elements, flow, blocks, declared)
     count = local[:, 0].copy()
     links = local[:, LOCAL.index("link_density")]
@@ -110,7 +120,10 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
     clues = _clues(elements, above, owner, tree, blocks)
     columns = (local, around, names, neighbours, place, words.columns(clues))
     matrix = np.concatenate(columns, axis=1).astype(np.float32)
-    return Measured(index, blocks, count, prose, owner, tree.end, _named(elements, tree), clues, matrix)
+    held = np.zeros(len(flow.items) + 1, dtype=np.int64)
+    held[np.asarray(index) + 1] = count
+    before = held.cumsum().tolist()
+    return Measured(index, blocks, count, prose, owner, tree.end, _named(elements, tree), before, clues, matrix)
 
 
 class _Tree:
@@ -120,7 +133,9 @@ class _Tree:
         self.count = len(elements)
         self.parent: Rows = np.asarray(elements.parent, dtype=np.int64)
         first = np.asarray(elements.first, dtype=np.int64)
-        self.end: Rows = np.searchsorted(first, np.asarray(elements.last, dtype=np.int64))
+        last = np.asarray(elements.last, dtype=np.int64)
+        self.end: Rows = np.searchsorted(first, last)
+        self.depth: Rows = np.arange(self.count) - np.searchsorted(np.sort(last), first)  # all before that are open
         self.words = self.sum(owner, words)
         self.linked = self.sum(owner, linked)
         self.prose = self.sum(owner, prose)
@@ -141,20 +156,21 @@ class _Tree:
 
 
 def _around(tree: _Tree, owner: Rows) -> Floats:
-    columns: list[Floats] = []
-    row = owner
-    for _ in range(_LEVELS):
-        words = np.maximum(tree.words[row], 1.0)
-        columns += [
-            tree.prose[row] / tree.total_prose,
-            tree.linked[row] / words,
-            tree.prose[row] / words,
-            np.log2(1 + tree.blocks[row]),
-            np.log2(1 + words),
-            *(count[row] / np.maximum(tree.blocks[row], 1.0) for count in tree.counts),
-        ]
-        row = tree.above(row)
-    return np.stack(columns, axis=1)
+    rows = [owner]
+    for _ in range(_LEVELS - 1):
+        rows.append(tree.above(rows[-1]))
+    row = np.stack(rows, axis=1)  # (B, levels)
+    words, prose, blocks = np.maximum(tree.words[row], 1.0), tree.prose[row], tree.blocks[row]
+    some = np.maximum(blocks, 1.0)
+    columns = [
+        prose / tree.total_prose,
+        tree.linked[row] / words,
+        prose / words,
+        np.log2(1 + blocks),
+        np.log2(1 + words),
+        *(count[row] / some for count in tree.counts),
+    ]
+    return np.stack(columns, axis=2).reshape(len(owner), -1)
 
 
 def _above(elements: Elements, owner: Rows) -> list[int]:
@@ -251,30 +267,12 @@ def _named(elements: Elements, tree: _Tree) -> dict[int, str]:
 def _neighbours(
     words: Floats, links: Floats, prose: Floats, heading: Any, kind: Floats, owner: Rows, tree: _Tree
 ) -> Floats:
-    columns: list[Floats] = []
-    log_words, is_prose = np.log2(1 + words), (prose > 0).astype(np.float64)
-    parent = tree.above(owner)
-    for step in (-3, -2, -1, 1, 2, 3):
-        same = (_shifted(parent, step, -1) == parent) & (_shifted(kind, step, -1) == kind)
-        columns += [
-            _shifted(log_words, step, -1),
-            _shifted(links, step, -1),
-            _shifted(is_prose, step, -1),
-            _shifted(heading.astype(np.float64), step, -1),
-            same.astype(np.float64),
-        ]
-    return np.stack(columns, axis=1)
-
-
-def _shifted(values: Any, step: int, fill: float) -> Any:
-    """Return values[i + step] at each i, `fill` past the ends."""
-    shifted = np.full_like(values, fill)
-    if abs(step) < len(values):
-        if step > 0:
-            shifted[:-step] = values[step:]
-        else:
-            shifted[-step:] = values[:step]
-    return shifted
+    own = np.stack([np.log2(1 + words), links, prose > 0, heading, tree.above(owner), kind], axis=1)
+    padded = np.full((len(own) + 2 * _FARTHEST, own.shape[1]), -1.0)  # -1 past the ends
+    padded[_FARTHEST:-_FARTHEST] = own
+    beside = padded[np.arange(len(own))[:, None] + _BESIDE]  # (B, 6, columns)
+    same = (beside[:, :, 4:] == own[:, None, 4:]).all(axis=2)
+    return np.concatenate([beside[:, :, :4], same[:, :, None]], axis=2).reshape(len(own), -1)
 
 
 def _place(elements: Elements, tree: _Tree, owner: Rows, words: Floats, prose: Floats, title: int) -> Floats:
@@ -292,7 +290,7 @@ def _place(elements: Elements, tree: _Tree, owner: Rows, words: Floats, prose: F
     family_blocks = np.bincount(family)[family]
     root = _densest(tree, owner, prose)
     inside = (owner >= root) & (owner < tree.end[root])
-    depth = _depths(elements)
+    depth = tree.depth
     indices = np.arange(count)
     last_prose = np.maximum.accumulate(np.where(prose > 0, indices, -99))
     next_prose = np.minimum.accumulate(np.where(prose > 0, indices, count + 99)[::-1])[::-1]
@@ -326,10 +324,3 @@ def _densest(tree: _Tree, owner: Rows, prose: Floats) -> int:
     score += np.bincount(tree.above(parent), weights=prose / 2, minlength=tree.count)
     score = score * (1 - tree.linked / np.maximum(tree.words, 1.0))
     return int(np.argmax(score)) if len(score) else 0
-
-
-def _depths(elements: Elements) -> Rows:
-    depths: list[int] = []
-    for above in elements.parent:
-        depths.append(depths[above] + 1 if above >= 0 else 0)
-    return np.asarray(depths, dtype=np.int64)

@@ -28,17 +28,17 @@ _ROWS_AT_ONCE: Final = 4096
 
 @dataclass(frozen=True)
 class Forest:
-    """T trees as flat arrays of nodes; a leaf points to itself."""
+    """T trees as flat arrays of nodes: the roots first, two children side by side; a leaf points to itself."""
 
     features: tuple[str, ...]
     """Names of the columns that the trees were grown on, in order."""
     bias: float
-    roots: NDArray[np.intp]
-    """(T,) first node of each tree."""
+    trees: int
     feature: NDArray[np.intp]
     threshold: NDArray[np.float32]
-    children: NDArray[np.intp]
-    """(nodes, 2) where to go if the feature is at most the threshold, and if it is more."""
+    """Infinite at a leaf."""
+    child: NDArray[np.intp]
+    """(nodes,) where to go if the feature is at most the threshold; to the node after that if it is more."""
     value: NDArray[np.float64]
     depth: int
 
@@ -50,12 +50,19 @@ class Forest:
         count, width = matrix.shape
         flat = np.ascontiguousarray(matrix).ravel()
         start = np.arange(count, dtype=np.intp)[:, None] * width
-        node = np.broadcast_to(self.roots, (count, len(self.roots)))
-        # `take` on flat arrays costs half of what indexing does, and this is all that a prediction costs.
-        after = self.children.ravel()
+        node = np.tile(np.arange(self.trees), (count, 1))
+        place, child = np.empty_like(node), np.empty_like(node)
+        value, bound = np.empty(node.shape, flat.dtype), np.empty(node.shape, np.float32)
+        # `take` into arrays at hand costs a third of what indexing does, and this is all that a prediction costs;
+        # its mode "clip" keeps it from copying, and nothing is out of bounds.
         for _ in range(self.depth):
-            more = flat.take(start + self.feature.take(node)) > self.threshold.take(node)
-            node = after.take(2 * node + more)
+            self.feature.take(node, out=place, mode="clip")
+            place += start
+            flat.take(place, out=value, mode="clip")
+            self.threshold.take(node, out=bound, mode="clip")
+            self.child.take(node, out=child, mode="clip")
+            child += value > bound
+            node, child = child, node
         total = self.bias + self.value.take(node).sum(axis=1)
         return np.asarray(1.0 / (1.0 + np.exp(-total)))
 
@@ -70,24 +77,22 @@ class Model:
 
 def from_json(values: dict[str, Any]) -> Model:
     """Return what a file holds: tables of words, and trees as lists of [feature, threshold, left, right] or [value]."""
-    roots: list[int] = []
-    rows: list[tuple[int, float, int, int, float]] = []
-    for tree in values["trees"]:
-        base = len(rows)
-        roots.append(base)
-        for place, node in enumerate(tree):
-            if len(node) == 1:
-                rows.append((0, 0.0, base + place, base + place, node[0]))
-            else:
-                rows.append((node[0], node[1], base + node[2], base + node[3], 0.0))
+    rows: list[tuple[int, float, int, float]] = []
+    nodes = [(tree, tree[0]) for tree in values["trees"]]
+    for tree, node in nodes:  # which grows
+        if len(node) == 1:
+            rows.append((0, np.inf, len(rows), node[0]))
+        else:
+            rows.append((node[0], node[1], len(nodes), 0.0))
+            nodes += [(tree, tree[node[2]]), (tree, tree[node[3]])]
     forest = Forest(
         features=tuple(values["features"]),
         bias=values["bias"],
-        roots=np.asarray(roots, dtype=np.intp),
+        trees=len(values["trees"]),
         feature=np.asarray([row[0] for row in rows], dtype=np.intp),
         threshold=np.asarray([row[1] for row in rows], dtype=np.float32),
-        children=np.asarray([row[2:4] for row in rows], dtype=np.intp).reshape(-1, 2),
-        value=np.asarray([row[4] for row in rows], dtype=np.float64),
+        child=np.asarray([row[2] for row in rows], dtype=np.intp),
+        value=np.asarray([row[3] for row in rows], dtype=np.float64),
         depth=values["depth"],
     )
     return Model(Words(values["names"], values["texts"]), forest)

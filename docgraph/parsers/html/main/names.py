@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from docgraph.parsers.html.tags import words_in
+
 FAMILIES: Final[dict[str, str]] = {
     "article": r"^articles?$|^story$|^stories$|^post$|^entry$|^news$|^blog",
     "body": r"body|^bod$|^text$|^copy$|^rte$|^richtext|^prose$|^markdown$|^wysiwyg|^rich$",
@@ -73,9 +75,10 @@ TAG_COLUMNS: Final[dict[str, tuple[int, ...]]] = {
     for tag in tags
 }
 ITEM_BODY: Final = NAMES.index("item_body")
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _HASH: Final = re.compile(r"__(?=[A-Za-z_-]*[A-Z0-9])[A-Za-z0-9_-]{5}$|^(?:css|sc|jsx|svelte|astro)-.*")
 """What tools add to a class name; and names of theirs that say nothing (with ":" or "[", Tailwind's)."""
+_OF_TOOLS: Final = ("__", ":", "[", "css-", "sc-", "jsx-", "svelte-", "astro-")
+"""One of these is in every attribute with such a name."""
 _PATTERNS: Final = tuple(re.compile(pattern) for pattern in FAMILIES.values())
 
 
@@ -88,10 +91,11 @@ def families_of_word(word: str) -> tuple[int, ...]:
 @lru_cache(maxsize=8_192)
 def families_of_name(names: str) -> tuple[int, ...]:
     """Return the columns of the families that a class or id attribute names."""
-    found: set[int] = set()
-    for name in names.split():
-        if ":" in name or "[" in name:
-            continue
-        for word in _WORD.findall(_HASH.sub("", name)):
-            found.update(families_of_word(word.lower()))
-    return tuple(sorted(found))
+    return tuple(sorted({family for word in words_in(said_by(names)) for family in families_of_word(word)}))
+
+
+def said_by(names: str) -> str:
+    """Return a class or id attribute without what tools add to its names, and without names that only tools read."""
+    if not any(map(names.__contains__, _OF_TOOLS)):
+        return names
+    return " ".join(_HASH.sub("", name) for name in names.split() if ":" not in name and "[" not in name)

@@ -14,7 +14,6 @@ import numpy as np
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
-from docgraph.parsers.html.main.text_features import count_words
 
 PARAGRAPH_WORDS: Final = 10
 LEAST_PARAGRAPHS: Final = 3
@@ -116,7 +115,9 @@ def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title:
         leading = -1
 
 
-def drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int], title: int, said: str) -> None:
+def drop_what_follows_the_article(
+    elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int, said: str
+) -> None:
     """Take out of `main` what stands below the title's own `article`, if that holds one: comments, the next stories.
 
     Where no `article` is around the title, it is the element around it that comes again, with a heading of that level.
@@ -133,8 +134,8 @@ def drop_what_follows_the_article(elements: Elements, flow: Flow, main: set[int]
     if own not in places:
         return
     start, stop = places[own]
-    held = [flow.items[index].text for index in main if start <= index < stop]  # type: ignore[union-attr]
-    long = [count for text in held if (count := count_words(text)) >= PARAGRAPH_WORDS]
+    held = [measured.words_at(index) for index in main if start <= index < stop]
+    long = [words for words in held if words >= PARAGRAPH_WORDS]
     if len(long) >= LEAST_PARAGRAPHS and sum(long) >= ARTICLE_WORDS:
         others = [places[row] for row in elements.rows_of("article") if row in places and places[row][1] <= start]
         main.difference_update(

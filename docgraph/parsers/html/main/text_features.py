@@ -6,7 +6,6 @@ A text is measured by its first letters; words are units, and a Chinese, Japanes
 """
 
 import re
-import string
 from typing import Final
 
 import numpy as np
@@ -17,24 +16,35 @@ from docgraph.parsers.html.elements import Elements
 
 CJK: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟:;][\"'”’»«)\]]*$")
+_LAST: Final = frozenset(".!?…。！？؟:;\"'”’»«)]")
+"""Letters that a text ends in if it ends like a sentence."""
 _STOPS: Final = re.compile(r"[.!?。！？؟](?:\s|$|[\"'”’»])|[。！？]")
 _DIGITS: Final = re.compile(r"\d")
 _CAPITALS: Final = re.compile(r"(?:^|\s)[A-ZÀ-ÖØ-Þ]")
-_ASCII_KINDS: Final = (string.digits, string.ascii_uppercase, ".!?", "\"'", string.whitespace + "\x1c\x1d\x1e\x1f")
-_KINDS_OF_ASCII: Final = bytes(
-    ord(next((kind for kind, chars in zip('0A." ', _ASCII_KINDS, strict=True) if chr(code) in chars), "x"))
-    for code in range(256)
+_PAUSES: Final = re.compile("[,;،、，；]")
+_BARS: Final = re.compile("[|/>·•»›]")
+_KINDS: Final = {
+    "0": _DIGITS, "A": _CAPITALS, ".": re.compile("[.!?]"), '"': re.compile("[\"'”’]"), " ": re.compile(r"\s"),
+    ",": _PAUSES, "»": re.compile("»"), "|": _BARS,
+}  # fmt: skip
+_CODE_PAGE: Final = "cp1252"
+"""Of western languages, with typographic marks: one byte a character."""
+_KINDS_OF_BYTES: Final = "".join(
+    next((kind for kind, pattern in _KINDS.items() if pattern.match(letter)), "x")
+    for letter in bytes(range(256)).decode(_CODE_PAGE, "replace")
+).encode(_CODE_PAGE)
+"""The kind of each character: digit, capital, end of a sentence, mark after it, white space, pause, bar, other."""
+_ASKING: Final = tuple(
+    "read more|read also|read next|read full|also read|see also|more on|more from|more stories|more about|related|"
+    "share|follow|signup|sign up|subscribe|advertisement|anzeige|werbung|lesen sie|mehr zum|lire aussi|leer más|leia|"
+    "click here|tap here|watch|listen|download|comment|tag|topic|categories|posted in|filed under|copyright|©|"
+    "all rights|photo|image|foto|credit|source|by |von |por |par |published|updated|last modified|last updated|loading|"
+    "newsletter|recommended|trending|most read|most popular|what do you think|contact|about the author|join|get the|"
+    "get our|print|email|facebook|twitter|whatsapp|linkedin|send".split("|")
 )
-"""A letter for each kind of character: digits, capitals, ends of sentences, white space, quotation marks, others."""
-_ASKING: Final = re.compile(
-    r"^(?:read (?:more|also|next|full)|also read|see also|more (?:on|from|stories|about)|related|share|follow|sign ?up|"
-    r"subscribe|advertisement|anzeige|werbung|lesen sie|mehr zum|lire aussi|leer más|leia|click here|tap here|watch|"
-    r"listen|download|comments?|tags?|topics?|categories|posted in|filed under|copyright|©|all rights|photo|image|"
-    r"foto|credit|source|by |von |por |par |published|updated|last (?:modified|updated)|\d+ comments?|loading|"
-    r"newsletter|recommended|trending|most (?:read|popular)|what do you think|contact|about the author|join|"
-    r"get (?:the|our)|print|email|facebook|twitter|whatsapp|linkedin|send)",
-    re.I,
-)
+"""What a text that asks for something, or tells about the page, begins with, in small letters."""
+_COMMENTS: Final = re.compile(r"\d+ comment")
+"""And this."""
 _CREDITS: Final = re.compile(
     r"©|copyright|all rights reserved|getty images|\bAFP\b|\bdpa\b|terms of (?:use|service)|privacy policy|cookie|"
     r"newsletter|subscribe|sign up|log ?in|app store|google play",
@@ -55,7 +65,7 @@ LOCAL: Final = (
     "words", "letters_per_word", "link_density", "ends_sentence", "stops", "pauses", "digits", "capitals", "bars",
     "asking", "credits", "date", "pictures", "strong", "emphasis", "copies", "declared", "kind", "level", "lines",
 )  # fmt: skip
-_KINDS: Final = {
+_KINDS_OF_BLOCKS: Final = {
     "p": 1, "li": 2, "td": 3, "th": 3, "blockquote": 4, "pre": 5, "dt": 6, "dd": 6, "figcaption": 7, "button": 8,
     "option": 8, "label": 8, "summary": 8, "legend": 8, "caption": 7, "span": 9, "a": 9, "time": 9, "address": 8,
     "section": 11, "article": 11, "body": 11, "center": 11,
@@ -92,19 +102,19 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
                 emphasis += end - start
         level = flow.headings.get(block.element, 0)
         small = head.lower()
-        stops, digits, capitals = marks_of(head)
+        stops, digits, capitals, pauses, bars = marks_of(head)
         rows.append(
             (
                 words,
                 letters / words,
                 block.linked / letters,
-                1.0 if _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
+                1.0 if text[-1] in _LAST and _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
                 stops / some,
-                _count(head, ",;", "،、，；") / some,
+                pauses / some,
                 digits / len(head),
                 capitals / some,
-                _count(head, "|/>", "·•»›") / some,
-                1.0 if _ASKING.match(text) else 0.0,
+                bars / some,
+                1.0 if small.startswith(_ASKING) or (digits and _COMMENTS.match(small)) else 0.0,
                 1.0 if any(map(small.__contains__, _IN_CREDITS)) and _CREDITS.search(head) else 0.0,
                 1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
                 len(block.images),
@@ -112,7 +122,7 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
                 emphasis / letters,
                 copies[text],
                 _declared(text, declared),
-                10 if level else _KINDS.get(tag, 0),
+                10 if level else _KINDS_OF_BLOCKS.get(tag, 0),
                 level,
                 text.count("\n") + 1,
             )
@@ -120,19 +130,18 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
     return np.asarray(rows, dtype=np.float64)
 
 
-def marks_of(text: str) -> tuple[int, int, int]:
-    """Return how many ends of sentences, digits and capital letters at the start of words are in a text."""
-    if not text.isascii():
-        return len(_STOPS.findall(text)), len(_DIGITS.findall(text)), len(_CAPITALS.findall(text))
-    kinds = text.encode().translate(_KINDS_OF_ASCII)  # the same, several times as fast
-    stops = kinds.count(b". ") + kinds.count(b'."') + kinds.endswith(b".")
-    return stops, kinds.count(b"0"), kinds.count(b" A") + kinds.startswith(b"A")
-
-
-def _count(text: str, ascii_: str, others: str) -> int:
-    """Return how often one of some characters stands in a text: quicker than a pattern, most texts being ASCII."""
-    count = sum(map(text.count, ascii_))
-    return count if text.isascii() else count + sum(map(text.count, others))
+def marks_of(text: str) -> tuple[int, int, int, int, int]:
+    """Return how many ends of sentences, digits, capital letters at the start of words, pauses and bars a text has."""
+    try:
+        letters = text.encode() if text.isascii() else text.encode(_CODE_PAGE)
+    except UnicodeEncodeError:
+        patterns = (_STOPS, _DIGITS, _CAPITALS, _PAUSES, _BARS)
+        return tuple(len(pattern.findall(text)) for pattern in patterns)  # type: ignore[return-value]
+    kinds = letters.translate(_KINDS_OF_BYTES)  # the same, several times as fast
+    stops = kinds.count(b". ") + kinds.count(b'."') + kinds.count(b".\xbb") + kinds.endswith(b".")
+    capitals = kinds.count(b" A") + kinds.startswith(b"A")
+    bars = kinds.count(b"|") + kinds.count(b"\xbb")
+    return stops, kinds.count(b"0"), capitals, kinds.count(b","), bars
 
 
 def _declared(text: str, declared: str) -> float:

@@ -21,7 +21,6 @@ from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.main.names import NAMES, families_of_name
-from docgraph.parsers.html.main.text_features import count_words
 
 LEAST_POSTS: Final = 3
 THREAD_SHARE: Final = 0.6
@@ -47,6 +46,8 @@ _STATE_OF_COMMENTS: Final = re.compile(
 )
 """A name that says whether there are comments, not that these are some."""
 _NOTES: Final = re.compile(r"(?:^|[\s_-])(?:foot|end)-?notes(?:$|[\s_-])", re.I)
+_IN_COMMENT_NAMES: Final = ("response", "disqus", "next", "more", "further")
+"""One of these is in every such name; looking for them is quicker."""
 _PARAGRAPH_WORDS: Final = 10
 _LEAST_PARAGRAPHS: Final = 3
 
@@ -146,17 +147,13 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
                 main.update(i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text)
 
 
-def drop_comments(elements: Elements, flow: Flow, main: set[int]) -> None:
+def drop_comments(elements: Elements, flow: Flow, measured: Measured, main: set[int]) -> None:
     """Take out of `main` what is named comments and stands below at least three paragraphs of an article."""
     places = flow.places()
-    long = sorted(
-        i
-        for i in main
-        if count_words(flow.items[i].text) >= _PARAGRAPH_WORDS  # type: ignore[union-attr]
-    )
+    long = sorted(index for index in main if measured.words_at(index) >= _PARAGRAPH_WORDS)
     for row in sorted(places):
         own = elements.attributes[row]
-        if not own or not (_names_comments(own.get("class", "")[:200]) or _names_comments(own.get("id", "")[:100])):
+        if not own or not _names_comments(own.get("class", ""), own.get("id", "")):
             continue
         start, stop = places[row]
         before, inside = bisect_left(long, start), bisect_left(long, stop) - bisect_left(long, start)
@@ -170,10 +167,17 @@ def drop_comments(elements: Elements, flow: Flow, main: set[int]) -> None:
 
 @lru_cache(maxsize=8_192)
 def _names_notes(names: str, role: str) -> bool:
-    return role == "doc-endnotes" or _NOTES.search(names) is not None
+    return role == "doc-endnotes" or ("notes" in names.lower() and _NOTES.search(names) is not None)
 
 
 @lru_cache(maxsize=8_192)
-def _names_comments(names: str) -> bool:
-    names = _STATE_OF_COMMENTS.sub("", names)
-    return _COMMENT in families_of_name(names) or bool(_COMMENT_NAME.search(names))
+def _names_comments(class_: str, id_: str) -> bool:
+    for names in (class_[:200], id_[:100]):
+        small = names.lower()
+        if "comment" in small:
+            names = _STATE_OF_COMMENTS.sub("", names)
+        if _COMMENT in families_of_name(names):
+            return True
+        if any(map(small.__contains__, _IN_COMMENT_NAMES)) and _COMMENT_NAME.search(names):
+            return True
+    return False

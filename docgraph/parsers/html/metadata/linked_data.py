@@ -48,8 +48,8 @@ def linked_data(elements: Elements) -> list[dict[str, Any]]:
     What only names an object by `@id` is replaced by the object.
     """
     found: list[dict[str, Any]] = []
-    for row, tag in enumerate(elements.tag):
-        if tag == "script" and "ld+json" in elements.attributes[row].get("type", "").lower():
+    for row in elements.rows_of("script"):
+        if "ld+json" in elements.attributes[row].get("type", "").lower():
             text = elements.text(row)
             if len(text) <= _MOST_CHARACTERS:
                 found.extend(_objects(read_json(text), _MOST_OBJECTS - len(found)))

@@ -13,6 +13,7 @@ from typing import Final
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.metadata.authors import LONGEST_NAME
 from docgraph.parsers.html.metadata.dates import iso_date
+from docgraph.parsers.html.tags import words_in
 
 TELLING: Final = frozenset(("itemprop", "property", "datetime", "rel", "href", "class", "id"))
 """Attributes that an element of the body may tell something with."""
@@ -41,6 +42,8 @@ _UPDATED: Final = re.compile(
 _COMMENT: Final = re.compile(
     r"(?:^|[\s_-])(?:comments?|commentlist|replies|responses|disqus|kommentare?)(?:$|[\s_-])", re.I
 )
+_IN_COMMENTS: Final = ("comment", "replies", "responses", "disqus", "kommentar")
+"""One of these is in all names in which the pattern finds something; looking for them is quicker."""
 _COMMENT_LEVELS: Final = 6
 _OF_OTHERS: Final = frozenset(
     "related recommended recommendations recommendation sidebar teaser teasers card cards trending popular latest "
@@ -60,7 +63,11 @@ _AUTHOR_PAGE: Final = re.compile(
     r"journalists?|by)/[^/?#]+/?$",
     re.I,
 )
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+_IN_AUTHOR_PAGES: Final = (
+    "/autho", "/auto", "/auteu", "/people/", "/staff/", "/writer", "/profile", "/contrib", "/journal", "/by/",
+)  # fmt: skip
+"""One of these is in every address of that kind; looking for them is quicker."""
 
 Statement = tuple[str, str, str]
 """Field, value, source."""
@@ -92,7 +99,8 @@ def article_items(elements: Elements) -> list[int]:
     return [
         row
         for row, own in enumerate(elements.attributes)
-        if ("itemtype" in own or "typeof" in own)
+        if own
+        and ("itemtype" in own or "typeof" in own)
         and _ARTICLE_ITEM.search(own.get("itemtype", own.get("typeof", "")).strip())
     ]
 
@@ -144,15 +152,19 @@ def time(elements: Elements, row: int) -> Iterator[Statement]:
 def link(elements: Elements, row: int) -> Iterator[Statement]:
     """A link to an author or a tag says so; one to an author's page by its address."""
     own = elements.attributes[row]
-    rel = own.get("rel", "").lower().split()
+    rel = own["rel"].lower().split() if "rel" in own else ()
     if "author" in rel and not _is_of_comment(elements, row):
         yield "authors", short_text(elements, row, LONGEST_NAME), "byline"
     elif "tag" in rel:
         yield "tags", short_text(elements, row, LONGEST_NAME), "html"
-    elif _AUTHOR_PAGE.search(own.get("href", "")):
+    elif _is_of_author(own.get("href", "")):
         name = short_text(elements, row, _LONGEST_LINKED_NAME)
         if 2 <= len(name.split()) <= 4 and not _is_of_comment(elements, row):
             yield "authors", name, "byline"
+
+
+def _is_of_author(address: str) -> bool:
+    return any(map(address.lower().__contains__, _IN_AUTHOR_PAGES)) and _AUTHOR_PAGE.search(address) is not None
 
 
 def named(elements: Elements, row: int) -> Iterator[Statement]:
@@ -170,7 +182,8 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
 @lru_cache(maxsize=8_192)
 def _said_by_names(class_: str, id_: str) -> frozenset[str]:
     """Return which of "byline", "date", "modified", "published", "comment", "others" an element's names say."""
-    words = {word.lower() for word in _WORD.findall(f"{class_} {id_}")}
+    names = f"{class_} {id_}"
+    words = frozenset(words_in(names))
     says = {"date"} if words & _DATE_WORDS else set[str]()
     if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
         says.add("byline")
@@ -180,7 +193,7 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
         says.add("published")
     if words & _OF_OTHERS:
         says.add("others")
-    if _COMMENT.search(f"{class_} {id_}"):
+    if any(map(names.lower().__contains__, _IN_COMMENTS)) and _COMMENT.search(names):
         says.add("comment")
     return frozenset(says)
 
