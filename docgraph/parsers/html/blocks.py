@@ -133,6 +133,13 @@ class Flow:
     notes: list[tuple[str, str]] = field(default_factory=list)
     """Warnings: code and message."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _blocks: list[tuple[int, TextBlock]] = field(default_factory=list)
+
+    def blocks(self) -> list[tuple[int, TextBlock]]:
+        """Return the text blocks with their places in `items`, which then are no more changed."""
+        if not self._blocks:
+            self._blocks = [(index, item) for index, item in enumerate(self.items) if isinstance(item, TextBlock)]
+        return self._blocks
 
     def places(self) -> dict[int, tuple[int, int]]:
         """Return where each block element opens and closes in `items`."""

@@ -141,11 +141,9 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
 
 def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Figures) -> None:
     """Take out captions outside of `figcaption`, and the figures they made, where they hold most of the text."""
-    prose = {
-        index
-        for index, item in enumerate(flow.items)
-        if isinstance(item, TextBlock) and item.element not in flow.headings and _is_prose(item)
-    }
+    if len(figures.captions) < 2:
+        return
+    prose = {index for index, item in flow.blocks() if item.element not in flow.headings and _is_prose(item)}
     texts = {index: flow.items[index] for index in prose & figures.captions}
     told = sum(_letters(item) for item in texts.values())
     if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(_letters(flow.items[index]) for index in prose):
@@ -169,9 +167,7 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     found: dict[int, str] = {}
     named_by: dict[int, list[int]] = {}
     before, place = TextBlock(-1, "", [], [], 0), -_NEAR
-    for index, item in enumerate(flow.items):
-        if not isinstance(item, TextBlock):
-            continue
+    for index, item in flow.blocks():
         shows_image = index - place < _NEAR and bool(before.images) and not before.text
         above, before, place = before, item, index
         if not 0 < len(item.text) <= _CAPTION_LETTERS or item.element in flow.headings:
@@ -200,10 +196,9 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
 def _described(elements: Elements, flow: Flow) -> set[str]:
     """Return the identifiers of what pictures say that they are described by."""
     found: set[str] = set()
-    for item in flow.items:
-        if isinstance(item, TextBlock):
-            for _, row, _ in item.images:
-                found.update(elements.attributes[row].get("aria-describedby", "").split())
+    for _, item in flow.blocks():
+        for _, row, _ in item.images:
+            found.update(elements.attributes[row].get("aria-describedby", "").split())
     return found
 
 
@@ -251,8 +246,8 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
     """Return what the figures and the block elements close around pictures hold; an inline one makes no node."""
     parents, tags, places = elements.parent, elements.tag, flow.places()
     content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure") if row in places}
-    for item in flow.items:
-        if isinstance(item, TextBlock) and item.images:
+    for _, item in flow.blocks():
+        if item.images:
             row = item.element
             for _ in range(_LEVELS_UP + 2):
                 if row < 0 or tags[row] in ("body", "html"):
@@ -263,9 +258,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
     if not content:
         return content
     around: dict[int, list[_Content]] = {}
-    for index, item in enumerate(flow.items):
-        if not isinstance(item, TextBlock):
-            continue
+    for index, item in flow.blocks():
         close = around.get(item.element)
         if close is None:
             close, row = [], item.element
@@ -280,14 +273,19 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
             continue
         letters, images, is_heading = len(item.text), len(item.images), item.element in flow.headings
         is_prose, in_captions = not is_heading and _is_prose(item), letters if index in named else 0
+        linked = item.linked
         for held in close:
-            held.images += images
             held.letters += letters
-            held.linked += item.linked
+            held.linked += linked
             held.blocks += 1
-            held.captions += in_captions
-            held.headings += is_heading
-            held.prose += is_prose
+            if images:
+                held.images += images
+            if in_captions:
+                held.captions += in_captions
+            if is_heading:
+                held.headings += 1
+            elif is_prose:
+                held.prose += 1
     return content
 
 

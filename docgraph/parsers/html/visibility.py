@@ -41,11 +41,9 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
     if "hidden" in attributes:
         # "until-found": the reader's search finds it.
         return attributes["hidden"].strip().lower() != "until-found"
-    style = attributes.get("style")
-    if style and way_of_hiding(style[:LONGEST_STYLE]):
+    if "style" in attributes and way_of_hiding(attributes["style"][:LONGEST_STYLE]):
         return True
-    names = attributes.get("class")
-    if names and hides_by_class(names):
+    if "class" in attributes and hides_by_class(attributes["class"]):
         return True
     if tag == "dialog":
         return "open" not in attributes

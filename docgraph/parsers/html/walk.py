@@ -151,8 +151,8 @@ def _wanted_elements(page: Page) -> set[int]:
     """Return the elements with anything (wanted) in them."""
     parent, wanted = page.elements.parent, set[int]()
     roles = page.verdict.block_role if page.main_only else None
-    for index, item in enumerate(page.flow.items):
-        if isinstance(item, TextBlock) and (roles is None or roles.get(index) == "main"):
+    for index, item in page.flow.blocks():
+        if roles is None or roles.get(index) == "main":
             row = item.element
             while row >= 0 and row not in wanted:
                 wanted.add(row)

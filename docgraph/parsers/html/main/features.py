@@ -90,8 +90,8 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
         title: the title's heading element, or -1.
         declared: the article's text as the page declares it elsewhere (JSON-LD), or "".
     """
-    index = [i for i, item in enumerate(flow.items) if isinstance(item, TextBlock) and item.text]
-    blocks: list[TextBlock] = [flow.items[i] for i in index]  # type: ignore[misc]
+    index = [i for i, block in flow.blocks() if block.text]
+    blocks = [block for _, block in flow.blocks() if block.text]
     owner = np.asarray([block.element for block in blocks], dtype=np.int64)
     if not blocks:
         none = np.zeros(0)

@@ -102,8 +102,8 @@ def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title:
     """
     parents = elements.parent
     leading = -1
-    for index, item in enumerate(flow.items):
-        if not isinstance(item, TextBlock) or not item.text:
+    for index, item in flow.blocks():
+        if not item.text:
             continue
         if item.element in flow.headings:
             leading = index if item.element != title and item.linked < len(item.text) else -1

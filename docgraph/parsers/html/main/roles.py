@@ -69,7 +69,7 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
             verdict.region_role[row] = role
     landmarks = {row: role for tag, role in LANDMARKS.items() for row in elements.rows_of(tag)}
     for row, own in enumerate(elements.attributes):
-        if own and row not in landmarks and (role_of := LANDMARK_ROLES.get(own.get("role", ""))):
+        if "role" in own and row not in landmarks and (role_of := LANDMARK_ROLES.get(own["role"])):
             landmarks[row] = role_of
     sections, reach = [(row, elements.end(row)) for tag in _SECTIONING for row in elements.rows_of(tag)], 0
     sections.sort(reverse=True)
@@ -89,8 +89,7 @@ def set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], 
     regions = verdict.region_role
     inherited: list[str | None] = []
     for row, above in enumerate(elements.parent):
-        role = regions.get(row)
-        inherited.append(role if role is not None else inherited[above] if above >= 0 else None)
+        inherited.append(regions[row] if row in regions else inherited[above] if above >= 0 else None)
     places = flow.places()
     root, items = verdict.root, flow.items
     start, stop = places.get(root, (0, len(items)))
@@ -99,9 +98,7 @@ def set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], 
     verdict.article = (start, stop)
     first_main = min(main, default=len(items))
     lead = _lead_figures(verdict, elements, flow, captions, start)
-    for index, item in enumerate(items):
-        if not isinstance(item, TextBlock):
-            continue
+    for index, item in flow.blocks():
         role = inherited[item.element]
         if index in main or item.element == verdict.title:
             role = "main"

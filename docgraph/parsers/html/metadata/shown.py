@@ -64,10 +64,11 @@ _AUTHOR_PAGE: Final = re.compile(
     re.I,
 )
 
-_IN_AUTHOR_PAGES: Final = (
-    "/autho", "/auto", "/auteu", "/people/", "/staff/", "/writer", "/profile", "/contrib", "/journal", "/by/",
-)  # fmt: skip
-"""One of these is in every address of that kind; looking for them is quicker."""
+_AUTHOR_STEPS: Final = frozenset(
+    "author authors autor autoren autores autori auteur auteurs people staff writer writers profile profiles "
+    "contributor contributors journalist journalists by".split()
+)
+"""One of these is among the last steps of every such address; looking for them is quicker."""
 
 Statement = tuple[str, str, str]
 """Field, value, source."""
@@ -164,7 +165,8 @@ def link(elements: Elements, row: int) -> Iterator[Statement]:
 
 
 def _is_of_author(address: str) -> bool:
-    return any(map(address.lower().__contains__, _IN_AUTHOR_PAGES)) and _AUTHOR_PAGE.search(address) is not None
+    steps = address.lower().rsplit("/", 3)
+    return not _AUTHOR_STEPS.isdisjoint(steps) and _AUTHOR_PAGE.search(address) is not None
 
 
 def named(elements: Elements, row: int) -> Iterator[Statement]:
