@@ -63,7 +63,9 @@ def find_twins(elements: Elements, flow: Flow) -> None:
 def _pulled_quotes(elements: Elements, flow: Flow) -> list[TextBlock]:
     """Return the texts in boxes named after pulled quotes that only repeat what a paragraph says."""
     boxes = [
-        row for row in flow.places() if "class" in (own := elements.attributes[row]) and _PULLED.search(own["class"])
+        row
+        for row in flow.places()
+        if "quote" in (names := elements.attributes[row].get("class", "").lower()) and _PULLED.search(names)
     ]
     if not boxes or len(boxes) > _MOST_QUOTES:
         return []
