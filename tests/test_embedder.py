@@ -75,6 +75,19 @@ def test_a_node_of_several_blocks_is_the_mean_of_its_passages(plain, sentences):
     np.testing.assert_allclose(found.vectors[0], want, atol=1e-5)
 
 
+def test_a_document_is_the_mean_of_its_passages_by_their_letters_and_a_section_of_all_alike(folder, sentences):
+    document = parse_html("<h1>x</h1><p>it rained.</p><p>the ferry waited all day long.</p>")
+    short, long = "it rained.", "the ferry waited all day long."
+    one, other = sentences.encode([short, long])
+    settings = NodeSettings(title=0, headings=0, fill=1)
+    found = Embedder.from_pretrained(folder, settings=settings).encode(document, ["document", "section"])
+    want = (len(short) * one + len(long) * other) / (len(short) + len(long))
+    np.testing.assert_allclose(found.vectors, [want, (one + other) / 2], atol=1e-5)
+    settings = NodeSettings(title=0, headings=0, fill=1, by_length=False)
+    found = Embedder.from_pretrained(folder, settings=settings).encode(document, "document")
+    np.testing.assert_allclose(found.vectors[0], (one + other) / 2, atol=1e-5)
+
+
 def test_title_and_headings_have_their_share(folder, sentences):
     settings = NodeSettings(title=0.5, headings=0.25, fill=1)
     document = parse_html("<title>harbour</title><h1>ferry</h1><p>it rained.</p><h2>times</h2><p>see the table.</p>")

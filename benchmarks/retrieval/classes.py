@@ -1,6 +1,7 @@
 """Do neighbours share a class, and do clusters? BBC (907 documents, 5 classes), 20 Newsgroups (a third of 1,746, 20).
 
-document ─> vector ─> the class of most of its 10 nearest (leave one out); k-means: V-measure, mean of ten seeds
+document ─> vector ─> the class of most of its 10 nearest (leave one out); k-means, best of ten starts: V-measure, mean
+of three seeds. One start falls into poor clusters now and then: with it the same vectors of BBC had .832 ± .085.
 """
 
 from pathlib import Path
@@ -19,7 +20,8 @@ from docgraph.metadata import Metadata
 from encoders import Embedder
 
 NEIGHBOURS: Final = 10
-SEEDS: Final = 10
+SEEDS: Final = 3
+STARTS: Final = 10
 
 
 def bbc(data: Path) -> tuple[list[Document], list[str]]:
@@ -56,7 +58,7 @@ def agree(vectors: Scores, labels: list[str]) -> NDArray[np.float64]:
 
 def v_measure(vectors: Scores, labels: list[str]) -> tuple[float, float]:
     """Return mean and deviation over seeds of the V-measure of k-means with as many clusters as classes."""
-    made = [KMeans(len(set(labels)), n_init=1, random_state=seed).fit_predict(vectors) for seed in range(SEEDS)]
+    made = [KMeans(len(set(labels)), n_init=STARTS, random_state=seed).fit_predict(vectors) for seed in range(SEEDS)]
     scores = [v_measure_score(labels, one) for one in made]
     return float(np.mean(scores)), float(np.std(scores))
 

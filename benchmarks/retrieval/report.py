@@ -76,8 +76,8 @@ def _classes(found: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     return [
         "## Classes", "",
-        "Vectors of documents: accuracy of the 10 nearest, leave one out; V-measure of k-means, mean and deviation of "
-        "ten seeds. Every third document of 20 Newsgroups.", "",
+        "Vectors of documents: accuracy of the 10 nearest, leave one out; V-measure of k-means (best of ten "
+        "starts), mean and deviation of three seeds. Every third document of 20 Newsgroups.", "",
         table(["", "", "documents", "accuracy", "beside sentence-transformers (95 %)", "V-measure"], rows),
     ]  # fmt: skip
 
