@@ -15,6 +15,7 @@ is added. A node that is opened without a span gets the union of its children's 
 an empty span at its place. Positions are ordinals unless given.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -95,7 +96,7 @@ class ColumnsBuilder:
         position: tuple[int, int] | None = None,
         key: str | None = None,
         attributes: Mapping[str, Any] | None = None,
-        score: float = float("nan"),
+        score: float = math.nan,
         element: int = -1,
         box: Box | None = None,
     ) -> int:
@@ -156,7 +157,7 @@ class ColumnsBuilder:
             self._position.append((first, 0))
             self._span.append(spans[0])
             self._begin.append(self._length)
-            self._score.append(float("nan"))
+            self._score.append(math.nan)
             self._element.append(element)
             self._children.append(0)
             return
@@ -167,7 +168,7 @@ class ColumnsBuilder:
         self._position += [(ordinal, 0) for ordinal in range(first, first + count)]
         self._span += spans
         self._begin += [self._length] * count
-        self._score += [float("nan")] * count
+        self._score += [math.nan] * count
         self._element += [element] * count
         self._children += [0] * count
 

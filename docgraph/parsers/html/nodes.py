@@ -7,6 +7,7 @@
 Addresses that run scripts are dropped here.
 """
 
+import math
 import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ class NodeWriter:
             language,
             span=(start, end),
             element=element,
-            score=float("nan") if score is None else score,
+            score=math.nan if score is None else score,
             **columns,
         )
         row = len(builder) - 1

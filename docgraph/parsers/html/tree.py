@@ -68,10 +68,11 @@ def grow(page: Page, builder: DocumentBuilder) -> None:
 def enter(walk: Walk, element: int) -> None:
     """Open what the element stands for, if it stands for structure."""
     tag, frames, page = walk.page.elements.tag[element], walk.frames, walk.page
-    if frames.last.ended and tag not in LISTS:
+    stack = frames.stack
+    if stack[-1].ended and tag not in LISTS:
         frames.pop()
     if element in page.verdict.holds_main:
-        frames.close_sections(frames.last, NO_LEVEL)
+        frames.close_sections(stack[-1], NO_LEVEL)
     if element in page.verdict.region_role:
         structures.region(walk, element)
     if element in page.figures.elements:
@@ -83,13 +84,13 @@ def enter(walk: Walk, element: int) -> None:
 
 def leave(walk: Walk, element: int) -> None:
     """Close what the element opened."""
-    frames = walk.frames
-    if frames.last.ended and walk.page.elements.parent[frames.last.element] == element:
+    frames, stack = walk.frames, walk.frames.stack
+    if stack[-1].ended and walk.page.elements.parent[stack[-1].element] == element:
         frames.pop()
-    if frames.last.kind == "item" and frames.last.element == element and walk.next_is_list():
-        frames.last.ended = True
+    if stack[-1].element == element and stack[-1].kind == "item" and walk.next_is_list():
+        stack[-1].ended = True
         return
-    while frames.last.element == element:
+    while stack[-1].element == element:
         frames.pop()
 
 

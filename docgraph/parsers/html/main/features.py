@@ -215,7 +215,9 @@ def _name_columns(elements: Elements, above: list[int], owner: Rows, tree: _Tree
                 columns += families_of_name(names[:200])
             if names := own.get("id"):
                 columns += families_of_name(names[:100])
-            if own.get("itemprop") in ("articleBody", "text") or own.get("property") == "content:encoded":
+            if ("itemprop" in own and own["itemprop"] in ("articleBody", "text")) or (
+                "property" in own and own["property"] == "content:encoded"
+            ):
                 columns += (ITEM_BODY,)
         if columns:
             changed = list(state)

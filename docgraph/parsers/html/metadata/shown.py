@@ -84,7 +84,7 @@ def from_page(elements: Elements, row: int, heading: int = 0) -> list[Statement]
     shown: list[Statement] = []
     if tag == "time" and not _is_of_comment(elements, row):
         shown += time(elements, row)
-    elif tag == "a":
+    elif tag == "a" and ("rel" in own or _is_of_author(own.get("href", ""))):
         shown += link(elements, row)
     if ("class" in own or "id" in own) and _said_by_names(own.get("class", ""), own.get("id", "")):
         shown += named(elements, row)
