@@ -78,6 +78,7 @@ def test_looked_up_instead_of_compared_one_by_one_hardly_an_answer_is_lost(tmp_p
             assert all("k" in hit.text for hit in made.search(questions[0], "table", top=20))
             assert len(made.search(questions[0], "table", top=20)) == 10
             assert {hit.document_id for hit in made.search(questions[0], where={"id": "7"})} == {"7"}
+            assert made.search(questions[0], where={"id": "no such"}) == []
             some = made.search(questions[1], where={"id": "1*"}, top=200)
             assert {hit.document_id for hit in some} <= {f"{n}" for n in range(600) if f"{n}"[0] == "1"}
             tables.append([(hit.id, pytest.approx(hit.score, abs=1e-5)) for hit in made.search(questions[0], "table")])

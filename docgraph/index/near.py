@@ -14,6 +14,7 @@ Axes:  n rows of a level   D width of a vector
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -63,10 +64,11 @@ def near(
     if rows.signs is None or len(rows.numbers) <= EXACT:
         numbers, vectors = store.vectors(level)
         where, is_there = positions(rows.numbers, numbers)
-        return Near(where, (vectors[is_there] @ vector).astype(np.float64) if len(numbers) else np.empty(0))
+        return Near(where, (vectors @ vector).astype(np.float64)[is_there] if len(numbers) else np.empty(0))
     if len(allowed) <= NEAREST:
         return Near(allowed, _cosines(store, level, allowed, vector))
-    chosen = _least(differing(rows.signs, vector)[allowed], NEAREST)
+    differ = differing(rows.signs, vector)
+    chosen = _least(differ if len(allowed) == len(differ) else differ[allowed], NEAREST)
     some = np.union1d(allowed[chosen], besides(BY_WORDS))
     drawn, vectors = store.kept(f"drawn {level}", lambda: _draw(store, level, np.arange(len(rows.numbers)), DRAWN))
     _, may = positions(allowed, drawn)
@@ -74,7 +76,7 @@ def near(
         drawn, vectors = _draw(store, level, allowed, DRAWN // 8)
         may = np.ones(len(drawn), bool)
     every = np.concatenate([drawn[may], some])
-    cosines = np.concatenate([(vectors[may] @ vector).astype(np.float64), _cosines(store, level, some, vector)])
+    cosines = np.concatenate([(vectors @ vector).astype(np.float64)[may], _cosines(store, level, some, vector)])
     unique, first = np.unique(every, return_index=True)
     return Near(unique, cosines[first], first < may.sum())
 
@@ -89,19 +91,25 @@ def differing(bits: Bits, vector: NDArray[np.float32]) -> NDArray[np.uint16]:
         (n,)
     """
     words = signs(vector[None])[0]
-    count = np.empty(bits.shape[1], np.uint16)
+    count = np.zeros(bits.shape[1], np.uint16)
     for start in range(0, len(count), _BLOCK):
-        block = bits[:, start : start + _BLOCK]
-        count[start : start + _BLOCK] = np.bitwise_count(block ^ words[:, None]).sum(0, dtype=np.uint16)
+        block = slice(start, start + _BLOCK)
+        for first in range(0, len(words), 3):  # up to 192, which fits into a byte
+            some = zip(bits[first : first + 3, block], words[first : first + 3], strict=True)
+            count[block] += reduce(np.add, (np.bitwise_count(row ^ word) for row, word in some))
     return count
 
 
 def _least(counts: NDArray[np.uint16], some: int) -> NDArray[np.intp]:
     """Return where the `some` least of small counts are, ascending; the first of equal ones."""
-    below = np.cumsum(np.bincount(counts))
-    bound = int(np.searchsorted(below, some))
-    inside, edge = np.flatnonzero(counts < bound), np.flatnonzero(counts == bound)
-    return np.sort(np.concatenate([inside, edge[: some - len(inside)]]))
+    sample = np.sort(counts[::64])
+    likely = np.flatnonzero(counts <= sample[min(some // 32 + 8, len(sample) - 1)])  # some are compared, not all
+    if len(likely) < some:
+        likely = np.arange(len(counts))
+    few = counts[likely]
+    bound = int(np.searchsorted(np.cumsum(np.bincount(few)), some))
+    inside, edge = np.flatnonzero(few < bound), np.flatnonzero(few == bound)
+    return likely[np.sort(np.concatenate([inside, edge[: some - len(inside)]]))]
 
 
 def _draw(store: Store, level: str, allowed: Positions, least: int) -> tuple[Positions, NDArray[np.float32]]:
@@ -118,4 +126,6 @@ def _draw(store: Store, level: str, allowed: Positions, least: int) -> tuple[Pos
 
 
 def _cosines(store: Store, level: str, rows: Positions, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+    if not len(rows):
+        return np.empty(0)
     return (store.vectors_at(level, store.rows(level).numbers[rows]) @ vector).astype(np.float64)

@@ -113,42 +113,46 @@ def signals(
         weight and standard scores (n,); (n,) booleans.
     """
     words = scored = bm25(store, level, asked)
+    some = words if len(allowed) == len(words) else words[allowed]
     has_passages = level not in ("passage", "image")
     if has_passages:
         scored = bm25(store, "passage", asked)
         best_words = _of_best(store, level, allowed, scored)
-        parts = [(WORDS, _standard(words[allowed])), (BEST_WORDS, _standard(best_words))]
-        holds_words = (words[allowed] > 0) | (best_words > 0)
-    else:
-        parts = [(WORDS + BEST_WORDS, _standard(words[allowed]))]
-        holds_words = words[allowed] > 0
+        parts = [(WORDS, _standard(some, some)), (BEST_WORDS, _standard(best_words, best_words))]
+        holds_words = (some > 0) | (best_words > 0)
+    elif vector is None:
+        parts, holds_words = [(WORDS + BEST_WORDS, _standard(some, some))], some > 0
     if vector is None:
         return allowed, parts, holds_words
     vector = vector / (np.linalg.norm(vector) or 1.0)
     found = near(store, level, vector, allowed, partial(_best, words, allowed))
+    if not has_passages and found.drawn is not None:  # what was not looked up cannot be an answer
+        rows, base = found.rows, found.cosines[found.drawn]
+        parts = [(WORDS + BEST_WORDS, _standard(words[rows], some)), (WHOLE + BEST, _standard(found.cosines, base))]
+        return rows, parts, words[rows] > 0
     meaning, drawn = _spread(found, len(words))
     if not has_passages:
-        if drawn is not None:  # only what was looked up can be an answer
-            looked_up = np.searchsorted(allowed, found.rows)
-            allowed, holds_words = found.rows, holds_words[looked_up]
-            parts = [(weight, values[looked_up]) for weight, values in parts]
-        parts.append((WHOLE + BEST, _standard(meaning[allowed], None if drawn is None else drawn[allowed])))
-        return allowed, parts, holds_words
+        values = meaning[allowed]
+        return (
+            allowed,
+            [(WORDS + BEST_WORDS, _standard(some, some)), (WHOLE + BEST, _standard(values, values))],
+            some > 0,
+        )
     passages, holders = store.holders(level)
     inside = np.zeros(len(words), bool)
     inside[allowed] = True
     within = passages[inside[holders]] if len(allowed) < len(words) else np.arange(len(scored))
     found = near(store, "passage", vector, within, partial(_best, scored, within))
-    nearest, some = _spread(found, len(scored))
-    parts.append((WHOLE, _standard(meaning[allowed], None if drawn is None else drawn[allowed])))
-    drawn = None if some is None else _of_best(store, level, allowed, some.astype(np.float64)) > 0
-    parts.append((BEST, _standard(_of_best(store, level, allowed, nearest), drawn)))
+    nearest, few = _spread(found, len(scored))
+    parts.append((WHOLE, _by_some(meaning[allowed], None if drawn is None else drawn[allowed])))
+    drawn = None if few is None else _of_best(store, level, allowed, few.astype(np.float64)) > 0
+    parts.append((BEST, _by_some(_of_best(store, level, allowed, nearest), drawn)))
     return allowed, parts, holds_words
 
 
 def _best(values: NDArray[np.float64], allowed: Positions, count: int) -> Positions:
     """Return the allowed rows with the highest values that are not zero."""
-    some = allowed[values[allowed] > 0]
+    some = np.flatnonzero(values) if len(allowed) == len(values) else allowed[values[allowed] > 0]
     return some[_highest(values[some], count)]
 
 
@@ -178,11 +182,18 @@ def _spread(found: Near, count: int) -> tuple[NDArray[np.float64], NDArray[np.bo
     return cosines, drawn
 
 
-def _standard(values: NDArray[np.float64], drawn: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-    """Return standard scores, by the mean and deviation of all values or of those drawn; zeros if all are the same."""
-    base = values[drawn] if drawn is not None and drawn.sum() > 1 else values
-    deviation = base.std() if len(base) else 0.0
-    return (values - base.mean()) / deviation if deviation > 1e-12 else np.zeros(len(values))
+def _by_some(values: NDArray[np.float64], drawn: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """Return standard scores, by the mean and deviation of all values or of those drawn."""
+    return _standard(values, values[drawn] if drawn is not None and drawn.sum() > 1 else values)
+
+
+def _standard(values: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return standard scores, by the mean and deviation of `base`; zeros if it is all the same."""
+    if not len(base):
+        return np.zeros(len(values))
+    centred = base - (mean := base.mean())
+    deviation = float(centred @ centred / len(base)) ** 0.5
+    return (values - mean) / deviation if deviation > 1e-12 else np.zeros(len(values))
 
 
 def hit(store: Store, number: int, score: float = 0.0, question: str = "") -> Hit:

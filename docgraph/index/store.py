@@ -117,6 +117,7 @@ class Store:
         if (found := self.meta("version")) != str(VERSION):
             raise sqlite3.DatabaseError(f"it has version {found} and this docgraph reads version {VERSION}")
         self.connection.execute("PRAGMA synchronous=NORMAL")
+        self.connection.execute("PRAGMA cache_size=-65536")  # 64 MB: the upper pages of all trees
         for level in LEVELS:
             self.connection.execute(
                 f"CREATE VIRTUAL TABLE temp.words_of_{level} USING fts5vocab (main, words_{level}, instance)"
