@@ -46,7 +46,8 @@ class Reader:
         """Hidden elements that were passed over."""
         self.has_code = bool(elements.rows_of("pre"))
         self.has_numbers = bool(elements.rows_of("table")) and (
-            self.has_code or any(_MAY_NUMBER(own["class"]) for own in elements.attributes if "class" in own)
+            self.has_code
+            or _MAY_NUMBER(" ".join({own["class"] for own in elements.attributes if "class" in own})) is not None
         )
         self.typeset_twice = any(
             elements.attributes[row].get("type", "").startswith("math/") for row in elements.rows_of("script")
