@@ -7,9 +7,12 @@ import pkgutil
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 import benchmarks
+from benchmarks.fusing.layer import KINDS, WIDTH, Fusing
+from benchmarks.fusing.pages import Page
 from benchmarks.training import chapters, structure
 from benchmarks.training.runs import right
 from docgraph.errors import DataError
@@ -89,3 +92,23 @@ def test_a_cut_run_must_have_scored_the_same_records(tmp_path):
         (run / "result.json").write_text(json.dumps({"right": [True] * 3, "ids": list(ids)}))
     with pytest.raises(DataError, match="all runs on IMDB must score the same records"):
         structure.collect(tmp_path, tmp_path, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fusing_layer_is_the_identity_at_first_and_each_page_is_read_by_itself(kind):
+    torch.manual_seed(0)
+    pages = [
+        Page(
+            torch.nn.functional.normalize(torch.randn(len(parent), WIDTH), dim=-1),
+            torch.arange(sum(is_leaf)), np.array(parent), np.array(is_leaf), torch.zeros(0), {}, [],
+        )
+        for parent, is_leaf in (([-1, 0, 1, 1, 0], [False, False, True, True, True]), ([-1, 0], [False, True]))
+    ]  # fmt: skip
+    own = torch.cat([page.read[page.leaves] for page in pages])
+    layer = Fusing(kind)
+    torch.testing.assert_close(layer(pages), own)
+    torch.nn.init.normal_(layer.output.weight, std=0.02)
+    alone = torch.cat([layer([page]) for page in pages])
+    together = layer(pages)
+    assert not torch.allclose(together, own, atol=1e-3)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
