@@ -45,7 +45,7 @@ def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float64]:
     some = [_scored(store, level, term) for term in terms]
     where = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in some)])
     scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in some)])
-    return np.bincount(where, scores, len(store.rows(level).numbers))
+    return np.bincount(where, scores, len(store.rows(level).numbers)).astype(np.float64, copy=False)
 
 
 def _rows_with(store: Store, level: str, term: str) -> int:

@@ -109,7 +109,7 @@ def _least(counts: NDArray[np.uint16], some: int) -> NDArray[np.intp]:
     few = counts[likely]
     bound = int(np.searchsorted(np.cumsum(np.bincount(few)), some))
     inside, edge = np.flatnonzero(few < bound), np.flatnonzero(few == bound)
-    return likely[np.sort(np.concatenate([inside, edge[: some - len(inside)]]))]
+    return np.sort(likely[np.concatenate([inside, edge[: some - len(inside)]])])
 
 
 def _draw(store: Store, level: str, allowed: Positions, least: int) -> tuple[Positions, NDArray[np.float32]]:
