@@ -43,6 +43,8 @@ _WESTERN: Final = frozenset(("cp1252", "iso8859-1", "iso8859-15", "cp1254"))
 _MARKUP: Final = re.compile(r"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", re.S | re.I)
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _STRANGE_SHARE: Final = 0.3
+_PRIVATE: Final = re.compile("[\ue000-\uf8ff]")
+_PRIVATE_SHARE: Final = 0.02
 _FOREIGN_SHARE: Final = 0.4
 _PRESCAN_BYTES: Final = 8192
 _DETECT_BYTES: Final = 65_536
@@ -59,6 +61,12 @@ def _is_improbable(text: str) -> bool:
     words = _WORD.findall(text)
     strange = sum(1 for word in words if len(word) > 2 and not any(letter.isascii() for letter in word))
     return strange > _STRANGE_SHARE * len(words)
+
+
+def _is_of_another(text: str) -> bool:
+    """Whether text that was read as simplified Chinese has signs that no text has: it is traditional, in Big5."""
+    text = text[:_DETECT_BYTES]
+    return len(_PRIVATE.findall(text)) > _PRIVATE_SHARE * sum(not sign.isascii() for sign in text)
 
 
 def _other_of_one_byte(data: bytes, text: str, declared: str) -> str | None:
@@ -187,6 +195,8 @@ def decode(data: bytes) -> Decoded:
                 return _replacing(data, better or declared, "detected")
             if better := _other_of_one_byte(data, text, declared):
                 return _replacing(data, better, "detected")
+            if declared == "gb18030" and _is_of_another(text) and (better := _detected(data)) not in (None, declared):
+                return _replacing(data, better or declared, "detected")
             return Decoded(text, declared, "declared", 0)
         except (UnicodeDecodeError, LookupError):
             pass
@@ -241,6 +251,8 @@ def _detected(data: bytes) -> str | None:
     if best is None:
         return None
     name = codecs.lookup(best.encoding).name
+    if name == "mac-cyrillic":
+        name = "cp1251"  # the small letters agree, and it has not been used for long
     return None if name in ("ascii", "utf-8") else _LABELS.get(name, name)
 
 

@@ -25,6 +25,11 @@ _IMAGE_CONTAINER: Final = re.compile(
     r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail|"
     r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
 )
+_CREDIT: Final = re.compile(
+    r"^(?:photo(?:graph)?s?|fotos?|bild|image|picture|source|quelle|cr[eé]dit\w*)\b(?!\s*\d)|©|"
+    r"\b(?:getty|reuters|afp|dpa|epa|ap photo|imago|alamy|shutterstock|istock|unsplash|picture[ -]alliance|pa media)\b",
+    re.I,
+)
 _PROSE_LETTERS: Final = 60
 _SET_APART_LETTERS: Final = 200
 _CENTRED_LETTERS: Final = 80
@@ -225,6 +230,10 @@ def _is_prose(item: "int | TextBlock") -> bool:
     return isinstance(item, TextBlock) and len(item.text) >= _PROSE_LETTERS and item.text[-1:] in '.!?…。"”'
 
 
+def _is_credit(item: "int | TextBlock") -> bool:
+    return isinstance(item, TextBlock) and len(item.text) <= _CENTRED_LETTERS and bool(_CREDIT.search(item.text))
+
+
 def _named(elements: Elements, element: int, described: set[str]) -> tuple[str, int]:
     """Return what the text of an element is by tag or class, "" if neither says so, and the element that says it."""
     kind, namer = "", -1
@@ -350,7 +359,10 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
                 open_figures.append(_Open(item))
             elif open_figures and ~item == open_figures[-1].element:
                 done = open_figures.pop()
-                if not done.named and sum(_is_prose(flow.items[beside]) for beside in done.beside) < 2:
+                prose = sum(_is_prose(flow.items[beside]) for beside in done.beside)
+                if done.named:
+                    figures.credits.update(i for i in done.beside if _is_credit(flow.items[i]))
+                elif prose < 2:
                     figures.captions.update(done.beside)
             continue
         if not item.text:
@@ -382,7 +394,7 @@ class _Open:
     named: bool = False
     """Whether one of its own blocks says that it is the caption."""
     beside: list[int] = field(default_factory=list)
-    """Its other blocks: the caption if none is named."""
+    """Its other blocks: the caption if none is named, else who took the picture."""
 
 
 def _nested(elements: Elements, found: set[int], content: dict[int, _Content]) -> set[int]:

@@ -75,7 +75,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
             continue
         tag, own = tags[row], attributes[row]
         if own or tag == "dialog":
-            if is_hidden(tag, own) and row not in shown and not _is_shown_later(own):
+            if is_hidden(tag, own) and row not in shown and not _is_shown_later(reader, own):
                 reader.hidden.append(row)
                 if "style" in own and way_of_hiding(own["style"]) == "trick":
                     by_trick += sum(1 for event in events[index : last[row]] if event.__class__ is str)
@@ -104,12 +104,14 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
     return reader
 
 
-def _is_shown_later(own: Attributes) -> bool:
-    """Whether a hidden element is sure to be shown: what React streams, a tab's panel, MathML beside its picture."""
+def _is_shown_later(reader: Reader, own: Attributes) -> bool:
+    """Whether a hidden element is sure to be shown: what React streams, the panel of a tab or of an accordion, MathML
+    beside its picture.
+    """
     role = own.get("role")
     return (
         role == "tabpanel"
-        or (role == "region" and "aria-labelledby" in own)
+        or (role == "region" and ("aria-labelledby" in own or reader.is_opened(own.get("id", ""))))
         or bool(STREAMED.match(own.get("id", "")))
         or "mwe-math-mathml" in own.get("class", "")
     )

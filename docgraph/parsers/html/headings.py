@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
-from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.tags import LISTS, NAME_LETTERS, kind_by_class
 
@@ -24,10 +24,13 @@ _OPENERS: Final = "\"'“”„«‹‘¿¡■□●○◆◇▼▶★☆【《�
 _BY: Final = re.compile(r"(?:By|Von|Par|Por|Door|Text|Photos?|Fotos?|Words)\s*:?(?:\s+[A-ZÀ-ÖØ-Þ][\w.'’-]*)+$")
 """A byline, which is often bold, too."""
 _BOLD_STYLE: Final = re.compile(r"font-weight\s*:\s*(?:bold|[6-9]00)", re.I)
+_CLASS: Final = re.compile(r"\.[\w-]+")
+_MOST_CSS: Final = 400_000
+_BOLD_CLASS: Final = re.compile(r"(?:^|\s)(?:(?:font|fw|text)-)?(?:semi-?)?bold(?:er)?(?:$|\s)")
 _HEADING_CLASS: Final = re.compile(
     r"(?:^|[\s_-])(?:section-?(?:title|head(?:ing|er)?)|heading-?\d?|h[2-6]|inter)(?:$|[\s_]|--)|"
     r"(?:sub|cross)[-_]*(?:head(?:ing|er|line)?|title)(?![a-z])|(?:para(?:graph)?|text|block)[-_]*(?:title|heading)(?![a-z])|"
-    r"zwischen[-_]*(?:titel|(?:ue|ü)berschrift|zeile)|inter[-_]*tit(?:re|ulo)|entretitulo|ladillo|tussenkop|"
+    r"zwischen[-_]*(?:titel|(?:ue|ü)berschrift|zeile)|inter[-_]*tit(?:le|re|ulo)|entretitulo|ladillo|tussenkop|"
     r"m(?:ellom|ellem)tit|mell(?:an|em)rubrik|v[aä]liotsikko|sottotitol|[sś]r[oó]dtytu|podtitul|alc[ií]m(?![a-z])",
     re.I,
 )
@@ -60,6 +63,7 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
     heading.
     """
     bold: dict[int, int] = {}
+    by_sheet: dict[str, bool] = {}
     lines: list[int] = []
     level = 1
     for index, item in enumerate(flow.items):
@@ -67,7 +71,7 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
             continue
         if item.element in flow.headings:
             level = flow.headings[item.element]
-        elif _is_bold(elements, item) and _has_text_under(elements, flow, index):
+        elif _is_line(elements, item) and _is_bold_alone(elements, flow, index, by_sheet):
             bold[item.element] = min(level + 1, 6)
         elif (row := _bold_line(elements, item)) >= 0 or (row := _bold_between(elements, flow, index)) >= 0:
             bold[row] = min(level + 1, 6)
@@ -80,14 +84,14 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
     flow.headings.update(bold)
 
 
-def _is_bold(elements: Elements, block: TextBlock) -> bool:
-    """Whether a block is a short bold line that ends like no sentence."""
+def _is_line(elements: Elements, block: TextBlock) -> bool:
+    """Whether a block is a short line, not all of it a link, that ends like no sentence."""
     text = block.text
     if len(text) > _BOLD_LETTERS or block.images or block.preformatted or "\n" in text:
         return False
     if elements.tag[block.element] not in _LINES or block.linked >= len(text):
         return False
-    return _reads_like_a_heading(text) and _is_bold_to(elements, block, len(text))
+    return _reads_like_a_heading(text)
 
 
 def _reads_like_a_heading(text: str) -> bool:
@@ -111,13 +115,53 @@ def _is_bold_to(elements: Elements, block: TextBlock, end: int) -> bool:
         return False
     row = block.element
     own = elements.attributes[row]
-    if _HEADING_CLASS.search(own.get("class", "")[:NAME_LETTERS]) or _BOLD_STYLE.search(own.get("style", "")):
+    if _HEADING_CLASS.search(own.get("class", "")[:NAME_LETTERS]) or _is_bold_by(own):
         return True
+    alone = elements.tag[row + 1 : row + 2] == ["span"] and elements.end(row + 1) == elements.end(row)
+    return alone and _is_bold_by(elements.attributes[row + 1])
+
+
+def _is_bold_alone(elements: Elements, flow: Flow, index: int, by_sheet: dict[str, bool]) -> bool:
+    """Whether a line is bold, by itself or by the page's style sheet, and stands between paragraphs."""
+    block = flow.items[index]
+    assert isinstance(block, TextBlock)
+    if _is_bold_to(elements, block, len(block.text)):
+        return _has_text_under(elements, flow, index)
+    names = elements.attributes[block.element : block.element + 2]
     return (
-        elements.tag[row + 1 : row + 2] == ["span"]
-        and elements.end(row + 1) == elements.end(row)
-        and _BOLD_STYLE.search(elements.attributes[row + 1].get("style", "")) is not None
+        any("class" in own for own in names)
+        and _has_text_under(elements, flow, index)
+        and _is_bold_by_sheet(elements, block.element, by_sheet)
     )
+
+
+def _is_bold_by_sheet(elements: Elements, row: int, by_sheet: dict[str, bool]) -> bool:
+    """Whether the page's style sheet makes an element, or the one `span` in it, bold by a class alone.
+
+    Args:
+        by_sheet: the classes that it makes bold, filled when first asked for; with "" in it if it has been.
+    """
+    if not by_sheet:
+        by_sheet[""] = True
+        css = "".join(map(elements.text, elements.rows_of("style")))[:_MOST_CSS]
+        for found in _BOLD_STYLE.finditer(css):
+            start = css.rfind("{", 0, found.start())
+            name = css[max(css.rfind(sign, 0, start) for sign in "},;{") + 1 : max(start, 0)].strip()
+            if _CLASS.fullmatch(name):
+                by_sheet[name[1:]] = True
+    inner = [row, row + 1] if elements.tag[row + 1 : row + 2] == ["span"] else [row]
+    return any(
+        name in by_sheet
+        for one in inner
+        if elements.end(one) == elements.end(row)
+        for name in elements.attributes[one].get("class", "").split()
+    )
+
+
+def _is_bold_by(own: Attributes) -> bool:
+    """Whether an element's own style or class makes it bold."""
+    style, names = own.get("style"), own.get("class")
+    return bool((style and _BOLD_STYLE.search(style)) or (names and _BOLD_CLASS.search(names[:NAME_LETTERS])))
 
 
 def _bold_line(elements: Elements, block: TextBlock) -> int:

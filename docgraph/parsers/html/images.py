@@ -47,7 +47,7 @@ def is_invisible(own: Attributes) -> bool:
 def shown_by_style(own: Attributes) -> str:
     """Return the address of the picture that an element shows as its background, "" if none."""
     found = _BACKGROUND.search(own.get("style", "")[:_LONGEST_ADDRESS])
-    return found.group(1) if found else ""
+    return found.group(1) if found else own.get("data-bg", "").strip()
 
 
 def is_media(elements: Elements, row: int) -> bool:
@@ -178,7 +178,7 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
     own = elements.attributes[row]
     found: list[dict[str, Any]] = []
     src = (own.get("src") or own.get("href") or own.get("xlink:href") or own.get("data") or "").strip()
-    if not src and "style" in own:
+    if not src and ("style" in own or "data-bg" in own):
         src = shown_by_style(own)
     if src:
         found.append({"src": src})

@@ -27,6 +27,7 @@ class Reader:
         "has_numbers",
         "heading",
         "hidden",
+        "opened",
         "shown",
         "typeset_twice",
     )
@@ -42,6 +43,8 @@ class Reader:
         """The open heading, or -1."""
         self.shown = shown
         """Hidden elements that are read all the same."""
+        self.opened: frozenset[str] | None = None
+        """Identifiers of what a button opens, once asked for."""
         self.hidden: list[int] = []
         """Hidden elements that were passed over."""
         self.has_code = bool(elements.rows_of("pre"))
@@ -81,6 +84,13 @@ class Reader:
                 self.formulas += 1
                 block.marks.append((start, end, "math", -self.formulas))
                 self.flow.tex[-self.formulas] = tex
+
+    def is_opened(self, name: str) -> bool:
+        """Whether a button says that it opens the element with an identifier."""
+        if self.opened is None:
+            own = (own["aria-controls"] for own in self.elements.attributes if own and "aria-controls" in own)
+            self.opened = frozenset(name for names in own for name in names.split())
+        return name in self.opened
 
     def after(self, row: int) -> int:
         """Return the event after an element."""

@@ -37,6 +37,8 @@ _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
 _LINES: Final = frozenset("div p code ol ul li table tbody tr td".split())
 """Elements that are lines of preformatted text, not blocks in it."""
+_OF_EDITORS: Final = frozenset(("mw-cite-backlink", "mw-editsection"))
+"""What MediaWiki puts beside headings and notes."""
 _BACK: Final = frozenset(("^", "↑", "↩", "↩︎", "↩\ufe0e", "⤴", "⏎", "¶"))
 """Words of a link from a note back to the text, and of one to the paragraph itself."""
 _GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
@@ -152,7 +154,7 @@ def drawing(reader: Reader, row: int) -> int:
     """Of a drawing its words are kept: the text of its `text` elements. In a figure it is the figure's image."""
     elements = reader.elements
     own = elements.attributes[row]
-    if elements.tag[elements.parent[row]] == "mjx-container":
+    if elements.tag[elements.parent[row]] == "mjx-container" or is_invisible(own):
         return reader.after(row)
     around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
     end = elements.end(row)
@@ -183,7 +185,7 @@ def span(reader: Reader, row: int) -> int:
         return block(reader, row)
     if reader.block.verbatim and is_gutter(reader.elements, row):
         return reader.after(row)
-    if "mw-cite-backlink" in own.get("class", ""):
+    if own.get("class") in _OF_EDITORS:
         return reader.after(row)
     if own.get("class") == "katex-html" and "math" in reader.elements.tag[reader.elements.parent[row] : row]:
         return reader.after(row)

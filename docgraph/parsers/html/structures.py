@@ -43,6 +43,8 @@ _DASHES: Final = ("—", "–", "―", "-- ", "- ")
 _QUOTE_ELEMENTS: Final = 200
 _SOURCE_LETTERS: Final = 300
 _FEW_LETTERS: Final = 60
+_LABEL_LETTERS: Final = 10
+"""A text of fewer is a label beside a heading, such as "[edit]", and not the text of a box."""
 _SMALL_ROLES: Final = frozenset(("nav", "aside", "header", "footer"))
 
 
@@ -234,7 +236,7 @@ def _has_headed_text(walk: Walk, element: int) -> bool:
             return False
         if isinstance(item, TextBlock) and item.text:
             if item.element not in walk.page.flow.headings:
-                if headed:
+                if headed and len(item.text) > _LABEL_LETTERS:
                     return True
             else:
                 headed = True

@@ -26,6 +26,8 @@ _SHOWS: Final = re.compile(
     r"|max-height\s*:\s*(?:\d{2}|none)|height\s*:\s*(?:\d{2}|auto))",
     re.I,
 )
+_WITHOUT_SIZE: Final = re.compile(r"(?<![\w-])(?:height|width)\s*:\s*0\s*(?:px)?\s*(?:[;}!]|$)", re.I)
+"""What such a rule places somewhere is not shown there."""
 _SCREEN: Final = re.compile(
     r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*(\d*\.?\d+)(px|r?em)\s*\)\s*)?$"
     r"|@(?:layer\b|supports\b(?!\s+not\b))",
@@ -42,10 +44,10 @@ _BY_VARIABLE: Final = re.compile(
 _WITHIN_NAME: Final = re.compile(r"[\w-]").match
 """What stands before the name of a property that only ends like one; in the pattern it would cost ten times as much."""
 _WORDS_THAT_HIDE: Final = (
-    "none", "hidden", "collapse", "-999", "-1000", "rect(", "inset(", "circle(", "transparent", "scale(0", "opacity:0",
-    "opacity: 0", "font-size:0", "font-size: 0", "font-size:1px", "font-size: 1px", "opacity(0", "polygon(0", "scale:0",
-    "zoom:0", "0,0,0,0)", "0, 0, 0, 0)", "255,255,0)", "255, 255, 0)", "color:#fff", "color: #fff", "color:white",
-    "color: white",
+    "none", "hidden", "collapse", "-999", "-1000", "-2000", "-5000", "-100v", "-200v", "-99em", "rect(", "inset(",
+    "circle(", "transparent", "scale(0", "opacity:0", "opacity: 0", "font-size:0", "font-size: 0", "font-size:1px",
+    "font-size: 1px", "opacity(0", "polygon(0", "scale:0", "zoom:0", "0,0,0,0)", "0, 0, 0, 0)", "255,255,0)",
+    "255, 255, 0)", "color:#fff", "color: #fff", "color:white", "color: white",
 )  # fmt: skip
 _LATE: Final = frozenset("img picture source svg video iframe amp-img".split())
 """Elements that many a page hides by their attributes until they have been loaded."""
@@ -132,7 +134,8 @@ class Sheet:
                 continue
             if (start := css.find("{", place) + 1) == 0:
                 break
-            if _SHOWS.search(css, start, max(start, css.find("}", start))):
+            stop = max(start, css.find("}", start))
+            if _SHOWS.search(css, start, stop) and not _WITHOUT_SIZE.search(css, start, stop):
                 shown.append(start - 1)
         for place in sorted(_holding_on_screens(css, shown)):
             important = _is_important(css, place + 1)

@@ -62,8 +62,8 @@ READER_ONLY: Final = frozenset(
 one under which a formula is written a second time."""
 
 CAPTION_CLASS: Final = re.compile(
-    r"caption|legende|bildunterschrift|bild[-_]*(?:text|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
-    r"bijschrift|podpis|(?:k[eé]p|foto)al[aá][ií]r[aá]s|(?:image|img|photo|foto|picture|figure|(?<![a-z])pic)[-_]*(?:sub-?title|te?xt|desc|legend|info|note)|"
+    r"caption|l[eé]gende|bildunterschrift|(?:bild|billed)e?[-_]*(?:te(?:x|ks)t|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
+    r"bijschrift|podpis|popisek|epigrafe|kuvateksti|opis[-_]*zdj|descripci[oó]n[-_]*(?:foto|imagen)|(?:k[eé]p|foto)al[aá][ií]r[aá]s|(?:image|img|photo|foto|picture|figure|(?<![a-z])pic)[-_]*(?:sub-?title|te?xt|desc|legend|info|note)|"
     r"media[-_]*(?:sub-?title|desc|info)",
     re.I,
 )
@@ -75,8 +75,9 @@ CREDIT_CLASS: Final = re.compile(
 
 
 _OF_CAPTIONS: Final = (
-    "caption", "legend", "bild", "cutline", "foto", "didascalia", "leyenda", "onderschrift", "image", "img", "photo",
-    "picture", "figure", "media", "credit", "copyright", "bijschrift", "podpis", "pic", "al\u00e1\u00edr", "alair",
+    "caption", "legend", "l\u00e9gende", "bild", "billed", "cutline", "foto", "didascalia", "leyenda", "onderschrift",
+    "image", "img", "photo", "picture", "figure", "media", "credit", "copyright", "bijschrift", "podpis", "popisek",
+    "pic", "kuva", "opis", "epigraf", "al\u00e1\u00edr", "alair",
 )  # fmt: skip
 """One of these is in every class attribute that the two patterns find something in; looking for them is quicker."""
 

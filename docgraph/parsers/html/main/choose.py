@@ -69,6 +69,7 @@ _LEVEL: Final = FEATURES.index("level")
 _TITLE_LEVELS: Final = 3
 """Headings of these levels may be the page's title."""
 _LIST_LEVELS: Final = 6
+_MOST_OF_TITLE: Final = 0.5
 _SECOND_LINE_WORDS: Final = 10
 """An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
 
@@ -245,7 +246,8 @@ def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) ->
         if block.element not in flow.headings:
             break
         second_line = (elements.tag[title], elements.tag[block.element]) == ("h1", "h2")
-        if "".join(block.text.split()).lower() in said or (
+        again = "".join(block.text.split()).lower()
+        if (again in said and len(again) >= _MOST_OF_TITLE * len(said)) or (
             second_line and len(block.text.split()) >= _SECOND_LINE_WORDS
         ):
             found.add(block.element)

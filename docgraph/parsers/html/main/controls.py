@@ -38,9 +38,18 @@ _CONSENT: Final = re.compile(
     r"consenso|dati personali|contenut[oi] estern[oi]|toestemming|persoonsgegevens|samtykke|samtycke|zgod[aęy])\b",
     re.I,
 )
+_TRACKS: Final = (
+    "ookie", "eväste", "çerez", "sütik", "쿠키", "бисквит", "informasjonskaps", " device", " gerät", " Gerät",
+    " appareil", " dispositivo", " urządzeniu",
+)  # fmt: skip
+"""One of these is in every text that tells that the site uses cookies, in one word or another."""
 _ASKS: Final = re.compile(
     r"\b(?:us(?:es?|ing)|stores?|verwende\w*|nutz\w*|setz\w*|utilis\w*|utiliz\w*|usa\w*|usiamo|używa\w*|gebruik\w*|"
-    r"bruke\w*|bruger|använder|используе\w*)\W+(?:\w[\w’']*[^\w’']+[’']*){0,5}cookie|cookie[^.。]{0,20}(?:使用|利用)|使用[^.。]{0,6}cookie",
+    r"bruke\w*|bruger|använder|используе\w*)\W+(?:\w[\w’']*[^\w’']+[’']*){0,5}cookie|cookie[^.。]{0,20}(?:使用|利用|-uri)|使用[^.。]{0,6}cookie|"
+    r"eväste\w*|çerez\w*|sütiket|쿠키|бисквитк\w*|informasjonskaps\w*|"
+    r"(?:stores?|access|speicher\w*|stock\w*|archivi\w*|almacen\w*|przechow\w*)[^.]{0,40}"
+    r"(?:on (?:a|your) device|auf (?:einem|ihrem) gerät|sur un appareil|su un dispositivo|en un dispositivo|"
+    r"na urządzeniu)",
     re.I,
 )
 """A sentence that tells that the site uses cookies."""
@@ -52,15 +61,18 @@ _SIGN: Final = re.compile(
     r"(?:past )?advertisement)|"
     r"continue reading(?: (?:the main story|below))?|loading(?: (?:comments?|more|content|video|player))?\W*|"
     r"(?:click|tap) (?:here )?to (?:expand|enlarge|view|collapse|reveal|load)(?: (?:the )?(?:image|photo|video|map))?|"
-    r"(?:read|show|see|view|load) (?:more|less|all)",
+    r"(?:read|show|see|view|load) (?:more|less|all)|press enter or click to view image in full size|"
+    r"(?:.{0,20}\W)?\d{1,3}[ -]min(?:ute)?s?(?: read| d[ei] (?:lecture|lettura|lectura)| lesezeit)(?:\W.{0,30})?|"
+    r"(?:reading time|lesezeit|temps de lecture|tiempo de lectura|tempo di lettura|czas czytania)\W.{1,16}",
     re.I,
 )
 """All that a text says, which then is a sign in the page."""
 _KEYS: Final = re.compile(
-    r"(?:(?:play|pause|stop|(?:un)?mute|replay|rewind|(?:exit )?full ?screen|settings|speed|quality|auto|volume|"
+    r"(?:(?:(?:play|pause)(?: video)?|(?:video|audio|media) player(?: is loading)?\.?|stream type|live|stop|"
+    r"(?:un)?mute|replay|rewind|(?:exit )?full ?screen|settings|speed|quality|auto|volume|"
     r"(?:closed )?captions?|subtitles?|(?:on|off)|listen(?: to (?:this|the) (?:article|story|post))?|"
     r"(?:current|remaining) time|duration|playback (?:rate|speed)|picture[ -]in[ -]picture|"
-    r"\d{1,2}:\d\d(?::\d\d)?|\d(?:[.,]\d{1,2})?[x×]|[+-]\d{1,2} ?s(?:ec)?|\d{1,3} min(?:utes?)?(?: read| listen)?)"
+    r"-?\d{1,2}:\d\d(?::\d\d)?|\d(?:[.,]\d{1,2})?[x×]|[+-]\d{1,2} ?s(?:ec)?|\d{1,3} min(?:utes?)?(?: read| listen)?)"
     r"[\s/|·•,–-]*)+",
     re.I,
 )
@@ -96,6 +108,13 @@ _IN_PLAYERS: Final = ("video", "player", "jw", "vjs", "plyr", "mejs", "media", "
 """One of these is in all that the pattern finds something in; looking for them is quicker."""
 _LONGEST_SIGN: Final = 60
 _LONGEST_NEED: Final = 260
+_AGREES: Final = re.compile(
+    r"(?:i )?(?:accept|agree|allow)(?: (?:all|cookies|all cookies))?|ok(?:ay)?|got it!?|(?:alle )?akzeptieren|"
+    r"zustimmen|einverstanden|verstanden|(?:tout )?accepter|j['’]accepte|aceptar|acepto|accett[ao]|akkoord|accepteren|"
+    r"zgadzam się|akceptuję|aceitar|godkänn|acceptera|acceptér|accepter alle|godta|hyväksy|souhlasím|přijmout|"
+    r"elfogadom|kabul et|принять|прийняти|αποδοχή|同意する?|接受|동의|приемам",
+    re.I,
+)
 _BUTTON: Final = re.compile(r"(?:^|[\s_-])(?:btn|button)(?:$|[\s_-])", re.I)
 _WHOLE: Final = frozenset(("article", "body", "main", "section"))
 """Elements that are more than a box."""
@@ -116,11 +135,10 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
             found.update(range(*box))
     for index, block in zip(measured.index, measured.block, strict=True):
         text = block.text
-        if "ookie" in text and len(text) <= _LONGEST_ASKING and _ASKS.search(text):
-            box = _box_around(elements, flow, before, block.element)
-            if box is not None and any(
-                _is_button(elements.attributes[row]) for row in flow.items[slice(*box)] if isinstance(row, int)
-            ):
+        if len(text) <= _LONGEST_ASKING and any(map(text.__contains__, _TRACKS)) and _ASKS.search(text):
+            alone = places.get(block.element) if elements.tag[block.element] == "div" else None
+            box = _box_around(elements, flow, before, block.element) or alone
+            if box is not None and _has_button(elements, flow, box):
                 found.update(range(*box))
         if len(text) <= _LONGEST_NEED and block.element not in flow.headings:
             text = text.strip(" .…–—-")
@@ -172,6 +190,15 @@ def _is_button(own: Attributes) -> bool:
 @lru_cache(maxsize=8_192)
 def _is_named_button(names: str) -> bool:
     return _BUTTON.search(names[:200]) is not None
+
+
+def _has_button(elements: Elements, flow: Flow, box: tuple[int, int]) -> bool:
+    """Whether a box has a button, or a link that says what such a button would."""
+    rows = [row for row in flow.items[slice(*box)] if isinstance(row, int) and row >= 0]
+    if any(_is_button(elements.attributes[row]) or elements.tag[row] == "button" for row in rows):
+        return True
+    inner = range(rows[0], elements.end(rows[0])) if rows else range(0)
+    return any(elements.tag[row] == "a" and _AGREES.fullmatch(elements.text(row).strip()) for row in inner)
 
 
 def _box_around(elements: Elements, flow: Flow, before: list[int], row: int) -> tuple[int, int] | None:

@@ -45,6 +45,11 @@ _STATE_OF_COMMENTS: Final = re.compile(
     re.I,
 )
 """A name that says whether there are comments, not that these are some."""
+_AUTHOR_BOX: Final = re.compile(
+    r"(?:author|writer|contributor)s?[-_]*(?:bio(?:graphy)?|info(?:rmation)?|box|card|about|profile|details?|description)"
+    r"(?![a-z])|about[-_]?(?:the[-_]?)?author|(?:^|[\s_-])bio-?box",
+    re.I,
+)
 _NOTES: Final = re.compile(r"(?:^|[\s_-])(?:foot|end)-?notes(?:$|[\s_-])", re.I)
 _IN_COMMENT_NAMES: Final = ("response", "disqus", "next", "more", "further")
 """One of these is in every such name; looking for them is quicker."""
@@ -128,7 +133,7 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
     first, last = min(main, default=0), max(main, default=-1)
     for row in (row for tag in ("footer", "section", "aside", "div") for row in elements.rows_of(tag)):
         own = elements.attributes[row]
-        if own and row in places and _names_notes(own.get("class", "")[:200], own.get("role", "")):
+        if own and _names_notes(own.get("class", "")[:200], own.get("role", "")) and row in places:
             start, stop = places[row]
             near = parents[row] >= 0 and first < start and places.get(parents[row], (0, 0))[0] <= last
             if near and stop - start <= _MOST_NOTE_ITEMS:
@@ -148,26 +153,39 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
 
 
 def drop_comments(elements: Elements, flow: Flow, measured: Measured, main: set[int]) -> None:
-    """Take out of `main` what is named comments and stands below at least three paragraphs of an article."""
-    places = flow.places()
+    """Take out of `main` what is named comments, or after who wrote the article, and stands below at least three
+    paragraphs of it.
+    """
+    places, done = flow.places(), False
     long = sorted(index for index in main if measured.words_at(index) >= _PARAGRAPH_WORDS)
     for row in sorted(places):
         own = elements.attributes[row]
-        if not own or not _names_comments(own.get("class", ""), own.get("id", "")):
+        if not own or done:
             continue
+        names = own.get("class", "")[:200]
         start, stop = places[row]
+        if _names_author(names) and stop - start <= _MOST_NOTE_ITEMS:
+            before, inside = bisect_left(long, start), bisect_left(long, stop) - bisect_left(long, start)
+            if before >= _LEAST_PARAGRAPHS and inside < _LEAST_PARAGRAPHS:
+                main.difference_update(range(start, stop))
+            continue
+        if not _names_comments(own.get("class", ""), own.get("id", "")):
+            continue
         before, inside = bisect_left(long, start), bisect_left(long, stop) - bisect_left(long, start)
         after = len(long) - before - inside
-        if inside and before < _LEAST_PARAGRAPHS:
-            return  # a thread: its posts are the text
-        if inside and not after:
+        done = bool(inside) and (before < _LEAST_PARAGRAPHS or not after)
+        if done and before >= _LEAST_PARAGRAPHS:  # else a thread: its posts are the text
             main.difference_update(range(start, stop))
-            return
 
 
 @lru_cache(maxsize=8_192)
 def _names_notes(names: str, role: str) -> bool:
     return role == "doc-endnotes" or ("notes" in names.lower() and _NOTES.search(names) is not None)
+
+
+@lru_cache(maxsize=8_192)
+def _names_author(names: str) -> bool:
+    return _AUTHOR_BOX.search(names) is not None
 
 
 @lru_cache(maxsize=8_192)

@@ -35,7 +35,17 @@ _TAG: Final = re.compile(r"<[^>]{1,400}>")
 _REFERRING: Final = frozenset(("author", "creator", "publisher", "image"))
 """Properties whose value may be named by `@id`."""
 _OF_OTHERS: Final = frozenset(
-    ("itemListElement", "comment", "mentions", "relatedLink", "isRelatedTo", "citation", "blogPost", "review")
+    (
+        "itemListElement",
+        "comment",
+        "mentions",
+        "relatedLink",
+        "isRelatedTo",
+        "citation",
+        "blogPost",
+        "review",
+        "hasPart",
+    )
 )
 """Properties that hold other pages, and what others said."""
 _MOST_OBJECTS: Final = 2_000

@@ -44,6 +44,8 @@ _LONGEST: Final = 4_000
 _MOST_HEADINGS: Final = 8
 _SEPARATOR: Final = re.compile(r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*")
 """What stands between the title of a page and the name of its site."""
+_COUNTER: Final = re.compile(r"^\s*\(\d{1,3}\+?\)\s+(?=\S)")
+"""The number of new messages, before a title."""
 _LOGO: Final = re.compile(r"(?:^|[\s_-])(?:logo|brand|site-?(?:title|name|branding))(?:$|[\s_-])", re.I)
 _EVENTS_BELOW: Final = 60
 _LONGEST_DATELINE: Final = 60
@@ -140,7 +142,7 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
             )
         elif tag == "title":
             if elements.tag[elements.parent[row]] != "svg":
-                add("title", elements.text(row), "html")
+                add("title", _COUNTER.sub("", elements.text(row)), "html")
         elif tag == "link" and own.get("href"):
             rel = own.get("rel", "").lower().split()
             if "canonical" in rel:
@@ -219,14 +221,13 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
         # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
         if (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
             return shown[longest]
-        most = next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)
-        return most or _without_site(chosen.value, name)
+        return next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), chosen.value)
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]
-    return _without_site(chosen.value, name)
+    return chosen.value
 
 
 def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
@@ -235,17 +236,6 @@ def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
     if title[-1:] not in "….." or not title.endswith(("…", "...")) or len(stem) < _LEAST_STEM:
         return None
     return next((c for c in candidates if c.value.startswith(stem) and len(c.value) > len(title)), None)
-
-
-def _without_site(title: str, name: frozenset[str]) -> str:
-    """Return a title without the site's name at its end or beginning."""
-    for found in _SEPARATOR.finditer(title) if name else ():
-        before, after = title[: found.start()], title[found.end() :]
-        if before and _words(after) == name:
-            return before
-        if after and _words(before) == name:
-            return after
-    return title
 
 
 def _is_most_of(heading: str, title: str) -> bool:

@@ -175,8 +175,10 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
     says = _said_by_names(own.get("class", ""), own.get("id", ""))
     if "byline" in says and not _is_of_comment(elements, row):
         yield "authors", short_text(elements, row, _LONGEST_BYLINE), "byline"
+    language = elements.attributes[0].get("lang")
     if "date" in says and (
-        day := iso_date(short_text(elements, row, _LONGEST_DATE), elements.attributes[0].get("lang"))
+        day := iso_date(own.get("title", "")[:_LONGEST_DATE], language)
+        or iso_date(short_text(elements, row, _LONGEST_DATE), language)
     ):
         yield "date", day, "text"
 
