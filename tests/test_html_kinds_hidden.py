@@ -73,3 +73,25 @@ def test_what_is_moved_off_the_screen_by_a_transform_is_left_out():
     page = article(f"<p style='position:fixed;transform:translateX(-200vw)'>{_SECRET}</p>")
     assert _SECRET not in page.text
     assert LINES[4] in page.main_text
+
+
+@pytest.mark.parametrize(
+    ("css", "media"),
+    [
+        ("[a=" * 100_000 + "x{display:none}", "all"),
+        ('[a="x"' + " " * 300_000 + "y{display:none}", "all"),
+        ("[a=x" + " " * 300_000 + "y{display:none}", "all"),
+        (".z{display:none}", f"(min-width:{'1' * 300_000}x"),
+        (
+            "".join(f".z{i}:not({','.join(f'.c{i}_{j}' for j in range(24))}) .a{{display:none}}" for i in range(100)),
+            "all",
+        ),
+    ],
+    ids=["unquoted", "quoted", "spaces", "digits", "exclusions around"],
+)
+def test_no_style_sheet_takes_long(css: str, media: str):
+    lines = "".join(f"<p class='a x{place}'>Line {place}.</p>" for place in range(500))
+    page = article(
+        f"<div class=z>{'<div class=q>' * 45}{lines}{'</div>' * 46}", head=f"<style media='{media}'>{css}</style>"
+    )
+    assert "Line 499." in page.text  # were it read in quadratic time, this would be no test but an hour

@@ -23,7 +23,8 @@ _COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
 _ANY_OF: Final = re.compile(r"(?<![\w-]):(?:is|where)\(([^()]*)\)|:(?:is|where)\(((?:[.#][\w-]+[,\s]*)*)\)")
 _BY_NAME: Final = re.compile(r"""\[(class|id)~?=["']?([\w\s-]+)["']?\]""")
 _BY_ATTRIBUTE: Final = re.compile(
-    r"""\[\s*([\w-]{1,40})\s*(?:([~|^$*]?=)\s*(?:"([^"]*)"|'([^']*)'|([^\s"'\]]+))\s*[is]?\s*)?\]"""
+    r"""\[\s{0,9}([\w-]{1,40})\s{0,9}"""
+    r"""(?:([~|^$*]?=)\s{0,9}(?:"([^"]{0,200})"|'([^']{0,200})'|([^\s"'\[\]]{1,200}))\s{0,9}[is]?\s{0,9})?\]"""
 )
 _NOT: Final = re.compile(r":not\(([^():]{1,200})\)")
 _AT_REST: Final = re.compile(r":not\(:(?:hover|focus|active)[\w-]*\)")
@@ -39,14 +40,16 @@ class Conditions:
     def __init__(self) -> None:
         self._attributes: dict[str, tuple[str, str, str, str]] = {}
         """The text of an attribute selector -> its name here, the attribute, the sign and the value."""
-        self._exclusions: dict[str, tuple[str, list[frozenset[str]]]] = {}
-        """The text of a `:not()` -> its name here and what it excludes."""
+        self._exclusions: dict[str, tuple[str, list[frozenset[str]], frozenset[str]]] = {}
+        """The text of a `:not()` -> its name here, what it excludes, and all names in that."""
+        self.steps = 0
+        """Conditions that have been looked at."""
 
     @property
     def names(self) -> set[str]:
         """The names of all conditions."""
         own = {name for name, *_ in self._attributes.values()}
-        return own | {name for name, _ in self._exclusions.values()}
+        return own | {name for name, *_ in self._exclusions.values()}
 
     @property
     def attributes(self) -> set[str]:
@@ -74,10 +77,15 @@ class Conditions:
         if not self:
             return names
         found = set(names)
+        self.steps += (len(self._attributes) + len(self._exclusions)) // 8  # each takes little time
         for name, attribute, sign, value in self._attributes.values():
             if attribute in own and _holds(own[attribute], sign, value):
                 found.add(name)
-        for name, excluded in self._exclusions.values():
+        for name, excluded, named in self._exclusions.values():
+            if named.isdisjoint(found):
+                found.add(name)
+                continue
+            self.steps += len(excluded)
             if not any(compound <= found for compound in excluded):
                 found.add(name)
         return frozenset(found)
@@ -94,7 +102,8 @@ class Conditions:
         excluded = [_names(part.strip()) for part in found[1].split(",")]
         if not all(excluded) or len(self._exclusions) >= _MOST_CONDITIONS:
             return found[0]
-        return self._exclusions.setdefault(found[0], (f".ǁnot{len(self._exclusions)}", excluded))[0]
+        about = f".ǁnot{len(self._exclusions)}", excluded, frozenset[str]().union(*excluded)
+        return self._exclusions.setdefault(found[0], about)[0]
 
 
 def plain_names(elements: Elements, row: int) -> frozenset[str]:

@@ -29,7 +29,7 @@ _SHOWS: Final = re.compile(
 _WITHOUT_SIZE: Final = re.compile(r"(?<![\w-])(?:height|width)\s*:\s*0\s*(?:px)?\s*(?:[;}!]|$)", re.I)
 """What such a rule places somewhere is not shown there."""
 _SCREEN: Final = re.compile(
-    r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*(\d*\.?\d+)(px|r?em)\s*\)\s*)?$"
+    r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*(\d{0,9}\.?\d{1,9})(px|r?em)\s*\)\s*)?$"
     r"|@(?:layer\b|supports\b(?!\s+not\b))",
     re.I,
 )
@@ -88,6 +88,8 @@ class Sheet:
         self._conditions = Conditions()
         self._named: dict[tuple[str | None, str | None], bool] = {}
         """A class and id attribute -> whether a selector that hides has any of their names."""
+        self._around: dict[int, frozenset[str]] = {}
+        """An element -> its names and the conditions that it fulfils, where it is around others."""
         self._asked = set[str]()
         """Attributes that selectors which hide ask for."""
         self._opened: set[str] | None = None
@@ -165,7 +167,7 @@ class Sheet:
         if not named and self._asked.isdisjoint(own):
             return False
         names = plain_names(elements, row)
-        if elements.tag[row] not in _LATE:
+        if elements.tag[row] not in _LATE and self._has_steps():
             names = self._conditions.added_to(names, own)
         if names.isdisjoint(self._hiding):
             return False
@@ -173,7 +175,7 @@ class Sheet:
             if names not in self._fitting:
                 self._fitting[names] = self._selectors_of(names)
             how = ""
-            for selector, by_display in self._fitting[names] if self._steps <= _MOST_STEPS else ():
+            for selector, by_display in self._fitting[names] if self._has_steps() else ():
                 if len(selector) == 1 or self._stands_in(elements, row, selector):
                     how = "display" if by_display else "other"
                     break
@@ -221,6 +223,10 @@ class Sheet:
         shown = max((rank for last, rank in (*self._showing.items(), *beside) if last <= names), default=_LEAST)
         return [(selector, by_display) for selector, rank, by_display in fits if rank > shown]
 
+    def _has_steps(self) -> bool:
+        """Whether more may be looked at in this page."""
+        return self._steps + self._conditions.steps <= _MOST_STEPS
+
     def _stands_in(self, elements: Elements, row: int, selector: Selector) -> bool:
         """Whether all compounds but the last are around an element, outermost first; the page as a whole is none."""
         wanted = len(selector) - 2
@@ -229,8 +235,10 @@ class Sheet:
             self._steps += 1
             if row < 0 or elements.tag[row] in ("html", "body"):
                 return False
-            names = plain_names(elements, row)
-            if selector[wanted] <= self._conditions.added_to(names, elements.attributes[row]):
+            if (names := self._around.get(row)) is None:
+                names = self._conditions.added_to(plain_names(elements, row), elements.attributes[row])
+                self._around[row] = names
+            if selector[wanted] <= names:
                 wanted -= 1
                 if wanted < 0:
                     return True
