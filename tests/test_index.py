@@ -270,6 +270,23 @@ def test_a_second_writer_is_told_so_and_a_reader_is_let_in(tmp_path):
         assert other.add(pages()).written == 1
 
 
+def test_an_answer_is_of_one_moment_whatever_is_written_meanwhile(tmp_path, monkeypatch):
+    with Index.open(tmp_path / "x.index", create=True) as writer, Index.open(tmp_path / "x.index") as reader:
+        writer.add(pages())
+        expected = reader.search("loaf"), reader.read("bread"), reader.contents("bread")
+        node = reader._store.node
+
+        def node_after_all_is_gone(number):
+            writer.remove(dict(pages()))
+            return node(number)
+
+        monkeypatch.setattr(reader._store, "node", node_after_all_is_gone)
+        for question, answer in zip((Index.search, Index.read, Index.contents), expected, strict=True):
+            writer.add(pages())
+            assert question(reader, "loaf" if question is Index.search else "bread") == answer
+        assert reader.search("loaf") == []
+
+
 def test_the_document_that_was_added_last_may_change(tmp_path):
     with Index.open(tmp_path / "a.index", Letters(), create=True) as made:
         made.add(pages())

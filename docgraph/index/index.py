@@ -263,7 +263,8 @@ class Index:
         Raises:
             DataError: the question has no word; the index has no rows of this kind; an unknown name in `where`.
         """
-        return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
+        with self._store.reading():
+            return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
 
     @_told
     def read(self, id: str) -> Hit:
@@ -272,15 +273,17 @@ class Index:
         Raises:
             DataError: there is none.
         """
-        number = self._store.number(id) or next(iter(self._store.sections(id)), None)
-        if number is None:
-            raise DataError(f"an id must be one of this index, as a hit has it, but {id!r:.100} is none.")
-        return hit(self._store, number)
+        with self._store.reading():
+            number = self._store.number(id) or next(iter(self._store.sections(id)), None)
+            if number is None:
+                raise DataError(f"an id must be one of this index, as a hit has it, but {id!r:.100} is none.")
+            return hit(self._store, number)
 
     @_told
     def contents(self, document_id: str) -> list[Hit]:
         """Return the document and its sections, in order; empty if it is not in the index."""
-        return [hit(self._store, number) for number in self._store.sections(document_id)]
+        with self._store.reading():
+            return [hit(self._store, number) for number in self._store.sections(document_id)]
 
     def close(self) -> None:
         """Close the file."""

@@ -141,6 +141,19 @@ class Store:
             raise
         self.connection.execute("COMMIT")
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read the file as it is at one moment, whatever another process writes meanwhile."""
+        if self.connection.in_transaction:  # what is in one already
+            yield
+            return
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.connection.in_transaction:  # some errors of SQLite's end it
+                self.connection.execute("ROLLBACK")
+
     @property
     def made_with(self) -> str:
         """Name of the store that an index was made with, whichever opened it."""
