@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -151,7 +151,7 @@ class Store:
         try:
             yield
         finally:
-            if self.connection.in_transaction:  # some errors of SQLite's end it
+            with suppress(sqlite3.OperationalError):  # some errors of SQLite's have ended it
                 self.connection.execute("ROLLBACK")
 
     @property

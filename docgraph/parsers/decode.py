@@ -46,7 +46,7 @@ _STRANGE_SHARE: Final = 0.3
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff]")
 _PRIVATE_SHARE: Final = 0.02
 _FOREIGN_SHARE: Final = 0.4
-_FEW: Final = 20
+_FEW_SIGNS: Final = 20
 """Signs below which their share says nothing."""
 _PRESCAN_BYTES: Final = 8192
 _DETECT_BYTES: Final = 65_536
@@ -58,7 +58,7 @@ def _is_improbable(text: str) -> bool:
     """
     text = _MARKUP.sub(" ", text[: 4 * _DETECT_BYTES])
     signs = "".join(text.split())
-    if len(signs) >= _FEW and sum(not sign.isascii() for sign in signs) > _FOREIGN_SHARE * len(signs):
+    if len(signs) >= _FEW_SIGNS and sum(not sign.isascii() for sign in signs) > _FOREIGN_SHARE * len(signs):
         return True
     words = _WORD.findall(text)
     strange = sum(1 for word in words if len(word) > 2 and not any(letter.isascii() for letter in word))
