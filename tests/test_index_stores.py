@@ -143,7 +143,7 @@ if point == "after its vectors are written":
     from docgraph.index import lance
     write = lance.LanceStore._write_new
     def written(self):
-        last = any(row[1] > 4 for rows in self._new.values() for row in rows)
+        last = any(self.node(row[0])["document"] > 4 for rows in self._new.values() for row in rows)
         write(self)
         if last:
             os.kill(os.getpid(), signal.SIGKILL)

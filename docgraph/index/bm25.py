@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from docgraph.index.packed import positions
 from docgraph.index.store import Store
-from docgraph.index.words import tokens
 
 K: Final = 1.2
 B: Final = 0.75
@@ -80,7 +79,7 @@ def _scored(store: Store, level: str, term: str) -> Scores:
 
 def _parts(store: Store, level: str, term: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the positions of the rows that hold a term, ascending, and their scores but for its weight."""
-    rows, stems = store.rows(level), tokens(term)
+    rows, stems = store.rows(level), store.stems.of(term)
     if len(stems) == 1:
         sql = f"SELECT group_concat(doc, ' ') FROM temp.words_of_{level} WHERE term = ?"  # rows one by one are slow
         every = np.fromstring(store.connection.execute(sql, stems).fetchone()[0] or "", np.int64, sep=" ")

@@ -1,7 +1,7 @@
 """Vectors in LanceDB, for an index whose vectors are to lie in files of their own.
 
     pages.index         SQLite, as in store.py: documents, nodes, words
-    pages.index.lance/  a table a level: number, document, kinds, vector
+    pages.index.lance/  a table a level: number, vector
 
 Questions go the same way as in SQLite (near.py); only the vectors that are compared come from here.
 
@@ -40,7 +40,7 @@ class LanceStore(Store):
     def __init__(self, path: Path, create: bool) -> None:
         with needs_extra("an index with vectors in LanceDB"):
             import lancedb
-        self._new: dict[str, list[tuple[int, int, str, NDArray[np.float32]]]] = {level: [] for level in LEVELS}
+        self._new: dict[str, list[tuple[int, NDArray[np.float32]]]] = {level: [] for level in LEVELS}
         self._old: dict[str, list[int]] = {level: [] for level in LEVELS}
         super().__init__(path, create)
         self._folder = path.with_name(path.name + ".lance")
@@ -49,7 +49,7 @@ class LanceStore(Store):
             for level in LEVELS if self.made_with == self.name else ():
                 self._check_there(level)
         except DataError:
-            self.connection.close()
+            self.close()
             raise
 
     def _check_there(self, level: str, new: int = 0) -> None:
@@ -97,8 +97,8 @@ class LanceStore(Store):
             for level in LEVELS:
                 self._tidy(level)
 
-    def _put_vector(self, number: int, document: int, kinds: str, row: Row) -> None:
-        self._new[row.level].append((number, document, kinds, np.asarray(row.vector, np.float32)))
+    def _put_vector(self, number: int, row: Row) -> None:
+        self._new[row.level].append((number, np.asarray(row.vector, np.float32)))
 
     def _remove_vectors(self, level: str, document: int) -> None:
         sql = "SELECT number FROM nodes WHERE document = ? AND level = ?"
@@ -110,13 +110,11 @@ class LanceStore(Store):
         for level, rows in self._new.items():
             if not rows:
                 continue
-            numbers, documents, kinds, vectors = zip(*rows, strict=True)
+            numbers, vectors = zip(*rows, strict=True)
             flat = pyarrow.array(np.concatenate(vectors))
             made = pyarrow.table(
                 {
                     "number": pyarrow.array(numbers, pyarrow.int64()),
-                    "document": pyarrow.array(documents, pyarrow.int64()),
-                    "kinds": list(kinds),
                     "vector": pyarrow.FixedSizeListArray.from_arrays(flat, len(vectors[0])),
                 }
             )

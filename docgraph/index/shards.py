@@ -13,7 +13,7 @@ import numpy as np
 from docgraph.bulk.parquet import pyarrow_parquet
 from docgraph.document import Document
 from docgraph.index.rows import Row
-from docgraph.index.store import Source
+from docgraph.index.store import Source, clean
 from docgraph.metadata import Metadata
 
 TOLD: Final = ("title", "url", "site_name", "language", "date")
@@ -74,5 +74,5 @@ def _row(values: dict[str, Any]) -> Row:
 def _whole(value: Any) -> Any:
     """Return text that Arrow can hold: pages may have lone surrogates."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return clean(value)
     return [_whole(one) for one in value] if isinstance(value, tuple) else value

@@ -25,7 +25,7 @@ from docgraph.document import Document
 from docgraph.errors import DataError
 from docgraph.index.packed import Positions, Rows, Table, length_of, packed_rows, positions, unpacked
 from docgraph.index.rows import LEVELS, Row
-from docgraph.index.words import TOKENIZER, spaced
+from docgraph.index.words import TOKENIZER, Stems, spaced
 from docgraph.locks import locked
 from docgraph.metadata import Metadata
 
@@ -90,6 +90,7 @@ class Store:
         except sqlite3.DatabaseError as error:
             self.connection.close()
             raise self.broken(error) from error
+        self.stems = Stems()
 
     def _address(self) -> str:
         """Return the file as SQLite's address; WAL needs files beside it, unless nothing changes."""
@@ -129,6 +130,7 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+        self.stems.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -208,7 +210,7 @@ class Store:
         values = (
             document_id,
             digest,
-            _clean(document.text),
+            clean(document.text),
             told.title,
             told.url,
             told.site_name,
@@ -218,30 +220,29 @@ class Store:
         number = self.connection.execute(
             "INSERT INTO documents (id, digest, text, title, url, site, language, date) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [None if value is None else _clean(str(value)) for value in values],
+            [None if value is None else clean(str(value)) for value in values],
         ).lastrowid
         packed: dict[str, list[tuple[int, int, Row]]] = {level: [] for level in LEVELS}
         for row in rows:
             kinds = f" {' '.join(row.kinds)} "
             over = (*([" ".join(told.title.split())] if told.title else []), *row.headings)
-            headings = _clean(json.dumps(row.headings, ensure_ascii=False))
+            headings = clean(json.dumps(row.headings, ensure_ascii=False))
             # a document's or section's text is a slice of the document's, which is there already
-            text = None if row.level in ("document", "section") else _clean(row.text)
+            text = None if row.level in ("document", "section") else clean(row.text)
             node = self.connection.execute(
                 "INSERT INTO nodes (document, level, id, kind, kinds, parent, headings, start, stop, dom_path, text) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (number, row.level, row.id, row.kind, kinds, row.parent, headings, *row.span, row.dom_path, text),
             ).lastrowid
+            assert node is not None
             self.connection.execute(
                 f"INSERT INTO words_{row.level} (rowid, headings, text) VALUES (?, ?, ?)",
-                (node, spaced(_clean("\n".join(dict.fromkeys(over)))), spaced(_clean(row.words))),
+                (node, spaced(clean("\n".join(dict.fromkeys(over)))), spaced(clean(row.words))),
             )
             sql = f"SELECT sz FROM words_{row.level}_docsize WHERE id = ?"
-            packed[row.level].append(
-                (int(node or 0), length_of(self.connection.execute(sql, (node,)).fetchone()[0]), row)
-            )
+            packed[row.level].append((node, length_of(self.connection.execute(sql, (node,)).fetchone()[0]), row))
             if row.vector is not None:
-                self._put_vector(int(node or 0), int(number or 0), kinds, row)
+                self._put_vector(node, row)
         for level, some in packed.items():
             if some:
                 self.connection.execute(
@@ -262,7 +263,7 @@ class Store:
         self.connection.execute("DELETE FROM documents WHERE number = ?", found)
         return True
 
-    def _put_vector(self, number: int, document: int, kinds: str, row: Row) -> None:
+    def _put_vector(self, number: int, row: Row) -> None:
         """Write the vector of a row; within a transaction."""
         self.connection.execute(
             f"INSERT INTO vectors_{row.level} VALUES (?, ?)", (number, np.asarray(row.vector, "<f4").tobytes())
@@ -339,7 +340,7 @@ class Store:
             allowed[self.kept(f"kind {level} {kind}", lambda: self._of_kind(level, kind))] = True
         if where:
             sql = f"SELECT d.number FROM documents d WHERE {' AND '.join(document_tests(where))}"
-            found = self.connection.execute(sql, [*map(_clean, where.values())]).fetchall()
+            found = self.connection.execute(sql, [*map(clean, where.values())]).fetchall()
             documents = np.array(found, np.int64).ravel()
             allowed &= np.isin(rows.documents, documents)
         return np.flatnonzero(allowed)
@@ -352,7 +353,7 @@ class Store:
 
     def number(self, id: str) -> int | None:
         """Return the number of the row with an id, None if there is none."""
-        found = self.connection.execute("SELECT number FROM nodes WHERE id = ?", (_clean(id),)).fetchone()
+        found = self.connection.execute("SELECT number FROM nodes WHERE id = ?", (clean(id),)).fetchone()
         return None if found is None else int(found[0])
 
     def sections(self, document_id: str) -> list[int]:
@@ -361,7 +362,7 @@ class Store:
             "SELECT n.number FROM nodes n JOIN documents d ON d.number = n.document "
             "WHERE d.id = ? AND n.level IN ('document', 'section') ORDER BY n.number"
         )
-        return [number for (number,) in self.connection.execute(sql, (_clean(document_id),))]
+        return [number for (number,) in self.connection.execute(sql, (clean(document_id),))]
 
     def node(self, number: int) -> dict[str, Any]:
         """Return the columns of a row and of its document."""
@@ -382,6 +383,6 @@ def document_tests(where: dict[str, str]) -> list[str]:
     return [f"d.{name} GLOB ?" if "*" in value else f"d.{name} = ?" for name, value in where.items()]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Return a text that SQLite can hold: lone surrogates, which UTF-8 has no bytes for, become question marks."""
     return text.encode("utf-8", "replace").decode()

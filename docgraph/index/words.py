@@ -7,7 +7,6 @@ of letters, in texts and questions alike, so that any word of two letters or mor
 
 import re
 import sqlite3
-from contextlib import closing
 from functools import lru_cache
 from typing import Final
 
@@ -51,14 +50,26 @@ def terms(question: str) -> list[str]:
     return list(found)[:MOST_TERMS]
 
 
-@lru_cache(maxsize=10_000)
-def tokens(text: str) -> tuple[str, ...]:
-    """Return what FTS5 makes of a text: its words without their endings."""
-    with closing(sqlite3.connect(":memory:")) as made:
-        made.execute(f"CREATE VIRTUAL TABLE words USING fts5 (text, tokenize='{TOKENIZER}')")
-        made.execute("CREATE VIRTUAL TABLE stems USING fts5vocab (words, instance)")
-        made.execute("INSERT INTO words VALUES (?)", (text,))
-        return tuple(term for (term,) in made.execute("SELECT term FROM stems ORDER BY offset"))
+class Stems:
+    """What FTS5 makes of texts: it tells only of words in a table, so each goes into one in memory, and out again."""
+
+    def __init__(self) -> None:
+        self._made = sqlite3.connect(":memory:", isolation_level=None)
+        self._made.execute(f"CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize='{TOKENIZER}')")
+        self._made.execute("CREATE VIRTUAL TABLE stems USING fts5vocab (words, instance)")
+
+    def of(self, text: str) -> tuple[str, ...]:
+        """Return the words of a text without their endings."""
+        self._made.execute("BEGIN")
+        try:
+            self._made.execute("INSERT INTO words VALUES (?)", (text,))
+            return tuple(term for (term,) in self._made.execute("SELECT term FROM stems ORDER BY offset"))
+        finally:
+            self._made.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the table."""
+        self._made.close()
 
 
 def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:
