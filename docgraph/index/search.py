@@ -112,42 +112,48 @@ def signals(
         (n,) all positions that are allowed, or those that were looked up in a large level without parts; pairs of a
         weight and standard scores (n,); (n,) booleans.
     """
-    words = scored = bm25(store, level, asked)
+    words = bm25(store, level, asked)
     some = words if len(allowed) == len(words) else words[allowed]
-    has_passages = level not in ("passage", "image")
-    if has_passages:
-        scored = bm25(store, "passage", asked)
-        best_words = _of_best(store, level, allowed, scored)
-        parts = [(WORDS, _standard(some, some)), (BEST_WORDS, _standard(best_words, best_words))]
-        holds_words = (some > 0) | (best_words > 0)
-    elif vector is None:
-        parts, holds_words = [(WORDS + BEST_WORDS, _standard(some, some))], some > 0
-    if vector is None:
-        return allowed, parts, holds_words
-    vector = vector / (np.linalg.norm(vector) or 1.0)
-    found = near(store, level, vector, allowed, partial(_best, words, allowed))
-    if not has_passages and found.drawn is not None:  # what was not looked up cannot be an answer
-        rows, base = found.rows, found.cosines[found.drawn]
-        parts = [(WORDS + BEST_WORDS, _standard(words[rows], some)), (WHOLE + BEST, _standard(found.cosines, base))]
-        return rows, parts, words[rows] > 0
-    meaning, drawn = _spread(found, len(words))
-    if not has_passages:
-        values = meaning[allowed]
-        return (
-            allowed,
-            [(WORDS + BEST_WORDS, _standard(some, some)), (WHOLE + BEST, _standard(values, values))],
-            some > 0,
-        )
-    passages, holders = store.holders(level)
-    inside = np.zeros(len(words), bool)
-    inside[allowed] = True
-    within = passages[inside[holders]] if len(allowed) < len(words) else np.arange(len(scored))
-    found = near(store, "passage", vector, within, partial(_best, scored, within))
-    nearest, few = _spread(found, len(scored))
-    parts.append((WHOLE, _by_some(meaning[allowed], None if drawn is None else drawn[allowed])))
-    drawn = None if few is None else _of_best(store, level, allowed, few.astype(np.float64)) > 0
-    parts.append((BEST, _by_some(_of_best(store, level, allowed, nearest), drawn)))
-    return allowed, parts, holds_words
+    found = None
+    if vector is not None:
+        vector = vector / (np.linalg.norm(vector) or 1.0)
+        found = near(store, level, vector, allowed, partial(_best, words, allowed))
+    if level in ("passage", "image"):
+        return _alone(allowed, words, some, found)
+    scored = bm25(store, "passage", asked)
+    best_words = _of_best(store, level, allowed, scored)
+    parts = [(WORDS, _standard(some, some)), (BEST_WORDS, _standard(best_words, best_words))]
+    if vector is not None and found is not None:
+        meaning, drawn = _spread(found, len(words))
+        parts.append((WHOLE, _by_some(meaning[allowed], None if drawn is None else drawn[allowed])))
+        passages, holders = store.holders(level)
+        inside = np.zeros(len(words), bool)
+        inside[allowed] = True
+        within = passages[inside[holders]] if len(allowed) < len(words) else np.arange(len(scored))
+        nearest, few = _spread(near(store, "passage", vector, within, partial(_best, scored, within)), len(scored))
+        drawn = None if few is None else _of_best(store, level, allowed, few.astype(np.float64)) > 0
+        parts.append((BEST, _by_some(_of_best(store, level, allowed, nearest), drawn)))
+    return allowed, parts, (some > 0) | (best_words > 0)
+
+
+def _alone(
+    allowed: Positions, words: NDArray[np.float64], some: NDArray[np.float64], found: Near | None
+) -> tuple[Positions, list[tuple[float, NDArray[np.float64]]], NDArray[np.bool_]]:
+    """Return what `signals` does of rows that are their own best passage.
+
+    Args:
+        words: BM25 of all rows of the level.
+        some: of those that are allowed.
+    """
+    if found is None:
+        return allowed, [(WORDS + BEST_WORDS, _standard(some, some))], some > 0
+    if found.drawn is None:
+        rows = allowed
+        meaning = base = _spread(found, len(words))[0][allowed]
+    else:  # what was not looked up cannot be an answer
+        rows, meaning, base = found.rows, found.cosines, found.cosines[found.drawn]
+    parts = [(WORDS + BEST_WORDS, _standard(words[rows], some)), (WHOLE + BEST, _standard(meaning, base))]
+    return rows, parts, words[rows] > 0
 
 
 def _best(values: NDArray[np.float64], allowed: Positions, count: int) -> Positions:
