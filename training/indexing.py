@@ -18,6 +18,7 @@ from typing import Any, Final
 from docgraph import Document, __version__
 from docgraph.bulk.shards import Engine, Problems, Shards
 from docgraph.errors import DataError, DocgraphError
+from docgraph.ids import hashed
 from docgraph.index import Added, Index
 from docgraph.index import shards as made
 from docgraph.index.index import TOGETHER, named, rows_of
@@ -68,15 +69,9 @@ class IndexWork:
         problems: Problems = []
         for one in inputs:
             try:
-                digest = digest_of(one.input)
-                if digest is None or digest != one.known:
-                    document = named(
-                        (one.id, one.input.document(), digest) if digest else (one.id, one.input.document())
-                    )
-                    if document[2] != one.known:
-                        changed.append(document)
-            except OSError as error:
-                problems.append(problem_of(one.id, DocgraphError(str(error))))
+                document = changed_of(one.input, one.known)
+                if document is not None and document[2] != one.known:
+                    changed.append(document)
             except DocgraphError as error:
                 problems.append(problem_of(one.id, error))
         embedder, rows = self.embedder, list[list[Row]]()
@@ -85,12 +80,23 @@ class IndexWork:
         return made.table_of([(*one, some) for one, some in zip(changed, rows, strict=True)]), problems
 
 
-def digest_of(one: Input) -> str | None:
-    """Return a hash of an input's file and of the version that reads it, None if it is no file.
+def changed_of(one: Input, known: str | None) -> tuple[str, Document, str] | None:
+    """Return id, document and digest of an input, None if its file has the digest that is known.
 
     Raises:
-        OSError: it cannot be read.
+        DocgraphError: it cannot be read.
     """
+    try:
+        digest = _digest_of(one)
+        if digest is None:
+            return named((one.id, one.document()))
+        return None if digest == known else (one.id, one.document(), digest)
+    except OSError as error:
+        raise DocgraphError(str(error)) from error
+
+
+def _digest_of(one: Input) -> str | None:
+    """Return a hash of an input's file and of the version that reads it, None if it is no file."""
     if one.path is None or not one.path.is_file():
         return None
     with one.path.open("rb") as file:
@@ -115,11 +121,10 @@ def add_sharded(
         progress: is called with the number of inputs of each shard that is done.
     """
     known, work = index.digests(), IndexWork(load, index.fingerprint, index.max_tokens)
-    settings = f"{__version__} {work.fingerprint} {work.max_tokens}"
     shards = Shards(
         output.with_name(output.name + ".shards"),
         schema=made.schema(),
-        manifest={"fingerprint": hashlib.blake2b(settings.encode(), digest_size=12).hexdigest()},
+        manifest={"fingerprint": hashed(__version__, work.fingerprint, work.max_tokens)},
         inputs=[one.id for one in inputs],
         per_shard=PER_SHARD,
         named="input",

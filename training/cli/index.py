@@ -66,7 +66,7 @@ def run(
     from docgraph.file_names import told
     from docgraph.index import Index
     from training.embedders import choose_embedder, open_embedder
-    from training.indexing import add_sharded, digest_of
+    from training.indexing import add_sharded, changed_of
     from training.inputs import ERRORS, Errors, find_inputs
 
     runner = engine_of(engine, address, workers)
@@ -80,17 +80,14 @@ def run(
         there, same = index.digests(), 0
         progress = partial(bar.advance, bar.add_task("indexing", total=len(inputs)))
 
-        def documents() -> Iterator[tuple[str, "Document"] | tuple[str, "Document", str]]:
+        def documents() -> Iterator[tuple[str, "Document", str]]:
             nonlocal same
             for one in inputs:
                 try:
-                    digest = digest_of(one)
-                    if digest is not None and there.get(one.id) == digest:
+                    if (document := changed_of(one, there.get(one.id))) is None:
                         same += 1
                     else:
-                        yield (one.id, one.document()) if digest is None else (one.id, one.document(), digest)
-                except OSError as error:
-                    errors.add(one.id, DocgraphError(str(error)))
+                        yield document
                 except DocgraphError as error:
                     errors.add(one.id, error)
                 progress(1)
