@@ -64,7 +64,7 @@ def train(kind: str, learned: Sequence[Asked], seed: int) -> Fusing:
     steps = EPOCHS * sum(-(-len(one) // PAGES) for one in own)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps + 1, pct_start=0.1)
-    best = (np.mean([scored(one, layer, held).mean() for one in learned]), {**_copy(layer)})
+    best = (np.mean([scored(one, layer, held).mean() for one in learned]), _copy(layer))
     for _ in range(EPOCHS):
         batches = [
             (asked, some[start : start + PAGES])
