@@ -344,3 +344,8 @@ def test_a_rule_that_hides_does_not_show_by_its_place():
 
 def test_the_words_of_a_drawing_without_size_are_not_read():
     assert "Praise" not in article("<svg width=0 height=0><text>Praise the lamps.</text></svg>").text
+
+
+def test_a_list_of_many_times_takes_no_time():
+    page = parse_html(f"<h1>Live</h1><dl>{'<dt>10:45<dd><p>A boat.</p>' * 20_000}</dl>")
+    assert page.text.count("A boat.") == 20_000  # were it read in quadratic time, this would take minutes

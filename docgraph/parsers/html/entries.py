@@ -43,11 +43,12 @@ def find_entries(elements: Elements, flow: Flow) -> set[int]:
             above -= 1
     places = flow.places()
     found: set[int] = set()
-    for group in groups.values():
+    for (above, tag), group in groups.items():
         if len(group) < LEAST_ENTRIES:
             continue
-        if tags[next(iter(group))] == "dt":
-            found |= {parents[row] for row in group if len(group) == _terms(elements, parents[row])}
+        if tag == "dt":
+            if len(group) == _terms(elements, above):
+                found.add(above)
         elif min(_texts(flow, *places[row]) for row in group) >= 2:
             found |= group
     return found
