@@ -108,6 +108,10 @@ class Elements:
         """Return one past the last row of the element's subtree."""
         return bisect_left(self.first, self.last[element], element + 1)  # elements start in row order
 
+    def words_of(self, *names: str) -> set[str]:
+        """Return the words that some attributes hold, of all elements together."""
+        return {word for own in self.attributes if own for name in names if name in own for word in own[name].split()}
+
     def is_between(self, element: int, tag: str) -> bool:
         """Whether the elements right before and after an element, in the same parent, are of one name."""
         above, after, before = self.parent[element], self.end(element), element - 1

@@ -10,6 +10,7 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.reader import Reader
+from docgraph.parsers.html.selectors import selector_before
 from docgraph.parsers.html.tags import LISTS, NAME_LETTERS, kind_by_class
 
 _HEADING_EVENTS: Final = 120
@@ -144,9 +145,13 @@ def _is_bold_by_sheet(elements: Elements, row: int, by_sheet: dict[str, bool]) -
     if not by_sheet:
         by_sheet[""] = True
         css = "".join(map(elements.text, elements.rows_of("style")))[:_MOST_CSS]
+        done = -1
         for found in _BOLD_STYLE.finditer(css):
-            start = css.rfind("{", 0, found.start())
-            name = css[max(css.rfind(sign, 0, start) for sign in "},;{") + 1 : max(start, 0)].strip()
+            start = css.rfind("{", done + 1, found.start())
+            if start < 0:
+                continue
+            name = selector_before(css, start + 1, done).rpartition(",")[2].strip()
+            done = start
             if _CLASS.fullmatch(name):
                 by_sheet[name[1:]] = True
     inner = [row, row + 1] if elements.tag[row + 1 : row + 2] == ["span"] else [row]

@@ -43,7 +43,7 @@ class Reader:
         """The open heading, or -1."""
         self.shown = shown
         """Hidden elements that are read all the same."""
-        self.opened: frozenset[str] | None = None
+        self.opened: set[str] | None = None
         """Identifiers of what a button opens, once asked for."""
         self.hidden: list[int] = []
         """Hidden elements that were passed over."""
@@ -88,8 +88,7 @@ class Reader:
     def is_opened(self, name: str) -> bool:
         """Whether a button says that it opens the element with an identifier."""
         if self.opened is None:
-            own = (own["aria-controls"] for own in self.elements.attributes if own and "aria-controls" in own)
-            self.opened = frozenset(name for names in own for name in names.split())
+            self.opened = self.elements.words_of("aria-controls")
         return name in self.opened
 
     def after(self, row: int) -> int:

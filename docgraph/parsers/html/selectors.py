@@ -58,11 +58,7 @@ class Conditions:
 
     def read(self, css: str, place: int) -> str:
         """Return the selector of the rule whose block begins right before `place`, its conditions as names."""
-        start = place - 1
-        low = -1
-        for sign in "};{":
-            low = max(low, css.rfind(sign, low + 1, start))
-        selector = css[low + 1 : start].strip()
+        selector = selector_before(css, place)
         if "[" in selector:
             selector = _BY_ATTRIBUTE.sub(self._attribute, _BY_NAME.sub(_as_names, selector))
         if ":not(" in selector:
@@ -106,15 +102,24 @@ class Conditions:
         return self._exclusions.setdefault(found[0], about)[0]
 
 
+def selector_before(css: str, place: int, low: int = -1) -> str:
+    """Return the selector of the rule whose block begins right before `place`; it begins after `low`."""
+    start = place - 1
+    for sign in "};{":
+        low = max(low, css.rfind(sign, low + 1, start))
+    return css[low + 1 : start].strip()
+
+
 def plain_names(elements: Elements, row: int) -> frozenset[str]:
     """Return an element's tag, as it was written, and names as selectors write them: {"p", ".a", "#b"}."""
     own = elements.attributes[row]
-    names = {elements.divisions.get(row, elements.tag[row])}
-    if class_ := own.get("class"):
-        names.update(f".{name}" for name in class_.split())
-    if id_ := own.get("id"):
-        names.add(f"#{id_.strip()}")
-    return frozenset(names)
+    return frozenset((elements.divisions.get(row, elements.tag[row]), *names_in(own.get("class"), own.get("id"))))
+
+
+def names_in(class_: str | None, id_: str | None) -> list[str]:
+    """Return the names in a class and an id attribute as selectors write them: [".a", "#b"]."""
+    names = [f".{name}" for name in class_.split()] if class_ else []
+    return [*names, f"#{id_.strip()}"] if id_ else names
 
 
 def compounds_of(selector: str) -> Iterator[Selector]:

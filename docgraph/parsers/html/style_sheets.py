@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.selectors import NAME, Conditions, Selector, compounds_of, plain_names, specificity
+from docgraph.parsers.html.selectors import NAME, Conditions, Selector, compounds_of, names_in, plain_names, specificity
 from docgraph.parsers.html.visibility import LONGEST_STYLE, way_of_hiding
 
 _SHOWS: Final = re.compile(
@@ -189,24 +189,19 @@ class Sheet:
     def _opened_by_buttons(self, elements: Elements) -> set[str]:
         """Return the identifiers of what a button opens. Menus aside, that is text which any reader comes to."""
         if self._opened is None:
-            self._opened = set()
-            for own in elements.attributes:
-                for name in ("aria-controls", "data-target", "data-bs-target"):
-                    if own and name in own:
-                        self._opened.update(own[name].replace("#", "").split())
+            words = elements.words_of("aria-controls", "data-target", "data-bs-target")
+            self._opened = set(" ".join(words).replace("#", "").split())
         return self._opened
 
     def _names_beside(self, elements: Elements, hidden: set[str]) -> set[str]:
         """Return the names of the elements that have some of those that are hidden."""
         beside = set[str]()
         asked = self._asked
-        own_names = {(own.get("class", ""), own.get("id"), asked.isdisjoint(own)) for own in elements.attributes if own}
+        own_names = {(own.get("class"), own.get("id"), asked.isdisjoint(own)) for own in elements.attributes if own}
         for class_, id_, asks_nothing in own_names:
-            names = {f".{name}" for name in class_.split()}
-            if id_ is not None:
-                names.add(f"#{id_.strip()}")
-            if not asks_nothing or not names.isdisjoint(hidden):
-                beside |= names
+            names = names_in(class_, id_)
+            if not asks_nothing or not hidden.isdisjoint(names):
+                beside.update(names)
         return beside
 
     def _selectors_of(self, names: frozenset[str]) -> list[tuple[Selector, bool]]:
@@ -278,13 +273,8 @@ def _places_that_hide(css: str) -> Iterator[int]:
     done = -1
     small = css.lower()
     css = small if len(small) == len(css) else css
-    places: list[int] = []
-    for word in _WORDS_THAT_HIDE:
-        place = css.find(word)
-        while place >= 0:
-            places.append(place)
-            place = css.find(word, place + 1)
-    for place in sorted(places)[:_MOST_RULES]:
+    places = sorted(place for word in _WORDS_THAT_HIDE for place in _find_all(css, word))
+    for place in places[:_MOST_RULES]:
         start = css.rfind("{", done + 1, place)
         if start < 0:
             continue
@@ -299,14 +289,17 @@ def _places_of(css: str, names: set[str]) -> Iterator[int]:
     if len(names) > _FEW_NAMES:
         yield from (match.start() for match in NAME.finditer(css) if match[0] in names)
         return
+    found = ((place, name) for name in names for place in _find_all(css, name))
+    yield from sorted(place for place, name in found if (match := NAME.match(css, place)) and match[0] == name)
+
+
+def _find_all(css: str, word: str) -> list[int]:
     places: list[int] = []
-    for name in names:
-        place = css.find(name)
-        while place >= 0:
-            if (found := NAME.match(css, place)) and found.end() == place + len(name):
-                places.append(place)
-            place = css.find(name, place + 1)
-    yield from sorted(places)
+    place = css.find(word)
+    while place >= 0:
+        places.append(place)
+        place = css.find(word, place + 1)
+    return places
 
 
 def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
