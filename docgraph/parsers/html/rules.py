@@ -39,7 +39,7 @@ _LINES: Final = frozenset("div p code ol ul li table tbody tr td".split())
 """Elements that are lines of preformatted text, not blocks in it."""
 _OF_EDITORS: Final = frozenset(("mw-cite-backlink", "mw-editsection"))
 """What MediaWiki puts beside headings and notes."""
-_BACK: Final = frozenset(("^", "↑", "↩", "↩︎", "↩\ufe0e", "⤴", "⏎", "¶"))
+_BACK: Final = frozenset(("^", "↑", "↩", "↩\ufe0e", "⤴", "⏎", "¶"))
 """Words of a link from a note back to the text, and of one to the paragraph itself."""
 _GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)

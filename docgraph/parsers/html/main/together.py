@@ -137,7 +137,7 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
             start, stop = places[row]
             near = parents[row] >= 0 and first < start and places.get(parents[row], (0, 0))[0] <= last
             if near and stop - start <= _MOST_NOTE_ITEMS:
-                main.update(i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text)
+                main.update(_texts_in(flow, start, stop))
     if not wanted:
         return
     for row, own in enumerate(elements.attributes):
@@ -149,33 +149,36 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
             if elements.tag[note] == "dt":
                 stop = max(stop, places.get(elements.end(note), (0, 0))[1])
             if elements.tag[note] not in ("body", "article", "main", "section") and stop - start <= _MOST_NOTE_ITEMS:
-                main.update(i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text)
+                main.update(_texts_in(flow, start, stop))
+
+
+def _texts_in(flow: Flow, start: int, stop: int) -> list[int]:
+    return [i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text]
 
 
 def drop_comments(elements: Elements, flow: Flow, measured: Measured, main: set[int]) -> None:
     """Take out of `main` what is named comments, or after who wrote the article, and stands below at least three
     paragraphs of it.
     """
-    places, done = flow.places(), False
+    places = flow.places()
     long = sorted(index for index in main if measured.words_at(index) >= _PARAGRAPH_WORDS)
     for row in sorted(places):
         own = elements.attributes[row]
-        if not own or done:
+        if not own:
             continue
-        names = own.get("class", "")[:200]
         start, stop = places[row]
-        if _names_author(names) and stop - start <= _MOST_NOTE_ITEMS:
-            before, inside = bisect_left(long, start), bisect_left(long, stop) - bisect_left(long, start)
-            if before >= _LEAST_PARAGRAPHS and inside < _LEAST_PARAGRAPHS:
+        is_author = _names_author(own.get("class", "")[:200]) and stop - start <= _MOST_NOTE_ITEMS
+        if not is_author and not _names_comments(own.get("class", ""), own.get("id", "")):
+            continue
+        before, until = bisect_left(long, start), bisect_left(long, stop)
+        is_below = before >= _LEAST_PARAGRAPHS  # else comments are a thread: its posts are the text
+        if is_author:
+            if is_below and until - before < _LEAST_PARAGRAPHS:
                 main.difference_update(range(start, stop))
-            continue
-        if not _names_comments(own.get("class", ""), own.get("id", "")):
-            continue
-        before, inside = bisect_left(long, start), bisect_left(long, stop) - bisect_left(long, start)
-        after = len(long) - before - inside
-        done = bool(inside) and (before < _LEAST_PARAGRAPHS or not after)
-        if done and before >= _LEAST_PARAGRAPHS:  # else a thread: its posts are the text
-            main.difference_update(range(start, stop))
+        elif until > before and (not is_below or until == len(long)):
+            if is_below:
+                main.difference_update(range(start, stop))
+            break
 
 
 @lru_cache(maxsize=8_192)

@@ -233,7 +233,7 @@ def _title(candidates: list[Candidate], site: str | None) -> str | None:
 def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
     """Return the candidate that gives a title in full which another cuts off with three dots, or None."""
     stem = title.rstrip(" .…")
-    if title[-1:] not in "….." or not title.endswith(("…", "...")) or len(stem) < _LEAST_STEM:
+    if not title.endswith(("…", "...")) or len(stem) < _LEAST_STEM:
         return None
     return next((c for c in candidates if c.value.startswith(stem) and len(c.value) > len(title)), None)
 
