@@ -458,3 +458,9 @@ def test_words_may_stand_before_the_time_of_an_entry(time: str):
 )
 def test_an_image_is_found_where_a_page_shows_it(markup: str, src: str):
     assert [image.attributes["src"] for image in article(markup).images()] == [f"https://e.example/d/{src}"]
+
+
+@pytest.mark.parametrize("own", ["data-bg=a.jpg", "style='background:url(a.jpg)'"])
+def test_a_background_is_the_image_of_its_figure_also_where_it_comes_late(own: str):
+    page = article(f"<figure><div {own}></div><figcaption>The tower at noon</figcaption></figure>")
+    assert bound(page) == [("a.jpg", "The tower at noon")]

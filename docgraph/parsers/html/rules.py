@@ -76,7 +76,7 @@ def block(reader: Reader, row: int) -> int:
     elif (level := heading_level(tag, own := elements.attributes[row])) and is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
-    elif "style" in own and (own.get("role") == "img" or _is_backdrop(reader, row, own)) and shown_by_style(own):
+    elif ("style" in own or "data-bg" in own) and shown_by_style(own) and _is_picture(reader, row, own):
         text.add_image(row)
     return 0
 
@@ -329,10 +329,12 @@ def is_apart(reader: Reader, own: Attributes) -> bool:
     return names is not None and reader.heading < 0 and bool(kind_by_class(names[:NAME_LETTERS]))
 
 
-def _is_backdrop(reader: Reader, row: int, own: Attributes) -> bool:
-    """Whether an element without content shows an image as its background, in a figure."""
+def _is_picture(reader: Reader, row: int, own: Attributes) -> bool:
+    """Whether an element's background is a picture: by its role, or as it has no content and stands in a figure."""
     elements = reader.elements
-    if "url(" not in own["style"] or elements.end(row) > row + 1 or elements.text(row).strip():
+    if own.get("role") == "img":
+        return True
+    if elements.end(row) > row + 1 or elements.text(row).strip():
         return False
     figure = next((row for row in reader.containers[-_CAPTION_LEVELS:] if elements.tag[row] == "figure"), -1)
     return figure >= 0 and "img" not in elements.tag[figure : min(elements.end(figure), figure + _IMAGE_ELEMENTS)]
