@@ -32,6 +32,7 @@ def test_signs_keys_and_lines_that_lead_on_are_no_text_of_the_article(markup: st
         "<p>Read more about it in <a href=/x>the report of the harbour</a>, which has ninety pages.</p>",
         "<p>Related to this is the question who pays, as <a href=/x>a letter</a> says.</p>",
         "<p>At 10:45 they played on the quay.</p>",
+        "<p>Read more: the report of the harbour, as <a href=/x>a letter</a> says, has ninety pages.</p>",
     ],
 )
 def test_sentences_that_begin_like_such_lines_are_text(markup: str):

@@ -77,7 +77,7 @@ CREDIT_CLASS: Final = re.compile(
 _OF_CAPTIONS: Final = (
     "caption", "legend", "l\u00e9gende", "bild", "billed", "cutline", "foto", "didascalia", "leyenda", "onderschrift",
     "image", "img", "photo", "picture", "figure", "media", "credit", "copyright", "bijschrift", "podpis", "popisek",
-    "pic", "kuva", "opis", "epigraf", "al\u00e1\u00edr", "alair",
+    "pic", "kuva", "opis", "epigraf", "kepal", "k\u00e9pal",
 )  # fmt: skip
 """One of these is in every class attribute that the two patterns find something in; looking for them is quicker."""
 
