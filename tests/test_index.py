@@ -187,6 +187,16 @@ def test_a_search_may_be_limited_to_some_documents(index):
         index.search("pot", where={"author": "x"})
 
 
+def test_a_star_stands_for_anything_and_no_other_sign_does(tmp_path):
+    names = ("a[b].html", "ab.html", "what?.html", "whats.html", "[")
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add((name, parse_html("<p>pot</p>")) for name in names)
+        asked = {"a[b]*": "a[b].html", "what?.*": "what?.html", "[*": "[", "*]*": "a[b].html"}
+        for value, expected in asked.items():
+            assert {hit.document_id for hit in made.search("pot", where={"id": value})} == {expected}
+        assert len(made.search("pot", where={"id": "*"})) == len(names)
+
+
 @pytest.mark.parametrize("embedder", [None, Letters()], ids=["words", "vectors"])
 def test_a_changed_document_is_written_anew_and_the_rest_left_alone(tmp_path, embedder):
     changed = {**dict(pages()), "soup": parse_html(PAGES["soup"].replace("Onions", "Leeks"))}

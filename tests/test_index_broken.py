@@ -73,6 +73,17 @@ def test_an_index_that_may_only_be_read_is_searched_and_not_changed(path, monkey
     assert sorted(file.name for file in path.parent.iterdir()) == ["pages.index", "pages.index.lock"]
 
 
+def test_who_may_only_read_sees_what_another_is_writing(path, monkeypatch):
+    with Index.open(path, create=True) as writer:
+        writer.add([("samovar", parse_html("<p>The samovar sings.</p>"))])
+        assert path.with_name("pages.index-wal").stat().st_size
+        monkeypatch.setattr(store_module.os, "access", lambda *_: False)
+        with Index.open(path) as reader:
+            assert [hit.document_id for hit in reader.search("samovar")] == ["samovar"]
+            with pytest.raises(DataError, match="a file that may be written to change it"):
+                reader.remove(["samovar"])
+
+
 def test_what_a_command_leaves_that_was_killed_before_its_settings_is_begun_anew(tmp_path, monkeypatch):
     """Else the same command would go on by words alone, as no embedder is named in the file."""
     path = tmp_path / "x.index"
@@ -102,7 +113,10 @@ def test_settings_are_written_all_or_none_and_stay(tmp_path):
 
 
 def test_ids_and_filters_of_any_letters_are_taken(path):
-    with Index.open(path) as index:
+    with Index.open(path, create=True) as index:
+        assert index.add([("\ud800", parse_html("<p>pot</p>"))]).written == 1
+        assert index.search("pot", where={"id": "\ud800*"})[0].document_id == "?"
+        assert index.remove(["\ud800", "\ud800"]) == 1
         for name in ("\ud800", "\x00", "x" * 100_000):
             assert index.contents(name) == []
             assert index.search("pot", where={"id": name}) == []

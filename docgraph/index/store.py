@@ -12,6 +12,7 @@ Axes:  n rows of a level   D width of a vector
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -251,7 +252,7 @@ class Store:
 
     def remove(self, document_id: str) -> bool:
         """Take a document out; return whether it was there. Call it within a transaction."""
-        found = self.connection.execute("SELECT number FROM documents WHERE id = ?", (document_id,)).fetchone()
+        found = self.connection.execute("SELECT number FROM documents WHERE id = ?", (clean(document_id),)).fetchone()
         if found is None:
             return False
         for level in LEVELS:
@@ -339,8 +340,9 @@ class Store:
             allowed[:] = False
             allowed[self.kept(f"kind {level} {kind}", lambda: self._of_kind(level, kind))] = True
         if where:
-            sql = f"SELECT d.number FROM documents d WHERE {' AND '.join(document_tests(where))}"
-            found = self.connection.execute(sql, [*map(clean, where.values())]).fetchall()
+            tests = document_tests(where)
+            sql = f"SELECT d.number FROM documents d WHERE {' AND '.join(tests)}"
+            found = self.connection.execute(sql, [*tests.values()]).fetchall()
             documents = np.array(found, np.int64).ravel()
             allowed &= np.isin(rows.documents, documents)
         return np.flatnonzero(allowed)
@@ -376,11 +378,17 @@ class Store:
         return {**values, "headings": json.loads(values["headings"])}
 
 
-def document_tests(where: dict[str, str]) -> list[str]:
-    """Return the conditions on a document `d`."""
+def document_tests(where: dict[str, str]) -> dict[str, str]:
+    """Return the conditions on a document `d`, each with its value."""
     if unknown := [name for name in where if name not in FILTERS]:
         raise DataError(f"a search may be limited by {', '.join(FILTERS)}, but {', '.join(unknown)} was given.")
-    return [f"d.{name} GLOB ?" if "*" in value else f"d.{name} = ?" for name, value in where.items()]
+    tests = {}
+    for name, value in where.items():
+        if "*" in (text := clean(value)):  # GLOB's other signs stand for themselves
+            tests[f"d.{name} GLOB ?"] = re.sub(r"[\[?]", r"[\g<0>]", text)
+        else:
+            tests[f"d.{name} = ?"] = text
+    return tests
 
 
 def clean(text: str) -> str:
