@@ -5,10 +5,10 @@ from .cache import FeatureCache as FeatureCache
 from .classifier import DocumentForClassification as DocumentForClassification
 from .classifier import DocumentModel as DocumentModel  # whose import makes both known to transformers' Auto classes
 from .config import DocumentConfig as DocumentConfig
-from .embed import Embeddings as Embeddings
 from .embedder.batches import EmbedNodes as EmbedNodes
 from .embedder.embedder import Embedder as Embedder
-from .embedder.nodes import NodeSettings as NodeSettings
+from .embedder.embedder import Embeddings as Embeddings
+from .embedder.embedder import NodeSettings as NodeSettings
 from .forest.batch import TreeBatch as TreeBatch
 from .forest.subtree import subtree_mean as subtree_mean
 from .inputs.encoded import DocumentBatch as DocumentBatch

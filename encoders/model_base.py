@@ -11,10 +11,11 @@ from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from docgraph import Document
+from docgraph.embedding.embeddings import Embeddings
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
-from encoders.embed import Embeddings, encode_documents
+from encoders.embed import encode_documents
 from encoders.inputs.processor import CONFIG_NAME, DocumentProcessor
 from encoders.leaves.image import ImageLeaves
 from encoders.leaves.pretrained_text import PretrainedTextLeaves

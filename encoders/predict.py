@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from docgraph import Document
-from encoders.embed import as_documents, plan_batches
-from encoders.inputs.encoded import Problem
+from docgraph.embedding.embeddings import Problem, as_documents
+from encoders.embed import plan_batches
 from encoders.inputs.processor import DocumentProcessor
 
 

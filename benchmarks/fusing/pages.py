@@ -13,9 +13,9 @@ from torch import Tensor
 
 from benchmarks.retrieval.tasks import Task
 from docgraph import Document
+from docgraph.embedding.nodes import Plan, plan
 from docgraph.headings import SECTIONS
 from encoders import Embedder
-from encoders.embedder.nodes import Plan, plan
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from typing import Any, Final
 import numpy as np
 
 from docgraph import Document, load_document
+from docgraph.embedding.embeddings import Vectors, unit
+from docgraph.embedding.reader import TextReader
 from docgraph.index import Index
 from encoders import Embedder
-from encoders.embedder.reader import TextReader
-from encoders.embedder.texts import TextEncoder, Vectors, unit
+from encoders.embedder.texts import TextEncoder
 
 PAGES: Final = 1000
 QUERIES: Final = 100

@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.retrieval.measure import gains
 from benchmarks.retrieval.pages import Page, Query, asked, caption_queries, heading_queries
 from benchmarks.retrieval.systems import Places, best_passage
+from docgraph.embedding.embeddings import Vectors, unit
 from docgraph.headings import heading_paths
 from encoders import Embedder
-from encoders.embedder.texts import Vectors, unit
 
 TITLE = (0.0, 0.1, 0.2, 0.3, 0.5)
 HEADINGS = (0.0, 0.1, 0.2, 0.3, 0.5)

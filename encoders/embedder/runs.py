@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from docgraph import Document
+from docgraph.embedding.embeddings import Embeddings, Vectors, documents_of
+from docgraph.embedding.nodes import DOCUMENT, NODE
 from docgraph.errors import ModelError
 from docgraph.headings import SECTIONS, heading_paths
 from docgraph.ids import document_key, node_ids
 from encoders.cache import FeatureCache, fingerprint
 from encoders.classifier import DocumentForClassification
-from encoders.embed import Embeddings, documents_of
-from encoders.embedder.nodes import DOCUMENT, NODE
-from encoders.embedder.texts import TextEncoder, Vectors
+from encoders.embedder.texts import TextEncoder
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 
 LEAF = "leaf"

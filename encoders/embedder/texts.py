@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.progress import track
 
+from docgraph.embedding.embeddings import Vectors, unit
 from docgraph.errors import ModelError, needs_extra
 from docgraph.passages.sizes import Sizes
 from docgraph.sentences import sentence_spans
@@ -32,7 +32,6 @@ from encoders.cache import FeatureCache, fingerprint
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-Vectors = NDArray[np.float32]
 BATCH_TOKENS: Final = {"cpu": 2048}
 """Tokens of a batch by type of device; others have 65,536."""
 KEPT: Final = 4096
@@ -238,8 +237,3 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         used += lengths[place]
     if group:
         yield group
-
-
-def unit(vectors: NDArray[Any]) -> Vectors:
-    """Return vectors scaled to length 1; zeros stay zeros."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from docgraph.embedding.embeddings import Problem
 from docgraph.errors import ImageError
 from docgraph.kinds import Domain
 from encoders.forest.batch import TreeBatch
@@ -24,7 +25,6 @@ from encoders.inputs.encoded import (
     ImageInputs,
     Ints,
     PositionInputs,
-    Problem,
     TextInputs,
 )
 

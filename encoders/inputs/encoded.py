@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from docgraph.embedding.embeddings import Problem
 from docgraph.kinds import Domain
 from encoders.forest.batch import TreeBatch
 from encoders.forest.coarsen import Coarser, coarsen
@@ -38,15 +39,6 @@ class ImageLeaf(NamedTuple):
     reference: "ImageReference"
     first_row: int
     node_row: int
-
-
-class Problem(NamedTuple):
-    """Something of one document that was set aside, by name."""
-
-    document: int
-    """Place of the document in the batch or the call."""
-    node_row: int
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -26,10 +26,10 @@ from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
 from docgraph import Document
+from docgraph.embedding.nodes import NodeSettings
 from docgraph.errors import DataError, DocgraphError, ModelError
 from docgraph.pairs import Pair, mine
 from encoders.embedder.embedder import is_run
-from encoders.embedder.nodes import NodeSettings
 from encoders.embedder.texts import TextEncoder
 from training.adapt.card import write_card
 from training.adapt.measure import gain, ndcg

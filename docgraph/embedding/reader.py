@@ -1,28 +1,67 @@
 """A text encoder that reads documents: plans what each needs, reads the texts, makes the vectors of the nodes.
 
+    documents ─ nodes.py ─> plans ─ the encoder, many texts at once ─> vectors of texts ─> vectors of nodes
+
 Axes:  n nodes   D width
 """
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import numpy as np
 
-from docgraph import Document
+from docgraph.document import Document
+from docgraph.embedding.embeddings import Embeddings, Problem, Vectors, documents_of, unit
+from docgraph.embedding.nodes import NodeSettings, Plan, plan
 from docgraph.errors import ImageError, ModelError
-from encoders.embed import Embeddings, documents_of
-from encoders.embedder.late import read_late
-from encoders.embedder.nodes import NodeSettings, Plan, plan
-from encoders.embedder.texts import TextEncoder, Vectors, unit
-from encoders.inputs.encoded import Problem
 
-Context = Literal["alone", "late"]
 GROUP_TEXTS = 4096
 """Texts that are read together: documents are planned until there are so many."""
+
+
+class Encoder(Protocol):
+    """What reads texts: `StaticEncoder` (static.py), or a pre-trained one (encoders.embedder.texts)."""
+
+    @property
+    def width(self) -> int:
+        """D."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that it reads at once: of a passage."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens that its prompt for documents takes."""
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether it is an image-text model."""
+
+    @property
+    def tokenizer_name(self) -> str:
+        """By what `count` counts: a part of the passages' ids."""
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether its vectors have length 1."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the vectors depend on."""
+
+    def count(self, text: str) -> int:
+        """Return the number of a text's tokens."""
+
+    def encode(self, texts: Sequence[str], prompt: str = "document", *, show_progress_bar: bool = False) -> Vectors:
+        """Return (n, D) vectors of texts, with the prompt for a "document" or a "query"."""
+
+    def encode_images(self, images: Sequence[Any]) -> Vectors:
+        """Return (n, D) vectors of PIL images."""
 
 
 class TextReader:
@@ -31,8 +70,9 @@ class TextReader:
     Args:
         encoder: what reads texts, and images if it can.
         settings: how a node's vector is made of the texts in it and over it.
-        context: "alone": each passage is read by itself. "late": with the passages before it, see late.py; better for
-            finding a document's neighbours, worse for finding the passage that answers.
+        late: reads each page's passages together, (P, D) for each, so that a vector knows what stands before it;
+            better for finding a document's neighbours, worse for finding the passage that answers. None: each passage
+            is read by itself.
         normalize: whether vectors are scaled to length 1; None: if the encoder's are.
     """
 
@@ -41,17 +81,15 @@ class TextReader:
 
     def __init__(
         self,
-        encoder: TextEncoder,
+        encoder: Encoder,
         settings: NodeSettings | None = None,
         *,
-        context: Context = "alone",
+        late: Callable[[Sequence[Sequence[str]]], list[Vectors]] | None = None,
         normalize: bool | None = None,
     ) -> None:
-        if context not in ("alone", "late"):
-            raise ModelError(f'context must be "alone" or "late", but is {context!r}.')
         self.encoder = encoder
         self.settings = settings or NodeSettings()
-        self.context = context
+        self.late = late
         self.normalize = encoder.normalizes if normalize is None else normalize
 
     @property
@@ -74,7 +112,8 @@ class TextReader:
     @property
     def described(self) -> dict[str, Any]:
         """The settings, as JSON values."""
-        return {**dataclasses.asdict(self.settings), "context": self.context, "normalize": self.normalize}
+        context = "alone" if self.late is None else "late"
+        return {**dataclasses.asdict(self.settings), "context": context, "normalize": self.normalize}
 
     def encode_query(self, texts: Sequence[str], *, show_progress_bar: bool = False) -> Vectors:
         """See `Embedder.encode_query`."""
@@ -121,13 +160,9 @@ class TextReader:
 
     def _made(self, plans: list[Plan], first: int, dtype: str, show_progress_bar: bool) -> list[Embeddings]:
         """Read what some documents need, and make their vectors."""
-        texts = [text for one in plans for text in one.sources[len(one.passages) if self.context == "late" else 0 :]]
+        texts = [text for one in plans for text in one.sources[0 if self.late is None else len(one.passages) :]]
         read = self.encoder.encode(texts, show_progress_bar=show_progress_bar)
-        late = (
-            read_late(self.encoder, [one.sources[: len(one.passages)] for one in plans])
-            if self.context == "late"
-            else None
-        )
+        late = None if self.late is None else self.late([one.sources[: len(one.passages)] for one in plans])
         pieces, start = [], 0
         for number, one in enumerate(plans):
             size = len(one.sources) - (len(one.passages) if late is not None else 0)

@@ -15,15 +15,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from docgraph import Document
 from docgraph.chunks import image_of
+from docgraph.document import Document
+from docgraph.embedding.embeddings import Vectors
 from docgraph.errors import ModelError
 from docgraph.headings import SECTIONS, heading_paths, section_above
 from docgraph.ids import document_key, hashed, node_ids
 from docgraph.passages import Passage, split
 from docgraph.passages.blocks import BOILERPLATE
 from docgraph.passages.tables import alt_of, table_lines
-from encoders.embedder.texts import Vectors
 
 DOCUMENT: Final = "document"
 NODE: Final = "node"
