@@ -12,16 +12,17 @@ Nothing recurses.
 Sources: HTML Living Standard 13.2 (parsing), 4.12.3 (declarative shadow roots are kept as `template` elements).
 """
 
-import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import turbohtml
+
+from docgraph.parsers.html.streamed import put_in_place
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -43,9 +44,6 @@ _KINDS: Final[dict[type, int]] = defaultdict(
         turbohtml.DocumentFragment: _IS_CONTENT,
     },
 )
-_STREAMED: Final = re.compile(r"""\$R[CRS]\(\s*["']([BPS]:\w+)["']\s*,\s*["']([BPS]:\w+)["']""")
-"""A call that puts a streamed part ("S:1") where its placeholder stands ("B:1", "P:1")."""
-_MOST_STREAMED: Final = 100
 _TABLE_ROLES: Final = {
     "table": "table", "grid": "table", "treegrid": "table", "rowgroup": "tbody", "row": "tr", "cell": "td",
     "gridcell": "td", "columnheader": "th", "rowheader": "th",
@@ -161,10 +159,8 @@ def read_markup(markup: str, *, most: int, tags: bool = False) -> Elements:
     except UnicodeEncodeError:
         markup = markup.encode("utf-8", "replace").decode("utf-8")
     page = turbohtml.parse(markup, positions=False, source_locations=tags, allow_declarative_shadow_roots=False)
-    if "$R" in markup and (
-        moves := [sorted(move.groups()) for move in islice(_STREAMED.finditer(markup), _MOST_STREAMED)]
-    ):
-        _put_in_place(page, moves)
+    if "$R" in markup:
+        put_in_place(page, markup)
     return _recorded(page, page.descendants, _KINDS, attrgetter("tag"), attrgetter("data"), most, tags)
 
 
@@ -232,32 +228,6 @@ def _recorded(
             last[ends] = len(events)
             add(~ends)
     return elements
-
-
-def _put_in_place(page: Any, moves: Iterable[list[str]]) -> None:
-    """Do what React's script does with parts that were streamed: each goes where its placeholder stands."""
-    by_id = {name: node for node in page.iter_elements() if (name := node.attrs.get("id"))}
-    for into, name in moves:
-        place, part = by_id.get(into), by_id.get(name)
-        if place is None or part is None or place.tag != "template":
-            continue
-        around = list(place.ancestors)
-        # What an earlier call took out with its fallback is of the page no more.
-        if part in around or page not in around or page not in part.ancestors:
-            continue
-        depth, fallback = 0, list[Any]()
-        for node in place.next_siblings if into.startswith("B") else ():
-            if node.__class__ is turbohtml.Comment:
-                depth += -1 if node.data.startswith("/") else node.data.startswith("$")
-                if depth < 0:
-                    for one in fallback:
-                        one.extract()
-                    break
-            fallback.append(node)
-        del by_id[into], by_id[name]
-        place.insert_before(*list(part.children))
-        place.extract()
-        part.extract()
 
 
 def _tag_places(node: turbohtml.Element) -> tuple[int, int, int, int] | None:
