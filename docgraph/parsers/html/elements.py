@@ -66,6 +66,8 @@ class Elements:
     """Index of the end event."""
     events: list[int | str] = field(default_factory=list)
     _rows_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _rows_with: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _by_names: defaultdict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     divisions: dict[int, str] = field(default_factory=dict)
     """Elements that are parts of a table by their role -> what the page has them as, `div` or `span`."""
     cut: bool = False
@@ -108,7 +110,7 @@ class Elements:
 
     def words_of(self, *names: str) -> set[str]:
         """Return the words that some attributes hold, of all elements together."""
-        return {word for own in self.attributes if own for name in names if name in own for word in own[name].split()}
+        return {word for name in names for row in self.rows_with(name) for word in self.attributes[row][name].split()}
 
     def is_between(self, element: int, tag: str) -> bool:
         """Whether the elements right before and after an element, in the same parent, are of one name."""
@@ -127,6 +129,29 @@ class Elements:
             for row, name in enumerate(self.tag):
                 self._rows_of[name].append(row)
         return self._rows_of.get(tag, [])
+
+    def rows_with(self, attribute: str) -> list[int]:
+        """Return the rows of all elements that have an attribute, in order. Those of all are found at once."""
+        if not self._rows_with:
+            for row, own in enumerate(self.attributes):
+                for name in own:
+                    self._rows_with[name].append(row)
+        return self._rows_with.get(attribute, [])
+
+    def by_names(self) -> Mapping[tuple[str, str], list[int]]:
+        """Return each class and id attribute that elements have ("" for the one that is missing) -> their rows.
+
+        A page repeats its names: what they say is found out once for each pair.
+        """
+        if not self._by_names:
+            for row, own in enumerate(self.attributes):
+                if "class" in own or "id" in own:
+                    self._by_names[own.get("class", ""), own.get("id", "")].append(row)
+        return self._by_names
+
+    def rows_named(self, says: Callable[[str, str], object]) -> list[int]:
+        """Return the rows of the elements of whose class and id attributes a rule holds, in order."""
+        return sorted(row for names, rows in self.by_names().items() if says(*names) for row in rows)
 
     def steps(self) -> list[str]:
         """Return one xpath step an element ("div[3]"): its place among siblings of its own name."""

@@ -17,7 +17,7 @@ from docgraph.parsers.html.rules import ENDING, RULE_OF, block, close, custom, i
 from docgraph.parsers.html.style_sheets import Sheet, sheet_of
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
 from docgraph.parsers.html.twins import find_twins
-from docgraph.parsers.html.visibility import is_hidden, way_of_hiding
+from docgraph.parsers.html.visibility import is_hidden, may_be_hidden, way_of_hiding
 
 _ALMOST_EMPTY: Final = 300
 """Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
@@ -59,8 +59,10 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
     add_text, rule_of, ends_something = reader.block.add_text, RULE_OF.get, ENDING.__contains__
     containers = reader.containers
     events, tags, attributes, last = elements.events, elements.tag, elements.attributes, elements.last
-    has_sheet, looked_at, by_sheet, by_trick = bool(sheet), sheet.attributes, 0, 0
-    kept = shown | _slides(elements) if has_sheet else shown
+    by_markup, named, by_sheet, by_trick = may_be_hidden(elements), sheet.may_hide(elements), 0, 0
+    if named:
+        named -= shown | _slides(elements)
+    suspects = by_markup | named
     index, count = 0, len(events)
     while index < count:
         event = events[index]
@@ -74,14 +76,14 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
                 close(reader, row)
             continue
         tag, own = tags[row], attributes[row]
-        if own or tag == "dialog":
+        if row in suspects:
             if is_hidden(tag, own) and row not in shown and not _is_shown_later(reader, own):
                 reader.hidden.append(row)
                 if "style" in own and way_of_hiding(own["style"]) == "trick":
                     by_trick += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
                 continue
-            if has_sheet and not looked_at.isdisjoint(own) and row not in kept and sheet.hides(elements, row):
+            if row in named and sheet.hides(elements, row):
                 reader.hidden.append(row)
                 by_sheet += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1

@@ -11,7 +11,6 @@ import math
 import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Final
 
 from docgraph.document import DocumentBuilder
@@ -251,7 +250,7 @@ def is_safe(address: str) -> bool:
 
 def _languages(elements: Elements, page: str | None) -> list[str | None]:
     """Return the language of every element, inherited; nothing if no element but the root names one."""
-    if not any(own and "lang" in own for own in islice(elements.attributes, 1, None)):
+    if not any(elements.rows_with("lang")):  # the root is row 0
         return []
     languages: list[str | None] = []
     for own, above in zip(elements.attributes, elements.parent, strict=True):

@@ -49,8 +49,7 @@ class Reader:
         """Hidden elements that were passed over."""
         self.has_code = bool(elements.rows_of("pre"))
         self.has_numbers = bool(elements.rows_of("table")) and (
-            self.has_code
-            or _MAY_NUMBER(" ".join({own["class"] for own in elements.attributes if "class" in own})) is not None
+            self.has_code or _MAY_NUMBER(" ".join({names for names, _ in elements.by_names()})) is not None
         )
         self.typeset_twice = any(
             elements.attributes[row].get("type", "").startswith("math/") for row in elements.rows_of("script")

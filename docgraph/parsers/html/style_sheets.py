@@ -86,8 +86,6 @@ class Sheet:
         self._verdicts: dict[tuple[int, frozenset[str]], str] = {}
         """The parent and the names of an element -> how it is hidden."""
         self._conditions = Conditions()
-        self._named: dict[tuple[str | None, str | None], bool] = {}
-        """A class and id attribute -> whether a selector that hides has any of their names."""
         self._around: dict[int, frozenset[str]] = {}
         """An element -> its names and the conditions that it fulfils, where it is around others."""
         self._asked = set[str]()
@@ -154,18 +152,17 @@ class Sheet:
     def __bool__(self) -> bool:
         return bool(self._hiding)
 
-    @property
-    def attributes(self) -> frozenset[str]:
-        """The attributes of which an element that a rule hides has one."""
-        return frozenset({"class", "id"} | self._asked)
+    def may_hide(self, elements: Elements) -> set[int]:
+        """Return the elements that a rule names, or of which it asks for an attribute: no others are hidden."""
+        if not self._hiding:
+            return set()
+        hiding = self._hiding.keys()
+        named = elements.rows_named(lambda class_, id_: not hiding.isdisjoint(names_in(class_, id_)))
+        return {*named, *(row for attribute in self._asked for row in elements.rows_with(attribute))}
 
     def hides(self, elements: Elements, row: int) -> bool:
-        """Whether a rule hides the element and none that ranks higher could show it."""
+        """Whether a rule hides the element, one of `may_hide`, and none that ranks higher could show it."""
         own = elements.attributes[row]
-        if (named := self._named.get(pair := (own.get("class"), own.get("id")))) is None:
-            named = self._named[pair] = not self._hiding.keys().isdisjoint(plain_names(elements, row))
-        if not named and self._asked.isdisjoint(own):
-            return False
         names = plain_names(elements, row)
         if elements.tag[row] not in _LATE and self._has_steps():
             names = self._conditions.added_to(names, own)
@@ -196,12 +193,13 @@ class Sheet:
     def _names_beside(self, elements: Elements, hidden: set[str]) -> set[str]:
         """Return the names of the elements that have some of those that are hidden."""
         beside = set[str]()
-        asked = self._asked
-        own_names = {(own.get("class"), own.get("id"), asked.isdisjoint(own)) for own in elements.attributes if own}
-        for class_, id_, asks_nothing in own_names:
+        for class_, id_ in elements.by_names():
             names = names_in(class_, id_)
-            if not asks_nothing or not hidden.isdisjoint(names):
+            if not hidden.isdisjoint(names):
                 beside.update(names)
+        for row in (row for attribute in self._asked for row in elements.rows_with(attribute)):
+            own = elements.attributes[row]
+            beside.update(names_in(own.get("class"), own.get("id")))
         return beside
 
     def _selectors_of(self, names: frozenset[str]) -> list[tuple[Selector, bool]]:
@@ -242,9 +240,8 @@ class Sheet:
 
 def _names_on(elements: Elements) -> set[str]:
     """Return the names that elements of a page have: {".a", "#b"}."""
-    classes = {own["class"] for own in elements.attributes if "class" in own}
-    names = {f".{name}" for name in set(" ".join(classes).split())}
-    return names | {f"#{own['id'].strip()}" for own in elements.attributes if "id" in own}
+    classes, ids = zip(*elements.by_names(), strict=True) if elements.by_names() else ((), ())
+    return {*(f".{name}" for name in set(" ".join(classes).split())), *(f"#{name.strip()}" for name in ids)}
 
 
 def _is_important(css: str, place: int) -> bool:

@@ -62,11 +62,8 @@ def find_twins(elements: Elements, flow: Flow) -> None:
 
 def _pulled_quotes(elements: Elements, flow: Flow) -> list[TextBlock]:
     """Return the texts in boxes named after pulled quotes that only repeat what a paragraph says."""
-    boxes = [
-        row
-        for row in flow.places()
-        if "quote" in (names := elements.attributes[row].get("class", "").lower()) and _PULLED.search(names)
-    ]
+    pulled = elements.rows_named(lambda names, _: "quote" in (small := names.lower()) and _PULLED.search(small))
+    boxes = [row for row in pulled if row in flow.places()]
     if not boxes or len(boxes) > _MOST_QUOTES:
         return []
     inside = {index for row in boxes for index in range(*flow.places()[row])}

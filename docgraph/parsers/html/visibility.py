@@ -1,5 +1,6 @@
 """What nobody sees by its own markup; style_sheets.py has what the page's sheets hide.
 
+    Elements ─ may_be_hidden ─> the few to ask about
     tag, attributes ─ is_hidden ─> by `hidden`, `style`, a class that hides by convention
     declarations ─ way_of_hiding ─> "off" by display and visibility, "trick" by place, size or colour
 
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from docgraph.parsers.html.elements import Attributes
+from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.tags import hides_by_class
 
 _FAR: Final = re.compile(r"-(?:\d{4,}(?:\.\d+)?px|999px|\d{2,}(?:\.\d+)?r?em|[1-9]\d{2,}(?:\.\d+)?v[wh])")
@@ -34,6 +35,13 @@ _COLOURS: Final[dict[str, tuple[int, ...] | None]] = {
 _PLACES: Final = ("left", "top", "right", "bottom", "margin-left", "margin-top", "text-indent")
 _SIZES: Final = ("height", "max-height", "width", "max-width")
 LONGEST_STYLE: Final = 2_000
+
+
+def may_be_hidden(elements: Elements) -> set[int]:
+    """Return the elements that their own markup may hide: no others are hidden by it."""
+    tags = (row for tag in ("dialog", "input") for row in elements.rows_of(tag))
+    attributes = (row for name in ("hidden", "style") for row in elements.rows_with(name))
+    return {*tags, *attributes, *elements.rows_named(lambda class_, _: hides_by_class(class_))}
 
 
 def is_hidden(tag: str, attributes: Attributes) -> bool:

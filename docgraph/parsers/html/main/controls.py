@@ -147,11 +147,8 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
             if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
                 found.add(index)
     done = -1
-    for row in sorted(places):
-        own = elements.attributes[row]
-        if not own or row < done:
-            continue
-        if _is_player(own.get("class", ""), own.get("id", "")):
+    for row in elements.rows_named(_is_player):
+        if row >= done and row in places:
             done = elements.end(row)
             start, stop = places[row]
             most = max(map(measured.words_at, range(start, stop)))

@@ -68,8 +68,8 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
         if row not in holds_main and elements.tag[elements.parent[row]] not in _QUOTES:
             verdict.region_role[row] = role
     landmarks = {row: role for tag, role in LANDMARKS.items() for row in elements.rows_of(tag)}
-    for row, own in enumerate(elements.attributes):
-        if "role" in own and row not in landmarks and (role_of := LANDMARK_ROLES.get(own["role"])):
+    for row in elements.rows_with("role"):
+        if row not in landmarks and (role_of := LANDMARK_ROLES.get(elements.attributes[row]["role"])):
             landmarks[row] = role_of
     sections, reach = [(row, elements.end(row)) for tag in _SECTIONING for row in elements.rows_of(tag)], 0
     sections.sort(reverse=True)

@@ -35,6 +35,7 @@ _POSTS: Final = frozenset(("div", "li", "tr", "article", "section", "dd"))
 _LEVELS: Final = 9
 _REFERENCE: Final = re.compile(r"[\[(]?(?:\d{1,3}|[a-z]|[ivx]{1,5}|[*†‡§¶#]{1,3})[\])]?", re.I)
 _MOST_NOTE_ITEMS: Final = 60
+_NOTE_BOXES: Final = frozenset(("footer", "section", "aside", "div"))
 _COMMENT: Final = NAMES.index("comment")
 _COMMENT_NAME: Final = re.compile(
     r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b)", re.I
@@ -131,17 +132,22 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
                     wanted.add(name)
     places, parents = flow.places(), elements.parent
     first, last = min(main, default=0), max(main, default=-1)
-    for row in (row for tag in ("footer", "section", "aside", "div") for row in elements.rows_of(tag)):
+    for row in {*elements.rows_named(_names_notes), *elements.rows_with("role")}:
         own = elements.attributes[row]
-        if own and _names_notes(own.get("class", "")[:200], own.get("role", "")) and row in places:
+        if (
+            elements.tag[row] in _NOTE_BOXES
+            and row in places
+            and (own.get("role") == "doc-endnotes" or _names_notes(own.get("class", "")))
+        ):
             start, stop = places[row]
             near = parents[row] >= 0 and first < start and places.get(parents[row], (0, 0))[0] <= last
             if near and stop - start <= _MOST_NOTE_ITEMS:
                 main.update(_texts_in(flow, start, stop))
     if not wanted:
         return
-    for row, own in enumerate(elements.attributes):
-        if own and (own.get("id") in wanted or (elements.tag[row] == "a" and own.get("name") in wanted)):
+    for row in {*elements.rows_with("id"), *elements.rows_with("name")}:
+        own = elements.attributes[row]
+        if own.get("id") in wanted or (elements.tag[row] == "a" and own.get("name") in wanted):
             note = row
             while note >= 0 and note not in places:
                 note = parents[note]
@@ -162,12 +168,12 @@ def drop_comments(elements: Elements, flow: Flow, measured: Measured, main: set[
     """
     places = flow.places()
     long = sorted(index for index in main if measured.words_at(index) >= _PARAGRAPH_WORDS)
-    for row in sorted(places):
-        own = elements.attributes[row]
-        if not own:
+    for row in elements.rows_named(lambda class_, id_: _names_author(class_) or _names_comments(class_, id_)):
+        if row not in places:
             continue
+        own = elements.attributes[row]
         start, stop = places[row]
-        is_author = _names_author(own.get("class", "")[:200]) and stop - start <= _MOST_NOTE_ITEMS
+        is_author = _names_author(own.get("class", "")) and stop - start <= _MOST_NOTE_ITEMS
         if not is_author and not _names_comments(own.get("class", ""), own.get("id", "")):
             continue
         before, until = bisect_left(long, start), bisect_left(long, stop)
@@ -181,14 +187,14 @@ def drop_comments(elements: Elements, flow: Flow, measured: Measured, main: set[
             break
 
 
-@lru_cache(maxsize=8_192)
-def _names_notes(names: str, role: str) -> bool:
-    return role == "doc-endnotes" or ("notes" in names.lower() and _NOTES.search(names) is not None)
+def _names_notes(class_: str, _: str = "") -> bool:
+    names = class_[:200]
+    return "notes" in names.lower() and _NOTES.search(names) is not None
 
 
 @lru_cache(maxsize=8_192)
 def _names_author(names: str) -> bool:
-    return _AUTHOR_BOX.search(names) is not None
+    return _AUTHOR_BOX.search(names[:200]) is not None
 
 
 @lru_cache(maxsize=8_192)

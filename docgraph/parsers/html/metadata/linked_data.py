@@ -112,7 +112,10 @@ def read_json(text: str) -> Any:
     >>> read_json('<!-- {"a": "b\\nc",} -->')
     {'a': 'b c'}
     """
-    text = _CONTROL.sub(" ", _MARKS.sub("", _MARKS.sub("", text.strip()))).strip().rstrip(";")
+    text = text.strip()
+    if text[:1] not in ("{", "[") or text[-1:] not in ("}", "]"):
+        text = _MARKS.sub("", _MARKS.sub("", text))
+    text = _CONTROL.sub(" ", text).strip().rstrip(";")
     for attempt in (text, _TRAILING_COMMA.sub("", text), html.unescape(text)):
         try:
             return json.loads(attempt)

@@ -21,7 +21,14 @@ from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
-from docgraph.parsers.html.metadata.shown import TELLING, article_items, from_page, is_of_others, is_within_item
+from docgraph.parsers.html.metadata.shown import (
+    TELLING,
+    article_items,
+    from_page,
+    is_of_others,
+    is_within_item,
+    telling,
+)
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
@@ -38,6 +45,7 @@ _TRUST: Final[dict[str, tuple[str, ...]]] = {
 }
 """Field -> sources, most trusted first."""
 
+_TELLING_TAGS: Final = ("html", "meta", "title", "link", "h1", "h2")
 _MOST_CANDIDATES: Final = 400
 _LONGEST: Final = 4_000
 """Characters of one value."""
@@ -126,7 +134,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     own_item = next((item for item in items if item <= heading < elements.end(item)), next(ours, -1))
     end = elements.end(own_item) if own_item >= 0 else -1
     items = [item for item in items if not own_item <= item < end][:_MOST_HEADINGS]
-    for row, (tag, own) in enumerate(zip(elements.tag, elements.attributes, strict=True)):
+    for row in sorted(telling(elements).union(*map(elements.rows_of, _TELLING_TAGS))):
+        tag, own = elements.tag[row], elements.attributes[row]
         if tag == "meta":
             is_of_part = "itemprop" in own and (
                 is_within_item(elements, row) or any(item <= row < elements.end(item) for item in items)

@@ -74,8 +74,18 @@ Statement = tuple[str, str, str]
 """Field, value, source."""
 
 
+def telling(elements: Elements) -> set[int]:
+    """Return the elements of the page's body that may tell something of its article: most do not."""
+    attributes = elements.attributes
+    links = (
+        row for row in elements.rows_of("a") if "rel" in (own := attributes[row]) or _is_of_author(own.get("href", ""))
+    )
+    properties = (*elements.rows_with("itemprop"), *elements.rows_with("property"))
+    return {*links, *elements.rows_of("time"), *properties, *elements.rows_named(_said_by_names)}
+
+
 def from_page(elements: Elements, row: int, heading: int = 0) -> list[Statement]:
-    """Return what an element of the page's body tells of its article. Most tell nothing, which is found out first.
+    """Return what an element of the page's body, one of `telling`, tells of its article.
 
     Args:
         heading: the page's first `h1`, or 0; what stands in a box or an article without it may tell of another one.
@@ -97,12 +107,11 @@ def from_page(elements: Elements, row: int, heading: int = 0) -> list[Statement]
 
 def article_items(elements: Elements) -> list[int]:
     """Return the elements that by their microdata are articles, outermost first."""
+    attributes = elements.attributes
     return [
         row
-        for row, own in enumerate(elements.attributes)
-        if own
-        and ("itemtype" in own or "typeof" in own)
-        and _ARTICLE_ITEM.search(own.get("itemtype", own.get("typeof", "")).strip())
+        for row in sorted({*elements.rows_with("itemtype"), *elements.rows_with("typeof")})
+        if _ARTICLE_ITEM.search(attributes[row].get("itemtype", attributes[row].get("typeof", "")).strip())
     ]
 
 
