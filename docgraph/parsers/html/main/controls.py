@@ -16,6 +16,7 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.main.features import Measured
+from docgraph.parsers.html.main.text_features import texts_with
 
 MOST_WORDS: Final = 120
 LONGEST_CONTROL: Final = 25
@@ -133,9 +134,11 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
         box = _box_around(elements, flow, before, row) if elements.attributes[row].get("type") == "email" else None
         if box is not None and before[box[1]] - before[box[0]] <= LONGEST_SIGN_UP:
             found.update(range(*box))
-    for index, block in zip(measured.index, measured.block, strict=True):
+    short = [block.text if len(block.text) <= _LONGEST_ASKING else "" for block in measured.block]
+    tracks, needs = texts_with(short, _TRACKS), texts_with([text.lower() for text in short], _IN_NEEDS)
+    for place, (index, block) in enumerate(zip(measured.index, measured.block, strict=True)):
         text = block.text
-        if len(text) <= _LONGEST_ASKING and any(map(text.__contains__, _TRACKS)) and _ASKS.search(text):
+        if place in tracks and _ASKS.search(text):
             alone = places.get(block.element) if elements.tag[block.element] == "div" else None
             box = _box_around(elements, flow, before, block.element) or alone
             if box is not None and _has_button(elements, flow, box):
@@ -143,7 +146,7 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
         if len(text) <= _LONGEST_NEED and block.element not in flow.headings:
             text = text.strip(" .…–—-")
             is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(block.text))
-            is_need = any(map(text.lower().__contains__, _IN_NEEDS)) and _NEEDS.search(text)
+            is_need = place in needs and _NEEDS.search(text)
             if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
                 found.add(index)
     done = -1

@@ -6,6 +6,10 @@ A text is measured by its first letters; words are units, and a Chinese, Japanes
 """
 
 import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -27,6 +31,7 @@ _KINDS: Final = {
     "0": _DIGITS, "A": _CAPITALS, ".": re.compile("[.!?]"), '"': re.compile("[\"'”’]"), " ": re.compile(r"\s"),
     ",": _PAUSES, "»": re.compile("»"), "|": _BARS,
 }  # fmt: skip
+_HEAD_LETTERS: Final = 600
 _CODE_PAGE: Final = "cp1252"
 """Of western languages, with typographic marks: one byte a character."""
 _KINDS_OF_BYTES: Final = "".join(
@@ -34,7 +39,7 @@ _KINDS_OF_BYTES: Final = "".join(
     for letter in bytes(range(256)).decode(_CODE_PAGE, "replace")
 ).encode(_CODE_PAGE)
 """The kind of each character: digit, capital, end of a sentence, mark after it, white space, pause, bar, other."""
-_ASKING: Final = tuple(
+_ASKING_WORDS: Final = (
     "read more|read also|read next|read full|also read|see also|more on|more from|more stories|more about|related|"
     "share|follow|signup|sign up|subscribe|advertisement|anzeige|werbung|lesen sie|mehr zum|lire aussi|leer más|leia|"
     "click here|tap here|watch|listen|download|comment|tag|topic|categories|posted in|filed under|copyright|©|"
@@ -42,7 +47,8 @@ _ASKING: Final = tuple(
     "newsletter|recommended|trending|most read|most popular|what do you think|contact|about the author|join|get the|"
     "get our|print|email|facebook|twitter|whatsapp|linkedin|send".split("|")
 )
-"""What a text that asks for something, or tells about the page, begins with, in small letters."""
+_ASKING: Final = {word[0]: tuple(other for other in _ASKING_WORDS if other[0] == word[0]) for word in _ASKING_WORDS}
+"""What a text that asks for something, or tells about the page, begins with, in small letters; by the first one."""
 _COMMENTS: Final = re.compile(r"\d+ comment")
 """And this."""
 _CREDITS: Final = re.compile(
@@ -84,13 +90,14 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
     Args:
         declared: the article's text as the page declares it elsewhere, or "".
     """
-    copies: dict[str, int] = {}
-    for block in blocks:
-        copies[block.text] = copies.get(block.text, 0) + 1
-    rows: list[tuple[float, ...]] = []
-    for block in blocks:
+    texts = [block.text for block in blocks]
+    copies = Counter(texts)
+    heads = [text[:_HEAD_LETTERS] for text in texts]
+    small_heads = [head.lower() for head in heads]
+    credited = texts_with(small_heads, _IN_CREDITS)
+    values: list[float] = []
+    for row, (block, head, small) in enumerate(zip(blocks, heads, small_heads, strict=True)):
         text = block.text
-        head = text if len(text) <= 600 else text[:600]
         letters, words = len(text), count_words(text)
         some = max(1, words if head is text else count_words(head))
         tag = elements.tag[block.element]
@@ -101,33 +108,46 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
             elif type_ == "emphasis":
                 emphasis += end - start
         level = flow.headings.get(block.element, 0)
-        small = head.lower()
         stops, digits, capitals, pauses, bars = marks_of(head)
-        rows.append(
-            (
-                words,
-                letters / words,
-                block.linked / letters,
-                1.0 if text[-1] in _LAST and _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
-                stops / some,
-                pauses / some,
-                digits / len(head),
-                capitals / some,
-                bars / some,
-                1.0 if small.startswith(_ASKING) or (digits and _COMMENTS.match(small)) else 0.0,
-                1.0 if any(map(small.__contains__, _IN_CREDITS)) and _CREDITS.search(head) else 0.0,
-                1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
-                len(block.images),
-                strong / letters,
-                emphasis / letters,
-                copies[text],
-                _declared(text, declared),
-                10 if level else _KINDS_OF_BLOCKS.get(tag, 0),
-                level,
-                text.count("\n") + 1,
-            )
+        values += (
+            words,
+            letters / words,
+            block.linked / letters,
+            1.0 if text[-1] in _LAST and _ENDS_SENTENCE.search(text, max(0, letters - 8)) else 0.0,
+            stops / some,
+            pauses / some,
+            digits / len(head),
+            capitals / some,
+            bars / some,
+            1.0 if small.startswith(_ASKING.get(small[0], ())) or (digits and _COMMENTS.match(small)) else 0.0,
+            1.0 if row in credited and _CREDITS.search(head) else 0.0,
+            1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
+            len(block.images),
+            strong / letters,
+            emphasis / letters,
+            copies[text],
+            _declared(text, declared),
+            10 if level else _KINDS_OF_BLOCKS.get(tag, 0),
+            level,
+            text.count("\n") + 1,
         )
-    return np.asarray(rows, dtype=np.float64)
+    return np.asarray(values, dtype=np.float64).reshape(-1, len(LOCAL))
+
+
+def texts_with(texts: Sequence[str], words: Iterable[str]) -> set[int]:
+    """Return the places of the texts that have one of some words.
+
+    Joined, short texts are searched several times as fast as one by one.
+    """
+    whole, found = "\n".join(texts), set[int]()
+    ends = list(accumulate(len(text) + 1 for text in texts))
+    for word in words:
+        place = whole.find(word)
+        while place >= 0:
+            text = bisect_right(ends, place)
+            found.add(text)
+            place = whole.find(word, ends[text])
+    return found
 
 
 def marks_of(text: str) -> tuple[int, int, int, int, int]:
