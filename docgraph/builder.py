@@ -17,6 +17,7 @@ an empty span at its place. Positions are ordinals unless given.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -25,10 +26,23 @@ from docgraph.columns import Columns
 from docgraph.errors import DocumentError
 from docgraph.kinds import Domain
 from docgraph.metadata import Metadata
-from docgraph.records import Box, ImageAccess, Mark, Sources, Warning
+from docgraph.records import Box, ImageAccess, Ints, Mark, Sources, Warning
 
 BLOCK_SEPARATOR: Final = "\n\n"
 _SEQUENCE, _SET, _KEYED = Domain.SEQUENCE, Domain.SET, Domain.KEYED  # a look into an enum costs ten into a module
+
+
+_Row = tuple[int, str, Domain, str | None, tuple[int, int], tuple[int, int] | None, int, float, int]
+"""Of one node: parent, kind, domain, role, position, span (None if it is open), where it begins, score, element."""
+
+
+class _Open:
+    """A node that is open."""
+
+    __slots__ = ("children", "domain", "row")
+
+    def __init__(self, row: int, domain: Domain) -> None:
+        self.row, self.domain, self.children = row, domain, 0
 
 
 class ColumnsBuilder:
@@ -37,27 +51,18 @@ class ColumnsBuilder:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._length = 0
-        self._parent: list[int] = []
-        self._kind: list[str] = []
-        self._domain: list[Domain] = []
-        self._role: list[str | None] = []
-        self._position: list[tuple[int, int]] = []
-        self._span: list[tuple[int, int] | None] = []
-        self._begin: list[int] = []
-        self._score: list[float] = []
-        self._element: list[int] = []
+        self._rows: list[_Row] = []
         self._keys: dict[str, int] = {}
         self._attributes: dict[int, Mapping[str, Any]] = {}
         self._edges: dict[int, np.ndarray[Any, np.dtype[np.int32]]] = {}
         self._boxes: dict[int, Box] = {}
         self._marks: list[Mark] = []
         self._warnings: list[Warning] = []
-        self._open: list[int] = []
-        self._children: list[int] = []
+        self._open: list[_Open] = []
         self.truncated = False
 
     def __len__(self) -> int:
-        return len(self._parent)
+        return len(self._rows)
 
     @property
     def depth(self) -> int:
@@ -111,26 +116,17 @@ class ColumnsBuilder:
         Raises:
             DocumentError: a second root, or a key where there should be none.
         """
-        row = len(self._parent)
+        row = len(self._rows)
         if not self._open and row:
             raise DocumentError(f"a document must have one root, but a second one, a {kind}, was added at row {row}.")
-        above = self._open[-1] if self._open else -1
-        position = self._next_position(above, position, key)
-        self._parent.append(above)
-        self._kind.append(kind)
-        self._domain.append(domain)
-        self._role.append(role)
-        self._position.append(position)
-        self._span.append(span)
-        self._begin.append(self._length)
-        self._score.append(score)
-        self._element.append(element)
-        self._children.append(0)
+        above = self._open[-1].row if self._open else -1
+        position = self._next_position(position, key)
+        self._rows.append((above, kind, domain, role, position, span, self._length, score, element))
         if attributes:
             self._attributes[row] = attributes
         if box is not None:
             self._boxes[row] = box
-        self._open.append(row)
+        self._open.append(_Open(row, domain))
         return row
 
     def close(self) -> None:
@@ -145,32 +141,13 @@ class ColumnsBuilder:
 
     def leaves(self, kind: str, spans: Sequence[tuple[int, int]], *, element: int = -1) -> None:
         """Add one childless node for each span under the innermost open node, whose domain is a sequence, at once."""
-        above, count = self._open[-1], len(spans)
-        first = self._children[above]
-        self._children[above] += count
-        if count == 1:
-            # Most paragraphs of long lists are one sentence: eight short-lived lists would cost more than the node.
-            self._parent.append(above)
-            self._kind.append(kind)
-            self._domain.append(_SEQUENCE)
-            self._role.append(None)
-            self._position.append((first, 0))
-            self._span.append(spans[0])
-            self._begin.append(self._length)
-            self._score.append(math.nan)
-            self._element.append(element)
-            self._children.append(0)
-            return
-        self._parent += [above] * count
-        self._kind += [kind] * count
-        self._domain += [_SEQUENCE] * count
-        self._role += [None] * count
-        self._position += [(ordinal, 0) for ordinal in range(first, first + count)]
-        self._span += spans
-        self._begin += [self._length] * count
-        self._score += [math.nan] * count
-        self._element += [element] * count
-        self._children += [0] * count
+        above = self._open[-1]
+        first, above.children = above.children, above.children + len(spans)
+        row, begin = above.row, self._length
+        self._rows += [
+            (row, kind, _SEQUENCE, None, (ordinal, 0), span, begin, math.nan, element)
+            for ordinal, span in enumerate(spans, first)
+        ]
 
     def block(
         self,
@@ -218,7 +195,7 @@ class ColumnsBuilder:
         *,
         metadata: Metadata | None = None,
         image_access: ImageAccess | None = None,
-        elements: tuple[Sequence[int], Sequence[str]] | None = None,
+        elements: tuple[Sequence[int] | Ints, Sequence[str]] | None = None,
         offsets: np.ndarray[Any, np.dtype[np.int64]] | None = None,
     ) -> Columns:
         """Return the columns.
@@ -232,25 +209,23 @@ class ColumnsBuilder:
         """
         if self._open:
             raise DocumentError(f"every node must be closed before build(), but {len(self._open)} are still open.")
+        columns: Iterable[Any] = zip(*self._rows, strict=True) if self._rows else [()] * 9
+        parent, kind, domain, role, position, span, begin, score, element = columns
         sources = None
         if elements is not None:
-            sources = Sources(
-                np.asarray(elements[0], dtype=np.int32),
-                tuple(elements[1]),
-                np.asarray(self._element, dtype=np.int32),
-                offsets,
-            )
-        score = np.asarray(self._score, dtype=np.float32)
+            parents = np.asarray(elements[0], dtype=np.int32)
+            sources = Sources(parents, elements[1], np.asarray(element, dtype=np.int32), offsets)
+        scores = np.asarray(score, dtype=np.float32)
         return Columns(
             text="".join(self._text),
-            parent=np.asarray(self._parent, dtype=np.int32),
-            kind=tuple(self._kind),
-            domain=tuple(self._domain),
-            role=tuple(self._role),
-            position=np.asarray(self._position, dtype=np.int32).reshape(-1, 2),
-            span=np.asarray(self._closed_spans(), dtype=np.int64).reshape(-1, 2),
+            parent=np.asarray(parent, dtype=np.int32),
+            kind=kind,
+            domain=domain,
+            role=role,
+            position=np.fromiter(chain.from_iterable(position), np.int32).reshape(-1, 2),
+            span=np.fromiter(chain.from_iterable(_closed(span, begin, parent)), np.int64).reshape(-1, 2),
             keys=tuple(self._keys),
-            score=None if np.isnan(score).all() else score,
+            score=None if np.isnan(scores).all() else scores,
             attributes=self._attributes,
             edges=self._edges,
             marks=tuple(sorted(self._marks, key=lambda mark: (mark.row, mark.start, -mark.end))),
@@ -262,41 +237,44 @@ class ColumnsBuilder:
             warnings=tuple(self._warnings),
         )
 
-    def _next_position(self, above: int, position: tuple[int, int] | None, key: str | None) -> tuple[int, int]:
-        """Return the position of the next child of row `above` and count it."""
-        if above < 0:
+    def _next_position(self, position: tuple[int, int] | None, key: str | None) -> tuple[int, int]:
+        """Return the position of the next child of the innermost open node and count it."""
+        if not self._open:
             return (0, 0)
-        domain, ordinal = self._domain[above], self._children[above]
-        if (domain is _KEYED) != (key is not None):
+        above = self._open[-1]
+        if (above.domain is _KEYED) != (key is not None):
             raise DocumentError(
                 f"a child must have a key just where its parent's domain is keyed, "
-                f"but key={key!r} under a {domain.value} domain."
+                f"but key={key!r} under a {above.domain.value} domain."
             )
-        self._children[above] += 1
+        ordinal = above.children
+        above.children += 1
         if key is not None:
             return (self._keys.setdefault(key, len(self._keys)), 0)
         if position is not None:
             return position
-        return (0, 0) if domain is _SET else (ordinal, 0)
+        return (0, 0) if above.domain is _SET else (ordinal, 0)
 
-    def _closed_spans(self) -> list[tuple[int, int]]:
-        """Fill the spans that were left open with the union of the children's."""
-        union: list[tuple[int, int] | None] = list(self._span)
-        given = [span is not None for span in self._span]
-        for row in range(len(union) - 1, 0, -1):
-            span, above = union[row], self._parent[row]
-            if span is None or span[0] == span[1] or given[above]:
-                continue
-            over = union[above]
-            union[above] = span if over is None else (min(over[0], span[0]), max(over[1], span[1]))
-        closed: list[tuple[int, int]] = []
-        for span, begin, above in zip(union, self._begin, self._parent, strict=True):
-            if span is None or span[0] == span[1]:
-                # An image before the first word of its parent stands before the separator: take it inside.
-                begin = begin if span is None else span[0]
-                if above >= 0:
-                    start, end = closed[above]
-                    begin = min(max(begin, start), end)
-                span = (begin, begin)
-            closed.append(span)
-        return closed
+
+def _closed(
+    spans: Sequence[tuple[int, int] | None], begins: Sequence[int], parents: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Return the spans, those that were left open as the union of the children's."""
+    union = list(spans)
+    for row in range(len(union) - 1, 0, -1):
+        span, above = union[row], parents[row]
+        if spans[above] is not None or span is None or span[0] == span[1]:
+            continue
+        over = union[above]
+        union[above] = span if over is None else (min(over[0], span[0]), max(over[1], span[1]))
+    closed: list[tuple[int, int]] = []
+    for span, begin, above in zip(union, begins, parents, strict=True):
+        if span is None or span[0] == span[1]:
+            # An image before the first word of its parent stands before the separator: take it inside.
+            begin = begin if span is None else span[0]
+            if above >= 0:
+                start, end = closed[above]
+                begin = min(max(begin, start), end)
+            span = (begin, begin)
+        closed.append(span)
+    return closed

@@ -26,7 +26,7 @@ from docgraph.formats.notebook import to_notebook
 from docgraph.formats.outline import outline
 from docgraph.main_text import main_spans
 from docgraph.metadata import Metadata
-from docgraph.records import ImageAccess
+from docgraph.records import ImageAccess, Ints
 from docgraph.view.page import IMAGE_BYTES, Evidence, Passage, View, view
 from docgraph.without import without
 
@@ -159,7 +159,7 @@ class DocumentBuilder(ColumnsBuilder):
         *,
         metadata: Metadata | None = None,
         image_access: ImageAccess | None = None,
-        elements: tuple[Sequence[int], Sequence[str]] | None = None,
+        elements: tuple[Sequence[int] | Ints, Sequence[str]] | None = None,
         offsets: NDArray[np.int64] | None = None,
     ) -> Document:
         """Return the document; arguments and errors are those of `ColumnsBuilder.build`."""

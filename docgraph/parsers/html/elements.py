@@ -153,23 +153,6 @@ class Elements:
         """Return the rows of the elements of whose class and id attributes a rule holds, in order."""
         return sorted(row for names, rows in self.by_names().items() if says(*names) for row in rows)
 
-    def steps(self) -> list[str]:
-        """Return one xpath step an element ("div[3]"): its place among siblings of its own name."""
-        seen: dict[tuple[int, str], int] = {}
-        known: defaultdict[str, list[str]] = defaultdict(list)
-        steps = []
-        tags = self.tag
-        if self.divisions:
-            tags = [self.divisions.get(row, tag) for row, tag in enumerate(tags)]
-        for family in zip(self.parent, tags, strict=True):
-            count = seen[family] = seen.get(family, -1) + 1
-            of_tag = known[family[1]]
-            if count == len(of_tag):
-                name = family[1] if _is_plain_name(family[1]) else f"*[name()={_quoted(family[1])}]"
-                of_tag.append(f"{name}[{count + 1}]")
-            steps.append(of_tag[count])
-        return steps
-
 
 def read_markup(markup: str, *, most: int, tags: bool = False) -> Elements:
     """Return the elements of a page, at most `most` of them (`cut` says whether there were more).
@@ -281,11 +264,3 @@ def from_soup(soup: "Tag", *, most: int) -> Elements:
     whole = isinstance(soup, BeautifulSoup)
     root, nodes = (soup, soup.descendants) if whole else (soup.parent, chain((soup,), soup.descendants))
     return _recorded(root, nodes, Kinds(), attrgetter("name"), str, most)
-
-
-def _is_plain_name(tag: str) -> bool:
-    return tag.replace("-", "").replace("_", "").isalnum() and not tag[:1].isdigit()
-
-
-def _quoted(text: Any) -> str:
-    return f'"{text}"' if "'" in text else f"'{text}'"

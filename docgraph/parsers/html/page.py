@@ -20,6 +20,8 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.file_names import readable
@@ -34,6 +36,7 @@ from docgraph.parsers.html.metadata.linked_data import declared_bodies, declared
 from docgraph.parsers.html.metadata.read import read_metadata
 from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.offsets import element_offsets, node_offsets
+from docgraph.parsers.html.steps import Steps
 from docgraph.parsers.html.tree import grow
 from docgraph.records import ImageAccess
 
@@ -149,10 +152,11 @@ def _parse(
         if code == "main.declared":
             body = max(declared_bodies(elements), key=len)
             metadata = replace(metadata, extra={**metadata.extra, "declared_body": body})
+    parent = np.asarray(elements.parent, dtype=np.int32)
     document = builder.build(
         metadata=metadata,
         image_access=_image_access(images, source, limits),
-        elements=(elements.parent, elements.steps()),
+        elements=(parent, Steps(elements, parent)),
     )
     if offsets and markup is not None and document.sources is not None:
         places = node_offsets(document, element_offsets(markup, elements))
