@@ -176,7 +176,7 @@ def box(walk: Walk, element: int) -> None:
     """
     tag = walk.page.elements.tag[element]
     if element in walk.entries:
-        if not walk.has_heading(element):
+        if element not in walk.headed:
             walk.frames.push("section", element)
             return
         walk.frames.stack.append(Frame("box", element, 0))
@@ -228,7 +228,7 @@ def _source_of_quote(elements: Elements, element: int) -> str:
 
 def _has_headed_text(walk: Walk, element: int) -> bool:
     """Whether a heading, and text under it, are in an element."""
-    if not walk.has_heading(element):
+    if element not in walk.headed:
         return False
     headed = False
     for item in walk.ahead(FEW_ITEMS):

@@ -40,16 +40,16 @@ def grow(page: Page, builder: DocumentBuilder) -> None:
     """Add the nodes of a page to a builder, the root included."""
     walk = Walk(page, builder)
     items, wanted, verdict, frames = walk.items, walk.wanted, page.verdict, walk.frames
-    start, stop = verdict.article
+    edges, joined = verdict.article, page.figures.joined
     walk.writer.open_node("page", "main" if page.main_only else None, page.language)
     frames.stack.append(Frame("page", -1, 1))
     while walk.index < len(items):
         index, item = walk.index, items[walk.index]
         walk.index += 1
-        if index in (start, stop):
+        if index in edges:
             frames.close_sections(frames.last, 0)
-        if (end := page.figures.joined.get(index)) is not None and end in wanted:
-            frames.push("figure", end)
+        if index in joined and joined[index] in wanted:
+            frames.push("figure", joined[index])
         if isinstance(item, TextBlock):
             if not page.main_only or verdict.block_role.get(index) == "main":
                 add_block(walk, item, index)
@@ -71,7 +71,7 @@ def enter(walk: Walk, element: int) -> None:
     stack = frames.stack
     if stack[-1].ended and tag not in LISTS:
         frames.pop()
-    if element in page.verdict.holds_main:
+    if stack[-1].sections and element in page.verdict.holds_main:
         frames.close_sections(stack[-1], NO_LEVEL)
     if element in page.verdict.region_role:
         structures.region(walk, element)

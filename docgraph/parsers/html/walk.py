@@ -8,12 +8,13 @@ takes the paragraphs that follow it outside. Past the bound on depth a structure
 the node above, and a warning says so.
 """
 
-from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from docgraph.document import DocumentBuilder
 from docgraph.parsers.html.blocks import TextBlock
+from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.entries import find_entries
 from docgraph.parsers.html.nodes import NodeWriter, Page
 from docgraph.parsers.html.tables import Grid
@@ -115,7 +116,8 @@ class Walk:
         self.entries = find_entries(page.elements, page.flow)
         self.opened: set[int] = set()
         """Headings whose section was opened before them."""
-        self._headings = sorted(page.flow.headings)
+        self.headed = _above(page.elements, page.flow.headings)
+        """Elements with a heading in them."""
 
     def skip(self, element: int) -> None:
         """Go on after the element."""
@@ -126,11 +128,6 @@ class Walk:
     def ahead(self, count: int) -> list["int | TextBlock"]:
         """Return the next items of the flow."""
         return self.items[self.index : self.index + count]
-
-    def has_heading(self, element: int) -> bool:
-        """Whether a heading is in an element."""
-        place = bisect_right(self._headings, element)
-        return place < len(self._headings) and self._headings[place] < self.page.elements.end(element)
 
     def is_aside(self, role: str | None) -> bool:
         """Whether a heading of a role, here, interrupts the article."""
@@ -145,6 +142,17 @@ class Walk:
         """Whether a list with anything wanted in it opens at a place of the flow."""
         item = self.items[index] if index < len(self.items) else None
         return isinstance(item, int) and item in self.wanted and self.page.elements.tag[item] in LISTS
+
+
+def _above(elements: Elements, rows: Iterable[int]) -> set[int]:
+    """Return the elements around some."""
+    parent, above = elements.parent, set[int]()
+    for row in rows:
+        row = parent[row]
+        while row >= 0 and row not in above:
+            above.add(row)
+            row = parent[row]
+    return above
 
 
 def _wanted_elements(page: Page) -> set[int]:
