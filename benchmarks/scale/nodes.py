@@ -1,13 +1,9 @@
 """A Ray cluster of two nodes on this machine, one of which is killed in the middle of a job: every row is there once.
 
-    python -m benchmarks.nodes PAGES --folder F [--results R.json]
-
 The node's processes get SIGKILL when a third of the shards is there. What the cluster wrote is then held against what
 `parse_many` writes here, row by row.
 """
 
-import argparse
-import json
 import os
 import shutil
 import time
@@ -53,22 +49,3 @@ def run(pages: Path, folder: Path) -> dict[str, Any]:
         "written": counts.written, "failed": counts.failed, "twice": len(ids) - len(set(ids)), "shards": shards,
         "same_as_here": tables[0].equals(tables[1]),
     }  # fmt: skip
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("pages", type=Path)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--results", type=Path)
-    asked = parser.parse_args()
-    row = run(asked.pages, asked.folder)
-    print(json.dumps(row))
-    if asked.results:
-        held = json.loads(asked.results.read_text()) if asked.results.exists() else {}
-        asked.results.write_text(json.dumps({**held, "nodes": row}, indent=1) + "\n")
-    if not row["same_as_here"]:
-        raise SystemExit("the rows are not those of the local engine")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,25 +1,17 @@
-"""Indexes of up to a million vectors, and pages a second by engine and workers.
+"""An index that grows to a million passages: what its questions cost, and how near they come to the exact answer.
 
-    python -m benchmarks.scale index BASE.index QUESTIONS.jsonl --folder F [--sizes 200000,1000000] [--store sqlite]
-    python -m benchmarks.scale engines PAGES --folder F [--workers 1,2] [--results R.json]
-
-index: BASE is an index of real pages, made with MiniLM. A made passage lies between a real one and one of its nearest:
-its vector is a mean of the two with noise, its words are half of the one's and half of the other's. The noise was
-chosen so that the cosines with the nearest 1, 10 and 100 of 200,000 made passages go on as those of 1,000, 4,000 and
-15,616 real ones begin. QUESTIONS are real questions (`query`) about the pages, which MiniLM reads. The index grows from
-size to size; at each: seconds to build, to open, of a first and of further hybrid questions that were not asked before,
-share of the exact answer's ten that are among the ten, seconds that 1,000 more documents take and the removal of as
-many, bytes on disk, memory. F keeps the index: killed, it goes on.
-
-engines: PAGES parsed by each engine with each number of workers, Ray's start not counted, in turn, some times over.
+A made passage lies between a real one of OpenStax's pages and one of its nearest: its vector is a mean of the two with
+noise, its words are half of the one's and half of the other's. The noise was chosen so that the cosines with the
+nearest 1, 10 and 100 of 200,000 made passages go on as those of 1,000, 4,000 and 15,616 real ones begin. The questions
+are real ones about the pages, which MiniLM reads. At each size: seconds to build, to open, of a first and of further
+hybrid questions that were not asked before, share of the exact answer's ten that are among the ten, seconds that 1,000
+more documents take and the removal of as many, bytes on disk, memory above that of the made passages.
 """
 
-import argparse
 import gc
-import json
 import os
+import random
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -98,15 +90,24 @@ class Made:
         return words[start : start + max(len(words) // 2, 1)]
 
 
-def asked_of(file: Path) -> list[tuple[str, Any]]:
-    """Return questions and the vectors that MiniLM gives them."""
+def base(folder: Path, data: Path) -> tuple[Made, list[tuple[str, Any]]]:
+    """Return the made documents, and questions with their vectors; the index of real pages is kept in the folder."""
+    from benchmarks.retrieval.pages import read_pages
     from encoders import Embedder
 
-    texts = [json.loads(line)["query"] for line in file.read_text(encoding="utf-8").splitlines()]
+    embedder = Embedder.from_pretrained()
+    texts: list[str] = []
+    with Index.open(folder / "base.index", embedder, create=True) as index:
+        for name in ("ccby", "dev"):
+            pages, queries = read_pages(data, name)
+            index.add((page.id, page.document().document) for page in pages)
+            unlike = list(dict.fromkeys(query["query"] for query in queries))
+            random.Random(0).shuffle(unlike)
+            texts += unlike[:400]
     chosen = np.random.default_rng(0).permutation(len(texts))[: 2 * QUESTIONS].tolist()
     some = [texts[place] for place in chosen]
-    vectors = np.asarray(Embedder.from_pretrained(None).encode_query(some), np.float32)
-    return list(zip(some, vectors, strict=True))
+    vectors = np.asarray(embedder.encode_query(some), np.float32)
+    return Made(folder / "base.index"), list(zip(some, vectors, strict=True))
 
 
 def grow(index: Index, made: Made, documents: int) -> float:
@@ -166,9 +167,15 @@ def measure(folder: Path, made: Made, asked: list[tuple[str, Any]], size: int, s
     with Index.open(path, embedder, create=True, store=store) as index:  # type: ignore[arg-type]
         build = grow(index, made, documents)
     gc.collect()
+    held = memory()
     begin = time.monotonic()
     index = Index.open(path, embedder)
-    row: dict[str, Any] = {"vectors": size, "build_s": build, "open_s": time.monotonic() - begin}
+    row: dict[str, Any] = {
+        "vectors": size,
+        "load": os.getloadavg()[0],
+        "build_s": build,
+        "open_s": time.monotonic() - begin,
+    }
     before, questions = asked[: len(asked) // 2], asked[len(asked) // 2 :]
     row["first_s"] = ask(index, embedder, before[:1])[1][0]
     ask(index, embedder, before)
@@ -180,7 +187,7 @@ def measure(folder: Path, made: Made, asked: list[tuple[str, Any]], size: int, s
         row[f"{prefix}processor_ms"] = 1000 * work
         row[f"{prefix}p50_ms"] = 1000 * np.median(seconds)
         if not name:
-            row |= {"p95_ms": 1000 * np.quantile(seconds, 0.95), "memory_mb": memory()}
+            row |= {"p95_ms": 1000 * np.quantile(seconds, 0.95), "memory_mb": memory() - held}
     row |= bytes_of(folder)
     near.EXACT, limit = 10**12, near.EXACT
     for name, how in WAYS.items():
@@ -188,7 +195,7 @@ def measure(folder: Path, made: Made, asked: list[tuple[str, Any]], size: int, s
         row[f"{name}_recall_10" if name else "recall_10"] = kept(answers[name], wanted)
         if not name:
             row |= {"exact_p50_ms": 1000 * np.median(seconds), "exact_processor_ms": 1000 * work}
-    row["exact_memory_mb"] = memory()
+    row["exact_memory_mb"] = memory() - held
     near.EXACT = limit
     index.close()
     with Index.open(path, embedder, create=True) as index:
@@ -197,66 +204,3 @@ def measure(folder: Path, made: Made, asked: list[tuple[str, Any]], size: int, s
         index.remove([str(number) for number in range(documents, documents + 1000)])
         row["remove_1000_documents_s"] = time.monotonic() - begin
     return {name: round(float(value), 3) for name, value in row.items()}
-
-
-ONE = """
-import json, sys, time
-from docgraph import parse_many
-if __name__ == "__main__":
-    pages, output, workers, engine = sys.argv[1:]
-    if engine == "ray":
-        import ray
-        from docgraph.bulk.on_ray import OnRay
-        ray.init("local", num_cpus=int(workers), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        nap = ray.remote(lambda: time.sleep(1))
-        ray.get([nap.remote() for _ in range(int(workers))])  # processes are there
-        counts = parse_many(pages, output, engine=OnRay(workers=int(workers)))
-    else:
-        counts = parse_many(pages, output, workers=int(workers))
-    print(json.dumps({"pages": counts.written, "seconds": counts.seconds}))
-"""
-
-
-def engine(pages: Path, folder: Path, name: str, workers: int) -> dict[str, Any]:
-    """Parse all pages in a process of its own, and return pages a second."""
-    script = folder / "one.py"
-    script.write_text(ONE)
-    output = folder / f"{name}-{workers}-{time.time():.0f}.parquet"
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
-    done = subprocess.run(
-        [sys.executable, script, pages, output, str(workers), name], capture_output=True, env=environment, check=True
-    )
-    counts = json.loads(done.stdout.splitlines()[-1])
-    output.unlink()
-    return {"engine": name, "workers": workers, **counts, "pages_per_s": round(counts["pages"] / counts["seconds"], 1)}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=("index", "engines"))
-    parser.add_argument("paths", type=Path, nargs="+")
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--sizes", default="200000,1000000")
-    parser.add_argument("--workers", default="1,2")
-    parser.add_argument("--store", choices=("sqlite", "lancedb"), default="sqlite")
-    parser.add_argument("--results", type=Path)
-    asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    if asked.part == "index":
-        made, questions = Made(asked.paths[0]), asked_of(asked.paths[1])
-        for size in map(int, asked.sizes.split(",")):
-            rows.append({"store": asked.store, **measure(asked.folder, made, questions, size, asked.store)})
-            print(json.dumps(rows[-1]), flush=True)
-    else:
-        for workers in map(int, asked.workers.split(",")):
-            for name in ("local", "ray"):
-                rows.append(engine(asked.paths[0], asked.folder, name, workers))
-                print(json.dumps(rows[-1]), flush=True)
-    if asked.results:
-        held = json.loads(asked.results.read_text()) if asked.results.exists() else {}
-        asked.results.write_text(json.dumps({**held, asked.part: rows}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Many nodes, many pages, several processors: see `__main__`."""
