@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from encoders import TreeBatch, hierarchical_attention
 from encoders.attention import attend
-from encoders.attention.lists import Order, build_interactions, interaction_pairs
+from encoders.attention.lists import build_interactions, interaction_pairs
+from encoders.attention.order import Order
 from encoders.attention.untied import second_cumulant
 from encoders.zero_shot import Form, Windows
 from encoders.zero_shot.form import cumulant_positions, form_attention, form_call

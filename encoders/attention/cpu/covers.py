@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.attention.cpu.simd import LANES
-from encoders.attention.lists import Order, interaction_pairs
+from encoders.attention.lists import interaction_pairs
+from encoders.attention.order import Order
 from encoders.forest.families import Families, Index
 
 TILE = LANES
