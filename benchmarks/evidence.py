@@ -9,6 +9,8 @@ is lost by it; of two ways to choose, the one that loses more by deletion and le
 
     leave-one-out    encoders/evidence.py with a pass for every node; `, N passes`: with so many
     gradient x state of the transformer's leaves, one backward pass (Shrikumar et al. 2016)
+    attention        what the last layer's attention sends to the document's vector from each leaf
+    attention flow   the same through all layers, half of each its residual (Abnar & Zuidema 2020, rollout)
     length           the longest units first
     random           the mean of three orders
 
@@ -27,6 +29,7 @@ from numpy.typing import NDArray
 from benchmarks.clock import about
 from benchmarks.page import command_line, made_by, publish, record, recorded
 from docgraph import Document
+from encoders.attended import layers_of
 from encoders.classifier import DocumentForClassification
 from encoders.evidence import explain, has_content, said
 from training.compare.significance import holm
@@ -97,6 +100,27 @@ def gradient(model: DocumentForClassification) -> Callable[[Document, int], Valu
     return values
 
 
+def attention(model: DocumentForClassification, *, flow: bool) -> Callable[[Document, int], Values]:
+    """Return what gives (N,) the share of the mean over leaves that comes from the leaves of a node.
+
+    Attention is linear in its values: the gradient of what is taken from a layer is what each leaf sent.
+    """
+
+    def values(document: Document, label: int) -> Values:
+        layers = layers_of(model, document, None)
+        share = layers[-1].present.double()
+        share = share / share.sum().clamp(min=1)
+        for layer in reversed(layers if flow else layers[-1:]):
+            value = torch.zeros(len(share), 1, dtype=layer.query.dtype, requires_grad=True)
+            (sent,) = torch.autograd.grad((layer.mix(value)[:, 0] * share.to(value)).sum(), value)
+            share = 0.5 * share + 0.5 * sent[:, 0].double() if flow else sent[:, 0].double()
+        total = np.zeros(len(document))
+        np.add.at(total, layers[0].node, share.numpy())
+        return total
+
+    return values
+
+
 def length(document: Document, label: int) -> Values:
     """(N,) characters of each node."""
     found: Values = np.diff(document.span, axis=1)[:, 0].astype(np.float64)
@@ -114,6 +138,8 @@ def measure(model: DocumentForClassification, documents: Sequence[Document]) -> 
         "leave-one-out": left_out(model, EVERY),
         f"leave-one-out, {PASSES} passes": left_out(model, PASSES),
         "gradient x state": gradient(model),
+        "attention": attention(model, flow=False),
+        "attention flow": attention(model, flow=True),
         "length": length,
         **{f"random {seed}": shuffled(seed) for seed in range(3)},
     }

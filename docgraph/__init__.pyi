@@ -46,6 +46,7 @@ from .render import Bounds as Bounds
 from .render import Renderer as Renderer
 from .render import render_page as render_page
 from .sentences import sentence_spans as sentence_spans
+from .view import Attention as Attention
 from .view import Evidence as Evidence
 from .view import Passage as Passage
 from .view import View as View

@@ -27,7 +27,7 @@ from docgraph.formats.outline import outline
 from docgraph.main_text import main_spans
 from docgraph.metadata import Metadata
 from docgraph.records import ImageAccess, Ints
-from docgraph.view.page import IMAGE_BYTES, Evidence, Passage, View, view
+from docgraph.view.page import IMAGE_BYTES, Attention, Evidence, Passage, View, view
 from docgraph.without import without
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ class Document(Columns):
         query: str | None = None,
         passages: Sequence[Passage] = (),
         evidence: Evidence | None = None,
+        attention: Attention | None = None,
         image_bytes: int = IMAGE_BYTES,
     ) -> View:
         """Return a page that shows the document beside its tree: one file, without network; see view/.
@@ -143,12 +144,20 @@ class Document(Columns):
             query: a question, shown with `passages`.
             passages: pieces that answer it, best first: `docgraph.index.answers(document, query)`.
             evidence: what the nodes count for a model's classes: `model.explain(document)`.
+            attention: where a model's attention goes from each node: `model.attention_of(document)`.
             image_bytes: letters that the images in the page may have, all together; the others are named.
 
         Raises:
-            DataError: the evidence is that of another document, or an attribute is no JSON value.
+            DataError: the evidence or the attention is that of another document, or an attribute is no JSON value.
         """
-        return view(self, query=query, passages=passages, evidence=evidence, image_bytes=image_bytes)
+        return view(
+            self,
+            query=query,
+            passages=passages,
+            evidence=evidence,
+            attention=attention,
+            image_bytes=image_bytes,
+        )
 
 
 class DocumentBuilder(ColumnsBuilder):

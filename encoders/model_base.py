@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
-from docgraph import Document
+from docgraph import Attention, Document
 from docgraph.embedding.embeddings import Embeddings
 from docgraph.errors import ModelError
+from encoders.attended import attention_of
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
 from encoders.embed import encode_documents
@@ -89,6 +90,14 @@ class DocumentPreTrainedModel(PreTrainedModel):
         if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
             loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)
         return model
+
+    def attention_of(self, document: Document, *, processor: DocumentProcessor | None = None) -> Attention:
+        """Return where the attention of each node goes, for `document.view(attention=...)`.
+
+        Raises:
+            ModelError: the model has no attention between leaves, or one over shuffled leaves.
+        """
+        return attention_of(self, document, processor=self.needs_processor(processor))
 
     def get_input_embeddings(self) -> nn.Module | None:  # type: ignore[override]
         """Return None: leaves come from encoders, none of which is "the" embedding that others could replace or tie."""

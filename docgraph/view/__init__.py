@@ -13,6 +13,6 @@ The text of a document is hostile: it is data in a block that no browser runs, s
 page's own policy (CSP with hashes, Trusted Types) refuses everything else. No torch.
 """
 
-from docgraph.view.page import Evidence, Passage, View, view
+from docgraph.view.page import Attention, Evidence, Passage, View, view
 
-__all__ = ["Evidence", "Passage", "View", "view"]
+__all__ = ["Attention", "Evidence", "Passage", "View", "view"]

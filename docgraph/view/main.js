@@ -8,6 +8,9 @@ function select(row, from) {
   showInScreenshot(row, from);
   showInTree(row);
   showInPanel(row);
+  if (!attention) return;
+  showAttention(row);
+  shadeLooks();
 }
 
 function hover(row) {
@@ -73,13 +76,14 @@ function setShade(name) {
   document.documentElement.dataset.shades = name;
   byId('class-label').hidden = name !== 'evidence';
   if (evidence) state.strongest = strongest();
+  if (attention) shadeLooks();
   shadeRows(0, building.row);
   drawOverlay();
 }
 
-const SHADES = [['none', 'nothing'], ['roles', 'roles'], ['score', 'main-content score'], ['evidence', 'evidence']];
+const SHADES = [['none', 'nothing'], ['roles', 'roles'], ['score', 'main-content score'], ['evidence', 'evidence'], ['attention', 'what the chosen node looks at']];
 for (const [name, words] of SHADES)
-  if (name === 'none' || (name === 'roles' && data.roles.length) || (name === 'score' && data.score) || (name === 'evidence' && evidence))
+  if (name === 'none' || (name === 'roles' && data.roles.length) || (name === 'score' && data.score) || (name === 'evidence' && evidence) || (name === 'attention' && attention))
     byId('shade').append(make('option', { value: name }, words));
 for (const place of ranked) byId('class').append(make('option', { value: place }, evidence.classes[place]));
 byId('shade').addEventListener('change', event => setShade(event.target.value));

@@ -92,6 +92,23 @@ if (evidence) {
 const strongest = () => finest.reduce((most, row) => Math.max(most, Math.abs(valueOf(row))), 1e-9);
 const signed = value => (value > 0 ? '+' : value < 0 ? '−' : '') + Math.abs(value).toFixed(3);
 
+// -- attention: of each node to itself and its siblings ---------------------------------------------------------------
+
+const attention = data.attention || null;
+const edgesOf = new Map();
+if (attention) attention.row.forEach((row, edge) => { if (!edgesOf.has(row)) edgesOf.set(row, []); edgesOf.get(row).push(edge); });
+const layers = attention && attention.share.length ? attention.share[0].length : 0;
+state.layer = -1;
+/** The share of an edge in the chosen layer, or its mean over all. */
+const shareOf = edge => state.layer < 0 ? attention.share[edge].reduce((sum, one) => sum + one, 0) / layers : attention.share[edge][state.layer];
+/** The node and those above it that look at siblings, from the node up: [node, [[what it looks at, share]...]]. */
+function looks(row) {
+  const levels = [];
+  for (let at = row; at > 0; at = data.parent[at])
+    if (edgesOf.has(at)) levels.push([at, edgesOf.get(at).map(edge => [attention.to[edge], shareOf(edge)]).sort((a, b) => b[1] - a[1])]);
+  return levels;
+}
+
 // -- elements, always with text and never with markup ---------------------------------------------------------------
 
 /** Make an element. What is a property of elements is set as one, the rest as attributes; children are text or elements. */

@@ -2,7 +2,8 @@
 
     view(document) ─> View ─ .html, .save(path), shown as it is in notebooks
 
-A document may bring what others found out about it: passages that answer a question, and the evidence of a model.
+A document may bring what others found out about it: passages that answer a question, the evidence of a model and where
+its attention goes.
 
 Sources: CSP level 3; HTML Living Standard 4.12.1.3 (contents of script elements); Trusted Types.
 """
@@ -56,6 +57,20 @@ class Evidence:
     """Documents that the model read to find it out."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Attention:
+    """Where a model's attention goes from nodes of a document. E edges, L layers."""
+
+    row: NDArray[np.int64]
+    """(E,) the node that looks; edges are sorted by it."""
+    to: NDArray[np.int64]
+    """(E,) what it looks at: itself or a sibling."""
+    share: NDArray[np.float32]
+    """(E, L) of what the node looks at, 0 to 1."""
+    method: str
+    """In words."""
+
+
 @dataclass(frozen=True, repr=False)
 class View:
     """A page that shows a document."""
@@ -86,6 +101,7 @@ def view(
     query: str | None = None,
     passages: Sequence[Passage] = (),
     evidence: Evidence | None = None,
+    attention: Attention | None = None,
     image_bytes: int = IMAGE_BYTES,
 ) -> View:
     """Return a page that shows a document beside its tree; see `Document.view`."""
@@ -101,6 +117,8 @@ def view(
         }
     if evidence is not None:
         data["evidence"] = _evidence(evidence, len(document))
+    if attention is not None:
+        data["attention"] = _attention(attention, document)
     script = "(() => {\n'use strict';\n" + "\n".join(map(_part, SCRIPTS)) + "})();\n"
     style = _part("view.css")
     values = {
@@ -142,6 +160,19 @@ def _evidence(evidence: Evidence, rows: int) -> dict[str, Any]:
         "values": np.round(evidence.values[judged].astype(float), 4).tolist(),
         "method": evidence.method,
         "passes": evidence.passes,
+    }
+
+
+def _attention(attention: Attention, document: Columns) -> dict[str, Any]:
+    row, to, share = attention.row, attention.to, attention.share
+    there = len(row) == len(to) == len(share) and all(0 <= one < len(document) for one in {*row.tolist(), *to.tolist()})
+    if not there or (document.parent[row] != document.parent[to]).any():
+        raise DataError("attention must go from nodes of this document to themselves or siblings, but is of another.")
+    return {
+        "row": row.tolist(),
+        "to": to.tolist(),
+        "share": np.round(share.astype(float), 3).tolist(),
+        "method": attention.method,
     }
 
 

@@ -113,8 +113,30 @@ function showEvidence() {
     make('p', { className: 'note' }, evidence.method));
 }
 
+const attentionHost = make('div', { 'aria-live': 'polite' }), layerChoice = make('select');
+function showAttention(row) {
+  const levels = looks(row);
+  attentionHost.replaceChildren(...levels.flatMap(([at, shares]) => {
+    const rest = 1 - shares.reduce((sum, [, share]) => sum + share, 0);
+    const lines = shares.slice(0, 8).map(([to, share]) => make('li', {}, bar(share, `${(100 * share).toFixed(0)} %`, 'looks'), ' ', to === at ? 'itself' : nodeButton(to, wordsOf(to, 60))));
+    const others = rest + shares.slice(8).reduce((sum, [, share]) => sum + share, 0);
+    if (others > 0.005) lines.push(make('li', {}, bar(others, `${(100 * others).toFixed(0)} %`), ' elsewhere'));
+    return [make('h3', {}, at === row ? 'This ' : 'The ', `${kindOf(at)} ${at === row ? '' : 'above '}looks at`), make('ol', {}, ...lines)];
+  }));
+  if (!levels.length) attentionHost.append(make('p', {}, row > 0 ? 'It has no siblings to look at, nor has anything above it.' : 'Choose a node below the root.'));
+}
+
+function attentionPart() {
+  layerChoice.append(make('option', { value: -1 }, 'all layers'));
+  for (let layer = 0; layer < layers; layer++) layerChoice.append(make('option', { value: layer }, `layer ${layer + 1}`));
+  layerChoice.addEventListener('change', () => { state.layer = Number(layerChoice.value); shadeLooks(); showAttention(Math.max(state.selected, 0)); });
+  showAttention(0);
+  return part('Where it looks', true, make('label', {}, 'Layer ', layerChoice), attentionHost, make('p', { className: 'note' }, attention.method));
+}
+
 function makePanel() {
   panel.append(nodePart);
+  if (attention) panel.append(attentionPart());
   if (data.query) panel.append(passagesPart());
   if (evidence) panel.append(part('What the model says', true, evidenceHost));
   const chosen = new Map(data.metadata.map(([name, value]) => [name, told(value)]));

@@ -197,9 +197,22 @@ function shadeOf(row) {
     const value = valueOf(row);
     return { name: value >= 0 ? 'for' : 'against', strength: Math.abs(value) / state.strongest };
   }
+  if (state.shade === 'attention' && looked.has(row)) return { name: 'looks', strength: looked.get(row) };
   return null;
 }
 const finestSet = new Set(finest);
+
+/** What the chosen node and those above it look at, relative to the strongest look at a sibling. */
+let looked = new Map();
+function shadeLooks() {
+  const before = looked, chosen = Math.max(state.selected, 0);
+  looked = new Map();
+  if (attention && state.shade === 'attention')
+    for (const [at, shares] of looks(chosen)) for (const [to, share] of shares) if (to !== at) looked.set(to, share);
+  const most = Math.max(...looked.values());
+  for (const [row, share] of looked) looked.set(row, share / most);
+  for (const row of [...before.keys(), ...looked.keys()]) shadeRows(row, row + 1);
+}
 
 function shadeRows(from, to) {
   for (let row = from; row < to; row++) {

@@ -3,13 +3,9 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
-
-if TYPE_CHECKING:
-    from docgraph import Document, Evidence
-    from encoders import DocumentForClassification
 
 EXAMPLES: Final = """\
   docgraph view page.html
@@ -40,7 +36,7 @@ def run(
     javascript: Annotated[bool, typer.Option("--javascript", help="With --render: run the page's scripts.")] = False,
 ) -> None:
     """Write a page that shows a document beside its tree, with all that is known of every node."""
-    from docgraph.errors import DataError
+    from docgraph.errors import DataError, ModelError
     from training.cli.pages import page_reader
 
     if output.is_dir() or (os.path.exists(output) and os.path.exists(page) and os.path.samefile(output, page)):
@@ -59,20 +55,18 @@ def run(
         embedder = None if words else choose_embedder(None, None)
         found = {"query": query, "passages": answers(document, query, embedder=embedder)}
     if model is not None:
+        import numpy as np
+
         from training.run_folder import RunFolder
 
-        found["evidence"] = _evidence(RunFolder(model).model(), document, passes)
+        classifier = RunFolder(model).model()
+        shots = [node.row for node in document.images() if node.attributes.get("screenshot")]
+        plain = document.without(shots)  # the last row, which no model was trained to read
+        evidence = classifier.explain(plain, passes=passes)
+        found["evidence"] = replace(evidence, values=np.insert(evidence.values, shots, np.nan, axis=0))
+        try:
+            found["attention"] = classifier.attention_of(plain)
+        except ModelError as error:
+            print(f"Without attention: {error}")
     view = document.view(**found)
     print(f"{view.save(output)}: {len(document):,} nodes, {len(view.html.encode()) / 1e6:.1f} MB")
-
-
-def _evidence(model: "DocumentForClassification", document: "Document", passes: int) -> "Evidence":
-    """Return what nodes count for the model, which never read screenshots: those of the page have none."""
-    import numpy as np
-
-    shots = [node.row for node in document.images() if node.attributes.get("screenshot")]
-    found = model.explain(document.without(shots), passes=passes)
-    if not shots:
-        return found
-    values = np.insert(found.values, shots, np.nan, axis=0)  # the last row
-    return replace(found, values=values)

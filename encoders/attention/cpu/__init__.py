@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from encoders.attention.call import AttentionCall
-from encoders.attention.cpu.backward import Slope, ascend_back, descend_back
+from encoders.attention.cpu.backward import ascend_back, descend_back
+from encoders.attention.cpu.backward_tiles import Slope
 from encoders.attention.cpu.forward import ascend, descend
 from encoders.attention.cpu.pooling import Pool, PoolSlope
 from encoders.attention.cpu.schedule import Schedule, make_schedule
