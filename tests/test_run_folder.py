@@ -79,7 +79,7 @@ def test_a_model_whose_files_are_cut_is_one_sentence_with_a_way_out(tmp_path: Pa
 # -- nothing outlives a command --------------------------------------------------------------------------------
 
 
-def wait_until(ready, seconds: float = 120.0) -> None:
+def wait_until(ready, seconds: float = 400.0) -> None:
     """Wait for something to happen; fail if it never does."""
     for _ in range(int(seconds * 10)):
         if ready():
