@@ -12,7 +12,7 @@ from docgraph import DataError, parse_html
 from docgraph.index import Index
 from docgraph.index import bm25 as bm25_module
 from docgraph.index import index as index_module
-from docgraph.index.words import marks, spaced, terms
+from docgraph.index.words import adjacent, marks, spaced, terms
 from tests.letters import PAGES, Letters, content, pages
 
 
@@ -62,6 +62,22 @@ def test_words_are_scored_by_the_formula_of_bm25(index):
     assert [hit.document_id for hit in index.search("pot time", kind="document")] == sorted(
         found, key=lambda n: -found[n]
     )
+
+
+def test_two_words_that_follow_each_other_count_as_half_a_word_more_in_passages(tmp_path):
+    texts = ["The oak of the boat is old.", "The boat of the old oak is.", "An old boat and an oak boat."]
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add((str(n), parse_html(f"<p>{text}</p>")) for n, text in enumerate(texts))
+        question = terms("old oak")
+        apart, together, neither = bm25_module.bm25(made._store, "passage", question).tolist()
+        assert bm25_module.bm25(made._store, "document", question).tolist() == pytest.approx([apart, apart, neither])
+        assert [hit.document_id for hit in made.search("old oak")] == ["1", "0", "2"]
+        assert [hit.document_id for hit in made.search("old and oak", kind="document")] == ["2", "0", "1"]
+    words = [re.findall(r"\w+", text.lower()) for text in texts]
+    phrase = [["old oak"] if n == 1 else [] for n in range(3)]
+    added = bm25([one + [""] * (len(other) - len(one)) for one, other in zip(phrase, words, strict=True)], ["old oak"])
+    assert together - apart == pytest.approx(0.5 * added[1], rel=1e-6)
+    assert list(adjacent(terms('the "old oak" boat 北京是'))) == ['"the old oak"', '"old oak boat"']
 
 
 def z(values: list[float]) -> list[float]:

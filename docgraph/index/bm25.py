@@ -4,7 +4,9 @@
 
 FTS5's own rank is the same number at ten times the time (it looks up each row's length by itself), and gives a term
 that is in half of the rows no weight at all, which leaves small collections without an order. Here a term has Lucene's
-weight, log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. Phrases are left to rank, less FTS5's weight.
+weight, log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. A phrase counts once in a row, however often it stands
+there. In passages, two words that follow each other in the question and in the passage count as a phrase, too, by
+PAIRS (Metzler and Croft, 2005); in longer rows that harms what headings and titles find.
 
 Axes:  n rows of a level
 """
@@ -17,10 +19,13 @@ from numpy.typing import NDArray
 
 from docgraph.index.packed import positions
 from docgraph.index.store import Store
+from docgraph.index.words import adjacent
 
 K: Final = 1.2
 B: Final = 0.75
 """Of Robertson's formula, as in FTS5 and Lucene."""
+PAIRS: Final = 0.5
+"""Weight of a phrase of two words beside the words themselves."""
 LARGE: Final = 20_000
 """Rows of a level, above which common words of a question are left out."""
 _COMMON: Final = 500
@@ -36,12 +41,15 @@ Scores = tuple[NDArray[np.int32], NDArray[np.float32]]
 def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float64]:
     """Return the BM25 score of each row of a level, (n,), 0 for a row that holds none of the terms.
 
-    In large collections terms in a tenth of all rows are left out unless the question has no other.
+    In large collections terms in a tenth of all rows are left out unless the question has no other, and pairs with one.
     """
-    total = store.count(level)
-    if total > LARGE:
-        terms = [term for term in terms if _rows_with(store, level, term) <= total / 10] or terms
+    pairs = adjacent(terms) if level == "passage" else {}
+    if (total := store.count(level)) > LARGE:
+        rare = {term for term in terms if _rows_with(store, level, term) <= total / 10}
+        pairs = {pair: both for pair, both in pairs.items() if rare.issuperset(both)}
+        terms = [term for term in terms if term in rare] or terms
     some = [_scored(store, level, term) for term in terms]
+    some += [(rows, PAIRS * scores) for rows, scores in (_scored(store, level, pair) for pair in pairs)]
     where = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in some)])
     scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in some)])
     return np.bincount(where, scores, len(store.rows(level).numbers)).astype(np.float64, copy=False)
@@ -81,15 +89,12 @@ def _parts(store: Store, level: str, term: str) -> tuple[NDArray[np.int64], NDAr
     """Return the positions of the rows that hold a term, ascending, and their scores but for its weight."""
     rows, stems = store.rows(level), store.stems.of(term)
     if len(stems) == 1:
-        sql = f"SELECT group_concat(doc, ' ') FROM temp.words_of_{level} WHERE term = ?"  # rows one by one are slow
-        every = np.fromstring(store.connection.execute(sql, stems).fetchone()[0] or "", np.int64, sep=" ")
-        first = np.flatnonzero(np.diff(every, prepend=-1))
-        where, is_there = positions(rows.numbers, every[first])
-        times = np.diff(first, append=len(every))[is_there]
-        share = rows.lengths[where] / rows.lengths.mean() if len(where) else 0.0
-        return where, times * (K + 1) / (times + K * (1 - B + B * share))
-    sql = f"SELECT rowid, -rank FROM words_{level} WHERE words_{level} MATCH ? ORDER BY rowid"  # a phrase
-    numbers, ranks = np.array(store.connection.execute(sql, (term,)).fetchall(), np.float64).reshape(-1, 2).T
-    weight = max(np.log((store.count(level) - len(ranks) + 0.5) / (len(ranks) + 0.5)), 1e-6)  # as fts5_aux.c has it
-    where, is_there = positions(rows.numbers, numbers.astype(np.int64))
-    return where, ranks[is_there] / weight
+        term, sql = stems[0], f"SELECT group_concat(doc, ' ') FROM temp.words_of_{level} WHERE term = ?"
+    else:  # a phrase
+        sql = f"SELECT group_concat(rowid, ' ') FROM words_{level} WHERE words_{level} MATCH ?"
+    every = np.fromstring(store.connection.execute(sql, (term,)).fetchone()[0] or "", np.int64, sep=" ")  # at once
+    first = np.flatnonzero(np.diff(every, prepend=-1))
+    where, is_there = positions(rows.numbers, every[first])
+    times = np.diff(first, append=len(every))[is_there]
+    share = rows.lengths[where] / rows.lengths.mean() if len(where) else 0.0
+    return where, times * (K + 1) / (times + K * (1 - B + B * share))

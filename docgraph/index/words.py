@@ -7,7 +7,9 @@ of letters, in texts and questions alike, so that any word of two letters or mor
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 TOKENIZER: Final = "porter unicode61 remove_diacritics 2"
@@ -48,6 +50,15 @@ def terms(question: str) -> list[str]:
         joined = [" ".join(words)] if phrase else words
         found.update({f'"{one}"': None for one in joined if one})
     return list(found)[:MOST_TERMS]
+
+
+def adjacent(terms: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return phrases of two terms that follow each other, and both; terms of unspaced scripts are pairs already."""
+    return {
+        f"{one[:-1]} {other[1:]}": (one, other)
+        for one, other in pairwise(terms)
+        if not _RUN.search(one) and not _RUN.search(other)
+    }
 
 
 class Stems:
