@@ -5,6 +5,7 @@ from typing import Any
 from benchmarks.page import made_by
 from benchmarks.retrieval.systems import BASE
 from benchmarks.retrieval.tasks import TITLES
+from benchmarks.retrieval.weights import NAMES
 from training.markdown import table
 
 SEARCH = "docgraph search"
@@ -94,19 +95,24 @@ def _weights(found: dict[str, Any]) -> list[str]:
         for name in tasks
     ]
     held = [
-        [book, "{} / {} / {}".format(*one["chosen"]), *(f"{one[name]:.4f}" for name in ("ndcg", "default", "best"))]
+        [
+            book,
+            "{} / {} / {} / {}".format(*one["chosen"]),
+            *(f"{one[name]:.4f}" for name in ("ndcg", "default", "best")),
+        ]
         for book, one in found["held_out"].items()
     ]
     best = sorted(found["grid"], key=lambda one: -sum(one[book] for book in books))
-    near = [[one["best_words"], one["best"], one["whole"], *(f"{one[book]:.4f}" for book in books)] for one in best[:6]]
+    near = [[*(one[name] for name in NAMES), *(f"{one[book]:.4f}" for book in books)] for one in best[:6]]
     return [
         "## Weights of `docgraph search`", "",
         f"nDCG@10, mean of all tasks, on books whose pages are in nothing above ({found['pages']}, one in "
         f"{found['every']}). Chosen (share of the best "
-        "passage in the words, its meaning, the row's meaning) on two books, measured on the third:", "",
+        "passage in the words, its meaning, the row's meaning, pairs of words) on two books, measured on the third:",
+        "",
         table(["held out", "chosen", "nDCG@10", "of the default", "of the best"], held), "",
         f"The best of {len(found['grid'])} settings; all of them are in retrieval.json:", "",
-        table(["words of the best passage", "meaning of the best passage", "of the row", *books], near), "",
+        table(["words of the best passage", "meaning of the best passage", "of the row", "pairs", *books], near), "",
         "The default, by task:", "",
         table(["", *books], default),
     ]  # fmt: skip

@@ -41,13 +41,16 @@ Scores = tuple[NDArray[np.int32], NDArray[np.float32]]
 def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float64]:
     """Return the BM25 score of each row of a level, (n,), 0 for a row that holds none of the terms.
 
-    In large collections terms in a tenth of all rows are left out unless the question has no other, and pairs with one.
+    In large collections terms in a tenth of all rows are left out unless the question has no other, and pairs with a
+    term of so many rows, or of more than LARGE.
     """
     pairs = adjacent(terms) if level == "passage" else {}
     if (total := store.count(level)) > LARGE:
-        rare = {term for term in terms if _rows_with(store, level, term) <= total / 10}
-        pairs = {pair: both for pair, both in pairs.items() if rare.issuperset(both)}
-        terms = [term for term in terms if term in rare] or terms
+        rows = {term: _rows_with(store, level, term) for term in terms}
+        pairs = {
+            pair: both for pair, both in pairs.items() if max(map(rows.__getitem__, both)) <= min(total / 10, LARGE)
+        }
+        terms = [term for term in terms if rows[term] <= total / 10] or terms
     some = [_scored(store, level, term) for term in terms]
     some += [(rows, PAIRS * scores) for rows, scores in (_scored(store, level, pair) for pair in pairs)]
     where = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in some)])
