@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from docgraph.parsers.html import tags
-from docgraph.parsers.html.main import controls, together
+from docgraph.parsers.html.main import controls, text_features, together
 from docgraph.parsers.html.metadata import shown
 
 
@@ -38,6 +38,7 @@ def examples(parsed: Any) -> list[str]:
     ("pattern", "words"),
     [
         (controls._NEEDS, controls._IN_NEEDS),
+        (text_features._CREDITS, text_features._IN_CREDITS),
         (controls._PLAYER, controls._IN_PLAYERS),
         (together._COMMENT_NAME, together._IN_COMMENT_NAMES),
         (shown._COMMENT, shown._IN_COMMENTS),

@@ -175,7 +175,7 @@ class OpenBlock:
 
     def add_text(self, text: str) -> None:
         """Add text of the page, white space collapsed unless it is preformatted."""
-        if not text.isascii():
+        if not text.isascii() and ("\xad" in text or "\u200b" in text or "\u2060" in text or "\ufeff" in text):
             text = _BREAK_HINTS.sub("", text)
         if self.verbatim:
             text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ")

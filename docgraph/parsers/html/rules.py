@@ -21,6 +21,7 @@ from docgraph.parsers.html.tags import (
     BACK_LINK,
     BLOCKS,
     COPY_BUTTON,
+    HEADINGS,
     MARKS,
     MEDIA,
     NAME_LETTERS,
@@ -71,9 +72,10 @@ def block(reader: Reader, row: int) -> int:
         return _add_code(reader, row, code)
     reader.containers.append(row)
     reader.flow.items.append(row)
+    own = elements.attributes[row]
     if tag in PREFORMATTED:
         text.verbatim += 1
-    elif (level := heading_level(tag, own := elements.attributes[row])) and is_title(reader, row):
+    elif (tag in HEADINGS or "role" in own) and (level := heading_level(tag, own)) and is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
     elif ("style" in own or "data-bg" in own) and shown_by_style(own) and _is_picture(reader, row, own):

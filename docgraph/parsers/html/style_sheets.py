@@ -12,7 +12,6 @@ Sources: CSS Cascading 5; CSS Custom Properties 1; Media Queries 4.
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -59,10 +58,6 @@ _MOST_STEPS: Final = 500_000
 """Selectors and elements around that are looked at in a page; what comes after is taken to be seen."""
 _MOST_SPECIFIC: Final = (2, 0, 0)
 _LEAST: Final = (-1, 0, 0)
-_FEW_NAMES: Final = 40
-"""So many names are found one by one, which is quicker than to look at every name of a style sheet."""
-_MOST_NAMED: Final = 20_000
-"""Places where a style sheet names what it hides elsewhere, which are searched for rules that show it again."""
 Rank = tuple[int, int, int]
 """Importance, specificity, place in the style sheet: of two rules the one that ranks higher holds."""
 _MOST_CSS: Final = 1_000_000
@@ -86,6 +81,8 @@ class Sheet:
         self._verdicts: dict[tuple[int, frozenset[str]], str] = {}
         """The parent and the names of an element -> how it is hidden."""
         self._conditions = Conditions()
+        self._names: dict[tuple[str, str], list[str]] = {}
+        """Class and id attributes of the page -> the names in them."""
         self._around: dict[int, frozenset[str]] = {}
         """An element -> its names and the conditions that it fulfils, where it is around others."""
         self._asked = set[str]()
@@ -95,6 +92,7 @@ class Sheet:
         self._steps = 0
         if not css:
             return
+        self._names = {pair: names_in(*pair) for pair in elements.by_names()}
         css = "".join(part.partition("*/")[2] if index else part for index, part in enumerate(css.split("/*")))
         if "var(" in css:
             values: dict[str, str] = dict(_VARIABLE.findall(css))
@@ -107,7 +105,7 @@ class Sheet:
                 css,
             )
         rules = [(place, self._conditions.read(css, place)) for place in _places_that_hide(css)]
-        names = _names_on(elements) | self._conditions.names
+        names = self._conditions.names.union(*self._names.values())
         self._asked = self._conditions.attributes
         rules = [(place, selector) for place, selector in rules if not names.isdisjoint(NAME.findall(selector))]
         held = _holding_on_screens(css, [place - 1 for place, _ in rules])
@@ -128,15 +126,13 @@ class Sheet:
 
     def _read_what_shows(self, css: str, hidden: set[str], beside: set[str]) -> None:
         """Read the rules that show again what others hide, by those names or by others of the same elements."""
-        start, shown = 0, []
-        for place in islice(_places_of(css, hidden | beside), _MOST_NAMED):
-            if place < start:
-                continue
-            if (start := css.find("{", place) + 1) == 0:
-                break
-            stop = max(start, css.find("}", start))
-            if _SHOWS.search(css, start, stop) and not _WITHOUT_SIZE.search(css, start, stop):
-                shown.append(start - 1)
+        named, shown, start = hidden | beside, list[int](), 0
+        for selector in css.split("{")[:-1]:
+            start += len(selector) + 1
+            if not named.isdisjoint(NAME.findall(selector)):
+                stop = max(start, css.find("}", start))
+                if _SHOWS.search(css, start, stop) and not _WITHOUT_SIZE.search(css, start, stop):
+                    shown.append(start - 1)
         for place in sorted(_holding_on_screens(css, shown)):
             important = _is_important(css, place + 1)
             for compounds in compounds_of(self._conditions.read(css, place + 1)):
@@ -157,7 +153,7 @@ class Sheet:
         if not self._hiding:
             return set()
         hiding = self._hiding.keys()
-        named = elements.rows_named(lambda class_, id_: not hiding.isdisjoint(names_in(class_, id_)))
+        named = elements.rows_named(lambda *pair: not hiding.isdisjoint(self._names[pair]))
         return {*named, *(row for attribute in self._asked for row in elements.rows_with(attribute))}
 
     def hides(self, elements: Elements, row: int) -> bool:
@@ -193,8 +189,7 @@ class Sheet:
     def _names_beside(self, elements: Elements, hidden: set[str]) -> set[str]:
         """Return the names of the elements that have some of those that are hidden."""
         beside = set[str]()
-        for class_, id_ in elements.by_names():
-            names = names_in(class_, id_)
+        for names in self._names.values():
             if not hidden.isdisjoint(names):
                 beside.update(names)
         for row in (row for attribute in self._asked for row in elements.rows_with(attribute)):
@@ -238,12 +233,6 @@ class Sheet:
         return False
 
 
-def _names_on(elements: Elements) -> set[str]:
-    """Return the names that elements of a page have: {".a", "#b"}."""
-    classes, ids = zip(*elements.by_names(), strict=True) if elements.by_names() else ((), ())
-    return {*(f".{name}" for name in set(" ".join(classes).split())), *(f"#{name.strip()}" for name in ids)}
-
-
 def _is_important(css: str, place: int) -> bool:
     """Whether the block of declarations at a place has an important one."""
     return css.find("important", place, max(place, css.find("}", place))) >= 0
@@ -281,15 +270,6 @@ def _places_that_hide(css: str) -> Iterator[int]:
             yield start + 1
 
 
-def _places_of(css: str, names: set[str]) -> Iterator[int]:
-    """Yield in order where any of some names stands; ".ad" does not stand in ".advert"."""
-    if len(names) > _FEW_NAMES:
-        yield from (match.start() for match in NAME.finditer(css) if match[0] in names)
-        return
-    found = ((place, name) for name in names for place in _find_all(css, name))
-    yield from sorted(place for place, name in found if (match := NAME.match(css, place)) and match[0] == name)
-
-
 def _find_all(css: str, word: str) -> list[int]:
     places: list[int] = []
     place = css.find(word)
@@ -308,7 +288,8 @@ def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
     braces = np.flatnonzero((letters == ord("{")) | (letters == ord("}")))
     opens = letters[braces] == ord("{")
     # Most rules are of no interest: an opening brace that nobody asks for and the closing one right after it.
-    rule = np.append(opens[:-1] & ~opens[1:], False) & ~np.isin(braces, starts)
+    rule = np.append(opens[:-1] & ~opens[1:], False)
+    rule[np.searchsorted(braces, starts)] = False
     rest = ~(rule | np.append(False, rule[:-1]))
     conditions = {found.end() - 1: found[0][:-1] for found in _CONDITION.finditer(css)}
     known: dict[str, bool] = {"": False}

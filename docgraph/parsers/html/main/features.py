@@ -12,6 +12,7 @@ a Chinese, Japanese or Thai character counts as one.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -68,6 +69,8 @@ JUNK: Final = (
 """Families that seldom hold main content where they hold a small share of the page's prose."""
 GOOD: Final = ("article", "body", "content", "paragraph", "item_body", "tag_article")
 SUMMARY: Final = ("junk", "good")
+_JUNK: Final = [NAMES.index(name) for name in JUNK]
+_GOOD: Final = [NAMES.index(name) for name in GOOD]
 _STEPS: Final = (-3, -2, -1, 1, 2, 3)
 _FARTHEST: Final = 3
 _BESIDE: Final = np.asarray(_STEPS) + _FARTHEST
@@ -90,8 +93,8 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
         title: the title's heading element, or -1.
         declared: the article's text as the page declares it elsewhere (JSON-LD), or "".
     """
-    index = [i for i, block in flow.blocks() if block.text]
-    blocks = [block for _, block in flow.blocks() if block.text]
+    with_text = [(i, block) for i, block in flow.blocks() if block.text]
+    index, blocks = [i for i, _ in with_text], [block for _, block in with_text]
     owner = np.asarray([block.element for block in blocks], dtype=np.int64)
     if not blocks:
         none = np.zeros(0)
@@ -108,22 +111,24 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
         tree.counts.append(tree.sum(owner, np.minimum(local[:, LOCAL.index(name)], 1.0)))
     around = _around(tree, owner)
     above = _above(elements, owner)
-    names = _name_columns(elements, above, owner, tree)
+    families = _families(elements)
+    names = _name_columns(elements, above, owner, tree, families)
     heading = local[:, LOCAL.index("level")] > 0
     kind = local[:, LOCAL.index("kind")]
     neighbours = _neighbours(count, links, prose, heading, kind, owner, tree)
     place = _place(elements, tree, owner, count, prose, title)
     local[:, 0] = np.log2(1 + count)
-    junk = np.minimum.reduce([names[:, NAMES.index(name)] for name in JUNK])
-    good = np.minimum.reduce([np.where(names[:, NAMES.index(n)] > 0.4, names[:, NAMES.index(n)], 2) for n in GOOD])
-    names = np.concatenate([names, junk[:, None], good[:, None]], axis=1)
+    junk, good = names[:, _JUNK].min(axis=1), names[:, _GOOD]
+    good = np.where(good > 0.4, good, 2).min(axis=1)
     clues = _clues(elements, above, owner, tree, blocks)
-    columns = (local, around, names, neighbours, place, words.columns(clues))
-    matrix = np.concatenate(columns, axis=1).astype(np.float32)
+    columns = (local, around, names, junk[:, None], good[:, None], neighbours, place, words.columns(clues))
+    matrix = np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
     held = np.zeros(len(flow.items) + 1, dtype=np.int64)
     held[np.asarray(index) + 1] = count
     before = held.cumsum().tolist()
-    return Measured(index, blocks, count, prose, owner, tree.end, _named(elements, tree), before, clues, matrix)
+    return Measured(
+        index, blocks, count, prose, owner, tree.end, _named(elements, tree, families), before, clues, matrix
+    )
 
 
 class _Tree:
@@ -200,24 +205,31 @@ _PAGE: Final = frozenset(("html", "body"))
 """Elements whose names tell of the site and the kind of page, not of a part of it."""
 
 
-def _name_columns(elements: Elements, above: list[int], owner: Rows, tree: _Tree) -> Floats:
+def _families(elements: Elements) -> dict[int, tuple[int, ...]]:
+    """Return the families that the class and id attributes of elements name, for those that name any."""
+    return {
+        row: families
+        for (class_, id_), rows in elements.by_names().items()
+        if (families := families_of_name(class_[:200]) + families_of_name(id_[:100]))
+        for row in rows
+    }
+
+
+def _name_columns(
+    elements: Elements, above: list[int], owner: Rows, tree: _Tree, families: dict[int, tuple[int, ...]]
+) -> Floats:
     """Return, for each family, the share of prose of the nearest element around a block that it names; 2 if none."""
     none = (-1,) * len(NAMES)
     tags, attributes, parents = elements.tag, elements.attributes, elements.parent
+    bodies = {row for row in elements.rows_with("itemprop") if attributes[row]["itemprop"] in ("articleBody", "text")}
+    bodies |= {row for row in elements.rows_with("property") if attributes[row]["property"] == "content:encoded"}
     nearest: dict[int, tuple[int, ...]] = {-1: none}
     for row in above:
         state = nearest[parents[row]]
-        own = attributes[row]
-        tag = tags[row]
-        columns = TAG_COLUMNS.get(tag, ())
-        if own and tag not in _PAGE:
-            if names := own.get("class"):
-                columns += families_of_name(names[:200])
-            if names := own.get("id"):
-                columns += families_of_name(names[:100])
-            if ("itemprop" in own and own["itemprop"] in ("articleBody", "text")) or (
-                "property" in own and own["property"] == "content:encoded"
-            ):
+        columns = TAG_COLUMNS.get(tag := tags[row], ())
+        if tag not in _PAGE:
+            columns += families.get(row, ())
+            if row in bodies:
                 columns += (ITEM_BODY,)
         if columns:
             changed = list(state)
@@ -228,7 +240,7 @@ def _name_columns(elements: Elements, above: list[int], owner: Rows, tree: _Tree
     # Most blocks share their answer with many others: an array of the different ones, then one row for each block.
     different: dict[tuple[int, ...], int] = {}
     which = [different.setdefault(nearest[row], len(different)) for row in owner.tolist()]
-    found = np.asarray(list(different), dtype=np.int64)[which]
+    found = np.fromiter(chain.from_iterable(different), np.int64).reshape(len(different), -1)[which]
     return np.where(found >= 0, tree.prose[found] / tree.total_prose, 2.0)
 
 
@@ -238,13 +250,14 @@ JUNK_ROLES: Final[dict[str, str]] = {
 """Role of a junk container, by the family that names it; "aside" for the others."""
 _CONTAINERS: Final = frozenset("div section ul ol dl aside nav footer form table figure details dialog center".split())
 _JUNK_COLUMNS: Final = {NAMES.index(name): JUNK_ROLES.get(name, "aside") for name in JUNK}
+_JUNK_TAGS: Final = [tag for tag, columns in TAG_COLUMNS.items() if not _JUNK_COLUMNS.keys().isdisjoint(columns)]
 _COMMENT: Final = NAMES.index("comment")
 _SMALL: Final = 0.3
 _NEARLY_ALL: Final = 0.95
 """Shares of the page's prose: such a container holds at most this; one of comments at most that."""
 
 
-def _named(elements: Elements, tree: _Tree) -> dict[int, str]:
+def _named(elements: Elements, tree: _Tree, families: dict[int, tuple[int, ...]]) -> dict[int, str]:
     """Return the outermost small containers that by their name or tag hold no content, and their roles.
 
     That is what such a container is called if it holds no main content, and no reason for it to hold none.
@@ -252,13 +265,11 @@ def _named(elements: Elements, tree: _Tree) -> dict[int, str]:
     share = (tree.prose / tree.total_prose).tolist()
     found: dict[int, str] = {}
     end = -1
-    for row, tag in enumerate(elements.tag):
-        if row < end or tag not in _CONTAINERS or share[row] > _NEARLY_ALL:
+    tags = elements.tag
+    for row in sorted(families.keys() | {row for tag in _JUNK_TAGS for row in elements.rows_of(tag)}):
+        if row < end or tags[row] not in _CONTAINERS or share[row] > _NEARLY_ALL:
             continue
-        own = elements.attributes[row]
-        columns = TAG_COLUMNS.get(tag, ())
-        if own:
-            columns += families_of_name(own.get("class", "")[:200]) + families_of_name(own.get("id", "")[:100])
+        columns = TAG_COLUMNS.get(tags[row], ()) + families.get(row, ())
         named = [column for column in columns if column in _JUNK_COLUMNS]
         if named and (share[row] <= _SMALL or _COMMENT in named):
             found[row] = _JUNK_COLUMNS[named[0]]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.main.words import in_code_page
 
 CJK: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟:;][\"'”’»«)\]]*$")
@@ -32,12 +33,10 @@ _KINDS: Final = {
     ",": _PAUSES, "»": re.compile("»"), "|": _BARS,
 }  # fmt: skip
 _HEAD_LETTERS: Final = 600
-_CODE_PAGE: Final = "cp1252"
-"""Of western languages, with typographic marks: one byte a character."""
 _KINDS_OF_BYTES: Final = "".join(
     next((kind for kind, pattern in _KINDS.items() if pattern.match(letter)), "x")
-    for letter in bytes(range(256)).decode(_CODE_PAGE, "replace")
-).encode(_CODE_PAGE)
+    for letter in bytes(range(256)).decode("cp1252", "replace")
+).encode("cp1252")
 """The kind of each character: digit, capital, end of a sentence, mark after it, white space, pause, bar, other."""
 _ASKING_WORDS: Final = (
     "read more|read also|read next|read full|also read|see also|more on|more from|more stories|more about|related|"
@@ -52,21 +51,20 @@ _ASKING: Final = {word[0]: tuple(other for other in _ASKING_WORDS if other[0] ==
 _COMMENTS: Final = re.compile(r"\d+ comment")
 """And this."""
 _CREDITS: Final = re.compile(
-    r"©|copyright|all rights reserved|getty images|\bAFP\b|\bdpa\b|terms of (?:use|service)|privacy policy|cookie|"
-    r"newsletter|subscribe|sign up|log ?in|app store|google play",
-    re.I,
+    r"all rights reserved|getty images|\bAFP\b|\bdpa\b|terms of (?:use|service)|privacy policy", re.I
 )
+_SURE_CREDITS: Final = (
+    "©", "copyright", "cookie", "newsletter", "subscribe", "sign up", "log in", "login", "app store", "google play",
+)  # fmt: skip
+"""A text of credits has one of these, or what `_CREDITS` finds."""
 _DATE: Final = re.compile(
     r"\b\d{1,2}[:.]\d{2}\b|\b(?:19|20)\d\d\b|\b(?:ago|min read|uhr)\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}", re.I
 )
 
-_IN_CREDITS: Final = (
-    "©", "copyright", "all rights", "getty", "afp", "dpa", "terms of", "privacy", "cookie", "newsletter", "subscribe",
-    "sign up", "log in", "login", "app store", "google play",
-)  # fmt: skip
-"""One of these is in every text that `_CREDITS` finds something in: looking for them first is three times as fast."""
-_IN_DATES: Final = re.compile("ago|min read|uhr").search
-"""So with `_DATE`, in a text without digits."""
+_IN_CREDITS: Final = ("all rights", "getty", "afp", "dpa", "terms of", "privacy")
+_IN_DATES: Final = ("ago", "min read", "uhr")
+"""One of these is in every text that `_CREDITS` finds something in, and `_DATE` in one without digits: looking for
+them in all texts first is many times as fast."""
 LOCAL: Final = (
     "words", "letters_per_word", "link_density", "ends_sentence", "stops", "pauses", "digits", "capitals", "bars",
     "asking", "credits", "date", "pictures", "strong", "emphasis", "copies", "declared", "kind", "level", "lines",
@@ -94,7 +92,9 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
     copies = Counter(texts)
     heads = [text[:_HEAD_LETTERS] for text in texts]
     small_heads = [head.lower() for head in heads]
-    credited = texts_with(small_heads, _IN_CREDITS)
+    credited = texts_with(small_heads, _SURE_CREDITS)
+    credited |= {row for row in texts_with(small_heads, _IN_CREDITS) if _CREDITS.search(heads[row])}
+    dated = texts_with(small_heads, _IN_DATES)
     values: list[float] = []
     for row, (block, head, small) in enumerate(zip(blocks, heads, small_heads, strict=True)):
         text = block.text
@@ -120,8 +120,8 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
             capitals / some,
             bars / some,
             1.0 if small.startswith(_ASKING.get(small[0], ())) or (digits and _COMMENTS.match(small)) else 0.0,
-            1.0 if row in credited and _CREDITS.search(head) else 0.0,
-            1.0 if words < 30 and (digits or _IN_DATES(small)) and _DATE.search(head) else 0.0,
+            1.0 if row in credited else 0.0,
+            1.0 if words < 30 and (digits or row in dated) and _DATE.search(head) else 0.0,
             len(block.images),
             strong / letters,
             emphasis / letters,
@@ -153,7 +153,7 @@ def texts_with(texts: Sequence[str], words: Iterable[str]) -> set[int]:
 def marks_of(text: str) -> tuple[int, int, int, int, int]:
     """Return how many ends of sentences, digits, capital letters at the start of words, pauses and bars a text has."""
     try:
-        letters = text.encode() if text.isascii() else text.encode(_CODE_PAGE)
+        letters = in_code_page(text)
     except UnicodeEncodeError:
         patterns = (_STOPS, _DIGITS, _CAPITALS, _PAUSES, _BARS)
         return tuple(len(pattern.findall(text)) for pattern in patterns)  # type: ignore[return-value]

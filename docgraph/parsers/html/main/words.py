@@ -8,8 +8,10 @@ A word's evidence is the log-odds of what it names being main content, over that
 drawn towards 0 where few sites have the word. There are no lists by hand and no verdicts: the forest weighs it.
 """
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
+from encodings import cp1252
 from functools import lru_cache
 from typing import Final
 
@@ -29,9 +31,10 @@ _LEVELS: Final = 5
 _NAME_LETTERS: Final = 200
 _MOST_NAMES: Final = 12
 _MOST_KEPT: Final = 65_536
-_MARKS: Final = str.maketrans("0123456789", "0000000000", ".,;:!?…\"'“”„’‘»«()[]{}|·•›>/*")
-_ASCII_MARKS: Final = b".,;:!?\"'()[]{}|>/*"
-_ASCII_DIGITS: Final = bytes.maketrans(b"0123456789", b"0000000000")
+_MARKS: Final = ".,;:!?…\"'“”„’‘»«()[]{}|·•›>/*"
+_NO_MARKS: Final = str.maketrans("0123456789", "0000000000", _MARKS)
+_MARKS_AS_BYTES: Final = _MARKS.encode("cp1252")
+_DIGITS_AS_BYTES: Final = bytes.maketrans(b"0123456789", b"0000000000")
 
 
 @lru_cache(maxsize=16_384)
@@ -66,13 +69,24 @@ def _words_of(tag: str, class_: str, id_: str, role: str, property_: str) -> tup
     return tuple(words)
 
 
+def in_code_page(text: str) -> bytes:
+    """Return a text in the code page of western languages, cp1252, one byte a letter; `encode` takes twice as long.
+
+    Raises:
+        UnicodeEncodeError: it has other letters.
+    """
+    return text.encode() if text.isascii() else codecs.charmap_encode(text, "strict", cp1252.encoding_table)[0]
+
+
 def words_of_text(text: str) -> list[str]:
     """Return the first words of a text, in small letters and without marks, every digit a 0."""
     head = text[:HEAD_LETTERS].lower()
-    if head.isascii():
-        head = head.encode().translate(_ASCII_DIGITS, _ASCII_MARKS).decode()  # the same, several times as fast
-    else:
-        head = head.translate(_MARKS)
+    try:
+        coded = in_code_page(head)
+    except UnicodeEncodeError:
+        return head.translate(_NO_MARKS).split()[:HEAD_WORDS]
+    coded = coded.translate(_DIGITS_AS_BYTES, _MARKS_AS_BYTES)  # the same, several times as fast
+    head = coded.decode() if coded.isascii() else codecs.charmap_decode(coded, "strict", cp1252.decoding_table)[0]
     return head.split()[:HEAD_WORDS]
 
 
