@@ -36,15 +36,6 @@ _Row = tuple[int, str, Domain, str | None, tuple[int, int], tuple[int, int] | No
 """Of one node: parent, kind, domain, role, position, span (None if it is open), where it begins, score, element."""
 
 
-class _Open:
-    """A node that is open."""
-
-    __slots__ = ("children", "domain", "row")
-
-    def __init__(self, row: int, domain: Domain) -> None:
-        self.row, self.domain, self.children = row, domain, 0
-
-
 class ColumnsBuilder:
     """Collects the columns of one document; `DocumentBuilder` is this and makes the document."""
 
@@ -58,7 +49,8 @@ class ColumnsBuilder:
         self._boxes: dict[int, Box] = {}
         self._marks: list[Mark] = []
         self._warnings: list[Warning] = []
-        self._open: list[_Open] = []
+        self._open: list[int] = []
+        self._children: list[int] = []
         self.truncated = False
 
     def __len__(self) -> int:
@@ -119,14 +111,15 @@ class ColumnsBuilder:
         row = len(self._rows)
         if not self._open and row:
             raise DocumentError(f"a document must have one root, but a second one, a {kind}, was added at row {row}.")
-        above = self._open[-1].row if self._open else -1
-        position = self._next_position(position, key)
+        above = self._open[-1] if self._open else -1
+        position = self._next_position(above, position, key)
         self._rows.append((above, kind, domain, role, position, span, self._length, score, element))
+        self._children.append(0)
         if attributes:
             self._attributes[row] = attributes
         if box is not None:
             self._boxes[row] = box
-        self._open.append(_Open(row, domain))
+        self._open.append(row)
         return row
 
     def close(self) -> None:
@@ -141,11 +134,12 @@ class ColumnsBuilder:
 
     def leaves(self, kind: str, spans: Sequence[tuple[int, int]], *, element: int = -1) -> None:
         """Add one childless node for each span under the innermost open node, whose domain is a sequence, at once."""
-        above = self._open[-1]
-        first, above.children = above.children, above.children + len(spans)
-        row, begin = above.row, self._length
+        above, begin, count = self._open[-1], self._length, len(spans)
+        first = self._children[above]
+        self._children[above] += count
+        self._children += [0] * count
         self._rows += [
-            (row, kind, _SEQUENCE, None, (ordinal, 0), span, begin, math.nan, element)
+            (above, kind, _SEQUENCE, None, (ordinal, 0), span, begin, math.nan, element)
             for ordinal, span in enumerate(spans, first)
         ]
 
@@ -237,23 +231,22 @@ class ColumnsBuilder:
             warnings=tuple(self._warnings),
         )
 
-    def _next_position(self, position: tuple[int, int] | None, key: str | None) -> tuple[int, int]:
-        """Return the position of the next child of the innermost open node and count it."""
-        if not self._open:
+    def _next_position(self, above: int, position: tuple[int, int] | None, key: str | None) -> tuple[int, int]:
+        """Return the position of the next child of row `above` and count it."""
+        if above < 0:
             return (0, 0)
-        above = self._open[-1]
-        if (above.domain is _KEYED) != (key is not None):
+        domain, ordinal = self._rows[above][2], self._children[above]
+        if (domain is _KEYED) != (key is not None):
             raise DocumentError(
                 f"a child must have a key just where its parent's domain is keyed, "
-                f"but key={key!r} under a {above.domain.value} domain."
+                f"but key={key!r} under a {domain.value} domain."
             )
-        ordinal = above.children
-        above.children += 1
+        self._children[above] += 1
         if key is not None:
             return (self._keys.setdefault(key, len(self._keys)), 0)
         if position is not None:
             return position
-        return (0, 0) if above.domain is _SET else (ordinal, 0)
+        return (0, 0) if domain is _SET else (ordinal, 0)
 
 
 def _closed(

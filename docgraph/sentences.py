@@ -134,7 +134,7 @@ def sentence_spans(text: str, language: str | None = None) -> list[tuple[int, in
         elif _is_end(text, start, stop, end, small=small, ordinals=ordinals):
             spans.append((start, end))
             start = _skip_space(text, end)
-    end = start + len(text[start:].rstrip())
+    end = len(text) if not text[-1:].isspace() else start + len(text[start:].rstrip())
     if end > start:
         spans.append((start, end))
     if not text.isascii() and _HAS_SPACED.search(text):

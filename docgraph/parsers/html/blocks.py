@@ -126,6 +126,8 @@ class Flow:
     """Images inside `noscript` without a twin outside, kept in their place."""
     repeated: set[int] = field(default_factory=set)
     """Places in `items` of texts that the page has twice, for two kinds of screen: the second of each two."""
+    named: dict[int, str] = field(default_factory=dict)
+    """Elements that their class calls a "caption" or a "credit" -> which."""
     tex: dict[int, str] = field(default_factory=dict)
     """Element of a formula -> its TeX source."""
     code_tables: set[int] = field(default_factory=set)

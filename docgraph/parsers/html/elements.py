@@ -12,7 +12,6 @@ Nothing recurses.
 Sources: HTML Living Standard 13.2 (parsing), 4.12.3 (declarative shadow roots are kept as `template` elements).
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -64,6 +63,8 @@ class Elements:
     """Index of the start event."""
     last: list[int] = field(default_factory=list)
     """Index of the end event."""
+    ends: list[int] = field(default_factory=list)
+    """One past the last row of the subtree."""
     events: list[int | str] = field(default_factory=list)
     _rows_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _rows_with: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -106,7 +107,7 @@ class Elements:
 
     def end(self, element: int) -> int:
         """Return one past the last row of the element's subtree."""
-        return bisect_left(self.first, self.last[element], element + 1)  # elements start in row order
+        return self.ends[element]
 
     def words_of(self, *names: str) -> set[str]:
         """Return the words that some attributes hold, of all elements together."""
@@ -190,6 +191,7 @@ def _recorded(
     elements = Elements()
     add, events, first, last = elements.events.append, elements.events, elements.first.append, elements.last
     add_tag, add_parent, add_attributes = elements.tag.append, elements.parent.append, elements.attributes.append
+    subtree_ends = elements.ends
     inner, ends, above = root, -1, -1
     around = [(inner, ends, above)]
     """What is open: a node, the row that ends with it or -1, and the row that is the parent of what is in it."""
@@ -198,6 +200,7 @@ def _recorded(
         while inner is not parent:
             if ends >= 0:
                 last[ends] = len(events)
+                subtree_ends[ends] = len(last)
                 add(~ends)
             around.pop()
             inner, ends, above = around[-1]
@@ -223,6 +226,7 @@ def _recorded(
             add_attributes(own)
             first(len(events))
             last.append(-1)
+            subtree_ends.append(-1)
             add(row)
             if tags:
                 elements.tags.append(_tag_places(node))
@@ -234,6 +238,7 @@ def _recorded(
     for _, ends, _ in reversed(around):
         if ends >= 0:
             last[ends] = len(events)
+            subtree_ends[ends] = len(last)
             add(~ends)
     return elements
 

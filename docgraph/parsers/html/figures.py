@@ -14,7 +14,6 @@ from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.tags import NAME_LETTERS, kind_by_class
 
 _LEVELS_UP: Final = 6
 _CAPTION_LETTERS: Final = 1500
@@ -178,7 +177,7 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
         if not 0 < len(item.text) <= _CAPTION_LETTERS or item.element in flow.headings:
             continue
         if item.element not in known:
-            known[item.element] = _named(elements, item.element, described)
+            known[item.element] = _named(elements, flow, item.element, described)
         kind, namer = known[item.element]
         if (
             shows_image
@@ -234,18 +233,17 @@ def _is_credit(item: "int | TextBlock") -> bool:
     return isinstance(item, TextBlock) and len(item.text) <= _CENTRED_LETTERS and bool(_CREDIT.search(item.text))
 
 
-def _named(elements: Elements, element: int, described: set[str]) -> tuple[str, int]:
+def _named(elements: Elements, flow: Flow, element: int, described: set[str]) -> tuple[str, int]:
     """Return what the text of an element is by tag or class, "" if neither says so, and the element that says it."""
     kind, namer = "", -1
     for _ in range(3):
         if element < 0 or (elements.tag[element] in _ENDS and elements.tag[element] not in _TABLES):
             break
-        names = elements.attributes[element].get("class")
-        if names and (named := kind_by_class(names[:NAME_LETTERS])):
-            kind, namer = named, element
+        if element in flow.named:
+            kind, namer = flow.named[element], element
             if kind == "credit":
                 break
-        if elements.tag[element] == "figcaption" or elements.attributes[element].get("id") in described:
+        if elements.tag[element] == "figcaption" or (described and elements.attributes[element].get("id") in described):
             kind, namer = "caption", element
         element = elements.parent[element]
     return kind, namer

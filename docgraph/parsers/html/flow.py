@@ -7,6 +7,7 @@ here and nowhere else, so it cannot leak later; a page that shows next to nothin
 """
 
 from collections import Counter
+from itertools import accumulate
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
@@ -40,7 +41,7 @@ def read_flow(elements: Elements) -> Flow:
     reader = _read(elements, sheet, frozenset())
     shown, deeper = frozenset[int](), reader
     for _ in range(_LAYERS):
-        if _prose(reader.flow) >= _ALMOST_EMPTY or not (hidden := _hidden_text(elements, deeper.hidden)):
+        if _has_prose(reader.flow) or not (hidden := _hidden_text(elements, deeper.hidden)):
             break
         shown |= hidden
         deeper = _read(elements, sheet, shown)
@@ -92,7 +93,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
             index = rule(reader, row) or index
         elif "-" in tag:
             custom(reader, row)
-        elif own and is_apart(reader, own):
+        elif is_apart(reader, row):
             block(reader, row)
     reader.end_block()
     if by_sheet:
@@ -165,6 +166,12 @@ def _letters(elements: Elements, row: int) -> int:
         elif event >= 0 and (elements.tag[event] in UNSEEN or elements.tag[event] == "a"):
             index = elements.last[event] + 1
     return letters
+
+
+def _has_prose(flow: Flow) -> bool:
+    """Whether a flow has so many letters outside of links that the page is not almost empty."""
+    letters = accumulate(len(item.text) - item.linked for item in flow.items if isinstance(item, TextBlock))
+    return any(count >= _ALMOST_EMPTY for count in letters)
 
 
 def _prose(flow: Flow) -> int:

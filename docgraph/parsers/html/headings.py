@@ -11,7 +11,7 @@ from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.selectors import selector_before
-from docgraph.parsers.html.tags import LISTS, NAME_LETTERS, kind_by_class
+from docgraph.parsers.html.tags import LISTS, NAME_LETTERS
 
 _HEADING_EVENTS: Final = 120
 _HEADING_LETTERS: Final = 1000
@@ -44,8 +44,7 @@ def is_title(reader: Reader, row: int) -> bool:
     """Whether a heading element holds a title, and not a caption or, being left open or abused, a part of the page."""
     elements = reader.elements
     around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
-    names = elements.attributes[row].get("class", "")[:NAME_LETTERS]
-    if "figcaption" in around or ("figure" in around and kind_by_class(names)):
+    if "figcaption" in around or ("figure" in around and row in reader.flow.named):
         return False
     first, last = elements.first[row], elements.last[row]
     letters = 0

@@ -7,6 +7,7 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, OpenBlock, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.formulas import written_formulas
+from docgraph.parsers.html.tags import NAME_LETTERS, kind_by_class
 
 _MAY_NUMBER: Final = re.compile(r"num|gutter|lineno|lntd|syntaxhigh|crayon", re.I).search
 """In a class name of every table that numbers lines of code."""
@@ -34,7 +35,8 @@ class Reader:
 
     def __init__(self, elements: Elements, shown: frozenset[int] = frozenset()) -> None:
         self.elements = elements
-        self.flow = Flow()
+        named = ((kind_by_class(class_[:NAME_LETTERS]), rows) for (class_, _), rows in elements.by_names().items())
+        self.flow = Flow(named={row: kind for kind, rows in named if kind for row in rows})
         self.formulas = 0
         self.block = OpenBlock()
         self.containers = [0]

@@ -30,7 +30,6 @@ from docgraph.parsers.html.tags import (
     TYPESET,
     UNSEEN,
     heading_level,
-    kind_by_class,
 )
 
 _CAPTION_LEVELS: Final = 6
@@ -87,7 +86,7 @@ def mark(reader: Reader, row: int) -> int:
     """An inline element marks the text in it, unless it is a caption by its class, and so a block of its own."""
     elements = reader.elements
     own, tag = elements.attributes[row], elements.tag[row]
-    if own and is_apart(reader, own):
+    if is_apart(reader, row):
         return block(reader, row)
     if _touches(reader, row):
         reader.block.add_text(" ")
@@ -193,7 +192,7 @@ def span(reader: Reader, row: int) -> int:
         return reader.after(row)
     if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
         return reader.after(row)
-    return block(reader, row) if is_apart(reader, own) else 0
+    return block(reader, row) if is_apart(reader, row) else 0
 
 
 def formula(reader: Reader, row: int) -> int:
@@ -268,7 +267,7 @@ def custom(reader: Reader, row: int) -> int:
         inner = elements.tag[row + 1 : min(elements.end(row), row + _IMAGE_ELEMENTS)]
         if "img" not in inner and "picture" not in inner:
             return image(reader, row)
-    return block(reader, row) if own and is_apart(reader, own) else 0
+    return block(reader, row) if is_apart(reader, row) else 0
 
 
 def unseen(reader: Reader, row: int) -> int:
@@ -325,10 +324,9 @@ def close(reader: Reader, row: int) -> None:
 # -- what the rules ask ---------------------------------------------------------------------------------------------
 
 
-def is_apart(reader: Reader, own: Attributes) -> bool:
+def is_apart(reader: Reader, row: int) -> bool:
     """Whether an inline element is a caption or credit by its class, and so a block of its own."""
-    names = own.get("class")
-    return names is not None and reader.heading < 0 and bool(kind_by_class(names[:NAME_LETTERS]))
+    return row in reader.flow.named and reader.heading < 0
 
 
 def _is_picture(reader: Reader, row: int, own: Attributes) -> bool:

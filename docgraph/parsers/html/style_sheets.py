@@ -127,9 +127,9 @@ class Sheet:
     def _read_what_shows(self, css: str, hidden: set[str], beside: set[str]) -> None:
         """Read the rules that show again what others hide, by those names or by others of the same elements."""
         named, shown, start = hidden | beside, list[int](), 0
-        for selector in css.split("{")[:-1]:
-            start += len(selector) + 1
-            if not named.isdisjoint(NAME.findall(selector)):
+        for before in css.split("{")[:-1]:
+            start += len(before) + 1
+            if not named.isdisjoint(NAME.findall(before, before.rfind("}") + 1)):
                 stop = max(start, css.find("}", start))
                 if _SHOWS.search(css, start, stop) and not _WITHOUT_SIZE.search(css, start, stop):
                     shown.append(start - 1)

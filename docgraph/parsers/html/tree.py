@@ -56,8 +56,10 @@ def grow(page: Page, builder: DocumentBuilder) -> None:
         elif item >= 0:
             if item in wanted:
                 enter(walk, item)
-        elif ~item in wanted:
-            leave(walk, ~item)
+        else:
+            if ~item in wanted:
+                leave(walk, ~item)
+            continue
         if len(builder) >= page.limits.nodes:
             walk.writer.cut("limit.nodes", f"the page has more than {page.limits.nodes} nodes; the rest was left out.")
             break

@@ -139,7 +139,7 @@ class _Tree:
         self.parent: Rows = np.asarray(elements.parent, dtype=np.int64)
         first = np.asarray(elements.first, dtype=np.int64)
         last = np.asarray(elements.last, dtype=np.int64)
-        self.end: Rows = np.searchsorted(first, last)
+        self.end: Rows = np.asarray(elements.ends, dtype=np.int64)
         self.depth: Rows = np.arange(self.count) - np.searchsorted(np.sort(last), first)  # all before that are open
         self.words = self.sum(owner, words)
         self.linked = self.sum(owner, linked)
