@@ -9,7 +9,7 @@ Letters that only say where a line may break (soft hyphens) are left out.
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -137,8 +137,12 @@ class Flow:
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
     _blocks: list[tuple[int, TextBlock]] = field(default_factory=list)
 
+    def put(self, items: Iterable["int | TextBlock"]) -> None:
+        """Put other items in the place of those that are there."""
+        self.items, self._blocks, self._places = list(items), [], {}
+
     def blocks(self) -> list[tuple[int, TextBlock]]:
-        """Return the text blocks with their places in `items`, which then are no more changed."""
+        """Return the text blocks with their places in `items`, which then are changed by `put` alone."""
         if not self._blocks:
             self._blocks = [(index, item) for index, item in enumerate(self.items) if isinstance(item, TextBlock)]
         return self._blocks

@@ -351,7 +351,7 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
 def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figures: Figures) -> None:
     """Sort the blocks inside figures, and the named ones outside, into captions and credits."""
     open_figures: list[_Open] = []
-    for index, item in enumerate(flow.items):
+    for index, item in enumerate(flow.items) if figures.elements else flow.blocks():
         if isinstance(item, int):
             if item in figures.elements:
                 open_figures.append(_Open(item))

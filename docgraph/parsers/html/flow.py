@@ -10,7 +10,7 @@ from collections import Counter
 from itertools import accumulate
 from typing import Final
 
-from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.blocks import Flow
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.headings import add_bold_headings
 from docgraph.parsers.html.reader import Reader
@@ -170,10 +170,10 @@ def _letters(elements: Elements, row: int) -> int:
 
 def _has_prose(flow: Flow) -> bool:
     """Whether a flow has so many letters outside of links that the page is not almost empty."""
-    letters = accumulate(len(item.text) - item.linked for item in flow.items if isinstance(item, TextBlock))
+    letters = accumulate(len(item.text) - item.linked for _, item in flow.blocks())
     return any(count >= _ALMOST_EMPTY for count in letters)
 
 
 def _prose(flow: Flow) -> int:
     """Return the letters of a flow outside of links."""
-    return sum(len(item.text) - item.linked for item in flow.items if isinstance(item, TextBlock))
+    return sum(len(item.text) - item.linked for _, item in flow.blocks())

@@ -66,8 +66,8 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
     by_sheet: dict[str, bool] = {}
     lines: list[int] = []
     level = 1
-    for index, item in enumerate(flow.items):
-        if not isinstance(item, TextBlock) or not item.text:
+    for index, item in flow.blocks():
+        if not item.text:
             continue
         if item.element in flow.headings:
             level = flow.headings[item.element]
@@ -78,9 +78,9 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
             lines.append(index)
     if lines:
         cut = set(lines)
-        flow.items = [
+        flow.put(
             part for index, item in enumerate(flow.items) for part in (_cut_line(item) if index in cut else (item,))
-        ]
+        )
     flow.headings.update(bold)
 
 

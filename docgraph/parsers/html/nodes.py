@@ -117,9 +117,9 @@ class NodeWriter:
         if kind != "code" and block.preformatted:
             block = block.trimmed()
         element = block.element if element is None else element
-        if block.marks and any(mark[2] == "math" for mark in block.marks):
-            formulas = sorted(mark for mark in block.marks if mark[2] == "math")  # those that are written come last
-            tex = [self.page.flow.tex.get(mark[3], "") for mark in formulas]
+        if formulas := [mark for mark in block.marks if mark[2] == "math"]:
+            # Those that are written come last.
+            tex = [self.page.flow.tex.get(mark[3], "") for mark in sorted(formulas)]
             columns["attributes"] = {**(columns.get("attributes") or {}), "tex": tex}
         language = self.language_of(block.element)
         start, end = builder.append(block.text)

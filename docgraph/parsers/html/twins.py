@@ -37,9 +37,7 @@ def find_twins(elements: Elements, flow: Flow) -> None:
     seen: dict[tuple[str, str], int] = {}
     emptied: set[int] = set()
     repeated: list[TextBlock] = []
-    for index, item in enumerate(flow.items):
-        if not isinstance(item, TextBlock):
-            continue
+    for index, item in flow.blocks():
         if len(item.text) >= _LEAST_LETTERS and not item.preformatted:
             first, place = said.setdefault(item.text, (item.element, index))
             if index - place > _NEAR:
@@ -53,11 +51,11 @@ def find_twins(elements: Elements, flow: Flow) -> None:
             if not item.images and not item.text:
                 emptied.add(index)
     if emptied:
-        flow.items = [item for index, item in enumerate(flow.items) if index not in emptied]
+        flow.put(item for index, item in enumerate(flow.items) if index not in emptied)
     repeated += _pulled_quotes(elements, flow)
     if repeated:
         twins = {id(item) for item in repeated}
-        flow.repeated = {index for index, item in enumerate(flow.items) if id(item) in twins}
+        flow.repeated = {index for index, item in flow.blocks() if id(item) in twins}
 
 
 def _pulled_quotes(elements: Elements, flow: Flow) -> list[TextBlock]:
@@ -67,7 +65,7 @@ def _pulled_quotes(elements: Elements, flow: Flow) -> list[TextBlock]:
     if not boxes or len(boxes) > _MOST_QUOTES:
         return []
     inside = {index for row in boxes for index in range(*flow.places()[row])}
-    texts = {index: item for index, item in enumerate(flow.items) if isinstance(item, TextBlock) and item.text}
+    texts = {index: item for index, item in flow.blocks() if item.text}
     told = "\n".join(_plain(item.text) for index, item in texts.items() if index not in inside)
     return [
         item
