@@ -5,15 +5,15 @@
 Columns are of five kinds: the block itself (words, links, punctuation); the elements around it (how much of the
 page's prose each holds, how linked it is); what their tags and class names say; the blocks before and after; what
 the page says elsewhere (JSON-LD `articleBody`). A class name says "sidebar" on a wrapper of the whole page as often
-as on a sidebar, so a name is measured by how much of the page's prose its element holds.
+as on a sidebar, so a name is measured by how much of the page's prose its element holds. `places` has what depends on
+where a block stands, `text_features` what its text tells.
 
-Cost is linear: sums over subtrees are differences of running sums, for rows are in document order. Words are units:
-a Chinese, Japanese or Thai character counts as one.
+Words are units: a Chinese, Japanese or Thai character counts as one.
 """
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.names import ITEM_BODY, NAMES, TAG_COLUMNS, families_of_name
+from docgraph.parsers.html.main.places import AROUND, NEIGHBOURS, PLACE, Floats, Rows, Tree, around, neighbours, place
 from docgraph.parsers.html.main.text_features import LOCAL, text_columns
 from docgraph.parsers.html.main.words import WORD_COLUMNS, Clues, Words, words_of_element, words_of_text
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -56,12 +54,6 @@ class Measured:
         return self.before[index + 1] - self.before[index]
 
 
-_LEVELS: Final = 5
-AROUND: Final = tuple(
-    f"{name}_{level}"
-    for level in range(_LEVELS)
-    for name in ("share", "links", "prose", "blocks", "words", "dates", "askings", "headings", "pictures")
-)
 JUNK: Final = (
     "comment", "navigation", "footer", "promo", "author", "advert", "consent", "related", "tags", "tag_nav",
     "tag_footer", "tag_aside", "tag_form",
@@ -71,17 +63,6 @@ GOOD: Final = ("article", "body", "content", "paragraph", "item_body", "tag_arti
 SUMMARY: Final = ("junk", "good")
 _JUNK: Final = [NAMES.index(name) for name in JUNK]
 _GOOD: Final = [NAMES.index(name) for name in GOOD]
-_STEPS: Final = (-3, -2, -1, 1, 2, 3)
-_FARTHEST: Final = 3
-_BESIDE: Final = np.asarray(_STEPS) + _FARTHEST
-NEIGHBOURS: Final = tuple(
-    f"{name}_{step:+d}" for step in _STEPS for name in ("words", "links", "prose", "heading", "same")
-)
-PLACE: Final = (
-    "index", "from_end", "prose_before", "window_before", "window_after", "since_title", "family_prose",
-    "family_blocks", "depth", "page_words", "page_prose", "page_blocks", "root_share", "in_root", "below_root",
-    "block_share", "to_prose_before", "to_prose_after",
-)  # fmt: skip
 FEATURES: Final = LOCAL + AROUND + NAMES + SUMMARY + NEIGHBOURS + PLACE + WORD_COLUMNS
 
 
@@ -106,22 +87,22 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
     links = local[:, LOCAL.index("link_density")]
     ends = local[:, LOCAL.index("ends_sentence")] > 0
     prose = np.where((links < 0.4) & ((count >= 25) | ((count >= 8) & ends)), count, 0.0)
-    tree = _Tree(elements, owner, count, count * links, prose)
+    tree = Tree(elements, owner, count, count * links, prose)
     for name in ("date", "asking", "level", "pictures"):
         tree.counts.append(tree.sum(owner, np.minimum(local[:, LOCAL.index(name)], 1.0)))
-    around = _around(tree, owner)
+    levels = around(tree, owner)
     above = _above(elements, owner)
     families = _families(elements)
     names = _name_columns(elements, above, owner, tree, families)
     heading = local[:, LOCAL.index("level")] > 0
     kind = local[:, LOCAL.index("kind")]
-    neighbours = _neighbours(count, links, prose, heading, kind, owner, tree)
-    place = _place(elements, tree, owner, count, prose, title)
+    beside = neighbours(count, links, prose, heading, kind, owner, tree)
+    position = place(elements, tree, owner, count, prose, title)
     local[:, 0] = np.log2(1 + count)
     junk, good = names[:, _JUNK].min(axis=1), names[:, _GOOD]
     good = np.where(good > 0.4, good, 2).min(axis=1)
     clues = _clues(elements, above, owner, tree, blocks)
-    columns = (local, around, names, junk[:, None], good[:, None], neighbours, place, words.columns(clues))
+    columns = (local, levels, names, junk[:, None], good[:, None], beside, position, words.columns(clues))
     matrix = np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
     held = np.zeros(len(flow.items) + 1, dtype=np.int64)
     held[np.asarray(index) + 1] = count
@@ -129,53 +110,6 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
     return Measured(
         index, blocks, count, prose, owner, tree.end, _named(elements, tree, families), before, clues, matrix
     )
-
-
-class _Tree:
-    """Sums over the subtree of every element."""
-
-    def __init__(self, elements: Elements, owner: Rows, words: Floats, linked: Floats, prose: Floats) -> None:
-        self.count = len(elements)
-        self.parent: Rows = np.asarray(elements.parent, dtype=np.int64)
-        first = np.asarray(elements.first, dtype=np.int64)
-        last = np.asarray(elements.last, dtype=np.int64)
-        self.end: Rows = np.asarray(elements.ends, dtype=np.int64)
-        self.depth: Rows = np.arange(self.count) - np.searchsorted(np.sort(last), first)  # all before that are open
-        self.words = self.sum(owner, words)
-        self.linked = self.sum(owner, linked)
-        self.prose = self.sum(owner, prose)
-        self.blocks = self.sum(owner, np.ones(len(owner)))
-        self.counts: list[Floats] = []
-        self.total_words = max(1.0, float(words.sum()))
-        self.total_prose = max(1.0, float(prose.sum()))
-
-    def sum(self, owner: Rows, values: Floats) -> Floats:
-        own = np.bincount(owner, weights=values, minlength=self.count)
-        running: Floats = np.concatenate([[0.0], np.cumsum(own)])
-        sums: Floats = running[self.end] - running[:-1]
-        return sums
-
-    def above(self, rows: Rows) -> Rows:
-        """Return the parents; the root is its own."""
-        return np.maximum(self.parent[rows], 0)
-
-
-def _around(tree: _Tree, owner: Rows) -> Floats:
-    rows = [owner]
-    for _ in range(_LEVELS - 1):
-        rows.append(tree.above(rows[-1]))
-    row = np.stack(rows, axis=1)  # (B, levels)
-    words, prose, blocks = np.maximum(tree.words[row], 1.0), tree.prose[row], tree.blocks[row]
-    some = np.maximum(blocks, 1.0)
-    columns = [
-        prose / tree.total_prose,
-        tree.linked[row] / words,
-        prose / words,
-        np.log2(1 + blocks),
-        np.log2(1 + words),
-        *(count[row] / some for count in tree.counts),
-    ]
-    return np.stack(columns, axis=2).reshape(len(owner), -1)
 
 
 def _above(elements: Elements, owner: Rows) -> list[int]:
@@ -189,7 +123,7 @@ def _above(elements: Elements, owner: Rows) -> list[int]:
     return sorted(around)
 
 
-def _clues(elements: Elements, above: list[int], owner: Rows, tree: _Tree, blocks: list[TextBlock]) -> Clues:
+def _clues(elements: Elements, above: list[int], owner: Rows, tree: Tree, blocks: list[TextBlock]) -> Clues:
     place = {row: index for index, row in enumerate(above)}
     tags, attributes, parents = elements.tag, elements.attributes, elements.parent
     return Clues(
@@ -216,7 +150,7 @@ def _families(elements: Elements) -> dict[int, tuple[int, ...]]:
 
 
 def _name_columns(
-    elements: Elements, above: list[int], owner: Rows, tree: _Tree, families: dict[int, tuple[int, ...]]
+    elements: Elements, above: list[int], owner: Rows, tree: Tree, families: dict[int, tuple[int, ...]]
 ) -> Floats:
     """Return, for each family, the share of prose of the nearest element around a block that it names; 2 if none."""
     none = (-1,) * len(NAMES)
@@ -257,7 +191,7 @@ _NEARLY_ALL: Final = 0.95
 """Shares of the page's prose: such a container holds at most this; one of comments at most that."""
 
 
-def _named(elements: Elements, tree: _Tree, families: dict[int, tuple[int, ...]]) -> dict[int, str]:
+def _named(elements: Elements, tree: Tree, families: dict[int, tuple[int, ...]]) -> dict[int, str]:
     """Return the outermost small containers that by their name or tag hold no content, and their roles.
 
     That is what such a container is called if it holds no main content, and no reason for it to hold none.
@@ -275,65 +209,3 @@ def _named(elements: Elements, tree: _Tree, families: dict[int, tuple[int, ...]]
             found[row] = _JUNK_COLUMNS[named[0]]
             end = int(tree.end[row])
     return found
-
-
-def _neighbours(
-    words: Floats, links: Floats, prose: Floats, heading: Any, kind: Floats, owner: Rows, tree: _Tree
-) -> Floats:
-    own = np.stack([np.log2(1 + words), links, prose > 0, heading, tree.above(owner), kind], axis=1)
-    padded = np.full((len(own) + 2 * _FARTHEST, own.shape[1]), -1.0)  # -1 past the ends
-    padded[_FARTHEST:-_FARTHEST] = own
-    beside = padded[np.arange(len(own))[:, None] + _BESIDE]  # (B, 6, columns)
-    same = (beside[:, :, 4:] == own[:, None, 4:]).all(axis=2)
-    return np.concatenate([beside[:, :, :4], same[:, :, None]], axis=2).reshape(len(own), -1)
-
-
-def _place(elements: Elements, tree: _Tree, owner: Rows, words: Floats, prose: Floats, title: int) -> Floats:
-    count = len(owner)
-    order = np.arange(count, dtype=np.float64)
-    running = np.concatenate([[0.0], np.cumsum(prose)])
-    before = running[:-1] - running[np.maximum(np.arange(count) - 6, 0)]
-    after = running[np.minimum(np.arange(count) + 7, count)] - running[1:]
-    since = order - float(np.searchsorted(owner, title)) if title >= 0 else np.full(count, -999.0)
-    parent = tree.above(owner)
-    tag_ids: dict[str, int] = {}
-    tags = np.asarray([tag_ids.setdefault(elements.tag[row], len(tag_ids)) for row in owner.tolist()])
-    _, family = np.unique(parent * (len(tag_ids) + 1) + tags, return_inverse=True)
-    family_prose = np.bincount(family, weights=prose)[family]
-    family_blocks = np.bincount(family)[family]
-    root = _densest(tree, owner, prose)
-    inside = (owner >= root) & (owner < tree.end[root])
-    depth = tree.depth
-    indices = np.arange(count)
-    last_prose = np.maximum.accumulate(np.where(prose > 0, indices, -99))
-    next_prose = np.minimum.accumulate(np.where(prose > 0, indices, count + 99)[::-1])[::-1]
-    columns = [
-        order / count,
-        (count - order) / count,
-        running[:-1] / tree.total_prose,
-        np.log2(1 + before),
-        np.log2(1 + after),
-        np.clip(since, -30, 60),
-        family_prose / tree.total_prose,
-        np.log2(1 + family_blocks),
-        np.minimum(depth[owner], 60),
-        np.full(count, np.log2(1 + tree.total_words)),
-        np.full(count, tree.total_prose / tree.total_words),
-        np.full(count, np.log2(1 + count)),
-        np.full(count, tree.prose[root] / tree.total_prose),
-        inside.astype(np.float64),
-        np.where(inside, depth[owner] - depth[root], -1),
-        words / tree.total_words,
-        np.minimum(indices - last_prose, 30),
-        np.minimum(next_prose - indices, 30),
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _densest(tree: _Tree, owner: Rows, prose: Floats) -> int:
-    """Return the smallest element whose own and grandchild blocks hold the most prose (Readability's candidate)."""
-    parent = tree.above(owner)
-    score: Floats = np.bincount(parent, weights=prose, minlength=tree.count).astype(np.float64)
-    score += np.bincount(tree.above(parent), weights=prose / 2, minlength=tree.count)
-    score = score * (1 - tree.linked / np.maximum(tree.words, 1.0))
-    return int(np.argmax(score)) if len(score) else 0
