@@ -5,18 +5,17 @@
 A selector that could show it again (`.pane.active { display: block }`) wins if it is as specific, one by other names of
 the element by the cascade: importance, specificity, order.
 Only what can be judged from the markup alone counts (see `selectors`): no state of the page as a whole (`.no-js .x`),
-and `@media` for the screen of a desk (1,280 pixels wide). What a button of the page opens is no hidden text.
+and `@media` for the screen of a desk (see `screens`). What a button of the page opens is no hidden text.
 
-Sources: CSS Cascading 5; CSS Custom Properties 1; Media Queries 4.
+Sources: CSS Cascading 5; CSS Custom Properties 1.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.screens import holding_on_screens, is_of_desk
 from docgraph.parsers.html.selectors import NAME, Conditions, Selector, compounds_of, names_in, plain_names, specificity
 from docgraph.parsers.html.visibility import LONGEST_STYLE, way_of_hiding
 
@@ -27,13 +26,6 @@ _SHOWS: Final = re.compile(
 )
 _WITHOUT_SIZE: Final = re.compile(r"(?<![\w-])(?:height|width)\s*:\s*0\s*(?:px)?\s*(?:[;}!]|$)", re.I)
 """What such a rule places somewhere is not shown there."""
-_SCREEN: Final = re.compile(
-    r"@media\s*(?:(?:only\s+)?(?:screen|all)\s*(?:and\s*(?=\())?)?(?:\(\s*(min|max)-width\s*:\s*(\d{0,9}\.?\d{1,9})(px|r?em)\s*\)\s*)?$"
-    r"|@(?:layer\b|supports\b(?!\s+not\b))",
-    re.I,
-)
-_SCREEN_WIDTH: Final = 1_280
-_CONDITION: Final = re.compile(r"@[^@{};]{0,200}\{")
 _DISPLAY_NONE: Final = re.compile(r"display\s*:\s*none", re.I)
 _DISPLAY: Final = re.compile(r"(?<![\w-])display\s*:\s*(?!none)\w", re.I)
 _VARIABLE: Final = re.compile(r"--([\w-]{1,80})\s*:\s*([^;{}]{1,40})")
@@ -108,7 +100,7 @@ class Sheet:
         names = self._conditions.names.union(*self._names.values())
         self._asked = self._conditions.attributes
         rules = [(place, selector) for place, selector in rules if not names.isdisjoint(NAME.findall(selector))]
-        held = _holding_on_screens(css, [place - 1 for place, _ in rules])
+        held = holding_on_screens(css, [place - 1 for place, _ in rules])
         count, hidden = 0, set[str]()
         for place, selector in rules:
             important, by_display = _is_important(css, place), _hides_by_display(css, place)
@@ -133,7 +125,7 @@ class Sheet:
                 stop = max(start, css.find("}", start))
                 if _SHOWS.search(css, start, stop) and not _WITHOUT_SIZE.search(css, start, stop):
                     shown.append(start - 1)
-        for place in sorted(_holding_on_screens(css, shown)):
+        for place in sorted(holding_on_screens(css, shown)):
             important = _is_important(css, place + 1)
             for compounds in compounds_of(self._conditions.read(css, place + 1)):
                 last = compounds[-1]
@@ -248,7 +240,7 @@ def sheet_of(elements: Elements) -> Sheet:
     length = 0
     for row in elements.rows_of("style"):
         media = elements.attributes[row].get("media", "").strip().lower()
-        if _is_of_desk(f"@media {media}") and length < _MOST_CSS:
+        if is_of_desk(f"@media {media}") and length < _MOST_CSS:
             css.append(elements.text(row)[: _MOST_CSS - length])
             length += len(css[-1])
     return Sheet("\n".join(css), elements)
@@ -277,45 +269,3 @@ def _find_all(css: str, word: str) -> list[int]:
         places.append(place)
         place = css.find(word, place + 1)
     return places
-
-
-def _holding_on_screens(css: str, starts: list[int]) -> set[int]:
-    """Return which of some rules stand in no condition that a screen may fail, by where their blocks begin."""
-    if not starts:
-        return set()
-    css = css[: starts[-1] + 1]
-    letters = np.frombuffer(css.encode("latin-1", "replace"), np.uint8)  # one byte a letter
-    braces = np.flatnonzero((letters == ord("{")) | (letters == ord("}")))
-    opens = letters[braces] == ord("{")
-    # Most rules are of no interest: an opening brace that nobody asks for and the closing one right after it.
-    rule = np.append(opens[:-1] & ~opens[1:], False)
-    rule[np.searchsorted(braces, starts)] = False
-    rest = ~(rule | np.append(False, rule[:-1]))
-    conditions = {found.end() - 1: found[0][:-1] for found in _CONDITION.finditer(css)}
-    known: dict[str, bool] = {"": False}
-    asked, held, around = set(starts), set[int](), [True]
-    for place, is_open in zip(braces[rest].tolist(), opens[rest].tolist(), strict=True):
-        if is_open:
-            holds = around[-1]
-            if holds and place in asked:
-                held.add(place)
-            condition = conditions.get(place, "") if holds else ""
-            if condition not in known:
-                known[condition] = _is_of_desk(condition)
-            around.append(known[condition])
-        elif len(around) > 1:
-            around.pop()
-    return held
-
-
-def _is_of_desk(condition: str) -> bool:
-    """Whether a condition such as "@media (min-width: 768px)" holds on the screen of a desk."""
-    if "," in condition and condition[:6].lower() == "@media":
-        return any(_is_of_desk(f"@media {query}") for query in condition[6:].split(",") if query.strip())
-    if (found := _SCREEN.match(condition.strip())) is None:
-        return False
-    bound, number, unit = found.groups()
-    if bound is None:
-        return True
-    width = float(number) * (1 if unit.lower() == "px" else 16)
-    return width <= _SCREEN_WIDTH if bound.lower() == "min" else width >= _SCREEN_WIDTH
