@@ -1,0 +1,79 @@
+"""The title of a page, of all that it gives as one.
+
+candidates, the site's name ─ chosen_title ─> the most trusted, in full, or the heading that knows better
+"""
+
+import re
+from typing import Final
+
+from docgraph.metadata import Candidate
+
+_SEPARATOR: Final = re.compile(r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*")
+"""What stands between the title of a page and the name of its site."""
+_NO_TITLES: Final = frozenset(
+    ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
+)
+"""Titles that a program wrote, in small letters."""
+_LEAST_STEM: Final = 12
+_TELLING_LETTERS: Final = 4
+"""A word of fewer may be in any two titles."""
+
+
+def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
+    """Return the most trusted title, as the page gives it.
+
+    The page's `<title>` and a heading that agree know better than a headline that tells of something else: some sites
+    write a short description there. A title that is the site's name is that of every page of the site, and of one
+    that ends or begins with that name the heading is the rest.
+    """
+    if not candidates:
+        return None
+    chosen, headings = candidates[0], [c.value for c in candidates if c.source == "heading"]
+    if (whole := _uncut(chosen.value, candidates)) is not None:
+        chosen = whole
+    name = _words(site or "")
+    if headings and (_words(chosen.value) == name or chosen.value.strip().lower() in _NO_TITLES):
+        return next((heading for heading in headings if _words(heading) != name), headings[0])
+    shown = {_words(heading): heading for heading in headings if _words(heading) != name}
+    if chosen.source == "html":
+        # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
+        if (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
+            return shown[longest]
+        return next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), chosen.value)
+    for title in (c.value for c in candidates if c.source == "html"):
+        for part in (title, *_SEPARATOR.split(title)):
+            words = _words(part)
+            if words in shown and _is_about_another(chosen.value, words):
+                return shown[words]
+    return chosen.value
+
+
+def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
+    """Return the candidate that gives a title in full which another cuts off with three dots, or None."""
+    stem = title.rstrip(" .…")
+    if not title.endswith(("…", "...")) or len(stem) < _LEAST_STEM:
+        return None
+    return next((c for c in candidates if c.value.startswith(stem) and len(c.value) > len(title)), None)
+
+
+def _is_most_of(heading: str, title: str) -> bool:
+    """Whether a title is a heading with less than its letters before or after it, set apart by a sign."""
+    rest = title.removeprefix(heading) if title.startswith(heading) else title.removesuffix(heading)
+    if rest == title or len(rest) >= len(heading):
+        return False
+    beside = rest.strip() if rest else "a"
+    sign = beside[0] if title.startswith(heading) else beside[-1]
+    return not sign.isalnum() and sign != ":"  # what is before a colon may be part of the title
+
+
+def _is_about_another(headline: str, heading: frozenset[str]) -> bool:
+    """Whether a headline describes rather than names: in small letters, or without a telling word of the heading."""
+    both = _words(headline) & heading
+    return 2 * len(both) < len(heading) and (
+        headline[:1].islower() or all(len(word) < _TELLING_LETTERS for word in both)
+    )
+
+
+def _words(text: str) -> frozenset[str]:
+    """Return the words of a text, in small letters, to be compared."""
+    return frozenset(re.findall(r"\w+", text.lower()))
