@@ -12,6 +12,7 @@ Sources: CSS Cascading 5; CSS Custom Properties 1.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
@@ -48,6 +49,10 @@ _MOST_COMPOUNDS: Final = 2_000
 """Compounds that hide or show; style sheets of real pages have some hundred."""
 _MOST_STEPS: Final = 500_000
 """Selectors and elements around that are looked at in a page; what comes after is taken to be seen."""
+_FEW_NAMES: Final = 40
+"""So many names are found one by one, which is quicker than to look at every name of a style sheet."""
+_MOST_NAMED: Final = 20_000
+"""Blocks of declarations for what a style sheet hides elsewhere, which are searched for what shows it again."""
 _MOST_SPECIFIC: Final = (2, 0, 0)
 _LEAST: Final = (-1, 0, 0)
 Rank = tuple[int, int, int]
@@ -118,13 +123,11 @@ class Sheet:
 
     def _read_what_shows(self, css: str, hidden: set[str], beside: set[str]) -> None:
         """Read the rules that show again what others hide, by those names or by others of the same elements."""
-        named, shown, start = hidden | beside, list[int](), 0
-        for before in css.split("{")[:-1]:
-            start += len(before) + 1
-            if not named.isdisjoint(NAME.findall(before, before.rfind("}") + 1)):
-                stop = max(start, css.find("}", start))
-                if _SHOWS.search(css, start, stop) and not _WITHOUT_SIZE.search(css, start, stop):
-                    shown.append(start - 1)
+        shown = list[int]()
+        for start in islice(_blocks_naming(css, hidden | beside), _MOST_NAMED):
+            stop = max(start, css.find("}", start))
+            if _SHOWS.search(css, start, stop) and not _WITHOUT_SIZE.search(css, start, stop):
+                shown.append(start - 1)
         for place in sorted(holding_on_screens(css, shown)):
             important = _is_important(css, place + 1)
             for compounds in compounds_of(self._conditions.read(css, place + 1)):
@@ -249,8 +252,7 @@ def sheet_of(elements: Elements) -> Sheet:
 def _places_that_hide(css: str) -> Iterator[int]:
     """Yield where each block of declarations begins that hides."""
     done = -1
-    small = css.lower()
-    css = small if len(small) == len(css) else css
+    css = css.encode("latin-1", "replace").lower().decode("latin-1")  # in the letters that matter, and in length
     places = sorted(place for word in _WORDS_THAT_HIDE for place in _find_all(css, word))
     for place in places[:_MOST_RULES]:
         start = css.rfind("{", done + 1, place)
@@ -260,6 +262,23 @@ def _places_that_hide(css: str) -> Iterator[int]:
         if way_of_hiding(css[start + 1 : stop if stop >= 0 else len(css)][:LONGEST_STYLE]):
             done = start
             yield start + 1
+
+
+def _blocks_naming(css: str, names: set[str]) -> Iterator[int]:
+    """Yield where blocks of declarations begin that have any of some names before them; ".ad" is not in ".advert"."""
+    start = 0
+    if len(names) > _FEW_NAMES:
+        for before in css.split("{")[:-1]:
+            start += len(before) + 1
+            if not names.isdisjoint(NAME.findall(before, before.rfind("}") + 1)):
+                yield start
+        return
+    for place, found in sorted((place, name) for name in names for place in _find_all(css, name)):
+        if place >= start and (match := NAME.match(css, place)) and match[0] == found:
+            start = css.find("{", place) + 1
+            if not start:
+                return
+            yield start
 
 
 def _find_all(css: str, word: str) -> list[int]:
