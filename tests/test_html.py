@@ -1,6 +1,7 @@
 """Web pages to documents: structure, text, pictures, what nobody sees, and bounds."""
 
 import gc
+import pickle
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,14 @@ def test_languages_are_kept_where_they_change():
         (None, "en"),
         ("de", "de"),
     ]
+
+
+def test_xpaths_survive_a_copy_whether_or_not_they_were_asked_for():
+    page = parse_html("<p>One<p>Two<o:p>Three</o:p>")
+    copy, asked = pickle.loads(pickle.dumps(page)), [node.source.xpath for node in page]
+    assert [node.source.xpath for node in copy] == [node.source.xpath for node in pickle.loads(pickle.dumps(page))]
+    assert asked == [node.source.xpath for node in copy]
+    assert "/html[1]/body[1]/p[2]" in asked
 
 
 def test_xpaths_lead_back_to_the_element():

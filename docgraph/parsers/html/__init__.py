@@ -1,7 +1,8 @@
 """A web page: bytes to Document. The stages, in the order in which a page passes them:
 
 page                    parse_html: decode, run the stages, assemble the Document
-elements    offsets     markup -> element records; where each tag stands in the source
+elements    offsets     markup -> element records; where each tag stands in the source; `streamed` puts in place what
+                        comes late, `steps` are the records' xpaths
 flow        rules       elements -> text blocks in reading order, a rule for each kind of element; `reader` is the
                         state, `blocks` the text; `headings`, `formulas`, `code` and `twins` are what some rules need
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
@@ -12,5 +13,5 @@ tree                    text blocks -> the document's nodes: `structures` has a 
                         `nodes` writes blocks and images
 
 Beside them: `tags` (what each tag, role and class name means, as data), `visibility` (what nobody sees) and
-`style_sheets` (what a page's own sheets hide, by their `selectors`).
+`style_sheets` (what a page's own sheets hide, by their `selectors`, on `screens` of a desk).
 """
