@@ -5,6 +5,7 @@ from .chunks import Chunk as Chunk
 from .chunks import ChunkImage as ChunkImage
 from .document import Document as Document
 from .document import DocumentBuilder as DocumentBuilder
+from .embedding.static import StaticEmbedder as StaticEmbedder
 from .errors import DataError as DataError
 from .errors import DocgraphError as DocgraphError
 from .errors import DocumentError as DocumentError

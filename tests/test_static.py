@@ -1,0 +1,159 @@
+"""The model that docgraph brings: its pieces are BERT's, its vectors sums, and an index has them without torch."""
+
+import hashlib
+import subprocess
+import sys
+import tomllib
+import unicodedata
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docgraph import Index, StaticEmbedder, parse_text
+from docgraph.embedding.static import FILE, NAME, StaticEncoder
+from docgraph.errors import DataError, ModelError
+from encoders import Embedder
+from tests.articles import BODY
+
+ROOT = Path(__file__).resolve().parent.parent
+WORDS = (
+    "the harbour was re-opened in 1957; l'été, naïve ΟΔΟΣ İstanbul (1) a_b x² 東京タワー Москва 서울 \u200d½ﬁ £5 don't"
+)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> StaticEncoder:
+    return StaticEncoder.load()
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> list[str]:
+    with np.load(FILE) as arrays:
+        return arrays["pieces"].tobytes().decode().split("\n")
+
+
+@pytest.fixture(scope="module")
+def library(vocabulary: list[str]) -> tokenizers.Tokenizer:
+    """The same vocabulary, read by the library."""
+    rows = {piece: row for row, piece in enumerate(vocabulary)}
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(rows, unk_token="[UNK]", max_input_chars_per_word=100))
+    made.normalizer = tokenizers.normalizers.BertNormalizer()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    return made
+
+
+def old(letter: str) -> bool:
+    """Whether a character is what it was in Unicode 3.2: the library has older tables than Python."""
+    return unicodedata.category(letter) == unicodedata.ucd_3_2_0.category(letter) != "Cn"
+
+
+LETTERS = st.one_of(st.sampled_from(WORDS), st.characters(exclude_categories=["Cs", "Cn"]).filter(old))
+
+
+@given(st.text(LETTERS, max_size=40))
+def test_pieces_are_those_of_the_library(encoder, library, text):
+    assert encoder.pieces.rows(text) == library.encode(text).ids
+
+
+def test_pieces_of_words_are_those_of_the_library(encoder, library):
+    for text in (WORDS, BODY, "x" * 100, "x" * 101, "", " \t", "unaffable" * 11, "\ud800a"):
+        assert encoder.pieces.rows(text) == library.encode(text.replace("\ud800", "")).ids
+        assert encoder.count(text) == len(library.encode(text.replace("\ud800", "")))
+
+
+def test_a_vector_is_the_sum_of_its_pieces_with_length_1(encoder, vocabulary):
+    with np.load(FILE) as arrays:
+        packed, scale = arrays["vectors"].tolist(), arrays["scale"].tolist()
+
+    def vector(piece: str) -> list[float]:
+        row = vocabulary.index(piece)
+        halves = [*(byte % 16 for byte in packed[row]), *(byte // 16 for byte in packed[row])]
+        return [(number - 8) * scale[row] for number in halves]
+
+    total = np.sum([vector("the"), vector("harbour"), vector("the")], axis=0)
+    np.testing.assert_allclose(encoder.encode(["The harbour the"])[0], total / np.linalg.norm(total), atol=1e-6)
+
+
+def test_a_text_without_a_piece_has_zeros(encoder):
+    assert not encoder.encode(["", " \n"]).any()
+
+
+def test_questions_find_what_shares_no_word_with_them():
+    pages = {
+        "health": "The physician treats sick people in a hospital.",
+        "money": "The bank lends its customers funds at an annual rate.",
+        "sea": "Vessels leave the port each morning and sail to the islands.",
+    }
+    embedder = StaticEmbedder()
+    found = embedder.encode([parse_text(text) for text in pages.values()])
+    for question, page in {"doctor medicine": "health", "interest loan": "money", "ship ferry": "sea"}.items():
+        assert list(pages)[int((found.vectors @ embedder.encode_query([question])[0]).argmax())] == page
+
+
+def test_a_question_in_other_letters_is_answered_by_words_alone(tmp_path):
+    embedder = StaticEmbedder()
+    asked = embedder.encode_query(["Où est l'été?", "东京塔在哪里", "где башня", "the 东", "1957"])
+    assert asked.any(axis=1).tolist() == [True, False, False, True, True]
+    with Index.open(tmp_path / "x.index", embedder, create=True) as index:
+        index.add([parse_text("东京塔在港区。"), parse_text("大阪城在中央区。"), parse_text("The harbour.")])
+        found = index.search("东京塔")
+    with Index.open(tmp_path / "x.index") as index:
+        assert found[0].id == index.search("东京塔")[0].id
+
+
+def test_it_is_the_same_by_name_among_encoders():
+    named, alone = Embedder.from_pretrained(NAME), StaticEmbedder()
+    page = parse_text("One paragraph.\n\nAnother, of the harbour.")
+    assert (named.name, named.fingerprint) == (alone.name, alone.fingerprint)
+    np.testing.assert_array_equal(named.encode(page, "node").vectors, alone.encode(page, "node").vectors)
+    with pytest.raises(ModelError, match='context="late" needs an encoder that reads in context, but docgraph-static'):
+        Embedder.from_pretrained(NAME, context="late")
+
+
+def test_an_index_of_it_is_not_opened_with_another_model(tmp_path):
+    other = StaticEmbedder()
+    other.fingerprint = "another"
+    with Index.open(tmp_path / "x.index", StaticEmbedder(), create=True) as index:
+        index.add([parse_text("The harbour.")])
+    with pytest.raises(DataError, match="was made with docgraph-static, but docgraph-static was given, or it has"):
+        Index.open(tmp_path / "x.index", other)
+
+
+COMMANDS = """
+import sys
+sys.modules.update(dict.fromkeys(["torch", "transformers", "tokenizers", "safetensors", "sentence_transformers"]))
+from training import cli
+for arguments in (["index", "sea.txt", "health.txt", "--output", "x.index"], ["search", "x.index", "doctor", "--json"]):
+    sys.argv = ["docgraph", *arguments]
+    try:
+        cli.main()
+    except SystemExit as end:
+        assert not end.code, end.code
+"""
+
+
+def test_the_base_install_indexes_and_searches_by_it(tmp_path):
+    (tmp_path / "sea.txt").write_text("Vessels leave the port each morning and sail to the islands.")
+    (tmp_path / "health.txt").write_text("The physician treats sick people in a hospital.")
+    done = subprocess.run([sys.executable, "-c", COMMANDS], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env={"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert not done.returncode, done.stderr
+    first, best, _ = done.stdout.splitlines()
+    assert first.endswith("with vectors of docgraph-static")
+    assert "health.txt" in best
+
+
+def test_the_model_is_in_the_wheel_and_small():
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["docgraph"]
+    for file in (FILE, FILE.with_suffix(".md")):
+        assert any(fnmatch(file.relative_to(ROOT / "docgraph").as_posix(), pattern) for pattern in data)
+    assert FILE.stat().st_size < 5e6
+
+
+def test_the_note_names_the_file_that_is_there():
+    assert hashlib.sha256(FILE.read_bytes()).hexdigest() in FILE.with_suffix(".md").read_text(encoding="utf-8")
