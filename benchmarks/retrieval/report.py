@@ -33,7 +33,8 @@ def _pages(found: dict[str, Any]) -> list[str]:
     text = [
         "## OpenStax pages",
         "",
-        f"Business and anthropology, {found['pages']} pages (one in {found['every']}), without a part in any choice. "
+        f"Business and anthropology, {found['pages']} pages (one in {found['every']}). No setting was chosen by "
+        "them, but that pairs of words count was checked on these books, too, before it was taken. "
         "What is asked (heading, caption, title) is taken out before anything is read; sentence-transformers reads a "
         "place's text under its title and headings, cut at 256 tokens; late: the target stands in the second half of "
         "its page, behind 256 words. Differences: paired bootstrap, 95 %.",
