@@ -1,11 +1,11 @@
 """Indexes of up to a million vectors, pages a second by engine and workers, and a cluster that loses a node.
 
-    python -m benchmarks.scale index --folder F [--sizes 20000,100000,1000000] [--store sqlite]
+    python -m benchmarks.scale index --folder F [--sizes 20000,100000,1000000] [--store sqlite] [--cache FILE]
     python -m benchmarks.scale engines PAGES --folder F [--workers 1,2]
     python -m benchmarks.scale nodes PAGES --folder F
 
-Each part writes its share of benchmarks/results/scale.json, and the page scale.md of all that is there. F keeps what is
-made: killed, an index goes on.
+Each part writes its share of benchmarks/results/scale.json, and the page scale.md of all that is there; sizes that a
+call leaves out stay. F keeps what is made: killed, an index goes on.
 """
 
 from pathlib import Path
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--sizes", default="20000,100000,1000000")
     parser.add_argument("--workers", default="1,2")
+    parser.add_argument("--cache", type=Path, help="keeps vectors of the real pages' texts")
     parser.add_argument("--store", choices=("sqlite", "lancedb"), default="sqlite")
     asked = parser.parse_args()
     if (asked.pages is None) != (asked.part == "index"):
@@ -96,7 +97,7 @@ def main() -> None:
     found: dict[str, Any] = {"store": asked.store, "about": about()}
     if asked.part == "index":
         found["rows"] = []
-        made, questions = index.base(asked.folder, asked.data)
+        made, questions = index.base(asked.folder, asked.data, asked.cache)
         for size in map(int, asked.sizes.split(",")):
             found["rows"].append(index.measure(asked.folder, made, questions, size, asked.store))
             print(found["rows"][-1], flush=True)
@@ -105,7 +106,11 @@ def main() -> None:
         found["rows"] = [engines.pages_per_second(asked.pages, asked.folder, *way) for way in ways]
     else:
         found["rows"] = nodes.run(asked.pages, asked.folder)
-    held = recorded("scale", asked.results) | {asked.part: found}
+    held = recorded("scale", asked.results)
+    if asked.part == "index":  # sizes that this call leaves out stay
+        known = {row["vectors"]: row for row in [*held.get("index", {}).get("rows", []), *found["rows"]]}
+        found["rows"] = [known[size] for size in sorted(known)]
+    held[asked.part] = found
     record("scale", held, asked.results)
     publish("scale", page(held), asked.results)
 

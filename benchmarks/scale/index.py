@@ -90,12 +90,12 @@ class Made:
         return words[start : start + max(len(words) // 2, 1)]
 
 
-def base(folder: Path, data: Path) -> tuple[Made, list[tuple[str, Any]]]:
+def base(folder: Path, data: Path, cache: Path | None) -> tuple[Made, list[tuple[str, Any]]]:
     """Return the made documents, and questions with their vectors; the index of real pages is kept in the folder."""
     from benchmarks.retrieval.pages import read_pages
     from encoders import Embedder
 
-    embedder = Embedder.from_pretrained()
+    embedder = Embedder.from_pretrained(cache=cache)
     texts: list[str] = []
     with Index.open(folder / "base.index", embedder, create=True) as index:
         for name in ("ccby", "dev"):
