@@ -157,3 +157,10 @@ def test_the_model_is_in_the_wheel_and_small():
 
 def test_the_note_names_the_file_that_is_there():
     assert hashlib.sha256(FILE.read_bytes()).hexdigest() in FILE.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_one_question_is_not_taken_for_its_letters():
+    embedder = StaticEmbedder()
+    asked = "who gets help from the state?"
+    np.testing.assert_array_equal(embedder.encode_query(asked), embedder.encode_query([asked]))
+    assert embedder.encode_query(asked).shape == (1, embedder.width)

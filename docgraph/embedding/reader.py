@@ -115,9 +115,10 @@ class TextReader:
         context = "alone" if self.late is None else "late"
         return {**dataclasses.asdict(self.settings), "context": context, "normalize": self.normalize}
 
-    def encode_query(self, texts: Sequence[str], *, show_progress_bar: bool = False) -> Vectors:
+    def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
         """See `Embedder.encode_query`."""
-        vectors = self.encoder.encode(texts, "query", show_progress_bar=show_progress_bar)
+        many = [texts] if isinstance(texts, str) else list(texts)
+        vectors = self.encoder.encode(many, "query", show_progress_bar=show_progress_bar)
         return unit(vectors) if self.normalize else vectors
 
     def encode(

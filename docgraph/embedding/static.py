@@ -100,12 +100,13 @@ class StaticEmbedder(TextReader):
     def __init__(self, settings: NodeSettings | None = None, *, normalize: bool | None = None) -> None:
         super().__init__(_loaded(), settings, normalize=normalize)
 
-    def encode_query(self, texts: Sequence[str], *, show_progress_bar: bool = False) -> Vectors:
+    def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
         """Return (n, D) vectors of questions; zeros, with which a search is by words alone, for one that is mostly in
         other letters than Latin: the model read English, and in Chinese its vectors led astray (static.md).
         """
-        vectors = super().encode_query(texts, show_progress_bar=show_progress_bar)
-        vectors[[not _is_latin(text) for text in texts]] = 0
+        many = [texts] if isinstance(texts, str) else list(texts)
+        vectors = super().encode_query(many, show_progress_bar=show_progress_bar)
+        vectors[[not _is_latin(text) for text in many]] = 0
         return vectors
 
 

@@ -103,8 +103,7 @@ class Embedder:
         """Return (n, D) float32 vectors of questions, in the documents' space,
         with the encoder's prompt for queries.
         """
-        many = [texts] if isinstance(texts, str) else list(texts)
-        return self.reader.encode_query(many, show_progress_bar=show_progress_bar)
+        return self.reader.encode_query(texts, show_progress_bar=show_progress_bar)
 
     def encode(
         self,

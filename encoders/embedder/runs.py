@@ -66,7 +66,7 @@ class RunReader:
         """The settings, as JSON values."""
         return {"normalize": self.normalize, "purpose": self.purpose}
 
-    def encode_query(self, texts: Sequence[str], *, show_progress_bar: bool = False) -> Vectors:
+    def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
         """Return (n, D) vectors of texts, each read as a document."""
         found: Embeddings = self.model.encode(
             documents_of(texts), "document", normalize=self.normalize, show_progress_bar=show_progress_bar
