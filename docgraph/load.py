@@ -9,13 +9,14 @@ text is refused.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
 from docgraph.document import Document
 from docgraph.errors import DataError, LimitError, ParseError, check_type
 from docgraph.file_names import readable
-from docgraph.formats.json import from_dict
+from docgraph.formats.json import SCHEMA, from_dict
 from docgraph.limits import Limits
 from docgraph.parsers.article import parse_article
 from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix, parse_bytes, read_bounded
@@ -25,6 +26,8 @@ from docgraph.parsers.site.read import parse_site
 ARCHIVES: Final = (".zip", ".warc")
 SUFFIXES: Final = (*PAGE_SUFFIXES, ".json")
 """Suffixes of the single documents that `load_document` reads; each may be followed by `.gz`."""
+_HEAD: Final = 100
+"""Bytes in which a saved document says that it is one."""
 
 
 def load_document(path: str | Path, *, limits: Limits | None = None, strict: bool = False, **options: Any) -> Document:
@@ -58,6 +61,17 @@ def load_document(path: str | Path, *, limits: Limits | None = None, strict: boo
         options["images"] = path.parent
     data = read_bounded(path, limits, strict)
     return parse_bytes(data, suffix, path.name, limits=limits, strict=strict, **options)
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a file is a document that `to_json` wrote, by its name and its first bytes."""
+    if document_suffix(path) != ".json":
+        return False
+    try:
+        head = read_bounded(path, Limits(input_bytes=_HEAD))
+    except ParseError:
+        return False
+    return re.match(rb'\s*\{\s*"schema":\s*"' + SCHEMA.encode() + b'"', head) is not None
 
 
 def _from_json(path: Path, limits: Limits, strict: bool, options: dict[str, Any]) -> Document:

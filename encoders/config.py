@@ -60,6 +60,8 @@ class DocumentConfig(PreTrainedConfig):
     """Width of the position features shared by all layers."""
     position_head_size: int = 16
     """Width of a head's share of the position logits."""
+    position_boxes: bool = False
+    """Whether the box of a node on the rendered page, seen from its parent's, adds to its position."""
     graph_features: int = 8
     """Laplacian eigenvectors that place a node in its GRAPH family."""
 

@@ -36,6 +36,8 @@ class Structure:
     position: PositionInputs
     position_features: Tensor
     """(Q, F)"""
+    box_features: Tensor | None
+    """(R, F), None for a model that does not look at boxes."""
     present: Tensor | None
     modality: Tensor
     """(N,) 0 for text, 1 for patches."""
@@ -52,6 +54,7 @@ class Structure:
             self,
             forest=step.forest,
             position=replace(self.position, index=self.position.index[step.row]),
+            box_features=None if self.box_features is None else self.box_features[step.row],
             present=step.present(self.present),
             modality=modality.index_copy(0, step.leaf, self.modality),
         )
@@ -67,20 +70,25 @@ class HierarchicalAttention(nn.Module):
         self.attend_self = attend_self
         self.backend = config.attention_backend
         self.position = PositionHeads(
-            config.position_size, config.num_attention_heads, config.position_head_size, sides
+            config.position_size,
+            config.num_attention_heads,
+            config.position_head_size,
+            sides,
+            boxes=config.position_boxes,
         )
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, structure: Structure) -> Tensor:
         """(N, H, E) three times -> (N, H, E)."""
         if self.kind == "none":
-            unused = self.position.weight.sum() + structure.position_features.sum()
+            unused = sum(weight.sum() for weight in self.position.parameters()) + structure.position_features.sum()
+            unused = unused if structure.box_features is None else unused + structure.box_features.sum()
             return value + 0 * (query + key) + 0 * unused
         mixed = hierarchical_attention(
             query,
             key,
             value,
             structure.forest,
-            position=self.position(structure.position_features, structure.position),
+            position=self.position(structure.position_features, structure.position, structure.box_features),
             present=structure.present,
             attend_self=self.attend_self,
             backend=self.backend,

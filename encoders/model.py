@@ -22,7 +22,7 @@ from encoders.leaves.image import ImageLeaves
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.leaves.scratch_text import ScratchTextLeaves
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
-from encoders.positions import PositionFeatures
+from encoders.positions import BoxFeatures, PositionFeatures
 from encoders.readout import Readout
 from encoders.sharding import is_sharded
 
@@ -49,6 +49,7 @@ class DocumentModel(DocumentPreTrainedModel):
         self.names = None if self.text is not None else nn.Embedding(256, size)
         name_size = _name_size(config)
         self.positions = PositionFeatures(config.position_size, name_size, config.graph_features)
+        self.boxes = BoxFeatures(config.position_size) if config.position_boxes else None
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.layers = nn.ModuleList(make_layer(config) for _ in range(config.num_hidden_layers))
         self.norm = nn.LayerNorm(size, eps=config.layer_norm_eps) if config.layer == "prenorm" else nn.Identity()
@@ -137,6 +138,7 @@ class DocumentModel(DocumentPreTrainedModel):
             forest=view.forest,
             position=view.position,
             position_features=self.positions(view.position, names),
+            box_features=None if self.boxes is None else self.boxes(view.box, view.forest.parent),
             present=present,
             modality=modality,
         )

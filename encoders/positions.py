@@ -4,6 +4,8 @@
     KEYED     the mean sub-word embedding of the field's name  GRAPH  Laplacian features (graph_features.py)
     SET       zero: a set has no positions
 
+On rendered pages the box of a node, seen from its parent's, may be one more feature in every domain (`BoxFeatures`).
+
 `PositionFeatures` makes one table for all layers, a row for each distinct position of a batch; each layer has a
 `PositionHeads` with one linear map a domain. The logit between siblings A and B gains query_A . key_B, so left and
 right can differ; in the paper's layer both sides are the same.
@@ -99,29 +101,63 @@ class PositionFeatures(nn.Module):
         return features
 
 
+class BoxFeatures(nn.Module):
+    """Features of where a node's box lies in its parent's; zero where there is none."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.features = FourierFeatures(4, size)
+
+    def forward(self, box: Tensor | None, parent: Tensor) -> Tensor:
+        """Return (R, F).
+
+        Args:
+            box: (R, 4) left, top, right, bottom in any unit, NaN where unknown; None if no row has one.
+            parent: (R,) row of the parent, -1 at a root.
+        """
+        if box is None:
+            box = torch.full((len(parent), 4), math.nan, device=parent.device)
+        above = box[parent.clamp(min=0)]
+        size = (above[:, 2:] - above[:, :2]).clamp(min=1)
+        share = (box.unflatten(1, (2, 2)) - above[:, None, :2]) / size[:, None]
+        known = ((parent >= 0) & share.isfinite().flatten(1).all(1))[:, None]
+        # In hundredths, as frequencies are of ordinals; a child can lie anywhere, which beyond a side says no more.
+        place = torch.where(known, 100 * share.flatten(1).clamp(-1, 2), 0).to(self.features.frequency.dtype)
+        return torch.where(known, self.features(place), 0)
+
+
 class PositionHeads(nn.Module):
     """One layer's linear map of the shared features, one for each domain; a set's positions stay zero.
 
     Args:
         sides: 2 for a query and a key side, 1 for the paper's symmetric form.
+        boxes: whether the features of boxes have a map, too.
     """
 
-    def __init__(self, size: int, heads: int, head_size: int, sides: int = 2) -> None:
+    def __init__(self, size: int, heads: int, head_size: int, sides: int = 2, *, boxes: bool = False) -> None:
         super().__init__()
         self.heads, self.head_size, self.sides = heads, head_size, sides
         self.weight = nn.Parameter(torch.empty(len(DOMAIN_CODE), size, sides * heads * head_size))
+        self.box_weight = nn.Parameter(torch.empty(size, sides * heads * head_size)) if boxes else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the weights anew: position logits start near a tenth, so that attention starts from content."""
-        nn.init.normal_(self.weight, std=0.3 / math.sqrt(self.weight.shape[1]))
+        for weight in self.parameters():
+            nn.init.normal_(weight, std=0.3 / math.sqrt(weight.shape[-2]))
 
-    def forward(self, features: Tensor, inputs: PositionInputs) -> Tensor | tuple[Tensor, Tensor]:
-        """(Q, F) -> (R, H, P), or a query and a key side of that shape."""
+    def forward(
+        self, features: Tensor, inputs: PositionInputs, boxes: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """(Q, F), and (R, F) of boxes -> (R, H, P), or a query and a key side of that shape."""
         mapped = torch.zeros(len(features), self.weight.shape[2], dtype=features.dtype, device=features.device)
         for code in range(1, len(DOMAIN_CODE)):
             inside = (inputs.domain == code)[:, None]
             mapped = mapped + torch.where(inside, features @ self.weight[code], 0)
-        table = mapped.unflatten(-1, (self.sides, self.heads, self.head_size))
+        shape = (self.sides, self.heads, self.head_size)
+        table = mapped.unflatten(-1, shape)
         sides = [table[:, side][inputs.index] for side in range(self.sides)]
+        if self.box_weight is not None and boxes is not None:
+            of_boxes = (boxes @ self.box_weight).unflatten(-1, shape)
+            sides = [one + of_boxes[:, side] for side, one in enumerate(sides)]
         return sides[0] if self.sides == 1 else (sides[0], sides[1])

@@ -224,6 +224,16 @@ def test_a_kind_may_name_its_form(compared):
     ]  # fmt: skip
 
 
+def test_a_kind_may_see_boxes(compared):
+    from training.compare.run import _run_config
+
+    chosen, _ = compared
+    run = _run_config(chosen, "permuted-boxes", 1, Path("there"))
+    assert (run.model["attention"], run.model["position_boxes"]) == ("permuted", True)
+    found = summarise([result(kind, 0, [True, False]) for kind in ("hsa-boxes", "hsa")], chosen)
+    assert [(pair.one, pair.other) for pair in found.pairs] == [("hsa", "hsa-boxes")]
+
+
 def test_wrong_wishes_are_refused(compared):
     chosen, _ = compared
     with pytest.raises(ConfigError, match="attention must be some of hsa, flat, none, permuted, but is softmax"):

@@ -54,6 +54,7 @@ def collate(documents: Sequence[EncodedDocument], prepare: Prepare) -> DocumentB
         text=_text(documents, offsets, leaf_of_row),
         image=image,
         position=_positions(documents),
+        box=_boxes(documents),
         present=present,
         leaf_document=torch.from_numpy(leaf_document),
         seed=torch.tensor([document.seed for document in documents], dtype=torch.int64),
@@ -116,6 +117,17 @@ def _images(
         patches=documents[owner[0]].patches,
     )
     return image, present, problems
+
+
+def _boxes(documents: Sequence[EncodedDocument]) -> Tensor | None:
+    if all(document.box is None for document in documents):
+        return None
+    unknown = [np.full((document.num_rows, 4), np.nan, np.float32) for document in documents]
+    return torch.from_numpy(
+        np.concatenate(
+            [one if document.box is None else document.box for one, document in zip(unknown, documents, strict=True)]
+        )
+    )
 
 
 def _positions(documents: Sequence[EncodedDocument]) -> PositionInputs:

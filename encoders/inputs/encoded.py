@@ -73,6 +73,8 @@ class EncodedDocument:
     """Leaves of one image."""
     seed: int
     """Derived from the content: the same document is permuted the same way everywhere."""
+    box: NDArray[np.float32] | None = None
+    """(R, 4) left, top, right, bottom on the rendered page; of a row without one, its parent's. None if it was not."""
     readout_row: int = 0
     """Row whose vector stands for the document: the root, or the subtree that `readout_node` names."""
     cut_tokens: int = 0
@@ -155,6 +157,8 @@ class DocumentBatch:
     """(N,) document of each leaf."""
     seed: Tensor
     """(B,)"""
+    box: Tensor | None
+    """(R, 4) left, top, right, bottom on the rendered page, NaN in documents that were not; None if none was."""
     readout_row: Tensor
     """(B,) row of the forest whose vector stands for the document."""
     node_row: Ints
@@ -235,7 +239,10 @@ class DocumentBatch:
         )
         forest = TreeBatch.from_parents(parent, is_leaf=is_leaf)
         roots = torch.arange(documents)
-        return replace(self, forest=forest, position=position, readout_row=roots).to(device)
+        box = self.box
+        if box is not None:
+            box = torch.cat([box[torch.from_numpy(self.row_start[:-1]).to(device)], box[self.forest.leaf_rows]])
+        return replace(self, forest=forest, position=position, box=box, readout_row=roots).to(device)
 
 
 def _moved(value: Any, device: torch.device, non_blocking: bool) -> Any:

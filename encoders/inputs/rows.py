@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from docgraph import Document, Domain
@@ -85,12 +86,15 @@ def lay_out(
     )
     keys = tuple(document.keys[k] for k in used)
     digests = _unit_digests(tokens, settings)
+    nodes = np.concatenate([part[4] for part in parts])
+    boxes = _boxes(document)
     return EncodedDocument(
         parent=np.concatenate([part[0] for part in parts]),
         domain=np.concatenate([part[1] for part in parts]),
         position=np.concatenate([part[2] for part in parts]),
         is_leaf=np.concatenate([part[3] for part in parts]),
-        node_row=np.concatenate([part[4] for part in parts]),
+        node_row=nodes,
+        box=None if boxes is None else boxes[nodes],
         keys=keys,
         key_token_id=tuple(_key_ids(key, tokenizer) for key in keys),
         graph=graph,
@@ -155,6 +159,19 @@ def _key_ids(key: str, tokenizer: Tokenizer | None) -> tuple[int, ...]:
     words = key.replace("_", " ").replace("-", " ")
     ids = tuple(tokenizer.encode(words, add_special_tokens=False).ids) if tokenizer is not None else ()
     return ids or tuple(key.encode("utf-8"))
+
+
+def _boxes(document: Document) -> NDArray[np.float32] | None:
+    """(nodes, 4) boxes on the rendered page, a parent's where a node has none; None for a document without any."""
+    if not document.boxes:
+        return None
+    boxes = np.full((len(document), 4), np.nan, dtype=np.float32)
+    for row, box in document.boxes.items():
+        boxes[row] = box[:4]
+    for row in np.flatnonzero(np.isnan(boxes[:, 0])).tolist():
+        if row:
+            boxes[row] = boxes[document.parent[row]]
+    return boxes
 
 
 def _unit_digests(tokens: Tokens, settings: ProcessorSettings) -> tuple[bytes, ...]:

@@ -4,8 +4,9 @@
     {train,dev,test}/<label>/*.{html,md,txt}   with given splits
     *.{html,md,txt} + labels.csv | .jsonl      columns "file", "label" and perhaps "split"
 
-Each may be packed (.gz). Without given splits, records are split 8:1:1 (splitting.py). File and folder names are ids,
-never text of a document. Files that are neither page, text nor image are named in `problems`.
+A document that was saved (.json), such as a rendered page with its boxes, may stand for a page. Each may be packed
+(.gz). Without given splits, records are split 8:1:1 (splitting.py). File and folder names are ids, never text of a
+document. Files that are neither page, text nor image are named in `problems`.
 """
 
 from collections import defaultdict
@@ -15,6 +16,7 @@ from typing import Final
 
 from docgraph.errors import DataError
 from docgraph.file_names import readable
+from docgraph.load import is_saved
 from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix
 from training.datasets.cells import is_missing, label_of
 from training.datasets.image_files import SUFFIXES
@@ -86,7 +88,11 @@ def read_pages(
 
 
 def _documents(root: Path) -> Iterator[Path]:
-    return (path for path in sorted(root.rglob("*")) if document_suffix(path) in PAGE_SUFFIXES and path.is_file())
+    return (path for path in sorted(root.rglob("*")) if path.is_file() and _is_document(path))
+
+
+def _is_document(file: Path) -> bool:
+    return document_suffix(file) in PAGE_SUFFIXES or is_saved(file)
 
 
 def _name(root: Path, file: Path) -> str:
@@ -99,14 +105,14 @@ def _by_folder(root: Path, problems: list[RecordProblem]) -> Iterator[tuple[Path
     A text beside the labels' folders tells of them and is left out, as is what is no page, text or image.
     """
     files = [file for file in sorted(root.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-    has_labels = any(file.parent != root and document_suffix(file) in PAGE_SUFFIXES for file in files)
+    has_labels = any(file.parent != root and _is_document(file) for file in files)
     for file in files:
         suffix = document_suffix(file)
         parts = list(file.relative_to(root).parts[:-1])
         is_about = has_labels and not parts and suffix not in HTML_SUFFIXES
-        if suffix not in PAGE_SUFFIXES or is_about:
+        if is_about or not _is_document(file):
             if suffix not in BESIDE:
-                why = "lies beside the folders of labels" if suffix in PAGE_SUFFIXES else "is no page and no text"
+                why = "lies beside the folders of labels" if _is_document(file) else "is no page and no text"
                 name = _name(root, file)
                 problems.append(RecordProblem("file.left_out", name, f"{name} {why}."))
             continue

@@ -103,7 +103,7 @@ class TextOrigin:
 
 @dataclass(frozen=True, slots=True)
 class FileOrigin:
-    """A file of text or Markdown."""
+    """A file of text or Markdown, or a saved document."""
 
     path: str
 
@@ -114,8 +114,8 @@ class FileOrigin:
         return load_document(self.path)
 
     def text(self) -> str:
-        """Return its text."""
-        return self.document().text
+        """Return its text, main content only where the document says what that is."""
+        return self.document().main_text
 
 
 @dataclass(frozen=True, slots=True)
