@@ -10,7 +10,7 @@ import numpy as np
 
 from docgraph import Document, parse_html
 from docgraph.chunks import chunks
-from docgraph.index import Index
+from docgraph.index import Index, postings
 
 PAGES = {
     "bread": "<title>Bread</title><h1>Bread</h1><p>Time does the kneading.</p><h2>Oven</h2>"
@@ -64,13 +64,25 @@ def content(path: Path) -> list[Any]:
         "SELECT d.id, n.level, n.id, n.kind, n.headings, n.start, n.stop, n.text FROM nodes n JOIN documents d "
         "ON d.number = n.document ORDER BY n.id"
     ).fetchall()
-    words = [
-        connection.execute(f"SELECT text FROM words_{level} ORDER BY text").fetchall()
-        for level in ("section", "passage")
-    ]
     numbered = dict(connection.execute("SELECT number, id FROM nodes"))
     connection.close()
     with Index.open(path) as made:
         numbers, rows = made._store.vectors("passage")
+        words = {
+            (level, term, numbered[number], *part.tolist())
+            for level in ("section", "passage")
+            for segment, some in postings.rows_of(made._store.connection, level).items()
+            for term, one in terms_of(made._store.connection, segment, len(some))
+            for number, part in zip(
+                some[one.rows].tolist(), np.split(one.places, np.cumsum(one.times)[:-1]), strict=True
+            )
+            if number in numbered
+        }
     vectors = sorted((numbered[number], row.tobytes()) for number, row in zip(numbers.tolist(), rows, strict=True))
     return [nodes, words, vectors]
+
+
+def terms_of(connection: sqlite3.Connection, segment: int, size: int) -> list[tuple[str, postings.Posting]]:
+    """Return the terms of a segment, and where they stand."""
+    terms = connection.execute("SELECT term FROM postings WHERE segment = ?", (segment,)).fetchall()
+    return [(term, postings.read(connection, {segment: size}, term, places=True)[segment]) for (term,) in terms]

@@ -143,12 +143,8 @@ def test_words_of_a_question_are_marked_in_whatever_case_and_ending():
     assert marks(text, "") == marks("", "bread") == ()
 
 
-@pytest.mark.parametrize("kept", [0, 3, 1000])
-def test_scores_that_are_kept_are_those_of_the_file_as_it_is(tmp_path, monkeypatch, kept):
-    monkeypatch.setattr(bm25_module, "_COMMON", 1)
-    monkeypatch.setattr(bm25_module, "_SCORES_KEPT", kept)
+def test_scores_are_those_of_the_file_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(bm25_module, "LARGE", 1)  # so that words are counted first
-    monkeypatch.setattr(bm25_module, "_COUNTS_KEPT", kept)
 
     def asked(index: Index) -> list[tuple[str, float]]:
         return [

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from docgraph import DataError, parse_html
-from docgraph.index import Index
-from docgraph.index import store as store_module
+from docgraph.index import Index, database
 from docgraph.index.store import Store
 from tests.letters import Letters, pages
 from training import embedders
@@ -49,13 +48,15 @@ def test_a_damaged_file_is_named_whatever_is_asked_of_it(path, seed):
 
 
 def test_a_file_that_is_cut_off_or_of_another_version_is_named_with_a_way_out(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:30_000])
+    with pytest.raises(DataError, match=r"that is whole, but database disk image is malformed. Make another."):
+        use(path, change=True)
+    path.write_bytes(whole)
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
     with pytest.raises(DataError, match=r"it has version 1 and this docgraph reads version \d. Make another."):
         Index.open(path)
-    path.write_bytes(path.read_bytes()[:30_000])
-    with pytest.raises(DataError, match=r"that is whole, but database disk image is malformed. Make another."):
-        use(path, change=True)
 
 
 def test_a_folder_is_said_to_be_one(tmp_path):
@@ -65,7 +66,7 @@ def test_a_folder_is_said_to_be_one(tmp_path):
 
 
 def test_an_index_that_may_only_be_read_is_searched_and_not_changed(path, monkeypatch):
-    monkeypatch.setattr(store_module.os, "access", lambda *_: False)
+    monkeypatch.setattr(database.os, "access", lambda *_: False)
     with Index.open(path) as index:
         assert index.search("loaf")[0].document_id == "bread"
         with pytest.raises(DataError, match=r"a file that may be written to change it, but .*pages.index is not"):
@@ -77,7 +78,7 @@ def test_who_may_only_read_sees_what_another_is_writing(path, monkeypatch):
     with Index.open(path, create=True) as writer:
         writer.add([("samovar", parse_html("<p>The samovar sings.</p>"))])
         assert path.with_name("pages.index-wal").stat().st_size
-        monkeypatch.setattr(store_module.os, "access", lambda *_: False)
+        monkeypatch.setattr(database.os, "access", lambda *_: False)
         with Index.open(path) as reader:
             assert [hit.document_id for hit in reader.search("samovar")] == ["samovar"]
             with pytest.raises(DataError, match="a file that may be written to change it"):

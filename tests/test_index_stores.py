@@ -206,8 +206,9 @@ def remove_and_die(self, document_id):
     return done
 store.Store.put, store.Store.remove = put_and_die, remove_and_die
 if point == "making":
-    store._SCHEMA = (*store._SCHEMA[:3], "SELECT die()")
-    store.sqlite3 = sqlite3 = type(sys)("sqlite3")
+    from docgraph.index import database
+    database._SCHEMA = (*database._SCHEMA[:3], "SELECT die()")
+    database.sqlite3 = sqlite3 = type(sys)("sqlite3")
     import sqlite3 as real
     vars(sqlite3).update(vars(real))
     def connect(*arguments, **options):

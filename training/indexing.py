@@ -21,8 +21,8 @@ from docgraph.errors import DataError, DocgraphError
 from docgraph.ids import hashed
 from docgraph.index import Added, Index
 from docgraph.index import shards as made
-from docgraph.index.index import TOGETHER, named, rows_of
-from docgraph.index.rows import Row
+from docgraph.index.index import TOGETHER
+from docgraph.index.rows import Row, named, rows_of
 from training.inputs import Errors, Input, problem_of
 
 PER_SHARD: Final = 64

@@ -1,6 +1,6 @@
 """An index of documents in one SQLite file: found by words, by meaning where there is an embedder, or by both.
 
-    documents ─ rows.py ─> document, section, passage, image rows ─ store.py ─> SQLite (FTS5 words, vectors, texts)
+    documents ─ rows.py ─> document, section, passage, image rows ─ store.py ─> SQLite: texts, vectors, postings.py
     question ─ words.py ─> bm25.py ─┐
              ─ embedder ─> near.py ── search.py ─> z-scores added up ─> hits with their place in the page
 

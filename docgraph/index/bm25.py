@@ -1,23 +1,25 @@
-"""BM25 over the words that FTS5 keeps, one term at a time.
+"""BM25 of every row of a level, from the rows that postings.py keeps of each word.
 
-    term ─ FTS5's stem ─> numbers of the rows it stands in, once for each time ─ lengths of the rows ─> scores
+    term ─ FTS5's stem ─> positions of the rows it stands in, and how often ─ lengths of the rows ─> scores, added up
 
-FTS5's own rank is the same number at ten times the time (it looks up each row's length by itself), and gives a term
-that is in half of the rows no weight at all, which leaves small collections without an order. Here a term has Lucene's
-weight, log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero. A phrase counts once in a row, however often it stands
-there. In passages, two words that follow each other in the question and in the passage count as a phrase, too, by
-PAIRS (Metzler and Croft, 2005); in longer rows that harms what headings and titles find.
+A term has Lucene's weight, log(1 + (N - n + 0.5) / (n + 0.5)), which is never zero: FTS5's own gives a term that is in
+half of the rows none at all, which leaves small collections without an order. A phrase counts once in a row, however
+often it stands there. In passages, two words that follow each other in the question and in the passage count as a
+phrase, too, by PAIRS (Metzler and Croft, 2005); in longer rows that harms what headings and titles find.
 
-Axes:  n rows of a level
+Axes:  n rows of a level   k rows that hold a term
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from docgraph.index.packed import positions
+from docgraph.index import postings
+from docgraph.index.packed import Positions, positions
+from docgraph.index.postings import Numbers, Posting
 from docgraph.index.store import Store
 from docgraph.index.words import adjacent
 
@@ -28,14 +30,9 @@ PAIRS: Final = 0.5
 """Weight of a phrase of two words beside the words themselves."""
 LARGE: Final = 20_000
 """Rows of a level, above which common words of a question are left out."""
-_COMMON: Final = 500
-"""Rows of a level that hold a common word."""
-_SCORES_KEPT: Final = 16_000_000
-"""Scores of common words that are kept in memory, 128 MB."""
-_COUNTS_KEPT: Final = 100_000
 
-Scores = tuple[NDArray[np.int32], NDArray[np.float32]]
-"""Positions of rows that hold a term, ascending, and what it adds to each."""
+Found = tuple[Positions, Numbers]
+"""(k,) positions of rows that hold a term, and (k,) how often."""
 
 
 def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float64]:
@@ -44,60 +41,75 @@ def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float64]:
     In large collections terms in a tenth of all rows are left out unless the question has no other, and pairs with a
     term of so many rows, or of more than LARGE.
     """
+    total, words = store.count(level), _Words(store, level)
+    stems = dict(zip(terms, store.stems.of(terms), strict=True))
     pairs = adjacent(terms) if level == "passage" else {}
-    if (total := store.count(level)) > LARGE:
-        rows = {term: _rows_with(store, level, term) for term in terms}
-        pairs = {
-            pair: both for pair, both in pairs.items() if max(map(rows.__getitem__, both)) <= min(total / 10, LARGE)
-        }
+    if total > LARGE:
+        rows = {term: words.count(some) for term, some in stems.items()}
+        pairs = {pair: both for pair, both in pairs.items() if max(rows[one] for one in both) <= min(total / 10, LARGE)}
         terms = [term for term in terms if rows[term] <= total / 10] or terms
-    some = [_scored(store, level, term) for term in terms]
-    some += [(rows, PAIRS * scores) for rows, scores in (_scored(store, level, pair) for pair in pairs)]
-    where = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in some)])
-    scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in some)])
-    return np.bincount(where, scores, len(store.rows(level).numbers)).astype(np.float64, copy=False)
+    share = store.kept(f"share {level}", lambda: _share(store.rows(level).lengths))
+    scores = np.zeros(total)
+    for weight, some in [(1.0, stems[one]) for one in terms] + [
+        (PAIRS, stems[one] + stems[other]) for one, other in pairs.values()
+    ]:
+        where, times = words.of(some)
+        weight *= np.log1p((total - len(where) + 0.5) / (len(where) + 0.5)) * (K + 1)
+        scores[where] += np.float32(weight) * times / (times + share[where])
+    return scores
 
 
-def _rows_with(store: Store, level: str, term: str) -> int:
-    """Return in how many rows of a level a term stands."""
-    counts: dict[tuple[str, str], int] = store.kept("counts", dict)
-    if (level, term) not in counts:
-        if len(counts) >= _COUNTS_KEPT:
-            counts.clear()
-        sql = f"SELECT count(*) FROM words_{level} WHERE words_{level} MATCH ?"
-        counts[level, term] = store.connection.execute(sql, (term,)).fetchone()[0]
-    return counts[level, term]
+def _share(lengths: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return what the length of each row takes from its score."""
+    return (K * (1 - B + B * lengths / (lengths.mean() if len(lengths) else 1))).astype(np.float32)
 
 
-def _scored(store: Store, level: str, term: str) -> Scores:
-    """Return what a term adds to the rows that hold it.
+class _Words:
+    """The words of one question in a level; what is asked for twice is read once."""
 
-    Common words come again with nearly every question and take nearly all of its time, so their scores are kept.
-    """
-    common: dict[tuple[str, str], Scores] = store.kept("common", dict)
-    if (level, term) in common:
-        return common[level, term]
-    where, parts = _parts(store, level, term)
-    total, count = store.count(level), len(where)
-    weight = np.log1p((total - count + 0.5) / (count + 0.5))
-    scored = where.astype(np.int32), (weight * parts).astype(np.float32)
-    if count >= _COMMON:
-        if count + sum(len(some) for some, _ in common.values()) > _SCORES_KEPT:
-            common.clear()
-        common[level, term] = scored
-    return scored
+    def __init__(self, store: Store, level: str) -> None:
+        self._segments = store.segments(level)
+        sizes = {segment: len(one.where) for segment, one in self._segments.items()}
+        self._read = cache(partial(postings.read, store.connection, sizes))
+        self._count = partial(postings.count, store.connection, sizes)
+
+    def count(self, stems: Sequence[str]) -> int:
+        """Return in how many rows a term stands; rows that are gone may be among them."""
+        return self._count(stems[0]) if len(stems) == 1 else len(self.of(stems)[0])
+
+    def of(self, stems: Sequence[str]) -> Found:
+        """Return where a term stands, a word or a phrase."""
+        where, times = [np.empty(0, np.int64)], [np.empty(0, np.uint8)]
+        for segment, rows, often in self._phrase(stems) if len(stems) > 1 else self._word(*stems):
+            place, whole = self._segments[segment]
+            where.append(place[rows])
+            times.append(often)
+            if not whole:
+                there = where[-1] >= 0
+                where[-1], times[-1] = where[-1][there], often[there]
+        return np.concatenate(where), np.concatenate(times)
+
+    def _word(self, stem: str = "") -> Iterator[tuple[int, Numbers, Numbers]]:
+        for segment, (rows, times, _) in self._read(stem, places=False).items():
+            yield segment, rows, times
+
+    def _phrase(self, stems: Sequence[str]) -> Iterator[tuple[int, Numbers, Numbers]]:
+        found = [self._read(stem, places=True) for stem in stems]
+        for segment in found[0]:
+            if all(segment in one for one in found):
+                rows = _in_order([one[segment] for one in found], len(self._segments[segment].where))
+                yield segment, rows, np.ones(len(rows), np.uint8)
 
 
-def _parts(store: Store, level: str, term: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the positions of the rows that hold a term, ascending, and their scores but for its weight."""
-    rows, stems = store.rows(level), store.stems.of(term)
-    if len(stems) == 1:
-        term, sql = stems[0], f"SELECT group_concat(doc, ' ') FROM temp.words_of_{level} WHERE term = ?"
-    else:  # a phrase
-        sql = f"SELECT group_concat(rowid, ' ') FROM words_{level} WHERE words_{level} MATCH ?"
-    every = np.fromstring(store.connection.execute(sql, (term,)).fetchone()[0] or "", np.int64, sep=" ")  # at once
-    first = np.flatnonzero(np.diff(every, prepend=-1))
-    where, is_there = positions(rows.numbers, every[first])
-    times = np.diff(first, append=len(every))[is_there]
-    share = rows.lengths[where] / rows.lengths.mean() if len(where) else 0.0
-    return where, times * (K + 1) / (times + K * (1 - B + B * share))
+def _in_order(words: Sequence[Posting], size: int) -> Numbers:
+    """Return the rows, of so many of a segment, in which words follow each other."""
+    held = np.zeros(size, np.int32)
+    for one in words:
+        held[one.rows] += 1
+    begins = None  # rows and places where all words so far stand, ascending
+    for after, one in enumerate(words):
+        every = held[one.rows] == len(words)
+        rows = np.repeat(one.rows[every], one.times[every]).astype(np.int64)
+        at = (rows << 32) + one.places[np.repeat(every, one.times)] - after
+        begins = at if begins is None else begins[positions(at, begins)[1]]
+    return np.empty(0, np.int64) if begins is None else np.unique(begins >> 32)

@@ -4,9 +4,8 @@ A document is known by its id and by a digest of its source: what has not change
 written anew, nothing else is touched. Documents are embedded and written some at a time, in one transaction.
 """
 
-import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import wraps
@@ -17,9 +16,8 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from docgraph.document import Document
 from docgraph.errors import DataError, DocgraphError
-from docgraph.ids import document_key
 from docgraph.index.lance import LanceStore
-from docgraph.index.rows import LEVELS, Row, embedded_rows, plain_rows
+from docgraph.index.rows import LEVELS, Row, named, rows_of
 from docgraph.index.search import Hit, hit, search
 from docgraph.index.store import Source, Store
 
@@ -296,24 +294,3 @@ class Index:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def rows_of(batch: Sequence[tuple[str, Document, str]], embedder: Any, max_tokens: int) -> list[list[Row]]:
-    """Return the rows of each document, with the vectors of an embedder; None for passages of so many words."""
-    if embedder is None:
-        return [plain_rows(document, name, max_tokens) for name, document, _ in batch]
-    return list(embedded_rows([(name, document) for name, document, _ in batch], embedder))
-
-
-def named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> tuple[str, Document, str]:
-    """Return id, document and digest."""
-    if isinstance(one, Document):
-        one = (document_key(one), one)
-    if len(one) == 3:
-        return one
-    name, document = one
-    return (
-        name,
-        document,
-        hashlib.blake2b(document.to_json().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(),
-    )

@@ -38,6 +38,22 @@ class Rows(NamedTuple):
     """(W, n) signs of their vectors; None if not every row has one."""
 
 
+class Segment(NamedTuple):
+    """Where the rows of a segment of postings are in their level."""
+
+    where: Positions
+    """-1 for one that is gone"""
+    whole: bool
+
+    @classmethod
+    def of(cls, numbers: NDArray[np.int64], some: NDArray[np.int64]) -> "Segment":
+        """Return where some numbers are among ascending ones."""
+        there, is_there = positions(numbers, some)
+        where = np.full(len(some), -1)
+        where[is_there] = there
+        return cls(where, bool(is_there.all()))
+
+
 def positions(numbers: NDArray[np.int64], some: NDArray[np.int64]) -> tuple[Positions, NDArray[np.bool_]]:
     """Return where some numbers are among ascending ones, without those that are not, and (k,) which are."""
     if np.array_equal(numbers, some):  # as nearly always
@@ -52,16 +68,6 @@ def signs(vectors: NDArray[np.float32]) -> Bits:
     """Return (k, W) signs of vectors (k, D), 64 a word."""
     bits = np.packbits(vectors > 0, axis=1)
     return np.pad(bits, ((0, 0), (0, -bits.shape[1] % 8))).view(np.uint64)
-
-
-def length_of(sizes: bytes) -> int:
-    """Return the words of a row, from SQLite's integers of variable length, one a column."""
-    total = value = 0
-    for byte in sizes:
-        value = value << 7 | byte & 127
-        if byte < 128:
-            total, value = total + value, 0
-    return total
 
 
 def packed_rows(some: list[tuple[int, int, Row]]) -> tuple[bytes, bytes, bytes]:

@@ -4,6 +4,7 @@ Ids are those of `Document.chunks(parents=True)` and of `docgraph embed`: the sa
 embedder the rows are those that it gives vectors to; without one, passages are chunks.
 """
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from docgraph.chunks import chunks, image_of
 from docgraph.document import Document
 from docgraph.headings import SECTIONS, heading_paths, section_above
-from docgraph.ids import node_ids
+from docgraph.ids import document_key, node_ids
 
 LEVELS: Final = ("document", "section", "passage", "image")
 EMBEDDED: Final = ("document", "section", "field", "passage", "image")
@@ -44,6 +45,27 @@ class Row:
     """What is counted besides the headings: the text, alternative texts; for an image what stands around it, for a
     section what stands directly in it, as a match in one of its sections speaks for that one."""
     vector: NDArray[np.float32] | None = None
+
+
+def rows_of(batch: Sequence[tuple[str, Document, str]], embedder: Any, max_tokens: int) -> list[list[Row]]:
+    """Return the rows of each document, with the vectors of an embedder; None for passages of so many words."""
+    if embedder is None:
+        return [plain_rows(document, name, max_tokens) for name, document, _ in batch]
+    return list(embedded_rows([(name, document) for name, document, _ in batch], embedder))
+
+
+def named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> tuple[str, Document, str]:
+    """Return id, document and digest."""
+    if isinstance(one, Document):
+        one = (document_key(one), one)
+    if len(one) == 3:
+        return one
+    name, document = one
+    return (
+        name,
+        document,
+        hashlib.blake2b(document.to_json().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(),
+    )
 
 
 def embedded_rows(documents: Sequence[tuple[str, Document]], embedder: Any) -> Iterator[list[Row]]:

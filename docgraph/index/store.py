@@ -1,49 +1,33 @@
-"""The file: one SQLite database with documents, nodes, words (FTS5, a table a level) and vectors.
+"""What the file holds: documents, nodes, the words of these (postings.py) and their vectors.
 
 What every question needs of all rows (numbers, lengths, signs of the vectors) is also there in one piece a document, so
 that a million rows are read in a moment, by the first question.
 
 A document is written in one transaction with all that belongs to it, so that a killed job leaves whole documents and
-the same command goes on. One writer at a time holds a file beside it locked. Readers are not kept out (WAL); a file
-that may only be read is opened as one that does not change.
+the same command goes on.
 
 Axes:  n rows of a level   D width of a vector
 """
 
 import json
-import os
 import re
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.document import Document
 from docgraph.errors import DataError
-from docgraph.index.packed import Positions, Rows, Table, length_of, packed_rows, positions, unpacked
+from docgraph.index import postings
+from docgraph.index.database import Database
+from docgraph.index.packed import Positions, Rows, Segment, Table, packed_rows, positions, unpacked
 from docgraph.index.rows import LEVELS, Row
-from docgraph.index.words import TOKENIZER, Stems, spaced
-from docgraph.locks import locked
+from docgraph.index.words import Stems, spaced
 from docgraph.metadata import Metadata
 
-VERSION: Final = 3
-_SCHEMA: Final = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
-    "CREATE TABLE documents (number INTEGER PRIMARY KEY, id TEXT UNIQUE, digest TEXT, text TEXT, title TEXT, url TEXT, "
-    "site TEXT, language TEXT, date TEXT)",
-    "CREATE TABLE nodes (number INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER, level TEXT, id TEXT UNIQUE, "
-    "kind TEXT, kinds TEXT, parent TEXT, headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
-    "CREATE INDEX nodes_of_document ON nodes (document)",
-    "CREATE INDEX nodes_of_level ON nodes (level, kinds)",
-    "CREATE TABLE packed (document INTEGER, level TEXT, numbers BLOB, lengths BLOB, signs BLOB)",
-    "CREATE INDEX packed_of_document ON packed (level, document)",
-    *(f"CREATE VIRTUAL TABLE words_{level} USING fts5 (headings, text, tokenize='{TOKENIZER}')" for level in LEVELS),
-    *(f"CREATE TABLE vectors_{level} (number INTEGER PRIMARY KEY, vector BLOB)" for level in LEVELS),
-)
 _SECTIONS: Final = (
     "SELECT p.number, s.number FROM nodes p JOIN nodes s ON s.id = p.parent "
     "WHERE p.level = 'passage' AND s.level = 'section' ORDER BY p.number"
@@ -53,8 +37,6 @@ AT_ONCE: Final = 1000
 FILTERS: Final = ("id", "site", "language", "date", "url", "title")
 """Columns of a document that a search may be limited by."""
 
-T = TypeVar("T")
-
 
 class Source(NamedTuple):
     """What an index keeps of a document beside its rows."""
@@ -63,126 +45,30 @@ class Source(NamedTuple):
     metadata: Metadata
 
 
-class Store:
+class Store(Database):
     """The database behind an `Index`. lance.py keeps the vectors elsewhere."""
 
-    name = "sqlite"
-
     def __init__(self, path: Path, create: bool) -> None:
-        self.path = path
-        if path.is_dir():
-            raise DataError(
-                f"an index must be a file, but {path} is a folder. Name a file in it: {path / 'docs.index'}"
-            )
-        if not create and not path.is_file():
-            raise DataError(
-                f"an index must be a file that `docgraph index` made, but there is nothing at {path}. "
-                f"Make it: docgraph index PATHS --output {path}"
-            )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection = sqlite3.connect(self._address(), isolation_level=None, uri=True)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise DataError(f"an index must be a file that can be opened, but {path} cannot: {error}.") from error
-        self._cache: dict[str, Any] = {}
-        self._version: tuple[int, int] | None = None
-        try:
-            self._open(create)
-        except sqlite3.DatabaseError as error:
-            self.connection.close()
-            raise self.broken(error) from error
         self.stems = Stems()
-
-    def _address(self) -> str:
-        """Return the file as SQLite's address; WAL needs files beside it, unless nothing changes."""
-        may_write = all(os.access(one, os.W_OK) for one in (self.path, self.path.parent) if one.exists())
-        there = self.path.with_name(self.path.name + "-wal").exists()
-        return self.path.absolute().as_uri() + ("" if may_write else "?mode=ro" if there else "?immutable=1")
-
-    def broken(self, error: sqlite3.DatabaseError) -> DataError:
-        """Return what to raise for an error of SQLite's."""
-        return DataError(
-            f"{self.path} must be an index that `docgraph index` made and that is whole, but {error}. Make another."
-        )
-
-    def _open(self, create: bool) -> None:
-        tables = self._tables()
-        if create and not tables:
-            self.connection.execute("PRAGMA journal_mode=WAL")
-            with self.transaction():
-                if not self._tables():  # of another command, which was faster
-                    for statement in _SCHEMA:
-                        self.connection.execute(statement)
-                    self.connection.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
-        elif "meta" not in tables or "nodes" not in tables:
-            raise sqlite3.DatabaseError("it holds other tables" if tables else "it is empty")
-        if (found := self.meta("version")) != str(VERSION):
-            raise sqlite3.DatabaseError(f"it has version {found} and this docgraph reads version {VERSION}")
-        self.connection.execute("PRAGMA synchronous=NORMAL")
-        self.connection.execute("PRAGMA cache_size=-65536")  # 64 MB: the upper pages of all trees
-        for level in LEVELS:
-            self.connection.execute(
-                f"CREATE VIRTUAL TABLE temp.words_of_{level} USING fts5vocab (main, words_{level}, instance)"
-            )
-
-    def _tables(self) -> set[str]:
-        return {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
+        self._put: dict[int, list[tuple[int, Row, str]]] = {}
+        """Of each document that a transaction writes, numbers, rows and what stands over them."""
+        super().__init__(path, create)
 
     def close(self) -> None:
         """Close the file."""
-        self.connection.close()
+        super().close()
         self.stems.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
-        self.connection.execute("BEGIN IMMEDIATE")
         try:
-            yield
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Read the file as it is at one moment, whatever another process writes meanwhile."""
-        if self.connection.in_transaction:  # what is in one already
-            yield
-            return
-        self.connection.execute("BEGIN")
-        try:
-            yield
+            with super().transaction():
+                yield
+                for level in LEVELS if self._put else ():
+                    self._write_words(level)
         finally:
-            with suppress(sqlite3.OperationalError):  # some errors of SQLite's have ended it
-                self.connection.execute("ROLLBACK")
-
-    @property
-    def made_with(self) -> str:
-        """Name of the store that an index was made with, whichever opened it."""
-        return self.meta("store") or "sqlite"
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Keep other writers out.
-
-        Raises:
-            DataError: another process writes to the index.
-        """
-        if "?" in self._address():
-            raise DataError(f"an index must be a file that may be written to change it, but {self.path} is not.")
-        with locked(self.path.with_name(self.path.name + ".lock"), self.path):
-            yield
-
-    def meta(self, name: str) -> str | None:
-        """Return a setting that the index was made with."""
-        row = self.connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def set_meta(self, values: dict[str, str]) -> None:
-        """Write settings, all or none; those that are there stay."""
-        with self.transaction():
-            self.connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", values.items())
+            self._put.clear()
 
     def digests(self) -> dict[str, str]:
         """Return what each document's source was when it was added, by document id."""
@@ -223,7 +109,8 @@ class Store:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [None if value is None else clean(str(value)) for value in values],
         ).lastrowid
-        packed: dict[str, list[tuple[int, int, Row]]] = {level: [] for level in LEVELS}
+        assert number is not None
+        written = self._put[number] = []
         for row in rows:
             kinds = f" {' '.join(row.kinds)} "
             over = (*([" ".join(told.title.split())] if told.title else []), *row.headings)
@@ -236,28 +123,40 @@ class Store:
                 (number, row.level, row.id, row.kind, kinds, row.parent, headings, *row.span, row.dom_path, text),
             ).lastrowid
             assert node is not None
-            self.connection.execute(
-                f"INSERT INTO words_{row.level} (rowid, headings, text) VALUES (?, ?, ?)",
-                (node, spaced(clean("\n".join(dict.fromkeys(over)))), spaced(clean(row.words))),
-            )
-            sql = f"SELECT sz FROM words_{row.level}_docsize WHERE id = ?"
-            packed[row.level].append((node, length_of(self.connection.execute(sql, (node,)).fetchone()[0]), row))
+            written.append((node, row, "\n".join(dict.fromkeys(over))))
             if row.vector is not None:
                 self._put_vector(node, row)
-        for level, some in packed.items():
-            if some:
-                self.connection.execute(
-                    "INSERT INTO packed VALUES (?, ?, ?, ?, ?)", (number, level, *packed_rows(some))
-                )
+
+    def _write_words(self, level: str) -> None:
+        """Write what this transaction's rows of a level hold, and what questions need of all rows."""
+        some = [
+            (document, number, row, over)
+            for document, rows in self._put.items()
+            for number, row, over in rows
+            if row.level == level
+        ]
+        if not some:
+            return
+        texts = (spaced(clean(text)) for _, _, row, over in some for text in (over, row.words))
+        lengths = postings.write(self.connection, level, [number for _, number, _, _ in some], self.stems.where(texts))
+        packed: dict[int, list[tuple[int, int, Row]]] = {}
+        for (document, number, row, _), length in zip(some, lengths.tolist(), strict=True):
+            packed.setdefault(document, []).append((number, length, row))
+        self.connection.executemany(
+            "INSERT INTO packed VALUES (?, ?, ?, ?, ?)",
+            ((document, level, *packed_rows(rows)) for document, rows in packed.items()),
+        )
+        postings.join(self.connection, level)
 
     def remove(self, document_id: str) -> bool:
         """Take a document out; return whether it was there. Call it within a transaction."""
         found = self.connection.execute("SELECT number FROM documents WHERE id = ?", (clean(document_id),)).fetchone()
         if found is None:
             return False
+        if self._put.pop(found[0], None) is None:  # else its words are not written yet
+            sql = "INSERT INTO gone SELECT number, level FROM nodes WHERE document = ?"
+            self.connection.execute(sql, found)
         for level in LEVELS:
-            numbers = "SELECT number FROM nodes WHERE document = ? AND level = ?"
-            self.connection.execute(f"DELETE FROM words_{level} WHERE rowid IN ({numbers})", (found[0], level))
             self._remove_vectors(level, int(found[0]))
             self.connection.execute("DELETE FROM packed WHERE level = ? AND document = ?", (level, found[0]))
         self.connection.execute("DELETE FROM nodes WHERE document = ?", found)
@@ -283,6 +182,17 @@ class Store:
             return unpacked(self.connection.execute(sql, (level,)).fetchall())
 
         return self.kept(f"rows {level}", read)
+
+    def segments(self, level: str) -> dict[int, Segment]:
+        """Return where the rows of each segment of postings are; read once and kept until the file changes."""
+
+        def read() -> dict[int, Segment]:
+            numbers = self.rows(level).numbers
+            return {
+                segment: Segment.of(numbers, some) for segment, some in postings.rows_of(self.connection, level).items()
+            }
+
+        return self.kept(f"segments {level}", read)
 
     def vectors(self, level: str) -> Table:
         """Return the vectors of a level; read once and kept until the file changes."""
@@ -319,16 +229,6 @@ class Store:
             return lower[is_above[is_below]], upper[is_below[is_above]]
 
         return self.kept(f"holders {level}", read)
-
-    def kept(self, name: str, read: Callable[[], T]) -> T:
-        """Return what `read` returns, read once and kept until the file changes."""
-        version = (self.connection.execute("PRAGMA data_version").fetchone()[0], self.connection.total_changes)
-        if version != self._version:
-            self._cache, self._version = {}, version
-        if name not in self._cache:
-            self._cache[name] = read()
-        found: T = self._cache[name]
-        return found
 
     def select(self, level: str, kind: str | None, where: dict[str, str]) -> Positions:
         """Return the positions of a level's rows, of one kind and of documents with the values of `where`."""

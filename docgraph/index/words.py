@@ -7,10 +7,13 @@ of letters, in texts and questions alike, so that any word of two letters or mor
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 TOKENIZER: Final = "porter unicode61 remove_diacritics 2"
 MOST_TERMS: Final = 64
@@ -61,22 +64,48 @@ def adjacent(terms: Sequence[str]) -> dict[str, tuple[str, str]]:
     }
 
 
+class Stood(NamedTuple):
+    """Where the words of some texts stand."""
+
+    terms: Sequence[str]
+    """(W,) words without their endings, ascending"""
+    counts: NDArray[np.int64]
+    """(W,)"""
+    texts: NDArray[np.int64]
+    """(t,) of each word in turn, ascending"""
+    places: NDArray[np.int64]
+    """(t,) words before it there, ascending in each text"""
+
+
 class Stems:
-    """What FTS5 makes of texts: it tells only of words in a table, so each goes into one in memory, and out again."""
+    """What FTS5 makes of texts: it tells only of words in a table, so they go into one in memory, and out again."""
 
     def __init__(self) -> None:
         self._made = sqlite3.connect(":memory:", isolation_level=None)
         self._made.execute(f"CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize='{TOKENIZER}')")
         self._made.execute("CREATE VIRTUAL TABLE stems USING fts5vocab (words, instance)")
 
-    def of(self, text: str) -> tuple[str, ...]:
-        """Return the words of a text without their endings."""
+    def where(self, texts: Iterable[str]) -> Stood:
+        """Return the words of texts without their endings, and where they stand."""
+        sql = "SELECT term, count(*), group_concat(doc << 32 | offset, ' ') FROM stems GROUP BY term"
         self._made.execute("BEGIN")
         try:
-            self._made.execute("INSERT INTO words VALUES (?)", (text,))
-            return tuple(term for (term,) in self._made.execute("SELECT term FROM stems ORDER BY offset"))
+            self._made.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", enumerate(texts))
+            found = self._made.execute(sql).fetchall()
         finally:
             self._made.execute("ROLLBACK")
+        terms, counts, where = zip(*found, strict=True) if found else ([], [], [])
+        every = np.fromstring(" ".join(where), np.int64, sep=" ")  # hundred times as fast as number by number
+        return Stood(terms, np.array(counts, np.int64), every >> 32, every & 0xFFFFFFFF)
+
+    def of(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the words of each text without their endings."""
+        found: list[list[str]] = [[] for _ in texts]
+        terms, counts, inside, places = self.where(texts)
+        names = np.repeat(np.arange(len(terms)), counts)
+        for place in np.argsort(places, kind="stable"):
+            found[inside[place]].append(terms[names[place]])
+        return [tuple(one) for one in found]
 
     def close(self) -> None:
         """Close the table."""
