@@ -7,7 +7,7 @@ COMMANDS = {
     "train": ("train --recipe news-scratch --data data --output run", "train"),
     "evaluate": ("evaluate run --data data", "train"),
     "predict": ("predict run page.html", "train"),
-    "embed": ("embed page.html --output vectors.parquet", "embed"),
+    "embed": ("embed page.html --output vectors.parquet", "parquet"),
     "adapt": ("adapt page.html --output model", "embed"),
     "compare": ("compare --recipe news-scratch --data data --output runs", "train"),
     "zero-shot": ("zero-shot model --data data", "train"),

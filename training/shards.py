@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from docgraph.bulk.parquet import pyarrow_parquet
 from docgraph.bulk.shards import Shards
-from encoders.embedder.batches import vector_schema
+from docgraph.embedding.arrow import vector_schema
 
 INPUTS_PER_SHARD: Final = 64
 

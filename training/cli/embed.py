@@ -53,7 +53,8 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME|FOLDER|RUN",
-            help="A text or image-text encoder, or the run folder of a classifier; MiniLM if not given.",
+            help="A text or image-text encoder, the run folder of a classifier, or docgraph-static, which needs no "
+            "PyTorch; if not given MiniLM where it is installed, else docgraph-static.",
         ),
     ] = None,
     level: Annotated[
@@ -89,18 +90,23 @@ def run(
     """Write vectors of documents and nodes to a file, labels or not.
     The same command resumes a job that was cut off.
     """
-    need("embed", "torch", "transformers")
     need("parquet", "pyarrow")
-    from transformers.utils import logging
-
-    from encoders.embedder.embedder import is_run
+    from docgraph.embedding.static import NAME
     from training.embed import embed
-    from training.embedders import open_reader
+    from training.embedders import default_model, open_reader
     from training.inputs import find_inputs
 
-    logging.disable_progress_bar()
-    if model is None and len(paths) > 1 and is_run(paths[0]):  # docgraph embed RUN PATHS..., as version 0.1 had it
-        model, paths = str(paths[0]), paths[1:]
+    asked = model
+    model = model or default_model()
+    if model != NAME:
+        need("embed", "torch", "transformers")
+        from transformers.utils import logging
+
+        from encoders.embedder.embedder import is_run
+
+        logging.disable_progress_bar()
+        if asked is None and len(paths) > 1 and is_run(paths[0]):  # docgraph embed RUN PATHS..., as version 0.1 had it
+            model, paths = str(paths[0]), paths[1:]
     load = partial(open_reader, model, of=of.value, late=late, normalize=normalize, cache=cache)
     embedder = load()
     rows, errors = embed(
