@@ -125,7 +125,7 @@ def layers_of(model: Any, document: Document, processor: DocumentProcessor | Non
     if inner.config.attention not in ("hsa", "flat"):
         raise ModelError(
             f'attention is shown of models whose attention is "hsa" or "flat", but this one\'s is '
-            f'"{inner.config.attention}": it has none between leaves, or shuffles them.'
+            f'"{inner.config.attention}": it has none between leaves, shuffles them, or goes through anchors.'
         )
     batch = model.needs_processor(processor)(document).to(model.device)
     seen: list[tuple[HierarchicalAttention, tuple[Any, ...]]] = []

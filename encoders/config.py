@@ -11,6 +11,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from docgraph.errors import ModelError
+from encoders.peers import PEERS
 
 RENAMED: Final = {
     "wide_ngrams": "regression_ngrams",
@@ -44,9 +45,15 @@ class DocumentConfig(PreTrainedConfig):
     layer: Literal["prenorm", "hte"] = "prenorm"
     """"prenorm": residual transformer block.
     "hte": the paper's layer, exactly (docs/hsa.md, "The layer of the paper")."""
-    attention: Literal["hsa", "flat", "none", "permuted"] = "hsa"
+    attention: Literal[
+        "hsa", "flat", "none", "permuted",
+        "hdt", "hat", "local", "late", "permuted-hdt", "permuted-hat", "permuted-local", "permuted-late",
+    ] = "hsa"  # fmt: skip
     """"flat": one family a document. "none": each leaf alone.
-    "permuted": same trees, leaves shuffled among families."""
+    "permuted": same trees, leaves shuffled among families.
+    "hdt", "hat", "local", "late": those of other papers, to compare with (peers.py), also over shuffled leaves."""
+    attention_window: int = 8
+    """Leaves on each side that "local" attends to."""
     attention_form: Literal["paper", "block", "document", "block-untied", "document-untied"] = "paper"
     """How the leaves of a far block share its weight. "paper": all alike. "block": by what the block's own mean query
     picks, so that one telling leaf can be; "document": by what the document's does. "-untied": besides, every leaf
@@ -160,6 +167,11 @@ class DocumentConfig(PreTrainedConfig):
                 'attention_near must be 0, or above with attention_form="block-untied" or "document-untied", '
                 f'but is {self.attention_near} with "{self.attention_form}".'
             )
+        if self.peer and (self.layer != "prenorm" or not self.attend_self or self.pool_after):
+            raise ModelError(
+                f'attention="{self.attention}" needs layer="prenorm", attend_self=True and pool_after=(), but they are '
+                f'"{self.layer}", {self.attend_self} and {tuple(self.pool_after)}.'
+            )
         if self.regression_ngrams and self.text_encoder == "none":
             raise ModelError(
                 f"regression_ngrams={self.regression_ngrams} needs a text encoder, whose sub-words it counts, "
@@ -179,6 +191,17 @@ class DocumentConfig(PreTrainedConfig):
             "untie": "queries" if untied else None,
             "near": self.attention_near,
         }
+
+    @property
+    def permuted(self) -> bool:
+        """Whether leaves are shuffled among families."""
+        return self.attention.startswith("permuted")
+
+    @property
+    def peer(self) -> str:
+        """Which of the other papers' kinds of attention it is, "" for none of them."""
+        kind = self.attention.removeprefix("permuted-")
+        return kind if kind in PEERS else ""
 
     @property
     def words(self) -> int:

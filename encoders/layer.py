@@ -6,13 +6,15 @@
 
 Attention kinds: "hsa" over the documents' trees, "flat" over one family a document, "none" (each leaf keeps its own
 value: a deep set), "permuted" (the same trees with leaves shuffled among families). Inputs and parameters are the
-same for all four, and for every form that the first and the last may have (`DocumentConfig.attention_form`).
+same for all four, and for every form that the first and the last may have (`DocumentConfig.attention_form`). Those of
+other papers (peers.py) run over patterns in the pre-norm layer.
 
 Source: Hierarchical Self-Attention (arXiv 2509.15448), figure 4 and appendix F.
 
 Axes:  N leaves   R rows   H heads   E width of a head   D model width
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,6 +25,7 @@ from encoders.config import DocumentConfig
 from encoders.forest.batch import TreeBatch
 from encoders.forest.coarsen import Coarser
 from encoders.inputs.encoded import DocumentBatch, PositionInputs
+from encoders.peers import Pattern, attend
 from encoders.positions import PositionHeads
 
 
@@ -41,6 +44,8 @@ class Structure:
     present: Tensor | None
     modality: Tensor
     """(N,) 0 for text, 1 for patches."""
+    pattern: Pattern | None = None
+    """Who attends to whom, in place of the forest, where attention is that of another paper."""
 
     def shuffled(self, order: Tensor) -> "Structure":
         """Return the same trees with leaf `order[n]` at the place of leaf n."""
@@ -83,12 +88,17 @@ class HierarchicalAttention(nn.Module):
             unused = sum(weight.sum() for weight in self.position.parameters()) + structure.position_features.sum()
             unused = unused if structure.box_features is None else unused + structure.box_features.sum()
             return value + 0 * (query + key) + 0 * unused
+        position = self.position(structure.position_features, structure.position, structure.box_features)
+        if structure.pattern is not None:
+            # One product for both terms of a logit.
+            query = torch.cat([query / math.sqrt(query.shape[2]), position[0]], dim=-1)
+            return attend(query, torch.cat([key, position[1]], dim=-1), value, structure.pattern)
         mixed = hierarchical_attention(
             query,
             key,
             value,
             structure.forest,
-            position=self.position(structure.position_features, structure.position, structure.box_features),
+            position=position,
             present=structure.present,
             attend_self=self.attend_self,
             backend=self.backend,

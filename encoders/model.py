@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from docgraph.errors import ModelError
+from encoders.anchors import Anchors, with_ordinals
 from encoders.config import DocumentConfig
 from encoders.inputs.encoded import DocumentBatch
 from encoders.inputs.processor import DocumentProcessor
@@ -50,6 +51,7 @@ class DocumentModel(DocumentPreTrainedModel):
         name_size = _name_size(config)
         self.positions = PositionFeatures(config.position_size, name_size, config.graph_features)
         self.boxes = BoxFeatures(config.position_size) if config.position_boxes else None
+        self.anchors = Anchors(config.peer, size, config.attention_window) if config.peer else None
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.layers = nn.ModuleList(make_layer(config) for _ in range(config.num_hidden_layers))
         self.norm = nn.LayerNorm(size, eps=config.layer_norm_eps) if config.layer == "prenorm" else nn.Identity()
@@ -65,16 +67,18 @@ class DocumentModel(DocumentPreTrainedModel):
         state, modality = self.embed_leaves(batch)
         place = torch.arange(len(state), device=state.device)
         structure = self.structure(batch, present, modality)
-        if self.config.attention == "permuted":
+        if self.config.permuted:
             order = _shuffled(batch)
             place = torch.empty_like(order).index_copy(0, order, place)
             state, structure = state[order], structure.shuffled(order)
+        passes = [(0, structure)]
+        if self.anchors is not None:
+            state, passes = self.anchors.enter(state, structure)
         steps = 0
         for number, layer in enumerate(self.layers):
-            if self.gradient_checkpointing and self.training:
-                state = self._gradient_checkpointing_func(layer.__call__, state, structure)
-            else:
-                state = layer(state, structure)
+            for first, over in passes:
+                changed = self._run(layer, state[first:], over)
+                state = torch.cat([state[:first], changed]) if first else changed
             if number in self.config.pool_after:
                 step = structure.batch.coarsened(steps)
                 state, structure, place = (
@@ -82,14 +86,25 @@ class DocumentModel(DocumentPreTrainedModel):
                     structure.coarser(step),
                     step.leaf[place],
                 )
+                passes = [(0, structure)]
                 steps += 1
-        state = self.norm(state)[place]
-        rows = self.readout(state, batch.forest, present)
+        state = self.norm(state)
+        leaf_state = state[place]
+        rows = self.readout(leaf_state, batch.forest, present)
+        if self.anchors is not None:
+            rows = self.anchors.read(rows, state[len(place) :], structure)
         return DocumentOutput(
             document_states=rows[batch.readout_row],
             node_states=rows if output_nodes else None,
-            leaf_states=state if output_leaves else None,
+            leaf_states=leaf_state if output_leaves else None,
         )
+
+    def _run(self, layer: nn.Module, state: Tensor, structure: Structure) -> Tensor:
+        if self.gradient_checkpointing and self.training:
+            state = self._gradient_checkpointing_func(layer.__call__, state, structure)
+        else:
+            state = layer(state, structure)
+        return state
 
     def embed_leaves(self, batch: DocumentBatch) -> tuple[Tensor, Tensor]:
         """Return the states of all leaves (N, D) and their modality (N,)."""
@@ -133,11 +148,12 @@ class DocumentModel(DocumentPreTrainedModel):
         """Return what attention runs on: the documents' trees, or one family a document."""
         names = self._names(batch)
         view = batch.flat if self.config.attention == "flat" else batch
+        position = view.position if self.anchors is None else with_ordinals(view)
         return Structure(
             batch=view,
             forest=view.forest,
-            position=view.position,
-            position_features=self.positions(view.position, names),
+            position=position,
+            position_features=self.positions(position, names),
             box_features=None if self.boxes is None else self.boxes(view.box, view.forest.parent),
             present=present,
             modality=modality,

@@ -218,6 +218,8 @@ def test_a_kind_may_name_its_form(compared):
     run = _run_config(chosen, "permuted-block", 3, Path("there"))
     assert (run.model["attention"], run.model["attention_form"], run.seed) == ("permuted", "block", 3)
     assert "attention_form" not in _run_config(chosen, "hsa", 0, Path("there")).model
+    run = _run_config(chosen, "permuted-hdt", 0, Path("there"))
+    assert (run.model["attention"], "attention_form" in run.model) == ("permuted-hdt", False)
     found = summarise([result(kind, 0, [True, False]) for kind in ("tf-idf", "hsa-block", "flat", "hsa")], chosen)
     assert [(pair.one, pair.other) for pair in found.pairs][:3] == [
         ("hsa", "flat"), ("hsa", "hsa-block"), ("hsa", "tf-idf"),
@@ -238,7 +240,10 @@ def test_wrong_wishes_are_refused(compared):
     chosen, _ = compared
     with pytest.raises(ConfigError, match="attention must be some of hsa, flat, none, permuted, but is softmax"):
         compare(chosen, attention=("hsa", "softmax"))
-    with pytest.raises(ConfigError, match=r"but is flat-block\. With a form of its own, it is one of hsa-paper"):
+    with pytest.raises(
+        ConfigError,
+        match=r"but is flat-block\. With a form of its own, it is one of hsa-paper.*; of other papers, of hdt",
+    ):
         compare(chosen, attention=("hsa-block", "flat-block"))
     with pytest.raises(DataError, match="differs in split"):
         compare(chosen, attention=("hsa",), split="dev", minutes=0)

@@ -55,6 +55,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pooled between layers": {"pool_after": [0, 1], "num_hidden_layers": 3},
     "pooled and permuted": {"pool_after": [0], "attention": "permuted"},
     "pooled and flat": {"pool_after": [0], "attention": "flat"},
+    "hdt": {"attention": "hdt", "text_leaves": "node"},
+    "hat": {"attention": "hat", "num_hidden_layers": 3, "position_boxes": True},
+    "windows": {"attention": "local", "attention_window": 2},
+    "late": {"attention": "late", "readout": "attention"},
+    "hdt, permuted": {"attention": "permuted-hdt"},
+    "hat, permuted": {"attention": "permuted-hat"},
 }
 
 

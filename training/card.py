@@ -34,6 +34,10 @@ KINDS: Final = {
     "flat": "flat self-attention over all leaves",
     "none": "no attention: means over the tree",
     "permuted": "hierarchical self-attention over a permuted tree",
+    "hdt": "each node over its siblings, parent and children, as in HDT (arXiv 2407.08330)",
+    "hat": "segment by segment, then across segments, as in HAT (arXiv 2210.05529)",
+    "local": "windows of leaves and a global token, as in Longformer (arXiv 2004.05150)",
+    "late": "segment by segment, parts pooled at the end",
 }
 
 

@@ -22,6 +22,7 @@ EXAMPLES: Final = """\
   docgraph compare --recipe news-scratch-deep --data sample_data/news --output runs/kinds --seeds 3
   docgraph compare config.yaml --attention hsa,flat --minutes 30
   docgraph compare config.yaml --attention hsa-paper,hsa-block,permuted-block,flat
+  docgraph compare config.yaml --attention hsa,flat,hdt,permuted-hdt,hat,local,late
 """
 
 
@@ -32,7 +33,8 @@ def run(
     output: Annotated[str | None, typer.Option(help="Folder of runs and table; finished runs are kept.")] = None,
     format: ConfigFormat = None,
     attention: Annotated[
-        str, typer.Option(help="Kinds of attention, with commas between; hsa-block, say, for one form.")
+        str,
+        typer.Option(help="Kinds of attention, with commas between; hsa-block for one form, hdt for another paper's."),
     ] = "hsa,flat,none,permuted",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each kind, from seeds 0, 1, ...")] = 1,
     split: Split = "test",

@@ -25,7 +25,10 @@ from training.provenance import environment, machine
 LEVEL: Final = 0.05
 RIVAL_KINDS: Final = {"tf-idf": TFIDF, "nb-lr": NB_WEIGHTED, "minilm": MINILM}
 """The simple rivals of a comparison, and their names in baselines.py."""
-COLOURS: Final = {"hsa": "tab:blue", "flat": "tab:orange", "none": "tab:green", "permuted": "tab:red"}
+COLOURS: Final = {
+    "hsa": "tab:blue", "flat": "tab:orange", "none": "tab:green", "permuted": "tab:red",
+    "hdt": "tab:purple", "hat": "tab:brown", "local": "tab:pink", "late": "tab:olive",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

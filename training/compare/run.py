@@ -25,6 +25,7 @@ import numpy as np
 from rich.console import Console
 
 from docgraph.errors import DataError
+from encoders.peers import PEERS as OTHERS
 from training.baselines import names_of_rivals
 from training.compare.report import RIVAL_KINDS, Comparison, KindScores, Pair, write_comparison
 from training.compare.significance import holm, paired_bootstrap, seed_interval
@@ -42,6 +43,8 @@ FORMS: Final = tuple(
 """Kinds with an `attention_form` of their own, in place of the configuration's."""
 BOXES: Final = ("hsa-boxes", "flat-boxes", "permuted-boxes")
 """Kinds that also see the boxes of rendered pages."""
+PEERS: Final = tuple(f"{prefix}{kind}" for prefix in ("", "permuted-") for kind in OTHERS)
+"""Those of other papers (encoders/peers.py), and the same over shuffled leaves."""
 
 
 def compare(
@@ -59,7 +62,7 @@ def compare(
     Args:
         config: the configuration of all runs; its `output` is the comparison's folder, its seed and attention do
             not count.
-        attention: kinds, of `KINDS`, `FORMS` and `BOXES`.
+        attention: kinds, of `KINDS`, `FORMS`, `BOXES` and `PEERS`.
         seeds: runs of each kind, from seeds 0, 1, ...
         minutes: start no further run after so long; the same call goes on later.
 
@@ -68,10 +71,10 @@ def compare(
         DataError: another command is at the folder; not one run is done; what `fit` raises;
             or runs that read different records.
     """
-    if unknown := [kind for kind in attention if kind not in KINDS + FORMS + BOXES]:
+    if unknown := [kind for kind in attention if kind not in KINDS + FORMS + BOXES + PEERS]:
         raise ConfigError(
-            f"attention must be some of {', '.join(KINDS)}, but is {', '.join(unknown)}. "
-            f"With a form of its own, it is one of {', '.join(FORMS)}; with boxes, of {', '.join(BOXES)}."
+            f"attention must be some of {', '.join(KINDS)}, but is {', '.join(unknown)}. With a form of its own, it is "
+            f"one of {', '.join(FORMS)}; with boxes, of {', '.join(BOXES)}; of other papers, of {', '.join(PEERS)}."
         )
     if seeds < 1 or not attention or not config.output or not config.data:
         raise ConfigError("a comparison needs data, output, a kind of attention and a seed, but one is missing.")
@@ -111,7 +114,7 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
         by_kind.setdefault(one.kind, []).append(one)
     rows = [_kind_scores(kind, runs) for kind, runs in by_kind.items()]
     right = {kind: np.array([run.right for run in runs]) for kind, runs in by_kind.items()}
-    ordered = sorted(by_kind, key=lambda kind: [*KINDS, *FORMS, *BOXES, *RIVAL_KINDS].index(kind))
+    ordered = sorted(by_kind, key=lambda kind: [*KINDS, *FORMS, *BOXES, *PEERS, *RIVAL_KINDS].index(kind))
     pairs = [(one, other) for one, other in combinations(ordered, 2) if one not in RIVAL_KINDS]
     found = [paired_bootstrap(right[one], right[other]) for one, other in pairs]
     adjusted = holm([difference.p for difference in found])
@@ -147,7 +150,7 @@ def _kind_scores(kind: str, runs: Sequence[Result]) -> KindScores:
 
 def _run_config(config: TrainingConfig, kind: str, seed: int, target: Path) -> TrainingConfig:
     """Return the configuration of one run; features of a frozen encoder are shared by all of them."""
-    attention, _, form = kind.removesuffix("-boxes").partition("-")
+    attention, _, form = (kind, "", "") if kind in PEERS else kind.removesuffix("-boxes").partition("-")
     changes: dict[str, Any] = {"output": str(target), "seed": seed, "model.attention": attention}
     if form:
         changes["model.attention_form"] = form
