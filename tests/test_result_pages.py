@@ -13,7 +13,7 @@ from scipy import stats
 import benchmarks
 from benchmarks.fusing.layer import KINDS, WIDTH, Fusing
 from benchmarks.fusing.pages import Page
-from benchmarks.training import chapters, structure
+from benchmarks.training import chapters, made_up, peers, structure
 from benchmarks.training.runs import right
 from docgraph.errors import DataError
 from training.compare.significance import paired_bootstrap
@@ -112,3 +112,41 @@ def test_a_fusing_layer_is_the_identity_at_first_and_each_page_is_read_by_itself
     together = layer(pages)
     assert not torch.allclose(together, own, atol=1e-3)
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_other_papers_are_compared_with_their_own_controls(tmp_path):
+    """Every second record right for a kind, every third for its control, in both data sets."""
+    for name in peers.SETS:
+        folder = tmp_path / name.replace(" ", "_") / "runs"
+        for kind in ("hdt", "permuted-hdt", "late", "flat"):
+            step = 3 if kind == "permuted-hdt" else 2
+            (folder / f"{kind}-0").mkdir(parents=True)
+            run = {"right": [place % step == 0 for place in range(600)], "parameters": 7, "seconds": 1.0}
+            (folder / f"{kind}-0" / "result.json").write_text(json.dumps(run))
+    found = peers.collect(tmp_path, tmp_path, 3)
+    assert [(row["data"], row["kind"], row["accuracy"]) for row in found["rows"][:2]] == [
+        ("OpenStax", "hdt", 0.5), ("OpenStax", "permuted-hdt", pytest.approx(1 / 3)),
+    ]  # fmt: skip
+    pairs = [(pair["one"], pair["other"], round(pair["value"], 4)) for pair in found["pairs"]]
+    assert pairs == [("hdt", "permuted-hdt", 0.1667), ("hdt", "flat", 0.0), ("late", "flat", 0.0)] * 2
+    assert "2 of 6 are significant" in peers.to_markdown(found)
+
+
+def test_made_up_labels_are_what_the_tasks_say():
+    """The label of a ragged document is the most frequent kind around the mark; a place does not give its section."""
+    documents = made_up.ragged(400, torch.Generator().manual_seed(0))
+    right, sections = 0, set()
+    for kind, marked, label, sizes in zip(
+        documents.kind.tolist(), documents.marked.tolist(), documents.label.tolist(), documents.sizes, strict=True
+    ):
+        section = [number for number, size in enumerate(sizes) for _ in range(size)]
+        mine = [k for place, k in enumerate(kind) if section[place] == section[marked] and place != marked]
+        right += max(range(made_up.CLASSES), key=mine.count) == label
+        sections.add((section[20], section[40]))
+    assert right > 0.93 * 400
+    assert len(sections) > 5
+    needles = made_up.needle(50, torch.Generator().manual_seed(0))
+    for kind, marked, label in zip(needles.kind.tolist(), needles.marked.tolist(), needles.label.tolist(), strict=True):
+        (place,) = [place for place, one in enumerate(kind) if one < made_up.CLASSES]
+        assert kind[place] == label
+        assert place // made_up.SECTION != marked // made_up.SECTION
