@@ -101,9 +101,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, *, scale
     q, k, v = (x[pattern.order] for x in (query, key, value))
     for (groups, size), mask in zip(pattern.shapes, pattern.masks, strict=True):
         end = start + groups * size
-        of_group = (x[start:end].unflatten(0, (groups, size)).transpose(1, 2) for x in (q, k, v))
+        a, b, c = (x[start:end].unflatten(0, (groups, size)).transpose(1, 2) for x in (q, k, v))
         allowed = None if mask is None else mask[:, None]
-        mixed.append(scaled_dot_product_attention(*of_group, attn_mask=allowed, scale=scale).transpose(1, 2))
+        mixed.append(scaled_dot_product_attention(a, b, c, attn_mask=allowed, scale=scale).transpose(1, 2))
         start = end
     out = torch.zeros_like(value)
     return out.index_copy(0, pattern.order, torch.cat([x.flatten(0, 1) for x in mixed])) if mixed else out
