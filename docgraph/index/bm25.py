@@ -35,7 +35,7 @@ Found = tuple[Positions, Numbers]
 """(k,) positions of rows that hold a term, and (k,) how often."""
 
 
-def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float64]:
+def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float32]:
     """Return the BM25 score of each row of a level, (n,), 0 for a row that holds none of the terms.
 
     In large collections terms in a tenth of all rows are left out unless the question has no other, and pairs with a
@@ -49,7 +49,7 @@ def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float64]:
         pairs = {pair: both for pair, both in pairs.items() if max(rows[one] for one in both) <= min(total / 10, LARGE)}
         terms = [term for term in terms if rows[term] <= total / 10] or terms
     share = store.kept(f"share {level}", lambda: _share(store.rows(level).lengths))
-    scores = np.zeros(total)
+    scores = np.zeros(total, np.float32)
     for weight, some in [(1.0, stems[one]) for one in terms] + [
         (PAIRS, stems[one] + stems[other]) for one, other in pairs.values()
     ]:

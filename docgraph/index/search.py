@@ -29,6 +29,7 @@ WORDS: Final = 0.5
 BEST_WORDS: Final = 0.5
 WHOLE: Final = 0.5
 BEST: Final = 1.0
+Scores = NDArray[np.floating[Any]]
 _DOCUMENTS: Final = ("document", "page", "article", "site")
 
 
@@ -72,9 +73,12 @@ def search(
         yield hit(store, int(numbers[rows[place]]), float(score[place]), question)
 
 
-def _highest(score: NDArray[np.float64], top: int) -> list[int]:
-    """Return the places of the highest finite scores, highest first; equal ones in the order of the index."""
-    some = np.flatnonzero(score > -np.inf)
+def _highest(score: Scores, top: int, above: float = -np.inf) -> list[int]:
+    """Return the places of the highest scores above a bound, highest first; equal ones in the order of the index."""
+    sample = np.sort(score[::64])
+    likely = max(above, float(sample[-min(top // 32 + 8, len(sample))])) if len(sample) else above
+    if len(some := np.flatnonzero(score > likely)) < top:  # what few of a sample exceed need not be sorted
+        some = np.flatnonzero(score > above)
     if len(some) > top > 0:
         least = -np.partition(-score[some], top - 1)[top - 1]
         some = some[score[some] >= least]
@@ -100,7 +104,7 @@ def level_of(store: Store, kind: str | None) -> tuple[str, str | None]:
 
 def signals(
     store: Store, level: str, allowed: Positions, asked: Sequence[str], vector: NDArray[np.float32] | None
-) -> tuple[Positions, list[tuple[float, NDArray[np.float64]]], NDArray[np.bool_]]:
+) -> tuple[Positions, list[tuple[float, Scores]], NDArray[np.bool_]]:
     """Return rows of a level that may be answers, what speaks for each, and which of them hold words of the question.
 
     Args:
@@ -131,14 +135,14 @@ def signals(
         inside[allowed] = True
         within = passages[inside[holders]] if len(allowed) < len(words) else np.arange(len(scored))
         nearest, few = _spread(near(store, "passage", vector, within, partial(_best, scored, within)), len(scored))
-        drawn = None if few is None else _of_best(store, level, allowed, few.astype(np.float64)) > 0
+        drawn = None if few is None else _of_best(store, level, allowed, few.astype(np.float32)) > 0
         parts.append((BEST, _by_some(_of_best(store, level, allowed, nearest), drawn)))
     return allowed, parts, (some > 0) | (best_words > 0)
 
 
 def _alone(
-    allowed: Positions, words: NDArray[np.float64], some: NDArray[np.float64], found: Near | None
-) -> tuple[Positions, list[tuple[float, NDArray[np.float64]]], NDArray[np.bool_]]:
+    allowed: Positions, words: Scores, some: Scores, found: Near | None
+) -> tuple[Positions, list[tuple[float, Scores]], NDArray[np.bool_]]:
     """Return what `signals` does of rows that are their own best passage.
 
     Args:
@@ -156,13 +160,12 @@ def _alone(
     return rows, parts, words[rows] > 0
 
 
-def _best(values: NDArray[np.float64], allowed: Positions, count: int) -> Positions:
+def _best(values: Scores, allowed: Positions, count: int) -> Positions:
     """Return the allowed rows with the highest values that are not zero."""
-    some = np.flatnonzero(values) if len(allowed) == len(values) else allowed[values[allowed] > 0]
-    return some[_highest(values[some], count)]
+    return allowed[_highest(values if len(allowed) == len(values) else values[allowed], count, 0.0)]
 
 
-def _of_best(store: Store, level: str, allowed: Positions, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _of_best(store: Store, level: str, allowed: Positions, values: Scores) -> Scores:
     """Return for each allowed row the highest value of the passages in it; without any, the lowest that another has."""
     passages, holders = store.holders(level)
     every = np.full(len(store.rows(level).numbers), -np.inf)
@@ -173,7 +176,7 @@ def _of_best(store: Store, level: str, allowed: Positions, values: NDArray[np.fl
     return best
 
 
-def _spread(found: Near, count: int) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+def _spread(found: Near, count: int) -> tuple[Scores, NDArray[np.bool_] | None]:
     """Return the cosine of each of so many rows, and which of them stand for all; None if all are there.
 
     A row without a cosine has less than any; the mean, where some stand for all.
@@ -188,17 +191,17 @@ def _spread(found: Near, count: int) -> tuple[NDArray[np.float64], NDArray[np.bo
     return cosines, drawn
 
 
-def _by_some(values: NDArray[np.float64], drawn: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+def _by_some(values: Scores, drawn: NDArray[np.bool_] | None) -> Scores:
     """Return standard scores, by the mean and deviation of all values or of those drawn."""
     return _standard(values, values[drawn] if drawn is not None and drawn.sum() > 1 else values)
 
 
-def _standard(values: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standard(values: Scores, base: Scores) -> Scores:
     """Return standard scores, by the mean and deviation of `base`; zeros if it is all the same."""
     if not len(base):
         return np.zeros(len(values))
-    centred = base - (mean := base.mean())
-    deviation = float(centred @ centred / len(base)) ** 0.5
+    centred = base - (mean := float(base.mean(dtype=np.float64)))
+    deviation = float(np.square(centred, out=centred).mean(dtype=np.float64)) ** 0.5
     return (values - mean) / deviation if deviation > 1e-12 else np.zeros(len(values))
 
 

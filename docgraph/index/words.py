@@ -30,6 +30,7 @@ _UNSPACED: Final = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
 _RUN: Final = re.compile(f"[{_UNSPACED}]+")
+_WORD: Final = re.compile(r"\w+")
 _TERM: Final = re.compile(r'"([^"]+)"|(\w+)')
 
 
@@ -114,14 +115,19 @@ class Stems:
 
 def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:
     """Return where the words of a question stand in a text, as spans: the same words, or with another short ending."""
-    words = re.findall(r"\w+", question)
-    stems = {_stem(word) for word in words if len(word) >= SHOWN or not word.isascii()} or {
-        _stem(word) for word in words
-    }
-    folded, word = text.casefold(), r"\w+"
+    stems, begun = _looked_for(question)
+    folded, word = text.casefold(), _WORD
     if stems and len(folded) == len(text):  # as nearly always: only words that begin with a stem need be looked at
-        text, word = folded, rf"\b(?={'|'.join(map(re.escape, stems))})\w+"
-    return tuple(match.span() for match in re.finditer(word, text) if _stem(match[0]) in stems)
+        text, word = folded, begun
+    return tuple(match.span() for match in word.finditer(text) if _stem(match[0]) in stems)
+
+
+@lru_cache(maxsize=100)
+def _looked_for(question: str) -> tuple[set[str], re.Pattern[str]]:
+    """Return the words of a question that are marked without their endings, and what finds words that begin so."""
+    words = _WORD.findall(question)
+    stems = {_stem(word) for word in words if len(word) >= SHOWN or not word.isascii()} or set(map(_stem, words))
+    return stems, re.compile(rf"\b(?={'|'.join(map(re.escape, stems))})\w+")
 
 
 @lru_cache(maxsize=10_000)
