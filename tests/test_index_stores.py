@@ -139,6 +139,16 @@ def slowly(self, document_id, *rest):
     put(self, document_id, *rest)
     die(document_id, "before it is committed")
 store.Store.put = slowly
+if point == "after its words are joined":
+    from docgraph.index import postings
+    postings.JOINED = 2
+    write_words = store.Store._write_words
+    def words_written(self, level):
+        write_words(self, level)
+        if self.connection.execute("SELECT 1 FROM documents WHERE id = '7'").fetchone():
+            assert self.connection.execute("SELECT count(*) FROM segments WHERE level = ?", (level,)).fetchone()[0] == 1
+            os.kill(os.getpid(), signal.SIGKILL)
+    store.Store._write_words = words_written
 if point == "after its vectors are written":
     from docgraph.index import lance
     write = lance.LanceStore._write_new
@@ -161,7 +171,7 @@ index.Index.open(path, Letters(), create=True, store=where).add(documents())
 """
 
 
-POINTS = ["reading", "before it is written", "before it is committed"]
+POINTS = ["reading", "before it is written", "before it is committed", "after its words are joined"]
 
 
 @pytest.mark.parametrize("store", ["sqlite", "lancedb"])

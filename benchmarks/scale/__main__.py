@@ -1,6 +1,7 @@
 """Indexes of up to a million vectors, pages a second by engine and workers, and a cluster that loses a node.
 
-    python -m benchmarks.scale index --folder F [--sizes 20000,100000,1000000] [--store sqlite] [--cache FILE]
+    python -m benchmarks.scale index --folder F [--sizes 20000,100000,1000000] [--books ccby,dev] [--store sqlite]
+                                     [--cache FILE]
     python -m benchmarks.scale engines PAGES --folder F [--workers 1,2]
     python -m benchmarks.scale nodes PAGES --folder F
 
@@ -80,6 +81,17 @@ def page(found: dict[str, Any]) -> str:
     return text
 
 
+def write(found: dict[str, Any], part: str, results: Path) -> None:
+    """Write a part and the page of all; sizes of an index that this call leaves out stay."""
+    held = recorded("scale", results)
+    if part == "index":
+        known = {row["vectors"]: row for row in [*held.get("index", {}).get("rows", []), *found["rows"]]}
+        found = {**found, "rows": [known[size] for size in sorted(known)]}
+    held[part] = found
+    record("scale", held, results)
+    publish("scale", page(held), results)
+
+
 def main() -> None:
     assert __doc__
     parser = command_line(__doc__)
@@ -87,6 +99,7 @@ def main() -> None:
     parser.add_argument("pages", type=Path, nargs="?", help="a folder, for engines and nodes")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--sizes", default="20000,100000,1000000")
+    parser.add_argument("--books", default="ccby,dev", help="sets of real pages that passages are made of")
     parser.add_argument("--workers", default="1,2")
     parser.add_argument("--cache", type=Path, help="keeps vectors of the real pages' texts")
     parser.add_argument("--store", choices=("sqlite", "lancedb"), default="sqlite")
@@ -97,22 +110,17 @@ def main() -> None:
     found: dict[str, Any] = {"store": asked.store, "about": about()}
     if asked.part == "index":
         found["rows"] = []
-        made, questions = index.base(asked.folder, asked.data, asked.cache)
+        made, questions = index.base(asked.folder, asked.data, asked.books.split(","), asked.cache)
         for size in map(int, asked.sizes.split(",")):
             found["rows"].append(index.measure(asked.folder, made, questions, size, asked.store))
             print(found["rows"][-1], flush=True)
+            write(found, "index", asked.results)
     elif asked.part == "engines":
         ways = [(name, int(workers)) for workers in asked.workers.split(",") for name in ("local", "ray")]
         found["rows"] = [engines.pages_per_second(asked.pages, asked.folder, *way) for way in ways]
     else:
         found["rows"] = nodes.run(asked.pages, asked.folder)
-    held = recorded("scale", asked.results)
-    if asked.part == "index":  # sizes that this call leaves out stay
-        known = {row["vectors"]: row for row in [*held.get("index", {}).get("rows", []), *found["rows"]]}
-        found["rows"] = [known[size] for size in sorted(known)]
-    held[asked.part] = found
-    record("scale", held, asked.results)
-    publish("scale", page(held), asked.results)
+    write(found, asked.part, asked.results)
 
 
 if __name__ == "__main__":

@@ -90,24 +90,25 @@ class Made:
         return words[start : start + max(len(words) // 2, 1)]
 
 
-def base(folder: Path, data: Path, cache: Path | None) -> tuple[Made, list[tuple[str, Any]]]:
+def base(folder: Path, data: Path, books: list[str], cache: Path | None) -> tuple[Made, list[tuple[str, Any]]]:
     """Return the made documents, and questions with their vectors; the index of real pages is kept in the folder."""
+    path = folder / f"base-{'-'.join(books)}.index"
     from benchmarks.retrieval.pages import read_pages
     from encoders import Embedder
 
     embedder = Embedder.from_pretrained(cache=cache)
     texts: list[str] = []
-    with Index.open(folder / "base.index", embedder, create=True) as index:
-        for name in ("ccby", "dev"):
+    with Index.open(path, embedder, create=True) as index:
+        for name in books:
             pages, queries = read_pages(data, name)
             index.add((page.id, page.document().document) for page in pages)
             unlike = list(dict.fromkeys(query["query"] for query in queries))
             random.Random(0).shuffle(unlike)
-            texts += unlike[:400]
+            texts += unlike[: 2 * QUESTIONS]
     chosen = np.random.default_rng(0).permutation(len(texts))[: 2 * QUESTIONS].tolist()
     some = [texts[place] for place in chosen]
     vectors = np.asarray(embedder.encode_query(some), np.float32)
-    return Made(folder / "base.index"), list(zip(some, vectors, strict=True))
+    return Made(path), list(zip(some, vectors, strict=True))
 
 
 def grow(index: Index, made: Made, documents: int) -> float:
