@@ -1,4 +1,4 @@
-"""attention.md and attention.png from what `attention.py` measured; nothing is computed here but ratios.
+"""attention.md and attention.png from what `__main__.py` measured; nothing is computed here but ratios.
 
 The first table holds each target beside what was measured, met or not; a target whose rows are not there says so.
 """

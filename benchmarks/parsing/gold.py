@@ -1,4 +1,4 @@
-"""Gold pages and measures of `parsing.py`: what a page should give, and how much of it a system gave.
+"""Gold pages and measures of the parsing benchmark: what a page should give, and how much of it a system gave.
 
     html_gold ─> GoldPage: markup, body text, structure, metadata of the gold, whatever of it the set has
     (gold, found) ─> hits of body, structure and metadata

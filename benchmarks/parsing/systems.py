@@ -1,4 +1,4 @@
-"""The systems that `parsing.py` compares: how each is called, and what it says is on a page.
+"""The systems that the parsing benchmark compares: how each is called, and what it says is on a page.
 
     System: run(markup, url) ─> its own result ─┬─ text ─> main text      ─┬─ structure ─> Structure or None
                                                 └─ metadata ─> fields or None

@@ -2,7 +2,7 @@
 
 nodes.py        which texts a node's vector is made of, with what weights
 reader.py       TextReader: documents in, vectors of their nodes out, by any encoder of texts
-embeddings.py   Embeddings: what comes out
+embeddings.py   Embeddings: what comes out; arrow.py: as Arrow tables
 pieces.py       WordPiece: a text to the rows of a vocabulary
 static.py       StaticEmbedder: the model that docgraph brings, a vector for each piece, added up
 

@@ -1,1 +1,4 @@
-"""Vectors of leaves: `text` (sub-words or a transformers model), `image` (patches of a timm model)."""
+"""Vectors of leaves: of sub-words (`scratch_text`, `pretrained_text`) and of images (`image`, `image_statistics`).
+
+`pooling` makes means of sub-words.
+"""
