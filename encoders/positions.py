@@ -142,9 +142,13 @@ class PositionHeads(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew: position logits start near a tenth, so that attention starts from content."""
-        for weight in self.parameters():
-            nn.init.normal_(weight, std=0.3 / math.sqrt(weight.shape[-2]))
+        """Draw the weights anew: position logits start near a tenth, so that attention starts from content.
+
+        Boxes start from nothing: the model is then the one without them, and learns what they add.
+        """
+        nn.init.normal_(self.weight, std=0.3 / math.sqrt(self.weight.shape[1]))
+        if self.box_weight is not None:
+            nn.init.zeros_(self.box_weight)
 
     def forward(
         self, features: Tensor, inputs: PositionInputs, boxes: Tensor | None = None

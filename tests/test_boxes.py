@@ -7,7 +7,7 @@ import torch
 from docgraph import Document, Domain
 from docgraph.records import Box
 from encoders import DocumentConfig, DocumentForClassification, build_classifier
-from encoders.positions import BoxFeatures
+from encoders.positions import BoxFeatures, PositionHeads
 from tests.articles import family
 from training.datasets import load
 
@@ -23,7 +23,11 @@ def model_of(**changes: object) -> DocumentForClassification:
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 32, "num_attention_heads": 2, "image_encoder": None}
     config = DocumentConfig(**sizes, **{"position_boxes": True, **changes})
-    return build_classifier(config, [family(Domain.SET, TEXTS)], ["a", "b"], vocab_size=300).eval()
+    model = build_classifier(config, [family(Domain.SET, TEXTS)], ["a", "b"], vocab_size=300).eval()
+    for name, weight in model.named_parameters():
+        if "box_weight" in name:  # they start from zero
+            torch.nn.init.normal_(weight, std=0.3)
+    return model
 
 
 def vectors(model: DocumentForClassification, document: Document) -> np.ndarray:
@@ -36,6 +40,11 @@ def test_moving_a_box_changes_the_output(changes: dict[str, object]) -> None:
     model = model_of(**changes)
     before = vectors(model, shown(SHOWN))
     assert np.abs(before - vectors(model, shown({**SHOWN, 2: Box(0, 400, 1000, 600)}))).max() > 1e-4
+
+
+def test_a_new_model_is_the_one_without_boxes() -> None:
+    torch.manual_seed(0)
+    assert not PositionHeads(8, 2, 4, boxes=True).box_weight.any()
 
 
 def test_boxes_count_as_shares_of_the_parents() -> None:

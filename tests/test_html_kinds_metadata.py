@@ -26,6 +26,19 @@ LD = '<script type="application/ld+json">{}</script>'
         ("<title>A white tower | Rock Post</title>", "<h1>A white tower</h1>", "A white tower"),
         ("<title>Rock Post - A white tower</title>", "<h2>A white tower</h2>", "A white tower"),
         ("<title>A white tower | Rock Post</title>", "<h1>Rock Post</h1>", "A white tower | Rock Post"),
+        *(
+            (f"<title>{title}</title><meta property=og:title content='{title}'>", "<h1>A white tower</h1>", shown)
+            for title, shown in (
+                ("A white tower - Rock Post", "A white tower"),
+                ("A white tower -", "A white tower"),
+                ("Rock Post: A white tower", "Rock Post: A white tower"),
+            )
+        ),
+        (
+            "<title>Rock Post</title><meta property=og:title content='A white tower: what it costs'>",
+            "<h1>A white tower</h1>",
+            "A white tower: what it costs",
+        ),
         (
             "<title>A white tower on a rock | Post</title>"
             + LD.format('{"@type":"NewsArticle","headline":"Painters leave the tower"}'),

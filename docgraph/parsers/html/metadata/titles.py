@@ -35,11 +35,13 @@ def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
     if headings and (_words(chosen.value) == name or chosen.value.strip().lower() in _NO_TITLES):
         return next((heading for heading in headings if _words(heading) != name), headings[0])
     shown = {_words(heading): heading for heading in headings if _words(heading) != name}
+    # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
+    if chosen.source == "html" and (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
+        return shown[longest]
+    if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
+        return most
     if chosen.source == "html":
-        # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
-        if (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
-            return shown[longest]
-        return next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), chosen.value)
+        return chosen.value
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
