@@ -210,6 +210,27 @@ def test_a_number_is_learned_in_its_own_unit(tmp_path):
     assert found.measures["mean"]["r2"] < 0.01
 
 
+@pytest.mark.parametrize("kind", [MULTI, REGRESSION])
+def test_the_transformer_learns_what_no_sum_over_words_says(kind, tmp_path):
+    """What is told is whether one of two words is there, but not both."""
+    draw, lines = random.Random(0), []
+    for number in range(600):
+        one, other, cats = draw.random() < 0.5, draw.random() < 0.5, draw.random() < 0.3
+        words = [draw.choice(["sun", "wind", "snow", "fog"]) for _ in range(4)]
+        words += ["left"] * one + ["right"] * other + ["purr"] * cats
+        draw.shuffle(words)
+        label = ["odd"] * (one != other) + ["cats"] * cats if kind == MULTI else 3.0 * (one != other)
+        lines.append({"text": " ".join(words), "label": label, "split": ("train", "train", "dev", "test")[number % 4]})
+    (tmp_path / "odd.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    changes = {**STACK, "model.regression_ngrams": 1, "epochs": 10, "problem_type": kind}
+    run = fit(tiny(tmp_path / "odd.jsonl", tmp_path / "run", **changes), QUIET)
+    assert any(line.startswith("transformer: weighs") for line in run.scores["parts"])
+    found = evaluate_targets(RunFolder(tmp_path / "run").model(), run.corpus, "test").measures
+    name = "exact" if kind == MULTI else "r2"
+    assert found["this model"][name] > 0.7
+    assert next(some[name] for rival, some in found.items() if rival.startswith("TF-IDF")) < 0.6
+
+
 def test_what_needs_a_stack_says_so(tmp_path):
     data = write_rows(tmp_path / "tags.jsonl", 24, several=True)
     with pytest.raises(ConfigError, match="which a stacked recipe must learn, but stack is false"):

@@ -34,7 +34,7 @@ from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
 from training.datasets.problem_types import REGRESSION, SINGLE
 from training.files import write_atomically
-from training.linear_fit import finish_linear
+from training.finish_targets import dev_scores, set_thresholds
 from training.metrics import score
 from training.new_model import document_config, keep_features, new_model
 from training.noise import NOISE, doubtful, noise_line, to_csv
@@ -131,10 +131,6 @@ def _train(
     model.config.problem_type = records.problem_type
     train, dev = _encoded(model, records, corpus, folder, console)
     stack = _stacked(config, model, train, dev, console, budget) if config.stack else None
-    if stack is not None and train.problem_type != SINGLE:
-        finish_linear(config, folder, corpus, model, stack, train, dev)
-        model.needs_processor(None).images = None
-        return model
     progress = ShowProgress(console)
     timed = [] if budget is None else [budget]
     trainer = DocumentTrainer(model, config, folder, train, dev, [progress, *timed, *watchers])
@@ -229,15 +225,16 @@ def _finish(
     wait_for_all()
     if folder.best.is_dir():
         trainer.take_weights(folder.best)
+    read = set(trainer.train_data.ids)
     scores: dict[str, Any] = {
         "records": {name: len(records) for name, records in corpus.splits.items()},
-        "labels": dict(Counter(trainer.train_data.labels[target] for target in trainer.train_data.targets)),
+        "labels": dict(Counter(name for record in corpus["train"] if record.id in read for name in record.names)),
     }
-    dev, scale = trainer.dev_data, 0.0
+    dev, scale, kind = trainer.dev_data, 0.0, trainer.train_data.problem_type
     if dev is not None:
         parts, target = trainer.logit_parts_of(dev)
         if stack is not None:
-            scale = residual_scale(parts[1:].sum(0), parts[0], Targets.of_classes(target, len(dev.labels)))
+            scale = residual_scale(parts[1:].sum(0), parts[0], Targets(kind, target.numpy(), len(dev.labels)))
             stack.weigh_transformer(trainer.documents, scale)
             parts = torch.cat([scale * parts[:1], parts[1:]])
         elif trainer.config.calibrate and len(target) >= CALIBRATION_RECORDS:
@@ -245,13 +242,19 @@ def _finish(
             scores["logit_scales"] = scales.tolist()
             trainer.documents.scale_logits(scores["logit_scales"])
             parts = weighed(parts, scales)[None]
-        scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
+        if kind == SINGLE:
+            scores["best"] = trainer.evaluate(dev, metric_key_prefix="dev")
     elif stack is not None:
         stack.weigh_transformer(trainer.documents, scale)
     if stack is not None:
         scores["parts"] = [*stack.lines(), untrained or transformer_line(scale)]
         scores["parts"].append(off_topic_line(trainer.documents, dev is not None))
-        if stack.kept and is_first_process():
+        if kind != SINGLE:
+            held = (stack.targets.values[: stack.train], stack.base) if scale == 0 else (target.numpy(), parts.sum(0))
+            set_thresholds(trainer.documents, *held)
+            if dev is not None:
+                scores["best"] = dev_scores(trainer.documents, corpus, dev)
+        elif stack.kept and is_first_process():
             records = doubtful(stack, trainer.train_data.ids, trainer.train_data.labels)
             write_atomically(folder.path / NOISE, to_csv(records))
             scores["parts"].append(noise_line(records, stack.train))
@@ -263,7 +266,7 @@ def _finish(
     wait_for_all()
     if trainer.args.should_save:
         folder.finish(scores)
-        if dev is None:
+        if dev is None or kind != SINGLE:
             write_card(folder)
         else:
             note(folder, corpus.name, "dev", score("this model", parts.sum(0).softmax(-1), target, dev.labels))

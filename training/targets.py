@@ -58,13 +58,7 @@ class Targets:
 
     def losses(self, output: Tensor) -> Tensor:
         """Return (N,) the loss of each record times its weight, of an output (N, C)."""
-        target = torch.from_numpy(self.values)
-        if self.kind == MULTI:
-            loss = F.binary_cross_entropy_with_logits(output, target.to(output.dtype), reduction="none").sum(1)
-        elif self.kind == REGRESSION:
-            loss = (output[:, 0] - target).square() / 2
-        else:
-            loss = F.cross_entropy(output, target, reduction="none")
+        loss = losses(self.kind, output, torch.from_numpy(self.values))
         return loss if self.weight is None else loss * torch.from_numpy(self.weight)
 
     def score(self, output: Tensor) -> float:
@@ -75,6 +69,26 @@ class Targets:
         if self.kind == REGRESSION:
             return float(1 - (output[:, 0] - target).square().mean() / target.double().var(correction=0))
         return float((output.argmax(1) == target).double().mean())
+
+
+def losses(
+    kind: ProblemType,
+    output: Tensor,
+    target: Tensor,
+    *,
+    class_weight: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return (N,) the loss of each output (N, C) on its target, as the table above has them.
+
+    Args:
+        class_weight, label_smoothing: of records with one label each; see `torch.nn.functional.cross_entropy`.
+    """
+    if kind == MULTI:
+        return F.binary_cross_entropy_with_logits(output, target.to(output.dtype), reduction="none").sum(1)
+    if kind == REGRESSION:
+        return (output[:, 0] - target).square() / 2
+    return F.cross_entropy(output, target, weight=class_weight, label_smoothing=label_smoothing, reduction="none")
 
 
 def probabilities(kind: ProblemType, output: Tensor) -> Tensor:

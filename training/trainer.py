@@ -27,7 +27,6 @@ from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
     set_model_state_dict,
 )
-from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -37,7 +36,9 @@ from encoders.sharding import layers_to_shard
 from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
 from training.checkpoints import KeepBest, MarkComplete
 from training.config import TrainingConfig
+from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
 from training.run_folder import RunFolder
+from training.targets import Targets, losses
 
 WHOLE: Final = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -58,6 +59,7 @@ class DocumentTrainer(Trainer):
         self.documents = model
         self.train_data, self.dev_data = train, dev
         self.processor = model.needs_processor(None)
+        metric = config.metric if train.problem_type == SINGLE else "loss"
         super().__init__(
             model=model,
             args=_arguments(config, folder.checkpoints, model, has_dev=dev is not None),
@@ -65,7 +67,7 @@ class DocumentTrainer(Trainer):
             eval_dataset=dev,
             data_collator=Collator(self.processor),
             callbacks=[
-                KeepBest(folder.best, config.metric, config.patience, self.write_model),
+                KeepBest(folder.best, metric, config.patience, self.write_model),
                 MarkComplete(),
                 *callbacks,
             ],
@@ -127,17 +129,17 @@ class DocumentTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Return the batch's cross-entropy as its part of the step's mean over documents."""
+        """Return the batch's loss as its part of the step's mean over documents."""
         labels = inputs["labels"].to(self.args.device)
         output = model(batch=inputs["batch"].to(self.args.device))
         base = inputs.get("base")
-        total = F.cross_entropy(
+        total = losses(
+            self.train_data.problem_type,
             output.logits.float() + (0 if base is None else base.to(labels.device)),
-            labels,
-            weight=None if self.class_weights is None else self.class_weights.to(labels.device),
+            self._in_units(labels),
+            class_weight=None if self.class_weights is None else self.class_weights.to(labels.device),
             label_smoothing=self.documents.config.label_smoothing,
-            reduction="sum",
-        )
+        ).sum()
         # Gradients are averaged over processes, and the count is that of all of them.
         world = 1 if num_items_in_batch is None else self.args.world_size
         loss = total * world / (len(labels) if num_items_in_batch is None else num_items_in_batch)
@@ -150,7 +152,8 @@ class DocumentTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Score a split; logs and returns loss, accuracy and macro-F1 under `<prefix>_<name>`.
+        """Score a split; logs and returns loss, accuracy and macro-F1, of other targets their score, under
+        `<prefix>_<name>`.
 
         With the prefix "eval", while it learns, the transformer alone is scored: the regression beside it, if there is
         one, is the same after every epoch, and would only hide which epoch left the best transformer. A transformer
@@ -161,10 +164,14 @@ class DocumentTrainer(Trainer):
         parts, target = self.logit_parts_of(data)
         alone = metric_key_prefix == "eval" and not self.config.stack
         logits = parts[0] if alone else parts.sum(0)
-        accuracy = multiclass_accuracy(logits, target, num_classes=logits.shape[1], average="micro")
-        f1 = multiclass_f1_score(logits, target, num_classes=logits.shape[1], average="macro")
-        loss = F.cross_entropy(logits, target)
-        scores = {"loss": float(loss), "accuracy": float(accuracy), "macro_f1": float(f1)}
+        scores = {"loss": float(losses(data.problem_type, logits, target).mean())}
+        if data.problem_type == SINGLE:
+            accuracy = multiclass_accuracy(logits, target, num_classes=logits.shape[1], average="micro")
+            f1 = multiclass_f1_score(logits, target, num_classes=logits.shape[1], average="macro")
+            scores |= {"accuracy": float(accuracy), "macro_f1": float(f1)}
+        else:
+            name = "average_precision" if data.problem_type == MULTI else "r2"
+            scores[name] = Targets(data.problem_type, target.numpy(), logits.shape[1]).score(logits)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -172,9 +179,9 @@ class DocumentTrainer(Trainer):
 
     @torch.no_grad()
     def logit_parts_of(self, data: EncodedDataset) -> tuple[Tensor, Tensor]:
-        """Return the logits of the model's parts (P, N, C) and the labels (N,) of a split, in its order, on the CPU.
+        """Return the logits of the model's parts (P, N, C) and the targets (N,) or (N, C) of a split, in its order.
 
-        Processes share the work.
+        Values are in the model's unit; all is on the CPU. Processes share the work.
         """
         plan = PlannedBatches(
             data.sizes,
@@ -200,7 +207,13 @@ class DocumentTrainer(Trainer):
             pieces = [piece for some in everyone for piece in some]
         order = torch.tensor([row for rows, _ in pieces for row in rows])
         parts = torch.cat([piece for _, piece in pieces], 1)
-        return parts[:, torch.argsort(order)], torch.tensor(data.targets)
+        return parts[:, torch.argsort(order)], self._in_units(torch.tensor(data.targets))
+
+    def _in_units(self, target: Tensor) -> Tensor:
+        """Return targets as the model learns them: values less their mean, in standard deviations."""
+        if self.train_data.problem_type != REGRESSION:
+            return target
+        return (target.float() - self.documents.config.value_mean) / self.documents.config.value_scale
 
 
 def _class_weights(data: EncodedDataset) -> Tensor:

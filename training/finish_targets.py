@@ -1,0 +1,44 @@
+"""Finish a model of several labels a record, or of a number: thresholds, and scores of the dev split.
+
+    logits of records that were not learned ─> thresholds ─> configuration      model, dev ─> scores
+
+A regression is learned in standard deviations from the mean, and says values.
+
+Axes:  N records   C labels
+"""
+
+from typing import Any
+
+import training.installed
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from encoders.classifier import DocumentForClassification
+from training.batches import EncodedDataset
+from training.datasets import Corpus
+from training.datasets.problem_types import MULTI
+from training.evaluate_targets import measures_of
+from training.targets import probabilities
+from training.thresholds import best_thresholds
+
+
+def set_thresholds(model: DocumentForClassification, target: NDArray[Any], output: Tensor) -> None:
+    """Set from which probability a record is given each label, where it may have several.
+
+    Args:
+        target, output: (N, C) labels and logits of records that were not learned.
+    """
+    if model.config.problem_type == MULTI:
+        model.config.thresholds = best_thresholds(target, probabilities(MULTI, output).numpy())
+
+
+def dev_scores(model: DocumentForClassification, corpus: Corpus, dev: EncodedDataset) -> dict[str, float]:
+    """Return the measures of the dev split's records that could be read."""
+    kept = set(dev.ids)
+    said = model.predict([record.document() for record in corpus["dev"] if record.id in kept])
+    measures = measures_of(
+        dev.problem_type, np.array(dev.targets, dtype=np.float64), said.probabilities, said.thresholds
+    )
+    return {f"dev_{name}": value for name, value in measures.items()}
