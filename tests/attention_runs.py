@@ -109,3 +109,34 @@ def attention_matrix(forest, query, key, position, backend, **options):
         query, key, unit, forest, position=position, backend=backend, return_energy=True, **options
     )
     return output.permute(1, 0, 2), energy[0]
+
+
+def untied(pooling, forest, heads=7, dtype=torch.float64, **options):
+    """The options of a call with untied queries; log shares are drawn where `pooling` is "shares"."""
+    if pooling == "shares":
+        generator = torch.Generator().manual_seed(5)
+        pooling = torch.randn(forest.num_rows, heads, dtype=torch.float64, generator=generator)
+        pooling = pooling.to(dtype).requires_grad_()
+    return {"untie": "queries", "pooling": pooling, **options}
+
+
+def blocks_by_hand(forest, leaf, attend_self, log_shares):
+    """Weights (N,) of each block that a leaf attends to without a near field: siblings with leaves on the way up."""
+    parent, rows = forest.parent.tolist(), forest.leaf_rows.tolist()
+
+    def line(row):
+        return [row] if parent[row] < 0 else [row, *line(parent[row])]
+
+    def siblings(row):
+        return [r for r in range(len(parent)) if parent[r] == parent[row] and any(r in line(at) for at in rows)]
+
+    def weights(block):
+        w = torch.zeros(len(rows), dtype=torch.float64)
+        for j, row in enumerate(rows):
+            if block in (path := line(row)):
+                shares = [log_shares[r] - log_shares[siblings(r)].logsumexp(0) for r in path[: path.index(block)]]
+                w[j] = torch.stack([torch.zeros((), dtype=torch.float64), *shares]).sum().exp()
+        return w
+
+    beside = [r for row in line(rows[leaf])[:-1] for r in siblings(row) if r != row]
+    return torch.stack([weights(block) for block in [rows[leaf]] * attend_self + beside])

@@ -18,27 +18,20 @@ from tests.attention_runs import (
     TREE,
     assert_same,
     attention_matrix,
+    blocks_by_hand,
     drawn_call,
     flat_logits,
     inputs,
     named_gradients,
     relative_error,
     run,
+    untied,
 )  # fmt: skip
 from tests.forests import CORNERS, batches, chain, ragged
 
 POOLINGS = ["mean", "block", "document", "shares"]
 BACKENDS = ["naive", "torch", "cpu"]
 NOT_EMPTY = [d for d in [*ragged(10, 3, 4, 3), [None] * 30, None, TREE[0]] if d != []]
-
-
-def untied(pooling, forest, heads=7, dtype=torch.float64, **options):
-    """The options of a call; log shares are drawn."""
-    if pooling == "shares":
-        generator = torch.Generator().manual_seed(5)
-        pooling = torch.randn(forest.num_rows, heads, dtype=torch.float64, generator=generator)
-        pooling = pooling.to(dtype).requires_grad_()
-    return {"untie": "queries", "pooling": pooling, **options}
 
 
 def for_backend(tensors, backend):
@@ -188,28 +181,6 @@ def test_a_near_field_of_all_cells_is_softmax_attention(backend):
         query, key, value, forest, position=position, scale=0.7, backend=backend, untie="queries", near=99
     )
     torch.testing.assert_close(got, torch.einsum("hij,jhe->ihe", P, value), **EXACT)
-
-
-def blocks_by_hand(forest, leaf, attend_self, log_shares):
-    """Weights (N,) of each block that a leaf attends to without a near field: siblings with leaves on the way up."""
-    parent, rows = forest.parent.tolist(), forest.leaf_rows.tolist()
-
-    def line(row):
-        return [row] if parent[row] < 0 else [row, *line(parent[row])]
-
-    def siblings(row):
-        return [r for r in range(len(parent)) if parent[r] == parent[row] and any(r in line(at) for at in rows)]
-
-    def weights(block):
-        w = torch.zeros(len(rows), dtype=torch.float64)
-        for j, row in enumerate(rows):
-            if block in (path := line(row)):
-                shares = [log_shares[r] - log_shares[siblings(r)].logsumexp(0) for r in path[: path.index(block)]]
-                w[j] = torch.stack([torch.zeros((), dtype=torch.float64), *shares]).sum().exp()
-        return w
-
-    beside = [r for row in line(rows[leaf])[:-1] for r in siblings(row) if r != row]
-    return torch.stack([weights(block) for block in [rows[leaf]] * attend_self + beside])
 
 
 @pytest.mark.parametrize("pooling", ["mean", "shares"])

@@ -9,12 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from docgraph.errors import ModelError
 from encoders import TreeBatch, hierarchical_attention
 from encoders.attention import attend
 from encoders.attention.lists import build_interactions, interaction_pairs
 from encoders.attention.order import Order
 from encoders.attention.untied import second_cumulant
 from encoders.zero_shot import Form, Windows
+from encoders.zero_shot.calibrate import _log_partition, divergence
 from encoders.zero_shot.form import cumulant_positions, form_attention, form_call
 from encoders.zero_shot.windows import Ends
 from tests import untied_definition as naive
@@ -360,3 +362,33 @@ def test_the_compiled_form_keeps_extreme_logits_finite():
         plain = form_attention(*inputs, forest, Form("queries", 1, pooling), scale=1.0, backend="torch")
         assert compiled.isfinite().all()
         torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-2)
+
+
+def test_entmax_is_that_of_the_attention_and_has_a_divergence():
+    forest = TreeBatch.from_nested(TREES)
+    query, key, value = draw(forest)
+    got = form_attention(query, key, value, forest, Form("queries", 1, "attention", alpha=1.5), scale=SCALE)
+    want = hierarchical_attention(
+        query, key, value, forest, scale=SCALE, untie="queries", near=1, pooling="document", alpha=1.5
+    )
+    torch.testing.assert_close(got, want, rtol=0, atol=0)
+    lengths = [len(naive.leaves_of(numbered(tree))) for tree in TREES]
+    log_z = _log_partition(query, key, lengths, SCALE, causal=False)
+    soft, sparse = (
+        divergence(query, key, forest, Form("queries", alpha=alpha), SCALE, False, log_z) for alpha in (1, 1.5)
+    )
+    assert (sparse >= soft - 1e-12).all()  # of masses on these blocks, softmax's are the nearest to softmax
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"untie": "rows", "alpha": 1.5}, r'alpha=1.5 must go with untie="queries".*untie=\'rows\''),
+        ({"untie": "queries", "alpha": 1.5, "cumulant": True}, r"without the cumulant, .*cumulant=True"),
+    ],
+)
+def test_entmax_goes_with_untied_queries_alone(change, message):
+    with pytest.raises(ModelError, match=message):
+        Form(**change)
+    with pytest.raises(ModelError, match=r"alpha must be 1 in causal layers.* but is 1.5"):
+        Form("queries", alpha=1.5).for_causal()

@@ -50,6 +50,8 @@ class _Need(NamedTuple):
 def _lacks_cpu(call: AttentionCall) -> str:
     if call.untie is None:
         return ""
+    if call.alpha != 1:
+        return "alpha=1"
     if call.untie == "rows" or call.cumulant:
         return 'untie=None or "queries", without the second cumulant'
     return "" if call.query_position is None else "position=None where queries are untied"
@@ -82,6 +84,7 @@ def hierarchical_attention(
     pooling: Pooling = "mean",
     untie: Literal["queries"] | None = None,
     near: int = 0,
+    alpha: float = 1.0,
     return_energy: bool = False,
     backend: str = "auto",
     family_attention: FamilyAttention | None = None,
@@ -108,8 +111,10 @@ def hierarchical_attention(
             pair of siblings; the leaves of a block share its weight as `pooling` says. O(N b depth). Compiled on
             the CPU without positions; all else is computed by `torch`.
         near: lowest families on each side of a leaf's own that are attended to leaf by leaf; needs `untie`.
+        alpha: 1 is softmax; above, up to 2 (sparsemax), the entmax of that order, in which far-off blocks get a weight
+            of exactly 0. Needs `untie`; computed by `naive` and `torch` alone. Blocks are pooled as with 1.
         return_energy: also return L of every root; with `untie` the mean of its leaves' log-partitions, which is the
-            same of the other form.
+            same of the other form, and with `alpha` the mean of the largest <P_i, s_i> + entropy of that order.
         backend: "auto" takes the fastest that can do what is asked; or one of the names above.
         family_attention: replaces the softmax among siblings; `torch` backend and plain means only. See
             `FamilyAttention`; `softmax_family` and `linear_family` are ready-made.
@@ -130,7 +135,7 @@ def hierarchical_attention(
         raise AttentionError(f'untie must be None or "queries", but is {untie!r}.')
     call = checked_call(
         query, key, value, forest, position=position, present=present, scale=scale, attend_self=attend_self,
-        pooling=pooling, untie=untie, near=near, family_attention=family_attention,
+        pooling=pooling, untie=untie, near=near, alpha=alpha, family_attention=family_attention,
     )  # fmt: skip
     output, energy = attend(call, backend)
     return (output, energy) if return_energy else output

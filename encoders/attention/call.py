@@ -41,6 +41,7 @@ class AttentionCall:
     untie: Untie = None
     """"rows", `causal` and `cumulant` are for zero_shot alone: see untied.py."""
     near: int = 0
+    alpha: float = 1.0
     causal: bool = False
     cumulant: bool = False
     family_attention: FamilyAttention | None = None
@@ -74,6 +75,7 @@ def checked_call(
     pooling: Pooling = "mean",
     untie: Untie = None,
     near: int = 0,
+    alpha: float = 1.0,
     causal: bool = False,
     cumulant: bool = False,
     family_attention: FamilyAttention | None = None,
@@ -94,6 +96,10 @@ def checked_call(
         raise AttentionError(f"near must be an integer of at least 0, but is {near!r}.")
     if near and untie is None:
         raise AttentionError(f'near={near} needs untie="queries": tied queries cannot attend leaf by leaf.')
+    if not isinstance(alpha, int | float) or not 1 <= alpha <= 2:
+        raise AttentionError(f"alpha must be a number from 1 (softmax) to 2 (sparsemax), but is {alpha!r}.")
+    if alpha != 1 and untie != "queries":
+        raise AttentionError(f'alpha={alpha} needs untie="queries": for tied queries no closed form is known.')
     if scale is None:
         scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
     return AttentionCall(
@@ -109,6 +115,7 @@ def checked_call(
         pooling=pooling,
         untie=untie,
         near=near,
+        alpha=float(alpha),
         causal=causal,
         cumulant=cumulant,
         family_attention=family_attention,

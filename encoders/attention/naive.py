@@ -31,7 +31,8 @@ With `untie="queries"` a leaf i has masses of its own, P_ij = theta(i, B) w_j: o
 B of the nodes on its path, of scale * q_i.k_B + e_A.f_B + H_B, with A, B the siblings that part the two; the energy is
 the mean of these log-partitions. A *cell* is a family of leaves alone, or a leaf among inner siblings. `near` cells on
 each side of its own a leaf attends to leaf by leaf: a block that touches them is taken apart, and the leaf's side with
-it.
+it. With `alpha` above 1 row i of P maximises <P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose
+limit at 1 is the form above; the energy is the mean of these maxima.
 
 Every other backend is tested against this one, which shares no operation on trees with them: it sees the rows as given,
 only children and absent nodes included. It computes in the dtype it is given.
@@ -96,6 +97,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     k: dict[int, Tensor] = {}
     v: dict[int, Tensor] = {}
     H: dict[int, Tensor] = {}
+    log_m: dict[int, Tensor] = {}  # m = (sum_j w_j^alpha)^(1 / (1 - alpha)), what exp(H) is for alpha = 1
     L: dict[int, Tensor] = {}
     Z: dict[int, Tensor] = {}
     R: dict[int, Tensor] = {}
@@ -103,7 +105,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     for row in deepest_first:
         if row in leaf_of_row:
             leaf = leaf_of_row[row]
-            q[row], k[row], v[row], H[row] = query[leaf], key[leaf], value[leaf], empty
+            q[row], k[row], v[row], H[row], log_m[row] = query[leaf], key[leaf], value[leaf], empty, empty
             top = row
             while parent[top] >= 0 and len(children[parent[top]]) == 1:
                 top = parent[top]
@@ -119,9 +121,12 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
                 log_w = log_shares(row, family)
                 k[row], v[row] = (torch.einsum("ha,ahd->hd", log_w.exp(), x) for x in (K, V))
                 H[row] = (log_w.exp() * (entropies - log_w)).sum(-1)
+                if call.alpha != 1:
+                    sizes = torch.stack([log_m[a] for a in family], dim=1)
+                    log_m[row] = (call.alpha * log_w + (1 - call.alpha) * sizes).logsumexp(-1) / (1 - call.alpha)
             else:
                 k[row], v[row] = (torch.einsum("a,ahd->hd", share, x) for x in (K, V))
-                H[row] = query.new_full((heads,), math.log(n[row]))
+                H[row] = log_m[row] = query.new_full((heads,), math.log(n[row]))
             if len(family) == 1:
                 L[row] = Z[family[0]] = L[family[0]]
                 continue
@@ -136,7 +141,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
 
     nowhere = _zeros(value).sum(0)
     if call.untie is not None:
-        return _untied(call, leaf_of_row, children, k, v, H, nowhere)
+        return _untied(call, leaf_of_row, children, k, v, H if call.alpha == 1 else log_m, nowhere)
     m: dict[int, Tensor] = {}
     c: dict[int, Tensor] = {}
     output = list(_zeros(value).unbind())
@@ -165,9 +170,12 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
 
 def _untied(
     call: AttentionCall, leaf_of_row: dict[int, int], children: dict[int, list[int]], k: dict[int, Tensor],
-    v: dict[int, Tensor], H: dict[int, Tensor], nowhere: Tensor,
+    v: dict[int, Tensor], size: dict[int, Tensor], nowhere: Tensor,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Outputs and energies where every leaf has masses of its own; `nowhere` is (H, E) zeros."""
+    """Outputs and energies where every leaf has masses of its own.
+
+    `size` is the (H,) log of how many leaves a block counts as, H or log m; `nowhere` is (H, E) zeros.
+    """
     parent, row_of_leaf = call.forest.parent.tolist(), {leaf: row for row, leaf in leaf_of_row.items()}
     empty = nowhere.sum(-1)
 
@@ -195,7 +203,7 @@ def _untied(
 
     def logit(leaf: int, block: int) -> Tensor:
         at = row_of_leaf[leaf]
-        logit = torch.einsum("hd,hd->h", call.query[leaf], k[block]) * call.scale + H[block]
+        logit = torch.einsum("hd,hd->h", call.query[leaf], k[block]) * call.scale
         if call.query_position is None or call.key_position is None:
             return logit
         if block == at:  # the top of its chain of only children
@@ -232,13 +240,46 @@ def _untied(
                 log_z.append(empty - math.inf)
                 continue
             logits = torch.stack([logit(leaf, block) for block in seen], dim=-1)
-            log_z.append(logits.logsumexp(-1))
-            output[leaf] = torch.einsum("hb,bhe->he", logits.softmax(-1), torch.stack([v[block] for block in seen]))
+            sizes = torch.stack([size[block] for block in seen], dim=-1)
+            weights, most = _masses(logits, sizes, call.alpha)
+            log_z.append(most)
+            output[leaf] = torch.einsum("hb,bhe->he", weights, torch.stack([v[block] for block in seen]))
         energy.append(torch.stack(log_z).mean(0) if log_z else empty)
     return (
         torch.stack(output) if output else value,
         (torch.stack(energy) if energy else call.query.new_zeros(0, call.query.shape[1])).to(call.wide),
     )
+
+
+def _masses(logits: Tensor, log_m: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Masses (H, B) of blocks by their logits (H, B), and (H,) the maximum that they attain.
+
+    The root of sum_B m_B ((alpha - 1) s_B - tau)^(1 / (alpha - 1)) = 1 is found by bisection; two of Newton's steps
+    from there, which autograd sees, give tau its first and second derivatives.
+    """
+    if alpha == 1:
+        return (logits + log_m).softmax(-1), (logits + log_m).logsumexp(-1)
+    p, top = 1 / (alpha - 1), logits.detach().amax(-1, keepdim=True)
+    x = (logits - top) * (alpha - 1)
+
+    def power(tau: Tensor, exponent: float) -> Tensor:
+        y = x - tau
+        return torch.where(y > 0, torch.where(y > 0, y, 1) ** exponent, 0)
+
+    with torch.no_grad():
+        low, high = (x - (log_m * (1 - alpha)).exp()).amax(-1, keepdim=True), torch.zeros_like(top)
+        for _ in range(60):  # they are 1 apart at most
+            middle = (low + high) / 2
+            enough = (log_m.exp() * power(middle, p)).sum(-1, keepdim=True) >= 1
+            low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+    tau = low
+    for _ in range(2):
+        missing = (log_m.exp() * power(tau, p)).sum(-1, keepdim=True) - 1
+        tau = tau + missing / (p * (log_m.exp() * power(tau, p - 1)).sum(-1, keepdim=True))
+    masses = log_m.exp() * power(tau, p)
+    spread = (masses * power(tau, 1)).sum(-1)  # sum_j P_ij^alpha, as m^(1 - alpha) mass^alpha = mass y
+    most = (masses * (logits - top)).sum(-1) + top[:, 0] + (1 - spread) / (alpha * (alpha - 1))
+    return masses, most
 
 
 def _root(row: int, parent: list[int]) -> int:

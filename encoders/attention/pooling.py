@@ -13,6 +13,9 @@ With x_A what picks the children A of a node P, w_A = softmax_A(x_A), and T_A th
 In "block", x_A = q_P.k_A + H_A. A constant query r in place of q_P gives w_j = softmax_j(r.k_j) over the leaves j of a
 block, for H_P + r.k_P = logsumexp_A x_A: so "document" needs no keys of nodes to know its shares.
 
+The entropy of order alpha (Renyi) is C_P / (1 - alpha), where C_P = log sum_A exp(c_A) and c_A = alpha log w_A + C_A;
+it adds alpha softmax_A(c_A) C_bar_P to w_A T_A.
+
 Axes:  N leaves   R rows   M nodes   H heads   D query width   E value width   T documents
 """
 
@@ -72,16 +75,17 @@ def shares_of_leaves(logits: Tensor, call: AttentionCall, families: FamilyTensor
 
 
 def pool_up(
-    key: Tensor, value: Tensor, query: Tensor | None, shares: Tensor | None, families: FamilyTensors
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return keys (M, H, D), values (M, H, E) and entropies (M, H) of all nodes.
+    key: Tensor, value: Tensor, query: Tensor | None, shares: Tensor | None, families: FamilyTensors, alpha: float = 1.0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return keys (M, H, D), values (M, H, E), entropies (M, H) and those of order `alpha` (M, H) of all nodes.
 
     Args:
         key: (present leaves, H, D), in the order of nodes, as is `value`, (present leaves, H, E).
         query: (M, H, D) what picks a node's children by their keys, scaled; or None, and
         shares: (M, H) their log shares.
     """
-    return cast(tuple[Tensor, Tensor, Tensor], _PoolUp.apply(key, value, query, shares, families))
+    k, v, H, C = cast(tuple[Tensor, ...], _PoolUp.apply(key, value, query, shares, families, alpha))
+    return k, v, H, H if alpha == 1 else C / (1 - alpha)
 
 
 def _top_and_total(x: Tensor, parent: Tensor, parents: int) -> tuple[Tensor, Tensor]:
@@ -129,11 +133,13 @@ def _pieces(start: int, end: int) -> list[slice]:
 class _PoolUp(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, key: Tensor, value: Tensor, query: Tensor | None, shares: Tensor | None, families: FamilyTensors
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx: Any, key: Tensor, value: Tensor, query: Tensor | None, shares: Tensor | None, families: FamilyTensors,
+        alpha: float,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:  # fmt: skip
         nodes, leaf = len(families.parent), families.leaf_node
         k, v = (x.new_zeros(nodes, *x.shape[1:]).index_copy_(0, leaf, x) for x in (key, value))
         H, log_w = k.new_zeros(k.shape[:2]), k.new_zeros(k.shape[:2])
+        C, log_pi = (None, None) if alpha == 1 else (torch.zeros_like(H), torch.zeros_like(H))
         for (above, start), (_, end) in reversed(list(pairwise(families.levels))):
             parent, H_A, pieces = families.parent[start:end], H[start:end], _pieces(start, end)
             if query is None or shares is not None:
@@ -147,16 +153,24 @@ class _PoolUp(torch.autograd.Function):
                 k.index_add_(0, families.parent[at], w_at * k[at])
                 v.index_add_(0, families.parent[at], w_at * v[at])
             H.index_add_(0, parent, w * (H_A - x))
-        ctx.save_for_backward(k, v, H, log_w, query)
-        ctx.families = families
-        return k, v, H
+            if C is not None and log_pi is not None:
+                x = alpha * x + C[start:end]
+                top, total = _top_and_total(x, parent - above, start - above)
+                log_pi[start:end] = x - top - total
+                C[parent] = top + total  # all siblings write the same
+        ctx.save_for_backward(k, v, H, log_w, query, log_pi)
+        ctx.families, ctx.alpha = families, alpha
+        return k, v, H, C
 
     @staticmethod
     @once
-    def backward(ctx: Any, k_bar: Tensor, v_bar: Tensor, H_bar: Tensor) -> tuple[Tensor | None, ...]:
-        k, v, H, log_w, query = ctx.saved_tensors
+    def backward(
+        ctx: Any, k_bar: Tensor, v_bar: Tensor, H_bar: Tensor, C_bar: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        k, v, H, log_w, query, log_pi = ctx.saved_tensors
         families = ctx.families
         k_bar, v_bar, H_bar = k_bar.clone(), v_bar.clone(), H_bar.clone()
+        C_bar = None if C_bar is None else C_bar.clone()
         query_bar = None if query is None else torch.zeros_like(query)
         shares_bar = torch.zeros_like(H)
         for (above, start), (_, end) in pairwise(families.levels):
@@ -167,6 +181,10 @@ class _PoolUp(torch.autograd.Function):
                 for at in pieces
             ]
             x_bar = torch.cat(T).add_(H_P * (H[start:end] - log_w_A)).mul_(w)
+            if C_bar is not None:
+                pi_bar = log_pi[start:end].exp() * C_bar[parent]
+                C_bar[start:end] += pi_bar
+                x_bar.add_(pi_bar, alpha=ctx.alpha)
             mean = x_bar.new_zeros(start - above, x_bar.shape[1]).index_add_(0, parent - above, x_bar)
             x_bar -= w * mean[parent - above]
             H_bar[start:end] += w * H_P
@@ -181,4 +199,4 @@ class _PoolUp(torch.autograd.Function):
             if query is not None:
                 H_bar[start:end] += x_bar
         leaf = families.leaf_node
-        return k_bar[leaf], v_bar[leaf], query_bar, shares_bar if query is None else None, None
+        return k_bar[leaf], v_bar[leaf], query_bar, shares_bar if query is None else None, None, None

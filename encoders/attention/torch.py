@@ -49,7 +49,7 @@ def torch_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
         key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
         shares = log_shares(call, families)
         picks = q if shares is None else None
-        k, v, H = pool_up(key, value, picks, None if shares is None else shares[families.top_row], families)
+        k, v, H, _ = pool_up(key, value, picks, None if shares is None else shares[families.top_row], families)
         # One more column of products adds the entropies, and a node's keys count once, not n times. Sums begin with
         # what is small, so that they round less.
         H = H[..., None]

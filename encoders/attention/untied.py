@@ -9,6 +9,8 @@ theta is one softmax a leaf over the blocks of its lists, whose log-partition lo
     l(i, B) = scale * q_i.k_B + e.f + H_B      k_B, v_B, H_B as in naive.py, e and f of the siblings that part i and B
     o_i = sum_B softmax_B(l(i, B)) v_B         energy = mean_i log z'_i
 
+With `alpha` above 1 the masses are an entmax over the blocks: see joined.py.
+
 `untied_attention` is the frame for every backend; `attend_blocks` is torch's, any device, any form. Forms that only
 zero_shot has: `causal`, where lists go to the left; untie="rows", where far logits are those of the group's mean query,
 as tied, but every leaf has its own normaliser, to which its near field belongs; and `cumulant`: a block's share grows
@@ -24,14 +26,13 @@ Axes:  N leaves   M nodes   H heads   D query width   E value width   G groups, 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from encoders.attention.call import AttentionCall
+from encoders.attention.joined import JoinedEntmax, JoinedSoftmax
 from encoders.attention.lists import Bucket, Interactions, build_interactions
-from encoders.attention.once import once
 from encoders.attention.pooling import log_shares, node_means, pool_up, present_leaves
 from encoders.forest.batch import TreeBatch
 from encoders.forest.families import FamilyTensors
@@ -47,6 +48,8 @@ class Blocks:
     """(M, H, E)."""
     entropy: Tensor
     """(M, H) of the weights, added to the logits."""
+    size: Tensor | None
+    """(M, H) log of the effective number of leaves, where alpha is not 1; `entropy` is 0 then."""
     variance: Tensor | None
     """(M, H, D) of the keys under the node, where the cumulant is wanted."""
     log_n: Tensor
@@ -64,7 +67,8 @@ class Blocks:
 
         variance = None if self.variance is None else each(self.variance)
         entropy, log_n = each(self.entropy, lowest), _with_padding(self.log_n)
-        return Blocks(each(self.key), each(self.value), entropy, variance, log_n)
+        size = None if self.size is None else each(self.size)
+        return Blocks(each(self.key), each(self.value), entropy, size, variance, log_n)
 
 
 Attend = Callable[[Tensor, Blocks, AttentionCall], tuple[Tensor, Tensor]]
@@ -104,16 +108,19 @@ def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
         picks = None
         if shares is None:
             picks = node_means(present_leaves(call.query, families).to(call.wide), families) * call.scale
-        k, v, entropy = pool_up(key, value, picks, None if shares is None else shares[families.top_row], families)
+        shares = None if shares is None else shares[families.top_row]
+        k, v, entropy, size = pool_up(key, value, picks, shares, families, call.alpha)
     else:
         k, v = node_means(key, families), node_means(value, families)
-        entropy = log_n.expand(-1, k.shape[1])
+        entropy = size = log_n.expand(-1, k.shape[1])
     variance = None
     if call.cumulant:
         v, square = v.split([call.value.shape[2], k.shape[2]], dim=-1)
         # The mean of one leaf's square may differ from its square by rounding.
         variance = (square - k.square()).clamp(min=0).masked_fill((log_n == 0)[..., None], 0)
-    return Blocks(k, v, entropy, variance, log_n)
+    if call.alpha == 1:
+        return Blocks(k, v, entropy, None, variance, log_n)
+    return Blocks(k, v, torch.zeros_like(entropy), size, variance, log_n)
 
 
 def interactions_of(forest: TreeBatch, present: Tensor | None = None, *, near: int, causal: bool) -> Interactions:
@@ -145,7 +152,7 @@ def attend_blocks(query: Tensor, blocks: Blocks, call: AttentionCall) -> tuple[T
         own = query.new_zeros(*query.shape[:2], left.shape[2])
         own = own.index_copy(0, families.leaf, left[families.leaf_node])
         positions = left, right, own
-    return _untied(query, blocks, lists, positions)
+    return _untied(query, blocks, lists, positions, call.alpha)
 
 
 def _without_oneself(bucket: Bucket, leaf: Tensor) -> Bucket:
@@ -168,57 +175,20 @@ def _position_logits(bucket: Bucket, lists: Interactions, positions: tuple[Tenso
 
 
 def _untied(
-    query: Tensor, blocks: Blocks, lists: Interactions, positions: tuple[Tensor, Tensor, Tensor] | None
+    query: Tensor, blocks: Blocks, lists: Interactions, positions: tuple[Tensor, Tensor, Tensor] | None, alpha: float
 ) -> tuple[Tensor, Tensor]:
     added = [None if positions is None else _position_logits(b, lists, positions) for b in lists.buckets]
     logits = [_logits(query[b.queries], blocks, b, b.hidden, x) for b, x in zip(lists.buckets, added, strict=True)]
-    log_z, *weights = _JoinedSoftmax.apply(lists, len(query), *logits)
+    if blocks.size is None:
+        log_z, *weights = JoinedSoftmax.apply(lists, len(query), *logits)
+    else:
+        sizes = [blocks.size[b.entries].transpose(1, 2)[:, :, None] for b in lists.buckets]
+        log_z, *weights = JoinedEntmax.apply(lists, len(query), alpha, *logits, *sizes)
     output = query.new_zeros(*query.shape[:2], blocks.value.shape[2])
     for b, part in zip(lists.buckets, weights, strict=True):
         mixed = part @ blocks.value[b.entries].transpose(1, 2)
         output = output.index_add(0, b.queries.reshape(-1), mixed.transpose(1, 2).flatten(0, 1))
     return output[:-1], log_z[:-1]
-
-
-class _JoinedSoftmax(torch.autograd.Function):
-    """One softmax a query over the (G, H, n, e) logits of all buckets: log-partitions (N+1, H), and the weights."""
-
-    @staticmethod
-    def forward(ctx: Any, lists: Interactions, rows: int, *logits: Tensor) -> tuple[Tensor, ...]:
-        # Weights are exp(logit - top) / total: from log_z alone, which is rounded, they would lose digits.
-        like = logits[0]
-        top = like.new_full((rows, like.shape[1]), torch.finfo(like.dtype).min)
-        for b, part in zip(lists.buckets, logits, strict=True):
-            top[b.queries] = torch.maximum(top[b.queries], part.amax(-1).transpose(1, 2))
-        weights = [(x - _each(top, b)).exp_() for b, x in zip(lists.buckets, logits, strict=True)]
-        total = _summed(weights, lists, rows)
-        total.masked_fill_(total == 0, 1)  # of absent leaves
-        weights = [x.div_(_each(total, b)) for b, x in zip(lists.buckets, weights, strict=True)]
-        ctx.save_for_backward(*weights)
-        ctx.lists = lists
-        return top + total.log(), *weights
-
-    @staticmethod
-    @once
-    def backward(ctx: Any, log_z_bar: Tensor, *weights_bar: Tensor) -> tuple[Tensor | None, ...]:
-        lists, weights = ctx.lists, ctx.saved_tensors
-        slopes = [p * bar for p, bar in zip(weights, weights_bar, strict=True)]
-        mean = _summed(slopes, lists, len(log_z_bar))
-        each = zip(weights, weights_bar, lists.buckets, strict=True)
-        return None, None, *(p * ((bar - _each(mean, b)) + _each(log_z_bar, b)) for p, bar, b in each)
-
-
-def _each(rows: Tensor, bucket: Bucket) -> Tensor:
-    """Take (N+1, H) to the (G, H, n, 1) of a bucket's queries."""
-    return rows[bucket.queries].transpose(1, 2)[..., None]
-
-
-def _summed(parts: list[Tensor], lists: Interactions, rows: int) -> Tensor:
-    """(N+1, H) sums over the entries of all buckets."""
-    total = parts[0].new_zeros(rows, parts[0].shape[1])
-    for b, part in zip(lists.buckets, parts, strict=True):
-        total.index_add_(0, b.queries.reshape(-1), part.sum(-1).transpose(1, 2).flatten(0, 1))
-    return total
 
 
 def _tied_far(query: Tensor, blocks: Blocks, families: FamilyTensors, lists: Interactions) -> tuple[Tensor, Tensor]:

@@ -192,7 +192,7 @@ def divergence(
     """
     document = forest.leaf_document
     by_document = log_z.new_zeros(forest.num_documents, log_z.shape[1])
-    if form.untie != "rows" and not form.cumulant:
+    if form.untie != "rows" and not form.cumulant and form.alpha == 1:
         _, energy = attend(form_call(query, key, key, forest, form, scale=scale, causal=causal))
         count = torch.tensor(leaves_per_document(forest), device=log_z.device)
         return by_document.index_add(0, document, log_z) - energy * count[:, None]

@@ -44,6 +44,8 @@ class Form:
     pooling: BlockPooling = "mean"
     """"attention" needs `untie`, and costs one more pass over the keys."""
     cumulant: bool = False
+    alpha: float = 1.0
+    """Above 1, up to 2, masses are an entmax of that order in place of a softmax; needs untied queries."""
 
     def __post_init__(self) -> None:
         if self.untie not in (None, "rows", "queries"):
@@ -58,6 +60,12 @@ class Form:
                 "form ties all rows of a block to its means."
             )
 
+        if self.alpha != 1 and (self.untie != "queries" or self.cumulant):
+            raise ModelError(
+                f'alpha={self.alpha} must go with untie="queries" and without the cumulant, but beside it are '
+                f"untie={self.untie!r} and cumulant={self.cumulant!r}."
+            )
+
     def for_causal(self) -> "Form":
         """Return the form a causal layer runs, or raise if there is none."""
         if self.untie == "rows":
@@ -65,12 +73,15 @@ class Form:
                 'untie must be "queries" or None in causal layers, but is "rows": '
                 "the mean query of a block would carry later positions to earlier ones."
             )
+        if self.alpha != 1:
+            raise ModelError(f"alpha must be 1 in causal layers, whose cache knows softmax alone, but is {self.alpha}.")
         return Form("queries", self.near, self.pooling, self.cumulant)
 
     def __str__(self) -> str:
         parts = ["paper" if self.untie is None else f"untied {self.untie}"]
         parts += [f"near {self.near}"] * (self.near > 0) + ["attention-pooled"] * (self.pooling == "attention")
-        return " + ".join(parts + ["cumulant"] * self.cumulant)
+        parts += ["cumulant"] * self.cumulant + [f"entmax {self.alpha:g}"] * (self.alpha != 1)
+        return " + ".join(parts)
 
 
 def form_attention(
@@ -110,7 +121,7 @@ def form_call(
     pooling: Pooling = "document" if form.pooling == "attention" else "mean"
     call = checked_call(
         query, key, value, forest, present=None, scale=scale, attend_self=True, pooling=pooling, untie=form.untie,
-        near=form.near, causal=causal, cumulant=form.cumulant and not paper,
+        near=form.near, alpha=form.alpha, causal=causal, cumulant=form.cumulant and not paper,
         position=cumulant_positions(query, key, forest, scale) if paper and form.cumulant else None,
     )  # fmt: skip
     if not (causal and call.pooled):
