@@ -204,3 +204,13 @@ def test_numbers():
     assert numbers("") == []
     with pytest.raises(DataError, match="written as 6,8,10 or 3-5"):
         numbers("all")
+
+
+def test_moved_windows_from_the_command(small, data, tmp_path):
+    result = command(
+        small / "encoder", "--data", data, "--layers", "1", "--branching", 4, "--auto", "--save", tmp_path / "model"
+    )
+    assert result.exit_code == 0
+    assert "moved windows 4; paper" in result.stdout
+    restored = zero_shot.restore(tf.AutoModel.from_pretrained(tmp_path / "model"))
+    assert "moved windows 4; paper" in str(zero_shot.summary(restored))

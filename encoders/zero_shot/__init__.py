@@ -13,7 +13,8 @@ In the order of reading:
 
     sites        what can be converted, and why the rest cannot
     convert      convert, revert, enable, disable, restore; layer: what a converted module carries
-    windows      windows and quad-trees; text_trees: sentences, paragraphs, Documents; calls: trees for one call
+    windows      windows, moved windows and quad-trees; moved: where they end
+    text_trees   sentences, paragraphs, Documents; calls: trees for one call
     interface    what transformers calls; masks, layout: from a padded batch to a forest
     form         the paper's form and the improved ones, computed by `encoders.attention`
     cache        the causal form's key-value cache for `generate`
@@ -35,10 +36,11 @@ from encoders.zero_shot.form import Form
 from encoders.zero_shot.interface import register
 from encoders.zero_shot.report import Report, summary
 from encoders.zero_shot.text_trees import trees_from_documents, trees_from_text
-from encoders.zero_shot.windows import Quadtree, Windows
+from encoders.zero_shot.windows import Auto, Quadtree, Windows, trees_from_states
 
 __all__ = [
     "CANDIDATES",
+    "Auto",
     "Budget",
     "Calibration",
     "Form",
@@ -55,6 +57,7 @@ __all__ = [
     "revert",
     "summary",
     "trees_from_documents",
+    "trees_from_states",
     "trees_from_text",
     "use_tree",
 ]

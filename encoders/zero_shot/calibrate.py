@@ -31,7 +31,7 @@ from encoders.zero_shot.layer import Watched
 from encoders.zero_shot.layout import layout_of
 from encoders.zero_shot.report import hsa_cost, softmax_cost
 from encoders.zero_shot.sites import attention_modules
-from encoders.zero_shot.windows import Hierarchy, Windows
+from encoders.zero_shot.windows import Auto, Hierarchy, Windows
 
 Candidate = tuple[Hierarchy, Form]
 
@@ -144,7 +144,9 @@ def _measure(
     table: dict[str, list[CandidateGap]] = {}
     try:
         for layer in watch(model, layers, lambda watched: _gaps(watched, table[watched.layer.name])):
-            runnable = [(h, f) for h, f in candidates if not (layer.causal and f.untie == "rows")]
+            runnable = [
+                (h, f) for h, f in candidates if not (layer.causal and (f.untie == "rows" or isinstance(h, Auto)))
+            ]
             table[layer.name] = [CandidateGap(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable]
         with torch.no_grad():
             for batch in batches:
@@ -169,13 +171,11 @@ def _gaps(watched: Watched, candidates: list[CandidateGap]) -> None:
     width = watched.layer.original_config.hidden_size
     for m in candidates:
         assert m.hierarchy != "given"
-        layout = layout_of(m.hierarchy, (B, n), watched.padding, watched.layer.ends, watched.query.device)
+        layout = layout_of(m.hierarchy, (B, n), watched.padding, watched.layer.ends, watched.query.device, watched.key)
         m.divergence += float(divergence(q, k, layout.forest, m.form, watched.scale, watched.causal, log_z).sum())
         m.weight += len(q) * H
-        for length in lengths:
-            one = m.hierarchy.forest([length], watched.layer.ends)
-            m.cost += hsa_cost(one, m.hierarchy, m.form, width, H, causal=watched.causal).full
-            m.softmax += softmax_cost(length, width, H, causal=watched.causal).full
+        m.cost += hsa_cost(layout.forest, m.hierarchy, m.form, width, H, causal=watched.causal).full
+        m.softmax += sum(softmax_cost(length, width, H, causal=watched.causal).full for length in lengths)
 
 
 def divergence(

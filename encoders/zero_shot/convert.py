@@ -11,7 +11,7 @@ converted is written to `model.config.docgraph_zero_shot`, which travels in conf
 import copy
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PreTrainedModel
 
@@ -19,9 +19,9 @@ from docgraph.errors import ModelError
 from encoders.zero_shot.calls import Calls
 from encoders.zero_shot.form import BlockPooling, Form, Untie
 from encoders.zero_shot.layer import HSA, Layer, Watched, layer_of, layers_of
-from encoders.zero_shot.report import Report, summary
+from encoders.zero_shot.report import Report, grid_of, summary
 from encoders.zero_shot.sites import Site, attention_modules
-from encoders.zero_shot.windows import Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
+from encoders.zero_shot.windows import Auto, Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
 
 RECORD = "docgraph_zero_shot"
 RECORD_VERSION = 1
@@ -35,7 +35,7 @@ def convert(
     layers: Which = "*",
     branching: tuple[int, ...] = (2, 4, 8, 16),
     *,
-    hierarchy: Hierarchy | None = None,
+    hierarchy: Hierarchy | Literal["auto"] | None = None,
     special_tokens: SpecialTokens = "inside",
     untie: Untie = None,
     near: int = 0,
@@ -54,7 +54,8 @@ def convert(
         branching: children of a node at each level of the windows, leaves first; `()` is softmax itself. Windows
             run over all unpadded positions, and what remains above the last level are the root's children.
         hierarchy: instead of windows: `Windows`, `Quadtree`, or "given": a tree comes with each call, as
-            `model(..., hsa_tree=tree)` or inside `with zero_shot.use_tree(tree)`.
+            `model(..., hsa_tree=tree)` or inside `with zero_shot.use_tree(tree)`. "auto" moves the ends of the windows
+            of `branching` to where the keys change: see `Auto`.
         special_tokens: "own" makes `[CLS]` and `[SEP]` (in decoders the first position) children of the root.
         untie, near, pooling, cumulant: see `Form`; or hand over the `form` instead.
         tower: "text" or "vision" to convert one tower of a joint model.
@@ -68,13 +69,13 @@ def convert(
     """
     chosen = choose_sites(model, layers, tower)
     loose = Windows(tuple(branching), special_tokens)
-    if hierarchy is not None and loose != Windows():
+    if hierarchy not in (None, "auto") and loose != Windows():
         raise ModelError(
             f"hierarchy={hierarchy!r} must come without branching and special_tokens, but {loose!r} is asked for."
         )
     hierarchy = loose if hierarchy is None else hierarchy
-    if hierarchy != "given" and not isinstance(hierarchy, Windows | Quadtree):
-        raise ModelError(f'hierarchy must be Windows, Quadtree or "given", but is {hierarchy!r}.')
+    if hierarchy not in ("given", "auto") and not isinstance(hierarchy, Windows | Quadtree):
+        raise ModelError(f'hierarchy must be Windows, Quadtree, "given" or "auto", but is {hierarchy!r}.')
     if form is not None and (untie, near, pooling, cumulant) != (None, 0, "mean", False):
         raise ModelError(
             f"form={form!r} must come without untie, near, pooling and cumulant, which it holds, but beside it are "
@@ -82,11 +83,21 @@ def convert(
         )
     form = Form(untie, near, pooling, cumulant) if form is None else form
     for site in chosen:
+        if site.causal and (hierarchy == "auto" or isinstance(hierarchy, Auto)):
+            raise ModelError(
+                f"hierarchy must not look at keys in causal layers, but is {hierarchy} for {site.name}: later "
+                "positions would have a say in what earlier ones see. Use windows."
+            )
         if site.causal:
             form.for_causal()
     calls = _calls(model)
     for site in chosen:
-        _convert_site(site, hierarchy, form, backend, calls)
+        of_site = hierarchy
+        if of_site == "auto":
+            layer = layer_of(site.module)
+            config = site.module.config if layer is None else layer.original_config
+            of_site = Auto(loose.branching, loose.special_tokens, grid_of(config))
+        _convert_site(site, of_site, form, backend, calls)
     _settle(model)
     return summary(model)
 

@@ -109,7 +109,7 @@ def hsa(
             blocks.ingest(None, key[:, :, :-1], value[:, :, :-1], before)
             return blocks.step(query, key[:, :, -1:], value[:, :, -1:]), None
         query = torch.cat([query.new_zeros(B, query.shape[1], m - n, query.shape[3]), query], dim=2)
-    layout = _layout(layer, tree, (B, m), padding, query.device, decoding=n != m)
+    layout = _layout(layer, tree, key, padding, decoding=n != m)
     output, weights = _layer_attention(layer, query, key, value, layout, scale, causal, kwargs)
     if cached is not None:
         cached.blocks = _key_value_blocks(layer, scale)
@@ -117,9 +117,8 @@ def hsa(
     return output[:, m - n :], None if weights is None else weights[:, :, m - n :]
 
 
-def _layout(
-    layer: Layer, tree: Any, shape: tuple[int, int], padding: Tensor | None, device: torch.device, decoding: bool
-) -> Layout:
+def _layout(layer: Layer, tree: Any, key: Tensor, padding: Tensor | None, decoding: bool) -> Layout:
+    shape, device = (key.shape[0], key.shape[2]), key.device
     if tree is not None:
         return layout_of_given(tree, shape, padding, device)
     if layer.hierarchy == "given":
@@ -129,7 +128,7 @@ def _layout(
             else f"pass {KEYWORD}=... or use `with zero_shot.use_tree(...)`"
         )
         raise ModelError(f"{layer} must be given its hierarchy with each call, but was called without one: {way_out}.")
-    return layout_of(layer.hierarchy, shape, padding, layer.ends, device)
+    return layout_of(layer.hierarchy, shape, padding, layer.ends, device, key)
 
 
 def _layer_attention(

@@ -20,7 +20,7 @@ from torch import Tensor
 from docgraph.errors import TreeError
 from encoders.forest.batch import TreeBatch
 from encoders.forest.last_seen import LastSeen
-from encoders.zero_shot.windows import Ends, Quadtree, Windows
+from encoders.zero_shot.windows import Auto, Ends, Quadtree, Windows
 
 KEPT = 32
 """Layouts kept. One of a batch of 64 x 512 positions takes about 10 MB, with its interaction lists."""
@@ -52,25 +52,31 @@ _last_mask: LastSeen[NDArray[np.bool_]] = LastSeen()
 
 
 def layout_of(
-    hierarchy: Windows | Quadtree, shape: tuple[int, int], mask: Tensor | None, ends: Ends, device: torch.device
-) -> Layout:
+    hierarchy: Windows | Quadtree, shape: tuple[int, int], mask: Tensor | None, ends: Ends, device: torch.device,
+    key: Tensor | None = None,
+) -> Layout:  # fmt: skip
     """Return the layout of a batch of this shape (B, n).
 
     Args:
+        key: (B, K, n, D), which `Auto` looks at.
         mask: (B, n) bool, True at unpadded positions, anywhere in the row; None: nothing is padded.
         ends: special positions at the two ends of each sequence.
     """
     values = None if mask is None else _on_host(mask)
-    key = (hierarchy, shape, ends, device, None if values is None else values.tobytes())
+    if isinstance(hierarchy, Auto) and key is not None:
+        states = key.detach().transpose(1, 2).flatten(2).cpu()
+        seen = states if values is None else [row[torch.from_numpy(v)] for row, v in zip(states, values, strict=True)]
+        return Layout(_rows(values, device), hierarchy.fit(list(seen), ends).to(device))
+    asked = (hierarchy, shape, ends, device, None if values is None else values.tobytes())
     with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
+        if asked in _kept:
+            _kept.move_to_end(asked)
+            return _kept[asked]
     lengths = [shape[1]] * shape[0] if values is None else values.sum(1).tolist()
     forest = hierarchy.forest(lengths, ends).to(device)
     layout = Layout(_rows(values, device), forest)
     with _lock:
-        _kept[key] = layout
+        _kept[asked] = layout
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     return layout

@@ -10,7 +10,7 @@ Two counts, for one layer of width d with h heads over n positions:
   the root 3 d (its share of its parent's means) and 2 d + 8 h (the way down). Untied forms: (2 d + h) for each
   logit (those of tied far fields once a group), 2 d per node for the means of keys and values (3 d with those of
   queries, and 2 d + 8 h for the way down, if far fields are tied). Attention pooling adds 4 d a position and 4 h a
-  node, the second cumulant d a far logit and 2 d a node.
+  node, the second cumulant d a far logit and 2 d a node; moved windows what moved.py counts.
 
 Softmax attention is 2 n^2 d + n^2 h, and half of that, the pairs that are seen, if causal.
 
@@ -29,8 +29,9 @@ from encoders.attention.untied import interactions_of
 from encoders.forest.batch import TreeBatch
 from encoders.zero_shot.form import Form
 from encoders.zero_shot.layer import layer_of
+from encoders.zero_shot.moved import moving_cost
 from encoders.zero_shot.sites import Site, attention_modules
-from encoders.zero_shot.windows import Hierarchy, Windows
+from encoders.zero_shot.windows import Auto, Hierarchy, Windows
 
 LENGTH = 512
 """Positions of a row, where the model does not say how many it sees."""
@@ -151,13 +152,21 @@ def _row(site: Site, length: int | None) -> Row:
     return Row(site.name, site.tower, site.layer, attention, n, cost, softmax, converted)
 
 
+def grid_of(config: object) -> tuple[int, int] | None:
+    """Return the patches (down, across) that an image model sees by default, None for a text model."""
+    image, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
+    if image is None or patch is None:
+        return None
+    height, width = (image, image) if isinstance(image, int) else image
+    down, across = (patch, patch) if isinstance(patch, int) else patch
+    return int(height // down), int(width // across)
+
+
 def positions_of(site: Site, config: object) -> int:
     """Return how many positions a layer sees by default."""
-    image, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
-    if image is not None and patch is not None:
-        height, width = (image, image) if isinstance(image, int) else image
-        down, across = (patch, patch) if isinstance(patch, int) else patch
-        return int(height // down * (width // across)) + sum(site.ends)
+    grid = grid_of(config)
+    if grid is not None:
+        return grid[0] * grid[1] + sum(site.ends)
     most = getattr(config, "max_position_embeddings", None) or LENGTH
     return min(LENGTH, int(most))
 
@@ -179,18 +188,22 @@ def hsa_cost(
     else:
         paper_pairs = int((sizes**2).sum()) + 1
     paper = paper_pairs * (4 * width + heads)
+    moving = 0
+    if isinstance(hierarchy, Auto):
+        lengths = families.count[families.root[families.root >= 0]].tolist()
+        moving = sum(moving_cost(n, hierarchy.branching) for n in lengths)
     below_root = int(np.count_nonzero(families.parent >= 0))
     if causal:
         form = form.for_causal()
     if form.untie is None:
         pairs = int((sizes**2).sum())
-        full = pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads)
+        full = moving + pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads)
         return Cost(pairs, paper, full + form.cumulant * (pairs * width + below_root * 4 * width))
     lists = interactions_of(forest, near=form.near, causal=causal)
     tied = form.untie == "rows"
     pairs = lists.tied_pairs if tied else lists.pairs
     far = lists.tied_far_pairs if tied else lists.far_pairs
-    full = pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads if tied else 2 * width)
+    full = moving + pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads if tied else 2 * width)
     if form.pooling == "attention":
         full += forest.num_leaves * 4 * width + below_root * 4 * heads
     return Cost(pairs, paper, full + form.cumulant * (far * width + below_root * 2 * width))

@@ -1,6 +1,7 @@
-"""Hierarchies over the positions of a sequence or of a patch grid, from its shape alone.
+"""Hierarchies over the positions of a sequence or of a patch grid, from its shape, or from its keys too.
 
     Windows | Quadtree ─ forest(lengths, ends) ─> TreeBatch: one tree a sequence, leaves = its unpadded positions
+    Auto ─ fit(keys, ends) ─> TreeBatch, windows whose ends are moved; trees_from_states: the same as a function
     "given"  the caller hands a TreeBatch over at each call (`encoders.zero_shot.text_trees` makes some)
 
 A hierarchy is a value: it can be compared, hashed (it is a key of the layout cache) and written into a
@@ -15,10 +16,12 @@ from math import isqrt
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from docgraph.errors import ModelError
 from encoders.forest.batch import TreeBatch
 from encoders.forest.families import Index
+from encoders.zero_shot.moved import moved_windows, z_order
 
 SpecialTokens = Literal["inside", "own"]
 
@@ -68,6 +71,58 @@ class Windows:
     def __str__(self) -> str:
         name = "windows " + ",".join(map(str, self.branching)) if self.branching else "one level"
         return name + (" + own special tokens" if self.special_tokens == "own" else "")
+
+
+@dataclass(frozen=True)
+class Auto(Windows):
+    """Windows whose ends are moved, in each layer and call, to where the keys change; `forest` has them before that.
+
+    Where a tree comes with a call, as `trees_from_text` makes of sentences, that is used instead. Not for causal
+    layers: later positions would have a say in what earlier ones see.
+    """
+
+    grid: tuple[int, int] | None = None
+    """Patches (down, across), which are taken along the Z-order curve; None: a sequence."""
+
+    def fit(self, keys: Sequence[Tensor], ends: Ends) -> TreeBatch:
+        """Return one tree for each of the (n, width) keys.
+
+        Raises:
+            ModelError: there is a grid, and the positions between the special ones are not it.
+        """
+        trees = []
+        for key in keys:
+            n, own = len(key), self.special_tokens == "own" or self.grid is not None
+            lead = min(ends.leading, n) if own else 0
+            inner = np.arange(lead, n - min(ends.trailing, n - lead) if own else n)
+            inner = inner if self.grid is None else inner[z_order(self.grid, len(inner))]
+            trees.append(moved_windows(key.detach().cpu().double().numpy(), self.branching, inner))
+        return _forest(trees, [len(key) for key in keys])
+
+    def __str__(self) -> str:
+        return f"moved {super().__str__()}"
+
+
+def trees_from_states(
+    states: Tensor,
+    mask: Tensor | None = None,
+    *,
+    branching: tuple[int, ...] = (16,),
+    special_tokens: SpecialTokens = "own",
+    ends: tuple[int, int] = (1, 1),
+    grid: tuple[int, int] | None = None,
+) -> TreeBatch:
+    """Return a tree over the positions of each sequence, its blocks ending where the states change.
+
+    Args:
+        states: (B, n, width) keys, hidden states or other vectors, any floating dtype.
+        mask: (B, n) nonzero at unpadded positions; None: nothing is padded.
+        branching: children of a node at each level, on average, leaves first.
+        special_tokens: "own" makes the special positions, as many at each end as `ends` says, children of the root.
+        grid: patches (down, across) between the special positions; None: a sequence.
+    """
+    rows = states if mask is None else [row[seen] for row, seen in zip(states, mask != 0, strict=True)]
+    return Auto(branching, special_tokens, grid).fit(list(rows), Ends(*ends))
 
 
 @dataclass(frozen=True)
@@ -124,17 +179,28 @@ def to_json(hierarchy: Hierarchy) -> Any:
     if hierarchy == "given":
         return "given"
     if isinstance(hierarchy, Windows):
-        return {"branching": list(hierarchy.branching), "special_tokens": hierarchy.special_tokens}
-    return {"grid": list(hierarchy.grid) if hierarchy.grid else None, "side": hierarchy.side}
+        record = {"branching": list(hierarchy.branching), "special_tokens": hierarchy.special_tokens}
+        return {**record, "auto": _listed(hierarchy.grid)} if isinstance(hierarchy, Auto) else record
+    return {"grid": _listed(hierarchy.grid), "side": hierarchy.side}
 
 
 def from_json(record: Any) -> Hierarchy:
     """Invert `to_json`."""
     if record == "given":
         return "given"
+    if "auto" in record:
+        return Auto(tuple(record["branching"]), record["special_tokens"], _grid(record["auto"]))
     if "branching" in record:
         return Windows(tuple(record["branching"]), record["special_tokens"])
-    return Quadtree(tuple(record["grid"]) if record["grid"] else None, record["side"])
+    return Quadtree(_grid(record["grid"]), record["side"])
+
+
+def _listed(grid: tuple[int, int] | None) -> list[int] | None:
+    return None if grid is None else list(grid)
+
+
+def _grid(record: list[int] | None) -> tuple[int, int] | None:
+    return (record[0], record[1]) if record else None
 
 
 def _forest(parents: list[Index], lengths: Sequence[int]) -> TreeBatch:

@@ -24,6 +24,7 @@ def run(
     own: Annotated[
         bool, typer.Option("--own-special-tokens", help="[CLS] and [SEP] are children of the root.")
     ] = False,
+    auto: Annotated[bool, typer.Option("--auto", help="Windows end where the keys change.")] = False,
     untie: Annotated[str | None, typer.Option(help="rows or queries; the paper's form ties both.")] = None,
     near: Annotated[int, typer.Option(help="Neighbouring windows that are exact; needs --untie.")] = 0,
     pooling: Annotated[str, typer.Option(help="mean or attention; attention needs --untie.")] = "mean",
@@ -47,7 +48,7 @@ def run(
     model as it was.
     """
     need("train", "torch", "transformers", "sklearn")
-    from encoders.zero_shot import Budget, Form, Windows
+    from encoders.zero_shot import Auto, Budget, Form, Windows
     from training.zero_shot.run import measure, numbers
 
     form: dict[str, Any] = {"untie": untie, "near": near, "pooling": pooling, "cumulant": cumulant}
@@ -55,7 +56,7 @@ def run(
         model,
         data,
         layers=None if layers is None else numbers(layers),
-        windows=Windows(tuple(numbers(branching)), "own" if own else "inside"),
+        windows=(Auto if auto else Windows)(tuple(numbers(branching)), "own" if own else "inside"),
         form=Form(**form),
         budget=None if keep is None else Budget(flops=keep, layers=choose),
         sweep=sweep,
