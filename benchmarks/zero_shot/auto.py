@@ -15,7 +15,7 @@ from encoders.zero_shot import Auto, Form, Windows, revert, trees_from_text
 from encoders.zero_shot.calibrate import _log_partition, divergence
 from encoders.zero_shot.convert import watch
 from encoders.zero_shot.layer import Watched
-from encoders.zero_shot.moved import moved_windows
+from encoders.zero_shot.moved import moved_windows, moving_cost
 from encoders.zero_shot.report import hsa_cost, softmax_cost
 from encoders.zero_shot.windows import Hierarchy
 from training.datasets import load
@@ -24,7 +24,7 @@ LONG = 200
 """Tokens that a document has at least."""
 FAR, NEAR, PAPER = Form("queries", 0, "attention"), Form("queries", 1, "attention"), Form()
 BRANCHINGS: dict[Form, list[tuple[int, ...]]] = {
-    NEAR: [(c, *(b,) * 10) for b in (2, 3, 4) for c in (3, 4, 5, 6, 8, 10, 12)],
+    NEAR: [(c, *(b,) * 10) for b in (2, 3, 4) for c in (3, 4, 5, 6, 8, 10, 12, 16, 24, 32)],
     FAR: [(b,) for b in (12, 14, 16, 18, 20, 22, 24, 28, 32, 40)] + [(c, b) for b in (3, 4) for c in (8, 12, 16)],
     PAPER: [(b,) for b in (6, 8, 10, 12, 14, 16, 20, 24, 32)] + [(c, b) for b in (4, 8) for c in (4, 8, 16)],
 }
@@ -50,9 +50,9 @@ def auto(args: argparse.Namespace) -> dict[str, Any]:
             with torch.no_grad():
                 model(**batch)
             revert(model)
-        for (hierarchy, form), (gap, cost, softmax, count) in table.items():
+        for (hierarchy, form), (gap, cost, choosing, softmax, count) in table.items():
             rows.append({"data": name, "hierarchy": hierarchy, "form": str(form), "gap": gap / count})
-            rows[-1]["cost"] = cost / softmax
+            rows[-1] |= {"cost": cost / softmax, "choosing": choosing / softmax}
             print(rows[-1], flush=True)
     key = np.random.default_rng(0).standard_normal((512, 384))
     began = time.perf_counter()
@@ -86,16 +86,19 @@ def add(table: dict[tuple[str, Form], list[float]], sentences: TreeBatch, watche
         tried.append(("given", sentences, form))
     for hierarchy, forest, form in tried:
         gap = divergence(query, key, forest, form, watched.scale, False, log_z).sum().item()
-        cost = hsa_cost(forest, hierarchy, form, width, heads).full
-        sums = table.setdefault((str(hierarchy).replace("given", "sentences and paragraphs"), form), [0.0] * 4)
-        for i, value in enumerate((gap, cost, softmax_cost(n, width, heads).full, n * heads)):
+        choosing = moving_cost(n, hierarchy.branching) if isinstance(hierarchy, Auto) else 0
+        cost = hsa_cost(forest, hierarchy, form, width, heads).full - choosing
+        sums = table.setdefault((str(hierarchy).replace("given", "sentences and paragraphs"), form), [0.0] * 5)
+        for i, value in enumerate((gap, cost, choosing, softmax_cost(n, width, heads).full, n * heads)):
             sums[i] += value
 
 
-def windows_at(rows: list[dict[str, Any]], row: dict[str, Any], forms: set[str]) -> float:
-    """Gap of the best windows of these forms at the cost of a row, between the nearest of those that none betters."""
-    at = [r for r in rows if r["data"] == row["data"] and r["form"] in forms and r["hierarchy"].startswith("windows")]
+def windows_at(rows: list[dict[str, Any]], row: dict[str, Any], cost: float) -> float:
+    """Gap of the best windows at that cost, of the data and form of a row: between two that none betters; or NaN."""
+    at = [r for r in rows if (r["data"], r["form"]) == (row["data"], row["form"])]
+    at = [r for r in at if r["hierarchy"].startswith("windows")]
     at.sort(key=lambda r: r["cost"])
     best = np.minimum.accumulate([r["gap"] for r in at])
     kept = np.append(True, best[1:] < best[:-1])
-    return float(np.interp(row["cost"], np.array([r["cost"] for r in at])[kept], best[kept]))
+    costs = np.array([r["cost"] for r in at])[kept]
+    return float(np.interp(cost, costs, best[kept], left=np.nan, right=np.nan))

@@ -87,22 +87,22 @@ def _decode(found: Found) -> list[str]:
 
 def _auto(found: Found) -> list[str]:
     rows, lines = found["rows"], []
-    forms = {row["form"] for row in rows}
     for row in rows:
         if row["hierarchy"].startswith("windows"):
             continue
-        own, all_forms = (windows_at(rows, row, which) for which in ({row["form"]}, forms))
-        gaps = [f"{100 * row['cost']:.1f} %", *(f"{gap:.4f}" for gap in (row["gap"], own))]
-        saved = [f"{100 * (1 - row['gap'] / windows):+.1f} %" for windows in (own, all_forms)]
+        costs = row["cost"], row["cost"] + row["choosing"]
+        windows = [windows_at(rows, row, cost) for cost in costs]
+        saved = [f"{100 * (1 - row['gap'] / gap):+.1f} %" for gap in windows]
         name = row["hierarchy"].replace(" + own special tokens", "").replace(",2,2,2,2,2,2,2,2,2,2", ",2,2,...")
-        lines.append([row["data"], row["form"], name, *gaps, *saved])
-    head = ["data", "form", "hierarchy", "of softmax's cost", "gap", "windows", "saved", "of any form's"]
+        shares = f"{100 * row['cost']:.1f} %", f"{100 * row['choosing']:.1f} %"
+        lines.append([row["data"], row["form"], name, *shares, f"{row['gap']:.4f}", f"{windows[0]:.4f}", *saved])
+    head = ["data", "form", "hierarchy", "of softmax's cost", "choosing", "gap", "windows", "saved", "with choosing"]
     tried = len({(row["hierarchy"], row["form"]) for row in rows if row["hierarchy"].startswith("windows")})
     return [
         f"Gap in nats, the mean over all layers and heads of {found['documents']} documents of each data set, of 200 "
-        "tokens or more; cost by the full count, choosing the ends included. Special tokens are the root's own. "
-        f"`windows`: the gap of the best of {tried} windows tried, at the same cost, with the same form: between the "
-        "nearest two that no other betters in both. `of any form's`: the same, whatever their form.",
+        "tokens or more; costs by the full count, that of choosing the ends apart. Special tokens are the root's own. "
+        f"`windows`: the gap of the best of {tried} windows and forms tried, of the same form and at the same cost, "
+        "between two that no other betters in both. `saved` of it; and where choosing the ends is paid for, too.",
         table(head, lines),
         f"Choosing the ends of 512 positions took {1e3 * found['seconds']:.1f} ms a layer on one thread.",
     ]
