@@ -5,6 +5,7 @@ zero_shot_<section>.json ─ write_report ─> zero_shot.md, zero_shot_layers.pn
 
 import json
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +93,19 @@ def _auto(found: Found) -> list[str]:
             continue
         costs = row["cost"], row["cost"] + row["choosing"]
         windows = [windows_at(rows, row, cost) for cost in costs]
-        saved = [f"{100 * (1 - row['gap'] / gap):+.1f} %" for gap in windows]
+        saved = ["" if isnan(gap) else f"{100 * (1 - row['gap'] / gap):+.1f} %" for gap in windows]
         name = row["hierarchy"].replace(" + own special tokens", "").replace(",2,2,2,2,2,2,2,2,2,2", ",2,2,...")
         shares = f"{100 * row['cost']:.1f} %", f"{100 * row['choosing']:.1f} %"
-        lines.append([row["data"], row["form"], name, *shares, f"{row['gap']:.4f}", f"{windows[0]:.4f}", *saved])
+        lines.append([row["data"], row["form"], name, *shares, f"{row['gap']:.4f}"])
+        lines[-1] += ["" if isnan(windows[0]) else f"{windows[0]:.4f}", *saved]
     head = ["data", "form", "hierarchy", "of softmax's cost", "choosing", "gap", "windows", "saved", "with choosing"]
     tried = len({(row["hierarchy"], row["form"]) for row in rows if row["hierarchy"].startswith("windows")})
     return [
         f"Gap in nats, the mean over all layers and heads of {found['documents']} documents of each data set, of 200 "
         "tokens or more; costs by the full count, that of choosing the ends apart. Special tokens are the root's own. "
         f"`windows`: the gap of the best of {tried} windows and forms tried, of the same form and at the same cost, "
-        "between two that no other betters in both. `saved` of it; and where choosing the ends is paid for, too.",
+        "between two that no other betters in both; none tried costs as much where it is missing. `saved` of it; and "
+        "where choosing the ends is paid for, too.",
         table(head, lines),
         f"Choosing the ends of 512 positions took {1e3 * found['seconds']:.1f} ms a layer on one thread.",
     ]
