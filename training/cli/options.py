@@ -40,6 +40,9 @@ Engine = Annotated[EngineName, typer.Option(help="Who does the work: this machin
 Address = Annotated[
     str | None, typer.Option(help="Of the Ray cluster, such as auto or 10.0.0.1:6379; one here if not given.")
 ]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Shards that --engine ray does at once; one a processor if not given.")
+]
 
 # Of a configuration: whatever is not given is as its file, its recipe, or the default says.
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A training configuration.")]

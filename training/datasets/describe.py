@@ -1,6 +1,6 @@
 """What a data set holds, in numbers: shown by `docgraph data`, and what a recipe is chosen by.
 
-    Corpus ──describe──> DataFacts: splits, columns, fields with lengths, labels, pictures, problems, a few records
+    Corpus ──describe──> DataFacts: splits, columns, fields with lengths, labels, images, problems, a few records
 
 No torch. Lengths are characters; those of pages and texts in files are bytes. Of long problems each kind is counted
 and its first one shown.
@@ -42,9 +42,9 @@ class DataFacts:
     columns: dict[str, str]
     """Of a table: column -> what it is read as, "" for what is not read."""
     fields: dict[str, FieldFacts]
-    """Those of text; `pictures` counts the records with an image."""
+    """Those of text; `images` counts the records with an image."""
     characters: int
-    pictures: int
+    images: int
     labels: dict[str, dict[str, int]]
     """Label -> split -> records, the most frequent label first."""
     problems: dict[str, dict[str, Any]]
@@ -80,7 +80,7 @@ def describe(corpus: Corpus, path: str, format: str, examples: int = 3) -> DataF
         columns=dict(corpus.columns),
         fields=fields,
         characters=sum(sum(some) for some in lengths.values()),
-        pictures=sum("image" in record.fields for record in records),
+        images=sum("image" in record.fields for record in records),
         labels=_labels(corpus),
         problems=dict(sorted(problems.items())),
         examples=tuple(_shown(record) for record in islice(records, examples)),
