@@ -164,7 +164,7 @@ class DocumentBatch:
     node_row: Ints
     """(R,) document row of each row of the forest."""
     row_start: Ints
-    """(B + 1,) rows of document b: `row_start[b]:row_start[b + 1]`."""
+    """(B + 1,) first row of each document, and the number of rows."""
     problems: list[Problem] = field(default_factory=list)
 
     def __len__(self) -> int:
