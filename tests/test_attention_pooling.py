@@ -107,17 +107,19 @@ def test_logits_of_ten_thousands_stay_finite(backend, pooling, attend_self, size
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("backend", FAST)
 def test_low_precision_is_no_worse_than_plain_torch(backend, pooling, dtype, size):
-    """At most twice the error of the definition computed in that dtype, for the same rounded inputs."""
+    """At most twice the error of the definition computed in that dtype, for the same rounded inputs, over three draws."""
     forest = TreeBatch.from_nested([document for document in MIXED if document])
-    tensors = inputs(forest, H=4, K=2, D=16, E=8, P=8, size=size**0.5, dtype=dtype)
     pool = pooling_of(pooling, forest, 4, dtype)
     wide = pool if isinstance(pool, str) else pool.detach().double().requires_grad_()
-    doubles = [x.detach().double().requires_grad_() for x in tensors]
-    exact = run(forest, doubles, "naive", pooling=wide)
-    plain = relative_error(run(forest, tensors, "naive", pooling=pool), exact)
-    ours = relative_error(run(forest, tensors, backend, pooling=pool), exact)
-    for name, error in ours.items():
-        assert error <= 2 * plain[name], (name, error, plain[name])
+    ours, plain = [], []
+    for seed in range(3):
+        tensors = inputs(forest, seed=seed, H=4, K=2, D=16, E=8, P=8, size=size**0.5, dtype=dtype)
+        exact = run(forest, [x.detach().double().requires_grad_() for x in tensors], "naive", pooling=wide)
+        ours.append(relative_error(run(forest, tensors, backend, pooling=pool), exact))
+        plain.append(relative_error(run(forest, tensors, "naive", pooling=pool), exact))
+    for name in exact:
+        error, allowed = math.hypot(*(e[name] for e in ours)), 2 * math.hypot(*(e[name] for e in plain))
+        assert error <= allowed, (name, error, allowed)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
