@@ -107,7 +107,7 @@ def test_logits_of_ten_thousands_stay_finite(backend, pooling, attend_self, size
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("backend", FAST)
 def test_low_precision_is_no_worse_than_plain_torch(backend, pooling, dtype, size):
-    """At most twice the error of the definition computed in that dtype, for the same rounded inputs, over three draws."""
+    """At most twice the error of the definition in that dtype, for the same rounded inputs, over three draws."""
     forest = TreeBatch.from_nested([document for document in MIXED if document])
     pool = pooling_of(pooling, forest, 4, dtype)
     wide = pool if isinstance(pool, str) else pool.detach().double().requires_grad_()
