@@ -14,6 +14,7 @@ records, and its paired difference from the best rival, p by Holm over the tasks
 
 import json
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -42,6 +43,8 @@ from training.recipes import recipe
 from training.run_folder import learned_splits
 
 FOLDS: Final = 5
+DEV_PARTS: Final = 7
+"""Of what a fold does not test, one part in so many is dev, which weighs the transformer; all is learned in the end."""
 Row = dict[str, Any]
 
 
@@ -89,6 +92,11 @@ TASKS: Final[dict[str, tuple[Callable[[Path], Iterator[Row]], str, str]]] = {
 """Name -> records, problem type, recipe."""
 
 
+def hash_of(group: Any) -> int:
+    """Return a number that a group has in every process."""
+    return zlib.crc32(str(group).encode())
+
+
 def run(name: str, data: Path, output: Path, deadline: float) -> None:
     """Train and test a task on every fold, as far as the time goes."""
     make, kind, recipe_name = TASKS[name]
@@ -101,7 +109,9 @@ def run(name: str, data: Path, output: Path, deadline: float) -> None:
         if result.is_file() or time.monotonic() > deadline:
             continue
         tested, file = set(held.tolist()), output / "folds" / f"{result.stem}.jsonl"
-        lines = (json.dumps({**row, "split": "test" if n in tested else "train"}) + "\n" for n, row in enumerate(rows))
+        dev = {group for group in groups if hash_of(group) % DEV_PARTS == fold}
+        splits = ("test" if n in tested else "dev" if group in dev else "train" for n, group in enumerate(groups))
+        lines = (json.dumps({**row, "split": split}) + "\n" for row, split in zip(rows, splits, strict=True))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, "".join(lines))
         config = recipe(recipe_name).with_values(

@@ -151,7 +151,7 @@ def collect(output: Path, folds: int) -> dict[str, Any]:
         raise DataError(f"{output} must hold a task with all its folds, but holds none: give it more --minutes.")
     for row, p in zip(rows, holm([row["accuracy difference"]["p"] for row in rows]), strict=True):
         row["accuracy difference"]["adjusted_p"] = p
-    return {"rows": rows, "about": about()}
+    return {"rows": [{**row, "about": about()} for row in rows]}
 
 
 def _row(name: str, folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def to_markdown(found: dict[str, Any]) -> str:
             table(head, rows),
             "Parts of each model, first fold:",
             "\n".join(parts),
-            made_by(found["about"]),
+            "\n".join(f"* {row['task']}: {made_by(row['about'])}" for row in found["rows"]),
             "",
         ]
     )
@@ -228,7 +228,8 @@ def main() -> None:
     deadline = time.monotonic() + 60 * args.minutes
     for name in args.only:
         run(name, args.data, args.output, args.folds, deadline)
-    earlier = {row["task"]: row for row in recorded("rivals", args.results).get("rows", [])}
+    page = recorded("rivals", args.results)
+    earlier = {row["task"]: {"about": page.get("about"), **row} for row in page.get("rows", [])}
     found = collect(args.output, args.folds)
     found["rows"] = list({**earlier, **{row["task"]: row for row in found["rows"]}}.values())
     record("rivals", found, args.results)
