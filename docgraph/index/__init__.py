@@ -4,6 +4,9 @@
     question ─ words.py ─> bm25.py ─┐
              ─ embedder ─> near.py ── search.py ─> z-scores added up ─> hits with their place in the page
 
+    database.py  the file, its version and damage     packed.py, postings.py  numbers of rows, of words, as bytes
+    shards.py    rows made elsewhere, for Ray         show.py     hits as a page     answers.py  of one document
+
     with Index.open("pages.index", create=True) as index:
         index.add(docgraph.load_document(path) for path in paths)
         for hit in index.search("who gets help from the state?", kind="section"):

@@ -6,6 +6,10 @@
     triton   fused kernels for CUDA; what "auto" takes there, unless blocks are pooled by weights or queries untied:
              then it takes torch
 
+    call     a checked call, which every backend takes
+    torch's  pooling (blocks by weights), untied, order, lists (queries of their own), joined (sparse weights)
+    family, once     the softmax of a family and what may replace it; a backward pass that refuses a second derivative
+
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
 

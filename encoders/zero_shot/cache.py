@@ -14,7 +14,7 @@ branching[l]; when one more would fill it, it is emptied into one block of the s
 root's children and is the only one that grows. So a step costs O(b log N) and never looks at positions again.
 
 A block is one row of numbers a head: mass, surprise, mean key, mean value, and the mean square of its keys if the form
-needs it. Its entropy, as forms/torch.py has it, is log(mass) - surprise.
+needs it. Its entropy, as attention/pooling.py has it, is log(mass) - surprise.
 
 Axes:  B sequences   n positions   H heads   K key-value heads   J heads of a block (K, or H if attention-pooled)
        S slots of a shelf   C numbers of a block   D query width   E value width

@@ -2,6 +2,9 @@
 
     tensors ─ flat arrays ─> up ─> [what was deferred] ─> down ─> outputs, energies
 
+    schedule, covers     which rows a thread takes       threads, simd, tiles, products   what kernels are made of
+    forward, backward    the paper's form, by tiles      pooling, untied                blocks by weights, queries apart
+
 The kernels take q, k, v where they lie, need no copy of them, and keep O(inner nodes) besides the output. Threads are
 Python's own: the kernels release the GIL, chunks are handed out as threads become free, and no second OpenMP runtime
 fights torch's. Small batches stay on the calling thread. Half precision is computed in float32.
