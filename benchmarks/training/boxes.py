@@ -148,6 +148,7 @@ def to_markdown(found: dict[str, Any]) -> str:
          "significant" if pair["adjusted_p"] < LEVEL else "not significant"]
         for pair in found["pairs"]
     ]  # fmt: skip
+    counted = [f"{name}, {n['rendered']} rendered, {n['refused']} refused" for name, n in found["pages"].items()]
     return "\n\n".join(
         [
             "# Boxes of rendered pages as positions",
@@ -155,7 +156,7 @@ def to_markdown(found: dict[str, Any]) -> str:
             table(["data", "records", "attention", "seeds", "accuracy"], rows),
             "± is Student's 95 % interval over seeds.",
             table(["data", "difference", "points", "95 % interval", "adjusted p", ""], pairs),
-            f"Pages: {found['pages']}.",
+            f"Pages: {'; '.join(counted)}.",
             made_by(found["about"]),
             "",
         ]
