@@ -2,11 +2,11 @@
 
     score = WORDS * z(BM25) + BEST_WORDS * z(BM25 of the best passage) + WHOLE * z(cosine) + BEST * z(nearest passage)
 
-z is a score less its mean over all rows of the level that the filters allow, divided by its standard deviation. Sums
-of z-scores keep how far ahead a hit is, where fusing by ranks forgets it. The passages of a section are those directly
-in it: what stands in its sections speaks for these. A passage or image is its own best passage. Without an embedder
-only words count, and only rows that hold a word of the question are found. benchmarks/results/retrieval.md says how the
-weights were chosen.
+z is a score less its mean over all rows of the level that the filters allow, divided by its standard deviation, which
+of the cosines of a handful of rows says little: some rows of the usual one are counted in. Sums of z-scores keep how
+far ahead a hit is, where fusing by ranks forgets it. The passages of a section are those directly in it: what stands
+in its sections speaks for these. A passage or image is its own best passage. Without an embedder only words count, and
+only rows that hold a word of the question are found. benchmarks/results/retrieval.md says how the weights were chosen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,6 +25,9 @@ from docgraph.index.rows import LEVELS
 from docgraph.index.store import Store
 from docgraph.index.words import marks, terms
 
+FEW: Final = 3
+USUAL: Final = 0.1
+"""Deviation of a question's cosines, about that of MiniLM and of docgraph-static on hundreds of passages."""
 WORDS: Final = 0.5
 BEST_WORDS: Final = 0.5
 WHOLE: Final = 0.5
@@ -156,7 +159,7 @@ def _alone(
         meaning = base = _spread(found, len(words))[0][allowed]
     else:  # what was not looked up cannot be an answer
         rows, meaning, base = found.rows, found.cosines, found.cosines[found.drawn]
-    parts = [(WORDS + BEST_WORDS, _standard(words[rows], some)), (WHOLE + BEST, _standard(meaning, base))]
+    parts = [(WORDS + BEST_WORDS, _standard(words[rows], some)), (WHOLE + BEST, _standard(meaning, base, USUAL))]
     return rows, parts, words[rows] > 0
 
 
@@ -192,16 +195,21 @@ def _spread(found: Near, count: int) -> tuple[Scores, NDArray[np.bool_] | None]:
 
 
 def _by_some(values: Scores, drawn: NDArray[np.bool_] | None) -> Scores:
-    """Return standard scores, by the mean and deviation of all values or of those drawn."""
-    return _standard(values, values[drawn] if drawn is not None and drawn.sum() > 1 else values)
+    """Return standard scores of cosines, by the mean and deviation of all or of those drawn."""
+    return _standard(values, values[drawn] if drawn is not None and drawn.sum() > 1 else values, USUAL)
 
 
-def _standard(values: Scores, base: Scores) -> Scores:
-    """Return standard scores, by the mean and deviation of `base`; zeros if it is all the same."""
+def _standard(values: Scores, base: Scores, usual: float = 0.0) -> Scores:
+    """Return standard scores, by the mean and deviation of `base`; zeros if it is all the same.
+
+    Args:
+        usual: deviation of `FEW` rows more, so that the noise of a handful is not taken for a difference.
+    """
     if not len(base):
         return np.zeros(len(values))
     centred = base - (mean := float(base.mean(dtype=np.float64)))
-    deviation = float(np.square(centred, out=centred).mean(dtype=np.float64)) ** 0.5
+    squares = float(np.square(centred, out=centred).sum(dtype=np.float64))
+    deviation = ((squares + FEW * usual**2) / (len(base) + (FEW if usual else 0))) ** 0.5
     return (values - mean) / deviation if deviation > 1e-12 else np.zeros(len(values))
 
 
