@@ -222,9 +222,11 @@ class _Sweeps(torch.autograd.Function):
     def forward(
         ctx: Any, own: Tensor, R: Tensor, u: Tensor, v: Tensor, leaves: int, attend_self: bool, families: FamilyTensors
     ) -> tuple[Tensor, Tensor]:
-        leaf, share = families.leaf_node, families.share.to(R.dtype)[:, None]
-        L = R.new_zeros(len(R) + 1, R.shape[1])  # the last answers for the empty document, node -1
-        L[leaf] = own[leaf]
+        leaf, exact = families.leaf_node, R.dtype if R.device.type == "mps" else torch.float64
+        # One child after another is added to L: in float64, so that many children round no more than a few.
+        L = R.new_zeros((len(R) + 1, R.shape[1]), dtype=exact)  # the last answers for the empty document, node -1
+        L[leaf] = own[leaf].to(exact)
+        share = families.share.to(exact)[:, None]
         g, h = torch.ones_like(R), torch.zeros_like(R)  # roots keep g = 1, h = 0
         for start, end in reversed(families.levels[1:]):
             Z = torch.logaddexp(L[start:end], R[start:end])
@@ -244,7 +246,7 @@ class _Sweeps(torch.autograd.Function):
             c.addcmul_(m[..., None], v)  # of no use at inner nodes, and in place
         output = c.new_zeros(leaves, *c.shape[1:])
         output.index_copy_(0, families.leaf, c.index_select(0, leaf))
-        return output, L[families.root]
+        return output, L[families.root].to(R.dtype)
 
     @staticmethod
     @once
