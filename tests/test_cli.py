@@ -428,6 +428,16 @@ def test_embed_writes_documents_and_sections_as_encode_gives_them(run, folder, m
     np.testing.assert_allclose(vectors[roots], whole, atol=1e-5)
 
 
+def test_a_run_before_the_pages_is_the_model_whatever_is_installed(run, folder, model_folder, monkeypatch, capsys):
+    monkeypatch.setattr("training.embedders.default_model", lambda: "docgraph-static")
+    assert run("embed", model_folder, folder / "pages", "--output", "v.parquet") == 0
+    assert "classes apart" in capsys.readouterr().err
+    for option in (["--late"], ["--of", "leaves"], ["--cache", "c.sqlite"]):
+        assert run("embed", folder / "pages", "--output", "w.parquet", "--quiet", *option) == 2
+        assert "the model is docgraph-static" in " ".join(capsys.readouterr().err.split())
+    assert not Path("w.parquet").exists()
+
+
 def test_an_embedding_job_that_died_goes_on_and_ends_like_one_that_did_not(folder, model_folder, tmp_path, monkeypatch):
     embedder = Embedder(RunReader(RunFolder(model_folder).model()))
     (tmp_path / "bad.docx").write_text("?")

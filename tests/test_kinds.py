@@ -225,7 +225,10 @@ def test_the_transformer_learns_what_no_sum_over_words_says(kind, tmp_path):
     changes = {**STACK, "model.regression_ngrams": 1, "epochs": 10, "problem_type": kind}
     run = fit(tiny(tmp_path / "odd.jsonl", tmp_path / "run", **changes), QUIET)
     assert any(line.startswith("transformer: weighs") for line in run.scores["parts"])
-    found = evaluate_targets(RunFolder(tmp_path / "run").model(), run.corpus, "test").measures
+    model = RunFolder(tmp_path / "run").model()
+    for name, value in evaluate_targets(model, run.corpus, "dev").measures["this model"].items():
+        assert run.scores["best"][f"dev_{name}"] == pytest.approx(value, abs=1e-4)
+    found = evaluate_targets(model, run.corpus, "test").measures
     name = "exact" if kind == MULTI else "r2"
     assert found["this model"][name] > 0.7
     assert next(some[name] for rival, some in found.items() if rival.startswith("TF-IDF")) < 0.6

@@ -111,8 +111,9 @@ def test_it_is_the_same_by_name_among_encoders():
     page = parse_text("One paragraph.\n\nAnother, of the harbour.")
     assert (named.name, named.fingerprint) == (alone.name, alone.fingerprint)
     np.testing.assert_array_equal(named.encode(page, "node").vectors, alone.encode(page, "node").vectors)
-    with pytest.raises(ModelError, match='context="late" needs an encoder that reads in context, but docgraph-static'):
-        Embedder.from_pretrained(NAME, context="late")
+    for option, value in {"context": "late", "of": "leaves", "cache": "vectors.sqlite"}.items():
+        with pytest.raises(ModelError, match=f"{option}.* must be asked of a text encoder or a classifier"):
+            Embedder.from_pretrained(NAME, **{option: value})
 
 
 def test_an_index_of_it_is_not_opened_with_another_model(tmp_path):

@@ -34,7 +34,9 @@ def open_reader(
     model: str | None, *, of: Any = "document", late: bool = False, normalize: bool | None = None, cache: Any = None
 ) -> Any:
     """Open an encoder, or the classifier of a run folder; see `Embedder.from_pretrained`."""
-    if model == NAME and not late:
+    context: Any = "late" if late else "alone"
+    if model == NAME:
+        StaticEmbedder.check(context=context, of=of, cache=cache)
         return StaticEmbedder(normalize=normalize)
     from encoders import Embedder
     from encoders.embedder.embedder import is_run
@@ -43,7 +45,6 @@ def open_reader(
 
     if model is not None and is_run(Path(model)) and of == "document":
         return Embedder(RunReader(RunFolder(Path(model)).model(), normalize=normalize))
-    context: Any = "late" if late else "alone"
     return Embedder.from_pretrained(model, of=of, context=context, normalize=normalize, cache=cache)
 
 

@@ -1,6 +1,7 @@
 """Finish a model of several labels a record, or of a number: thresholds, and scores of the dev split.
 
-    logits of records that were not learned ─> thresholds ─> configuration      model, dev ─> scores
+    logits of records that were not learned ─> thresholds ─> configuration
+    logits of dev ─> scores
 
 A regression is learned in standard deviations from the mean, and says values.
 
@@ -16,9 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from encoders.classifier import DocumentForClassification
-from training.batches import EncodedDataset
-from training.datasets import Corpus
-from training.datasets.problem_types import MULTI
+from training.datasets.problem_types import MULTI, REGRESSION, ProblemType
 from training.evaluate_targets import measures_of
 from training.targets import probabilities
 from training.thresholds import best_thresholds
@@ -34,11 +33,17 @@ def set_thresholds(model: DocumentForClassification, target: NDArray[Any], outpu
         model.config.thresholds = best_thresholds(target, probabilities(MULTI, output).numpy())
 
 
-def dev_scores(model: DocumentForClassification, corpus: Corpus, dev: EncodedDataset) -> dict[str, float]:
-    """Return the measures of the dev split's records that could be read."""
-    kept = set(dev.ids)
-    said = model.predict([record.document() for record in corpus["dev"] if record.id in kept])
-    measures = measures_of(
-        dev.problem_type, np.array(dev.targets, dtype=np.float64), said.probabilities, said.thresholds
-    )
+def dev_scores(
+    model: DocumentForClassification, kind: ProblemType, target: NDArray[Any], output: Tensor
+) -> dict[str, float]:
+    """Return the measures of the dev split.
+
+    Args:
+        target, output: (N, C) or (N,) labels or values, and the (N, C) outputs, in the model's units.
+    """
+    config = model.config
+    said = probabilities(kind, output).double().numpy()
+    if kind == REGRESSION:
+        said, target = (x * config.value_scale + config.value_mean for x in (said, target))
+    measures = measures_of(kind, target.astype(np.float64), said, config.thresholds)
     return {f"dev_{name}": value for name, value in measures.items()}

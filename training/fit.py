@@ -253,7 +253,7 @@ def _finish(
             held = (stack.targets.values[: stack.train], stack.base) if scale == 0 else (target.numpy(), parts.sum(0))
             set_thresholds(trainer.documents, *held)
             if dev is not None:
-                scores["best"] = dev_scores(trainer.documents, corpus, dev)
+                scores["best"] = dev_scores(trainer.documents, kind, target.numpy(), parts.sum(0))
         elif stack.kept and is_first_process():
             records = doubtful(stack, trainer.train_data.ids, trainer.train_data.labels)
             write_atomically(folder.path / NOISE, to_csv(records))

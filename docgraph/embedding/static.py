@@ -100,6 +100,20 @@ class StaticEmbedder(TextReader):
     def __init__(self, settings: NodeSettings | None = None, *, normalize: bool | None = None) -> None:
         super().__init__(_loaded(), settings, normalize=normalize)
 
+    @classmethod
+    def check(cls, *, context: str = "alone", of: str = "document", cache: object = None) -> None:
+        """Raise for options that have no meaning here.
+
+        Raises:
+            ModelError: context "late", of "leaves", or a cache.
+        """
+        given = {'context="late"': context == "late", 'of="leaves"': of == "leaves", "a cache": cache is not None}
+        if asked := [name for name, is_given in given.items() if is_given]:
+            raise ModelError(
+                f"{' and '.join(asked)} must be asked of a text encoder or a classifier, but the model is {NAME}, "
+                "which adds up vectors of a table: leave it out, or name another model."
+            )
+
     def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
         """Return (n, D) vectors of questions; zeros, with which a search is by words alone, for one that is mostly in
         other letters than Latin: the model read English, and in Chinese its vectors led astray (static.md).

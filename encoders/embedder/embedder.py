@@ -65,12 +65,15 @@ class Embedder:
         if context not in ("alone", "late"):
             raise ModelError(f'context must be "alone" or "late", but is {context!r}.')
         if name_or_path == NAME:
-            if context == "late":
-                raise ModelError(f'context="late" needs an encoder that reads in context, but {NAME} is static.')
+            StaticEmbedder.check(context=context, of=of, cache=cache)
             return cls(StaticEmbedder(settings, normalize=normalize), NAME)
         kept = cache if isinstance(cache, FeatureCache) or cache is None else FeatureCache(cache)
         name = "" if name_or_path is None else str(name_or_path)
         if name_or_path is None or not is_run(Path(name_or_path)):
+            if of == "leaves":
+                raise ModelError(
+                    f'of="leaves" needs the run folder of a classifier, but the model is {name or "MiniLM"}.'
+                )
             encoder = TextEncoder.from_pretrained(name_or_path, device=device, cache=kept)
         elif of == "leaves":
             encoder = leaves_encoder(Path(name_or_path), device=device, cache=kept)

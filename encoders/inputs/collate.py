@@ -122,12 +122,8 @@ def _images(
 def _boxes(documents: Sequence[EncodedDocument]) -> Tensor | None:
     if all(document.box is None for document in documents):
         return None
-    unknown = [np.full((document.num_rows, 4), np.nan, np.float32) for document in documents]
-    return torch.from_numpy(
-        np.concatenate(
-            [one if document.box is None else document.box for one, document in zip(unknown, documents, strict=True)]
-        )
-    )
+    boxes = [np.full((d.num_rows, 4), np.nan, np.float32) if d.box is None else d.box for d in documents]
+    return torch.from_numpy(np.concatenate(boxes))
 
 
 def _positions(documents: Sequence[EncodedDocument]) -> PositionInputs:

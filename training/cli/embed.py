@@ -3,6 +3,7 @@
 import sys
 from enum import StrEnum
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -95,17 +96,17 @@ def run(
     from training.embedders import default_model, open_reader
     from training.inputs import find_inputs
 
-    asked = model
+    if model is None and len(paths) > 1 and find_spec("torch"):  # docgraph embed RUN PATHS..., as version 0.1 had it
+        from encoders.embedder.embedder import is_run
+
+        if is_run(paths[0]):
+            model, paths = str(paths[0]), paths[1:]
     model = model or default_model()
     if model != NAME:
         need("embed", "torch", "transformers")
         from transformers.utils import logging
 
-        from encoders.embedder.embedder import is_run
-
         logging.disable_progress_bar()
-        if asked is None and len(paths) > 1 and is_run(paths[0]):  # docgraph embed RUN PATHS..., as version 0.1 had it
-            model, paths = str(paths[0]), paths[1:]
     load = partial(open_reader, model, of=of.value, late=late, normalize=normalize, cache=cache)
     embedder = load()
     rows, errors = embed(

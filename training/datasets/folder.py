@@ -105,14 +105,15 @@ def _by_folder(root: Path, problems: list[RecordProblem]) -> Iterator[tuple[Path
     A text beside the labels' folders tells of them and is left out, as is what is no page, text or image.
     """
     files = [file for file in sorted(root.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-    has_labels = any(file.parent != root and _is_document(file) for file in files)
+    documents = {file for file in files if _is_document(file)}
+    has_labels = any(file.parent != root for file in documents)
     for file in files:
         suffix = document_suffix(file)
         parts = list(file.relative_to(root).parts[:-1])
         is_about = has_labels and not parts and suffix not in HTML_SUFFIXES
-        if is_about or not _is_document(file):
+        if is_about or file not in documents:
             if suffix not in BESIDE:
-                why = "lies beside the folders of labels" if _is_document(file) else "is no page and no text"
+                why = "lies beside the folders of labels" if file in documents else "is no page and no text"
                 name = _name(root, file)
                 problems.append(RecordProblem("file.left_out", name, f"{name} {why}."))
             continue
