@@ -156,3 +156,18 @@ def test_a_note_that_is_a_definition_is_main():
         "<p>It stands on the rock.<a href=#n1>[1]</a></p>", after="<dl><dt id=n1>[1]</dt><dd><p>Box 12.</p></dd></dl>"
     )
     assert "Box 12." in page.main_text
+
+
+def test_a_list_that_an_item_leads_into_is_main_whole():
+    nested = [
+        "<a href=/b/1>Bug 1 – The window is affected by switching the source</a>",
+        "<a href=/b/2>Bug 2</a> – Add counts for more than one window, so that the crew knows which of them is used",
+        "<a href=/b/3>Bug 3 – Prevent windows from opening on top of one another</a>",
+    ]
+    line = "The ferry to the island left at nine, and the crew had been told to expect a storm before the evening came."
+    page = parse_html(
+        f"<title>Notes of the week</title><article><h1>Notes of the week</h1><p>{line}</p><p>{line}</p><h2>Work</h2>"
+        f"<ul><li>{line}</li><li>In progress:<ul>{''.join(f'<li>{item}</li>' for item in nested)}</ul></li></ul>"
+        f"<h2>More</h2><p>{line}</p></article>"
+    )
+    assert [item.role for item in page.find("item")] == ["main"] * 5

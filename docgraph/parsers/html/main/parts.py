@@ -57,25 +57,34 @@ def keep_lists_of_the_text(
     elements: Elements, flow: Flow, measured: Measured, main: set[int], captions: set[int]
 ) -> None:
     """Add to `main` an author's own lists: among at least three main texts in one element, after one that ends in a
-    colon or between two. Links to other stories stand under a heading, in a box, or last.
+    colon or between two; and what is missing of one in an item whose text ends in a colon. Links to other stories stand
+    under a heading, in a box, or last.
     """
     places, parents = flow.places(), elements.parent
     texts = [index for index in main if flow.items[index].element not in flow.headings]  # type: ignore[union-attr]
     among = Counter(parents[flow.items[index].element] for index in texts)  # type: ignore[union-attr]
     for tag in ("ul", "ol"):
         for row in elements.rows_of(tag):
-            if row not in places or among[parents[row]] < LEAST_PARAGRAPHS:
+            in_item = elements.tag[parents[row]] == "li"
+            if row not in places or (among[parents[row]] < LEAST_PARAGRAPHS and not in_item):
                 continue
             start, stop = places[row]
             first = bisect_left(measured.index, start)
             last = bisect_left(measured.index, stop)
             before = measured.index[first - 1] if first else -1
             after = measured.index[last] if last < len(measured.index) else -1
-            if before not in main or not _is_beside(elements, flow, before, row):
+            if before not in main:
                 continue
-            leads = flow.items[before].text.rstrip().endswith((":", "："))  # type: ignore[union-attr]
-            if leads or (after in main and _is_beside(elements, flow, after, row)):
-                main.update(i for i in measured.index[first:last] if i not in captions)
+            lead, inside = flow.items[before], measured.index[first:last]
+            leads = lead.text.rstrip().endswith((":", "："))  # type: ignore[union-attr]
+            if among[parents[row]] < LEAST_PARAGRAPHS:
+                is_own = leads and lead.element == parents[row] and not main.isdisjoint(inside)  # type: ignore[union-attr]
+            else:
+                is_own = _is_beside(elements, flow, before, row) and (
+                    leads or (after in main and _is_beside(elements, flow, after, row))
+                )
+            if is_own:
+                main.update(i for i in inside if i not in captions)
 
 
 def keep_quotes_whole(elements: Elements, flow: Flow, main: set[int]) -> None:
