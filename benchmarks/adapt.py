@@ -34,7 +34,7 @@ from benchmarks.retrieval.tasks import TITLES, tasks
 from encoders import Embedder
 from training.adapt.run import adapt
 from training.inputs import find_inputs
-from training.markdown import table
+from training.output.markdown import table
 
 BOOKS: Final = (
     "anatomy-physiology", "chemistry", "economics", "entrepreneurship", "microbiology", "political-science",

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from training.provenance import environment, machine
+from training.output.provenance import environment, machine
 
 if TYPE_CHECKING:
     import torch

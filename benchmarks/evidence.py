@@ -32,8 +32,8 @@ from docgraph import Document
 from encoders.attended import layers_of
 from encoders.classifier import DocumentForClassification
 from encoders.evidence import explain, has_content, said
-from training.compare.significance import holm
-from training.markdown import table
+from training.evaluation.significance import holm
+from training.output.markdown import table
 from training.run_folder import RunFolder
 
 SHARE: Final = 0.1

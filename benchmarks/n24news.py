@@ -36,8 +36,8 @@ from training.compare.report import LEVEL, RIVAL_KINDS
 from training.compare.worker import RESULT, Result, read_result, run_apart
 from training.config import TrainingConfig, parse_setting
 from training.datasets import load
-from training.files import write_atomically
-from training.markdown import table
+from training.output.files import write_atomically
+from training.output.markdown import table
 from training.recipes import recipe
 
 TEXTS: Final = ("headline", "abstract", "caption", "body")

@@ -1,6 +1,6 @@
 """Result pages: where they lie and what they are made of.
 
-docstring ─ command_line ─> parser          records ─ training.markdown.table ─> Markdown, then made_by as its last line
+docstring ─ command_line ─> parser          records ─ output.markdown.table ─> Markdown, then made_by as its last line
 publish ─> results/NAME.json and .md          recorded ─> what an earlier call left in results/NAME.json
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from training.files import write_atomically
+from training.output.files import write_atomically
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = ROOT / "benchmarks" / "results"

@@ -33,7 +33,7 @@ from benchmarks.retrieval.measure import compared, gains
 from benchmarks.retrieval.systems import Places, bm25, headings
 from docgraph import Document, parse_html
 from encoders import Embedder
-from training.markdown import table
+from training.output.markdown import table
 
 FOLDS: Final = 3
 STRENGTHS: Final = (10.0, 100.0, 1000.0, 10_000.0)
@@ -87,7 +87,7 @@ def pixels(files: Sequence[Path]) -> Floats:
     import timm
     from PIL import Image
 
-    from training.pretrained import LITE0, image_weights
+    from training.learning.pretrained import LITE0, image_weights
 
     model = timm.create_model(LITE0, num_classes=0).eval()
     model.load_state_dict(image_weights("lite0", LITE0), strict=False)  # without the classifier

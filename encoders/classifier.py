@@ -100,7 +100,7 @@ class DocumentForClassification(DocumentPreTrainedModel):
     ) -> DocumentOutput:
         """Return logits (B, C), and the mean cross-entropy where `labels` (B,) are given; -100 is no label.
 
-        Other losses than that are training's: see training/targets.py.
+        Other losses than that are training's: see training/learning/targets.py.
         """
         if self.training or self.config.use_transformer or output_nodes or output_leaves:
             output = self.document(batch, output_nodes=output_nodes, output_leaves=output_leaves)

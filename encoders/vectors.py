@@ -4,7 +4,7 @@
                                                                   └ VectorRegression ─> (F, B, C) logits
 
 A part is named by its field ("headline"), or is the `WHOLE` text or the `IMAGE`s. Where a document has nothing of a
-part, its logits are 0: they say nothing. Weights are fitted in training/stacking.py and not trained further.
+part, its logits are 0: they say nothing. Weights are fitted in training/parts/stacking.py and not trained further.
 
 Axes:  B documents   F parts   W width of an encoder   C classes   N leaves   L leaves with text   I images
 """

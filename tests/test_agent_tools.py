@@ -15,7 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from docgraph import Index, parse_html
 from tests.conftest import ROOT
-from training.agent_tools import agent_server
+from training.jobs.agent_tools import agent_server
 
 PAGE = (
     "<title>Bread</title><h1>Bread</h1><p>Time does the kneading.</p><h2>Oven</h2><p>Heat the pot. Bake the loaf.</p>"

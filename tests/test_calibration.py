@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.training_runs import QUIET, TINY, dev_logit_parts, flip_some_labels, tiny, write_table
-from training.calibration import BOUNDS, logit_scales, weighed
 from training.fit import fit
+from training.learning.calibration import BOUNDS, logit_scales, weighed
 
 
 def drawn(*true_scales: float, records: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,10 +12,10 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
 from tests.training_runs import QUIET, tiny, write_table
-from training.card import MARK, note, write_card
-from training.compare.significance import accuracy_interval, f1_interval
+from training.evaluation.card import MARK, note, write_card
+from training.evaluation.metrics import Scores, score
+from training.evaluation.significance import accuracy_interval, f1_interval
 from training.fit import fit
-from training.metrics import Scores, score
 from training.run_folder import RunFolder
 
 RIVAL = "a rival"

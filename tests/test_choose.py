@@ -11,12 +11,12 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from tests.training_runs import TINY, write_table
 from training import cli
-from training.budget import Budget
 from training.choose import Machine, choose, encoding_minutes
 from training.config import make_config
 from training.datasets import load
 from training.datasets.describe import DataFacts, describe
 from training.inputs import find_inputs
+from training.learning.budget import Budget
 from training.recipes import RECIPES
 
 BARE = Machine(minilm=False, lite0=False, gpu=False, cores=2)

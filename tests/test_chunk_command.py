@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from docgraph import load_document
 from docgraph.errors import DataError
 from training import cli
-from training.chunk import write_chunks
 from training.inputs import Errors, find_inputs
+from training.jobs.chunk import write_chunks
 
 PAGES = Path("sample_data/pages")
 

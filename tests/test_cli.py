@@ -28,11 +28,11 @@ from tests.tiny_encoders import save_bert
 from training import cli
 from training.cli.search import print_hits
 from training.config import make_config
-from training.embed import embed
 from training.inputs import Errors, find_inputs
+from training.jobs.embed import embed
+from training.jobs.shards import read_vectors, vector_shards
 from training.recipes import RECIPES, recipe
 from training.run_folder import RunFolder
-from training.shards import read_vectors, vector_shards
 
 Run = Callable[..., int]
 
@@ -429,7 +429,7 @@ def test_embed_writes_documents_and_sections_as_encode_gives_them(run, folder, m
 
 
 def test_a_run_before_the_pages_is_the_model_whatever_is_installed(run, folder, model_folder, monkeypatch, capsys):
-    monkeypatch.setattr("training.embedders.default_model", lambda: "docgraph-static")
+    monkeypatch.setattr("training.jobs.embedders.default_model", lambda: "docgraph-static")
     assert run("embed", model_folder, folder / "pages", "--output", "v.parquet") == 0
     assert "classes apart" in capsys.readouterr().err
     for option in (["--late"], ["--of", "leaves"], ["--cache", "c.sqlite"]):
@@ -518,7 +518,7 @@ def test_inputs_of_a_folder_are_its_pages_and_of_a_data_set_its_records(tmp_path
 
 
 def test_the_demo_runs_and_writes_what_it_says(tmp_path, sample_data, monkeypatch, capsys):
-    from training import demo
+    from training.jobs import demo
 
     samples = tmp_path / "samples"
     shutil.copytree(sample_data, samples, ignore=shutil.ignore_patterns("*.md"))

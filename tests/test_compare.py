@@ -15,9 +15,9 @@ from docgraph.errors import DataError
 from tests.training_runs import TINY, write_table
 from training.compare.report import RIVAL_KINDS
 from training.compare.run import compare, summarise
-from training.compare.significance import Difference, holm, paired_bootstrap, seed_interval
 from training.compare.worker import Result
 from training.config import ConfigError, TrainingConfig, make_config
+from training.evaluation.significance import Difference, holm, paired_bootstrap, seed_interval
 
 
 def config(data: Path, output: Path) -> TrainingConfig:

@@ -22,7 +22,7 @@ from encoders.build import build_classifier
 from encoders.sharding import layers_to_shard
 from tests.training_runs import dev_logit_parts, flip_some_labels, tiny, weights, write_table
 from training.fit import fit
-from training.new_model import document_config
+from training.learning.new_model import document_config
 
 STILL = {f"model.{name}": 0 for name in ("hidden_dropout_prob", "text_dropout_prob", "classifier_dropout_prob")}
 SMALL_WINDOWS = """

@@ -17,11 +17,11 @@ from PIL import Image
 from docgraph.errors import DataError, ModelError
 from encoders import DocumentForClassification
 from tests.training_runs import QUIET, assert_equal_weights, tiny, weights, write_table
-from training.batches import PlannedBatches
 from training.config import ConfigError, make_config, parse_setting
 from training.evaluate import evaluate
 from training.fit import fit
-from training.new_model import document_config
+from training.learning.batches import PlannedBatches
+from training.learning.new_model import document_config
 from training.recipes import RECIPES, read_config, recipe
 from training.run_folder import RunFolder
 
@@ -113,7 +113,7 @@ def test_two_runs_with_one_seed_give_identical_weights_and_another_seed_others(t
 
 KILLED = """
 import os, signal, sys
-from training import trainer
+from training.learning import trainer
 from training.fit import main
 steps, step = int(sys.argv[1]), trainer.DocumentTrainer.training_step
 def killing(self, *args, **kwargs):

@@ -17,14 +17,14 @@ from docgraph.errors import DataError, MissingExtraError, ModelError
 from encoders import DocumentForClassification
 from tests.training_runs import assert_equal_weights, flip_some_labels, tiny, write_table
 from training import cli
-from training.batches import EncodedDataset
-from training.calibration import logit_scales
 from training.datasets import load
 from training.datasets.dataset import DocumentDataset
 from training.evaluate import evaluate, predict_records
 from training.fit import fit
+from training.learning.batches import EncodedDataset
+from training.learning.calibration import logit_scales
+from training.learning.trainer import DocumentTrainer, _class_weights
 from training.run_folder import RunFolder
-from training.trainer import DocumentTrainer, _class_weights
 
 QUIET = Console(quiet=True)
 

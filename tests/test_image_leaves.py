@@ -10,7 +10,7 @@ from docgraph.errors import ModelError
 from encoders.leaves.image import ImageLeaves, image_settings, make_image_encoder
 from encoders.leaves.image_statistics import ImageStatistics
 from training.config import ConfigError
-from training.pretrained import LITE0, image_weights
+from training.learning.pretrained import LITE0, image_weights
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext", "statistics"])

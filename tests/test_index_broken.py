@@ -11,7 +11,7 @@ from docgraph import DataError, parse_html
 from docgraph.index import Index, database
 from docgraph.index.store import Store
 from tests.letters import Letters, pages
-from training import embedders
+from training.jobs import embedders
 
 
 @pytest.fixture

@@ -15,18 +15,18 @@ from docgraph import parse_text
 from docgraph.errors import DataError
 from tests.training_runs import QUIET, tiny
 from training import cli
-from training.compare.significance import paired_bootstrap, paired_sums
 from training.config import ConfigError
 from training.datasets import load
 from training.datasets.cells import labels_of, value_of
 from training.datasets.origins import ArticleOrigin
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
 from training.datasets.records import Record, RecordProblem
-from training.evaluate_targets import evaluate_targets, measures_of, target_rivals
+from training.evaluation.evaluate_targets import evaluate_targets, measures_of, target_rivals
+from training.evaluation.significance import paired_bootstrap, paired_sums
 from training.fit import fit
+from training.learning.targets import Targets
+from training.learning.thresholds import best_thresholds
 from training.run_folder import RunFolder
-from training.targets import Targets
-from training.thresholds import best_thresholds
 
 STACK = {"stack": True, "model.regression_ngrams": 2, "model.regression_buckets": 512, "batch_documents": 16}
 SIGNS = {"cats": "purr", "dogs": "bark", "rain": "umbrella"}
@@ -257,7 +257,7 @@ def test_a_split_of_which_nothing_can_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("text,label,split\nfine,4.5,train\nvile,1,test\n")
     corpus = load(tmp_path / "a.csv", problem_type=REGRESSION)
     model = SimpleNamespace(config=SimpleNamespace(problem_type=REGRESSION, id2label={0: "label"}, thresholds=()))
-    monkeypatch.setattr("training.evaluate_targets.predict_records", lambda *_, **__: ([], [], []))
+    monkeypatch.setattr("training.evaluation.evaluate_targets.predict_records", lambda *_, **__: ([], [], []))
     with pytest.raises(DataError, match="must have records that can be read"):
         evaluate_targets(model, corpus, "test")
 

@@ -64,10 +64,10 @@ def test_vectors_made_on_ray_or_here_are_the_same(pages, tmp_path, cluster):
     from functools import partial
 
     from tests.tiny_encoders import save_bert
-    from training.embed import embed
-    from training.embedders import open_reader
     from training.inputs import find_inputs
-    from training.shards import read_vectors
+    from training.jobs.embed import embed
+    from training.jobs.embedders import open_reader
+    from training.jobs.shards import read_vectors
 
     load = partial(open_reader, str(save_bert(tmp_path / "bert")))
     inputs = find_inputs([pages])
@@ -124,8 +124,8 @@ def test_an_index_made_on_ray_is_that_which_is_made_here(pages, tmp_path, cluste
 def test_an_index_whose_writer_is_killed_goes_on_from_its_shards(pages, tmp_path, monkeypatch):
     from docgraph.index import Index, index
     from tests.letters import Letters, content
-    from training.indexing import add_sharded
     from training.inputs import Errors, find_inputs
+    from training.jobs.indexing import add_sharded
 
     inputs, done = find_inputs([pages]), []
 
@@ -162,7 +162,7 @@ def test_an_index_whose_writer_is_killed_goes_on_from_its_shards(pages, tmp_path
 def test_an_index_with_another_embedder_under_the_same_name_on_a_machine_is_refused(pages, tmp_path):
     from docgraph.index import Index
     from tests.letters import Letters
-    from training.indexing import IndexWork
+    from training.jobs.indexing import IndexWork
 
     with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
         other = IndexWork(Letters, made.fingerprint + "2", made.max_tokens)

@@ -13,16 +13,16 @@ from PIL import Image
 
 from docgraph.errors import DataError
 from encoders import DocumentForClassification
-from training.baselines import MAJORITY, MINILM, NB_WEIGHTED, TFIDF, Given, bag_of_words, baselines
 from training.datasets import load
 from training.datasets.origins import TextOrigin
 from training.datasets.records import Record, RecordProblem
 from training.evaluate import predict_records
-from training.metrics import Scores, score
-from training.predictions import RecordPrediction
-from training.report import Evaluation, write_report
-from training.report_figures import confusion_png, learning_curve, reliability
-from training.views import write_views
+from training.evaluation.baselines import MAJORITY, MINILM, NB_WEIGHTED, TFIDF, Given, bag_of_words, baselines
+from training.evaluation.metrics import Scores, score
+from training.evaluation.predictions import RecordPrediction
+from training.evaluation.report import Evaluation, write_report
+from training.evaluation.report_figures import confusion_png, learning_curve, reliability
+from training.evaluation.views import write_views
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 LABELS = ("arts", "books", "never seen", "cars")

@@ -16,7 +16,7 @@ from benchmarks.fusing.pages import Page
 from benchmarks.training import chapters, made_up, peers, structure
 from benchmarks.training.runs import right
 from docgraph.errors import DataError
-from training.compare.significance import paired_bootstrap
+from training.evaluation.significance import paired_bootstrap
 
 
 def test_a_fold_shares_no_chapter_and_every_document_is_tested_once(shared_data, tmp_path):

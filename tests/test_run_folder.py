@@ -12,12 +12,12 @@ import pytest
 from docgraph.errors import DataError
 from tests.processes import in_session, needs_proc
 from tests.training_runs import tiny, write_table
-from training.files import claimed
 from training.fit import fit
+from training.output.files import claimed
 from training.run_folder import RunFolder
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from training.files import claimed\n"
+    "import sys, time; from pathlib import Path; from training.output.files import claimed\n"
     "with claimed(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
 )
 
@@ -50,7 +50,7 @@ def test_a_claim_is_given_back_at_the_end_of_it(tmp_path: Path) -> None:
     with claimed(tmp_path / "run"):
         pass
     code = (
-        "import sys; from pathlib import Path; from training.files import claimed\n"
+        "import sys; from pathlib import Path; from training.output.files import claimed\n"
         "with claimed(Path(sys.argv[1])): pass"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")]).returncode == 0

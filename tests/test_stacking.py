@@ -13,21 +13,21 @@ from torch.nn.functional import cross_entropy
 from docgraph import parse_text
 from encoders.off_topic import NEIGHBOURS, distance
 from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_random_bert, write_table
-from training.baselines import nb_ratio
-from training.batches import EncodedDataset
-from training.budget import Budget
-from training.calibration import weighed
 from training.config import ConfigError
 from training.datasets.dataset import DocumentDataset
 from training.evaluate import evaluate
+from training.evaluation.baselines import nb_ratio
+from training.evaluation.label_paths import are_paths, at_level, best_path
+from training.evaluation.predictions import RecordPrediction
 from training.fit import fit
-from training.label_paths import are_paths, at_level, best_path
-from training.linear_parts import ngram_features, vector_features
-from training.part_choice import ChosenPart, choose, residual_scale
-from training.predictions import RecordPrediction
+from training.learning.batches import EncodedDataset
+from training.learning.budget import Budget
+from training.learning.calibration import weighed
+from training.learning.targets import Targets
+from training.parts.choice import ChosenPart, choose, residual_scale
+from training.parts.linear import ngram_features, vector_features
+from training.parts.stacking import Stack
 from training.run_folder import RunFolder
-from training.stacking import Stack
-from training.targets import Targets
 
 STACK = {
     "stack": True,

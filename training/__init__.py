@@ -1,23 +1,23 @@
 """Learning from documents: data sets, training, evaluation, embedding to files, and the command line.
 
-cli/             a file for each command; datasets/ labelled documents from files; compare/, adapt/, zero_shot/ its jobs
-inputs           what a command is given, one document at a time; `installed` says which extra is missing
-
-A run, in the order in which it happens:
+At the door, what the command and other programs call:
 
 config recipes   all that decides a run, and named settings of it; `choose` looks at the data where none is named
-run_folder       who may write into it, and all that is in it; files, provenance, checkpoints
-fit              from a data set to a model: new_model, pretrained, targets (what is to be said of each record)
-trainer          transformers' Trainer for documents: `batches` of bounded cost, `budget` of time, `progress` to look at
-calibration      scales of the logits; `thresholds` where a record may have several labels
-stacking         instead: a sum of parts. linear_parts, linear_fit, part_choice; noise (doubtful labels), label_paths
-card             the model card
+fit              from a data set to a model
+run_folder       who may write into a run's folder, and all that is in it
+evaluate         scores on a split, beside simple rivals; predictions for new documents
+inputs           what a command is given, one document at a time
+installed        says which extra is missing, before torch is imported in vain
 
-What a run is worth:
+The rooms, each with a map of its own:
 
-evaluate         scores on a split, beside `baselines`; evaluate_targets for several labels or numbers; metrics
-report           as a page, JSON or Markdown: report_figures, html_page, `views` of the surest mistakes
-
-Other jobs: embed, shards (vectors to a file; embedders: by which encoder), indexing (on Ray), chunk, predictions (as
-lines), agent_tools (MCP), demo. For any of them: figures, markdown.
+cli/             a file for each command
+datasets/        labelled documents from files: load(path) -> Corpus
+learning/        what `fit` goes through: the first model, batches, Trainer, budget of time, calibration
+parts/           a classifier as a sum of parts: regressions beside the transformer, chosen out of fold
+evaluation/      what a run is worth: scores, rivals, significance, reports, model card
+compare/         kinds of attention side by side       adapt/  an encoder for pages of one's own, without labels
+zero_shot/       HSA inside pre-trained models, measured
+jobs/            embed, index, chunk, tools for agents, demo
+output/          how files, tables, figures and pages are written, and what made them
 """

@@ -5,7 +5,7 @@
 The one place that maps what data is like to a recipe: a better recipe is plugged in here, in `_recipe`. What was
 measured (docs/results.md): a frozen MiniLM adds most where texts are short or few; EfficientNet adds to short texts;
 images read from scratch do not help. So they are taken wherever their time may fit; training looks at the clock, too
-(stacking.py), and leaves out what does not.
+(parts/stacking.py), and leaves out what does not.
 """
 
 import os

@@ -97,7 +97,7 @@ class TrainingConfig:
     stack: bool = False
     """Make the model a weighed sum of linear parts (on n-grams up to model.regression_ngrams, on the vectors of its
     frozen encoders), and of the transformer, which learns what they leave over; what does not help on held-out
-    records is left out. See stacking.py."""
+    records is left out. See parts/stacking.py."""
     learn_dev: bool = False
     """With stack, where the data has a test split: once all is chosen, fit the linear parts to the training and the dev
     records. Scores on the dev split are taken before that."""

@@ -1,6 +1,6 @@
 """Evaluate a trained model on a split, beside its baselines.
 
-    model, data ──> Evaluation ──> report.py, terminal
+    model, data ──> Evaluation ──> evaluation/report.py, terminal
 
 The model reads the very records that the baselines read, and differences from them are by paired bootstrap. Records
 whose label the model was not trained on are named, counted and left out of the scores; the rest goes on.
@@ -20,16 +20,16 @@ from torch import Tensor
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
-from training.baselines import MAJORITY, rivals
 from training.compare.report import Pair
-from training.compare.significance import holm, paired_bootstrap
 from training.datasets import Corpus, Record, RecordProblem
 from training.datasets.records import unseen_labels
+from training.evaluation.baselines import MAJORITY, rivals
+from training.evaluation.label_paths import above, are_paths, at_level, depth_of
+from training.evaluation.metrics import score
+from training.evaluation.predictions import RecordPrediction
+from training.evaluation.report import Evaluation
+from training.evaluation.significance import holm, paired_bootstrap
 from training.inputs import Errors, Input
-from training.label_paths import above, are_paths, at_level, depth_of
-from training.metrics import score
-from training.predictions import RecordPrediction
-from training.report import Evaluation
 
 
 def evaluate(

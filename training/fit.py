@@ -24,27 +24,27 @@ from transformers.utils import logging as transformers_logging
 
 from docgraph.errors import DataError, DocgraphError, needs_extra
 from encoders.classifier import DocumentForClassification
-from training.batches import EncodedDataset
-from training.budget import Budget
-from training.calibration import CALIBRATION_RECORDS, logit_scales, weighed
-from training.card import note, write_card
-from training.checkpoints import last_checkpoint, wait_for_all
 from training.config import TrainingConfig, parse_setting
 from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
 from training.datasets.problem_types import REGRESSION, SINGLE
-from training.files import write_atomically
-from training.finish_targets import dev_scores, set_thresholds
-from training.metrics import score
-from training.new_model import document_config, keep_features, new_model
-from training.noise import NOISE, doubtful, noise_line, to_csv
-from training.part_choice import residual_scale
-from training.progress import ShowProgress
+from training.evaluation.card import note, write_card
+from training.evaluation.metrics import score
+from training.learning.batches import EncodedDataset
+from training.learning.budget import Budget
+from training.learning.calibration import CALIBRATION_RECORDS, logit_scales, weighed
+from training.learning.checkpoints import last_checkpoint, wait_for_all
+from training.learning.finish_targets import dev_scores, set_thresholds
+from training.learning.new_model import document_config, keep_features, new_model
+from training.learning.progress import ShowProgress
+from training.learning.targets import Targets
+from training.learning.trainer import DocumentTrainer
+from training.output.files import write_atomically
+from training.parts.choice import residual_scale
+from training.parts.noise import NOISE, doubtful, noise_line, to_csv
+from training.parts.stacking import Stack, fit_parts, off_topic_line, transformer_line
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
-from training.stacking import Stack, fit_parts, off_topic_line, transformer_line
-from training.targets import Targets
-from training.trainer import DocumentTrainer
 
 
 @dataclass(frozen=True, kw_only=True)

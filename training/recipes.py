@@ -6,7 +6,7 @@
 A recipe is a `TrainingConfig` without data and output. Ours read whole documents, sentence by sentence, and run on
 two cores; beside the transformer they put a regression on the words (encoders/ngrams.py), which their -deep variants,
 for comparing kinds of attention, leave out. The stacked- ones are sums of parts chosen on held-out records
-(stacking.py). The paper's (imdb-..., elec-..., n24news-...) follow its tables 6 and 7 as far as they say: one HTE
+(parts/stacking.py). The paper's (imdb-..., elec-..., n24news-...) follow its tables 6 and 7 as far as they say: one HTE
 layer, three heads, frozen text features, AdamW, a linear schedule. Its widths 128 and 512 do not divide by three
 heads and become 129 and 513; its flat model reads text only, and 512 tokens at most. The weights of its encoders
 (Word2Vec, T5, e5, ViT) come from local folders: `--set text_encoder=FOLDER`.

@@ -30,13 +30,13 @@ from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig, renamed
-from training.checkpoints import last_checkpoint
 from training.config import ConfigError, TrainingConfig, differences
 from training.datasets import Corpus, RecordProblem, load
 from training.datasets.load import options_of
 from training.datasets.problem_types import SINGLE
 from training.datasets.splitting import take_share
-from training.files import claimed, write_atomically
+from training.learning.checkpoints import last_checkpoint
+from training.output.files import claimed, write_atomically
 from training.recipes import read_config
 
 CONFIG: Final = "training.yaml"

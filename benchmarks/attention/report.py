@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.attention.figure import PASSES, draw
 from benchmarks.attention.peers import HEADS, WIDTH
 from benchmarks.page import made_by, publish
-from training.markdown import table
+from training.output.markdown import table
 
 Results = dict[str, Any]
 Row = dict[str, Any]

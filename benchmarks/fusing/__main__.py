@@ -36,7 +36,7 @@ from benchmarks.retrieval.measure import compared, gains
 from benchmarks.retrieval.pages import read_pages
 from benchmarks.retrieval.tasks import TITLES, tasks
 from encoders import Embedder
-from training.markdown import table
+from training.output.markdown import table
 
 LEARNED: Final = ("heading", "caption", "title")
 ASKED: Final = ("heading", "caption", "definition", "late heading", "late caption", "title")

@@ -31,7 +31,7 @@ from benchmarks.parsing.hostile import hostile_pages
 from benchmarks.parsing.report import report
 from benchmarks.parsing.systems import SYSTEMS, set_up, version
 from benchmarks.parsing.unseen import measure_unseen
-from training.files import write_atomically
+from training.output.files import write_atomically
 
 SETS = ("scrapinghub", "readability", "fundus", "cleaneval-dev")
 TIMED_SETS = ("scrapinghub", "readability", "fundus")

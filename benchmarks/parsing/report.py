@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.page import made_by
 from benchmarks.parsing.gold import FIELDS
-from training.markdown import table
+from training.output.markdown import table
 
 OURS, MAIN_ONLY = "docgraph", "docgraph, main only"
 STRUCTURE = (

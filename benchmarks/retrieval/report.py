@@ -6,7 +6,7 @@ from benchmarks.page import made_by
 from benchmarks.retrieval.systems import BASE
 from benchmarks.retrieval.tasks import TITLES
 from benchmarks.retrieval.weights import NAMES
-from training.markdown import table
+from training.output.markdown import table
 
 SEARCH = "docgraph search"
 

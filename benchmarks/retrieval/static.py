@@ -37,7 +37,7 @@ from docgraph.embedding.static import NAME, StaticEncoder
 from docgraph.index import search
 from docgraph.index.words import terms
 from encoders import Embedder
-from training.markdown import table
+from training.output.markdown import table
 
 PARTS: Final = ("pages", "flat", "speed")
 SUMS: Final = ("words", "alone", "search")

@@ -15,7 +15,7 @@ from typing import Any, Final
 from benchmarks.clock import about
 from benchmarks.page import command_line, made_by, publish, record, recorded
 from benchmarks.scale import engines, index, nodes
-from training.markdown import table
+from training.output.markdown import table
 
 SAID: Final = {
     "vectors": "vectors", "processor_ms": "processor, ms", "p50_ms": "p50, ms", "p95_ms": "p95, ms",

@@ -29,10 +29,10 @@ from docgraph.errors import LimitError
 from docgraph.render import Renderer
 from training.compare.report import LEVEL
 from training.compare.run import compare
-from training.compare.significance import seed_interval
 from training.datasets.lines import read_lines
-from training.files import write_atomically
-from training.markdown import table
+from training.evaluation.significance import seed_interval
+from training.output.files import write_atomically
+from training.output.markdown import table
 from training.recipes import recipe
 
 RECIPE: Final = "reviews-scratch-deep"

@@ -8,7 +8,7 @@ groups 2k and 2k+1, picks its epoch on the next one, trains on the other seven. 
 model that saw no other section of its chapter. Runs that are done are kept under --output, so the same call goes on.
 
 Writes benchmarks/results/chapters.md and .json: accuracy over all documents, of the seeds that are done on every
-fold; differences by paired bootstrap over documents and seeds (training/compare/significance.py), p adjusted by Holm
+fold; differences by paired bootstrap over documents and seeds (training/evaluation/significance.py), p adjusted by Holm
 over each of the two tables: recipes, and HSA against the other kinds of attention.
 """
 
@@ -28,10 +28,10 @@ from benchmarks.training.runs import Right, differences, right
 from docgraph.errors import DataError
 from training.compare.report import LEVEL
 from training.compare.run import KINDS, compare
-from training.compare.significance import seed_interval
 from training.config import CACHE
-from training.files import write_atomically
-from training.markdown import table
+from training.evaluation.significance import seed_interval
+from training.output.files import write_atomically
+from training.output.markdown import table
 from training.recipes import recipe
 
 BAG: Final = "tf-idf"

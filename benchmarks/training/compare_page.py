@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from benchmarks.page import RESULTS, points
 from training.compare.run import KINDS
-from training.markdown import table
+from training.output.markdown import table
 
 BAG: Final = "tf-idf"
 COLUMNS: Final = (*KINDS, BAG)

@@ -9,7 +9,7 @@ weights are scored: nothing is chosen on the test records. Runs that are done ar
 call goes on.
 
 Writes benchmarks/results/finetune.md and .json; differences from softmax by paired bootstrap over the test records
-(training/compare/significance.py), p adjusted by Holm over the table.
+(training/evaluation/significance.py), p adjusted by Holm over the table.
 """
 
 import json
@@ -35,11 +35,11 @@ from benchmarks.training.runs import differences
 from encoders import zero_shot
 from encoders.zero_shot import Form, Windows
 from training.compare.report import LEVEL
-from training.compare.significance import seed_interval
 from training.datasets import load
-from training.files import write_atomically
-from training.markdown import table
-from training.pretrained import text_encoder_folder
+from training.evaluation.significance import seed_interval
+from training.learning.pretrained import text_encoder_folder
+from training.output.files import write_atomically
+from training.output.markdown import table
 
 SOFTMAX: Final = "softmax"
 BATCH: Final = 16

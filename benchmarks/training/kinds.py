@@ -8,8 +8,8 @@
     IMDB ratings         stars from 1 to 10, films kept apart; every twentieth review
 
 Five folds; a fold that is done is kept under --output, so the same call goes on. Rivals are those of
-training/evaluate_targets.py. Writes benchmarks/results/kinds.md and .json: micro-F1 or R squared over all tested
-records, and its paired difference from the best rival, p by Holm over the tasks of the page.
+training/evaluation/evaluate_targets.py. Writes benchmarks/results/kinds.md and .json: micro-F1 or R squared over all
+tested records, and its paired difference from the best rival, p by Holm over the tasks of the page.
 """
 
 import json
@@ -30,15 +30,24 @@ from benchmarks.page import DATA, command_line, made_by, points, publish, record
 from docgraph import parse_html
 from encoders.cache import FeatureCache
 from training.compare.report import LEVEL
-from training.compare.significance import holm, paired_sums
 from training.config import CACHE
 from training.datasets.lines import read_lines
 from training.datasets.problem_types import MULTI, REGRESSION
 from training.evaluate import predict_records
-from training.evaluate_targets import FIRST, MEAN, OURS, measures_of, ours_of, sums_of, target_of, target_rivals
-from training.files import write_atomically
+from training.evaluation.evaluate_targets import (
+    FIRST,
+    MEAN,
+    OURS,
+    measures_of,
+    ours_of,
+    sums_of,
+    target_of,
+    target_rivals,
+)
+from training.evaluation.significance import holm, paired_sums
 from training.fit import fit
-from training.markdown import table
+from training.output.files import write_atomically
+from training.output.markdown import table
 from training.recipes import recipe
 from training.run_folder import learned_splits
 

@@ -32,7 +32,7 @@ from benchmarks.page import command_line, made_by, publish, record, recorded
 from encoders import TreeBatch, hierarchical_attention
 from encoders.forest.subtree import subtree_mean
 from encoders.peers import attend, layout
-from training.markdown import table
+from training.output.markdown import table
 
 SECTIONS, CLASSES, NOISE = 4, 4, 8
 SECTION: Final = 16

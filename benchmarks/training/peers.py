@@ -8,7 +8,7 @@ not the leaves beyond it. Anchors add 8 vectors of parameters (encoders/anchors.
 --output, so the same call goes on.
 
 Writes benchmarks/results/peers.md and .json: accuracy; differences by paired bootstrap over records and seeds
-(training/compare/significance.py) of every kind from its permuted control, from flat attention and from none, and of
+(training/evaluation/significance.py) of every kind from its permuted control, from flat attention and from none, and of
 HSA from the others, p adjusted by Holm over the page; and what attends, in pairs a document and layer.
 """
 
@@ -24,9 +24,9 @@ from encoders import DocumentProcessor, TreeBatch
 from encoders.peers import PEERS, layout
 from training.compare.report import LEVEL
 from training.compare.run import compare
-from training.compare.significance import seed_interval
 from training.config import TrainingConfig
-from training.markdown import table
+from training.evaluation.significance import seed_interval
+from training.output.markdown import table
 from training.recipes import recipe
 from training.run_folder import load_corpus
 

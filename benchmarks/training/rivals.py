@@ -30,15 +30,15 @@ from benchmarks.page import DATA, command_line, made_by, points, publish, record
 from benchmarks.training.chapters import write_folds
 from docgraph.errors import DataError
 from encoders.cache import FeatureCache
-from training.baselines import MAJORITY, rivals
 from training.compare.report import LEVEL
-from training.compare.significance import holm, paired_bootstrap
 from training.config import CACHE
 from training.datasets.lines import read_lines
 from training.evaluate import predict_records
-from training.files import write_atomically
+from training.evaluation.baselines import MAJORITY, rivals
+from training.evaluation.significance import holm, paired_bootstrap
 from training.fit import fit
-from training.markdown import table
+from training.output.files import write_atomically
+from training.output.markdown import table
 from training.recipes import recipe
 from training.run_folder import learned_splits
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.compare.run import RESULT
-from training.compare.significance import holm, paired_bootstrap
+from training.evaluation.significance import holm, paired_bootstrap
 
 Right = NDArray[np.bool_]
 

@@ -23,7 +23,7 @@ from benchmarks.clock import about
 from benchmarks.page import command_line, made_by, publish, record, recorded
 from benchmarks.training.padded import measure_padded
 from benchmarks.training.steps import ARITHMETIC, measure_steps, overhead
-from training.markdown import table
+from training.output.markdown import table
 
 
 def to_markdown(results: Path) -> str:

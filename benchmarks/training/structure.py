@@ -9,7 +9,7 @@ labels, in sub-words. Beside the four kinds, which all read whole documents, wit
 the first 512 sub-words (pictures stay), where the paper cut its flat model.
 
 Writes benchmarks/results/structure.md, .json and .png. Bars are 95 % intervals over records (Wilson's for one seed's
-accuracy); differences of HSA from each other kind by paired bootstrap (training/compare/significance.py), p adjusted
+accuracy); differences of HSA from each other kind by paired bootstrap (training/evaluation/significance.py), p adjusted
 by Holm over all of this page's.
 """
 
@@ -29,7 +29,7 @@ from docgraph.errors import DataError
 from training.compare.report import COLOURS, LEVEL
 from training.compare.run import KINDS, compare
 from training.config import TrainingConfig
-from training.markdown import table
+from training.output.markdown import table
 from training.recipes import recipe
 from training.run_folder import load_corpus
 

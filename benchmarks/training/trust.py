@@ -35,12 +35,12 @@ from sklearn.pipeline import make_pipeline
 from benchmarks.clock import about
 from benchmarks.page import DATA, command_line, made_by, points, publish, record, recorded
 from docgraph import parse_text
-from training.compare.significance import CONFIDENCE, Difference
 from training.config import CACHE
 from training.datasets.lines import read_lines
-from training.files import write_atomically
+from training.evaluation.significance import CONFIDENCE, Difference
 from training.fit import Run, fit
-from training.markdown import table
+from training.output.files import write_atomically
+from training.output.markdown import table
 from training.recipes import recipe
 
 Row = dict[str, str]

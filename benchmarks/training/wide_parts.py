@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from docgraph.errors import DataError
-from training.compare.significance import paired_bootstrap
 from training.evaluate import evaluate
+from training.evaluation.significance import paired_bootstrap
 from training.run_folder import RunFolder
 
 

@@ -34,7 +34,7 @@ from benchmarks.zero_shot.quality import long, probe, sweep
 from benchmarks.zero_shot.report import write_report
 from benchmarks.zero_shot.sparse import sparse
 from benchmarks.zero_shot.timing import decode, speed
-from training.pretrained import text_encoder_folder
+from training.learning.pretrained import text_encoder_folder
 
 SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "long": long,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmarks.page import Found, made_by, publish, recorded
 from benchmarks.zero_shot.auto import windows_at
 from benchmarks.zero_shot.forms import TIMED
-from training.markdown import table
+from training.output.markdown import table
 from training.zero_shot.subject import Outcome
 from training.zero_shot.tables import appendix_l, table_3
 

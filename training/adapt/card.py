@@ -8,8 +8,8 @@ import training.installed
 
 from huggingface_hub import ModelCardData
 
-from training.files import write_atomically
-from training.markdown import table
+from training.output.files import write_atomically
+from training.output.markdown import table
 
 
 def write_card(folder: Path, result: Mapping[str, Any]) -> None:

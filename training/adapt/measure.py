@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from docgraph.pairs import Pair
 from encoders.embedder.texts import TextEncoder
-from training.compare.significance import Difference, paired_bootstrap
+from training.evaluation.significance import Difference, paired_bootstrap
 
 Values = NDArray[np.float64]
 

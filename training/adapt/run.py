@@ -35,12 +35,12 @@ from training.adapt.card import write_card
 from training.adapt.measure import gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.trainer import AdaptSettings, PairTrainer
-from training.budget import Budget
-from training.checkpoints import last_checkpoint
-from training.files import claimed, write_atomically
 from training.inputs import ERRORS, Errors, Input
-from training.progress import ShowProgress
-from training.provenance import environment
+from training.learning.budget import Budget
+from training.learning.checkpoints import last_checkpoint
+from training.learning.progress import ShowProgress
+from training.output.files import claimed, write_atomically
+from training.output.provenance import environment
 
 ASKED: Final = "adapt.json"
 PAIRS: Final = "pairs.jsonl"

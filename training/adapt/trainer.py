@@ -30,7 +30,7 @@ from transformers.trainer_callback import PrinterCallback
 from docgraph.pairs import Pair
 from encoders.embedder.texts import TextEncoder
 from training.adapt.measure import ndcg
-from training.checkpoints import KeepBest, MarkComplete, SaveOften
+from training.learning.checkpoints import KeepBest, MarkComplete, SaveOften
 
 PART: Final = 8
 """Texts that are read at once."""

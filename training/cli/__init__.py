@@ -6,17 +6,17 @@
     docgraph chunk PATHS --output F    documents in pieces of bounded size               (no torch)
     docgraph index PATHS --output F    an index of documents                             docgraph/index/
     docgraph search INDEX QUESTION     answers, with their place in the page             docgraph/index/
-    docgraph mcp INDEX                 the same as tools for agents                      agent_tools.py
-    docgraph data DATA                 what is read of a data set          (no torch)
+    docgraph mcp INDEX                 the same as tools for agents                      jobs/agent_tools.py
+    docgraph data DATA                 what is read of a data set                    (no torch)
     docgraph recipes [NAME]            named configurations                              recipes.py
     docgraph train --data PATH         train a classifier                                fit.py, choose.py
-    docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, report.py
+    docgraph evaluate DIR --data PATH  score it beside its baselines, write a report     evaluate.py, evaluation/
     docgraph predict DIR PATHS...      classes with probabilities                        evaluate.py
-    docgraph embed PATHS --output F    vectors of documents and nodes to parquet         embed.py, shards.py
-    docgraph adapt PATHS --output F    a text encoder adapted to pages, no labels      adapt/
+    docgraph embed PATHS --output F    vectors of documents and nodes to parquet         jobs/embed.py
+    docgraph adapt PATHS --output F    a text encoder adapted to pages, no labels        adapt/
     docgraph compare --recipe ...      several kinds of attention and seeds in one table compare/
-    docgraph zero-shot MODEL --data .. HSA inside a pre-trained model, measured          zero_shot.py
-    docgraph demo                      all of it on the sample documents                 demo.py
+    docgraph zero-shot MODEL --data .. HSA inside a pre-trained model, measured          zero_shot/
+    docgraph demo                      all of it on the sample documents                 jobs/demo.py
 
 Exit codes: 0 done; 1 some inputs were set aside (named on stderr and in errors.jsonl); 2 wrong usage, or nothing
 done. An error made by the input, or an optional package that is not installed, is one sentence on stderr, without a

@@ -29,8 +29,8 @@ def run(
     image: Image = None,
 ) -> None:
     """Cut documents into chunks along their structure: paragraphs, lists, tables, images, under their headings."""
-    from training.chunk import write_chunks
     from training.inputs import ERRORS, Errors, find_inputs
+    from training.jobs.chunk import write_chunks
 
     errors = Errors(output.parent / ERRORS)
     documents, chunks = write_chunks(

@@ -25,6 +25,6 @@ def run(
     """
     need("train", "torch", "accelerate", "torchmetrics", "scipy", "sklearn", "matplotlib")
     need("parquet", "pyarrow")
-    from training.demo import demo
+    from training.jobs.demo import demo
 
     demo(output, data, seed, recipe)

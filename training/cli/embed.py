@@ -92,9 +92,9 @@ def run(
     """
     need("parquet", "pyarrow")
     from docgraph.embedding.static import NAME
-    from training.embed import embed
-    from training.embedders import default_model, open_reader
     from training.inputs import find_inputs
+    from training.jobs.embed import embed
+    from training.jobs.embedders import default_model, open_reader
 
     if model is None and len(paths) > 1 and find_spec("torch"):  # docgraph embed RUN PATHS..., as version 0.1 had it
         from encoders.embedder.embedder import is_run

@@ -36,15 +36,15 @@ def run(
     """
     need("train", "torch", "torchmetrics", "sklearn", *(["matplotlib"] if report else []))
     from encoders.cache import FeatureCache
-    from training.card import note
     from training.config import TrainingConfig
     from training.datasets.problem_types import MULTI, REGRESSION
     from training.evaluate import evaluate
-    from training.evaluate_targets import evaluate_targets, write_targets
-    from training.report import print_evaluation, write_report
-    from training.report_figures import confusion_png
+    from training.evaluation.card import note
+    from training.evaluation.evaluate_targets import evaluate_targets, write_targets
+    from training.evaluation.report import print_evaluation, write_report
+    from training.evaluation.report_figures import confusion_png
+    from training.evaluation.views import write_views
     from training.run_folder import RunFolder, learned_splits
-    from training.views import write_views
 
     if views and (report is None or report.suffix != ".html"):
         raise DataError("--views must stand beside --report FILE.html, whose mistakes it links.")

@@ -65,9 +65,9 @@ def run(
     from docgraph.errors import DocgraphError
     from docgraph.file_names import told
     from docgraph.index import Index
-    from training.embedders import choose_embedder, open_embedder
-    from training.indexing import add_sharded, changed_of
     from training.inputs import ERRORS, Errors, find_inputs
+    from training.jobs.embedders import choose_embedder, open_embedder
+    from training.jobs.indexing import add_sharded, changed_of
 
     runner = engine_of(engine, address, workers)
     errors = Errors(output.parent / ERRORS)

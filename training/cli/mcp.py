@@ -21,8 +21,8 @@ def run(
     """Serve search, read, outline and parse to an agent, by the Model Context Protocol."""
     need("mcp", "mcp")
     from docgraph.index import Index
-    from training.agent_tools import agent_server
-    from training.embedders import embedder_of_index
+    from training.jobs.agent_tools import agent_server
+    from training.jobs.embedders import embedder_of_index
 
     with Index.open(index, None if words else embedder_of_index(index)) as opened:
         agent_server(opened, folder).run("stdio")

@@ -41,7 +41,7 @@ def run(
     from docgraph.errors import DataError
     from docgraph.index import Index
     from docgraph.index.show import to_html
-    from training.embedders import embedder_of_index
+    from training.jobs.embedders import embedder_of_index
 
     limits = [one.partition("=") for one in where or []]
     if wrong := [name for name, equals, _ in limits if not equals]:

@@ -72,8 +72,8 @@ def run(
         under = _chosen(data, output, format, columns, minutes, console)
     chosen = config_of(config, recipe, set, under, data=data, output=output, format=format, seed=seed)
     chosen = chosen.with_values({"data_options": {**chosen.data_options, **columns}})
-    from training.budget import Budget
     from training.fit import fit
+    from training.learning.budget import Budget
 
     budget = None if minutes is None else Budget(minutes, start)
     trained = fit(chosen, console, budget=budget)

@@ -50,7 +50,7 @@ def run(
     found: dict[str, Any] = {}
     if query is not None:
         from docgraph.index import answers
-        from training.embedders import choose_embedder
+        from training.jobs.embedders import choose_embedder
 
         embedder = None if words else choose_embedder(None, None)
         found = {"query": query, "passages": answers(document, query, embedder=embedder)}

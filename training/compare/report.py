@@ -15,16 +15,16 @@ import training.installed
 
 from markdown_it import MarkdownIt
 
-from training.baselines import MINILM, NB_WEIGHTED, TFIDF
-from training.figures import new_figure, png
-from training.files import write_atomically
-from training.html_page import html_page, image_tag
-from training.markdown import table
-from training.provenance import environment, machine
+from training.evaluation.baselines import MINILM, NB_WEIGHTED, TFIDF
+from training.output.figures import new_figure, png
+from training.output.files import write_atomically
+from training.output.html_page import html_page, image_tag
+from training.output.markdown import table
+from training.output.provenance import environment, machine
 
 LEVEL: Final = 0.05
 RIVAL_KINDS: Final = {"tf-idf": TFIDF, "nb-lr": NB_WEIGHTED, "minilm": MINILM}
-"""The simple rivals of a comparison, and their names in baselines.py."""
+"""The simple rivals of a comparison, and their names in evaluation/baselines.py."""
 COLOURS: Final = {
     "hsa": "tab:blue", "flat": "tab:orange", "none": "tab:green", "permuted": "tab:red",
     "hdt": "tab:purple", "hat": "tab:brown", "local": "tab:pink", "late": "tab:olive",

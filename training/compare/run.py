@@ -6,7 +6,7 @@
 Every run reads the same records and splits, starts from its seed, and differs from the others in the kind of attention
 alone ("hsa-block" is hsa with attention_form="block"). A run has a process of its own (worker.py); a run that is done
 is kept, one that was cut off goes on, so a comparison may be stopped and started at will. Beside the kinds stand
-simple rivals (baselines.py) on the same text.
+simple rivals (evaluation/baselines.py) on the same text.
 
 Accuracy is that of the test split; where a data set has none, that of the dev split, which also chose each run's
 epoch and the scales of its logits: then all figures flatter alike, and the table says so.
@@ -26,13 +26,13 @@ from rich.console import Console
 
 from docgraph.errors import DataError
 from encoders.peers import PEERS as OTHERS
-from training.baselines import names_of_rivals
 from training.compare.report import RIVAL_KINDS, Comparison, KindScores, Pair, write_comparison
-from training.compare.significance import holm, paired_bootstrap, seed_interval
 from training.compare.worker import RESULT, Result, read_result, run_apart, scored_split
 from training.config import ConfigError, TrainingConfig
 from training.datasets.load import load, options_of
-from training.files import claimed
+from training.evaluation.baselines import names_of_rivals
+from training.evaluation.significance import holm, paired_bootstrap, seed_interval
+from training.output.files import claimed
 
 KINDS: Final = ("hsa", "flat", "none", "permuted")
 FORMS: Final = tuple(

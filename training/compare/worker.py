@@ -26,16 +26,16 @@ from rich.console import Console
 
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
-from training.baselines import RIVALS, Given
-from training.card import note
 from training.compare.report import RIVAL_KINDS
 from training.config import TrainingConfig, differences
 from training.datasets import Corpus
 from training.datasets.records import unseen_labels
 from training.evaluate import evaluate
-from training.files import write_atomically
+from training.evaluation.baselines import RIVALS, Given
+from training.evaluation.card import note
+from training.evaluation.metrics import score
 from training.fit import fit
-from training.metrics import score
+from training.output.files import write_atomically
 from training.run_folder import RunFolder, learned_splits, load_corpus
 
 RESULT: Final = "result.json"

@@ -14,7 +14,7 @@ from typing import Final
 from docgraph.errors import DataError
 from training.datasets.cells import is_missing
 from training.datasets.records import SPLIT_NAMES, Record
-from training.files import write_atomically
+from training.output.files import write_atomically
 
 SHARES: Final = {"train": 0.8, "dev": 0.1, "test": 0.1}
 SPLIT_WORDS: Final = {

@@ -16,7 +16,7 @@ from docgraph.errors import DataError
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Form, Windows
 from training.datasets import load
-from training.files import claimed
+from training.output.files import claimed
 from training.zero_shot.subject import PAPER, PAPER_FORM, Condition, Outcome, Subject
 from training.zero_shot.tables import appendix_l, start_layer_conditions, table_3
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from encoders.zero_shot import Form, Windows
-from training.markdown import table
+from training.output.markdown import table
 from training.zero_shot.subject import Condition, Outcome
 
 

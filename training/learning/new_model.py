@@ -22,7 +22,7 @@ from encoders.config import DocumentConfig, renamed
 from training.config import ConfigError, TrainingConfig
 from training.datasets import Record
 from training.datasets.dataset import DocumentDataset
-from training.pretrained import image_weights, text_encoder_folder
+from training.learning.pretrained import image_weights, text_encoder_folder
 from training.run_folder import RunFolder
 
 

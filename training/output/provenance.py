@@ -31,7 +31,7 @@ def environment(*more: str) -> dict[str, Any]:
 
 def _commit() -> str | None:
     """Return the commit of the repository that this file lies in; None where it was installed without one."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty"]

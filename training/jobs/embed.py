@@ -25,7 +25,7 @@ from docgraph.embedding.arrow import vector_table
 from docgraph.embedding.static import StaticEmbedder
 from docgraph.errors import DataError, DocgraphError
 from training.inputs import ERRORS, Errors, Input, problem_of
-from training.shards import INPUTS_PER_SHARD, vector_shards
+from training.jobs.shards import INPUTS_PER_SHARD, vector_shards
 
 if TYPE_CHECKING:
     from encoders.embedder.embedder import Embedder

@@ -3,13 +3,13 @@
     encoded records ─ linear parts ─ out-of-fold logits ─ choose, weigh ─> regressions in the model   (fit_parts)
                                                         └ their sum ─> where the transformer starts   (Stack.base)
     transformer, trained on what they leave over ─ dev ─ residual_scale ─> its own weight, perhaps 0
-    (what chooses and weighs: part_choice.py)
+    (what chooses and weighs: choice.py)
 
 What a part weighs is what is likeliest on predictions of records that it was not fitted to: for the linear parts those
 of the folds, for the transformer the dev split. A part is kept if leaving it out costs more than one nat in all, which
 is Akaike's price of a parameter; the transformer, whose epoch the dev split chose as well, if it gains more than one
 standard error. So the sum is, up to that noise, never worse than its best part, and its probabilities are calibrated.
-The simple rivals of baselines.py are parts themselves.
+The simple rivals of evaluation/baselines.py are parts themselves.
 
 Within a budget the first part is always fitted; of each other one the first fit, or the first records read, tell how
 long it takes, and what does not fit into what is left is left out.
@@ -34,12 +34,12 @@ from encoders.classifier import DocumentForClassification
 from encoders.ngrams import NgramRegression, RegressionWeights
 from encoders.off_topic import distance
 from encoders.vectors import WHOLE
-from training.batches import EncodedDataset
-from training.budget import Budget
 from training.datasets.problem_types import REGRESSION
-from training.linear_parts import LinearWeights, PartFeatures, ngram_features, vector_features
-from training.part_choice import FOLDS, ChosenPart, best_cost, choose, folds_of
-from training.targets import Targets
+from training.learning.batches import EncodedDataset
+from training.learning.budget import Budget
+from training.learning.targets import Targets
+from training.parts.choice import FOLDS, ChosenPart, best_cost, choose, folds_of
+from training.parts.linear import LinearWeights, PartFeatures, ngram_features, vector_features
 
 REFERENCES: Final = 2_000
 """Training records that distances are measured from, at most."""

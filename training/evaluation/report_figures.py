@@ -8,9 +8,9 @@ import training.installed
 
 import numpy as np
 
-from training.figures import new_figure, png
-from training.metrics import Scores
-from training.predictions import RecordPrediction
+from training.evaluation.metrics import Scores
+from training.evaluation.predictions import RecordPrediction
+from training.output.figures import new_figure, png
 
 BINS: Final = 10
 

@@ -15,7 +15,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from training.targets import Targets
+from training.learning.targets import Targets
 
 CALIBRATION_RECORDS: Final = 50
 """Held-out records below which scales would be guesses."""

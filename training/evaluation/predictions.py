@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from training.label_paths import are_paths, best_path
+from training.evaluation.label_paths import are_paths, best_path
 
 if TYPE_CHECKING:
     from encoders.predict import Prediction

@@ -26,17 +26,17 @@ from docgraph.errors import DataError
 from docgraph.index import Index
 from encoders.embedder.embedder import Embedder
 from encoders.embedder.runs import RunReader
-from training.card import note
 from training.cli.search import print_hits
 from training.config import TrainingConfig
-from training.embed import embed
-from training.embedders import choose_embedder
 from training.evaluate import evaluate, predict_inputs
+from training.evaluation.card import note
+from training.evaluation.report import print_evaluation, write_report
+from training.evaluation.report_figures import confusion_png
 from training.fit import Run, fit
 from training.inputs import ERRORS, Errors, find_inputs
+from training.jobs.embed import embed
+from training.jobs.embedders import choose_embedder
 from training.recipes import recipe
-from training.report import print_evaluation, write_report
-from training.report_figures import confusion_png
 from training.run_folder import RunFolder
 
 SHOWN_PAGE: Final = "2016-08-29-data-act-prototype-simplicty-is-key.html"
@@ -88,7 +88,7 @@ def find_samples(data: Path | None = None) -> Path:
     Raises:
         DataError: they are in neither place.
     """
-    places = [data] if data else [Path("sample_data"), Path(__file__).resolve().parent.parent / "sample_data"]
+    places = [data] if data else [Path("sample_data"), Path(__file__).resolve().parents[2] / "sample_data"]
     for place in places:
         if (place / "news" / "news").is_dir():
             return place

@@ -23,11 +23,11 @@ from scipy.optimize import minimize_scalar
 from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor
 
-from training.budget import Budget
-from training.calibration import logit_scales, weighed
 from training.datasets.problem_types import SINGLE
-from training.linear_parts import PartFeatures
-from training.targets import Targets
+from training.learning.budget import Budget
+from training.learning.calibration import logit_scales, weighed
+from training.learning.targets import Targets
+from training.parts.linear import PartFeatures
 
 FOLDS: Final = 5
 MANY: Final = 1_000

@@ -28,11 +28,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from encoders.classifier import DocumentForClassification
 from encoders.ngrams import NgramTable, ngrams_of, rarity_of, tfidf
 from encoders.vectors import IMAGE, WHOLE, VectorRegression
-from training.baselines import nb_ratio
-from training.batches import EncodedDataset, PlannedBatches
-from training.budget import Budget
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
-from training.targets import Targets
+from training.evaluation.baselines import nb_ratio
+from training.learning.batches import EncodedDataset, PlannedBatches
+from training.learning.budget import Budget
+from training.learning.targets import Targets
 
 Weighting = Literal["nb", "tfidf", "tfidf-nb", "vectors"]
 COSTS: Final[dict[Weighting, tuple[float, ...]]] = {

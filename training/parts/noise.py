@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from training.stacking import Stack
+from training.parts.stacking import Stack
 
 NOISE: Final = "noise.csv"
 UNLIKELY: Final = 0.01

@@ -23,12 +23,12 @@ from rich.markup import escape
 from docgraph.errors import DataError
 from training.compare.report import Pair, figures
 from training.datasets.records import RecordProblem
-from training.html_page import html_page, image_tag
-from training.markdown import table
-from training.metrics import Scores
-from training.predictions import RecordPrediction
-from training.provenance import environment
-from training.report_figures import confusion, learning_curve, reliability
+from training.evaluation.metrics import Scores
+from training.evaluation.predictions import RecordPrediction
+from training.evaluation.report_figures import confusion, learning_curve, reliability
+from training.output.html_page import html_page, image_tag
+from training.output.markdown import table
+from training.output.provenance import environment
 
 if TYPE_CHECKING:
     from rich.console import Console

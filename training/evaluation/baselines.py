@@ -35,8 +35,8 @@ from encoders.inputs.settings import ProcessorSettings
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.vectors import WHOLE, text_vectors
 from training.datasets.records import Record
-from training.metrics import Scores, score
-from training.pretrained import text_encoder_folder
+from training.evaluation.metrics import Scores, score
+from training.learning.pretrained import text_encoder_folder
 
 MAJORITY: Final = "majority class"
 TFIDF: Final = "TF-IDF + logistic regression"

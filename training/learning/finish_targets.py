@@ -18,9 +18,9 @@ from torch import Tensor
 
 from encoders.classifier import DocumentForClassification
 from training.datasets.problem_types import MULTI, REGRESSION, ProblemType
-from training.evaluate_targets import measures_of
-from training.targets import probabilities
-from training.thresholds import best_thresholds
+from training.evaluation.evaluate_targets import measures_of
+from training.learning.targets import probabilities
+from training.learning.thresholds import best_thresholds
 
 
 def set_thresholds(model: DocumentForClassification, target: NDArray[Any], output: Tensor) -> None:

@@ -33,12 +33,12 @@ from transformers.trainer_callback import PrinterCallback
 
 from encoders.classifier import DocumentForClassification
 from encoders.sharding import layers_to_shard
-from training.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
-from training.checkpoints import KeepBest, MarkComplete
 from training.config import TrainingConfig
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
+from training.learning.batches import BatchLoader, Collator, EncodedDataset, PlannedBatches, make_loader
+from training.learning.checkpoints import KeepBest, MarkComplete
+from training.learning.targets import Targets, losses
 from training.run_folder import RunFolder
-from training.targets import Targets, losses
 
 WHOLE: Final = StateDictOptions(full_state_dict=True, cpu_offload=True)
 

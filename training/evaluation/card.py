@@ -17,13 +17,13 @@ import training.installed
 from huggingface_hub import EvalResult, ModelCardData
 
 from encoders.config import DocumentConfig
-from training.compare.significance import accuracy_interval, f1_interval
 from training.config import TrainingConfig
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
-from training.files import write_atomically
-from training.markdown import table
-from training.metrics import Scores
-from training.provenance import environment
+from training.evaluation.metrics import Scores
+from training.evaluation.significance import accuracy_interval, f1_interval
+from training.output.files import write_atomically
+from training.output.markdown import table
+from training.output.provenance import environment
 from training.run_folder import RunFolder
 
 CARD: Final = "README.md"

@@ -9,7 +9,7 @@ from typing import Final
 
 from encoders.classifier import DocumentForClassification
 from training.datasets import Record
-from training.report import Evaluation
+from training.evaluation.report import Evaluation
 
 PASSES: Final = 64
 """Of the model over one document."""

@@ -28,17 +28,17 @@ from sklearn.model_selection import KFold
 from docgraph.errors import DataError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
-from training.baselines import MINILM, TFIDF, minilm_may_read, minilm_vectors, tfidf_vectors
 from training.compare.report import Pair, figures
-from training.compare.significance import holm, paired_sums
 from training.datasets import Corpus, Record, RecordProblem
 from training.datasets.problem_types import MULTI, REGRESSION, ProblemType
 from training.datasets.records import unseen_labels
 from training.evaluate import predict_records
-from training.markdown import table
-from training.predictions import RecordPrediction
-from training.provenance import environment
-from training.thresholds import best_thresholds
+from training.evaluation.baselines import MINILM, TFIDF, minilm_may_read, minilm_vectors, tfidf_vectors
+from training.evaluation.predictions import RecordPrediction
+from training.evaluation.significance import holm, paired_sums
+from training.learning.thresholds import best_thresholds
+from training.output.markdown import table
+from training.output.provenance import environment
 
 Values = NDArray[np.float64]
 MEASURES: Final = {MULTI: ("micro_f1", "macro_f1", "log_loss", "exact"), REGRESSION: ("r2", "mae", "rmse")}
