@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docgraph import DataError, parse_html
-from docgraph.index import Index, database
+from docgraph.index import Index, database, postings
 from docgraph.index.store import Store
 from tests.letters import Letters, pages
 from training.jobs import embedders
@@ -57,6 +57,29 @@ def test_a_file_that_is_cut_off_or_of_another_version_is_named_with_a_way_out(pa
         connection.execute("UPDATE meta SET value = '1' WHERE name = 'version'")
     with pytest.raises(DataError, match=r"it has version 1 and this docgraph reads version \d. Make another."):
         Index.open(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "asked"),
+    [
+        ("postings SET rows = x'ff'", "add"),
+        ("postings SET times = x'ff'", "add"),
+        ("postings SET term = NULL", "add"),
+        ("segments SET rows = x'010203'", "search"),
+        ("segments SET rows = x'010203'", "add"),
+        ("segments SET rows = NULL", "search"),
+        ("packed SET lengths = x'010203'", "search"),
+        ("packed SET numbers = x'010203'", "search"),
+    ],
+)
+def test_numbers_that_are_cut_off_or_too_large_are_told_as_damage(tmp_path, monkeypatch, damage, asked):
+    """What SQLite finds in order may hold too few bytes, or rows that there are not."""
+    monkeypatch.setattr(postings, "JOINED", 2)  # so that what is added is joined
+    with Index.open(tmp_path / "x.index", create=True) as index:
+        index.add([("a", parse_html("<p>pot time</p>"))])
+        index._store.connection.execute(f"UPDATE {damage}")
+        with pytest.raises(DataError, match="and that is whole, but the "):
+            index.search("pot time") if asked == "search" else index.add([("b", parse_html("<p>pot</p>"))])
 
 
 def test_a_folder_is_said_to_be_one(tmp_path):

@@ -33,6 +33,15 @@ _SCHEMA: Final = (
 T = TypeVar("T")
 
 
+@contextmanager
+def undamaged(name: str) -> Iterator[None]:
+    """Take bytes that cannot be read as numbers for what they are in a file that SQLite finds in order: damage."""
+    try:
+        yield
+    except (IndexError, TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError(f"{name} cannot be read") from error
+
+
 class Database:
     """One SQLite file, and what was read of it."""
 
@@ -149,11 +158,16 @@ class Database:
             self.connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", values.items())
 
     def kept(self, name: str, read: Callable[[], T]) -> T:
-        """Return what `read` returns, read once and kept until the file changes."""
+        """Return what `read` returns, read once and kept until the file changes.
+
+        Raises:
+            sqlite3.DatabaseError: what is written there cannot be read as numbers.
+        """
         version = (self.connection.execute("PRAGMA data_version").fetchone()[0], self.connection.total_changes)
         if version != self._version:
             self._cache, self._version = {}, version
         if name not in self._cache:
-            self._cache[name] = read()
+            with undamaged(f'the part "{name}"'):
+                self._cache[name] = read()
         found: T = self._cache[name]
         return found

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from docgraph.document import Document
 from docgraph.errors import DataError
 from docgraph.index import postings
-from docgraph.index.database import Database
+from docgraph.index.database import Database, undamaged
 from docgraph.index.packed import Positions, Rows, Segment, Table, packed_rows, positions, unpacked
 from docgraph.index.rows import LEVELS, Row
 from docgraph.index.words import Stems, spaced
@@ -146,7 +146,8 @@ class Store(Database):
             "INSERT INTO packed VALUES (?, ?, ?, ?, ?)",
             ((document, level, *packed_rows(rows)) for document, rows in packed.items()),
         )
-        postings.join(self.connection, level)
+        with undamaged(f"the words of {level}s"):
+            postings.join(self.connection, level)
 
     def remove(self, document_id: str) -> bool:
         """Take a document out; return whether it was there. Call it within a transaction."""
