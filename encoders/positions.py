@@ -112,7 +112,8 @@ class BoxFeatures(nn.Module):
         """Return (R, F).
 
         Args:
-            box: (R, 4) left, top, right, bottom in any unit, NaN where unknown; None if no row has one.
+            box: (R, 4) left, top, right, bottom, in pixels or the like: no side of a parent counts as less than 1; NaN
+                where unknown; None if no row has one.
             parent: (R,) row of the parent, -1 at a root.
         """
         if box is None:

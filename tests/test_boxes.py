@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from docgraph import Document, Domain
+from docgraph import Document, Domain, parse_html
 from docgraph.records import Box
 from encoders import DocumentConfig, DocumentForClassification, build_classifier
 from encoders.positions import BoxFeatures, PositionHeads
@@ -75,6 +75,28 @@ def test_a_row_without_a_box_has_its_parents() -> None:
     assert np.isnan(shares({2: SHOWN[2]})[[0, 1, 3]]).all()
 
 
+def test_every_row_has_the_box_of_the_nearest_node_with_one() -> None:
+    document = parse_html("<h1>One</h1><p>a b</p><ul><li>c d<li>e</ul><h2>Two</h2><p>f g h</p><p>i</p>")
+    draw = np.random.default_rng(0)
+    with_box = [row for row in range(len(document)) if row == 0 or row % 3]
+    boxes = {row: Box(*draw.integers(0, 1000, 4).tolist()) for row in with_box}
+    document = document.replace(boxes=boxes)
+    encoded = model_of().processor.encode(document)
+    assert len(encoded.box) > len(document) > len(boxes)
+    for row, box in zip(encoded.node_row.tolist(), encoded.box.tolist(), strict=True):
+        while row not in boxes:
+            row = int(document.parent[row])
+        assert box == list(boxes[row][:4])
+
+
+def test_features_are_of_hundredths_of_the_parent_a_side_beyond_at_most() -> None:
+    features = BoxFeatures(8)
+    boxes = torch.tensor([(10.0, 20, 210, 60), (60, 30, 110, 50), (-90, 20, 210, 60), (-500, 10, 999, 999)])
+    found = features(boxes, torch.tensor([-1, 0, 0, 0]))
+    places = torch.tensor([(25.0, 25, 50, 75), (-50, 0, 100, 100), (-100, -25, 200, 200)])
+    torch.testing.assert_close(found[1:], features.features(places))
+
+
 @pytest.mark.parametrize("box", [(5, 5, 5, 5), (-1e9, -1e9, 1e9, 1e9), (float("nan"),) * 4, (1e30, 0, 1e31, 1)])
 def test_odd_boxes_have_finite_features_and_gradients(box: tuple[float, float, float, float]) -> None:
     features = BoxFeatures(8)
@@ -85,6 +107,19 @@ def test_odd_boxes_have_finite_features_and_gradients(box: tuple[float, float, f
     assert found.isfinite().all()
     assert not found[0].any()
     assert all(weight.grad.isfinite().all() for weight in features.parameters())
+
+
+@pytest.mark.parametrize("changes", [{}, {"attention": "flat"}, {"attention": "hdt"}, {"attention": "local"},
+                                     {"pool_after": [0]}], ids=str)  # fmt: skip
+def test_other_documents_of_the_batch_change_nothing(changes: dict[str, object]) -> None:
+    """Each has the boxes of its own rows, whichever rows stand in them."""
+    model, lists = model_of(**changes), parse_html("<h1>One</h1><p>a b</p><ul><li>c d<li>e</ul>")
+    sides = np.random.default_rng(0).uniform(0, 900, (len(lists), 4)).tolist()
+    lists = lists.replace(boxes={row: Box(*some) for row, some in enumerate(sides)} | {0: Box(40, 0, 900, 500)})
+    documents = [shown(SHOWN), lists, shown({})]
+    together = model.document(model.processor(documents)).document_states
+    for state, document in zip(together, documents, strict=True):
+        torch.testing.assert_close(state, model.document(model.processor(document)).document_states[0])
 
 
 def test_boxes_are_learned_through_every_kind() -> None:
