@@ -101,6 +101,34 @@ def test_a_level_all_of_whose_rows_are_gone_is_written_anew(tmp_path):
     assert np.isfinite(bm25.bm25(store, "passage", terms("up down _"))).all()
 
 
+def test_rows_that_are_gone_go_with_half_of_all_or_when_their_segment_is_joined(tmp_path, monkeypatch):
+    monkeypatch.setattr(postings, "JOINED", 3)
+    store = Store(tmp_path / "x.index", create=True)
+
+    def sizes_and_gone() -> tuple[list[int], int]:
+        held = postings.rows_of(store.connection, "passage").values()
+        return sorted(map(len, held)), store.connection.execute("SELECT count(*) FROM gone").fetchone()[0]
+
+    def take_out(*names: str) -> None:
+        with store.transaction():
+            assert all(store.remove(name) for name in names)
+
+    put(store, {f"d{n}": [("", f"up w{n}x")] for n in range(10)})
+    take_out(*(f"d{n}" for n in range(5)))
+    put(store, {"e": [("", "up")]})
+    assert sizes_and_gone() == ([1, 10], 5)  # less than half of 11
+    take_out("d5", "d6")
+    put(store, {"f": [("", "up")]})
+    assert sizes_and_gone() == ([5], 0)
+    put(store, {"g": [("", "up down")]})
+    take_out("g")
+    put(store, {"h": [("", "up")]})
+    assert sizes_and_gone() == ([1, 1, 5], 1)
+    put(store, {"i": [("", "up")]})  # three segments of about a size
+    assert sizes_and_gone() == ([2, 5], 0)
+    assert found(store, "up") == {f"{name}-0": 1 for name in ("d7", "d8", "d9", "e", "f", "h", "i")}
+
+
 def test_damaged_numbers_are_told_as_sqlite_tells_damage(tmp_path):
     damage = [("rows", b"\xff"), ("rows", b""), ("times", b"\xff\xff\xff"), ("places", b"123"), ("count", 0)]
     for place, (column, value) in enumerate(damage):

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from docgraph import Document, Domain, parse_html
 from docgraph.errors import ModelError
 from encoders import DocumentConfig, TreeBatch
 from encoders.anchors import DEPTHS
+from encoders.inputs.encoded import DOMAIN_CODE
 from encoders.peers import PEERS, Pattern, attend, layout
 from tests.articles import article, picture
 from tests.small_models import SMALL, build
@@ -199,6 +201,7 @@ def test_pairs_are_counted_by_hand():
         "local": 12 + 2 * 11 + 2 * 12 + 1,
         "late": 4 * 3**2,
     }
+    assert layout(forest, "local", window=2).pairs == 12 + 2 * 11 + 2 * 10 + 2 * 12 + 1
 
 
 def test_a_node_is_read_from_the_anchors_that_speak_for_it():
@@ -231,6 +234,12 @@ def test_places_in_reading_order():
     assert rows == [1, 4, 6, 9, 11]
 
 
+def test_logits_are_scaled():
+    plan = layout(TreeBatch.from_nested([TREES["ragged"]]), "hdt")
+    q, k, v = draw(len(plan.row))
+    torch.testing.assert_close(attend(q, k, v, plan.passes[0], scale=0.3), attend(0.3 * q, k, v, plan.passes[0]))
+
+
 def test_pattern_of_no_rows():
     empty = Pattern(torch.zeros(0, dtype=torch.int64), (), ())
     assert attend(*draw(3), empty).abs().sum() == 0
@@ -246,6 +255,82 @@ def test_parameters_are_those_of_the_other_kinds_and_a_vector_a_depth(tmp_path):
         "hsa": 0, "hdt": DEPTHS * 24, "hat": DEPTHS * 24, "local": DEPTHS * 24, "late": 0,
     }  # fmt: skip
     assert max(counts.values()) < 1.01 * counts["hsa"]
+
+
+def deep() -> Document:
+    """Lists in lists, deeper than there are vectors, and a row of paragraphs."""
+    inner = "x y"
+    for number in range(DEPTHS + 3):
+        inner = f"a{number} b<ul><li>{inner}</li><li>c{number}</li></ul>"
+    return parse_html(f"<h1>One</h1><p>d e</p><p>f</p>{inner}")
+
+
+@pytest.mark.parametrize("kind", ["hdt", "hat", "local"])
+def test_anchors_start_from_their_leaves_and_are_read_beside_them(kind: str):
+    """By hand: a mean and a vector of the depth at first, half of a node's vector at last."""
+    model = build([deep()], attention=kind, image_encoder=None)
+    assert model.processor is not None
+    batch, inner = model.processor(deep()), model.document
+    forest, leaves, made = batch.forest, batch.forest.num_leaves, torch.Generator().manual_seed(0)
+    structure = inner.structure(batch, None, torch.zeros(leaves, dtype=torch.int64))
+    state = torch.randn(leaves, 24, generator=made)
+    entered, _ = inner.anchors.enter(state, structure)
+    assert torch.equal(entered[:leaves], state)
+    anchor_of, document = named_anchors(kind, forest, None), trees_in(forest)
+    place = {id(node): anchor_of.get(min(node.under()) * 1000 + len(node.under())) for node in document.walk()}
+    inside = [node for node in document.walk() if node.leaf is None]
+    segments = [node for node in inside if any(child.leaf is not None for child in node.children)]
+    own = {"hdt": inside, "local": [document], "hat": segments}[kind]
+    assert len(entered) == leaves + len(own)
+    deepest = 0
+    for node in own:
+        depth, at = 0, node
+        while at.parent is not None:
+            depth, at = depth + 1, at.parent
+        deepest = max(deepest, depth)
+        want = state[node.under()].mean(0) + inner.anchors.depth.weight[min(depth, DEPTHS - 1)]
+        torch.testing.assert_close(entered[leaves + place[id(node)]], want)
+    assert kind == "local" or deepest > DEPTHS
+
+    rows, anchors = torch.randn(forest.num_rows, 24, generator=made), torch.randn(len(own), 24, generator=made)
+    got, parent = inner.anchors.read(rows, anchors, structure), forest.parent.tolist()
+    under: list[set[int]] = [set() for _ in parent]
+    for leaf, row in enumerate(forest.leaf_rows.tolist()):
+        while row >= 0:
+            under[row].add(leaf)
+            row = parent[row]
+    for row, some in enumerate(under):
+        node = next(one for one in document.walk() if set(one.under()) == some)
+        speak = [one for one in node.walk() if one in own] if kind == "hat" else [one for one in own if one is node]
+        want = rows[row]
+        if speak:
+            want = (want + torch.stack([anchors[place[id(one)]] for one in speak]).mean(0)) / 2
+        torch.testing.assert_close(got[row], want)
+
+
+@pytest.mark.parametrize("kind", PEERS)
+def test_places_are_those_of_rows_or_of_the_reading_order(kind: str):
+    model = build([deep()], attention=kind, image_encoder=None)
+    assert model.processor is not None
+    batch, inner = model.processor([article(image=None), deep(), parse_html("<p>g h</p>")]), model.document
+    leaves, plan = batch.forest.num_leaves, layout(batch.forest, kind)
+    structure = inner.structure(batch, None, torch.zeros(leaves, dtype=torch.int64))
+    _, passes = inner.anchors.enter(torch.zeros(leaves, 24), structure)
+    read = batch.leaf_document.tolist()
+    for first, over in passes:
+        position = over.position
+        for row, at in enumerate(position.index.tolist(), first):
+            # Reading order: of the leaves for windows, of the segments, which are numbered in it, for their anchors.
+            document = int(batch.forest.document[plan.row[row]])
+            if kind == "local" and row < leaves:
+                ordinal = row - read.index(document)
+            elif kind == "hat" and row >= leaves:
+                ordinal = row - leaves - sum(int(batch.forest.document[one]) < document for one in plan.row[leaves:])
+            else:
+                assert at == batch.position.index[plan.row[row]]
+                continue
+            assert position.domain[at] == DOMAIN_CODE[Domain.SEQUENCE]
+            assert position.place[at].tolist() == [ordinal, 0]
 
 
 @pytest.mark.parametrize("kind", PEERS)
