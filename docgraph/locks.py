@@ -9,6 +9,11 @@ from typing import Final, TextIO
 
 from docgraph.errors import DataError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 _HELD: Final[set[Path]] = set()
 """What this process holds: the system keeps out others only."""
 
@@ -54,11 +59,7 @@ def _refusal(output: Path, process: int | str) -> DataError:
 def _lock(file: TextIO) -> None:
     """Lock a file without waiting, in a way that forked children do not inherit."""
     if sys.platform == "win32":
-        import msvcrt
-
         file.seek(1 << 20)  # past the number, which others read
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
-        import fcntl
-
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

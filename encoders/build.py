@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import AutoConfig
 
 from docgraph import Document
 from docgraph.errors import ModelError
@@ -163,8 +164,6 @@ def _classes(
 
 def _text_config(folder: str | Path) -> dict[str, Any]:
     """Return the configuration of a local transformers model as plain values, without where it came from."""
-    from transformers import AutoConfig
-
     values: dict[str, Any] = AutoConfig.from_pretrained(str(folder)).to_dict()
     for name in ("_name_or_path", "transformers_version", "architectures"):
         values.pop(name, None)

@@ -8,19 +8,25 @@ Source: torch.distributed.fsdp.fully_shard, "Notes".
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 
+def _sharded_parts(module: nn.Module) -> list[Any]:
+    """Return the parts that gather their weights by themselves."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return []
+    from torch.distributed.fsdp import FSDPModule  # torch may be built without it
+
+    return [part for part in module.modules() if isinstance(part, FSDPModule)]
+
+
 def is_sharded(module: nn.Module) -> bool:
     """Whether a part of the module gathers its weights by itself."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return False
-    from torch.distributed.fsdp import FSDPModule
-
-    return any(isinstance(part, FSDPModule) for part in module.modules())
+    return bool(_sharded_parts(module))
 
 
 def reshard(module: nn.Module) -> None:
@@ -28,13 +34,8 @@ def reshard(module: nn.Module) -> None:
 
     After a pass without gradients the outermost part stays gathered, and its parameters are copies for use.
     """
-    if not is_sharded(module):
-        return
-    from torch.distributed.fsdp import FSDPModule
-
-    for part in module.modules():
-        if isinstance(part, FSDPModule):
-            part.reshard()
+    for part in _sharded_parts(module):
+        part.reshard()
 
 
 def passes(encoder: nn.Module, own: int, device: torch.device) -> int:

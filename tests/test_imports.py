@@ -63,10 +63,14 @@ CIRCLES: set[frozenset[str]] = set()
 """Modules that import one another. One that is opened leaves this list, and none may be added."""
 
 
-def import_graph(root: Path, packages: tuple[str, ...]) -> networkx.DiGraph:
+def import_graph(
+    root: Path, packages: tuple[str, ...], functions: bool = True, others: bool = False
+) -> networkx.DiGraph:
     """An edge from each module to each that it imports anywhere in it; what only a type checker sees is left out.
 
     A name imported from a package is looked up in its `__init__.pyi`, which says the module that it comes from.
+    `functions=False` leaves out what functions import; `others` adds modules of other packages, and an edge from each
+    module to the package that it lies in, which is loaded before it.
     """
     files = {}
     for package in packages:
@@ -78,11 +82,13 @@ def import_graph(root: Path, packages: tuple[str, ...]) -> networkx.DiGraph:
     graph.add_nodes_from(files)
     for name, path in files.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for module, member in imports_at_run_time(ast.parse(path.read_text(encoding="utf-8")), package):
+        for module, member in imports_at_run_time(ast.parse(path.read_text(encoding="utf-8")), package, functions):
             target = f"{module}.{member}" if f"{module}.{member}" in files else module
             target = homes.get(target, {}).get(member, target)
-            if target in files:
+            if target in files or others:
                 graph.add_edge(name, target)
+        if others and "." in name:
+            graph.add_edge(name, name.rpartition(".")[0])
     return graph
 
 
@@ -95,11 +101,13 @@ def stub_names(stub: Path, package: str) -> dict[str, str]:
     }
 
 
-def imports_at_run_time(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
+def imports_at_run_time(tree: ast.AST, package: str, functions: bool = True) -> Iterator[tuple[str, str]]:
     """(module, name imported from it or "") of each import statement and each import_module call with a constant."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not functions:
+            continue
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             waiting += node.orelse
             continue
@@ -141,6 +149,52 @@ def test_the_finder_of_circles_sees_imports_in_functions_and_not_those_for_type_
     }.items():
         (tmp_path / "p" / f"{name}.py").write_text(source)
     assert knots(import_graph(tmp_path, ("p",))) == {frozenset(("p.a", "p.b", "p.c", "p.d"))}
+
+
+# -- imports inside functions ----------------------------------------------------------------------------------
+
+ALLOWED = {
+    ("encoders.sharding", "torch.distributed.fsdp"): "torch may be built without it",
+    ("training.cli.pages", "docgraph.fetch"): "http and ssl, for --fetch alone: help is light",
+}
+
+
+def needless_late_imports(root: Path, packages: tuple[str, ...]) -> set[tuple[str, str]]:
+    """(module, what a function in it imports) where no package of others is loaded later for it.
+
+    An import stands in a function so that a package waits until it is needed: one that is heavy, or may be missing. It
+    gains nothing where it brings none, or none but those that its file loads anyway.
+    """
+    at_first = import_graph(root, packages, functions=False, others=True)
+    late = set(import_graph(root, packages, others=True).edges) - set(at_first.edges)
+
+    def loaded(module: str) -> set[str]:
+        found = {module} | (networkx.descendants(at_first, module) if module in at_first else set())
+        return {one.partition(".")[0] for one in found} - set(packages) - sys.stdlib_module_names
+
+    return {(module, target) for module, target in late if not loaded(target) - loaded(module)}
+
+
+def test_imports_inside_functions_are_of_what_is_heavy_or_may_be_missing():
+    assert needless_late_imports(ROOT, ("docgraph", "encoders", "training")) == ALLOWED.keys()
+
+
+def test_the_finder_of_needless_late_imports_knows_them_from_those_that_load_something(tmp_path):
+    (tmp_path / "p").mkdir()
+    for name, source in {
+        "__init__": "",
+        "heavy": "import torch",
+        "light": "import json",
+        "a": "def f():\n import json\n from p import light\n from p.heavy import x\n import torch.nn",
+        "b": "from p import heavy\ndef f():\n import torch.nn\n from p import a",
+    }.items():
+        (tmp_path / "p" / f"{name}.py").write_text(source)
+    assert needless_late_imports(tmp_path, ("p",)) == {
+        ("p.a", "json"),
+        ("p.a", "p.light"),
+        ("p.b", "torch.nn"),
+        ("p.b", "p.a"),
+    }
 
 
 USE = """

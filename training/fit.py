@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from torch import nn
 from transformers import TrainerCallback, set_seed
+from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.utils import logging as transformers_logging
 
 from docgraph.errors import DataError, DocgraphError, needs_extra
@@ -101,8 +102,6 @@ def _watchers(config: TrainingConfig) -> list[TrainerCallback]:
         return []
     with needs_extra("report_to: tensorboard"):
         import tensorboard  # noqa: F401
-    from transformers.integrations.integration_utils import TensorBoardCallback
-
     board = TensorBoardCallback()
     board.logging_dir = str(Path(config.output) / "tensorboard")
     return [board]

@@ -12,15 +12,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
-from docgraph import Document
+from docgraph import Document, load_document
 from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import readable, told
 from docgraph.parsers.files import document_suffix, find_files, leads_out
-
-if TYPE_CHECKING:
-    from training.datasets import Record
+from training.datasets import Record
+from training.datasets.load import guess_format, load, options_of
+from training.datasets.n24news import is_n24news
+from training.datasets.rows import is_table
+from training.datasets.sentiment import is_elec, is_imdb
 
 PAGES: Final = (".html", ".htm", ".xhtml", ".xht")
 TEXTS: Final = (".md", ".markdown", ".txt", ".text")
@@ -34,7 +36,7 @@ class Input:
     id: str
     """Its path as given, or its record's id."""
     path: Path | None = None
-    record: "Record | None" = None
+    record: Record | None = None
     folder: Path | None = None
     """The folder that it was found in, which it may not lead out of."""
 
@@ -46,8 +48,6 @@ class Input:
         """
         if self.record is not None:
             return self.record.document()
-        from docgraph import load_document
-
         assert self.path is not None
         if self.path.is_dir():
             raise DataError(f"{self.path} must hold pages ({', '.join(PAGES)}) or texts, but holds none.")
@@ -72,11 +72,6 @@ def find_inputs(paths: Sequence[str | Path], **columns: Any) -> list[Input]:
 
 
 def _inputs_of(path: Path, columns: Mapping[str, Any]) -> Iterator[Input]:
-    from training.datasets.load import guess_format, load, options_of
-    from training.datasets.n24news import is_n24news
-    from training.datasets.rows import is_table
-    from training.datasets.sentiment import is_elec, is_imdb
-
     if path.exists() and (is_n24news(path) or is_imdb(path) or is_elec(path) or is_table(path)):
         name = guess_format(path, columns)
         options = {option: value for option, value in columns.items() if option in options_of(path, name)}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transformers import PreTrainedTokenizerFast
 
 from docgraph import Document
 from docgraph.embedding.embeddings import Embeddings, Vectors, documents_of
@@ -152,8 +153,6 @@ def leaves_encoder(folder: Path, *, device: str | None = None, cache: FeatureCac
 
 
 def _save_tokenizer(tokenizer: Any, leaves: PretrainedTextLeaves, folder: str) -> None:
-    from transformers import PreTrainedTokenizerFast
-
     names = [tokenizer.id_to_token(one) for one in (*leaves.prefix_ids, *leaves.suffix_ids)]
     special = {"cls_token": names[0], "sep_token": names[-1]} if len(names) == 2 else {}
     PreTrainedTokenizerFast(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from docgraph.errors import DataError, needs_extra
 from training.cli.options import Image, Paths, Text, column_options
 
 EXAMPLES: Final = """\
@@ -49,8 +50,6 @@ def run(
 
 
 def _tokenizer(path: Path) -> Any:
-    from docgraph.errors import DataError, needs_extra
-
     file = path / "tokenizer.json" if path.is_dir() else path
     if not file.is_file():
         raise DataError(f"--tokenizer must be a tokenizer.json or a folder with one, but {file} is not there.")

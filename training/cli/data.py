@@ -1,5 +1,7 @@
 """`docgraph data`: what is read of a data set, before anything is trained on it."""
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -31,9 +33,6 @@ def run(
 
     Format, records, fields, labels, splits, images, problems, and a few records.
     """
-    import json
-    from dataclasses import asdict
-
     from training.datasets.describe import describe
     from training.datasets.load import format_of, load
 

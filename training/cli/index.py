@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from docgraph.errors import DocgraphError
+from docgraph.file_names import told
 from training.cli.options import (
     Address,
     Engine,
@@ -62,8 +64,6 @@ def run(
     """Make an index of documents, or bring one up to date; the same command goes on where it was cut off."""
     from rich.progress import Progress
 
-    from docgraph.errors import DocgraphError
-    from docgraph.file_names import told
     from docgraph.index import Index
     from training.inputs import ERRORS, Errors, find_inputs
     from training.jobs.embedders import choose_embedder, open_embedder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from docgraph.errors import MissingExtraError
+from docgraph.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,7 +69,6 @@ def engine_of(name: EngineName, address: str | None, workers: int | None) -> "Ru
         DataError: an address or workers without --engine ray.
     """
     from docgraph.bulk.shards import in_turn
-    from docgraph.errors import DataError
 
     if name is EngineName.ray:
         from docgraph.bulk.on_ray import OnRay

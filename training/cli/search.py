@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from docgraph.errors import DataError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -38,7 +40,6 @@ def run(
     words: Annotated[bool, typer.Option("--words", help="By words alone, without loading a model.")] = False,
 ) -> None:
     """Find passages, sections, documents or images that answer a question."""
-    from docgraph.errors import DataError
     from docgraph.index import Index
     from docgraph.index.show import to_html
     from training.jobs.embedders import embedder_of_index

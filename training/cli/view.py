@@ -7,6 +7,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from docgraph.errors import DataError, ModelError
+from training.cli.pages import page_reader
+
 EXAMPLES: Final = """\
   docgraph view page.html
   docgraph view page.html --render --output look.html
@@ -36,9 +39,6 @@ def run(
     javascript: Annotated[bool, typer.Option("--javascript", help="With --render: run the page's scripts.")] = False,
 ) -> None:
     """Write a page that shows a document beside its tree, with all that is known of every node."""
-    from docgraph.errors import DataError, ModelError
-    from training.cli.pages import page_reader
-
     if output.is_dir() or (os.path.exists(output) and os.path.exists(page) and os.path.samefile(output, page)):
         raise DataError(
             f"--output must be a file other than the page that is read, but is {output}. Give it another name."

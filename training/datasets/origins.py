@@ -12,7 +12,19 @@ made. File names of an article's images may tell its label, so the document know
 from dataclasses import dataclass
 from pathlib import Path
 
-from docgraph import Document
+from docgraph import (
+    Document,
+    DocumentBuilder,
+    Domain,
+    Limits,
+    Metadata,
+    load_document,
+    parse_article,
+    parse_html,
+    parse_text,
+)
+from docgraph.parsers.article import FIELDS
+from docgraph.parsers.text import add_paragraphs
 from docgraph.records import ImageAccess
 
 
@@ -27,9 +39,6 @@ class ArticleOrigin:
 
     def document(self) -> Document:
         """Make a KEYED family of the fields; images are opened when they are needed, by names that tell nothing."""
-        from docgraph import parse_article
-        from docgraph.parsers.article import FIELDS
-
         if any(name not in FIELDS for name, _ in self.fields):
             return self._keyed()
         document = parse_article(dict(self.fields) | {"image": [b"" for _ in self.images]})
@@ -37,9 +46,6 @@ class ArticleOrigin:
 
     def _keyed(self) -> Document:
         """Make an article of fields that `parse_article` does not know, in the same shape."""
-        from docgraph import DocumentBuilder, Domain, Limits, Metadata
-        from docgraph.parsers.text import add_paragraphs
-
         builder = DocumentBuilder()
         builder.open("article", domain=Domain.KEYED)
         for name, text in self.fields:
@@ -72,8 +78,6 @@ class PageOrigin:
 
     def document(self) -> Document:
         """Parse the page."""
-        from docgraph import parse_html
-
         source = self.page if self.is_markup else Path(self.page)
         if self.images == "skip" or (self.is_markup and self.images is None):
             return parse_html(source, images="skip")
@@ -92,8 +96,6 @@ class TextOrigin:
 
     def document(self) -> Document:
         """Split the text into paragraphs and sentences."""
-        from docgraph import parse_text
-
         return parse_text(self.content)
 
     def text(self) -> str:
@@ -109,8 +111,6 @@ class FileOrigin:
 
     def document(self) -> Document:
         """Read and parse it."""
-        from docgraph import load_document
-
         return load_document(self.path)
 
     def text(self) -> str:

@@ -27,6 +27,7 @@ import training.installed
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import AutoConfig
 
 from docgraph.errors import DataError, needs_extra
 from encoders.cache import FeatureCache
@@ -175,8 +176,6 @@ def minilm_vectors(
 
     It reads as a model with `text_encoder: minilm` does, so what one has read and cached the other need not read.
     """
-    from transformers import AutoConfig
-
     folder = str(text_encoder_folder("minilm"))
     processor = DocumentProcessor.from_text_encoder(folder, ProcessorSettings(text_leaves="node"))
     reader = PretrainedTextLeaves(

@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import training.installed
 
+from rich.box import SIMPLE
+from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from docgraph.errors import DataError
 from training.compare.report import Pair, figures
@@ -29,9 +32,6 @@ from training.evaluation.report_figures import confusion, learning_curve, reliab
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
 from training.output.provenance import environment
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 SUFFIXES: Final = (".html", ".json", ".md")
 MISTAKES: Final = 20
@@ -106,14 +106,8 @@ def write_report(path: str | Path, evaluation: Evaluation, views: Mapping[str, s
     return target
 
 
-def print_evaluation(
-    evaluation: Evaluation, console: "Console | None" = None, only: Sequence[str] | None = None
-) -> None:
+def print_evaluation(evaluation: Evaluation, console: Console | None = None, only: Sequence[str] | None = None) -> None:
     """Print the report's tables to a terminal, or only those of some titles."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     console = console or Console(width=None if sys.stdout.isatty() else 120)
     for title, head, rows in _tables(evaluation):
         if only is not None and title not in only:
