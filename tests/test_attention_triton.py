@@ -125,15 +125,19 @@ def test_every_kernel_compiles_for_a_gpu(monkeypatch):
             names = self.kernel.arg_names
             given = dict(zip(names, arguments, strict=False)) | constants
             constant = {name for name in names if self.kernel.params[names.index(name)].is_constexpr}
-            signature, values = {}, {}
-            for at, name in enumerate(names):
-                value = given[name]
-                if name in constant or value is None:
-                    signature[name], values[(at,)] = "constexpr", value
-                elif isinstance(value, torch.Tensor):
-                    signature[name] = pointers[value.dtype]
-                else:
-                    signature[name] = "i32" if isinstance(value, int) else "fp32"
+            values = {}
+
+            def typed(value, path, is_constant=False):
+                if is_constant or value is None:
+                    values[path] = value
+                    return "constexpr"
+                if isinstance(value, tuple):
+                    return type(value)(*(typed(part, (*path, at)) for at, part in enumerate(value)))
+                if isinstance(value, torch.Tensor):
+                    return pointers[value.dtype]
+                return "i32" if isinstance(value, int) else "fp32"
+
+            signature = {name: typed(given[name], (at,), name in constant) for at, name in enumerate(names)}
             source = ASTSource(self.kernel, signature, values)
             made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": num_warps})
             shared[self.kernel.__name__] = made.metadata.shared
@@ -145,7 +149,7 @@ def test_every_kernel_compiles_for_a_gpu(monkeypatch):
         for name, kernel in vars(module).items()
         if isinstance(kernel, JITFunction) and kernel.fn.__module__ == module.__name__
     }
-    for helper in ("load_rows", "store_rows", "load_side", "multiply", "logits"):
+    for helper in ("load_rows", "store_rows", "load_side", "tile_of", "multiply", "logits"):
         del kernels[helper]
     for name, (module, kernel) in kernels.items():
         monkeypatch.setattr(module, name, Compiled(kernel))

@@ -11,6 +11,7 @@ Axes as in `encoders.attention`.
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -56,19 +57,17 @@ class _FusedAttention(torch.autograd.Function):
         inner = [_new(query, families, x.shape[1], x.shape[2]) for x in (query, key, value)]
         for x, means in zip((query, key, value), inner, strict=True):
             _gather(x, means, index, mean=True)
-        nodes = len(index.source)
-        top, total, g, h = (_new(query, nodes, heads) for _ in range(4))
-        L = torch.zeros(nodes, heads, dtype=torch.float32, device=query.device)
+        top, total, g, h = (_new(query, len(index.source), heads) for _ in range(4))
+        L = torch.zeros(len(index.source), heads, dtype=torch.float32, device=query.device)
         u_leaf, c = _new(query, len(query), heads, width), _new(query, families, heads, width)
         m = torch.ones(families, heads, dtype=torch.float32, device=query.device)
         sizes = _sizes(query, value, query_position)
-        positions = (*_side(query_position), *_side(key_position))
-        vectors = [part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)]
-        columns = (index.source, index.family, index.row, index.log_n)
+        reads = _reads((query, key, value), inner, (query_position, key_position))
+        nodes = _nodes(index)
         grid = (len(index.tiles), heads)
         if len(index.tiles):
             forward.attend_tiles[grid](
-                *vectors, *positions, u_leaf, c, top, total, L, *columns, index.tiles, scale, heads, shared,
+                *reads, rows.Written(u_leaf, c), top, total, L, nodes, index.tiles, scale, heads, shared,
                 SELF=attend_self, **sizes,
             )  # fmt: skip
         lone = index.lone_leaf
@@ -103,7 +102,7 @@ class _FusedAttention(torch.autograd.Function):
         blocks = triton.cdiv(len(index.leaf_node), BLOCK)
         if blocks:
             forward.finish[(blocks, heads)](
-                output, u_leaf, *_strided(value, inner[2]), c, m, g, h, index.source, index.family, index.leaf_node,
+                output, u_leaf, reads[2], c, m, g, h, index.source, index.family, index.leaf_node,
                 len(index.leaf_node), heads, shared, SELF=attend_self, E=width, EE=sizes["EE"], BLOCK=BLOCK,
             )  # fmt: skip
         if attend_self and len(lone):
@@ -127,14 +126,13 @@ class _FusedAttention(torch.autograd.Function):
         c_bar = _new(query, len(index.first), heads, width)
         _gather(output_bar, c_bar, index, mean=False)
         a, m_bar, L_bar, R_bar, weight = (torch.zeros_like(g) for _ in range(5))
-        positions = (*_side(query_position), *_side(key_position))
-        vectors = [part for x, means in zip((query, key, value), inner, strict=True) for part in _strided(x, means)]
+        reads = _reads((query, key, value), inner, (query_position, key_position))
         slopes = _strided(output_bar, c_bar)
-        columns = (index.source, index.family, index.row, index.log_n)
+        nodes = _nodes(index)
         HH = triton.next_power_of_2(heads)
         if len(index.tiles):
             backward.measure[(len(index.tiles), heads)](
-                *vectors, *positions, *slopes, top, total, a, m_bar, *columns, index.tiles, scale, heads, shared,
+                *reads, slopes, top, total, a, m_bar, nodes, index.tiles, scale, heads, shared,
                 SELF=attend_self, **sizes,
             )  # fmt: skip
         for first, count in reversed(index.levels):
@@ -156,14 +154,15 @@ class _FusedAttention(torch.autograd.Function):
         ]
         e_bar, f_bar = (grads[0] if side is None else side for side in sides)  # not written to where there is none
         scalars = (top, total, a, L_bar, R_bar, weight)
+        written = [rows.Written(*both) for both in zip(grads, inner_grads, strict=True)]
         if len(index.tiles):
             backward.push_queries[(len(index.tiles), heads)](
-                *vectors, *positions, *slopes, *scalars, grads[0], inner_grads[0], e_bar, *columns, index.count,
-                index.tiles, scale, heads, shared, SELF=attend_self, **sizes,
+                *reads, slopes, *scalars, written[0], e_bar, nodes, index.tiles, scale, heads, shared,
+                SELF=attend_self, **sizes,
             )  # fmt: skip
             backward.push_keys[(len(index.tiles), shared)](
-                *vectors, *positions, *slopes, *scalars, g, grads[1], inner_grads[1], grads[2], inner_grads[2], f_bar,
-                m, *columns, index.count, index.tiles, scale, heads, shared, SELF=attend_self, **sizes,
+                *reads, slopes, *scalars, g, written[1], written[2], f_bar, m, nodes, index.tiles, scale, heads, shared,
+                SELF=attend_self, **sizes,
             )  # fmt: skip
         for leaf_grad, inner_grad in zip(grads, inner_grads, strict=True):
             _spread(leaf_grad, inner_grad, index)
@@ -186,17 +185,25 @@ def _rows_contiguous(x: Tensor) -> Tensor:
     return x if x.stride(2) == 1 else x.contiguous()
 
 
-def _strided(x: Tensor, inner: Tensor) -> tuple[Any, ...]:
-    """Leaves with their strides, and inner nodes, as kernels take them."""
-    return x, x.stride(0), x.stride(1), inner
+def _reads(leaves: Sequence[Tensor], inner: Sequence[Tensor], positions: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    """What all kernels over tiles read first: vectors of queries, keys and values, and both sides of the positions."""
+    return (*(_strided(x, means) for x, means in zip(leaves, inner, strict=True)), *map(_side, positions))
 
 
-def _side(position: Tensor | None) -> tuple[Any, ...]:
-    """Positions with their strides, as kernels take them; where there are none, nothing is read."""
+def _strided(x: Tensor, inner: Tensor) -> rows.Vectors:
+    return rows.Vectors(x, x.stride(0), x.stride(1), inner)
+
+
+def _side(position: Tensor | None) -> rows.Side:
+    """One side of the positions; where there are none, nothing is read."""
     if position is None:
-        return None, 0, 0
+        return rows.Side(None, 0, 0)
     position = _rows_contiguous(position)
-    return position, position.stride(0), position.stride(1)
+    return rows.Side(position, position.stride(0), position.stride(1))
+
+
+def _nodes(index: ForestIndex) -> rows.Nodes:
+    return rows.Nodes(index.source, index.family, index.row, index.log_n, index.count)
 
 
 def _sizes(query: Tensor, value: Tensor, position: Tensor | None) -> dict[str, Any]:
@@ -217,7 +224,7 @@ def _gather(leaves: Tensor, inner: Tensor, index: ForestIndex, mean: bool) -> No
     WW = triton.next_power_of_2(width)
     for first, count in reversed(index.levels):
         rows.gather[(count, heads)](
-            *_strided(leaves, inner), heads, index.source, index.share, index.first, index.size, first,
+            _strided(leaves, inner), heads, index.source, index.share, index.first, index.size, first,
             MEAN=mean, W=width, WW=WW, BLOCK=16,
         )  # fmt: skip
 

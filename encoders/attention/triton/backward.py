@@ -10,54 +10,50 @@ Weights are not kept from the forward pass: they come again from q, k and the tw
 
 import triton.language as tl
 
-from encoders.attention.triton.rows import jit, load_rows, load_side, logits, multiply, store_rows
+from encoders.attention.triton.rows import jit, load_rows, load_side, logits, multiply, store_rows, tile_of
 
 
 @jit
 def measure(
-    q, q_stride, q_head, q_inner, k, k_stride, k_head, k_inner, v, v_stride, v_head, v_inner,
-    e, e_stride, e_head, f, f_stride, f_head, o_bar, o_stride, o_head, c_bar, top_in, total_in, a_out, m_bar_out,
-    source, family, row, log_n, tiles, scale, heads, shared_heads,
+    q, k, v, e, f, o_bar, top_in, total_in, a_out, m_bar_out,
+    nodes, tiles, scale, heads, shared_heads,
     SELF: tl.constexpr, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr, EE: tl.constexpr, P: tl.constexpr,
     PP: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """a = c_bar . u of a tile of nodes, and m_bar = o_bar . v of its leaves."""
     tile, head = tl.program_id(0), tl.program_id(1)
     shared = head // (heads // shared_heads)
-    begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
-    first_key, last_key = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
+    begin, end, first_key, last_key = tile_of(tiles, tile)
     node = begin + tl.arange(0, BLOCK)
     valid = node < end
-    members = tl.load(source + node, mask=valid, other=0)
-    mine = tl.load(family + node, mask=valid, other=-2)
+    members = tl.load(nodes.source + node, mask=valid, other=0)
+    mine = tl.load(nodes.family + node, mask=valid, other=-2)
     at_node = node * heads + head
-    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, valid, D, DD) * scale
-    C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, members, valid, E, EE)
+    Q = load_rows(q, heads, head, members, valid, D, DD) * scale
+    C = load_rows(o_bar, heads, head, members, valid, E, EE)
     top = tl.load(top_in + at_node, mask=valid, other=0.0)
     total = tl.load(total_in + at_node, mask=valid, other=1.0)
     left = tl.zeros((BLOCK, PP), tl.float32)
     right = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
-        left = load_side(e, e_stride, e_head, head, tl.load(row + node, mask=valid, other=0), valid, P, PP)
+        left = load_side(e, head, tl.load(nodes.row + node, mask=valid, other=0), valid, P, PP)
     a = tl.zeros((BLOCK,), tl.float32)  # sum_j P_ij c_bar_i . v_j, the product c_bar . u without reading u again
     for at in range(first_key, last_key, BLOCK):
         other = at + tl.arange(0, BLOCK)
         valid_other = other < last_key
-        keys = tl.load(source + other, mask=valid_other, other=0)
-        theirs = tl.load(family + other, mask=valid_other, other=-3)
-        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, valid_other, D, DD)
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, valid_other, E, EE)
+        keys = tl.load(nodes.source + other, mask=valid_other, other=0)
+        theirs = tl.load(nodes.family + other, mask=valid_other, other=-3)
+        K = load_rows(k, shared_heads, shared, keys, valid_other, D, DD)
+        V = load_rows(v, shared_heads, shared, keys, valid_other, E, EE)
         if P > 0:
-            right = load_side(
-                f, f_stride, f_head, head, tl.load(row + other, mask=valid_other, other=0), valid_other, P, PP
-            )
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=valid_other, other=0.0)[None, :]
+            right = load_side(f, head, tl.load(nodes.row + other, mask=valid_other, other=0), valid_other, P, PP)
+        s = logits(Q, K, left, right, P, NARROW) + tl.load(nodes.log_n + other, mask=valid_other, other=0.0)[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0)
         a += tl.sum(p * multiply(C, tl.trans(V), NARROW), 1)
     tl.store(a_out + at_node, a / total, mask=valid)
     if SELF:
-        own = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, members, valid, E, EE)
+        own = load_rows(v, shared_heads, shared, members, valid, E, EE)
         tl.store(m_bar_out + at_node, tl.sum(C * own, 1), mask=valid & (members >= 0))
 
 
@@ -108,24 +104,22 @@ def fall_back(
 
 @jit
 def push_queries(
-    q, q_stride, q_head, q_inner, k, k_stride, k_head, k_inner, v, v_stride, v_head, v_inner,
-    e, e_stride, e_head, f, f_stride, f_head, o_bar, o_stride, o_head, c_bar, top_in, total_in, a_in, L_bar, R_bar,
-    weight, q_bar, q_bar_inner, e_bar, source, family, row, log_n, count, tiles, scale, heads, shared_heads,
+    q, k, v, e, f, o_bar, top_in, total_in, a_in, L_bar, R_bar,
+    weight, q_bar, e_bar, nodes, tiles, scale, heads, shared_heads,
     SELF: tl.constexpr, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr, EE: tl.constexpr, P: tl.constexpr,
     PP: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a tile of nodes as queries: to leaves as they are, to inner nodes for each leaf below."""
     tile, head = tl.program_id(0), tl.program_id(1)
     shared = head // (heads // shared_heads)
-    begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
-    first_key, last_key = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
+    begin, end, first_key, last_key = tile_of(tiles, tile)
     node = begin + tl.arange(0, BLOCK)
     valid = node < end
-    members = tl.load(source + node, mask=valid, other=-1)
-    mine = tl.load(family + node, mask=valid, other=-2)
+    members = tl.load(nodes.source + node, mask=valid, other=-1)
+    mine = tl.load(nodes.family + node, mask=valid, other=-2)
     at_node = node * heads + head
-    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, valid, D, DD) * scale
-    C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, members, valid, E, EE)
+    Q = load_rows(q, heads, head, members, valid, D, DD) * scale
+    C = load_rows(o_bar, heads, head, members, valid, E, EE)
     top = tl.load(top_in + at_node, mask=valid, other=0.0)
     part = 1.0 / tl.load(total_in + at_node, mask=valid, other=1.0)
     a = tl.load(a_in + at_node, mask=valid, other=0.0)
@@ -136,20 +130,18 @@ def push_queries(
     right = tl.zeros((BLOCK, PP), tl.float32)
     left_bar = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
-        left = load_side(e, e_stride, e_head, head, tl.load(row + node, mask=valid, other=0), valid, P, PP)
+        left = load_side(e, head, tl.load(nodes.row + node, mask=valid, other=0), valid, P, PP)
     Q_bar = tl.zeros((BLOCK, DD), tl.float32)
     for at in range(first_key, last_key, BLOCK):
         other = at + tl.arange(0, BLOCK)
         valid_other = other < last_key
-        keys = tl.load(source + other, mask=valid_other, other=0)
-        theirs = tl.load(family + other, mask=valid_other, other=-3)
-        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, valid_other, D, DD)
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, valid_other, E, EE)
+        keys = tl.load(nodes.source + other, mask=valid_other, other=0)
+        theirs = tl.load(nodes.family + other, mask=valid_other, other=-3)
+        K = load_rows(k, shared_heads, shared, keys, valid_other, D, DD)
+        V = load_rows(v, shared_heads, shared, keys, valid_other, E, EE)
         if P > 0:
-            right = load_side(
-                f, f_stride, f_head, head, tl.load(row + other, mask=valid_other, other=0), valid_other, P, PP
-            )
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=valid_other, other=0.0)[None, :]
+            right = load_side(f, head, tl.load(nodes.row + other, mask=valid_other, other=0), valid_other, P, PP)
+        s = logits(Q, K, left, right, P, NARROW) + tl.load(nodes.log_n + other, mask=valid_other, other=0.0)[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0) * part[:, None]
         T = multiply(C, tl.trans(V), NARROW)
@@ -160,35 +152,33 @@ def push_queries(
         if P > 0:
             left_bar += multiply(s_bar, right, NARROW)
     # An inner node holds what every leaf under it gets: the mean shares its gradient out evenly.
-    each = scale / tl.where(members >= 0, 1.0, tl.load(count + node, mask=valid, other=1.0))
-    store_rows(Q_bar * each[:, None], q_bar, q_bar_inner, heads, head, members, valid, D, DD)
+    each = scale / tl.where(members >= 0, 1.0, tl.load(nodes.count + node, mask=valid, other=1.0))
+    store_rows(Q_bar * each[:, None], q_bar, heads, head, members, valid, D, DD)
     if P > 0:
         columns = tl.arange(0, PP)[None, :]
-        rows = tl.load(row + node, mask=valid, other=0)[:, None]
+        rows = tl.load(nodes.row + node, mask=valid, other=0)[:, None]
         tl.store(e_bar + (rows * heads + head) * P + columns, left_bar, mask=valid[:, None] & (columns < P))
 
 
 @jit
 def push_keys(
-    q, q_stride, q_head, q_inner, k, k_stride, k_head, k_inner, v, v_stride, v_head, v_inner,
-    e, e_stride, e_head, f, f_stride, f_head, o_bar, o_stride, o_head, c_bar, top_in, total_in, a_in, L_bar, R_bar,
-    weight, g, k_bar, k_bar_inner, v_bar, v_bar_inner, f_bar, m, source, family, row, log_n, count, tiles, scale, heads,
+    q, k, v, e, f, o_bar, top_in, total_in, a_in, L_bar, R_bar,
+    weight, g, k_bar, v_bar, f_bar, m, nodes, tiles, scale, heads,
     shared_heads, SELF: tl.constexpr, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr, EE: tl.constexpr,
     P: tl.constexpr, PP: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a tile of nodes as keys and values, over the query heads that share them."""
     tile, shared = tl.program_id(0), tl.program_id(1)
     group = heads // shared_heads
-    begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
-    first_query, last_query = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
+    begin, end, first_query, last_query = tile_of(tiles, tile)
     node = begin + tl.arange(0, BLOCK)
     valid = node < end
-    members = tl.load(source + node, mask=valid, other=-1)
-    mine = tl.load(family + node, mask=valid, other=-2)
-    rows = tl.load(row + node, mask=valid, other=0)
-    number = tl.load(log_n + node, mask=valid, other=0.0)
-    K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, members, valid, D, DD)
-    V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, members, valid, E, EE)
+    members = tl.load(nodes.source + node, mask=valid, other=-1)
+    mine = tl.load(nodes.family + node, mask=valid, other=-2)
+    rows = tl.load(nodes.row + node, mask=valid, other=0)
+    number = tl.load(nodes.log_n + node, mask=valid, other=0.0)
+    K = load_rows(k, shared_heads, shared, members, valid, D, DD)
+    V = load_rows(v, shared_heads, shared, members, valid, E, EE)
     K_bar = tl.zeros((BLOCK, DD), tl.float32)
     V_bar = tl.zeros((BLOCK, EE), tl.float32)
     columns = tl.arange(0, PP)[None, :]
@@ -198,19 +188,17 @@ def push_keys(
     for head in range(shared * group, shared * group + group):
         right_bar = tl.zeros((BLOCK, PP), tl.float32)
         if P > 0:
-            right = load_side(f, f_stride, f_head, head, rows, valid, P, PP)
+            right = load_side(f, head, rows, valid, P, PP)
         for at in range(first_query, last_query, BLOCK):
             other = at + tl.arange(0, BLOCK)
             valid_other = other < last_query
-            queries = tl.load(source + other, mask=valid_other, other=-1)
-            theirs = tl.load(family + other, mask=valid_other, other=-3)
+            queries = tl.load(nodes.source + other, mask=valid_other, other=-1)
+            theirs = tl.load(nodes.family + other, mask=valid_other, other=-3)
             at_query = other * heads + head
-            Q = load_rows(q, q_stride, q_head, q_inner, heads, head, queries, valid_other, D, DD) * scale
-            C = load_rows(o_bar, o_stride, o_head, c_bar, heads, head, queries, valid_other, E, EE)
+            Q = load_rows(q, heads, head, queries, valid_other, D, DD) * scale
+            C = load_rows(o_bar, heads, head, queries, valid_other, E, EE)
             if P > 0:
-                left = load_side(
-                    e, e_stride, e_head, head, tl.load(row + other, mask=valid_other, other=0), valid_other, P, PP
-                )
+                left = load_side(e, head, tl.load(nodes.row + other, mask=valid_other, other=0), valid_other, P, PP)
             top = tl.load(top_in + at_query, mask=valid_other, other=0.0)
             part = 1.0 / tl.load(total_in + at_query, mask=valid_other, other=1.0)
             a = tl.load(a_in + at_query, mask=valid_other, other=0.0)
@@ -237,9 +225,9 @@ def push_keys(
             tl.store(
                 f_bar + (rows[:, None] * heads + head) * P + columns, right_bar, mask=valid[:, None] & (columns < P)
             )
-    each = 1.0 / tl.where(members >= 0, 1.0, tl.load(count + node, mask=valid, other=1.0))
-    store_rows(K_bar * each[:, None], k_bar, k_bar_inner, shared_heads, shared, members, valid, D, DD)
-    store_rows(V_bar * each[:, None], v_bar, v_bar_inner, shared_heads, shared, members, valid, E, EE)
+    each = 1.0 / tl.where(members >= 0, 1.0, tl.load(nodes.count + node, mask=valid, other=1.0))
+    store_rows(K_bar * each[:, None], k_bar, shared_heads, shared, members, valid, D, DD)
+    store_rows(V_bar * each[:, None], v_bar, shared_heads, shared, members, valid, E, EE)
 
 
 @jit

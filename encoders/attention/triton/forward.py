@@ -6,35 +6,33 @@ gather (level by level, up)   attend_tiles (all tiles)   rise (up)   fall (down)
 
 import triton.language as tl
 
-from encoders.attention.triton.rows import jit, load_rows, load_side, logits, multiply, store_rows
+from encoders.attention.triton.rows import jit, load_rows, load_side, logits, multiply, store_rows, tile_of
 
 
 @jit
 def attend_tiles(
-    q, q_stride, q_head, q_inner, k, k_stride, k_head, k_inner, v, v_stride, v_head, v_inner,
-    e, e_stride, e_head, f, f_stride, f_head, u_leaf, u_inner, top_out, total_out, L_out,
-    source, family, row, log_n, tiles, scale, heads, shared_heads,
+    q, k, v, e, f, u_out, top_out, total_out, L_out,
+    nodes, tiles, scale, heads, shared_heads,
     SELF: tl.constexpr, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr, EE: tl.constexpr, P: tl.constexpr,
     PP: tl.constexpr, NARROW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """u of a tile of nodes, the two parts of R (`top` and `total`), and L of the leaves."""
     tile, head = tl.program_id(0), tl.program_id(1)
     shared = head // (heads // shared_heads)
-    begin, end = tl.load(tiles + tile * 4), tl.load(tiles + tile * 4 + 1)
-    first_key, last_key = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
+    begin, end, first_key, last_key = tile_of(tiles, tile)
     node = begin + tl.arange(0, BLOCK)
     valid = node < end
-    members = tl.load(source + node, mask=valid, other=0)
-    mine = tl.load(family + node, mask=valid, other=-2)
-    Q = load_rows(q, q_stride, q_head, q_inner, heads, head, members, valid, D, DD) * scale
-    own = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, members, valid, D, DD)
+    members = tl.load(nodes.source + node, mask=valid, other=0)
+    mine = tl.load(nodes.family + node, mask=valid, other=-2)
+    Q = load_rows(q, heads, head, members, valid, D, DD) * scale
+    own = load_rows(k, shared_heads, shared, members, valid, D, DD)
     L = tl.sum(Q * own, 1)
     left = tl.zeros((BLOCK, PP), tl.float32)
     right = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
-        rows = tl.load(row + node, mask=valid, other=0)
-        left = load_side(e, e_stride, e_head, head, rows, valid, P, PP)
-        L += tl.sum(left * load_side(f, f_stride, f_head, head, rows, valid, P, PP), 1)
+        rows = tl.load(nodes.row + node, mask=valid, other=0)
+        left = load_side(e, head, rows, valid, P, PP)
+        L += tl.sum(left * load_side(f, head, rows, valid, P, PP), 1)
     # Softmax while the keys stream past (Milakov and Gimelshein 2018): `total` and `u` are relative to the largest
     # logit so far, and are scaled down when a larger one comes.
     top = tl.full((BLOCK,), float("-inf"), tl.float32)
@@ -43,14 +41,14 @@ def attend_tiles(
     for at in range(first_key, last_key, BLOCK):
         other = at + tl.arange(0, BLOCK)
         valid_other = other < last_key
-        keys = tl.load(source + other, mask=valid_other, other=0)
-        theirs = tl.load(family + other, mask=valid_other, other=-3)
-        K = load_rows(k, k_stride, k_head, k_inner, shared_heads, shared, keys, valid_other, D, DD)
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, shared, keys, valid_other, E, EE)
+        keys = tl.load(nodes.source + other, mask=valid_other, other=0)
+        theirs = tl.load(nodes.family + other, mask=valid_other, other=-3)
+        K = load_rows(k, shared_heads, shared, keys, valid_other, D, DD)
+        V = load_rows(v, shared_heads, shared, keys, valid_other, E, EE)
         if P > 0:
-            rows = tl.load(row + other, mask=valid_other, other=0)
-            right = load_side(f, f_stride, f_head, head, rows, valid_other, P, PP)
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(log_n + other, mask=valid_other, other=0.0)[None, :]
+            rows = tl.load(nodes.row + other, mask=valid_other, other=0)
+            right = load_side(f, head, rows, valid_other, P, PP)
+        s = logits(Q, K, left, right, P, NARROW) + tl.load(nodes.log_n + other, mask=valid_other, other=0.0)[None, :]
         # Only siblings, and not oneself: small families share a tile, and rows past its end have families -2 and -3.
         s = tl.where((mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :]), s, float("-inf"))
         higher = tl.maximum(top, tl.max(s, 1))
@@ -61,7 +59,7 @@ def attend_tiles(
         u = u * rescale[:, None] + multiply(p, V, NARROW)
         top = higher
     u = u / tl.where(total == 0.0, 1.0, total)[:, None]
-    store_rows(u, u_leaf, u_inner, heads, head, members, valid, E, EE)
+    store_rows(u, u_out, heads, head, members, valid, E, EE)
     at_node = node * heads + head
     tl.store(top_out + at_node, top, mask=valid)
     tl.store(total_out + at_node, total, mask=valid)
@@ -115,7 +113,7 @@ def fall(c, m, u, g, h, parent_node, parent_family, family0, heads, E: tl.conste
 
 @jit
 def finish(
-    out, u_leaf, v, v_stride, v_head, v_inner, c, m, g, h, source, family, leaf_node, count, heads, shared_heads,
+    out, u_leaf, v, c, m, g, h, source, family, leaf_node, count, heads, shared_heads,
     SELF: tl.constexpr, E: tl.constexpr, EE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Outputs of a block of leaves that have siblings: c + m (h u + g v), c and m the parent's."""
@@ -131,7 +129,7 @@ def finish(
     carried = tl.load(c + (above[:, None] * heads + head) * E + columns, mask=inside, other=0.0)
     x = tl.load(h + node * heads + head, mask=valid, other=0.0)[:, None] * u
     if SELF:
-        V = load_rows(v, v_stride, v_head, v_inner, shared_heads, head // (heads // shared_heads), leaf, valid, E, EE)
+        V = load_rows(v, shared_heads, head // (heads // shared_heads), leaf, valid, E, EE)
         x += tl.load(g + node * heads + head, mask=valid, other=0.0)[:, None] * V
     o = carried + tl.load(m + above * heads + head, mask=valid, other=0.0)[:, None] * x
     tl.store(out + (leaf[:, None] * heads + head) * E + columns, o, mask=inside)

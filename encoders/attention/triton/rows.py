@@ -10,7 +10,7 @@ whose keys are then streamed. No atomics: every number is written by one program
 Axes:  N leaves   M nodes   F families   H heads   K key-value heads   D, E, P widths, padded to DD, EE, PP
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import triton
 import triton.language as tl
@@ -18,33 +18,76 @@ import triton.language as tl
 jit: Any = triton.jit
 
 
+class Vectors(NamedTuple):
+    """Vectors of nodes, as kernels take them: those of leaves with their strides, those of inner nodes contiguous."""
+
+    leaf: Any
+    stride: Any
+    head_stride: Any
+    inner: Any
+
+
+class Written(NamedTuple):
+    """Vectors of nodes that kernels write, contiguous."""
+
+    leaf: Any
+    inner: Any
+
+
+class Side(NamedTuple):
+    """One side of the positions, with its strides."""
+
+    value: Any
+    stride: Any
+    head_stride: Any
+
+
+class Nodes(NamedTuple):
+    """Columns of `ForestIndex` that stand for nodes."""
+
+    source: Any
+    family: Any
+    row: Any
+    log_n: Any
+    count: Any
+
+
 @jit
-def load_rows(leaf, stride, head_stride, inner, heads, head, source, valid, W: tl.constexpr, WW: tl.constexpr):
+def load_rows(vectors, heads, head, source, valid, W: tl.constexpr, WW: tl.constexpr):
     """(BLOCK, WW) float32 vectors of one head of some nodes; zeros where not `valid` and beyond the width."""
     columns = tl.arange(0, WW)[None, :]
     leaves = valid[:, None] & (source >= 0)[:, None] & (columns < W)
     inners = valid[:, None] & (source < 0)[:, None] & (columns < W)
-    from_leaf = tl.load(leaf + source[:, None] * stride + head * head_stride + columns, mask=leaves, other=0.0)
-    from_inner = tl.load(inner + ((-1 - source)[:, None] * heads + head) * W + columns, mask=inners, other=0.0)
+    from_leaf = tl.load(
+        vectors.leaf + source[:, None] * vectors.stride + head * vectors.head_stride + columns, mask=leaves, other=0.0
+    )
+    from_inner = tl.load(vectors.inner + ((-1 - source)[:, None] * heads + head) * W + columns, mask=inners, other=0.0)
     return from_leaf.to(tl.float32) + from_inner
 
 
 @jit
-def store_rows(rows, leaf, inner, heads, head, source, valid, W: tl.constexpr, WW: tl.constexpr):
+def store_rows(rows, written, heads, head, source, valid, W: tl.constexpr, WW: tl.constexpr):
     """Write vectors to contiguous arrays of leaves and of inner nodes."""
     columns = tl.arange(0, WW)[None, :]
     leaves = valid[:, None] & (source >= 0)[:, None] & (columns < W)
     inners = valid[:, None] & (source < 0)[:, None] & (columns < W)
-    tl.store(leaf + (source[:, None] * heads + head) * W + columns, rows, mask=leaves)
-    tl.store(inner + ((-1 - source)[:, None] * heads + head) * W + columns, rows, mask=inners)
+    tl.store(written.leaf + (source[:, None] * heads + head) * W + columns, rows, mask=leaves)
+    tl.store(written.inner + ((-1 - source)[:, None] * heads + head) * W + columns, rows, mask=inners)
 
 
 @jit
-def load_side(value, stride, head_stride, head, row, valid, P: tl.constexpr, PP: tl.constexpr):
+def load_side(side, head, row, valid, P: tl.constexpr, PP: tl.constexpr):
     """(BLOCK, PP) float32 positions of one head of some nodes."""
     columns = tl.arange(0, PP)[None, :]
-    at = value + row[:, None] * stride + head * head_stride + columns
+    at = side.value + row[:, None] * side.stride + head * side.head_stride + columns
     return tl.load(at, mask=valid[:, None] & (columns < P), other=0.0).to(tl.float32)
+
+
+@jit
+def tile_of(tiles, tile):
+    """First node and end of a tile, first node and end of all their siblings."""
+    at = tiles + tile * 4
+    return tl.load(at), tl.load(at + 1), tl.load(at + 2), tl.load(at + 3)
 
 
 @jit
@@ -64,7 +107,7 @@ def logits(q, k, e, f, P: tl.constexpr, NARROW: tl.constexpr):
 
 @jit
 def gather(
-    leaf, stride, head_stride, inner, heads, source, share, first, size, family0,
+    vectors, heads, source, share, first, size, family0,
     MEAN: tl.constexpr, W: tl.constexpr, WW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Set an inner node to the sum of its members, or to their mean, each weighted by its leaves."""
@@ -76,9 +119,9 @@ def gather(
         node = at + tl.arange(0, BLOCK)
         valid = node < end
         members = tl.load(source + node, mask=valid, other=0)
-        rows = load_rows(leaf, stride, head_stride, inner, heads, head, members, valid, W, WW)
+        rows = load_rows(vectors, heads, head, members, valid, W, WW)
         if MEAN:
             rows = rows * tl.load(share + node, mask=valid, other=0.0)[:, None]
         total += tl.sum(rows, 0)
     columns = tl.arange(0, WW)
-    tl.store(inner + (family * heads + head) * W + columns, total, mask=columns < W)
+    tl.store(vectors.inner + (family * heads + head) * W + columns, total, mask=columns < W)
