@@ -72,6 +72,8 @@ class Example:
     """(B,) whether a block is the title, a caption or a credit, which are no main text."""
     label: np.ndarray
     weight: np.ndarray
+    seen: np.ndarray | None = None
+    """(B, S) float32 what a rendered page shows of each block; see benchmarks/parsing/visual.py."""
 
 
 def example(gold: GoldPage) -> Example:
@@ -142,7 +144,7 @@ def matrix(e: Example, words: Words) -> np.ndarray:
     """Return the features of a page with the evidence of some table."""
     made = e.measured.matrix.copy()
     made[:, -len(WORD_COLUMNS) :] = words.columns(e.measured.clues)
-    return made
+    return made if e.seen is None else np.concatenate([made, e.seen], axis=1)
 
 
 def grow(examples: list[Example], statistics: Statistics) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""Indexes of up to a million vectors, pages a second by engine and workers, and a cluster that loses a node.
+"""Indexes of up to a million vectors, pages a second by engine and workers, a cluster that loses a node, a corpus.
 
     python -m benchmarks.scale index --folder F [--sizes 20000,100000,1000000] [--books ccby,dev] [--store sqlite]
                                      [--cache FILE]
     python -m benchmarks.scale engines PAGES --folder F [--workers 1,2]
     python -m benchmarks.scale nodes PAGES --folder F
+    python -m benchmarks.scale corpus PAGES --folder F [--sizes 2000,20000] [--workers 2]
 
 Each part writes its share of benchmarks/results/scale.json, and the page scale.md of all that is there; sizes that a
 call leaves out stay. F keeps what is made: killed, an index goes on.
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from benchmarks.clock import about
 from benchmarks.page import command_line, made_by, publish, record, recorded
-from benchmarks.scale import engines, index, nodes
+from benchmarks.scale import corpus, engines, index, nodes
 from training.output.markdown import table
 
 SAID: Final = {
@@ -78,6 +79,12 @@ def page(found: dict[str, Any]) -> str:
             " {written} rows, {twice} of them twice, {failed} failed; the same table as here: {same_as_here}.\n\n"
         ).format(**part["rows"])
         text += f"{made_by(part['about'])}\n"
+    if part := found.get("corpus"):
+        text += f"\n## A corpus\n\n{corpus.__doc__}\n"
+        names = ("pages", "command", "engine", "workers", "seconds", "mb", "killed_at", "rows", "twice", "same")
+        heads = [*names[:5], "memory, MB", "killed at shard", *names[7:9], "the local engine's rows"]
+        text += table(heads, [[str(row.get(name, "")).replace("None", "") for name in names] for row in part["rows"]])
+        text += f"\n\n{made_by(part['about'])}\n"
     return text
 
 
@@ -95,31 +102,34 @@ def write(found: dict[str, Any], part: str, results: Path) -> None:
 def main() -> None:
     assert __doc__
     parser = command_line(__doc__)
-    parser.add_argument("part", choices=("index", "engines", "nodes"))
+    parser.add_argument("part", choices=("index", "engines", "nodes", "corpus"))
     parser.add_argument("pages", type=Path, nargs="?", help="a folder, for engines and nodes")
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--sizes", default="20000,100000,1000000")
+    parser.add_argument("--sizes", help="20000,100000,1000000 of an index, 2000,20000 of a corpus if not given")
     parser.add_argument("--books", default="ccby,dev", help="sets of real pages that passages are made of")
     parser.add_argument("--workers", default="1,2")
     parser.add_argument("--cache", type=Path, help="keeps vectors of the real pages' texts")
     parser.add_argument("--store", choices=("sqlite", "lancedb"), default="sqlite")
     asked = parser.parse_args()
     if (asked.pages is None) != (asked.part == "index"):
-        parser.error("engines and nodes need a folder of pages, and index takes none")
+        parser.error("engines, nodes and corpus need a folder of pages, and index takes none")
     asked.folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"store": asked.store, "about": about()}
     if asked.part == "index":
         found["rows"] = []
         made, questions = index.base(asked.folder, asked.data, asked.books.split(","), asked.cache)
-        for size in map(int, asked.sizes.split(",")):
+        for size in map(int, (asked.sizes or "20000,100000,1000000").split(",")):
             found["rows"].append(index.measure(asked.folder, made, questions, size, asked.store))
             print(found["rows"][-1], flush=True)
             write(found, "index", asked.results)
     elif asked.part == "engines":
         ways = [(name, int(workers)) for workers in asked.workers.split(",") for name in ("local", "ray")]
         found["rows"] = [engines.pages_per_second(asked.pages, asked.folder, *way) for way in ways]
-    else:
+    elif asked.part == "nodes":
         found["rows"] = nodes.run(asked.pages, asked.folder)
+    else:
+        sizes = list(map(int, (asked.sizes or "2000,20000").split(",")))
+        found["rows"] = corpus.measure(asked.pages, asked.folder, sizes, int(asked.workers.split(",")[-1]))
     write(found, asked.part, asked.results)
 
 
