@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from docgraph.errors import ModelError
 from encoders import zero_shot
-from encoders.zero_shot import Auto, Budget, Form, Quadtree, Windows, trees_from_states
+from encoders.zero_shot import Auto, Budget, Form, Quadtree, Windows, moved, trees_from_states
 from encoders.zero_shot.calibrate import _log_partition, divergence
+from encoders.zero_shot.layout import layout_of
 from encoders.zero_shot.moved import COORDINATES, moved_windows, moving_cost
 from encoders.zero_shot.report import hsa_cost
 from encoders.zero_shot.windows import Ends
@@ -71,10 +72,57 @@ def test_any_input_gives_a_tree_of_its_positions(n, branching, kind, data):
         assert max(block) - min(block) == len(block) - 1
 
 
+def test_ends_are_the_same_however_far_from_zero_the_keys_are():
+    key, all_of_it = np.random.default_rng(0).standard_normal((60, 5)), np.arange(60)
+    np.testing.assert_array_equal(
+        moved_windows(key + 1e8, (6, 3), all_of_it), moved_windows((key + 1e8) - 1e8, (6, 3), all_of_it)
+    )
+
+
+@pytest.mark.parametrize("part", [slice(0, 60), slice(140, 200)])
+def test_a_change_in_any_part_of_wide_keys_is_seen(part):
+    change = [0, 5, 8, 13, 16]
+    key = np.zeros((16, 200))
+    key[:, part] = np.repeat(np.arange(4), np.diff(change))[:, None]
+    assert ends_of(moved_windows(key, (4,), np.arange(16)), 16) == change
+
+
+def test_blocks_are_looked_at_a_few_at_a_time_without_a_seam(monkeypatch):
+    key, all_of_it = np.random.default_rng(0).standard_normal((95, 4)), np.arange(95)
+    whole = moved_windows(key, (6, 4), all_of_it)
+    for piece in (1, 3, 16):
+        monkeypatch.setattr(moved, "PIECE", piece)
+        np.testing.assert_array_equal(moved_windows(key, (6, 4), all_of_it), whole)
+
+
+@pytest.mark.parametrize("grid", [(2, 4), (5, 3), (1, 6), (4, 4)])
+def test_the_curve_goes_by_the_digits_of_row_and_column_in_turn(grid):
+    patches = list(itertools.product(range(grid[0]), range(grid[1])))
+    digits = [int("".join(map("".join, zip(f"{y:04b}", f"{x:04b}", strict=True))), 2) for y, x in patches]
+    assert moved.z_order(grid, len(patches)).tolist() == sorted(range(len(patches)), key=digits.__getitem__)
+
+
+def test_a_layer_looks_at_the_keys_of_all_heads_where_nothing_is_padded():
+    key = torch.zeros(2, 3, 20, 4)
+    key[0, 2, :, 1] = torch.repeat_interleave(torch.arange(4.0), torch.tensor([7, 3, 7, 3]))
+    mask = torch.ones(2, 20, dtype=torch.bool)
+    mask[1, :4] = mask[1, 11] = False
+    key[1, 0, mask[1], 2] = torch.repeat_interleave(torch.arange(3.0), torch.tensor([6, 4, 5]))
+    found = layout_of(Auto((5,)), (2, 20), mask, Ends(0, 0), key.device, key)
+    assert blocks(found.forest) == [
+        spans((0, 7), (7, 10), (10, 17), (17, 20), (0, 20)),
+        spans((20, 26), (26, 30), (30, 35), (20, 35)),
+    ]
+
+
 def test_patches_are_cut_along_a_curve():
     alike = trees_from_states(torch.ones(1, 17, 3), branching=(4, 4), ends=(1, 0), grid=(4, 4))
     quadtree = Quadtree().forest([17], Ends(1, 0))
     assert blocks(alike)[0] - {frozenset(range(1, 17))} == blocks(quadtree)[0]
+    inside = trees_from_states(
+        torch.ones(1, 17, 3), branching=(4, 4), ends=(1, 0), grid=(4, 4), special_tokens="inside"
+    )
+    assert blocks(inside) == blocks(alike)  # a special token has no place in the grid
     wide = trees_from_states(torch.ones(1, 8, 3), branching=(4,), ends=(0, 0), grid=(2, 4))
     assert blocks(wide) == [{frozenset(s) for s in ({0, 1, 4, 5}, {2, 3, 6, 7}, range(8))}]
     with pytest.raises(ModelError, match=r"the patches must be the grid 3 x 3, but are 8"):
