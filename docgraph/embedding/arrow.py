@@ -29,7 +29,7 @@ def vector_columns(rows: Embeddings) -> dict[str, Any]:
     """Return the columns of vectors: lists, and (n, D) the vectors themselves. Texts are such as UTF-8 can hold."""
     return {
         "id": list(rows.id),
-        "document_id": rows.document_id.tolist(),
+        "document_id": [_written(str(one)) for one in rows.document_id],
         "node_row": rows.node_row.tolist(),
         "kind": rows.kind.tolist(),
         "level": list(rows.level),

@@ -57,13 +57,16 @@ def text_of(value: Any) -> str:
 
 
 def label_of(value: Any) -> str | None:
-    """Return a label's name with single spaces, None where there is none; a list of one label is that label."""
+    """Return a label's name with single spaces, None where there is none; a list of one label is that label.
+
+    Half a pair of UTF-16, as JSON has where a text was cut within an emoji, is "?": no file could hold it.
+    """
     if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 1:
         return label_of(value[0])
     if is_missing(value) or value in NAN_WORDS:
         return None
     name = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else _number(value)
-    return " ".join(decoded(name).split()) or None
+    return " ".join(decoded(name).encode("utf-8", "replace").decode("utf-8").split()) or None
 
 
 def labels_of(value: Any, separator: str | None = None) -> tuple[str, ...] | None:
