@@ -25,7 +25,8 @@ from training.evaluation.evaluate_targets import evaluate_targets, measures_of, 
 from training.evaluation.significance import paired_bootstrap, paired_sums
 from training.fit import fit
 from training.learning.targets import Targets
-from training.learning.thresholds import best_thresholds
+from training.learning.thresholds import FEW, best_thresholds
+from training.learning.trainer import _class_weights
 from training.run_folder import RunFolder
 
 STACK = {"stack": True, "model.regression_ngrams": 2, "model.regression_buckets": 512, "batch_documents": 16}
@@ -119,6 +120,14 @@ def test_a_rare_label_takes_the_threshold_of_all_together():
     assert first == second == pytest.approx(0.4)
 
 
+def test_a_label_of_twenty_records_has_a_threshold_of_its_own():
+    for records, own in ((FEW, True), (FEW - 1, False)):
+        target = np.zeros((100, 2))
+        target[:50, 0] = target[:records, 1] = 1
+        said = np.where(target > 0, [0.6, 0.3], [0.2, 0.1])
+        assert (best_thresholds(target, said)[1] == pytest.approx(0.2)) == own
+
+
 def test_losses_are_minus_the_log_likelihood():
     import torch
 
@@ -131,6 +140,25 @@ def test_losses_are_minus_the_log_likelihood():
     classes = Targets.of_classes(np.array([0, 0, 0, 1]), 2).balanced()
     assert classes.weight is not None
     assert classes.weight.tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    of_three = Targets.of_classes(np.array([0, 0, 0, 1]), 3).balanced()  # one of which no record has
+    assert of_three.weight is not None
+    assert of_three.weight.tolist() == classes.weight.tolist()
+    data = SimpleNamespace(targets=[0, 0, 0, 1], labels=("a", "b", "c"))
+    assert _class_weights(data).tolist() == pytest.approx([2 / 3, 2, 0])
+
+
+def test_scores_are_those_of_scikit_learn():
+    import torch
+    from sklearn.metrics import accuracy_score, average_precision_score, r2_score
+
+    draw = np.random.default_rng(3)
+    output, several = torch.from_numpy(draw.standard_normal((40, 3))), (draw.random((40, 3)) < 0.3).astype(float)
+    want = average_precision_score(several.ravel(), output.ravel())
+    assert Targets(MULTI, several, 3).score(output) == pytest.approx(want)
+    values = draw.standard_normal(40)
+    assert Targets(REGRESSION, values, 1).score(output[:, :1]) == pytest.approx(r2_score(values, output[:, 0]))
+    classes = draw.integers(0, 3, 40)
+    assert Targets.of_classes(classes, 3).score(output) == pytest.approx(accuracy_score(classes, output.argmax(1)))
 
 
 def test_a_bootstrap_of_sums_is_that_of_shares_where_the_measure_is_one():
@@ -201,6 +229,9 @@ def test_a_number_is_learned_in_its_own_unit(tmp_path):
     data = write_rows(tmp_path / "stars.jsonl", 240, several=False)
     run = fit(tiny(data, tmp_path / "run", problem_type=REGRESSION, **STACK), QUIET)
     model = RunFolder(tmp_path / "run").model()
+    learned = [one.value for one in run.corpus["train"]]
+    assert model.config.value_mean == pytest.approx(np.mean(learned))
+    assert model.config.value_scale == pytest.approx(np.std(learned))
     low, high = (one.value for one in model.predict([parse_text("sun " * 8), parse_text("sun " * 8 + "star " * 4)]))
     assert low < 1
     assert high > 3

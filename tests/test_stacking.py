@@ -14,6 +14,7 @@ from docgraph import parse_text
 from encoders.off_topic import NEIGHBOURS, distance
 from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_random_bert, write_table
 from training.config import ConfigError
+from training.datasets import load
 from training.datasets.dataset import DocumentDataset
 from training.evaluate import evaluate
 from training.evaluation.baselines import nb_ratio
@@ -151,6 +152,36 @@ def test_a_model_says_the_sum_of_what_its_ngram_parts_say(kept: tuple[str, ...],
         got = model.regression(processor.collate(data.encoded))
     want = sum(one.scale * one.features.logits(one.features.fit(rows, targets, 1.0), rows) for one in parts)
     torch.testing.assert_close(got.double(), torch.from_numpy(want), rtol=1e-4, atol=1e-4)
+
+
+def test_the_transformer_starts_from_the_weighed_sum_of_what_is_kept() -> None:
+    logits = torch.tensor([[1.0, -2.0], [0.5, 4.0], [9.0, 9.0]], dtype=torch.float64)
+    parts = tuple(
+        ChosenPart(features=None, cost=1.0, out_of_fold=factor * logits, seconds=0.0, scale=scale)  # type: ignore[arg-type]
+        for factor, scale in ((1.0, 0.5), (7.0, 0.0), (-1.0, 2.0))
+    )
+    targets = Targets.of_classes(np.array([0, 1, 1, 0]), 2)
+    stack = Stack(parts=parts, cut=(), encoders_cut=False, whole=None, targets=targets, longest=0, train=3)
+    torch.testing.assert_close(stack.base, (-1.5 * logits).float())
+    assert stack.kept == [parts[0], parts[2]]
+
+
+def test_a_model_says_the_sum_of_what_its_vector_parts_say(tmp_path: Path, table: Path) -> None:
+    bert = write_random_bert(tmp_path / "bert")
+    changes = {"text_encoder": str(bert), "model.text_encoder": "pretrained", "model.regression_ngrams": 0}
+    model = fit(tiny(table, tmp_path / "run", **{**STACK, **changes}), QUIET).model
+    data = EncodedDataset(DocumentDataset(load(table), "dev"), model.needs_processor(None))
+    rows, targets = np.arange(len(data)), Targets.of_classes(np.asarray(data.targets), 2)
+    (features,) = vector_features(model, [data])
+    part = ChosenPart(features=features, cost=1.0, out_of_fold=torch.zeros(len(data), 2), seconds=0.0, scale=0.4)
+    stack = Stack(
+        parts=(part,), cut=(), encoders_cut=False, whole=None, targets=targets, longest=0, train=len(data)
+    )  # fmt: skip
+    stack.put_into(model)
+    with torch.no_grad():
+        _, got = model(model.needs_processor(None).collate(data.encoded)).logit_parts
+    want = 0.4 * features.logits(features.fit(rows, targets, 1.0), rows)
+    torch.testing.assert_close(got.double(), torch.from_numpy(want).double(), rtol=1e-4, atol=1e-4)
 
 
 def test_tfidf_is_scikit_learns(stacked: Path, table: Path) -> None:
