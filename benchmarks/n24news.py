@@ -32,10 +32,11 @@ import numpy as np
 from benchmarks.clock import about
 from benchmarks.page import command_line, made_by, points, publish, record
 from benchmarks.training.runs import differences
-from training.compare.report import LEVEL, RIVAL_KINDS
+from training.compare.report import RIVAL_KINDS
 from training.compare.worker import RESULT, Result, read_result, run_apart
 from training.config import TrainingConfig, parse_setting
 from training.datasets import load
+from training.evaluation.significance import LEVEL
 from training.output.files import write_atomically
 from training.output.markdown import table
 from training.recipes import recipe

@@ -39,9 +39,6 @@ KINDS: Final = (
 )  # fmt: skip
 """Kinds that the parsers make; see docs of each parser for which of them nest in which."""
 
-ROLES: Final = ("main", "nav", "header", "footer", "aside", "form", "boilerplate")
-"""What part of a page a node belongs to; a node without a role of its own has its parent's."""
-
 
 def modality_of(kind: str) -> Modality:
     """Return what a leaf of this kind holds: an image node holds an image, every other leaf holds text."""

@@ -70,6 +70,12 @@ class DocumentForClassification(DocumentPreTrainedModel):
             self.off_topic = OffTopic(config.off_topic_references, self.document.text.width)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their numbers."""
+        names: Any = self.config.id2label
+        return tuple(str(names[number]) for number in range(len(names)))
+
+    @property
     def linear_parts(self) -> list[nn.Module]:
         """The regressions, in the order of `logit_parts` after the transformer."""
         words: list[nn.Module] = [] if self.regression is None else [self.regression]

@@ -153,9 +153,7 @@ class DocumentConfig(PreTrainedConfig):
             setattr(self, RENAMED[old], kwargs.pop(old))
         temperature = kwargs.pop("temperature", 1.0)
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        if (
-            temperature != 1
-        ):  # version 0.1.0 divided logits by it; DocumentForClassification.from_pretrained takes it over
+        if temperature != 1:  # version 0.1.0 divided logits by it; from_pretrained of the classifier takes it over
             self.old_temperature = temperature
         if self.hidden_size % self.num_attention_heads:
             raise ModelError(

@@ -5,7 +5,7 @@ documents and, within one, of the tree.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,8 +17,6 @@ from docgraph.embedding.embeddings import Embeddings, Problem, as_documents
 from docgraph.errors import ModelError
 from encoders.inputs.encoded import EncodedDocument
 from encoders.inputs.processor import DocumentProcessor
-
-Output = Literal["document", "nodes", "leaves"]
 
 
 def plan_batches(sizes: Sequence[int], budget: int) -> list[list[int]]:

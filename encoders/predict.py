@@ -92,7 +92,7 @@ def predict_documents(
     """See `DocumentForClassification.predict`."""
     listed = as_documents(documents)
     encoded = [processor.encode(document) for document in listed]
-    classes = tuple(model.config.id2label[number] for number in range(model.config.num_labels))
+    classes = model.labels
     probabilities = np.zeros((len(listed), len(classes)), dtype=np.float32)
     distances = np.zeros(len(listed), dtype=np.float32)
     problems: list[Problem] = []

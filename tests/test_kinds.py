@@ -288,7 +288,7 @@ def test_without_any_text_the_mean_is_the_only_rival():
 def test_a_split_of_which_nothing_can_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("text,label,split\nfine,4.5,train\nvile,1,test\n")
     corpus = load(tmp_path / "a.csv", problem_type=REGRESSION)
-    model = SimpleNamespace(config=SimpleNamespace(problem_type=REGRESSION, id2label={0: "label"}, thresholds=()))
+    model = SimpleNamespace(config=SimpleNamespace(problem_type=REGRESSION, thresholds=()), labels=("label",))
     monkeypatch.setattr("training.evaluation.evaluate_targets.predict_records", lambda *_, **__: ([], [], []))
     with pytest.raises(DataError, match="must have records that can be read"):
         evaluate_targets(model, corpus, "test")

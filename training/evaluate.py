@@ -7,7 +7,6 @@ whose label the model was not trained on are named, counted and left out of the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import training.installed
@@ -20,15 +19,14 @@ from torch import Tensor
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
-from training.compare.report import Pair
 from training.datasets import Corpus, Record, RecordProblem
-from training.datasets.records import unseen_labels
+from training.datasets.records import class_numbers
 from training.evaluation.baselines import MAJORITY, rivals
 from training.evaluation.label_paths import above, are_paths, at_level, depth_of
 from training.evaluation.metrics import score
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report import Evaluation
-from training.evaluation.significance import holm, paired_bootstrap
+from training.evaluation.significance import Pair, paired_bootstrap, pairs_of
 from training.inputs import Errors, Input
 
 
@@ -58,10 +56,8 @@ def evaluate(
     Raises:
         DataError: no record of the split has a label that the model knows.
     """
-    if split == "test" and "test" not in corpus.splits:
-        split = "dev"
-    names: Any = model.config.id2label
-    labels = tuple(str(names[number]) for number in range(len(names)))
+    split = corpus.scored(split)
+    labels = model.labels
     known, problems = corpus.known(split, labels)
     if not known:
         raise DataError(
@@ -70,11 +66,10 @@ def evaluate(
         )
     predictions, read, broken = predict_records(model, known, show_progress_bar=show_progress_bar)
     problems += broken
-    number = {label: index for index, label in enumerate(labels)}
-    target = torch.tensor([number[str(record.label)] for record in read])
+    target = torch.tensor(class_numbers(read, labels))
     probabilities = torch.tensor([[one.probabilities[label] for label in labels] for one in predictions])
     others: dict[str, Tensor] = {}
-    train = unseen_labels([record for one in learned for record in corpus.splits.get(one, ())], labels)[0]
+    train = corpus.learned(learned, labels)
     if with_baselines and train:
         others = rivals(train, read, labels, cache=cache)
     if split in learned:
@@ -100,11 +95,7 @@ def _pairs(ours: Tensor, others: Mapping[str, Tensor], target: Tensor) -> tuple[
     named = {name: found for name, found in others.items() if name != MAJORITY}
     right = [(found.argmax(1) == target).numpy()[None] for found in (ours, *named.values())]
     differences = [paired_bootstrap(right[0], other) for other in right[1:]]
-    adjusted = holm([one.p for one in differences])
-    return tuple(
-        Pair(one="this model", other=name, adjusted_p=p, **asdict(difference))
-        for name, difference, p in zip(named, differences, adjusted, strict=True)
-    )
+    return pairs_of([("this model", name) for name in named], differences)
 
 
 def _levels(everyone: Mapping[str, Tensor], target: Tensor, labels: Sequence[str]) -> dict[int, dict[str, Any]]:
@@ -143,14 +134,8 @@ def predict_records(
             some.append(record)
         predicted = model.predict(documents)
         problems += [RecordProblem("image.unreadable", some[p.document].id, p.message) for p in predicted.problems]
-        problems += [
-            RecordProblem(
-                "document.empty",
-                some[index].id,
-                "there is nothing to read in it; its prediction says nothing.",
-            )
-            for index in predicted.empty
-        ]
+        nothing = "there is nothing to read in it; its prediction says nothing."
+        problems += [RecordProblem("document.empty", some[index].id, nothing) for index in predicted.empty]
         problems += [
             RecordProblem("text.cut", some[index].id, f"{count} sub-words past max_tokens were not read.")
             for index, count in predicted.cut.items()

@@ -27,10 +27,9 @@ from benchmarks.training.chapters import FOLDS
 from benchmarks.training.runs import differences, right
 from docgraph.errors import LimitError
 from docgraph.render import Renderer
-from training.compare.report import LEVEL
 from training.compare.run import compare
 from training.datasets.lines import read_lines
-from training.evaluation.significance import seed_interval
+from training.evaluation.significance import LEVEL, seed_interval
 from training.output.files import write_atomically
 from training.output.markdown import table
 from training.recipes import recipe

@@ -26,10 +26,9 @@ from benchmarks.clock import about
 from benchmarks.page import DATA, command_line, made_by, points, publish, record
 from benchmarks.training.runs import Right, differences, right
 from docgraph.errors import DataError
-from training.compare.report import LEVEL
 from training.compare.run import KINDS, compare
 from training.config import CACHE
-from training.evaluation.significance import seed_interval
+from training.evaluation.significance import LEVEL, seed_interval
 from training.output.files import write_atomically
 from training.output.markdown import table
 from training.recipes import recipe

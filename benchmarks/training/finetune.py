@@ -34,9 +34,8 @@ from benchmarks.page import DATA, command_line, made_by, points, publish, record
 from benchmarks.training.runs import differences
 from encoders import zero_shot
 from encoders.zero_shot import Form, Windows
-from training.compare.report import LEVEL
 from training.datasets import load
-from training.evaluation.significance import seed_interval
+from training.evaluation.significance import LEVEL, seed_interval
 from training.learning.pretrained import text_encoder_folder
 from training.output.files import write_atomically
 from training.output.markdown import table

@@ -29,7 +29,6 @@ from benchmarks.clock import about
 from benchmarks.page import DATA, command_line, made_by, points, publish, record, recorded
 from docgraph import parse_html
 from encoders.cache import FeatureCache
-from training.compare.report import LEVEL
 from training.config import CACHE
 from training.datasets.lines import read_lines
 from training.datasets.problem_types import MULTI, REGRESSION
@@ -44,7 +43,7 @@ from training.evaluation.evaluate_targets import (
     target_of,
     target_rivals,
 )
-from training.evaluation.significance import holm, paired_sums
+from training.evaluation.significance import LEVEL, holm, paired_sums
 from training.fit import fit
 from training.output.files import write_atomically
 from training.output.markdown import table

@@ -22,10 +22,9 @@ from benchmarks.training.runs import Right, differences, result, right
 from docgraph.errors import DataError
 from encoders import DocumentProcessor, TreeBatch
 from encoders.peers import PEERS, layout
-from training.compare.report import LEVEL
 from training.compare.run import compare
 from training.config import TrainingConfig
-from training.evaluation.significance import seed_interval
+from training.evaluation.significance import LEVEL, seed_interval
 from training.output.markdown import table
 from training.recipes import recipe
 from training.run_folder import load_corpus

@@ -30,12 +30,11 @@ from benchmarks.page import DATA, command_line, made_by, points, publish, record
 from benchmarks.training.chapters import write_folds
 from docgraph.errors import DataError
 from encoders.cache import FeatureCache
-from training.compare.report import LEVEL
 from training.config import CACHE
 from training.datasets.lines import read_lines
 from training.evaluate import predict_records
 from training.evaluation.baselines import MAJORITY, rivals
-from training.evaluation.significance import holm, paired_bootstrap
+from training.evaluation.significance import LEVEL, holm, paired_bootstrap
 from training.fit import fit
 from training.output.files import write_atomically
 from training.output.markdown import table

@@ -26,9 +26,10 @@ from benchmarks.clock import about
 from benchmarks.page import command_line, made_by, points, publish, record
 from benchmarks.training.runs import differences, result, right
 from docgraph.errors import DataError
-from training.compare.report import COLOURS, LEVEL
+from training.compare.report import COLOURS
 from training.compare.run import KINDS, compare
 from training.config import TrainingConfig
+from training.evaluation.significance import LEVEL
 from training.output.markdown import table
 from training.recipes import recipe
 from training.run_folder import load_corpus

@@ -35,7 +35,7 @@ class RunReader:
         self.model = model
         model.train(False)
         self.normalize = normalize is not False
-        names = [str(name) for name in (model.config.id2label or {}).values()]
+        names = model.labels
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         self.purpose = (
             f"telling {len(names)} classes apart ({shown}); for search and neighbours take its text encoder "

@@ -16,13 +16,13 @@ import training.installed
 from markdown_it import MarkdownIt
 
 from training.evaluation.baselines import MINILM, NB_WEIGHTED, TFIDF
+from training.evaluation.significance import Pair, figures
 from training.output.figures import new_figure, png
 from training.output.files import write_atomically
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
 from training.output.provenance import environment, machine
 
-LEVEL: Final = 0.05
 RIVAL_KINDS: Final = {"tf-idf": TFIDF, "nb-lr": NB_WEIGHTED, "minilm": MINILM}
 """The simple rivals of a comparison, and their names in evaluation/baselines.py."""
 COLOURS: Final = {
@@ -49,24 +49,6 @@ class KindScores:
     """Of training, mean over seeds."""
     peak_memory: int
     """Bytes, the most of any seed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """The difference in accuracy of two kinds, by paired bootstrap; see significance.py."""
-
-    one: str
-    other: str
-    value: float
-    low: float
-    high: float
-    p: float
-    adjusted_p: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference counts as one."""
-        return self.adjusted_p < LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,16 +194,6 @@ def _kind_cells(row: KindScores) -> list[str]:
 def _pair_cells(pair: Pair) -> list[str]:
     value, interval, *rest = figures(pair)
     return [f"{pair.one} − {pair.other}", value, interval, f"{pair.p:.4f}", *rest]
-
-
-def figures(pair: Pair) -> list[str]:
-    """Return difference, interval, adjusted p, and what that says, as cells."""
-    return [
-        f"{100 * pair.value:+.2f}",
-        f"{100 * pair.low:+.2f} to {100 * pair.high:+.2f}",
-        f"{pair.adjusted_p:.4f}",
-        "significant" if pair.significant else "not significant",
-    ]
 
 
 def _about(comparison: Comparison) -> Iterable[str]:

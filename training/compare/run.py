@@ -26,12 +26,12 @@ from rich.console import Console
 
 from docgraph.errors import DataError
 from encoders.peers import PEERS as OTHERS
-from training.compare.report import RIVAL_KINDS, Comparison, KindScores, Pair, write_comparison
-from training.compare.worker import RESULT, Result, read_result, run_apart, scored_split
+from training.compare.report import RIVAL_KINDS, Comparison, KindScores, write_comparison
+from training.compare.worker import RESULT, Result, read_result, run_apart
 from training.config import ConfigError, TrainingConfig
 from training.datasets.load import load, options_of
 from training.evaluation.baselines import names_of_rivals
-from training.evaluation.significance import holm, paired_bootstrap, seed_interval
+from training.evaluation.significance import paired_bootstrap, pairs_of, seed_interval
 from training.output.files import claimed
 
 KINDS: Final = ("hsa", "flat", "none", "permuted")
@@ -117,16 +117,12 @@ def summarise(results: Sequence[Result], config: TrainingConfig, *, left: int = 
     ordered = sorted(by_kind, key=lambda kind: [*KINDS, *FORMS, *BOXES, *PEERS, *RIVAL_KINDS].index(kind))
     pairs = [(one, other) for one, other in combinations(ordered, 2) if one not in RIVAL_KINDS]
     found = [paired_bootstrap(right[one], right[other]) for one, other in pairs]
-    adjusted = holm([difference.p for difference in found])
     return Comparison(
         config=asdict(replace(config, output="")),
         split=results[0].scored,
         records=len(results[0].ids),
         rows=tuple(rows),
-        pairs=tuple(
-            Pair(one=one, other=other, adjusted_p=p, **asdict(difference))
-            for (one, other), difference, p in zip(pairs, found, adjusted, strict=True)
-        ),
+        pairs=pairs_of(pairs, found),
         runs_left=left,
     )
 
@@ -171,5 +167,5 @@ def _rivals(config: TrainingConfig, split: str) -> list[str]:
     if config.fields is not None and "fields" in options_of(config.data, config.format):
         options.setdefault("fields", config.fields)
     corpus = load(config.data, config.format, **options)
-    allowed = names_of_rivals(corpus["train"], corpus[scored_split(corpus, split)])
+    allowed = names_of_rivals(corpus["train"], corpus[corpus.scored(split)])
     return [kind for kind, name in RIVAL_KINDS.items() if name in allowed]

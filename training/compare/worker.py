@@ -28,10 +28,9 @@ from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from training.compare.report import RIVAL_KINDS
 from training.config import TrainingConfig, differences
-from training.datasets import Corpus
-from training.datasets.records import unseen_labels
+from training.datasets.records import class_numbers, unseen_labels
 from training.evaluate import evaluate
-from training.evaluation.baselines import RIVALS, Given
+from training.evaluation.baselines import rivals
 from training.evaluation.card import note
 from training.evaluation.metrics import score
 from training.fit import fit
@@ -143,33 +142,20 @@ def _trained(config: TrainingConfig, kind: str, split: str) -> Result:
     )
 
 
-def scored_split(corpus: Corpus, split: str) -> str:
-    """Return the split that is scored: dev where there is no test."""
-    return "dev" if split == "test" and "test" not in corpus.splits else split
-
-
 def _rival(config: TrainingConfig, kind: str, split: str) -> Result:
     """Train a simple rival on the records of a configuration."""
     folder = RunFolder(config.output)
     with folder.claim(config):
         corpus = load_corpus(config)
-    scored = scored_split(corpus, split)
+    scored, name = corpus.scored(split), RIVAL_KINDS[kind]
     test, _ = unseen_labels(corpus[scored], corpus.labels)
-    learned = [record for one in learned_splits(config, corpus) for record in corpus[one]]
-    train, _ = unseen_labels(learned, corpus.labels)
-    number = {name: index for index, name in enumerate(corpus.labels)}
-    target = torch.tensor([number[str(record.label)] for record in test])
+    train = corpus.learned(learned_splits(config, corpus), corpus.labels)
+    target = torch.tensor(class_numbers(test, corpus.labels))
+    cache = FeatureCache(folder.file(config.feature_cache))
     begin = time.monotonic()
-    given = Given(
-        train=train,
-        classes=[number[str(record.label)] for record in train],
-        test=test,
-        labels=len(number),
-        cache=FeatureCache(folder.file(config.feature_cache)),
-    )
-    probabilities = RIVALS[RIVAL_KINDS[kind]](given)
+    probabilities = rivals(train, test, corpus.labels, [name], cache=cache)[name]
     seconds = time.monotonic() - begin
-    scores = score(RIVAL_KINDS[kind], probabilities, target, corpus.labels)
+    scores = score(name, probabilities, target, corpus.labels)
     right = probabilities.argmax(1) == target
     return Result(
         kind=kind,

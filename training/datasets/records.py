@@ -117,6 +117,14 @@ class Corpus:
             raise DataError(f"the splits of {self.name} are {', '.join(self.splits)}, but {split!r} was asked for.")
         return self.splits[split]
 
+    def scored(self, split: str) -> str:
+        """Return the split that stands for another in an evaluation: dev where there is no test."""
+        return "dev" if split == "test" and "test" not in self.splits else split
+
+    def learned(self, splits: Iterable[str], labels: Sequence[str]) -> list[Record]:
+        """Return the records of some splits, of those that are there, whose labels are among some."""
+        return unseen_labels([record for one in splits for record in self.splits.get(one, ())], labels)[0]
+
     def known(self, split: str, labels: Sequence[str]) -> tuple[list[Record], list[RecordProblem]]:
         """Return the records of a split whose labels are among some, and the problems of all its records.
 
@@ -164,6 +172,12 @@ def unseen_labels(records: Iterable[Record], labels: Sequence[str]) -> tuple[lis
         else:
             known.append(record)
     return known, problems
+
+
+def class_numbers(records: Iterable[Record], labels: Sequence[str]) -> list[int]:
+    """Return the number of each record's label."""
+    number = {label: place for place, label in enumerate(labels)}
+    return [number[str(record.label)] for record in records]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """What must be beaten: simple classifiers, trained on the very same records.
 
-    training records, test records ──rivals──> name -> probabilities (N, C)      ──baselines──> the scores of each
+    training records, test records ──rivals──> name -> probabilities (N, C)
 
     majority class                      the share of each class
     TF-IDF + logistic regression        words and pairs of words
@@ -35,8 +35,7 @@ from encoders.inputs.processor import DocumentProcessor
 from encoders.inputs.settings import ProcessorSettings
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.vectors import WHOLE, text_vectors
-from training.datasets.records import Record
-from training.evaluation.metrics import Scores, score
+from training.datasets.records import Record, class_numbers
 from training.learning.pretrained import text_encoder_folder
 
 MAJORITY: Final = "majority class"
@@ -62,24 +61,19 @@ class Given:
     """Where MiniLM's vectors are kept by content."""
 
 
-def baselines(
-    train: Sequence[Record], test: Sequence[Record], labels: Sequence[str], *, cache: FeatureCache | None = None
-) -> list[Scores]:
-    """Train the rivals and score them; arguments and errors as of `rivals`."""
-    number = {name: index for index, name in enumerate(labels)}
-    target = torch.tensor([number[str(record.label)] for record in test])
-    return [score(name, found, target, labels) for name, found in rivals(train, test, labels, cache=cache).items()]
-
-
 def rivals(
-    train: Sequence[Record], test: Sequence[Record], labels: Sequence[str], *, cache: FeatureCache | None = None
+    train: Sequence[Record],
+    test: Sequence[Record],
+    labels: Sequence[str],
+    names: Sequence[str] | None = None,
+    *,
+    cache: FeatureCache | None = None,
 ) -> dict[str, Tensor]:
     """Train the rivals, and return their probabilities (N, C) of the test records by their names.
 
-    Where the training records hold one class, or no text, there is the majority class alone.
-
     Args:
         train, test: records whose label is one of `labels`.
+        names: of `RIVALS`; None for all that the records allow, as `names_of_rivals` says.
         cache: where MiniLM's vectors are kept by content.
 
     Raises:
@@ -88,14 +82,12 @@ def rivals(
     """
     if not train:
         raise DataError("baselines need training records, but there are none.")
-    number = {name: index for index, name in enumerate(labels)}
-    classes = [number[str(record.label)] for record in train]
-    given = Given(train=train, classes=classes, test=test, labels=len(labels), cache=cache)
-    return {name: RIVALS[name](given) for name in names_of_rivals(train, test)}
+    given = Given(train=train, classes=class_numbers(train, labels), test=test, labels=len(labels), cache=cache)
+    return {name: RIVALS[name](given) for name in names or names_of_rivals(train, test)}
 
 
 def names_of_rivals(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
-    """Return which of `RIVALS` these records allow."""
+    """Return which of `RIVALS` these records allow: the majority alone where they hold one class, or no text."""
     if len({record.label for record in train}) < 2 or not any(record.origin.text().strip() for record in train):
         return [MAJORITY]
     return [name for name in RIVALS if name != MINILM or minilm_may_read(train, test)]

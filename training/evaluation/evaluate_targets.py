@@ -28,14 +28,12 @@ from sklearn.model_selection import KFold
 from docgraph.errors import DataError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
-from training.compare.report import Pair, figures
 from training.datasets import Corpus, Record, RecordProblem
 from training.datasets.problem_types import MULTI, REGRESSION, ProblemType
-from training.datasets.records import unseen_labels
 from training.evaluate import predict_records
 from training.evaluation.baselines import MINILM, TFIDF, minilm_may_read, minilm_vectors, tfidf_vectors
 from training.evaluation.predictions import RecordPrediction
-from training.evaluation.significance import holm, paired_sums
+from training.evaluation.significance import Pair, figures, paired_sums, pairs_of
 from training.learning.thresholds import best_thresholds
 from training.output.markdown import table
 from training.output.provenance import environment
@@ -101,12 +99,11 @@ def evaluate_targets(
         DataError: no record of the split has what the model predicts, or can be read, or the data holds another kind
             of label.
     """
-    split = "dev" if split == "test" and "test" not in corpus.splits else split
+    split = corpus.scored(split)
     kind = model.config.problem_type
     if corpus.problem_type != kind:
         raise DataError(f"{corpus.name} must hold labels for {kind}, but holds them for {corpus.problem_type}.")
-    names: Any = model.config.id2label
-    labels = [str(names[number]) for number in range(len(names))]
+    labels = model.labels
     known, problems = corpus.known(split, labels)
     if not known:
         raise DataError(f"the {split} split of {corpus.name} must have records with known labels, but has none.")
@@ -115,13 +112,12 @@ def evaluate_targets(
         raise DataError(f"the {split} split of {corpus.name} must have records that can be read, but has none.")
     target = target_of(read, labels, kind)
     everyone = {OURS: ours_of(predictions, labels, model.config.thresholds)}
-    train = unseen_labels([record for one in learned for record in corpus.splits.get(one, ())], labels)[0]
+    train = corpus.learned(learned, labels)
     if with_baselines and train:
         everyone |= target_rivals(train, target_of(train, labels, kind), read, kind, cache)
     sums = {one: sums_of(kind, target, *found) for one, found in everyone.items()}
     rivals = [one for one in everyone if one not in (OURS, MEAN)]
     differences = [paired_sums(sums[OURS], sums[one], FIRST[kind]) for one in rivals]
-    adjusted = holm([one.p for one in differences])
     return TargetEvaluation(
         model=name,
         data=corpus.name,
@@ -129,10 +125,7 @@ def evaluate_targets(
         problem_type=corpus.problem_type,
         records=len(read),
         measures={one: measures_of(kind, target, *found) for one, found in everyone.items()},
-        pairs=tuple(
-            Pair(one="this model", other=other, adjusted_p=p, **asdict(difference))
-            for other, difference, p in zip(rivals, differences, adjusted, strict=True)
-        ),
+        pairs=pairs_of([(OURS, one) for one in rivals], differences),
         problems=(*problems, *broken),
         notes=tuple(notes),
     )

@@ -32,17 +32,8 @@ class RecordPrediction:
     @classmethod
     def of(cls, id: str, label: str | None, prediction: "Prediction") -> "RecordPrediction":
         """Join what the model says of a document with the record that it is of."""
-        return cls(
-            id=id,
-            label=label,
-            predicted=prediction.label,
-            probability=prediction.probability,
-            probabilities=prediction.probabilities,
-            labels=prediction.labels,
-            value=prediction.value,
-            distance=prediction.distance,
-            off_topic=prediction.off_topic,
-        )
+        said = prediction._asdict()
+        return cls(id=id, label=label, predicted=said.pop("label"), **said)
 
     def to_json(self) -> str:
         """Return the prediction as one line of JSON: what the model has to say, no more."""

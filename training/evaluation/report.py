@@ -24,11 +24,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from docgraph.errors import DataError
-from training.compare.report import Pair, figures
 from training.datasets.records import RecordProblem
 from training.evaluation.metrics import Scores
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report_figures import confusion, learning_curve, reliability
+from training.evaluation.significance import Pair, figures
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
 from training.output.provenance import environment

@@ -2,7 +2,7 @@
 
     scores of one kind by seed ──seed_interval──> mean, half width of its 95 % interval
     who got which record right ──paired_bootstrap──> difference, its 95 % interval, p
-    the p of several pairs     ──holm──> p that may be read side by side
+    the p of several pairs     ──holm, pairs_of──> p that may be read side by side
     confusion of one run       ──accuracy_interval, f1_interval──> 95 % intervals over records
 
 The two intervals answer different questions. The one over seeds says how a figure would move if training were started
@@ -17,7 +17,7 @@ Axes:  S seeds   N test records   B bootstrap samples   C classes
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Final
 
@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE: Final = 0.95
+LEVEL: Final = 0.05
+"""Below which an adjusted p is called significant."""
 SAMPLES: Final = 10_000
 Right = NDArray[np.bool_] | NDArray[np.float64]
 CHUNK: Final = 1_000
@@ -41,6 +43,39 @@ class Difference:
     """The 95 % percentile interval of the bootstrap."""
     p: float
     """Two-sided: how often the bootstrap's difference lies on the other side of zero, doubled; never 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair(Difference):
+    """The difference of one from another, among several that are read side by side."""
+
+    one: str
+    other: str
+    adjusted_p: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference counts as one."""
+        return self.adjusted_p < LEVEL
+
+
+def pairs_of(names: Sequence[tuple[str, str]], differences: Sequence[Difference]) -> tuple[Pair, ...]:
+    """Return differences with the names of both sides, p adjusted over all of them."""
+    adjusted = holm([one.p for one in differences])
+    return tuple(
+        Pair(one=one, other=other, adjusted_p=p, **asdict(difference))
+        for (one, other), difference, p in zip(names, differences, adjusted, strict=True)
+    )
+
+
+def figures(pair: Pair) -> list[str]:
+    """Return difference, interval, adjusted p, and what that says, as cells."""
+    return [
+        f"{100 * pair.value:+.2f}",
+        f"{100 * pair.low:+.2f} to {100 * pair.high:+.2f}",
+        f"{pair.adjusted_p:.4f}",
+        "significant" if pair.significant else "not significant",
+    ]
 
 
 def seed_interval(values: Sequence[float]) -> tuple[float, float | None]:
