@@ -3,10 +3,12 @@
 import json
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from tests.training_runs import TINY, write_table
@@ -17,6 +19,7 @@ from training.datasets import load
 from training.datasets.describe import DataFacts, describe
 from training.inputs import find_inputs
 from training.learning.budget import Budget
+from training.learning.progress import ShowProgress
 from training.recipes import RECIPES
 
 BARE = Machine(minilm=False, lite0=False, gpu=False, cores=2)
@@ -101,6 +104,12 @@ def test_the_recipe_follows_the_data_and_the_packages(tmp_path, cells, machine, 
     make_config(RECIPES[recipe][1]).with_values(choice.settings)
 
 
+def test_the_label_column_and_what_is_not_read_are_said(tmp_path):
+    (tmp_path / "a.csv").write_text("review,verdict,stars\n" + "".join(f"t {n},good,{n % 2}\n" for n in range(40)))
+    told = choose(facts_of(tmp_path / "a.csv"), BARE, 10).lines[0]
+    assert "40 records, 2 labels (column stars; not read: verdict)" in told
+
+
 def test_what_the_budget_has_no_time_for_is_left_out_and_said(tmp_path):
     facts = facts_of(table(tmp_path / "a.jsonl", 400, text="words " * 500))
     needed = encoding_minutes(facts, FULL)
@@ -116,6 +125,21 @@ def test_dev_records_are_drawn_where_the_data_gives_none(tmp_path):
     choice = choose(facts_of(tmp_path / "a.jsonl"), BARE, 10)
     assert choice.settings["data_options"] == {"dev_share": 0.1}
     assert "data_options" not in choose(facts_of(table(tmp_path / "b.jsonl", text="words")), BARE, 10).settings
+
+
+def test_a_loss_that_is_not_known_yet_is_not_shown():
+    console = Console(file=StringIO(), width=100)
+    shown, state = ShowProgress(console), TrainerState(max_steps=4, global_step=1, epoch=0.25)
+    nothing = (None, state, None)
+    shown.on_train_begin(*nothing)
+    shown.on_log(*nothing, logs={"eval_loss": 0.5, "eval_accuracy": 1.0})
+    shown.on_log(*nothing, logs={"loss": 0.25})
+    shown.on_log(*nothing, logs={"eval_loss": 0.5})
+    shown.stop()
+    before, after = [line for line in console.file.getvalue().splitlines() if "epoch" in line]
+    assert "nan" not in console.file.getvalue()
+    assert " loss" not in before.replace("dev loss", "")
+    assert "loss 0.250" in after
 
 
 # -- the budget --------------------------------------------------------------------------------------------------

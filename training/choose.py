@@ -23,6 +23,8 @@ GPU_SPEED: Final = 30.0
 SHARE: Final = 0.6
 """Of the budget that encoders may take: the rest is for reading, training and writing."""
 DEV_SHARE: Final = 0.1
+MOST_NAMED: Final = 5
+"""Columns that are not read, in the first line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,4 +122,9 @@ def _recipe(facts: DataFacts, machine: Machine, minutes: float, cut: list[str]) 
 def _told(facts: DataFacts) -> str:
     fields = ", ".join(f"{name} of {one.median:,} characters" for name, one in facts.fields.items())
     images = f"{facts.images:,} images" if facts.images else "no images"
-    return f"{facts.records:,} records, {len(facts.labels)} labels; {fields or 'no text'} at the median, {images}"
+    label = next((column for column, use in facts.columns.items() if use == "label"), None)
+    unread = [column for column, use in facts.columns.items() if not use]
+    named = f" (column {label}{'; not read: ' if unread else ''}{', '.join(unread[:MOST_NAMED])})" if label else ""
+    return (
+        f"{facts.records:,} records, {len(facts.labels)} labels{named}; {fields or 'no text'} at the median, {images}"
+    )

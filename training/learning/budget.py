@@ -52,7 +52,7 @@ class Budget(TrainerCallback):
         if not self._by_time or self.done >= self.meant:
             return None
         share = self.done / self.meant
-        return f"{self.seconds / 60:g} minutes were allowed: {self.done:,} of {self.meant:,} steps done ({share:.0%})"
+        return f"{self.seconds / 60:g} min were allowed: {self.done:,} of {self.meant:,} steps done ({share:.0%})"
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Note how many steps are meant."""

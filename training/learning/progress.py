@@ -19,7 +19,7 @@ class ShowProgress(TrainerCallback):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.bar: Progress | None = None
-        self.loss = float("nan")
+        self.loss: float | None = None
         self.start = time.monotonic()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -27,11 +27,11 @@ class ShowProgress(TrainerCallback):
         if not state.is_world_process_zero:
             return
         columns = (
-            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.3f}"),
+            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(),
         )  # fmt: skip
         self.bar = Progress(*columns, console=self.console, transient=True)
-        self.bar.add_task("", total=state.max_steps, completed=state.global_step, loss=float("nan"))
+        self.bar.add_task("", total=state.max_steps, completed=state.global_step, loss="")
         self.bar.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -52,10 +52,10 @@ class ShowProgress(TrainerCallback):
             return
         if "loss" in logs:
             self.loss = logs["loss"]
-            self.bar.update(self.bar.task_ids[0], loss=self.loss)
+            self.bar.update(self.bar.task_ids[0], loss=f"loss {self.loss:.3f}")
         if "eval_loss" in logs:
             dev = "".join(f"   dev {name} {logs[f'eval_{name}']:.3f}" for name in SHOWN if f"eval_{name}" in logs)
-            loss = f"   loss {self.loss:.3f}" if state.global_step else ""  # dev may be looked at before training
+            loss = "" if self.loss is None else f"   loss {self.loss:.3f}"  # dev may be looked at before it is known
             self.console.print(
                 f"  epoch {state.epoch or 0:5.1f}{loss}{dev}   {time.monotonic() - self.start:.0f} s", highlight=False
             )
