@@ -149,7 +149,7 @@ def test_every_kernel_compiles_for_a_gpu(monkeypatch):
         for name, kernel in vars(module).items()
         if isinstance(kernel, JITFunction) and kernel.fn.__module__ == module.__name__
     }
-    for helper in ("load_rows", "store_rows", "load_side", "tile_of", "multiply", "logits"):
+    for helper in ("load_rows", "store_rows", "load_side", "tile_of", "load_keys", "multiply", "logits"):
         del kernels[helper]
     for name, (module, kernel) in kernels.items():
         monkeypatch.setattr(module, name, Compiled(kernel))

@@ -10,7 +10,7 @@ Weights are not kept from the forward pass: they come again from q, k and the tw
 
 import triton.language as tl
 
-from encoders.attention.triton.rows import jit, load_rows, load_side, logits, multiply, store_rows, tile_of
+from encoders.attention.triton.rows import jit, load_keys, load_rows, load_side, logits, multiply, store_rows, tile_of
 
 
 @jit
@@ -23,31 +23,21 @@ def measure(
     """a = c_bar . u of a tile of nodes, and m_bar = o_bar . v of its leaves."""
     tile, head = tl.program_id(0), tl.program_id(1)
     shared = head // (heads // shared_heads)
-    begin, end, first_key, last_key = tile_of(tiles, tile)
-    node = begin + tl.arange(0, BLOCK)
-    valid = node < end
-    members = tl.load(nodes.source + node, mask=valid, other=0)
-    mine = tl.load(nodes.family + node, mask=valid, other=-2)
+    node, valid, members, mine, first_key, last_key = tile_of(nodes, tiles, tile, BLOCK)
     at_node = node * heads + head
     Q = load_rows(q, heads, head, members, valid, D, DD) * scale
     C = load_rows(o_bar, heads, head, members, valid, E, EE)
     top = tl.load(top_in + at_node, mask=valid, other=0.0)
     total = tl.load(total_in + at_node, mask=valid, other=1.0)
     left = tl.zeros((BLOCK, PP), tl.float32)
-    right = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
         left = load_side(e, head, tl.load(nodes.row + node, mask=valid, other=0), valid, P, PP)
     a = tl.zeros((BLOCK,), tl.float32)  # sum_j P_ij c_bar_i . v_j, the product c_bar . u without reading u again
     for at in range(first_key, last_key, BLOCK):
-        other = at + tl.arange(0, BLOCK)
-        valid_other = other < last_key
-        keys = tl.load(nodes.source + other, mask=valid_other, other=0)
-        theirs = tl.load(nodes.family + other, mask=valid_other, other=-3)
-        K = load_rows(k, shared_heads, shared, keys, valid_other, D, DD)
-        V = load_rows(v, shared_heads, shared, keys, valid_other, E, EE)
-        if P > 0:
-            right = load_side(f, head, tl.load(nodes.row + other, mask=valid_other, other=0), valid_other, P, PP)
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(nodes.log_n + other, mask=valid_other, other=0.0)[None, :]
+        other, theirs, K, V, right, number = load_keys(
+            k, v, f, nodes, at, last_key, shared_heads, shared, head, D, DD, E, EE, P, PP, BLOCK
+        )
+        s = logits(Q, K, left, right, P, NARROW) + number[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0)
         a += tl.sum(p * multiply(C, tl.trans(V), NARROW), 1)
@@ -112,11 +102,7 @@ def push_queries(
     """Gradients of a tile of nodes as queries: to leaves as they are, to inner nodes for each leaf below."""
     tile, head = tl.program_id(0), tl.program_id(1)
     shared = head // (heads // shared_heads)
-    begin, end, first_key, last_key = tile_of(tiles, tile)
-    node = begin + tl.arange(0, BLOCK)
-    valid = node < end
-    members = tl.load(nodes.source + node, mask=valid, other=-1)
-    mine = tl.load(nodes.family + node, mask=valid, other=-2)
+    node, valid, members, mine, first_key, last_key = tile_of(nodes, tiles, tile, BLOCK)
     at_node = node * heads + head
     Q = load_rows(q, heads, head, members, valid, D, DD) * scale
     C = load_rows(o_bar, heads, head, members, valid, E, EE)
@@ -127,21 +113,15 @@ def push_queries(
     times = tl.load(weight + at_node, mask=valid, other=0.0)
     own = tl.load(L_bar + at_node, mask=valid & (members >= 0), other=0.0)
     left = tl.zeros((BLOCK, PP), tl.float32)
-    right = tl.zeros((BLOCK, PP), tl.float32)
     left_bar = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
         left = load_side(e, head, tl.load(nodes.row + node, mask=valid, other=0), valid, P, PP)
     Q_bar = tl.zeros((BLOCK, DD), tl.float32)
     for at in range(first_key, last_key, BLOCK):
-        other = at + tl.arange(0, BLOCK)
-        valid_other = other < last_key
-        keys = tl.load(nodes.source + other, mask=valid_other, other=0)
-        theirs = tl.load(nodes.family + other, mask=valid_other, other=-3)
-        K = load_rows(k, shared_heads, shared, keys, valid_other, D, DD)
-        V = load_rows(v, shared_heads, shared, keys, valid_other, E, EE)
-        if P > 0:
-            right = load_side(f, head, tl.load(nodes.row + other, mask=valid_other, other=0), valid_other, P, PP)
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(nodes.log_n + other, mask=valid_other, other=0.0)[None, :]
+        other, theirs, K, V, right, number = load_keys(
+            k, v, f, nodes, at, last_key, shared_heads, shared, head, D, DD, E, EE, P, PP, BLOCK
+        )
+        s = logits(Q, K, left, right, P, NARROW) + number[None, :]
         among = (mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :])
         p = tl.where(among, tl.exp(tl.where(among, s - top[:, None], 0.0)), 0.0) * part[:, None]
         T = multiply(C, tl.trans(V), NARROW)
@@ -170,11 +150,7 @@ def push_keys(
     """Gradients of a tile of nodes as keys and values, over the query heads that share them."""
     tile, shared = tl.program_id(0), tl.program_id(1)
     group = heads // shared_heads
-    begin, end, first_query, last_query = tile_of(tiles, tile)
-    node = begin + tl.arange(0, BLOCK)
-    valid = node < end
-    members = tl.load(nodes.source + node, mask=valid, other=-1)
-    mine = tl.load(nodes.family + node, mask=valid, other=-2)
+    node, valid, members, mine, first_query, last_query = tile_of(nodes, tiles, tile, BLOCK)
     rows = tl.load(nodes.row + node, mask=valid, other=0)
     number = tl.load(nodes.log_n + node, mask=valid, other=0.0)
     K = load_rows(k, shared_heads, shared, members, valid, D, DD)

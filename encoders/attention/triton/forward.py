@@ -6,7 +6,7 @@ gather (level by level, up)   attend_tiles (all tiles)   rise (up)   fall (down)
 
 import triton.language as tl
 
-from encoders.attention.triton.rows import jit, load_rows, load_side, logits, multiply, store_rows, tile_of
+from encoders.attention.triton.rows import jit, load_keys, load_rows, load_side, logits, multiply, store_rows, tile_of
 
 
 @jit
@@ -19,16 +19,11 @@ def attend_tiles(
     """u of a tile of nodes, the two parts of R (`top` and `total`), and L of the leaves."""
     tile, head = tl.program_id(0), tl.program_id(1)
     shared = head // (heads // shared_heads)
-    begin, end, first_key, last_key = tile_of(tiles, tile)
-    node = begin + tl.arange(0, BLOCK)
-    valid = node < end
-    members = tl.load(nodes.source + node, mask=valid, other=0)
-    mine = tl.load(nodes.family + node, mask=valid, other=-2)
+    node, valid, members, mine, first_key, last_key = tile_of(nodes, tiles, tile, BLOCK)
     Q = load_rows(q, heads, head, members, valid, D, DD) * scale
     own = load_rows(k, shared_heads, shared, members, valid, D, DD)
     L = tl.sum(Q * own, 1)
     left = tl.zeros((BLOCK, PP), tl.float32)
-    right = tl.zeros((BLOCK, PP), tl.float32)
     if P > 0:
         rows = tl.load(nodes.row + node, mask=valid, other=0)
         left = load_side(e, head, rows, valid, P, PP)
@@ -39,16 +34,10 @@ def attend_tiles(
     total = tl.zeros((BLOCK,), tl.float32)
     u = tl.zeros((BLOCK, EE), tl.float32)
     for at in range(first_key, last_key, BLOCK):
-        other = at + tl.arange(0, BLOCK)
-        valid_other = other < last_key
-        keys = tl.load(nodes.source + other, mask=valid_other, other=0)
-        theirs = tl.load(nodes.family + other, mask=valid_other, other=-3)
-        K = load_rows(k, shared_heads, shared, keys, valid_other, D, DD)
-        V = load_rows(v, shared_heads, shared, keys, valid_other, E, EE)
-        if P > 0:
-            rows = tl.load(nodes.row + other, mask=valid_other, other=0)
-            right = load_side(f, head, rows, valid_other, P, PP)
-        s = logits(Q, K, left, right, P, NARROW) + tl.load(nodes.log_n + other, mask=valid_other, other=0.0)[None, :]
+        other, theirs, K, V, right, number = load_keys(
+            k, v, f, nodes, at, last_key, shared_heads, shared, head, D, DD, E, EE, P, PP, BLOCK
+        )
+        s = logits(Q, K, left, right, P, NARROW) + number[None, :]
         # Only siblings, and not oneself: small families share a tile, and rows past its end have families -2 and -3.
         s = tl.where((mine[:, None] == theirs[None, :]) & (node[:, None] != other[None, :]), s, float("-inf"))
         higher = tl.maximum(top, tl.max(s, 1))

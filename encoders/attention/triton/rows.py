@@ -84,10 +84,31 @@ def load_side(side, head, row, valid, P: tl.constexpr, PP: tl.constexpr):
 
 
 @jit
-def tile_of(tiles, tile):
-    """First node and end of a tile, first node and end of all their siblings."""
+def tile_of(nodes, tiles, tile, BLOCK: tl.constexpr):
+    """Nodes of a tile, which of them are some, their sources and families; first node and end of all their siblings."""
     at = tiles + tile * 4
-    return tl.load(at), tl.load(at + 1), tl.load(at + 2), tl.load(at + 3)
+    node = tl.load(at) + tl.arange(0, BLOCK)
+    valid = node < tl.load(at + 1)
+    source = tl.load(nodes.source + node, mask=valid, other=-1)
+    return node, valid, source, tl.load(nodes.family + node, mask=valid, other=-2), tl.load(at + 2), tl.load(at + 3)
+
+
+@jit
+def load_keys(
+    k, v, f, nodes, at, last, heads, shared, head, D: tl.constexpr, DD: tl.constexpr, E: tl.constexpr,
+    EE: tl.constexpr, P: tl.constexpr, PP: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Nodes from `at` on as keys: the nodes, their families, keys, values, positions, and log n."""
+    node = at + tl.arange(0, BLOCK)
+    valid = node < last
+    source = tl.load(nodes.source + node, mask=valid, other=0)
+    family = tl.load(nodes.family + node, mask=valid, other=-3)
+    K = load_rows(k, heads, shared, source, valid, D, DD)
+    V = load_rows(v, heads, shared, source, valid, E, EE)
+    right = tl.zeros((BLOCK, PP), tl.float32)
+    if P > 0:
+        right = load_side(f, head, tl.load(nodes.row + node, mask=valid, other=0), valid, P, PP)
+    return node, family, K, V, right, tl.load(nodes.log_n + node, mask=valid, other=0.0)
 
 
 @jit
