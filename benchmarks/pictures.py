@@ -1,13 +1,13 @@
-"""Do pixels help to find a picture by its caption, beside the words around it?
+"""Do pixels help to find an image by its caption, beside the words around it?
 
     python -m benchmarks.pictures [--cache FILE]
 
-The captions of OpenStax's figures are taken out of their pages; each then asks for its picture among all pictures of
+The captions of OpenStax's figures are taken out of their pages; each then asks for its image among all images of
 its books (a third of the twelve at a time), or of its page. No image-text model is at hand, so pixels are read by
 EfficientNet-Lite0 (ImageNet) and taken to the text's space by a ridge regression onto MiniLM's vectors of the captions
 of the other two thirds. Its strength, and the weight of pixels beside words, are chosen within these by books as well.
 
-    BM25, MiniLM             the words of the passage around the picture, under its title and headings
+    BM25, MiniLM             the words of the passage around the image, under its title and headings
     docgraph                 the image's vector of `Embedder`: alternative text, and a share of what is around it
     BM25 + docgraph          standard scores, added up
     + pixels                 the same and what the regression makes of the pixels
@@ -62,7 +62,7 @@ class Around(Places):
 
 
 def read(folder: Path, alts: bool) -> tuple[list[Document], list[str], list[tuple[int, int, str, Path]]]:
-    """Return the pages without captions, the book of each, and page, row, caption and file of each picture."""
+    """Return the pages without captions, the book of each, and page, row, caption and file of each image."""
     documents, books, pictures = [], [], []
     for file in sorted((folder / "html").rglob("*.html")):
         markup = file.read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def read(folder: Path, alts: bool) -> tuple[list[Document], list[str], list[tupl
 
 
 def pixels(files: Sequence[Path]) -> Floats:
-    """Return (n, 1280) what EfficientNet-Lite0 says of each picture, standardised."""
+    """Return (n, 1280) what EfficientNet-Lite0 says of each image, standardised."""
     import timm
     from PIL import Image
 
@@ -122,7 +122,7 @@ def standard(scores: Floats) -> Floats:
 
 
 def first(scores: Floats, page: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """Return (q,) nDCG@10 and R@1 of picture n for caption n, among all or those of its page."""
+    """Return (q,) nDCG@10 and R@1 of image n for caption n, among all or those of its page."""
     if page is not None:
         scores = np.where(page[:, None] == page[None], scores, -np.inf)
     found = gains(scores, [{n: 1.0} for n in range(len(scores))])

@@ -33,7 +33,7 @@ METHOD: Final = (
 )
 
 
-class Layer(NamedTuple):
+class AttendedLayer(NamedTuple):
     """What one layer's attention ran on."""
 
     attention: HierarchicalAttention
@@ -106,7 +106,7 @@ def _under(node: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]
     return cast(NDArray[np.int64], before[end] - before[:-1])
 
 
-def _sums(layer: Layer, asked: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:
+def _sums(layer: AttendedLayer, asked: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N + 1, K) what leaves of the rows before each one send to the asked nodes."""
     node = torch.from_numpy(layer.node)
     under = (node[:, None] >= torch.from_numpy(asked)) & (node[:, None] < torch.from_numpy(end[asked]))
@@ -117,7 +117,7 @@ def _sums(layer: Layer, asked: NDArray[np.int64], end: NDArray[np.int64]) -> NDA
     return each.cumsum(0)
 
 
-def layers_of(model: Any, document: Document, processor: DocumentProcessor | None) -> list[Layer]:
+def layers_of(model: Any, document: Document, processor: DocumentProcessor | None) -> list[AttendedLayer]:
     """Run the model on a document and return what the attention of each layer read."""
     inner = getattr(model, "document", model)
     if not inner.config.use_transformer:
@@ -143,7 +143,7 @@ def layers_of(model: Any, document: Document, processor: DocumentProcessor | Non
     if inner.config.attention == "flat":
         forest, row = batch.flat.forest, np.concatenate([row[:1], row[forest.leaf_rows.cpu().numpy()]])
     for number, (attention, (query, key, _, structure)) in enumerate(seen):
-        layers.append(Layer(attention, query, key, structure, row[forest.leaf_rows.cpu().numpy()]))
+        layers.append(AttendedLayer(attention, query, key, structure, row[forest.leaf_rows.cpu().numpy()]))
         if number in inner.config.pool_after:
             step = structure.batch.coarsened(steps)
             forest, row, steps = step.forest, row[step.row.cpu().numpy()], steps + 1

@@ -18,7 +18,7 @@ from training.config import make_config
 from training.datasets import load
 from training.datasets.describe import DataFacts, describe
 from training.inputs import find_inputs
-from training.learning.budget import Budget
+from training.learning.budget import TimeBudget
 from training.learning.progress import ShowProgress
 from training.recipes import RECIPES
 
@@ -153,7 +153,7 @@ class Schedule:
 def test_a_budget_takes_as_many_steps_as_fit_and_ends_the_schedule_with_them(monkeypatch, tmp_path):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    budget, state, control, schedule = Budget(1.0), TrainerState(max_steps=1000), TrainerControl(), Schedule()
+    budget, state, control, schedule = TimeBudget(1.0), TrainerState(max_steps=1000), TrainerControl(), Schedule()
     args = TrainingArguments(output_dir=str(tmp_path), report_to="none")
     budget.on_train_begin(args, state, control)
     while not control.should_training_stop:
@@ -172,7 +172,7 @@ def test_the_schedule_of_a_run_that_was_cut_can_be_read_when_it_goes_on(monkeypa
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / 1000)
-    budget, state, control = Budget(1.0), TrainerState(max_steps=1000), TrainerControl()
+    budget, state, control = TimeBudget(1.0), TrainerState(max_steps=1000), TrainerControl()
     args = TrainingArguments(output_dir=str(tmp_path), report_to="none")
     budget.on_train_begin(args, state, control)
     for state.global_step in range(1, 20):
@@ -187,7 +187,7 @@ def budget_after(tmp_path, monkeypatch, seconds):
     """A budget of a minute for 200 steps, after one step for each of the seconds; None is an evaluation."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    budget, state, control = Budget(1.0), TrainerState(max_steps=200), TrainerControl()
+    budget, state, control = TimeBudget(1.0), TrainerState(max_steps=200), TrainerControl()
     args = TrainingArguments(output_dir=str(tmp_path), report_to="none")
     budget.on_train_begin(args, state, control)
     for one in seconds:

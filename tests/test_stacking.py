@@ -22,7 +22,7 @@ from training.evaluation.label_paths import are_paths, at_level, best_path
 from training.evaluation.predictions import RecordPrediction
 from training.fit import fit
 from training.learning.batches import EncodedDataset
-from training.learning.budget import Budget
+from training.learning.budget import TimeBudget
 from training.learning.calibration import weighed
 from training.learning.targets import Targets
 from training.parts.choice import ChosenPart, choose, residual_scale
@@ -213,7 +213,7 @@ def test_a_left_out_transformer_is_not_run_and_changes_nothing(stacked: Path, ta
     torch.testing.assert_close(got.logit_parts, want.logit_parts)
 
 
-class Slow(Budget):
+class Slow(TimeBudget):
     """A budget whose time runs out when the first part is fitted."""
 
     @property
@@ -337,8 +337,8 @@ def test_a_document_unlike_those_of_training_is_off_topic(tmp_path: Path, table:
     assert sum(dev) / len(dev) == pytest.approx(model.config.off_topic_alarms)
     assert any(line.startswith("off topic: farther than ") for line in run.scores["parts"])
     data = EncodedDataset(DocumentDataset(run.corpus, "dev"), model.needs_processor(None))
-    assert isinstance(vector_features(model, [data], Budget(60)), list)
-    minutes = vector_features(model, [data], Budget(1e-6))
+    assert isinstance(vector_features(model, [data], TimeBudget(60)), list)
+    minutes = vector_features(model, [data], TimeBudget(1e-6))
     assert isinstance(minutes, float)
     assert minutes > 0
     line = RecordPrediction.of("x", None, outside)

@@ -1,11 +1,11 @@
 """Make `sample_data/` from the larger data: a selection by rule, small enough to ship and free to publish.
 
-    html_images/f18       ──> sample_data/html/    16 posts (named below) and the pictures they show
+    html_images/f18       ──> sample_data/html/    16 posts (named below) and the images they show
     html_images/openstax  ──> sample_data/news/    3 classes x (14 train, 4 dev, 8 test), N24News layout
-                          ──> sample_data/pages/   2 more pages of each class, as HTML with its pictures
+                          ──> sample_data/pages/   2 more pages of each class, as HTML with its images
 
 Records are taken in the order of a hash of their identity, so nobody chose them by how well a model does. Left out:
-records whose captions name a licence other than public domain, CC0 or CC BY for a picture, and what shares a
+records whose captions name a licence other than public domain, CC0 or CC BY for an image, and what shares a
 headline with a record of another split or class that was taken before it. Run with no arguments in the
 repository root: writes the same bytes each time.
 """
@@ -41,7 +41,7 @@ POSTS: Final = (
     "2019-05-28-you-might-not-be-as-agile-as-you-think-you-are",
     "2021-04-05-why_simplicity_choosing_a_web_architecture",
 )
-"""Chosen for variety: tables, nested lists, figures, quotes, code, one or many pictures; some link to each other."""
+"""Chosen for variety: tables, nested lists, figures, quotes, code, one or many images; some link to each other."""
 
 CLASSES: Final = ("economics", "business", "anthropology")
 PER_CLASS: Final = {"train": 14, "dev": 4, "test": 8}
@@ -53,7 +53,7 @@ IMAGE: Final = re.compile(r'(<img[^>]*?\bsrc=")([^"]*)(")')
 
 
 def make_posts() -> None:
-    """Copy the posts; pictures go beside them, and links between copied posts become file names."""
+    """Copy the posts; images go beside them, and links between copied posts become file names."""
     target = TARGET / "html"
     (target / "images").mkdir(parents=True)
     for post in POSTS:
@@ -70,7 +70,7 @@ def make_posts() -> None:
 
 
 def make_news() -> set[str]:
-    """Write the N24News-layout split and its pictures; return the identities of the records that were taken."""
+    """Write the N24News-layout split and its images; return the identities of the records that were taken."""
     target = TARGET / "news"
     (target / "news").mkdir(parents=True)
     (target / "images").mkdir()
@@ -122,7 +122,7 @@ def make_pages(taken: set[str]) -> None:
 
 
 def _copy_pictures(text: str, source: Path, target: Path, name_of: Any) -> str:
-    """Copy the local pictures that markup shows into `target/images` and point the markup there."""
+    """Copy the local images that markup shows into `target/images` and point the markup there."""
 
     def copied(match: re.Match[str]) -> str:
         picture = source / html.unescape(match[2])
@@ -140,7 +140,7 @@ def _page_of(record: dict[str, Any]) -> Path:
 
 
 def _page_is_free(record: dict[str, Any]) -> bool:
-    """Whether a page has two to six pictures, sections, and no picture with a licence that restricts its use."""
+    """Whether a page has two to six images, sections, and no image with a licence that restricts its use."""
     text = _page_of(record).read_text(encoding="utf-8")
     return 2 <= len(IMAGE.findall(text)) <= 6 and "<h2" in text and not NOT_FREE.search(text)
 

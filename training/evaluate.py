@@ -26,7 +26,7 @@ from training.evaluation.label_paths import above, are_paths, at_level, depth_of
 from training.evaluation.metrics import score
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report import Evaluation
-from training.evaluation.significance import Pair, paired_bootstrap, pairs_of
+from training.evaluation.significance import NamedDifference, paired_bootstrap, pairs_of
 from training.inputs import Errors, Input
 
 
@@ -90,7 +90,7 @@ def evaluate(
     )
 
 
-def _pairs(ours: Tensor, others: Mapping[str, Tensor], target: Tensor) -> tuple[Pair, ...]:
+def _pairs(ours: Tensor, others: Mapping[str, Tensor], target: Tensor) -> tuple[NamedDifference, ...]:
     """Return the difference of the model from each rival but the majority, p adjusted over them."""
     named = {name: found for name, found in others.items() if name != MAJORITY}
     right = [(found.argmax(1) == target).numpy()[None] for found in (ours, *named.values())]

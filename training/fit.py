@@ -32,7 +32,7 @@ from training.datasets.problem_types import REGRESSION, SINGLE
 from training.evaluation.card import note, write_card
 from training.evaluation.metrics import score
 from training.learning.batches import EncodedDataset
-from training.learning.budget import Budget
+from training.learning.budget import TimeBudget
 from training.learning.calibration import CALIBRATION_RECORDS, logit_scales, weighed
 from training.learning.checkpoints import last_checkpoint, wait_for_all
 from training.learning.finish_targets import dev_scores, set_thresholds
@@ -63,7 +63,7 @@ def fit(
     config: TrainingConfig,
     console: Console | None = None,
     *,
-    budget: Budget | None = None,
+    budget: TimeBudget | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Run:
     """Train, or go on training, or return a run that is done.
@@ -113,7 +113,7 @@ def _train(
     corpus: Corpus,
     console: Console,
     watchers: Sequence[TrainerCallback],
-    budget: Budget | None,
+    budget: TimeBudget | None,
 ) -> DocumentForClassification:
     """Make model and data, train to the end, and leave the folder finished."""
     transformers_logging.set_verbosity_error()
@@ -194,7 +194,7 @@ def _stacked(
     train: EncodedDataset,
     dev: EncodedDataset | None,
     console: Console,
-    budget: Budget | None,
+    budget: TimeBudget | None,
 ) -> Stack:
     """Fit the linear parts and let the transformer start from them."""
     if torch.cuda.is_available() and config.device == "auto":

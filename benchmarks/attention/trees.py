@@ -4,7 +4,7 @@
     corpora(data) -> name -> readers of its documents      real(readers) -> RealDocuments ─ together ─> TreeBatch
 
 A real document's leaves are its sub-words, below sentences, paragraphs, sections, or the sentences themselves: what
-`DocumentProcessor` makes of it for either kind of model. Pictures are left out, so that nothing but text counts.
+`DocumentProcessor` makes of it for either kind of model. Images are left out, so that nothing but text counts.
 """
 
 import gzip

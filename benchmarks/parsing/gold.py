@@ -7,7 +7,7 @@ Everything is compared as letters: words run together without marks, in small le
 quotes or bullets counts.
 
     scrapinghub  body text                                readability  body HTML, metadata
-    fundus       sections, pictures, metadata             cleaneval-dev  body text of 2006
+    fundus       sections, images, metadata             cleaneval-dev  body text of 2006
 """
 
 import gzip
@@ -35,7 +35,7 @@ LONG = 32
 
 @dataclass
 class Structure:
-    """What is said to be on a page. Texts are letters; pairs are (addresses of one picture, caption)."""
+    """What is said to be on a page. Texts are letters; pairs are (addresses of one image, caption)."""
 
     paragraphs: Counter[str] = field(default_factory=Counter)
     headings: Counter[str] = field(default_factory=Counter)
@@ -119,7 +119,7 @@ def _fundus_structure(row: dict[str, Any]) -> Structure:
 
 
 def address_key(address: str) -> str:
-    """Return what two addresses of one picture share: scheme and query differ between copies of a page."""
+    """Return what two addresses of one image share: scheme and query differ between copies of a page."""
     parts = urlsplit(address)
     return f"{parts.netloc}{parts.path}"
 
@@ -230,7 +230,7 @@ def right_headings(gold: Structure, found: Structure) -> tuple[int, int, int]:
 
 
 def section_hits(gold: Structure, found: Structure) -> dict[str, tuple[int, int, int]]:
-    """Return (hits, in the gold, found) on one fundus page: headlines, paragraphs in their section, pictures."""
+    """Return (hits, in the gold, found) on one fundus page: headlines, paragraphs in their section, images."""
     known = list(found.over)
     placed = 0
     for text, over in gold.over.items():

@@ -6,7 +6,7 @@
 
 Two sets: WebKB (home pages of the 1990s in Chromium's own style; each university is tested by a model that saw the
 other alone) and OpenStax sections under one style sheet, chapters apart (as in chapters.py). Words, inputs and passes
-are the same in all rows; "-boxes" adds `position_boxes`. Pages are rendered without pictures, scripts and network.
+are the same in all rows; "-boxes" adds `position_boxes`. Pages are rendered without images, scripts and network.
 
 Writes benchmarks/results/boxes.md and .json: accuracy over all documents, and what boxes add to each kind by paired
 bootstrap over documents and seeds, p adjusted by Holm over the table. Runs that are done are kept under --output.

@@ -1,4 +1,4 @@
-"""OpenStax with chapters held out: recipes against a bag of words, a picture's worth, and the four kinds of attention.
+"""OpenStax with chapters held out: recipes against a bag of words, an image's worth, and the four kinds of attention.
 
     python -m benchmarks.training.chapters --minutes 7
 
@@ -67,7 +67,7 @@ CUT: Final = "all five, deep, cut"
 
 
 def write_folds(data: Path, output: Path) -> list[Path]:
-    """Write the folds in the layout of N24News, pictures linked; return their folders."""
+    """Write the folds in the layout of N24News, images linked; return their folders."""
     index = json.loads((data / "index.json").read_text(encoding="utf-8"))
     chapter = {(one["label"], one["id"]): f"{one['label']} / {one['chapter']}" for one in index}
     records = [

@@ -81,7 +81,7 @@ class StepClock(TrainerCallback):
         self._parts, self._last = {}, time.perf_counter()
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """Count what fetching the batch took: reading pictures, trees, layout."""
+        """Count what fetching the batch took: reading images, trees, layout."""
         self.charge("batches")
 
     def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:

@@ -6,7 +6,7 @@ Three data sets: IMDB reviews (words alone, two passes), OpenStax sections (all 
 share of the training labels one `docgraph compare` under --output; runs that are done are kept, so the same call goes
 on. Few labels get more passes, so that every model is trained to rest. The lengths are those of the runs with all
 labels, in sub-words. Beside the four kinds, which all read whole documents, with all labels also flat attention over
-the first 512 sub-words (pictures stay), where the paper cut its flat model.
+the first 512 sub-words (images stay), where the paper cut its flat model.
 
 Writes benchmarks/results/structure.md, .json and .png. Bars are 95 % intervals over records (Wilson's for one seed's
 accuracy); differences of HSA from each other kind by paired bootstrap (training/evaluation/significance.py), p adjusted

@@ -36,7 +36,7 @@ def from_docling(document: "DoclingDocument", *, limits: Limits | None = None) -
 
 
 def to_docling(document: Document, *, name: str | None = None) -> "DoclingDocument":
-    """Return a document as docling's: titles, headings, texts, lists, tables, pictures with captions, code, formulas.
+    """Return a document as docling's: titles, headings, texts, lists, tables, images with captions, code, formulas.
 
     Boilerplate goes to docling's furniture layer. Images that can be opened go along;
     of others their caption or alternative text does.

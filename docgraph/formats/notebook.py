@@ -1,4 +1,4 @@
-"""A document as HTML for a notebook: its tree to open and close, without scripts, pictures or links.
+"""A document as HTML for a notebook: its tree to open and close, without scripts, images or links.
 
 Every text is escaped, and only the first nodes are shown: `document.view()` has the rest.
 """

@@ -36,7 +36,7 @@ from training.adapt.measure import gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.trainer import AdaptSettings, PairTrainer
 from training.inputs import ERRORS, Errors, Input
-from training.learning.budget import Budget
+from training.learning.budget import TimeBudget
 from training.learning.checkpoints import last_checkpoint
 from training.learning.progress import ShowProgress
 from training.output.files import claimed, write_atomically
@@ -170,7 +170,7 @@ def _adapt(
     console.print(f"{len(pairs):,} pairs ({said}); {parts.by} held out", highlight=False, soft_wrap=True)
     set_seed(settings.seed)
     checkpoint = last_checkpoint(folder / "checkpoints")
-    progress, budget = ShowProgress(console), None if minutes is None else Budget(minutes, begun)
+    progress, budget = ShowProgress(console), None if minutes is None else TimeBudget(minutes, begun)
     callbacks = [progress, *([] if budget is None else [budget])]
     trainer = PairTrainer(encoder, settings, planned, dev, folder, resumes=checkpoint is not None, callbacks=callbacks)
     try:

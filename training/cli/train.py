@@ -73,9 +73,9 @@ def run(
     chosen = config_of(config, recipe, set, under, data=data, output=output, format=format, seed=seed)
     chosen = chosen.with_values({"data_options": {**chosen.data_options, **columns}})
     from training.fit import fit
-    from training.learning.budget import Budget
+    from training.learning.budget import TimeBudget
 
-    budget = None if minutes is None else Budget(minutes, start)
+    budget = None if minutes is None else TimeBudget(minutes, start)
     trained = fit(chosen, console, budget=budget)
     if budget is not None and budget.cut:
         console.print(f"cut: {budget.cut}", highlight=False, soft_wrap=True)

@@ -16,7 +16,7 @@ import training.installed
 from markdown_it import MarkdownIt
 
 from training.evaluation.baselines import MINILM, NB_WEIGHTED, TFIDF
-from training.evaluation.significance import Pair, figures
+from training.evaluation.significance import NamedDifference, figures
 from training.output.figures import new_figure, png
 from training.output.files import write_atomically
 from training.output.html_page import html_page, image_tag
@@ -60,12 +60,12 @@ class Comparison:
     """The split that was scored: dev where there is no test split."""
     records: int
     rows: tuple[KindScores, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[NamedDifference, ...]
     runs_left: int = 0
     """Runs that were not started for want of time."""
     about: dict[str, Any] = field(default_factory=lambda: {**environment(), **machine()})
 
-    def pair(self, one: str, other: str) -> Pair:
+    def pair(self, one: str, other: str) -> NamedDifference:
         """Return the pair of two kinds, as `one` less `other`.
 
         Raises:
@@ -191,7 +191,7 @@ def _kind_cells(row: KindScores) -> list[str]:
     ]
 
 
-def _pair_cells(pair: Pair) -> list[str]:
+def _pair_cells(pair: NamedDifference) -> list[str]:
     value, interval, *rest = figures(pair)
     return [f"{pair.one} − {pair.other}", value, interval, f"{pair.p:.4f}", *rest]
 

@@ -33,7 +33,7 @@ from training.datasets.problem_types import MULTI, REGRESSION, ProblemType
 from training.evaluate import predict_records
 from training.evaluation.baselines import MINILM, TFIDF, minilm_may_read, minilm_vectors, tfidf_vectors
 from training.evaluation.predictions import RecordPrediction
-from training.evaluation.significance import Pair, figures, paired_sums, pairs_of
+from training.evaluation.significance import NamedDifference, figures, paired_sums, pairs_of
 from training.learning.thresholds import best_thresholds
 from training.output.markdown import table
 from training.output.provenance import environment
@@ -58,7 +58,7 @@ class TargetEvaluation:
     records: int
     measures: dict[str, dict[str, float]]
     """Of "this model" and of each rival."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[NamedDifference, ...]
     """How far this model is from each rival by the first measure."""
     problems: tuple[RecordProblem, ...] = ()
     notes: tuple[str, ...] = ()

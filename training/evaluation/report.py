@@ -28,7 +28,7 @@ from training.datasets.records import RecordProblem
 from training.evaluation.metrics import Scores
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report_figures import confusion, learning_curve, reliability
-from training.evaluation.significance import Pair, figures
+from training.evaluation.significance import NamedDifference, figures
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
 from training.output.provenance import environment
@@ -51,7 +51,7 @@ class Evaluation:
     baselines: tuple[Scores, ...]
     predictions: tuple[RecordPrediction, ...]
     problems: tuple[RecordProblem, ...] = ()
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[NamedDifference, ...] = ()
     """How far the model is from each rival."""
     levels: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Where labels are paths: level -> "paths", how many there are, and "accuracy" of the model and each rival."""
@@ -74,7 +74,7 @@ class Evaluation:
         return [*([] if best is None else [_stands(best, self)]), *self.notes]
 
 
-def _stands(pair: Pair, evaluation: Evaluation) -> str:
+def _stands(pair: NamedDifference, evaluation: Evaluation) -> str:
     how = ("above" if pair.value > 0 else "below") if pair.significant else "not significantly above"
     loss = min((one.log_loss, one.name) for one in evaluation.baselines)
     return (

@@ -46,7 +46,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair(Difference):
+class NamedDifference(Difference):
     """The difference of one from another, among several that are read side by side."""
 
     one: str
@@ -59,16 +59,16 @@ class Pair(Difference):
         return self.adjusted_p < LEVEL
 
 
-def pairs_of(names: Sequence[tuple[str, str]], differences: Sequence[Difference]) -> tuple[Pair, ...]:
+def pairs_of(names: Sequence[tuple[str, str]], differences: Sequence[Difference]) -> tuple[NamedDifference, ...]:
     """Return differences with the names of both sides, p adjusted over all of them."""
     adjusted = holm([one.p for one in differences])
     return tuple(
-        Pair(one=one, other=other, adjusted_p=p, **asdict(difference))
+        NamedDifference(one=one, other=other, adjusted_p=p, **asdict(difference))
         for (one, other), difference, p in zip(names, differences, adjusted, strict=True)
     )
 
 
-def figures(pair: Pair) -> list[str]:
+def figures(pair: NamedDifference) -> list[str]:
     """Return difference, interval, adjusted p, and what that says, as cells."""
     return [
         f"{100 * pair.value:+.2f}",

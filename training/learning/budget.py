@@ -1,6 +1,6 @@
 """Train within a time: fewer steps where the whole would take too long, and a schedule that ends with them.
 
-    Budget(minutes, start) ── Trainer callback ──> plan after some steps, again at each evaluation ──> stop in time
+    TimeBudget(minutes, start) ── Trainer callback ──> plan after some steps, again at each evaluation ──> stop in time
 
 The rate at which steps go decides how many fit into what is left; the learning-rate schedule is drawn together to end
 with the last of them, as if so many had been meant from the start. What was cut is said in `cut`.
@@ -19,7 +19,7 @@ RESERVE: Final = 0.08
 """Share of the budget for writing the model and its card."""
 
 
-class Budget(TrainerCallback):
+class TimeBudget(TrainerCallback):
     """Ends a training in time."""
 
     def __init__(self, minutes: float, start: float | None = None) -> None:

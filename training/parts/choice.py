@@ -24,7 +24,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor
 
 from training.datasets.problem_types import SINGLE
-from training.learning.budget import Budget
+from training.learning.budget import TimeBudget
 from training.learning.calibration import logit_scales, weighed
 from training.learning.targets import Targets
 from training.parts.linear import PartFeatures
@@ -61,7 +61,7 @@ def folds_of(targets: Targets) -> Folds:
         return list(kind(count, shuffle=True, random_state=0).split(rows, targets.values))
 
 
-def best_cost(features: PartFeatures, targets: Targets, folds: Folds, budget: Budget | None) -> ChosenPart | float:
+def best_cost(features: PartFeatures, targets: Targets, folds: Folds, budget: TimeBudget | None) -> ChosenPart | float:
     """Return a part at the cost whose out-of-fold logits, scaled, are likeliest.
 
     Returns:

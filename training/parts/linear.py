@@ -31,7 +31,7 @@ from encoders.vectors import IMAGE, WHOLE, VectorRegression
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
 from training.evaluation.baselines import nb_ratio
 from training.learning.batches import EncodedDataset, PlannedBatches
-from training.learning.budget import Budget
+from training.learning.budget import TimeBudget
 from training.learning.targets import Targets
 
 Weighting = Literal["nb", "tfidf", "tfidf-nb", "vectors"]
@@ -150,7 +150,7 @@ def vector_names(model: DocumentForClassification, datasets: Sequence[EncodedDat
 
 @torch.no_grad()
 def vector_features(
-    model: DocumentForClassification, datasets: Sequence[EncodedDataset], budget: Budget | None = None
+    model: DocumentForClassification, datasets: Sequence[EncodedDataset], budget: TimeBudget | None = None
 ) -> list[PartFeatures] | float:
     """Return the parts that read vectors of frozen encoders, all in one pass.
 

@@ -36,7 +36,7 @@ from encoders.off_topic import distance
 from encoders.vectors import WHOLE
 from training.datasets.problem_types import REGRESSION
 from training.learning.batches import EncodedDataset
-from training.learning.budget import Budget
+from training.learning.budget import TimeBudget
 from training.learning.targets import Targets
 from training.parts.choice import FOLDS, ChosenPart, best_cost, choose, folds_of
 from training.parts.linear import LinearWeights, PartFeatures, ngram_features, vector_features
@@ -90,7 +90,7 @@ class Stack:
             *self.cut,
         ]
 
-    def why_no_transformer(self, has_dev: bool, budget: Budget | None) -> str | None:
+    def why_no_transformer(self, has_dev: bool, budget: TimeBudget | None) -> str | None:
         """Return in words why the transformer need not be trained; None where it is worth while."""
         if not self.kept:
             return None
@@ -155,7 +155,7 @@ def fit_parts(
     train: EncodedDataset,
     dev: EncodedDataset | None,
     longest: int,
-    budget: Budget | None = None,
+    budget: TimeBudget | None = None,
     *,
     balanced: bool = False,
 ) -> Stack:
@@ -227,7 +227,7 @@ def transformer_line(scale: float) -> str:
     return f"transformer: {f'weighs {scale:.2f}' if scale else 'left out: on dev it adds nothing to the others'}"
 
 
-def _no_time(name: str, minutes: float, budget: Budget | None) -> str:
+def _no_time(name: str, minutes: float, budget: TimeBudget | None) -> str:
     left = 0 if budget is None else max(budget.left, 0) / 60
     return f"{name}: left out: about {minutes:.1f} minutes more, and {left:.1f} were left"
 

@@ -53,7 +53,7 @@ class TextBlock:
         return TextBlock(self.element, self.text[front:], marks, images, self.linked, self.preformatted)
 
     def image_above(self) -> "TextBlock | None":
-        """Take out the picture that stands above an emphasised line, and return it as a block of its own, or None."""
+        """Take out the image that stands above an emphasised line, and return it as a block of its own, or None."""
         if len(self.images) != 1 or self.images[0][0] or self.preformatted:
             return None
         if not any(e - s >= len(self.text) and type_ in ("emphasis", "small") for s, e, type_, _ in self.marks):

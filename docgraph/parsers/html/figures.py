@@ -1,11 +1,11 @@
-"""Which elements bind pictures to their captions, and which blocks are captions: by tag, by class name, by place.
+"""Which elements bind images to their captions, and which blocks are captions: by tag, by class name, by place.
 
     Elements, Flow ─> Figures: elements that become figure nodes, blocks that are captions or credits
 
-A `figure` with a picture, a table or code in it is one, unless it holds half the page (it was left open). Elsewhere
-a block whose class says caption (or credit) is bound to the pictures of the nearest element around it that holds
-pictures and, captions aside, little text. In a figure without a named caption, or in a small container named after
-pictures, the text beside the picture is the caption.
+A `figure` with an image, a table or code in it is one, unless it holds half the page (it was left open). Elsewhere
+a block whose class says caption (or credit) is bound to the images of the nearest element around it that holds
+images and, captions aside, little text. In a figure without a named caption, or in a small container named after
+images, the text beside the image is the caption.
 """
 
 import re
@@ -38,7 +38,7 @@ _NEAR_CAPTION: Final = 40
 _CARD_LETTERS: Final = 300
 _ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
 _TABLES: Final = frozenset(("table", "tr", "td"))
-"""A table of one picture and its caption is a figure."""
+"""A table of one image and its caption is a figure."""
 
 
 @dataclass(slots=True)
@@ -52,13 +52,13 @@ class Figures:
     credits: set[int] = field(default_factory=set)
     """Indices in `Flow.items` of blocks that name a source or photographer."""
     joined: dict[int, int] = field(default_factory=dict)
-    """Where in `Flow.items` a figure begins that is no element (a picture and the caption beside it) -> the element of
+    """Where in `Flow.items` a figure begins that is no element (an image and the caption beside it) -> the element of
     the caption, with which it ends."""
 
 
 @dataclass(slots=True)
 class _Content:
-    """What an element close around pictures or captions holds."""
+    """What an element close around images or captions holds."""
 
     images: int = 0
     letters: int = 0
@@ -100,7 +100,7 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
 
 
 def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], figures: Figures) -> None:
-    """Bind a caption that stands right after a picture, each in an element of its own."""
+    """Bind a caption that stands right after an image, each in an element of its own."""
     items = flow.items
     image = next((i for i in range(index - 1, max(-1, index - _NEAR), -1) if isinstance(items[i], TextBlock)), -1)
     picture, caption = items[image], items[index]
@@ -198,7 +198,7 @@ def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
 
 
 def _described(elements: Elements, flow: Flow) -> set[str]:
-    """Return the identifiers of what pictures say that they are described by."""
+    """Return the identifiers of what images say that they are described by."""
     found: set[str] = set()
     for _, item in flow.blocks():
         for _, row, _ in item.images:
@@ -207,7 +207,7 @@ def _described(elements: Elements, flow: Flow) -> set[str]:
 
 
 def _is_set_apart(elements: Elements, block: TextBlock, before: TextBlock, flow: Flow, index: int) -> bool:
-    """Whether all of a block after a picture is emphasised, small or, unlike the text after it, centred as that is."""
+    """Whether all of a block after an image is emphasised, small or, unlike the text after it, centred as that is."""
     if any(e - s >= len(block.text) and type_ in ("emphasis", "small") for s, e, type_, _ in block.marks):
         return True
     if len(block.text) > _CENTRED_LETTERS or not (_is_centred(elements, block) and _is_centred(elements, before)):
@@ -250,7 +250,7 @@ def _named(elements: Elements, flow: Flow, element: int, described: set[str]) ->
 
 
 def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
-    """Return what the figures and the block elements close around pictures hold; an inline one makes no node."""
+    """Return what the figures and the block elements close around images hold; an inline one makes no node."""
     parents, tags, places = elements.parent, elements.tag, flow.places()
     content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure") if row in places}
     for _, item in flow.blocks():
@@ -306,7 +306,7 @@ def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
 
 
 def _is_image_container(elements: Elements, row: int, held: _Content) -> bool:
-    """Whether an element is named after pictures and holds one or two of them and a caption's worth of text."""
+    """Whether an element is named after images and holds one or two of them and a caption's worth of text."""
     if not (1 <= held.images <= 2 and 10 <= held.letters <= 600 and not held.headings and held.blocks <= 5):
         return False
     if held.prose > 1:
@@ -330,7 +330,7 @@ def _is_card(elements: Elements, flow: Flow, row: int, held: _Content) -> bool:
 
 
 def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Content]) -> int | None:
-    """Return the element that binds a named caption to its pictures, or None."""
+    """Return the element that binds a named caption to its images, or None."""
     item = flow.items[index]
     assert isinstance(item, TextBlock)
     row = item.element
@@ -392,7 +392,7 @@ class _Open:
     named: bool = False
     """Whether one of its own blocks says that it is the caption."""
     beside: list[int] = field(default_factory=list)
-    """Its other blocks: the caption if none is named, else who took the picture."""
+    """Its other blocks: the caption if none is named, else who took the image."""
 
 
 def _nested(elements: Elements, found: set[int], content: dict[int, _Content]) -> set[int]:

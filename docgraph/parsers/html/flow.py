@@ -109,7 +109,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
 
 def _is_shown_later(reader: Reader, own: Attributes) -> bool:
     """Whether a hidden element is sure to be shown: what React streams, the panel of a tab or of an accordion, MathML
-    beside its picture.
+    beside its image.
     """
     role = own.get("role")
     return (

@@ -43,7 +43,7 @@ def tex_of(elements: Elements, row: int) -> str:
 
 
 def tex_of_image(own: Attributes) -> str:
-    """Return the TeX that a picture of a formula has as its alternative text, "" of any other picture."""
+    """Return the TeX that an image of a formula has as its alternative text, "" of any other image."""
     return own.get("alt", "").strip().strip("$").strip() if _IMAGE_CLASS.search(own.get("class", "")) else ""
 
 

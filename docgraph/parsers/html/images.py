@@ -1,6 +1,6 @@
-"""Which picture an `img` stands for: its best source among many, its candidates, its attributes.
+"""Which image an `img` stands for: its best source among many, its candidates, its attributes.
 
-Pages load pictures late: `src` holds a placeholder and the real address is in `data-src`, `data-srcset`, a
+Pages load images late: `src` holds a placeholder and the real address is in `data-src`, `data-srcset`, a
 `<source srcset>` of the surrounding `<picture>`, or a twin inside `<noscript>`. The best source is the real `src`
 where there is one, else the largest candidate.
 
@@ -39,13 +39,13 @@ _SIZE: Final = re.compile(r"\s*(\d{1,6})(?:\.\d*)?(?:px)?\s*$", re.I)
 
 
 def is_invisible(own: Attributes) -> bool:
-    """Whether a picture is declared at most two pixels wide and high: a counter, not a picture."""
+    """Whether an image is declared at most two pixels wide and high: a counter, not an image."""
     width, height = _pixels(own.get("width")), _pixels(own.get("height"))
     return width is not None and height is not None and width <= 2 and height <= 2
 
 
 def shown_by_style(own: Attributes) -> str:
-    """Return the address of the picture that an element shows as its background, "" if none."""
+    """Return the address of the image that an element shows as its background, "" if none."""
     found = _BACKGROUND.search(own.get("style", "")[:_LONGEST_ADDRESS])
     return found.group(1) if found else own.get("data-bg", "").strip()
 
@@ -65,7 +65,7 @@ def image_attributes(
     """Return the attributes of an image node, and the names of those that were longer than their bound and cut.
 
     `src` is resolved against `base`; `src_raw` is as written; `candidates` lists the other sources as
-    {"src", "width" or "density", "type"}, resolved. A picture without any source has no `src`.
+    {"src", "width" or "density", "type"}, resolved. An image without any source has no `src`.
     """
     own = elements.attributes[row]
     found = _sources(elements, row)
@@ -174,7 +174,7 @@ def _is_new_format(source: dict[str, Any]) -> bool:
 
 
 def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
-    """Return every source of a picture, its own first, then those of the `<picture>` around it."""
+    """Return every source of an image, its own first, then those of the `<picture>` around it."""
     own = elements.attributes[row]
     found: list[dict[str, Any]] = []
     src = (own.get("src") or own.get("href") or own.get("xlink:href") or own.get("data") or "").strip()
@@ -186,7 +186,7 @@ def _sources(elements: Elements, row: int) -> list[dict[str, Any]]:
         found += _late_sources(own)
     above = elements.parent[row]
     for _ in range(_MOST_SOURCES):
-        # Void; in a soup that lxml made, the picture stands inside it.
+        # Void; in a soup that lxml made, the image stands inside it.
         if above < 0 or elements.tag[above] != "source":
             break
         above = elements.parent[above]
@@ -209,7 +209,7 @@ def _late_sources(own: Attributes) -> list[dict[str, Any]]:
     """Return the sources in an element's `srcset` and in the attributes that a script would read.
 
     The known names come first, then any other `data-` attribute that holds a list of candidates or the address of a
-    picture: every script that loads late has a name of its own.
+    image: every script that loads late has a name of its own.
     """
     found: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []

@@ -62,7 +62,7 @@ def parse_html(
         source: markup (str), bytes to be decoded, the path of a file, or a tree that is at hand: a `BeautifulSoup`
             or a `Tag`, read as it is and not changed.
         url: where the page was found; links are resolved against it (after `<base href>`).
-        images: how pictures may be reached when they are opened, which the parser never does. "lazy": data URIs
+        images: how images may be reached when they are opened, which the parser never does. "lazy": data URIs
             and, for a path, files in the page's folder. "skip": image nodes are kept, but none can be opened. A
             folder: files in it. A callable: asked for the bytes of a resolved `src`; None means it has none.
         limits: bounds on what the page may cost.
@@ -207,7 +207,7 @@ def _base(elements: Elements, url: str | None) -> str:
 
 
 def _image_access(images: ImagePolicy, source: object, limits: Limits) -> ImageAccess:
-    """Return how the page's pictures are reached; relative names start at the page's own folder."""
+    """Return how the page's images are reached; relative names start at the page's own folder."""
     if callable(images):
         return ImageAccess(fetch=images, limits=limits)
     if images == "skip":

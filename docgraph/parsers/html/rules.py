@@ -105,7 +105,7 @@ def image(reader: Reader, row: int) -> int:
     if is_invisible(own):
         return 0
     if tag == "amp-img" and elements.tag[elements.parent[row]] == "amp-img":
-        return reader.after(row)  # what is shown until the picture has come, or if it does not
+        return reader.after(row)  # what is shown until the image has come, or if it does not
     if "mwe-math-fallback" in own.get("class", "") and "math" in elements.tag[elements.parent[row] : row]:
         return reader.after(row)
     if "class" in own and (tex := tex_of_image(own)):
@@ -330,7 +330,7 @@ def is_apart(reader: Reader, row: int) -> bool:
 
 
 def _is_picture(reader: Reader, row: int, own: Attributes) -> bool:
-    """Whether an element's background is a picture: by its role, or as it has no content and stands in a figure."""
+    """Whether an element's background is an image: by its role, or as it has no content and stands in a figure."""
     elements = reader.elements
     if own.get("role") == "img":
         return True

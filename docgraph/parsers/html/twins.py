@@ -1,6 +1,6 @@
 """Responsive twins: what a page holds twice, once for small screens and once for large ones.
 
-    Flow ─ find_twins ─> which texts are the second of two that are never shown together; pictures are there once
+    Flow ─ find_twins ─> which texts are the second of two that are never shown together; images are there once
 
 What gives twins away is that they say the same and that the class of one, or of an element close around it, names a
 kind of screen. The second text stays in the tree, but is no main text. A line that is said twice on purpose, such as a
@@ -32,7 +32,7 @@ _SCREENS: Final = re.compile(
 
 
 def find_twins(elements: Elements, flow: Flow) -> None:
-    """Note the second of two texts that are twins (`Flow.repeated`), and take the second of two pictures out."""
+    """Note the second of two texts that are twins (`Flow.repeated`), and take the second of two images out."""
     said: dict[str, tuple[int, int]] = {}
     seen: dict[tuple[str, str], int] = {}
     emptied: set[int] = set()
@@ -79,7 +79,7 @@ def _plain(text: str) -> str:
 
 
 def _is_twin(elements: Elements, image: int, seen: dict[tuple[str, str], int]) -> bool:
-    """Whether a picture with the same source or the same words came before, one of them for a kind of screen."""
+    """Whether an image with the same source or the same words came before, one of them for a kind of screen."""
     own = elements.attributes[image]
     for name in ("src", "alt"):
         value = own.get(name, "")

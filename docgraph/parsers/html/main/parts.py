@@ -183,7 +183,7 @@ def _repeated(elements: Elements, flow: Flow, title: int) -> int:
 
 
 def drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
-    """Take out of `main` the headings of boxes: linked, or with a picture, in an element without other main text."""
+    """Take out of `main` the headings of boxes: linked, or with an image, in an element without other main text."""
     places = flow.places()
     texts = sorted(index for index in main if flow.items[index].element not in flow.headings)  # type: ignore[union-attr]
     for index in sorted(main):

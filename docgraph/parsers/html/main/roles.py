@@ -115,7 +115,7 @@ def set_roles(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], 
 
 
 def _lead_figures(verdict: Verdict, elements: Elements, flow: Flow, captions: set[int], start: int) -> set[int]:
-    """Return the captions, and the pictures right before them, that stand in the title's `article` before the text."""
+    """Return the captions, and the images right before them, that stand in the title's `article` before the text."""
     row = verdict.title
     while row >= 0 and elements.tag[row] not in ("article", "main"):
         row = elements.parent[row]

@@ -1,4 +1,4 @@
-"""What a page says about itself: title, authors, dates, site, language, lead picture, section, tags.
+"""What a page says about itself: title, authors, dates, site, language, lead image, section, tags.
 
     Elements ─ json-ld, opengraph, meta, microdata, html, byline, time, url
         ─> candidates ─ most trusted first ─> Metadata
