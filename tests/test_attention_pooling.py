@@ -13,6 +13,8 @@ from torch.nn.functional import scaled_dot_product_attention
 import encoders.attention as attention
 from docgraph.errors import AttentionError
 from encoders import TreeBatch, hierarchical_attention
+from encoders.attention.call import checked_call
+from encoders.attention.pooling import log_shares, shares_of_leaves
 from tests.attention_runs import (
     EXACT,
     FAST,
@@ -269,6 +271,42 @@ def test_weights_are_what_a_solver_finds(backend, pooling, attend_self):
         kl = (torch.special.xlogy(want, want) - want * logits[head].log_softmax(-1)).sum(-1)
         cost = logits[head].logsumexp(-1) - kl
         torch.testing.assert_close(energy[head], cost.mean(), rtol=1e-10, atol=1e-10)
+
+
+def document_call(forest, tensors):
+    return checked_call(
+        *tensors, forest, position=None, present=None, scale=None, attend_self=True, pooling="document"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", [[100] * 200, [2000] * 2])
+def test_shares_of_many_leaves_are_rounded_no_more_than_a_few_times(sizes):
+    """Twice what float32 knows of the largest, against float64 of the same keys, whose mean is not 0."""
+    forest = TreeBatch.from_nested([[[None] * size for size in sizes]])
+    tensors = [x.detach().float() + 1 for x in inputs(forest, H=2, K=2, D=16)[:3]]
+    calls = (document_call(forest, [x.to(dtype) for x in tensors]) for dtype in (torch.float64, torch.float32))
+    want, got = (log_shares(call, forest.tensors(None)) for call in calls)
+    assert (got - want).abs().max() <= 2 * torch.finfo(torch.float32).eps * want.abs().max()
+
+
+def test_shares_of_known_logits_are_rounded_once_however_deep_the_tree_is():
+    caterpillar = None
+    for _ in range(300):
+        caterpillar = [None, caterpillar]
+    forest = TreeBatch.from_nested([caterpillar, [[None] * 2000, None]])
+    tensors = [x.detach().float() for x in inputs(forest, H=2, K=2)[:3]]
+    logits = 5 * torch.randn(forest.num_leaves, 2, generator=torch.Generator().manual_seed(0))
+    calls = (document_call(forest, [x.to(dtype) for x in tensors]) for dtype in (torch.float64, torch.float32))
+    want, got = (shares_of_leaves(logits.to(call.wide), call, forest.tensors(None)) for call in calls)
+    assert (got - want).abs().max() <= torch.finfo(torch.float32).eps / 2 * want.abs().max()
+
+
+def test_shares_of_leaves_have_their_own_gradient_whatever_is_made_of_them():
+    forest = TreeBatch.from_nested([TREE[0], [None, [None, [None, None]]], []])
+    call = document_call(forest, [x.detach() for x in inputs(forest, H=2, K=2)[:3]])
+    logits = torch.randn(forest.num_leaves, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    families = forest.tensors(None)
+    assert torch.autograd.gradcheck(lambda x: shares_of_leaves(x, call, families), [logits.requires_grad_()])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

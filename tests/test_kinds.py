@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from docgraph import parse_text
 from docgraph.errors import DataError
@@ -18,13 +19,14 @@ from training import cli
 from training.config import ConfigError
 from training.datasets import load
 from training.datasets.cells import labels_of, value_of
+from training.datasets.dataset import DocumentDataset
 from training.datasets.origins import ArticleOrigin
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
 from training.datasets.records import Record, RecordProblem
 from training.evaluation.evaluate_targets import evaluate_targets, measures_of, target_rivals
 from training.evaluation.significance import paired_bootstrap, paired_sums
 from training.fit import fit
-from training.learning.targets import Targets
+from training.learning.targets import Targets, losses
 from training.learning.thresholds import FEW, best_thresholds
 from training.learning.trainer import _class_weights
 from training.run_folder import RunFolder
@@ -133,8 +135,6 @@ def test_a_label_of_twenty_records_has_a_threshold_of_its_own():
 
 
 def test_losses_are_minus_the_log_likelihood():
-    import torch
-
     output = torch.tensor([[0.3, -1.2], [2.0, 0.1]], dtype=torch.float64)
     p = 1 / (1 + np.exp(-output.numpy()))
     several = Targets(MULTI, np.array([[1.0, 0.0], [0.0, 1.0]]), 2).losses(output)
@@ -152,7 +152,6 @@ def test_losses_are_minus_the_log_likelihood():
 
 
 def test_scores_are_those_of_scikit_learn():
-    import torch
     from sklearn.metrics import accuracy_score, average_precision_score, r2_score
 
     draw = np.random.default_rng(3)
@@ -260,8 +259,16 @@ def test_the_transformer_learns_what_no_sum_over_words_says(kind, tmp_path):
     (tmp_path / "odd.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     changes = {**STACK, "model.regression_ngrams": 1, "epochs": 10, "problem_type": kind}
     run = fit(tiny(tmp_path / "odd.jsonl", tmp_path / "run", **changes), QUIET)
-    assert any(line.startswith("transformer: weighs") for line in run.scores["parts"])
+    (scale,) = (float(line.split()[-1]) for line in run.scores["parts"] if line.startswith("transformer: weighs"))
     model = RunFolder(tmp_path / "run").model()
+    said = model(model.needs_processor(None)([one.document() for one in run.corpus["dev"]])).logit_parts.detach()
+    data, config = DocumentDataset(run.corpus, "dev"), model.config
+    target = torch.tensor(np.array([data.label_of(place) for place in range(len(data))]))
+    if kind == REGRESSION:
+        target = (target - config.value_mean) / config.value_scale
+    of_the_sum = losses(kind, said[0] / scale + said[1:].sum(0), target).mean().item()
+    of_epochs = [entry["eval_loss"] for entry in run.scores["history"] if "eval_loss" in entry]
+    assert min(of_epochs) == pytest.approx(of_the_sum, abs=0.02)  # the scale is written with two digits
     for name, value in evaluate_targets(model, run.corpus, "dev").measures["this model"].items():
         assert run.scores["best"][f"dev_{name}"] == pytest.approx(value, abs=1e-4)
     found = evaluate_targets(model, run.corpus, "test").measures
