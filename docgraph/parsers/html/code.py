@@ -67,18 +67,9 @@ def _rows_of_cells(elements: Elements, table: int) -> list[list[int]]:
 
 def _says_code(elements: Elements, table: int) -> bool:
     """Whether a table, an element close around it or one of its cells is named after code."""
-    row = table
-    for _ in range(_LEVELS):
-        if row < 0:
-            break
-        if CODE_TABLE.search(elements.attributes[row].get("class", "")[:NAME_LETTERS]):
-            return True
-        row = elements.parent[row]
     cells = [row for row in range(table, min(elements.end(table), table + 12)) if elements.tag[row] == "td"]
-    return any(
-        is_gutter(elements, cell) or CODE_TABLE.search(elements.attributes[cell].get("class", "")[:NAME_LETTERS])
-        for cell in cells
-    )
+    close = (elements.attributes[row].get("class", "") for row in (*elements.around(table, _LEVELS), *cells))
+    return any(CODE_TABLE.search(names[:NAME_LETTERS]) for names in close) or any(is_gutter(elements, c) for c in cells)
 
 
 def _is_numbers(elements: Elements, cell: int, named: bool) -> bool:

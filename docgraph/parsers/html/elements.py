@@ -109,6 +109,14 @@ class Elements:
         """Return one past the last row of the element's subtree."""
         return self.ends[element]
 
+    def around(self, element: int, levels: int) -> Iterator[int]:
+        """Yield an element and those around it, innermost first: so many at most, none for -1."""
+        for _ in range(levels):
+            if element < 0:
+                return
+            yield element
+            element = self.parent[element]
+
     def words_of(self, *names: str) -> set[str]:
         """Return the words that some attributes hold, of all elements together."""
         return {word for name in names for row in self.rows_with(name) for word in self.attributes[row][name].split()}

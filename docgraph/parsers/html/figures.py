@@ -108,19 +108,10 @@ def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], fig
         return
     if picture.text or len(picture.images) != 1:
         return
-    common = set[int]()
-    row = picture.element
-    for _ in range(_LEVELS_UP):
-        if row < 0:
-            break
-        common.add(row)
-        row = elements.parent[row]
-    end = caption.element
-    for _ in range(_LEVELS_UP):
-        if end < 0 or elements.parent[end] in common:
-            break
-        end = elements.parent[end]
-    if end < 0 or elements.parent[end] not in common:
+    common = {*elements.around(picture.element, _LEVELS_UP)}
+    rows = elements.around(caption.element, _LEVELS_UP + 1)
+    end = next((row for row in rows if elements.parent[row] in common), -1)
+    if end < 0:
         return
     start, stop = flow.places().get(end, (-1, -1))
     if end in common or not image < start < index < stop <= start + _NEAR_CAPTION:
@@ -153,12 +144,7 @@ def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Fi
     if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(_letters(flow.items[index]) for index in prose):
         return
     for index, item in texts.items():
-        row = item.element  # type: ignore[union-attr]
-        around: list[int] = []
-        for _ in range(_LEVELS_UP + 2):
-            if row >= 0:
-                around.append(row)
-                row = elements.parent[row]
+        around = [*elements.around(item.element, _LEVELS_UP + 2)]  # type: ignore[union-attr]
         if not any(elements.tag[row] == "figcaption" for row in around):
             figures.captions.discard(index)
             figures.elements.difference_update(row for row in around if elements.tag[row] != "figure")
@@ -236,46 +222,37 @@ def _is_credit(item: "int | TextBlock") -> bool:
 def _named(elements: Elements, flow: Flow, element: int, described: set[str]) -> tuple[str, int]:
     """Return what the text of an element is by tag or class, "" if neither says so, and the element that says it."""
     kind, namer = "", -1
-    for _ in range(3):
-        if element < 0 or (elements.tag[element] in _ENDS and elements.tag[element] not in _TABLES):
+    for row in elements.around(element, 3):
+        if elements.tag[row] in _ENDS and elements.tag[row] not in _TABLES:
             break
-        if element in flow.named:
-            kind, namer = flow.named[element], element
+        if row in flow.named:
+            kind, namer = flow.named[row], row
             if kind == "credit":
                 break
-        if elements.tag[element] == "figcaption" or (described and elements.attributes[element].get("id") in described):
-            kind, namer = "caption", element
-        element = elements.parent[element]
+        if elements.tag[row] == "figcaption" or (described and elements.attributes[row].get("id") in described):
+            kind, namer = "caption", row
     return kind, namer
 
 
 def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
     """Return what the figures and the block elements close around images hold; an inline one makes no node."""
-    parents, tags, places = elements.parent, elements.tag, flow.places()
+    tags, places = elements.tag, flow.places()
     content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure") if row in places}
     for _, item in flow.blocks():
         if item.images:
-            row = item.element
-            for _ in range(_LEVELS_UP + 2):
-                if row < 0 or tags[row] in ("body", "html"):
+            for row in elements.around(item.element, _LEVELS_UP + 2):
+                if tags[row] in ("body", "html"):
                     break
                 if row in places:
                     content.setdefault(row, _Content())
-                row = parents[row]
     if not content:
         return content
     around: dict[int, list[_Content]] = {}
     for index, item in flow.blocks():
         close = around.get(item.element)
         if close is None:
-            close, row = [], item.element
-            for _ in range(_LEVELS_UP + 2):
-                if row < 0:
-                    break
-                if (held := content.get(row)) is not None:
-                    close.append(held)
-                row = parents[row]
-            around[item.element] = close
+            rows = elements.around(item.element, _LEVELS_UP + 2)
+            close = around[item.element] = [content[row] for row in rows if row in content]
         if not close:
             continue
         letters, images, is_heading = len(item.text), len(item.images), item.element in flow.headings
@@ -333,9 +310,8 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
     """Return the element that binds a named caption to its images, or None."""
     item = flow.items[index]
     assert isinstance(item, TextBlock)
-    row = item.element
-    for _ in range(_LEVELS_UP):
-        if row < 0 or (elements.tag[row] in _ENDS and elements.tag[row] not in _TABLES):
+    for row in elements.around(item.element, _LEVELS_UP):
+        if elements.tag[row] in _ENDS and elements.tag[row] not in _TABLES:
             return None
         held = content.get(row) if elements.tag[row] not in ("tbody", "tr", "td") else None
         if held is not None and held.images:
@@ -344,7 +320,6 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
                 return None
             few = held.images <= 3 or (held.images <= _MOST_IMAGES and rest <= 0.1 * held.captions)
             return row if few and rest <= 0.3 * held.captions + 20 else None
-        row = elements.parent[row]
     return None
 
 

@@ -89,13 +89,7 @@ class NodeWriter:
 
     def code_language(self, block: TextBlock) -> str | None:
         """Return the language that a class of the code, or of an element close around it, names."""
-        rows = [mark[3] for mark in block.marks[:1]]
-        row = block.element
-        for _ in range(3):
-            if row >= 0:
-                rows.append(row)
-                row = self.elements.parent[row]
-        for row in rows:
+        for row in (*(mark[3] for mark in block.marks[:1]), *self.elements.around(block.element, 3)):
             if named := _LANGUAGE_CLASS.search(self.elements.attributes[row].get("class", "")):
                 return named.group(1).lower()
         return None

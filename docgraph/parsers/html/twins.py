@@ -93,12 +93,11 @@ def _is_twin(elements: Elements, image: int, seen: dict[tuple[str, str], int]) -
 
 def _of_a_screen(elements: Elements, row: int) -> bool:
     """Whether an element, or one close around it, is for a kind of screen by its class."""
-    for _ in range(_LEVELS):
-        if row < 0 or elements.tag[row] in ("body", "html"):
+    for close in elements.around(row, _LEVELS):
+        if elements.tag[close] in ("body", "html"):
             return False
-        if (names := elements.attributes[row].get("class")) and _names_a_screen(names[:NAME_LETTERS]):
+        if (names := elements.attributes[close].get("class")) and _names_a_screen(names[:NAME_LETTERS]):
             return True
-        row = elements.parent[row]
     return False
 
 

@@ -159,13 +159,8 @@ def find_title(elements: Elements, flow: Flow, title: str) -> int:
 
 
 def _is_in_list(elements: Elements, row: int) -> bool:
-    for _ in range(_LIST_LEVELS):
-        row = elements.parent[row]
-        if row < 0:
-            return False
-        if elements.tag[row] in ("nav", "li", "aside", "footer"):
-            return True
-    return False
+    above = elements.around(elements.parent[row], _LIST_LEVELS)
+    return any(elements.tag[one] in ("nav", "li", "aside", "footer") for one in above)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,13 +204,12 @@ def _has_button(elements: Elements, flow: Flow, box: tuple[int, int]) -> bool:
 def _box_around(elements: Elements, flow: Flow, before: list[int], row: int) -> tuple[int, int] | None:
     """Return where the largest box around a button begins and ends, None if there is none."""
     places, box = flow.places(), None
-    for _ in range(_BOX_LEVELS):
-        row = elements.parent[row]
-        if row < 0 or elements.tag[row] in _WHOLE:
+    for around in elements.around(elements.parent[row], _BOX_LEVELS):
+        if elements.tag[around] in _WHOLE:
             break
-        if row not in places:
+        if around not in places:
             continue
-        start, stop = places[row]
+        start, stop = places[around]
         if stop - start > _MOST_ITEMS or before[stop] - before[start] > MOST_WORDS:
             break
         box = (start, stop)

@@ -157,10 +157,9 @@ def _repeated(elements: Elements, flow: Flow, title: int) -> int:
 
     It stands beside it or, with the very same names, in an element that a script fills with the next stories.
     """
-    level, row = flow.headings[title], title
-    for _ in range(_LEVELS):
-        row = elements.parent[row]
-        if row < 0 or elements.tag[row] == "body":
+    level = flow.headings[title]
+    for row in elements.around(elements.parent[title], _LEVELS):
+        if elements.tag[row] == "body":
             break
         end, names = elements.end(row), elements.attributes[row].get("class", "")
         later = elements.rows_of(elements.tag[row]) if names else []
@@ -191,11 +190,7 @@ def drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
         assert isinstance(block, TextBlock)
         if block.element not in flow.headings:
             continue
-        box = block.element
-        for _ in range(_BOX_LEVELS):
-            box = elements.parent[box]
-            if box < 0:
-                break
+        for box in elements.around(elements.parent[block.element], _BOX_LEVELS):
             if box not in places:
                 continue
             start, stop = places[box]

@@ -91,13 +91,11 @@ def _groups(elements: Elements, measured: Measured) -> list[list[int]]:
     for owner, words in zip(measured.owner.tolist(), measured.prose.tolist(), strict=True):
         if not words:
             continue
-        row = owner
-        for _ in range(_LEVELS):
-            if row < 0 or tags[row] == "body":
+        for row in elements.around(owner, _LEVELS):
+            if tags[row] == "body":
                 break
             if tags[row] in _POSTS:
                 prose[parents[row], tags[row]][row] += 1
-            row = parents[row]
     owners = measured.owner
     order = np.sort(owners)
     groups = []

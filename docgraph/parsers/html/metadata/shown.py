@@ -117,13 +117,10 @@ def article_items(elements: Elements) -> list[int]:
 
 def is_of_others(elements: Elements, row: int, heading: int) -> bool:
     """Whether an element stands in a side bar, a teaser or an article that the page's heading does not stand in."""
-    for _ in range(_OTHERS_LEVELS):
-        row = elements.parent[row]
-        if row < 0 or elements.tag[row] in ("body", "main"):
+    for above in elements.around(elements.parent[row], _OTHERS_LEVELS):
+        if elements.tag[above] in ("body", "main") or above <= heading < elements.end(above):
             return False
-        if row <= heading < elements.end(row):
-            return False
-        tag, own = elements.tag[row], elements.attributes[row]
+        tag, own = elements.tag[above], elements.attributes[above]
         if tag in _ELSEWHERE or (tag == "article" and heading):
             return True
         if own and "others" in _said_by_names(own.get("class", ""), own.get("id", "")):
@@ -213,26 +210,15 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
 
 def _is_of_comment(elements: Elements, row: int) -> bool:
     """Whether an element stands in what a reader of the page wrote."""
-    for _ in range(_COMMENT_LEVELS):
-        if row < 0:
-            return False
-        own = elements.attributes[row]
-        if own and "comment" in _said_by_names(own.get("class", ""), own.get("id", "")):
-            return True
-        row = elements.parent[row]
-    return False
+    close = (elements.attributes[row] for row in elements.around(row, _COMMENT_LEVELS))
+    return any(own and "comment" in _said_by_names(own.get("class", ""), own.get("id", "")) for own in close)
 
 
 def is_within_item(elements: Elements, row: int) -> bool:
     """Whether an element is part of something nested, such as a comment or an image."""
-    for _ in range(_ITEM_LEVELS):
-        row = elements.parent[row]
-        if row < 0:
-            return False
-        kind = elements.attributes[row].get("itemtype", "").lower()
-        if kind.endswith(("comment", "imageobject", "videoobject", "review", "answer")):
-            return True
-    return False
+    others = ("comment", "imageobject", "videoobject", "review", "answer")
+    above = elements.around(elements.parent[row], _ITEM_LEVELS)
+    return any(elements.attributes[row].get("itemtype", "").lower().endswith(others) for row in above)
 
 
 def short_text(elements: Elements, row: int, most: int) -> str:
