@@ -5,10 +5,10 @@ contextualized, tokens, rows, images. Sorted by document, then as they stand in 
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from docgraph.chunks import Chunk
 from docgraph.errors import DataError, DocgraphError, needs_extra
@@ -16,13 +16,6 @@ from training.inputs import Errors, Input
 
 BATCH = 10_000
 """Rows of a parquet file that are written at once."""
-
-
-class Writer(Protocol):
-    """Where chunks go."""
-
-    def write(self, chunks: Sequence[Chunk]) -> None:
-        """Add some chunks."""
 
 
 def write_chunks(
@@ -46,8 +39,9 @@ def write_chunks(
         raise DataError(f"chunks are written to a .jsonl or .parquet file, but the output is {output}.")
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = output.with_name(output.name + ".tmp")
-    documents = total = 0
-    with writers[output.suffix.lower()](beside) as writer:
+    counts: Counter[str] = Counter()
+
+    def chunked() -> Iterator[Sequence[Chunk]]:
         for one in inputs:
             try:
                 document = one.document()
@@ -55,13 +49,15 @@ def write_chunks(
                 errors.add(one.id, error)
                 continue
             chunks = document.chunks(count=count, document_id=one.id, **settings)
-            writer.write(chunks)
-            documents, total = documents + 1, total + len(chunks)
-    if documents:
+            counts.update(documents=1, chunks=len(chunks))
+            yield chunks
+
+    writers[output.suffix.lower()](beside, chunked())
+    if counts["documents"]:
         beside.replace(output)
     else:
         beside.unlink()
-    return documents, total
+    return counts["documents"], counts["chunks"]
 
 
 def flat(chunk: Chunk) -> dict[str, Any]:
@@ -71,19 +67,13 @@ def flat(chunk: Chunk) -> dict[str, Any]:
     return values
 
 
-@contextmanager
-def _json_lines(path: Path) -> Iterator[Writer]:
+def _json_lines(path: Path, documents: Iterable[Sequence[Chunk]]) -> None:
     with path.open("w", encoding="utf-8", errors="replace") as file:
-
-        class Lines:
-            def write(self, chunks: Sequence[Chunk]) -> None:
-                file.writelines(json.dumps(flat(chunk), ensure_ascii=False) + "\n" for chunk in chunks)
-
-        yield Lines()
+        for chunks in documents:
+            file.writelines(json.dumps(flat(chunk), ensure_ascii=False) + "\n" for chunk in chunks)
 
 
-@contextmanager
-def _parquet(path: Path) -> Iterator[Writer]:
+def _parquet(path: Path, documents: Iterable[Sequence[Chunk]]) -> None:
     with needs_extra("writing parquet"):
         import pyarrow as arrow
         import pyarrow.parquet as parquet
@@ -104,14 +94,10 @@ def _parquet(path: Path) -> Iterator[Writer]:
     )
     waiting: list[dict[str, Any]] = []
     with parquet.ParquetWriter(path, schema) as file:
-
-        class Table:
-            def write(self, chunks: Sequence[Chunk], least: int = BATCH) -> None:
-                waiting.extend(map(flat, chunks))
-                if len(waiting) >= least:
-                    file.write_table(arrow.Table.from_pylist(waiting, schema=schema))
-                    waiting.clear()
-
-        table = Table()
-        yield table
-        table.write([], least=1)
+        for chunks in documents:
+            waiting.extend(map(flat, chunks))
+            if len(waiting) >= BATCH:
+                file.write_table(arrow.Table.from_pylist(waiting, schema=schema))
+                waiting.clear()
+        if waiting:
+            file.write_table(arrow.Table.from_pylist(waiting, schema=schema))
