@@ -151,12 +151,7 @@ class Document(Columns):
             DataError: the evidence or the attention is that of another document, or an attribute is no JSON value.
         """
         return view(
-            self,
-            query=query,
-            passages=passages,
-            evidence=evidence,
-            attention=attention,
-            image_bytes=image_bytes,
+            self, query=query, passages=passages, evidence=evidence, attention=attention, image_bytes=image_bytes
         )
 
 

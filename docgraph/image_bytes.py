@@ -103,8 +103,7 @@ def _read_local(file: str, src: str, root: str, access: ImageAccess) -> bytes:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = "there is no such file" if missing else str(error)
         raise ImageError(
-            f"image {short_name(src)} cannot be read under {root}: {reason}.",
-            "missing" if missing else "unreadable",
+            f"image {short_name(src)} cannot be read under {root}: {reason}.", "missing" if missing else "unreadable"
         ) from error
 
 

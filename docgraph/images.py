@@ -135,8 +135,7 @@ class ImageReference:
         except _DECODING as error:
             allowed = ", ".join(FORMATS)
             raise ImageError(
-                f"image {self.name} must be a whole {allowed} file, but {_reason(error, data)}.",
-                "unreadable",
+                f"image {self.name} must be a whole {allowed} file, but {_reason(error, data)}.", "unreadable"
             ) from error
 
     def _check_frame(self, frame: int) -> None:
@@ -152,8 +151,7 @@ class ImageReference:
         width, height = size
         if width * height > limit:
             raise ImageError(
-                f"image {self.name} has {width} x {height} pixels, but Limits.image_pixels is {limit}.",
-                "too_large",
+                f"image {self.name} has {width} x {height} pixels, but Limits.image_pixels is {limit}.", "too_large"
             )
 
 

@@ -157,10 +157,7 @@ def _joined_sources(documents: Sequence[Document]) -> Sources | None:
         elements += len(sources.element_step)
     known = any(document.sources is not None and document.sources.node_offsets is not None for document in documents)
     return Sources(
-        np.concatenate(parents),
-        tuple(steps),
-        np.concatenate(nodes),
-        np.concatenate(offsets) if known else None,
+        np.concatenate(parents), tuple(steps), np.concatenate(nodes), np.concatenate(offsets) if known else None
     )
 
 

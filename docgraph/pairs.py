@@ -72,11 +72,7 @@ def group_of(name: str) -> str:
 
 
 def mine(
-    documents: Iterable[tuple[str, Document]],
-    *,
-    limit: int = 256,
-    count: Callable[[str], int] = words,
-    fill: int = 32,
+    documents: Iterable[tuple[str, Document]], *, limit: int = 256, count: Callable[[str], int] = words, fill: int = 32
 ) -> list[Pair]:
     """Return the pairs of some documents, in order. One document at a time is read.
 

@@ -95,7 +95,5 @@ def _sources(sources: Sources | None, kept: NDArray[np.int64]) -> Sources | None
         return None
     offsets = sources.node_offsets
     return replace(
-        sources,
-        node_element=sources.node_element[kept],
-        node_offsets=None if offsets is None else offsets[kept],
+        sources, node_element=sources.node_element[kept], node_offsets=None if offsets is None else offsets[kept]
     )

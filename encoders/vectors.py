@@ -63,13 +63,7 @@ class VectorRegression(nn.Module):
         text, image: the document model's encoders. They are not a part of this module.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        text: nn.Module | None,
-        image: ImageLeaves | None,
-        classes: int,
-    ) -> None:
+    def __init__(self, names: Sequence[str], text: nn.Module | None, image: ImageLeaves | None, classes: int) -> None:
         super().__init__()
         self.names = tuple(names)
         widths = dict.fromkeys(self.names, text.width if isinstance(text, PretrainedTextLeaves) else 0)

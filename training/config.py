@@ -121,14 +121,7 @@ class TrainingConfig:
     report_to: Literal["none", "tensorboard"] = "none"
 
     def __post_init__(self) -> None:
-        for name in (
-            "epochs",
-            "batch_documents",
-            "batch_leaves",
-            "accumulate",
-            "learning_rate",
-            "keep_checkpoints",
-        ):
+        for name in ("epochs", "batch_documents", "batch_leaves", "accumulate", "learning_rate", "keep_checkpoints"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, but is {getattr(self, name)!r}.")
         if not 0 < self.train_share <= 1:

@@ -111,11 +111,7 @@ def _levels(everyone: Mapping[str, Tensor], target: Tensor, labels: Sequence[str
 
 
 def predict_records(
-    model: DocumentForClassification,
-    records: Sequence[Record],
-    *,
-    show_progress_bar: bool = False,
-    chunk: int = 512,
+    model: DocumentForClassification, records: Sequence[Record], *, show_progress_bar: bool = False, chunk: int = 512
 ) -> tuple[list[RecordPrediction], list[Record], list[RecordProblem]]:
     """Predict records, some at a time; return predictions, the records they are of, and what was set aside."""
     predictions: list[RecordPrediction] = []

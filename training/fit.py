@@ -162,11 +162,7 @@ def _training_records(config: TrainingConfig, corpus: Corpus) -> DocumentDataset
 
 
 def _encoded(
-    model: DocumentForClassification,
-    records: DocumentDataset,
-    corpus: Corpus,
-    folder: RunFolder,
-    console: Console,
+    model: DocumentForClassification, records: DocumentDataset, corpus: Corpus, folder: RunFolder, console: Console
 ) -> tuple[EncodedDataset, EncodedDataset | None]:
     """Encode the training and the dev records, and note what was wrong with them; dev is None if it has no records."""
     processor = model.needs_processor(None)

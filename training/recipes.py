@@ -36,12 +36,7 @@ _NEWS: Final[dict[str, Any]] = {"epochs": 8, "learning_rate": 2e-3, "weight_deca
 _STATISTICS: Final[dict[str, Any]] = {"image_encoder": "statistics", "freeze_image_encoder": True}
 _LITE0: Final[dict[str, Any]] = {"image_encoder": "tf_efficientnet_lite0", "freeze_image_encoder": True}
 _TEXT: Final[dict[str, Any]] = {"image_encoder": None}
-_REVIEWS: Final[dict[str, Any]] = {
-    "epochs": 5,
-    "learning_rate": 2e-3,
-    "weight_decay": 0.05,
-    "batch_documents": 32,
-}
+_REVIEWS: Final[dict[str, Any]] = {"epochs": 5, "learning_rate": 2e-3, "weight_decay": 0.05, "batch_documents": 32}
 _MINILM: Final[dict[str, Any]] = {
     "epochs": 6,
     "learning_rate": 1e-3,
@@ -97,32 +92,14 @@ _PAPER: Final[dict[str, Any]] = {
     "text_encoder": "pretrained",
 }
 _PAPER_TEXT: Final[dict[str, Any]] = {**_PAPER, **_TEXT, "hidden_size": 129, "intermediate_size": 129}
-_PAPER_NEWS: Final[dict[str, Any]] = {
-    **_PAPER,
-    "hidden_size": 513,
-    "intermediate_size": 513,
-    "text_leaves": "node",
-}
-_PAPER_REVIEWS: Final[dict[str, Any]] = {
-    "epochs": 30,
-    "learning_rate": 2e-5,
-    "batch_documents": 64,
-    "warmup": 0.0,
-}
-_PAPER_ARTICLES: Final[dict[str, Any]] = {
-    "epochs": 5,
-    "learning_rate": 1e-4,
-    "batch_documents": 512,
-    "warmup": 0.0,
-}
+_PAPER_NEWS: Final[dict[str, Any]] = {**_PAPER, "hidden_size": 513, "intermediate_size": 513, "text_leaves": "node"}
+_PAPER_REVIEWS: Final[dict[str, Any]] = {"epochs": 30, "learning_rate": 2e-5, "batch_documents": 64, "warmup": 0.0}
+_PAPER_ARTICLES: Final[dict[str, Any]] = {"epochs": 5, "learning_rate": 1e-4, "batch_documents": 512, "warmup": 0.0}
 
 RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "news-scratch": (
         "Articles and tables of texts with images, everything learned from your data; minutes on two cores.",
-        {
-            **_NEWS,
-            "model": {**_SMALL, **_STATISTICS, "text_start": "regression", "regression_ngrams": 1},
-        },
+        {**_NEWS, "model": {**_SMALL, **_STATISTICS, "text_start": "regression", "regression_ngrams": 1}},
     ),
     "news-scratch-deep": (
         "news-scratch without the regression on words, to compare kinds of attention.",
@@ -151,10 +128,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "reviews-scratch": (
         "Plain texts without images, everything learned from your data.",
-        {
-            **_REVIEWS,
-            "model": {**_SMALL, **_TEXT, "regression_ngrams": 2, "regression_buckets": 524_288},
-        },
+        {**_REVIEWS, "model": {**_SMALL, **_TEXT, "regression_ngrams": 2, "regression_buckets": 524_288}},
     ),
     "reviews-scratch-deep": (
         "reviews-scratch without the regression on words, to compare kinds of attention.",
@@ -171,11 +145,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "stacked-minilm": (
         "The same, with regressions on a frozen MiniLM's vectors of the text and of each field.",
-        {
-            **_STACKED,
-            "text_encoder": "minilm",
-            "model": {**_PARTS, **_TEXT, "text_encoder": "pretrained"},
-        },
+        {**_STACKED, "text_encoder": "minilm", "model": {**_PARTS, **_TEXT, "text_encoder": "pretrained"}},
     ),
     "stacked-pretrained": (
         "stacked-minilm, with regressions on a frozen EfficientNet-Lite0's vectors of the images, if they help.",
@@ -197,12 +167,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "imdb-fsa": (
         "The paper's flat model on IMDB, 512 tokens at most; needs text_encoder.",
-        {
-            **_PAPER_REVIEWS,
-            "format": "imdb",
-            "max_tokens": 512,
-            "model": {**_PAPER_TEXT, "attention": "flat"},
-        },
+        {**_PAPER_REVIEWS, "format": "imdb", "max_tokens": 512, "model": {**_PAPER_TEXT, "attention": "flat"}},
     ),
     "elec-hsa": (
         "The paper's hierarchical model on Elec; needs text_encoder.",
@@ -210,12 +175,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "elec-fsa": (
         "The paper's flat model on Elec, 512 tokens at most; needs text_encoder.",
-        {
-            **_PAPER_REVIEWS,
-            "format": "elec",
-            "max_tokens": 512,
-            "model": {**_PAPER_TEXT, "attention": "flat"},
-        },
+        {**_PAPER_REVIEWS, "format": "elec", "max_tokens": 512, "model": {**_PAPER_TEXT, "attention": "flat"}},
     ),
     "n24news-hsa": (
         "The paper's hierarchical model on N24News; needs text_encoder.",
@@ -232,11 +192,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "n24news-deepset": (
         "The paper's model without attention (deep sets) on N24News; needs text_encoder.",
-        {
-            **_PAPER_ARTICLES,
-            "format": "n24news",
-            "model": {**_PAPER_NEWS, "attention": "none"},
-        },
+        {**_PAPER_ARTICLES, "format": "n24news", "model": {**_PAPER_NEWS, "attention": "none"}},
     ),
 }
 """Name -> what it is for, and the values that differ from the defaults."""

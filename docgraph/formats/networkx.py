@@ -61,11 +61,7 @@ def to_networkx(document: Columns) -> "networkx.DiGraph[int]":
         graph.add_node(row, **_plain(data))
     _add_edges(graph, document)
     if sources is not None:
-        values["sources"] = {
-            **sources,
-            "node_element": None,
-            "node_offsets": sources["node_offsets"] is not None,
-        }
+        values["sources"] = {**sources, "node_element": None, "node_offsets": sources["node_offsets"] is not None}
     values["scored"] = score is not None
     values["edges"] = list(edges)
     del values["parent"]
@@ -201,11 +197,7 @@ def _restored(graph: "networkx.DiGraph[Any]", children: dict[Hashable, list[Any]
         values["score"] = [node.get("score") for node in data] if graph.graph["scored"] else None
         if (sources := values["sources"]) is not None:
             offsets = [_whole(node["offsets"]) for node in data] if sources["node_offsets"] else None
-            values["sources"] = {
-                **sources,
-                "node_element": [node["element"] for node in data],
-                "node_offsets": offsets,
-            }
+            values["sources"] = {**sources, "node_element": [node["element"] for node in data], "node_offsets": offsets}
         values["edges"] = {
             str(row_of[old]): _links(graph, children[old]) for old in map(int, values["edges"]) if old in row_of
         }

@@ -23,17 +23,7 @@ _DEEPEST_INDENT: Final = 24
 """Levels that are shown by indentation; deeper ones by a number, so that a line stays a line."""
 CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), " ")
 """C0 and C1 controls, and marks that turn the direction of writing; a terminal obeys them. A space for each."""
-_TOLD: Final = (
-    "level",
-    "ordered",
-    "start",
-    "header",
-    "row_span",
-    "column_span",
-    "language",
-    "credit",
-    "href",
-)
+_TOLD: Final = ("level", "ordered", "start", "header", "row_span", "column_span", "language", "credit", "href")
 
 
 def outline(document: Columns, *, width: int = 100, max_nodes: int | None = None, sizes: bool = True) -> str:

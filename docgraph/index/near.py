@@ -47,11 +47,7 @@ class Near(NamedTuple):
 
 
 def near(
-    store: Store,
-    level: str,
-    vector: NDArray[np.float32],
-    allowed: Positions,
-    besides: Callable[[int], Positions],
+    store: Store, level: str, vector: NDArray[np.float32], allowed: Positions, besides: Callable[[int], Positions]
 ) -> Near:
     """Return the cosines of a level's rows with a question's vector.
 

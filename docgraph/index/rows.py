@@ -151,11 +151,7 @@ def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
     elif level == "image":
         around = document.text[max(start - NEAR, 0) : start + NEAR]
         words = f"{text}\n{text}\n{around}"  # twice: what is said of it counts more than what is near it
-    return Row(
-        kinds=tuple(sorted(kinds - {"passage", "sentence"})),
-        words=words,
-        **values,
-    )
+    return Row(kinds=tuple(sorted(kinds - {"passage", "sentence"})), words=words, **values)
 
 
 def _directly(document: Document, section: int) -> str:

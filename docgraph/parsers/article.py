@@ -133,8 +133,7 @@ def _text_fields(builder: DocumentBuilder, record: Mapping[str, Any], limits: Li
         del fields["body"]
     if not fields and record and not any(record.get(name) is not None for name in (*FIELDS, "article")):
         builder.warn(
-            "article.no_fields",
-            f"the record has none of the fields {', '.join(FIELDS)}; it has {list(record)[:8]}.",
+            "article.no_fields", f"the record has none of the fields {', '.join(FIELDS)}; it has {list(record)[:8]}."
         )
     return fields
 

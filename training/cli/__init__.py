@@ -55,12 +55,7 @@ VERBS: Final = (
     "demo",
 )
 
-app = typer.Typer(
-    name="docgraph",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = typer.Typer(name="docgraph", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 for verb in VERBS:
     module = import_module(f"{__name__}.{verb.replace('-', '_')}")
     app.command(verb, epilog=f"\b\nExamples:\n{module.EXAMPLES}")(module.run)

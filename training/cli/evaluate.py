@@ -21,8 +21,7 @@ def run(
     split: Split = "test",
     format: Format = "auto",
     report: Annotated[
-        Path | None,
-        typer.Option(help="Report to write: .html, .json or .md; the confusion matrix goes beside it."),
+        Path | None, typer.Option(help="Report to write: .html, .json or .md; the confusion matrix goes beside it.")
     ] = None,
     views: Annotated[
         int, typer.Option(min=0, help="With --report X.html: how many of the surest mistakes get a page to look at.")

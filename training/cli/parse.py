@@ -48,8 +48,7 @@ def run(
     ],
     format: Annotated[Format, typer.Option(help="What to print.")] = Format.outline,
     output: Annotated[
-        Path | None,
-        typer.Option(help="File to write instead of stdout; .jsonl or .parquet: a document a line or row."),
+        Path | None, typer.Option(help="File to write instead of stdout; .jsonl or .parquet: a document a line or row.")
     ] = None,
     main_only: Annotated[bool, typer.Option("--main-only", help="Keep a page's main content only.")] = False,
     url: Annotated[

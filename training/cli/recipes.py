@@ -10,9 +10,7 @@ EXAMPLES: Final = """\
 """
 
 
-def run(
-    name: Annotated[str | None, typer.Argument(help="One of them, to print as YAML.")] = None,
-) -> None:
+def run(name: Annotated[str | None, typer.Argument(help="One of them, to print as YAML.")] = None) -> None:
     """List the recipes and what each is for, or print one."""
     from training.recipes import FIRST, RECIPES, recipe
 

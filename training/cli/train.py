@@ -87,12 +87,7 @@ def run(
 
 
 def _chosen(
-    data: str,
-    output: str | None,
-    format: str | None,
-    columns: dict[str, Any],
-    minutes: float,
-    console: "Console",
+    data: str, output: str | None, format: str | None, columns: dict[str, Any], minutes: float, console: "Console"
 ) -> "TrainingConfig":
     """Return the configuration of the run in the output folder, or choose one by looking at the data, and say which."""
     from training.choose import Machine, choose

@@ -158,11 +158,7 @@ class _NewsReader:
             return ()
         image_id = label_of(raw.get("image_id"))
         if not image_id or self.image_folder is None:
-            self._note(
-                "image.missing",
-                name,
-                "there is no image_id." if not image_id else "there is no image folder.",
-            )
+            self._note("image.missing", name, "there is no image_id." if not image_id else "there is no image folder.")
             return ()
         file = find_image(self.image_folder, image_id)
         wrong = judge(self.image_folder, file, self.limits, decode=self.decode)

@@ -61,11 +61,7 @@ def with_splits(
 
 
 def random_split(
-    records: Sequence[Record],
-    seed: int,
-    file: Path | None,
-    *,
-    same: Callable[[Record], str] = lambda record: record.id,
+    records: Sequence[Record], seed: int, file: Path | None, *, same: Callable[[Record], str] = lambda record: record.id
 ) -> dict[str, list[Record]]:
     """Split 8:1:1 as the split file says; without one at random, and write it if it is named."""
     if file is not None and file.is_file():

@@ -205,11 +205,7 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, list[str], list[list[
     yield "Examples", ["label", "surest right", "surest missed", "taken for"], _example_rows(evaluation)
     if mistakes := evaluation.mistakes:
         rows = [[one.id, str(one.label), one.predicted, f"{one.probability:.3f}"] for one in mistakes[:MISTAKES]]
-        yield (
-            f"{MISTAKEN} ({len(mistakes)} in all)",
-            ["record", "label", "predicted", "probability"],
-            rows,
-        )
+        yield (f"{MISTAKEN} ({len(mistakes)} in all)", ["record", "label", "predicted", "probability"], rows)
     if evaluation.problems:
         yield "Set aside or missing", ["what", "how often", "such as", ""], _problem_rows(evaluation.problems)
 

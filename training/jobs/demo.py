@@ -146,10 +146,7 @@ def _evaluate(console: Console, run: Run, output: Path) -> list[Path]:
         console.print(line, highlight=False)
     console.print()
     print_evaluation(found, console, only=("Classes",))
-    return [
-        write_report(output / "report.html", found),
-        confusion_png(output / "confusion.png", found.scores),
-    ]
+    return [write_report(output / "report.html", found), confusion_png(output / "confusion.png", found.scores)]
 
 
 def _predict(console: Console, run: Run, samples: Path, output: Path) -> list[Path]:

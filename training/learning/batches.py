@@ -49,11 +49,7 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, Any, Tensor | None]]):
         self.problem_type = dataset.problem_type
         self.problems: list[RecordProblem] = list(dataset.problems)
         for index in track(
-            range(len(dataset)),
-            f"encoding {dataset.split}",
-            console=console,
-            disable=console is None,
-            transient=True,
+            range(len(dataset)), f"encoding {dataset.split}", console=console, disable=console is None, transient=True
         ):
             record = dataset.records[index]
             try:
@@ -173,9 +169,5 @@ def make_loader(
 ) -> BatchLoader:
     """Return a loader of planned batches."""
     return BatchLoader(
-        data,
-        batch_sampler=plan,
-        collate_fn=Collator(processor),
-        num_workers=workers,
-        persistent_workers=workers > 0,
+        data, batch_sampler=plan, collate_fn=Collator(processor), num_workers=workers, persistent_workers=workers > 0
     )

@@ -22,11 +22,7 @@ import torch
 import torch.distributed as dist
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    set_model_state_dict,
-)
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -66,11 +62,7 @@ class DocumentTrainer(Trainer):
             train_dataset=train,
             eval_dataset=dev,
             data_collator=Collator(self.processor),
-            callbacks=[
-                KeepBest(folder.best, metric, config.patience, self.write_model),
-                MarkComplete(),
-                *callbacks,
-            ],
+            callbacks=[KeepBest(folder.best, metric, config.patience, self.write_model), MarkComplete(), *callbacks],
         )
         self.remove_callback(PrinterCallback)
         self.args.logging_steps = min(10, -(-len(self.get_train_dataloader()) // config.accumulate))

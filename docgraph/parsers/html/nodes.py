@@ -43,8 +43,7 @@ _LEAVES: Final = frozenset(("heading", "cell", "code", "term"))
 _LONGEST_SPLIT: Final = 1_000_000
 """Characters of one text block that are cut into sentences; the rest of a longer one is one sentence."""
 _LANGUAGE_CLASS: Final = re.compile(
-    r"(?:^|\s)(?:language|lang|highlight-source|highlight-text|brush:?|sourceCode)[-\s:]+([A-Za-z0-9+#_.]+)",
-    re.I,
+    r"(?:^|\s)(?:language|lang|highlight-source|highlight-text|brush:?|sourceCode)[-\s:]+([A-Za-z0-9+#_.]+)", re.I
 )
 
 
@@ -147,8 +146,7 @@ class NodeWriter:
         if len(text) > _LONGEST_SPLIT:
             spans.append((start + _LONGEST_SPLIT, start + len(text)))
             self.warn(
-                "limit.sentences",
-                f"a text block longer than {_LONGEST_SPLIT} characters was not cut to its end.",
+                "limit.sentences", f"a text block longer than {_LONGEST_SPLIT} characters was not cut to its end."
             )
         if len(spans) > (left := max(0, self.page.limits.nodes - len(builder))):
             spans = spans[:left]
@@ -189,12 +187,7 @@ class NodeWriter:
             attributes["href"] = href
         place = builder.length if place is None else place
         self.open_node(
-            kind,
-            role,
-            self.language_of(image),
-            span=(place, place),
-            element=image,
-            attributes=attributes or None,
+            kind, role, self.language_of(image), span=(place, place), element=image, attributes=attributes or None
         )
         self.close_node()
 

@@ -103,12 +103,7 @@ class _Pages:
     """The pages of a site as they come in."""
 
     def __init__(
-        self,
-        limits: Limits,
-        strict: bool,
-        url: str | None,
-        images: Literal["lazy", "skip"] | Fetcher,
-        main_only: bool,
+        self, limits: Limits, strict: bool, url: str | None, images: Literal["lazy", "skip"] | Fetcher, main_only: bool
     ) -> None:
         self.limits, self.strict, self.url, self.images = limits, strict, url, images
         self.options: dict[str, Any] = {"limits": limits, "strict": strict, "main_only": main_only}
@@ -238,13 +233,7 @@ class _Pages:
 def _about(document: Document, name: str) -> dict[str, Any]:
     """Return what a page's node says of it: its name, and metadata where it has any."""
     given = document.metadata
-    about = {
-        "name": name,
-        "title": given.title,
-        "url": given.url,
-        "date": given.date,
-        "language": given.language,
-    }
+    about = {"name": name, "title": given.title, "url": given.url, "date": given.date, "language": given.language}
     return {key: value for key, value in about.items() if value}
 
 
