@@ -52,14 +52,15 @@ def test_vectors_are_written_without_torch(model: list[str], folder: Path) -> No
     done = without_extras(
         f"from training import cli\nsys.argv = {command}\ntry: cli.main()\nexcept SystemExit as end: code = end.code\n"
         "assert not code, code\nimport pyarrow.parquet as parquet\ntable = parquet.read_table('vectors.parquet')\n"
-        "print(table.column('text').to_pylist(), table.schema.field('vector').type.list_size)\n"
+        "print(table.column('text').to_pylist(), set(table.column('level').to_pylist()), "
+        "table.schema.field('vector').type.list_size)\n"
         "print(table.schema.metadata[b'docgraph'].decode())",
         folder,
         but="parquet",
     )
     assert done.returncode == 0, done.stderr
     assert "And a text." in done.stdout
-    assert "256" in done.stdout
+    assert "{'passage'} 256" in done.stdout
     assert '"model": "docgraph-static"' in done.stdout
 
 

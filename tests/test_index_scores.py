@@ -45,3 +45,24 @@ def test_what_was_drawn_gives_mean_and_deviation():
     assert parts[1][1] == pytest.approx(np.array([0.75, -0.05, 0.05]) / deviation)
     drawn = np.array([False, True, True])
     assert search._by_some(found.cosines, drawn) == pytest.approx(parts[1][1])
+
+
+def test_sections_and_their_best_passages_are_held_against_those_drawn(monkeypatch):
+    """Four sections of a passage each, of which the first two were drawn; no word of the question stands anywhere."""
+    drawn, cosines = (
+        np.array([True, True, False, False]),
+        {"section": [0.1, 0.2, 0.8, 0.3], "passage": [0.3, 0.1, 0, 1]},
+    )
+    store = SimpleNamespace(
+        holders=lambda level: (np.arange(4), np.arange(4)), rows=lambda level: SimpleNamespace(numbers=np.arange(4))
+    )
+    monkeypatch.setattr(search, "bm25", lambda *_: np.zeros(4, np.float32))
+    monkeypatch.setattr(search, "near", lambda _, level, *rest: Near(np.arange(4), np.array(cosines[level]), drawn))
+    rows, parts, holds_words = search.signals(store, "section", np.arange(4), ["pot"], np.ones(2, np.float32))
+    assert rows.tolist() == [0, 1, 2, 3]
+    assert not holds_words.any()
+    assert [weight for weight, _ in parts] == [search.WORDS, search.BEST_WORDS, search.WHOLE, search.BEST]
+    for (_, got), (first, second, *_), values in zip(parts[2:], cosines.values(), cosines.values(), strict=True):
+        mean = (first + second) / 2
+        deviation = (((first - mean) ** 2 + (second - mean) ** 2 + 3 * 0.1**2) / 5) ** 0.5
+        assert got == pytest.approx((np.array(values) - mean) / deviation)

@@ -183,6 +183,16 @@ def test_a_model_says_the_sum_of_what_its_vector_parts_say(tmp_path: Path, table
     want = 0.4 * features.logits(features.fit(rows, targets, 1.0), rows)
     torch.testing.assert_close(got.double(), torch.from_numpy(want).double(), rtol=1e-4, atol=1e-4)
 
+    torch.nn.init.normal_(model.classifier[-1].weight)
+    for scale in (1.0, 0.25, 0.0):
+        model.config.use_transformer = True
+        before = model(model.needs_processor(None).collate(data.encoded)).logit_parts
+        stack.weigh_transformer(model, scale)
+        after = model(model.needs_processor(None).collate(data.encoded)).logit_parts
+        torch.testing.assert_close(after, torch.stack([scale * before[0], before[1]]))
+        assert before[0].any()
+        assert model.config.use_transformer == (scale > 0)
+
 
 def test_tfidf_is_scikit_learns(stacked: Path, table: Path) -> None:
     from sklearn.feature_extraction.text import TfidfTransformer

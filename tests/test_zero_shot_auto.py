@@ -12,6 +12,7 @@ from docgraph.errors import ModelError
 from encoders import zero_shot
 from encoders.zero_shot import Auto, Budget, Form, Quadtree, Windows, moved, trees_from_states
 from encoders.zero_shot.calibrate import _log_partition, divergence
+from encoders.zero_shot.layer import layers_of
 from encoders.zero_shot.layout import layout_of
 from encoders.zero_shot.moved import COORDINATES, moved_windows, moving_cost
 from encoders.zero_shot.report import hsa_cost
@@ -148,6 +149,8 @@ def test_models_attend_over_it_and_keep_it(name, tmp_path):
     before = states(model, batch)
     zero_shot.convert(model, hierarchy="auto", branching=(4,), special_tokens="own", untie="queries")
     moved = states(model, batch)
+    side = model.config.image_size // model.config.patch_size if name == "vit" else 0
+    assert {layer.hierarchy.grid for layer in layers_of(model)} == {(side, side) if side else None}
     model.save_pretrained(tmp_path)
     again = zero_shot.restore(type(model).from_pretrained(tmp_path).eval())
     torch.testing.assert_close(states(again, batch), moved, rtol=0, atol=0)
