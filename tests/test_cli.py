@@ -22,11 +22,11 @@ from docgraph import Document, read_many
 from docgraph.bulk.shards import Shards
 from docgraph.errors import DataError
 from docgraph.index import Hit
+from docgraph.index.show import print_hits
 from encoders.embedder.embedder import Embedder
 from encoders.embedder.runs import RunReader
 from tests.tiny_encoders import save_bert
 from training import cli
-from training.cli.search import print_hits
 from training.config import make_config
 from training.inputs import Errors, find_inputs
 from training.jobs.embed import embed

@@ -137,6 +137,18 @@ def test_no_module_imports_one_that_imports_it():
     assert not CIRCLES - knots(graph), "these are open: take them off the list"
 
 
+def test_rooms_of_training_need_one_another_one_way_only():
+    """A room is a folder; what stands beside the rooms is at the door, and is called from outside and in."""
+    rooms = {path.parent.name for path in (ROOT / "training").glob("*/__init__.py")}
+    graph = networkx.DiGraph()
+    for one, other in import_graph(ROOT, ("training",)).edges:
+        of, to = (name.split(".")[1] if "." in name else "" for name in (one, other))
+        if of in rooms and to in rooms and of != to:
+            graph.add_edge(of, to)
+    assert graph.number_of_edges() > 15
+    assert not knots(graph)
+
+
 def test_the_finder_of_circles_sees_imports_in_functions_and_not_those_for_type_checkers(tmp_path):
     (tmp_path / "p").mkdir()
     for name, source in {

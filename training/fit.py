@@ -30,15 +30,16 @@ from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
 from training.datasets.problem_types import REGRESSION, SINGLE
 from training.evaluation.card import note, write_card
+from training.evaluation.evaluate_targets import dev_scores
 from training.evaluation.metrics import score
 from training.learning.batches import EncodedDataset
 from training.learning.budget import TimeBudget
 from training.learning.calibration import CALIBRATION_RECORDS, logit_scales, weighed
 from training.learning.checkpoints import last_checkpoint, wait_for_all
-from training.learning.finish_targets import dev_scores, set_thresholds
 from training.learning.new_model import document_config, keep_features, new_model
 from training.learning.progress import ShowProgress
 from training.learning.targets import Targets
+from training.learning.thresholds import set_thresholds
 from training.learning.trainer import DocumentTrainer
 from training.output.files import write_atomically
 from training.parts.choice import residual_scale

@@ -1,4 +1,4 @@
-"""Hits for people: a page of HTML, and the piece of a hit's text that answers."""
+"""Hits for people: lines on a terminal, a page of HTML, and the piece of a hit's text that answers."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from rich.console import Console
+from rich.text import Text
+
+from docgraph.formats.outline import CONTROLS
 from docgraph.index.search import Hit
 
 LENGTH: Final = 320
@@ -59,6 +63,22 @@ def address(hit: Hit) -> str | None:
     # a comma or dash within would be taken for the fragment's own syntax
     said = quote(" ".join(words), safe="").replace("-", "%2D")
     return f"{base}{'' if '#' in base else '#'}:~:text={said}" if words else base
+
+
+def print_hits(console: Console, hits: Sequence[Hit]) -> None:
+    """Print answers: headings, the piece that answers with the question's words marked, place and score."""
+    if not hits:
+        console.print("Nothing was found.")
+    for number, hit in enumerate(hits, 1):
+        words, marks = piece(hit)
+        text = Text("   " + words.translate(CONTROLS))
+        for start, stop in marks:
+            text.stylize("bold yellow", start + 3, stop + 3)
+        name = " › ".join(hit.headings) or hit.title or hit.document_id
+        console.print(Text(f"{number}  ", "dim") + Text(name.translate(CONTROLS), "bold"))
+        console.print(text)
+        place = f"   {hit.document_id}  {hit.kind} {hit.span[0]}:{hit.span[1]}  {hit.dom_path or ''}".rstrip()
+        console.print(Text(f"{place.translate(CONTROLS)}  {hit.score:.2f}\n", "dim"))
 
 
 def to_html(question: str, hits: Sequence[Hit]) -> str:

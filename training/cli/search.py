@@ -3,16 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from docgraph.errors import DataError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from docgraph.index import Hit
 
 EXAMPLES: Final = """\
   docgraph search pages.index "who gets help from the state?"
@@ -41,7 +36,7 @@ def run(
 ) -> None:
     """Find passages, sections, documents or images that answer a question."""
     from docgraph.index import Index
-    from docgraph.index.show import to_html
+    from docgraph.index.show import print_hits, to_html
     from training.jobs.embedders import embedder_of_index
 
     limits = [one.partition("=") for one in where or []]
@@ -61,24 +56,3 @@ def run(
 
         print_hits(Console(highlight=False, soft_wrap=True), hits)
     raise typer.Exit
-
-
-def print_hits(console: "Console", hits: "list[Hit]") -> None:
-    """Print answers: headings, the piece that answers with the question's words marked, place and score."""
-    from rich.text import Text
-
-    from docgraph.formats.outline import CONTROLS
-    from docgraph.index.show import piece
-
-    if not hits:
-        console.print("Nothing was found.")
-    for number, hit in enumerate(hits, 1):
-        words, marks = piece(hit)
-        text = Text("   " + words.translate(CONTROLS))
-        for start, stop in marks:
-            text.stylize("bold yellow", start + 3, stop + 3)
-        name = " › ".join(hit.headings) or hit.title or hit.document_id
-        console.print(Text(f"{number}  ", "dim") + Text(name.translate(CONTROLS), "bold"))
-        console.print(text)
-        place = f"   {hit.document_id}  {hit.kind} {hit.span[0]}:{hit.span[1]}  {hit.dom_path or ''}".rstrip()
-        console.print(Text(f"{place.translate(CONTROLS)}  {hit.score:.2f}\n", "dim"))

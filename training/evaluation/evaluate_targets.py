@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold
+from torch import Tensor
 
 from docgraph.errors import DataError
 from encoders.cache import FeatureCache
@@ -34,6 +35,7 @@ from training.evaluate import predict_records
 from training.evaluation.baselines import MINILM, TFIDF, minilm_may_read, minilm_vectors, tfidf_vectors
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.significance import NamedDifference, figures, paired_sums, pairs_of
+from training.learning.targets import probabilities
 from training.learning.thresholds import best_thresholds
 from training.output.markdown import table
 from training.output.provenance import environment
@@ -178,6 +180,23 @@ def measures_of(kind: str, target: Values, said: NDArray[Any], thresholds: Seque
         "log_loss": float(-(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()),
         "exact": float((given == (target > 0)).all(1).mean()),
     }
+
+
+def dev_scores(
+    model: DocumentForClassification, kind: ProblemType, target: NDArray[Any], output: Tensor
+) -> dict[str, float]:
+    """Return the measures of the dev split, as a run keeps them.
+
+    Args:
+        target, output: (N, C) or (N,) labels or values, and the (N, C) outputs. A regression is learned in standard
+            deviations from the mean; its measures are of values.
+    """
+    config = model.config
+    said = probabilities(kind, output).double().numpy()
+    if kind == REGRESSION:
+        said, target = (x * config.value_scale + config.value_mean for x in (said, target))
+    measures = measures_of(kind, target.astype(np.float64), said, config.thresholds)
+    return {f"dev_{name}": value for name, value in measures.items()}
 
 
 def sums_of(kind: str, target: Values, said: Values, thresholds: Sequence[float]) -> Values:

@@ -24,9 +24,9 @@ from rich.table import Table
 from docgraph import Document, load_document, parse_site
 from docgraph.errors import DataError
 from docgraph.index import Index
+from docgraph.index.show import print_hits
 from encoders.embedder.embedder import Embedder
 from encoders.embedder.runs import RunReader
-from training.cli.search import print_hits
 from training.config import TrainingConfig
 from training.evaluate import evaluate, predict_inputs
 from training.evaluation.card import note

@@ -10,11 +10,28 @@ Axes:  N records   C labels
 
 from typing import Any, Final
 
+import training.installed
+
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+
+from encoders.classifier import DocumentForClassification
+from training.datasets.problem_types import MULTI
+from training.learning.targets import probabilities
 
 FEW: Final = 20
 """Records of a label below which its threshold is that of all labels together."""
+
+
+def set_thresholds(model: DocumentForClassification, target: NDArray[Any], output: Tensor) -> None:
+    """Set from which probability a record is given each label, where it may have several.
+
+    Args:
+        target, output: (N, C) labels and logits of records that were not learned.
+    """
+    if model.config.problem_type == MULTI:
+        model.config.thresholds = best_thresholds(target, probabilities(MULTI, output).numpy())
 
 
 def best_thresholds(target: NDArray[Any], predicted: NDArray[Any]) -> list[float]:
