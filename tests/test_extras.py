@@ -48,19 +48,21 @@ def test_a_command_that_needs_an_extra_names_it_and_leaves_nothing_behind(verb: 
 
 @pytest.mark.parametrize("model", [[], ["--model", "docgraph-static"]], ids=str)
 def test_vectors_are_written_without_torch(model: list[str], folder: Path) -> None:
-    command = ["docgraph", "embed", "page.html", "--output", "vectors.parquet", "--level", "passage", *model]
+    options = ["--level", "passage", "--dtype", "float16", "--boilerplate"]
+    command = ["docgraph", "embed", "page.html", "--output", "vectors.parquet", *options, *model]
     done = without_extras(
         f"from training import cli\nsys.argv = {command}\ntry: cli.main()\nexcept SystemExit as end: code = end.code\n"
         "assert not code, code\nimport pyarrow.parquet as parquet\ntable = parquet.read_table('vectors.parquet')\n"
         "print(table.column('text').to_pylist(), set(table.column('level').to_pylist()), "
-        "table.schema.field('vector').type.list_size)\n"
+        "table.schema.field('vector').type)\n"
         "print(table.schema.metadata[b'docgraph'].decode())",
         folder,
         but="parquet",
     )
     assert done.returncode == 0, done.stderr
     assert "And a text." in done.stdout
-    assert "{'passage'} 256" in done.stdout
+    assert "{'passage'} fixed_size_list<element: halffloat>[256]" in done.stdout
+    assert '"boilerplate": true' in done.stdout
     assert '"model": "docgraph-static"' in done.stdout
 
 
