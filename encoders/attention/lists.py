@@ -41,6 +41,8 @@ def interaction_pairs(order: Order, *, near: int = 0, causal: bool = False) -> t
     groups = [np.empty(0, dtype=np.int64)]
     entries = [np.empty(0, dtype=np.int64)]
     group = entry = order.roots
+    # From the roots down. An entry far from all of its group is done; one that touches the near field is cut into its
+    # children, for each child of the group, and looked at again. In a cell a leaf is done, too.
     while len(group):
         done = order.cell[group] & (order.first[entry] < 0)
         groups.append(group[done])
@@ -68,6 +70,7 @@ def _near_field(order: Order, near: int, causal: bool) -> tuple[Index, Index]:
     document = np.searchsorted(document_start, order.start, side="right") - 1
     leftmost = np.searchsorted(bounds, order.start, side="right") - 1
     rightmost = np.searchsorted(bounds, order.end, side="left")
+    # The near field ends where the document does, however many cells that leaves.
     left = np.maximum(bounds[np.maximum(leftmost - near, 0)], document_start[document])
     if causal:
         return left, order.end
@@ -81,7 +84,7 @@ def _expand(order: Order, group: Index, entry: Index) -> tuple[Index, Index]:
     columns = np.maximum(order.size[entry], 1)
     pair = np.repeat(np.arange(len(group)), rows * columns)
     place = np.arange(len(pair)) - np.repeat(np.cumsum(rows * columns) - rows * columns, rows * columns)
-    row, column = np.divmod(place, columns[pair])
+    row, column = np.divmod(place, columns[pair])  # `place` counts the children of one pair, all columns of a row first
     group, entry = group[pair], entry[pair]
     return (
         np.where(order.cell[group], group, order.first[group] + row),
@@ -150,6 +153,7 @@ class Interactions:
         level = torch.searchsorted(bounds, torch.arange(len(parent), device=parent.device), right=True)
         a, b = bucket.nodes[:, None].expand_as(bucket.entries), bucket.entries
         inside = (parent[b] == a) | (a == b)
+        # Both climb, the deeper one first, until they are siblings: each step raises one of them at least.
         for _ in range(2 * self.levels):
             apart = (parent[a] != parent[b]) & ~inside & (bucket.entries < self.nodes)
             if not bool(apart.any()):
@@ -216,6 +220,8 @@ def _buckets(
     leaves: int,
     causal: bool,
 ) -> tuple[Bucket, ...]:
+    # Groups of a bucket are of one level, and alike in queries and entries but for a factor of two: so padding takes
+    # at most four times what is in it, and there are few buckets.
     nodes, begin, length = np.unique(group, return_index=True, return_counts=True)
     wide, many = _power(families.count[nodes]), _power(length)
     kind = np.stack([level[nodes], wide, many, order.cell[nodes]])

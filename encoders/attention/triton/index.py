@@ -60,6 +60,7 @@ def make_index(families: Families, device: torch.device) -> ForestIndex:
 def _make(families: Families, device: torch.device) -> ForestIndex:
     parent, leaf, first, size = families.parent, families.leaf, families.first, families.size
     nodes = len(parent)
+    # Nodes are numbered level by level: the roots, which no family has, then family after family.
     member_of = np.full(nodes, -1)
     member_of[nodes - int(size.sum()) :] = np.repeat(np.arange(len(size)), size)
     parent_node = parent[first] if len(first) else np.empty(0, np.int64)
@@ -84,6 +85,7 @@ def _make(families: Families, device: torch.device) -> ForestIndex:
         "lone_node": lone,
         "lone_leaf": leaf[lone],
     }
+    # All integers in one transfer and all floats in another: a batch waits for two, however many columns there are.
     packed = torch.from_numpy(np.concatenate(list(whole.values()))).to(device)
     moved = dict(zip(whole, torch.split(packed, [len(x) for x in whole.values()]), strict=True))
     moved["tiles"] = moved["tiles"].view(-1, 4)

@@ -55,6 +55,7 @@ class Nodes(NamedTuple):
 @jit
 def load_rows(vectors, heads, head, source, valid, W: tl.constexpr, WW: tl.constexpr):
     """(BLOCK, WW) float32 vectors of one head of some nodes; zeros where not `valid` and beyond the width."""
+    # A row is read from one of the two arrays, and as 0 from the other: no branch, and no lane waits.
     columns = tl.arange(0, WW)[None, :]
     leaves = valid[:, None] & (source >= 0)[:, None] & (columns < W)
     inners = valid[:, None] & (source < 0)[:, None] & (columns < W)
@@ -102,7 +103,7 @@ def load_keys(
     node = at + tl.arange(0, BLOCK)
     valid = node < last
     source = tl.load(nodes.source + node, mask=valid, other=0)
-    family = tl.load(nodes.family + node, mask=valid, other=-3)
+    family = tl.load(nodes.family + node, mask=valid, other=-3)  # none of a tile's, whose rows past its end have -2
     K = load_rows(k, heads, shared, source, valid, D, DD)
     V = load_rows(v, heads, shared, source, valid, E, EE)
     right = tl.zeros((BLOCK, PP), tl.float32)
