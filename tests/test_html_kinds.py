@@ -297,6 +297,13 @@ def test_a_drawing_in_a_figure_is_its_image():
     assert [node.text for node in page.find("caption")] == ["Paint.", "Rope."]
 
 
+def test_a_small_drawing_with_words_is_the_image_of_its_figure():
+    page = article("<figure><svg viewBox='0 0 9 9'><text>Ships 12</text></svg><figcaption>Ships.</figcaption></figure>")
+    assert len(page.images()) == 1
+    assert [node.text for node in page.find("caption")] == ["Ships."]
+    assert not article("<p>Go <svg viewBox='0 0 9 9'><path d=''/></svg> on.</p>").images()
+
+
 @pytest.mark.parametrize(
     ("markup", "src"),
     [

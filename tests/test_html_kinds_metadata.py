@@ -9,6 +9,7 @@ from tests.white_tower import BODY, LINES, article, codes
 
 # -- metadata -------------------------------------------------------------------------------------------------------
 
+SITE = "<meta property=og:site_name content='Rock Post'>"
 LD = '<script type="application/ld+json">{}</script>'
 
 
@@ -61,6 +62,11 @@ LD = '<script type="application/ld+json">{}</script>'
             "<h1>The tower is white again</h1>",
             "The tower is white again",
         ),
+        ("<title>Wall mended – Rock Post</title>" + SITE, "<h1>Wall mended</h1>", "Wall mended"),
+        ("<title>Wall mended | Rock Post</title>" + SITE, "", "Wall mended"),
+        ("<title>Rock Post :: Wall mended</title>" + SITE, "<h2>Wall mended</h2>", "Wall mended"),
+        ("<title>Wall – a post on Rock</title>" + SITE, "", "Wall – a post on Rock"),
+        ("<title>Rock Post</title>" + SITE, "", "Rock Post"),
     ],
 )
 def test_the_title_is_that_of_the_article_as_the_page_gives_it(head: str, body: str, title: str):

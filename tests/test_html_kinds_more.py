@@ -307,6 +307,29 @@ def test_the_panels_of_an_accordion_are_text(own: str):
     assert "Nobody knows." in page.main_text
 
 
+@pytest.mark.parametrize(
+    ("button", "own", "style"),
+    [
+        ("aria-expanded=false", "class=fold", ".fold:not(.show){display:none}"),
+        ("aria-expanded=false", "style='display:none'", ""),
+        ("data-toggle=collapse data-target='#f1'", "id=f1 style='display:none'", ""),
+        ("data-bs-toggle=collapse data-bs-target='#f1'", "id=f1 hidden", ""),
+    ],
+)
+def test_what_a_button_in_a_heading_opens_is_text(button: str, own: str, style: str):
+    head = f"<style>{style}</style>"
+    panel = f"<div {own}><p>Nobody knows.</p></div>"
+    page = article(f"<h3><button {button}>Who paid?</button></h3>{panel}", head=head)
+    assert "Nobody knows." in page.main_text
+    apart = article(f"<div><button {button}>Who paid?</button></div><p>It is not known.</p>{panel}", head=head)
+    assert ("Nobody knows." in apart.text) == ("target" in button and bool(style))
+
+
+def test_a_button_in_a_heading_opens_nothing_that_is_hidden_by_its_place():
+    panel = "<div style='position:absolute;left:-9999px'><p>Praise the lamps.</p></div>"
+    assert "Praise" not in article(f"<h3><button aria-expanded=false>Who?</button></h3>{panel}").text
+
+
 def test_a_menu_that_its_button_labels_stays_hidden():
     assert "Sport" not in article("<ul hidden aria-labelledby=b role=menu><li>Sport</ul>").text
 

@@ -96,6 +96,11 @@ def test_the_language_is_that_of_the_html_element():
         ("https://example.org/ann", []),
         ("admin", []),
         ("By: Ann Lee (with Bob and Cy)", ["Ann Lee (with Bob and Cy)"]),
+        ("By Ann Bo, Staff Writer", ["Ann Bo"]),
+        ("Par Marie Dupont, envoyée spéciale à Lyon", ["Marie Dupont"]),
+        ("Por Juan Ruiz, corresponsal", ["Juan Ruiz"]),
+        ("By Ann Bo, Kai van Re, and de la Cruz Luis", ["Ann Bo", "Kai van Re", "de la Cruz Luis"]),
+        ("by ann lee, bob ray", ["ann lee", "bob ray"]),
     ],
 )
 def test_names_in_a_byline(text: str, names: list[str]):
@@ -141,6 +146,7 @@ def test_metadata_of_the_pages_at_hand(shared_data):
     # Titles of the gold that end in the name of the site, which no reader takes for a part of them.
     without_site = {
         "firefox-nightly-blog": "These Weeks in Firefox: Issue 85",
+        "iab-1": "Getting LEAN with Digital Ad UX",
         "keep-tabular-data": "Friday Facts #282 - 0.17 in sight",
         "yahoo-4": "トレンドマイクロ、公衆無線LANを安全に使うためのアプリ「フリーWi-Fiプロテクション」",
         "qq": "DeepMind新电脑已可利用记忆自学 人工智能迈上新台阶",

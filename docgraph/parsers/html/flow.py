@@ -18,7 +18,7 @@ from docgraph.parsers.html.rules import ENDING, RULE_OF, block, close, custom, i
 from docgraph.parsers.html.style_sheets import Sheet, sheet_of
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
 from docgraph.parsers.html.twins import find_twins
-from docgraph.parsers.html.visibility import is_hidden, may_be_hidden, way_of_hiding
+from docgraph.parsers.html.visibility import is_hidden, may_be_hidden, panels_of_headings, way_of_hiding
 
 _ALMOST_EMPTY: Final = 300
 """Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
@@ -61,8 +61,9 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
     containers = reader.containers
     events, tags, attributes, last = elements.events, elements.tag, elements.attributes, elements.last
     by_markup, named, by_sheet, by_trick = may_be_hidden(elements), sheet.may_hide(elements), 0, 0
+    panels = panels_of_headings(elements) if by_markup or named else set()
     if named:
-        named -= shown | _slides(elements)
+        named -= shown | panels | _slides(elements)
     suspects = by_markup | named
     index, count = 0, len(events)
     while index < count:
@@ -78,7 +79,8 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
             continue
         tag, own = tags[row], attributes[row]
         if row in suspects:
-            if is_hidden(tag, own) and row not in shown and not _is_shown_later(reader, own):
+            is_panel = row in panels and way_of_hiding(own.get("style", "")) != "trick"
+            if is_hidden(tag, own) and row not in shown and not is_panel and not _is_shown_later(reader, own):
                 reader.hidden.append(row)
                 if "style" in own and way_of_hiding(own["style"]) == "trick":
                     by_trick += sum(1 for event in events[index : last[row]] if event.__class__ is str)

@@ -164,6 +164,7 @@ def drawing(reader: Reader, row: int) -> int:
         or "aria-label" in own
         or "title" in elements.tag[row : row + 3]
         or end - row > _ICON_ELEMENTS
+        or "text" in elements.tag[row + 1 : end]
     ):
         reader.block.add_image(row)
     elif "image" in elements.tag[row + 1 : end]:

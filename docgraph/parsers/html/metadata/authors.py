@@ -27,6 +27,15 @@ _NO_NAME: Final = re.compile(
 )
 HOST: Final = re.compile(r"^[\w-]+\.[a-z]{2,6}$|\bwww\.|\b(?:GmbH|Inc|Ltd|LLC|Corp|S\.A)\b\.?$", re.I)
 """Names of sites and companies."""
+_POST: Final = re.compile(
+    r"\b(?:staff|(?:senior |chief )?(?:writer|reporter|correspondent|editor|producer|columnist|photographer)|"
+    r"redakteur(?:in)?|korrespondent(?:in)?|corresponsal|redactora?|journaliste?|newsroom)\b",
+    re.I,
+)
+_PARTICLES: Final = frozenset(
+    "al bin da dal de del della den der des di dos du el ibn la le ten ter van von zu zum".split()
+)
+"""Words in small letters that a name may begin with."""
 LONGEST_NAME: Final = 80
 
 
@@ -37,10 +46,11 @@ def author_names(text: str) -> list[str]:
     text = _AFTER_NAMES.sub("", _BEFORE_NAMES.sub("", _CHINESE_BEFORE.sub("", text.strip())))
     names: list[str] = []
     for part in [text] if "(" in text else _BETWEEN_NAMES.split(text):
-        pieces = part.split(", ")
+        first, *more = part.split(", ")
+        pieces = [first, *(piece for piece in more if not (first[:1].isupper() and _is_post(piece)))]
         # "Ann Lee, Bob Ray" are two, "Lee, Ann" is one; a post after the name ("Ann Lee, Reporter") is no name.
         several = len(pieces) > 1 and all(len(piece.split()) > 1 for piece in pieces)
-        for name in pieces if several else [part]:
+        for name in pieces if several else [", ".join(pieces)]:
             name = name.strip(" ,.:;|-–—")
             if (
                 1 < len(name) <= LONGEST_NAME
@@ -50,3 +60,10 @@ def author_names(text: str) -> list[str]:
             ):
                 names.append(name)
     return names
+
+
+def _is_post(piece: str) -> bool:
+    """Whether what follows a name and a comma says what its bearer does: in small letters, or by a word for it."""
+    start = piece.split()[0] if piece.strip() else ""
+    is_small = start[:1].islower() and start not in _PARTICLES and not start.startswith(("al-", "d'", "d’"))
+    return is_small or _POST.search(piece) is not None

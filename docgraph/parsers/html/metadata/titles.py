@@ -41,13 +41,23 @@ def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
         return most
     if chosen.source == "html":
-        return chosen.value
+        return _without_site(chosen.value, name)
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]
-    return chosen.value
+    return _without_site(chosen.value, name)
+
+
+def _without_site(title: str, name: frozenset[str]) -> str:
+    """Return a title without the site's name, where a sign sets that apart at its end or its beginning."""
+    signs = list(_SEPARATOR.finditer(title))
+    if not signs or not name:
+        return title
+    if _words(title[signs[-1].end() :]) == name:
+        return title[: signs[-1].start()].strip() or title
+    return title[signs[0].end() :].strip() or title if _words(title[: signs[0].start()]) == name else title
 
 
 def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
