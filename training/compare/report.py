@@ -6,7 +6,6 @@ A difference is called significant only where Holm's adjusted p, over all pairs 
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +20,7 @@ from training.output.figures import new_figure, png
 from training.output.files import write_atomically
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
-from training.output.provenance import environment, machine
+from training.output.provenance import environment, machine, told
 
 RIVAL_KINDS: Final = {"tf-idf": TFIDF, "nb-lr": NB_WEIGHTED, "minilm": MINILM}
 """The simple rivals of a comparison, and their names in evaluation/baselines.py."""
@@ -124,7 +123,9 @@ def to_markdown(comparison: Comparison) -> str:
         "",
         *([said, ""] if (said := rivals_verdict(comparison)) else []),
         *([f"{comparison.runs_left} planned runs are not in this table.", ""] if comparison.runs_left else []),
-        *_about(comparison),
+        "Made by:",
+        "",
+        *(f"* {name}: {value}" for name, value in told(comparison.about)),
         "",
     ]
     return "\n".join(lines)
@@ -194,11 +195,3 @@ def _kind_cells(row: KindScores) -> list[str]:
 def _pair_cells(pair: NamedDifference) -> list[str]:
     value, interval, *rest = figures(pair)
     return [f"{pair.one} − {pair.other}", value, interval, f"{pair.p:.4f}", *rest]
-
-
-def _about(comparison: Comparison) -> Iterable[str]:
-    yield "Made by:"
-    yield ""
-    for name, value in comparison.about.items():
-        said = ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
-        yield f"* {name}: {said}"

@@ -31,7 +31,7 @@ from training.evaluation.report_figures import confusion, learning_curve, reliab
 from training.evaluation.significance import NamedDifference, figures
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
-from training.output.provenance import environment
+from training.output.provenance import environment, told
 
 SUFFIXES: Final = (".html", ".json", ".md")
 MISTAKES: Final = 20
@@ -133,7 +133,7 @@ def to_markdown(evaluation: Evaluation) -> str:
         lines += [one, ""]
     for title, head, rows in _tables(evaluation):
         lines += [f"## {title}", "", table(head, rows), ""]
-    lines += ["## Made by", "", *(f"* {name}: {value}" for name, value in _about(evaluation)), ""]
+    lines += ["## Made by", "", *(f"* {name}: {value}" for name, value in told(evaluation.about)), ""]
     return "\n".join(lines)
 
 
@@ -159,7 +159,7 @@ def to_html(evaluation: Evaluation, views: Mapping[str, str] | None = None) -> s
         parts.append(f"<h2>{title}</h2><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
         if title == "Classes":
             parts += [f"<h2>{name}</h2>{image_tag(image, name.lower())}" for name, image in images.items()]
-    made = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in _about(evaluation))
+    made = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in told(evaluation.about))
     parts.append(f"<h2>Made by</h2><ul>{made}</ul>")
     return html_page(_title(evaluation), "\n".join(parts))
 
@@ -227,11 +227,3 @@ def _problem_rows(problems: Sequence[RecordProblem]) -> list[list[str]]:
     first = {problem.code: problem for problem in reversed(problems)}
     counts = Counter(problem.code for problem in problems)
     return [[code, str(n), first[code].record, first[code].message] for code, n in sorted(counts.items())]
-
-
-def _about(evaluation: Evaluation) -> Iterable[tuple[str, str]]:
-    for name, value in evaluation.about.items():
-        if isinstance(value, dict):
-            yield name, ", ".join(f"{key} {one}" for key, one in value.items())
-        else:
-            yield name, str(value)

@@ -104,15 +104,18 @@ class DocumentTrainer(Trainer):
 
     def get_train_dataloader(self) -> BatchLoader:
         """Return the planned batches of this process."""
-        plan = PlannedBatches(
-            self.train_data.sizes,
-            batch_documents=self.config.batch_documents,
+        plan = self._plan(self.train_data, self.config.batch_documents, self.config.seed)
+        return make_loader(self.train_data, plan, self.processor, self.config.workers)
+
+    def _plan(self, data: EncodedDataset, documents: int, seed: int | None) -> PlannedBatches:
+        return PlannedBatches(
+            data.sizes,
+            batch_documents=documents,
             batch_leaves=self.config.batch_leaves,
-            seed=self.config.seed,
+            seed=seed,
             rank=self.args.process_index,
             world=self.args.world_size,
         )
-        return make_loader(self.train_data, plan, self.processor, self.config.workers)
 
     def compute_loss(
         self,
@@ -175,14 +178,7 @@ class DocumentTrainer(Trainer):
 
         Values are in the model's unit; all is on the CPU. Processes share the work.
         """
-        plan = PlannedBatches(
-            data.sizes,
-            batch_documents=max(self.config.batch_documents, 64),
-            batch_leaves=self.config.batch_leaves,
-            seed=None,
-            rank=self.args.process_index,
-            world=self.args.world_size,
-        )
+        plan = self._plan(data, max(self.config.batch_documents, 64), None)
         model: Any = self.model_wrapped if dist.is_initialized() else self.documents
         was_training = model.training
         model.eval()

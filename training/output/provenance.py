@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +28,12 @@ def environment(*more: str) -> dict[str, Any]:
         "versions": versions,
     }
     return made | ({"commit": commit} if (commit := _commit()) else {})
+
+
+def told(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what made a result as names and texts."""
+    for name, value in about.items():
+        yield name, ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _commit() -> str | None:
