@@ -171,3 +171,15 @@ def test_a_list_that_an_item_leads_into_is_main_whole():
         f"<h2>More</h2><p>{line}</p></article>"
     )
     assert [item.role for item in page.find("item")] == ["main"] * 5
+
+
+def test_the_headings_of_a_list_of_stories_are_read_with_their_texts_though_they_are_links():
+    def teasers(lines: list[str]) -> str:
+        return "".join(
+            f"<article><h2><a href=/{n}>Head {n}</a></h2><p>{one}</p></article>" for n, one in enumerate(lines)
+        )
+
+    page = parse_html(f"<body><h1>News</h1>{teasers(LINES[:4])}</body>")
+    assert [f"Head {n}" in page.main_text for n in range(4)] == [True] * 4
+    page = parse_html(f"<body><article><h1>A white tower</h1>{BODY}</article><h2>More</h2>{teasers(POSTS[:3])}</body>")
+    assert "Head 1" not in page.main_text

@@ -105,7 +105,7 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
     keep_lists_of_the_text(elements, flow, measured, main, captions)
     keep_quotes_whole(elements, flow, main)
-    keep_headings_of_main(elements, flow, main, verdict.title)
+    keep_headings_of_main(elements, flow, measured, main, verdict.title)
     drop_what_follows_the_article(elements, flow, measured, main, verdict.title, title)
     drop_comments(elements, flow, measured, main)
     keep_notes(elements, flow, main)

@@ -105,23 +105,33 @@ def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:
     return element not in flow.headings and elements.parent[element] == elements.parent[row]
 
 
-def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
-    """Add to `main` the headings right before a main text in the same element:
-    nobody reads the one without the other.
+def keep_headings_of_main(elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int) -> None:
+    """Add to `main` the headings right before a main text in the same element: nobody reads the one without the other.
+
+    A heading that is a link leads elsewhere, unless the page is a list of such: at least three, whose texts hold most
+    of its main words.
     """
     parents = elements.parent
-    leading = -1
+    leading, owner, linked, held = -1, -1, list[int](), 0
     for index, item in flow.blocks():
         if not item.text:
             continue
         if item.element in flow.headings:
-            leading = index if item.element != title and item.linked < len(item.text) else -1
+            leading, owner = (index, -1) if item.element != title else (-1, -1)
             continue
-        if leading >= 0 and index in main and leading not in main:
-            heading = flow.items[leading].element  # type: ignore[union-attr]
-            if parents[heading] in (item.element, parents[item.element]):
-                main.add(leading)
+        if leading >= 0 and index in main:
+            heading = flow.items[leading]
+            if parents[heading.element] in (item.element, parents[item.element]):  # type: ignore[union-attr]
+                if heading.linked < len(heading.text):  # type: ignore[union-attr]
+                    main.add(leading)
+                else:
+                    linked.append(leading)
+                    owner = parents[heading.element]  # type: ignore[union-attr]
+        if owner >= 0 and index in main and owner in (item.element, parents[item.element]):
+            held += measured.words_at(index)
         leading = -1
+    if len(linked) >= LEAST_PARAGRAPHS and held >= _MOSTLY * sum(map(measured.words_at, main)):
+        main.update(linked)
 
 
 def drop_what_follows_the_article(
