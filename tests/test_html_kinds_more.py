@@ -325,6 +325,28 @@ def test_what_a_button_in_a_heading_opens_is_text(button: str, own: str, style: 
     assert ("Nobody knows." in apart.text) == ("target" in button and bool(style))
 
 
+@pytest.mark.parametrize(
+    ("button", "own", "is_text"),
+    [
+        ("aria-expanded=false aria-controls='f0 f1'", "id=f1", True),
+        ("data-toggle=collapse data-target='#f0, #f1'", "id=f1", True),
+        ("aria-expanded=false aria-controls=''", "", True),  # it names nothing: what follows
+        ("data-toggle=collapse data-target='#'", "", True),
+        ("data-toggle=tooltip title=Who", "", False),
+        ("data-bs-toggle=modal data-bs-target='#f1'", "id=f1", False),
+        ("aria-expanded=false aria-haspopup=true", "", False),
+    ],
+)
+def test_a_button_in_a_heading_opens_what_it_names(button: str, own: str, is_text: bool):
+    page = article(f"<h3><button {button}>Who paid?</button></h3><div {own} hidden><p>Nobody knows.</p></div>")
+    assert ("Nobody knows." in page.text) == is_text
+
+
+def test_a_button_that_names_nothing_opens_nothing_without_a_name():
+    heading = "<h3><button data-toggle=collapse data-target='#'>Who paid?</button></h3><p>It is not known.</p>"
+    assert "Nobody knows." not in article(f"{heading}<div id='' hidden><p>Nobody knows.</p></div>").text
+
+
 def test_a_button_in_a_heading_opens_nothing_that_is_hidden_by_its_place():
     panel = "<div style='position:absolute;left:-9999px'><p>Praise the lamps.</p></div>"
     assert "Praise" not in article(f"<h3><button aria-expanded=false>Who?</button></h3>{panel}").text

@@ -101,6 +101,8 @@ def test_the_language_is_that_of_the_html_element():
         ("Por Juan Ruiz, corresponsal", ["Juan Ruiz"]),
         ("By Ann Bo, Kai van Re, and de la Cruz Luis", ["Ann Bo", "Kai van Re", "de la Cruz Luis"]),
         ("by ann lee, bob ray", ["ann lee", "bob ray"]),
+        ("Lee, ann", ["Lee, ann"]),
+        ("Lee, Ann, editor", ["Lee, Ann"]),
     ],
 )
 def test_names_in_a_byline(text: str, names: list[str]):

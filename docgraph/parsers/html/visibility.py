@@ -37,6 +37,8 @@ _SIZES: Final = ("height", "max-height", "width", "max-width")
 LONGEST_STYLE: Final = 2_000
 _OPENING: Final = ("aria-expanded", "data-toggle", "data-bs-toggle")
 """Attributes of a button that opens something."""
+_NO_PANELS: Final = frozenset(("tooltip", "popover", "dropdown", "modal"))
+"""What Bootstrap's buttons open besides panels."""
 _HEADINGS: Final = frozenset(("h2", "h3", "h4", "h5", "h6"))
 _BUTTON_LEVELS: Final = 2
 """Elements between a heading and its button, at most, and one."""
@@ -50,7 +52,8 @@ def may_be_hidden(elements: Elements) -> set[int]:
 
 
 def panels_of_headings(elements: Elements) -> set[int]:
-    """Return what a button in a heading opens: by the identifier that it names, else what follows the heading.
+    """Return what a button in a heading opens: by the identifiers that it names, else what follows the heading. Menus,
+    windows and tooltips are no panels.
 
     Source: WAI-ARIA Authoring Practices, accordion; Bootstrap's `data-target`.
     """
@@ -64,7 +67,11 @@ def panels_of_headings(elements: Elements) -> set[int]:
         if heading < 0 or elements.tag[heading] not in _HEADINGS:
             continue
         own = elements.attributes[row]
-        targets = [own[name].lstrip("#") for name in ("aria-controls", "data-target", "data-bs-target") if name in own]
+        opened = {own.get("data-toggle", "").lower(), own.get("data-bs-toggle", "").lower()}
+        if own.get("aria-haspopup", "false").lower() != "false" or not opened.isdisjoint(_NO_PANELS):
+            continue
+        said = " ".join(own.get(name, "") for name in ("aria-controls", "data-target", "data-bs-target"))
+        targets = {word.lstrip("#") for word in said.replace(",", " ").split()} - {""}
         names.update(targets)
         after = elements.end(heading)
         if not targets and after < len(elements) and elements.parent[after] == elements.parent[heading]:

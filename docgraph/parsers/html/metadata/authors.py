@@ -47,7 +47,7 @@ def author_names(text: str) -> list[str]:
     names: list[str] = []
     for part in [text] if "(" in text else _BETWEEN_NAMES.split(text):
         first, *more = part.split(", ")
-        pieces = [first, *(piece for piece in more if not (first[:1].isupper() and _is_post(piece)))]
+        pieces = [first, *(piece for piece in more if not (first[:1].isupper() and _is_post(piece, after=first)))]
         # "Ann Lee, Bob Ray" are two, "Lee, Ann" is one; a post after the name ("Ann Lee, Reporter") is no name.
         several = len(pieces) > 1 and all(len(piece.split()) > 1 for piece in pieces)
         for name in pieces if several else [", ".join(pieces)]:
@@ -62,8 +62,10 @@ def author_names(text: str) -> list[str]:
     return names
 
 
-def _is_post(piece: str) -> bool:
-    """Whether what follows a name and a comma says what its bearer does: in small letters, or by a word for it."""
+def _is_post(piece: str, after: str) -> bool:
+    """Whether what follows a name and a comma says what its bearer does: in small letters, or by a word for it. What
+    follows a surname alone ("Lee, ann") is the rest of the name.
+    """
     start = piece.split()[0] if piece.strip() else ""
     is_small = start[:1].islower() and start not in _PARTICLES and not start.startswith(("al-", "d'", "d’"))
-    return is_small or _POST.search(piece) is not None
+    return (is_small and len(after.split()) > 1) or _POST.search(piece) is not None
