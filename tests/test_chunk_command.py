@@ -45,7 +45,9 @@ def test_what_cannot_be_read_is_named_and_the_others_are_written(chunk, tmp_path
     assert result.exit_code == 1
     assert (tmp_path / "c.jsonl").stat().st_size
     assert json.loads((tmp_path / "errors.jsonl").read_text())["input"].endswith("missing.html")
-    assert chunk(tmp_path / "missing.html", "--output", tmp_path / "none.jsonl").exit_code == 2
+    nothing = chunk(tmp_path / "missing.html", "--output", tmp_path / "none.jsonl")
+    assert nothing.exit_code == 2
+    assert "none.jsonl" not in nothing.output
     assert not (tmp_path / "none.jsonl").exists()
     with pytest.raises(DataError, match=r"chunks are written to a .jsonl or .parquet file, but the output is .*c.csv"):
         write_chunks(find_inputs([good]), tmp_path / "c.csv", Errors(tmp_path / "errors.jsonl"))

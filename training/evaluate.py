@@ -62,7 +62,7 @@ def evaluate(
     if not known:
         raise DataError(
             f"the {split} split of {corpus.name} must have records whose label is one of the model's "
-            f"({', '.join(labels[:5])}, ...), but none of its {len(corpus[split])} has."
+            f"({', '.join(labels[:5])}{', ...' if len(labels) > 5 else ''}), but none of its {len(corpus[split])} has."
         )
     predictions, read, broken = predict_records(model, known, show_progress_bar=show_progress_bar)
     problems += broken

@@ -45,7 +45,8 @@ def run(
         boilerplate=boilerplate,
     )
     errors.write()
-    print(f"{chunks} chunks of {documents} documents in {output}")
+    if documents:
+        print(f"{chunks} chunks of {documents} documents in {output}")
     raise typer.Exit(errors.exit_code(documents))
 
 
