@@ -67,6 +67,8 @@ LD = '<script type="application/ld+json">{}</script>'
         ("<title>Rock Post :: Wall mended</title>" + SITE, "<h2>Wall mended</h2>", "Wall mended"),
         ("<title>Wall – a post on Rock</title>" + SITE, "", "Wall – a post on Rock"),
         ("<title>Rock Post</title>" + SITE, "", "Rock Post"),
+        ("<title>Home | Rock Post</title>" + SITE, "", "Home | Rock Post"),
+        ("<title>Rock Post » Index</title>" + SITE, "", "Rock Post » Index"),
     ],
 )
 def test_the_title_is_that_of_the_article_as_the_page_gives_it(head: str, body: str, title: str):

@@ -51,13 +51,18 @@ def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
 
 
 def _without_site(title: str, name: frozenset[str]) -> str:
-    """Return a title without the site's name, where a sign sets that apart at its end or its beginning."""
+    """Return a title without the site's name, where a sign sets that apart at its end or its beginning, unless what is
+    left says nothing ("Home | Rock Post").
+    """
     signs = list(_SEPARATOR.finditer(title))
     if not signs or not name:
         return title
+    rest = title
     if _words(title[signs[-1].end() :]) == name:
-        return title[: signs[-1].start()].strip() or title
-    return title[signs[0].end() :].strip() or title if _words(title[: signs[0].start()]) == name else title
+        rest = title[: signs[-1].start()].strip()
+    elif _words(title[: signs[0].start()]) == name:
+        rest = title[signs[0].end() :].strip()
+    return title if not rest or rest.lower() in _NO_TITLES else rest
 
 
 def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
