@@ -251,6 +251,15 @@ def test_a_model_field_that_does_not_exist_is_refused(table, tmp_path):
     assert document_config({"hidden_dropout_prob": 0}).hidden_dropout_prob == 0.0
 
 
+def test_recipes_have_the_form_that_learns_soonest_and_the_papers_have_the_papers():
+    """Those that compare kinds of attention name a kind's form themselves."""
+    form = {name: recipe(name).model.get("attention_form", "paper") for name in RECIPES}
+    compares = {name for name in RECIPES if name.endswith("-deep")}
+    papers = {name for name in RECIPES if name.startswith(("imdb-", "elec-", "n24news-"))}
+    assert {name for name in form if form[name] == "paper"} == compares | papers
+    assert {form[name] for name in set(form) - compares - papers} == {"block"}
+
+
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_makes_a_model_configuration_and_is_its_yaml(name, tmp_path):
     chosen = recipe(name)
