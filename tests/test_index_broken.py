@@ -47,6 +47,18 @@ def test_a_damaged_file_is_named_whatever_is_asked_of_it(path, seed):
             use(path, change)
 
 
+@pytest.mark.parametrize("name", [b"", b"max_tokens", b"store"], ids=str)
+def test_names_and_settings_that_are_no_utf8_are_told_as_damage(path, name):
+    with Index.open(path) as index:
+        index._store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray(path.read_bytes())
+    place = data.index(name or b"sqlite_autoindex") + len(name)  # a value stands right after its name
+    data[place] = 0x8C
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"that is whole, but .*\. Make another\."):
+        Index.open(path)
+
+
 def test_a_file_that_is_cut_off_or_of_another_version_is_named_with_a_way_out(path):
     whole = path.read_bytes()
     path.write_bytes(whole[:30_000])

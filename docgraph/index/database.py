@@ -100,7 +100,8 @@ class Database:
         self.connection.execute("PRAGMA cache_size=-65536")  # 64 MB: the upper pages of all trees
 
     def _tables(self) -> set[str]:
-        return {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
+        with undamaged("the list of its tables"):
+            return {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
 
     def close(self) -> None:
         """Close the file."""

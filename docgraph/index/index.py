@@ -100,6 +100,9 @@ class Index:
         except DocgraphError:
             opened.close()
             raise
+        except sqlite3.DatabaseError as error:
+            opened.close()
+            raise opened.broken(error) from error
         return index
 
     def _settle(self, max_tokens: int | None, create: bool) -> None:
