@@ -109,8 +109,9 @@ class StaticEmbedder(TextReader):
         """
         given = {'context="late"': context == "late", 'of="leaves"': of == "leaves", "a cache": cache is not None}
         if asked := [name for name, is_given in given.items() if is_given]:
+            able = "a classifier" if of == "leaves" else "a text encoder or a classifier"
             raise ModelError(
-                f"{' and '.join(asked)} must be asked of a text encoder or a classifier, but the model is {NAME}, "
+                f"{' and '.join(asked)} must be asked of {able}, but the model is {NAME}, "
                 "which adds up vectors of a table: leave it out, or name another model."
             )
 
