@@ -124,7 +124,9 @@ def _told(facts: DataFacts) -> str:
     images = f"{facts.images:,} images" if facts.images else "no images"
     label = next((column for column, use in facts.columns.items() if use == "label"), None)
     unread = [column for column, use in facts.columns.items() if not use]
-    named = f" (column {label}{'; not read: ' if unread else ''}{', '.join(unread[:MOST_NAMED])})" if label else ""
+    more = [f"{len(unread) - MOST_NAMED} more"] if len(unread) > MOST_NAMED else []
+    others = f"; not read: {', '.join(unread[:MOST_NAMED] + more)}" if unread else ""
+    named = f" (column {label}{others})" if label else ""
     return (
         f"{facts.records:,} records, {len(facts.labels)} labels{named}; {fields or 'no text'} at the median, {images}"
     )
