@@ -95,7 +95,9 @@ def write_folds(data: Path, output: Path) -> list[Path]:
     return folders
 
 
-def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: float) -> None:
+def run(
+    name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: float, of_kinds: Sequence[str] = KINDS
+) -> None:
     """Train and test one setting on every fold, seed after seed, as far as the time goes."""
     base, changes = SETTINGS[name]
     for so_far, (fold, target) in itertools.product(
@@ -113,7 +115,7 @@ def run(name: str, folds: Sequence[Path], output: Path, seeds: int, deadline: fl
             "image_cache": str((output / "pictures.sqlite").resolve()),
         }
         config = recipe(base).with_values({**changes, **shared})
-        kinds = {OF_KINDS: KINDS, CUT: ("flat",)}.get(name, ("hsa",))
+        kinds = {OF_KINDS: of_kinds, CUT: ("flat",)}.get(name, ("hsa",))
         compare(config, attention=kinds, seeds=so_far, minutes=minutes)
 
 
@@ -122,7 +124,7 @@ def folds_of(name: str, output: Path) -> list[Path]:
     return [output / name.replace(" ", "_") / str(fold) for fold in range(FOLDS)]
 
 
-def collect(output: Path, seeds: int) -> dict[str, Any]:
+def collect(output: Path, seeds: int, of_kinds: Sequence[str] = KINDS) -> dict[str, Any]:
     """Return rows and differences of the settings, and of the kinds of attention, that are done."""
     ours: dict[str, Right] = {}
     bags: dict[str, Right] = {}
@@ -136,7 +138,7 @@ def collect(output: Path, seeds: int) -> dict[str, Any]:
     pairs += [
         ({"one": one, "other": other}, ours[one], ours[other]) for one, other in PAIRS if one in ours and other in ours
     ]
-    every = {kind: right(folds_of(OF_KINDS, output), kind, seeds) for kind in KINDS}
+    every = {kind: right(folds_of(OF_KINDS, output), kind, seeds) for kind in of_kinds}
     every["flat, cut"] = right(folds_of(CUT, output), "flat", seeds)
     kinds = {kind: found for kind, found in every.items() if found is not None}
     against = [kind for kind in kinds if kind != "hsa" and "hsa" in kinds]
@@ -194,12 +196,13 @@ def _differences(pairs: Iterable[dict[str, Any]]) -> str:
 def main() -> None:
     parser = command_line(__doc__, DATA / "html_images" / "openstax", runs="runs/chapters")
     parser.add_argument("--only", nargs="*", default=list(SETTINGS), choices=list(SETTINGS), help="settings to train")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), help=f"of attention, of {OF_KINDS!r}")
     args = parser.parse_args()
     deadline = time.monotonic() + 60 * args.minutes
     folds = write_folds(args.data, args.output)
     for name in args.only:
-        run(name, folds, args.output, args.seeds, deadline)
-    found = collect(args.output, args.seeds)
+        run(name, folds, args.output, args.seeds, deadline, args.kinds)
+    found = collect(args.output, args.seeds, args.kinds)
     record("chapters", found, args.results)
     publish("chapters", to_markdown(found), args.results)
 
