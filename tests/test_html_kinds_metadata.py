@@ -67,6 +67,7 @@ LD = '<script type="application/ld+json">{}</script>'
         ("<title>Rock Post :: Wall mended</title>" + SITE, "<h2>Wall mended</h2>", "Wall mended"),
         ("<title>Wall – a post on Rock</title>" + SITE, "", "Wall – a post on Rock"),
         ("<title>Rock Post</title>" + SITE, "", "Rock Post"),
+        ("<title>Learning - C++</title><meta property=og:site_name content=C>", "", "Learning - C++"),
         ("<title>Home | Rock Post</title>" + SITE, "", "Home | Rock Post"),
         ("<title>Rock Post » Index</title>" + SITE, "", "Rock Post » Index"),
     ],

@@ -41,26 +41,25 @@ def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
         return most
     if chosen.source == "html":
-        return _without_site(chosen.value, name)
+        return _without_site(chosen.value, site or "")
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]
-    return _without_site(chosen.value, name)
+    return _without_site(chosen.value, site or "")
 
 
-def _without_site(title: str, name: frozenset[str]) -> str:
+def _without_site(title: str, site: str) -> str:
     """Return a title without the site's name, where a sign sets that apart at its end or its beginning, unless what is
     left says nothing ("Home | Rock Post").
     """
-    signs = list(_SEPARATOR.finditer(title))
+    signs, name, rest = list(_SEPARATOR.finditer(title)), site.strip().lower(), title
     if not signs or not name:
         return title
-    rest = title
-    if _words(title[signs[-1].end() :]) == name:
+    if title[signs[-1].end() :].strip().lower() == name:
         rest = title[: signs[-1].start()].strip()
-    elif _words(title[: signs[0].start()]) == name:
+    elif title[: signs[0].start()].strip().lower() == name:
         rest = title[signs[0].end() :].strip()
     return title if not rest or rest.lower() in _NO_TITLES else rest
 
