@@ -108,6 +108,9 @@ def test_the_label_column_and_what_is_not_read_are_said(tmp_path):
     (tmp_path / "a.csv").write_text("review,verdict,stars\n" + "".join(f"t {n},good,{n % 2}\n" for n in range(40)))
     told = choose(facts_of(tmp_path / "a.csv"), BARE, 10).lines[0]
     assert "40 records, 2 labels (column stars; not read: verdict)" in told
+    columns = {"fields": {"body": "my review", "image": "photo"}, "label": "verdict"}
+    told = choose(facts_of(tmp_path / "a.csv"), BARE, 10, columns).lines[2]
+    assert f"`docgraph data {tmp_path}/a.csv --text 'my review' --image photo --label verdict` shows" in told
     (tmp_path / "b.csv").write_text(
         "review,stars,a,b,c,d,e,f,g\n" + "".join(f"t {n},{n % 2},,,,,,,\n" for n in range(40))
     )

@@ -283,5 +283,7 @@ def test_the_leaves_of_a_classifier_are_those_of_the_encoder_it_was_built_on(fol
     )
     np.testing.assert_allclose(run.encode_query(["it rained."]), run.encode(documents).vectors[:1], atol=1e-5)
     assert "classes apart" in run.purpose
+    with pytest.raises(ModelError, match='of must be "document" or "leaves", but is'):
+        Embedder.from_pretrained(folder, of="leafs")
     with pytest.raises(ModelError, match='of="leaves" needs the run folder of a classifier, but the model is'):
         Embedder.from_pretrained(folder, of="leaves")

@@ -9,6 +9,8 @@ images read from scratch do not help. So they are taken wherever their time may 
 """
 
 import os
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
@@ -62,11 +64,12 @@ class Choice:
     """What was left out for want of time or of a package."""
 
 
-def choose(facts: DataFacts, machine: Machine, minutes: float) -> Choice:
+def choose(facts: DataFacts, machine: Machine, minutes: float, columns: Mapping[str, Any] | None = None) -> Choice:
     """Choose a recipe by what the data is like and what there is to train with.
 
     Args:
         minutes: for all of it.
+        columns: as the table was read: "fields" (field -> column), "label".
     """
     cut: list[str] = []
     recipe, why = _recipe(facts, machine, minutes, cut)
@@ -74,11 +77,16 @@ def choose(facts: DataFacts, machine: Machine, minutes: float) -> Choice:
     if facts.is_given and "dev" not in facts.splits and facts.format in ("table", "pages"):
         settings["data_options"] = {"dev_share": DEV_SHARE}
     left_out = f" (left out: {'; '.join(cut)})" if cut else ""
+    named = [
+        (("image" if field == "image" else "text"), one) for field, one in (columns or {}).get("fields", {}).items()
+    ]
+    named += [("label", columns["label"])] if columns and "label" in columns else []
+    shown = shlex.join([facts.path, *(word for name, column in named for word in (f"--{name}", column))])
     lines = (
         f"data: {_told(facts)}; {'a GPU' if machine.gpu else f'{machine.cores} cores, no GPU'}",
         f"recipe: {recipe}, as {why}{left_out}",
         f"to change it: --minutes N ({minutes:g} now), --recipe NAME (`docgraph recipes` lists them), --set epochs=3; "
-        f"`docgraph data {facts.path}` shows the data",
+        f"`docgraph data {shown}` shows the data",
     )
     return Choice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))
 

@@ -64,6 +64,8 @@ class Embedder:
         """
         if context not in ("alone", "late"):
             raise ModelError(f'context must be "alone" or "late", but is {context!r}.')
+        if of not in ("document", "leaves"):
+            raise ModelError(f'of must be "document" or "leaves", but is {of!r}.')
         if name_or_path == NAME:
             StaticEmbedder.check(context=context, of=of, cache=cache)
             return cls(StaticEmbedder(settings, normalize=normalize), NAME)

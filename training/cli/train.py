@@ -102,7 +102,7 @@ def _chosen(
         return held
     name = format_of(data, format or "auto", columns)
     headers = {"check_images": False} if "check_images" in options_of(data, name) else {}
-    choice = choose(describe(load(data, name, **columns, **headers), data, name, 0), Machine.here(), minutes)
+    choice = choose(describe(load(data, name, **columns, **headers), data, name, 0), Machine.here(), minutes, columns)
     for line in choice.lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return recipe(choice.recipe).with_values(choice.settings)
