@@ -274,6 +274,25 @@ def test_a_job_whose_driver_is_killed_goes_on_and_has_every_row_once(tmp_path, c
     assert [name for name, _ in read_many(output)] == [f"{number:03d}.html" for number in range(600)]
 
 
+def test_a_node_that_is_killed_costs_no_row_and_doubles_none(tmp_path):
+    """Two nodes on this machine, the second killed when a third of the pages is there, as the benchmark does it."""
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for number in range(240):
+        (pages / f"{number:03d}.html").write_text("<h1>H</h1>" + f"<p>Text {number} of it. And more.</p>" * 60)
+    job = "import json, sys; from pathlib import Path; from benchmarks.scale.nodes import run; "
+    job += "print(json.dumps(run(*map(Path, sys.argv[1:]))))"
+    command = [sys.executable, "-c", job, pages, tmp_path / "out"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert 80 <= found["killed_at"] < 240
+    assert (found["nodes_alive"], found["written"], found["twice"]) == (1, 240, 0)
+    assert found["same_as_here"]
+
+
 def test_no_other_command_imports_ray(pages, tmp_path):
     code = (
         "import sys\nfrom training import cli\n"
