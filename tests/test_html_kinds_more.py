@@ -332,13 +332,16 @@ def test_what_a_button_in_a_heading_opens_is_text(button: str, own: str, style: 
         ("data-toggle=collapse data-target='#f0, #f1'", "id=f1", True),
         ("aria-expanded=false aria-controls=''", "", True),  # it names nothing: what follows
         ("data-toggle=collapse data-target='#'", "", True),
+        ("data-toggle=collapse href='#f1'", "id=f1", True),  # a link of Bootstrap 3
+        ("data-toggle=collapse href='#f0'", "id=f1", False),
         ("data-toggle=tooltip title=Who", "", False),
         ("data-bs-toggle=modal data-bs-target='#f1'", "id=f1", False),
         ("aria-expanded=false aria-haspopup=true", "", False),
     ],
 )
 def test_a_button_in_a_heading_opens_what_it_names(button: str, own: str, is_text: bool):
-    page = article(f"<h3><button {button}>Who paid?</button></h3><div {own} hidden><p>Nobody knows.</p></div>")
+    tag = "a" if "href" in button else "button"
+    page = article(f"<h3><{tag} {button}>Who paid?</{tag}></h3><div {own} hidden><p>Nobody knows.</p></div>")
     assert ("Nobody knows." in page.text) == is_text
 
 

@@ -289,6 +289,7 @@ def test_a_node_that_is_killed_costs_no_row_and_doubles_none(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert 80 <= found["killed_at"] < 240
+    assert found["nodes_alive"] == 1
     assert (found["written"], found["twice"]) == (240, 0)
     assert found["same_as_here"]
 

@@ -8,10 +8,13 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from docgraph import parse_many
 from docgraph.bulk.on_ray import OnRay
+
+_NOTICED: Final = 60
+"""Seconds in which Ray must have noticed that a node is dead, on a busy machine, too."""
 
 
 def run(pages: Path, folder: Path) -> dict[str, Any]:
@@ -38,7 +41,9 @@ def run(pages: Path, folder: Path) -> dict[str, Any]:
     begin = time.monotonic()
     counts = parse_many(pages, folder / "on_ray", engine=OnRay(cluster.address, workers=2), progress=watch)
     seconds = time.monotonic() - begin
-    alive = sum(one["Alive"] for one in ray.nodes())
+    until = time.monotonic() + _NOTICED
+    while (alive := sum(one["Alive"] for one in ray.nodes())) > 1 and time.monotonic() < until:
+        time.sleep(0.5)
     ray.shutdown()
     cluster.shutdown()
     parse_many(pages, folder / "here.parquet", workers=1)

@@ -3,10 +3,11 @@
 page                    parse_html: decode, run the stages, assemble the Document
 elements    offsets     markup -> element records; where each tag stands in the source; `streamed` puts in place what
                         comes late, `steps` are the records' xpaths
-flow        rules       elements -> text blocks in reading order, a rule for each kind of element; `reader` is the
-                        state, `blocks` the text; `headings`, `formulas`, `code` and `twins` are what some rules need
+flow        rules       elements -> text blocks in reading order, a rule for each kind of element (`image_rules` has
+                        those that show images); `reader` is the state, `blocks` the text; `headings`, `formulas`,
+                        `code` and `twins` are what some rules need
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
-figures     images      which text is the caption of which image; the image that an `img` stands for
+figures     images      which image stands with which caption (`captions`: what says it is one); the image of an `img`
 main/                   which blocks are the main text: features -> forest -> choose; roles of the rest
 tree                    text blocks -> the document's nodes: `structures` has a rule for each kind of structure,
                         `walk` holds what is open, `tables` places cells, `entries` are those of live blogs,

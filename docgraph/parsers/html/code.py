@@ -1,4 +1,5 @@
-"""Code whose lines are numbered: which elements hold the numbers, and the code of a table that has them in cells.
+"""Code whose lines are numbered: which elements hold the numbers, and the code of a table that has them in cells; and
+the buttons that copy code.
 
 table ─ numbered_code ─> the code, line by line, or "" if the table is of another kind
 """
@@ -7,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.tags import CODE_TABLE, GUTTER, NAME_LETTERS
+from docgraph.parsers.html.tags import CODE_TABLE, COPY_BUTTON, GUTTER, NAME_LETTERS
 
 _GUTTER_EVENTS: Final = 3_000
 _NUMBER_DIGITS: Final = 9
@@ -15,6 +16,7 @@ _NUMBERS: Final = "0123456789 \t\r\n\xa0.:|+-"
 _LINES: Final = frozenset(("div", "p", "li", "br", "tr"))
 _LEVELS: Final = 4
 _FEW_ELEMENTS: Final = 40
+_BUTTON_EVENTS: Final = 40
 
 
 def is_gutter(elements: Elements, row: int) -> bool:
@@ -99,3 +101,16 @@ def _code_of(elements: Elements, cell: int) -> str:
         elif event >= 0 and tags[event] in _LINES and (lines[-1] or tags[event] == "br"):
             lines.append("")
     return "\n".join(lines).strip("\n")
+
+
+def is_copy_button(elements: Elements, row: int) -> bool:
+    """Whether a button copies the code beside it: by its class or its few words."""
+    above = elements.parent[row]
+    if "pre" not in elements.tag[above + 1 : elements.end(above)][:_BUTTON_EVENTS] and elements.parent[above] > 0:
+        above = elements.parent[above]  # the button may stand in a bar above the code
+    beside = elements.tag[above + 1 : min(elements.end(above), above + _BUTTON_EVENTS)] if above >= 0 else []
+    if elements.last[row] - elements.first[row] > _BUTTON_EVENTS or "pre" not in beside:
+        return False
+    words = elements.text(row).strip()
+    names = elements.attributes[row].get("class", "")[:NAME_LETTERS]
+    return len(words) <= 30 and bool(COPY_BUTTON.search(names) or words.lower() in ("copy", "copy code", "copied!"))

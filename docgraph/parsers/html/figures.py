@@ -13,10 +13,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.captions import (
+    CAPTION_LETTERS,
+    ENDS,
+    NEAR,
+    TABLES,
+    is_credit,
+    is_prose,
+    letters_of,
+    named_captions,
+)
 from docgraph.parsers.html.elements import Elements
 
 _LEVELS_UP: Final = 6
-_CAPTION_LETTERS: Final = 1500
 _FIGURE_LETTERS: Final = 2500
 """A figure with more text than this, captions aside, is no figure but an element that was left open."""
 _MOST_IMAGES: Final = 40
@@ -24,21 +33,9 @@ _IMAGE_CONTAINER: Final = re.compile(
     r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail|"
     r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
 )
-_CREDIT: Final = re.compile(
-    r"^(?:photo(?:graph)?s?|fotos?|bild|image|picture|source|quelle|cr[eé]dit\w*)\b(?!\s*\d)|©|"
-    r"\b(?:getty|reuters|afp|dpa|epa|ap photo|imago|alamy|shutterstock|istock|unsplash|picture[ -]alliance|pa media)\b",
-    re.I,
-)
-_PROSE_LETTERS: Final = 60
-_SET_APART_LETTERS: Final = 200
-_CENTRED_LETTERS: Final = 80
 _MOST_OF_TEXT: Final = 0.5
-_NEAR: Final = 8
 _NEAR_CAPTION: Final = 40
 _CARD_LETTERS: Final = 300
-_ENDS: Final = frozenset(("body", "html", "article", "main", "table", "tr", "td", "ul", "ol"))
-_TABLES: Final = frozenset(("table", "tr", "td"))
-"""A table of one image and its caption is a figure."""
 
 
 @dataclass(slots=True)
@@ -73,7 +70,7 @@ class _Content:
 
 def find_figures(elements: Elements, flow: Flow) -> Figures:
     """Return the figures of a page. Linear: each block looks at most `_LEVELS_UP` levels up."""
-    named = _named_captions(elements, flow)
+    named = named_captions(elements, flow)
     content = _contents(elements, flow, named)
     found: set[int] = set()
     for row, held in content.items():
@@ -102,7 +99,7 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
 def _join(elements: Elements, flow: Flow, index: int, named: dict[int, str], figures: Figures) -> None:
     """Bind a caption that stands right after an image, each in an element of its own."""
     items = flow.items
-    image = next((i for i in range(index - 1, max(-1, index - _NEAR), -1) if isinstance(items[i], TextBlock)), -1)
+    image = next((i for i in range(index - 1, max(-1, index - NEAR), -1) if isinstance(items[i], TextBlock)), -1)
     picture, caption = items[image], items[index]
     if image < 0 or not isinstance(picture, TextBlock) or not isinstance(caption, TextBlock):
         return
@@ -138,100 +135,16 @@ def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Fi
     """Take out captions outside of `figcaption`, and the figures they made, where they hold most of the text."""
     if len(figures.captions) < 2:
         return
-    prose = {index for index, item in flow.blocks() if item.element not in flow.headings and _is_prose(item)}
+    prose = {index for index, item in flow.blocks() if item.element not in flow.headings and is_prose(item)}
     texts = {index: flow.items[index] for index in prose & figures.captions}
-    told = sum(_letters(item) for item in texts.values())
-    if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(_letters(flow.items[index]) for index in prose):
+    told = sum(letters_of(item) for item in texts.values())
+    if len(texts) < 2 or told <= _MOST_OF_TEXT * sum(letters_of(flow.items[index]) for index in prose):
         return
     for index, item in texts.items():
         around = [*elements.around(item.element, _LEVELS_UP + 2)]  # type: ignore[union-attr]
         if not any(elements.tag[row] == "figcaption" for row in around):
             figures.captions.discard(index)
             figures.elements.difference_update(row for row in around if elements.tag[row] != "figure")
-
-
-def _named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
-    """Return the blocks that say by tag or class that they are a "caption" or a "credit", by index in the flow."""
-    known: dict[int, tuple[str, int]] = {}
-    described = _described(elements, flow)
-    found: dict[int, str] = {}
-    named_by: dict[int, list[int]] = {}
-    before, place = TextBlock(-1, "", [], [], 0), -_NEAR
-    for index, item in flow.blocks():
-        shows_image = index - place < _NEAR and bool(before.images) and not before.text
-        above, before, place = before, item, index
-        if not 0 < len(item.text) <= _CAPTION_LETTERS or item.element in flow.headings:
-            continue
-        if item.element not in known:
-            known[item.element] = _named(elements, flow, item.element, described)
-        kind, namer = known[item.element]
-        if (
-            shows_image
-            and not kind
-            and len(item.text) <= _SET_APART_LETTERS
-            and _is_set_apart(elements, item, above, flow, index)
-        ):
-            kind, namer = "caption", item.element
-        if kind:
-            found[index] = kind
-            named_by.setdefault(namer, []).append(index)
-    for namer, indices in named_by.items():
-        if elements.tag[namer] != "figcaption" and sum(_is_prose(flow.items[index]) for index in indices) > 1:
-            # "post_img_text": the name of a layout of images and text, not of a caption.
-            for index in indices:
-                del found[index]
-    return found
-
-
-def _described(elements: Elements, flow: Flow) -> set[str]:
-    """Return the identifiers of what images say that they are described by."""
-    found: set[str] = set()
-    for _, item in flow.blocks():
-        for _, row, _ in item.images:
-            found.update(elements.attributes[row].get("aria-describedby", "").split())
-    return found
-
-
-def _is_set_apart(elements: Elements, block: TextBlock, before: TextBlock, flow: Flow, index: int) -> bool:
-    """Whether all of a block after an image is emphasised, small or, unlike the text after it, centred as that is."""
-    if any(e - s >= len(block.text) and type_ in ("emphasis", "small") for s, e, type_, _ in block.marks):
-        return True
-    if len(block.text) > _CENTRED_LETTERS or not (_is_centred(elements, block) and _is_centred(elements, before)):
-        return False
-    after = next((item for item in flow.items[index + 1 : index + _NEAR] if isinstance(item, TextBlock)), None)
-    return after is not None and bool(after.text) and not _is_centred(elements, after)
-
-
-def _is_centred(elements: Elements, block: TextBlock) -> bool:
-    own = elements.attributes[block.element]
-    return own.get("align", "").lower() == "center" or "text-align:center" in own.get("style", "").replace(" ", "")
-
-
-def _letters(item: "int | TextBlock") -> int:
-    return len(item.text) if isinstance(item, TextBlock) else 0
-
-
-def _is_prose(item: "int | TextBlock") -> bool:
-    return isinstance(item, TextBlock) and len(item.text) >= _PROSE_LETTERS and item.text[-1:] in '.!?…。"”'
-
-
-def _is_credit(item: "int | TextBlock") -> bool:
-    return isinstance(item, TextBlock) and len(item.text) <= _CENTRED_LETTERS and bool(_CREDIT.search(item.text))
-
-
-def _named(elements: Elements, flow: Flow, element: int, described: set[str]) -> tuple[str, int]:
-    """Return what the text of an element is by tag or class, "" if neither says so, and the element that says it."""
-    kind, namer = "", -1
-    for row in elements.around(element, 3):
-        if elements.tag[row] in _ENDS and elements.tag[row] not in _TABLES:
-            break
-        if row in flow.named:
-            kind, namer = flow.named[row], row
-            if kind == "credit":
-                break
-        if elements.tag[row] == "figcaption" or (described and elements.attributes[row].get("id") in described):
-            kind, namer = "caption", row
-    return kind, namer
 
 
 def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
@@ -256,7 +169,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
         if not close:
             continue
         letters, images, is_heading = len(item.text), len(item.images), item.element in flow.headings
-        is_prose, in_captions = not is_heading and _is_prose(item), letters if index in named else 0
+        reads_on, in_captions = not is_heading and is_prose(item), letters if index in named else 0
         linked = item.linked
         for held in close:
             held.letters += letters
@@ -268,7 +181,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
                 held.captions += in_captions
             if is_heading:
                 held.headings += 1
-            elif is_prose:
+            elif reads_on:
                 held.prose += 1
     return content
 
@@ -288,7 +201,7 @@ def _is_image_container(elements: Elements, row: int, held: _Content) -> bool:
         return False
     if held.prose > 1:
         return False
-    if held.linked > 0.5 * held.letters or elements.tag[row] in _ENDS or elements.tag[row] in ("a", "li", "p"):
+    if held.linked > 0.5 * held.letters or elements.tag[row] in ENDS or elements.tag[row] in ("a", "li", "p"):
         return False
     return bool(_IMAGE_CONTAINER.search(elements.attributes[row].get("class", "")))
 
@@ -311,7 +224,7 @@ def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Cont
     item = flow.items[index]
     assert isinstance(item, TextBlock)
     for row in elements.around(item.element, _LEVELS_UP):
-        if elements.tag[row] in _ENDS and elements.tag[row] not in _TABLES:
+        if elements.tag[row] in ENDS and elements.tag[row] not in TABLES:
             return None
         held = content.get(row) if elements.tag[row] not in ("tbody", "tr", "td") else None
         if held is not None and held.images:
@@ -332,9 +245,9 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
                 open_figures.append(_Open(item))
             elif open_figures and ~item == open_figures[-1].element:
                 done = open_figures.pop()
-                prose = sum(_is_prose(flow.items[beside]) for beside in done.beside)
+                prose = sum(is_prose(flow.items[beside]) for beside in done.beside)
                 if done.named:
-                    figures.credits.update(i for i in done.beside if _is_credit(flow.items[i]))
+                    figures.credits.update(i for i in done.beside if is_credit(flow.items[i]))
                 elif prose < 2:
                     figures.captions.update(done.beside)
             continue
@@ -353,7 +266,7 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
             and item.element not in flow.headings
             and not item.preformatted
             and item.linked < len(item.text)
-            and len(item.text) <= _CAPTION_LETTERS
+            and len(item.text) <= CAPTION_LETTERS
             and elements.tag[item.element] not in ("td", "th", "li", "button", "blockquote", "label")
         ):
             open_figures[-1].beside.append(index)

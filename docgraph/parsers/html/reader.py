@@ -75,6 +75,16 @@ class Reader:
         else:
             self.flow.items.extend(block.paragraphs())
 
+    def add_formula(self, row: int, text: str, tex: str) -> int:
+        """Put a formula into the text, marked, with its TeX source; return the event after its element."""
+        if text:
+            self.block.open_mark("math", row)
+            self.block.add_text(text)
+            self.block.close_mark("math", row)
+            if tex:
+                self.flow.tex[row] = tex
+        return self.after(row)
+
     def _mark_formulas(self, block: TextBlock) -> None:
         """Mark the formulas that a block has as TeX between delimiters; a script would draw them."""
         code = sorted((start, end) for start, end, type_, _ in block.marks if type_ in ("code", "math"))

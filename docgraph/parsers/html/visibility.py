@@ -70,8 +70,10 @@ def panels_of_headings(elements: Elements) -> set[int]:
         opened = {own.get("data-toggle", "").lower(), own.get("data-bs-toggle", "").lower()}
         if own.get("aria-haspopup", "false").lower() != "false" or not opened.isdisjoint(_NO_PANELS):
             continue
-        said = " ".join(own.get(name, "") for name in ("aria-controls", "data-target", "data-bs-target"))
-        targets = {word.lstrip("#") for word in said.replace(",", " ").split()} - {""}
+        said = [own.get(name, "") for name in ("aria-controls", "data-target", "data-bs-target")]
+        if own.get("href", "")[:1] == "#":
+            said.append(own["href"])
+        targets = {word.lstrip("#") for word in " ".join(said).replace(",", " ").split()} - {""}
         names.update(targets)
         after = elements.end(heading)
         if not targets and after < len(elements) and elements.parent[after] == elements.parent[heading]:

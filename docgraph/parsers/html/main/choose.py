@@ -38,6 +38,8 @@ from docgraph.parsers.html.main.parts import (
     drop_boxed_headings,
     drop_what_follows_the_article,
     keep_headings_of_main,
+    keep_headings_of_stories,
+    keep_lists_of_items,
     keep_lists_of_the_text,
     keep_lists_whole,
     keep_quotes_whole,
@@ -104,8 +106,10 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     }
     keep_lists_whole(elements, flow, measured, main, {verdict.title}, captions)
     keep_lists_of_the_text(elements, flow, measured, main, captions)
+    keep_lists_of_items(elements, flow, measured, main, captions)
     keep_quotes_whole(elements, flow, main)
-    keep_headings_of_main(elements, flow, measured, main, verdict.title)
+    keep_headings_of_main(elements, flow, main, verdict.title)
+    keep_headings_of_stories(elements, flow, measured, main, verdict.title)
     drop_what_follows_the_article(elements, flow, measured, main, verdict.title, title)
     drop_comments(elements, flow, measured, main)
     keep_notes(elements, flow, main)

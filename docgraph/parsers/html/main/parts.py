@@ -7,6 +7,7 @@ The forest judges a block by itself; nobody reads half a list, or the heading of
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -57,34 +58,41 @@ def keep_lists_of_the_text(
     elements: Elements, flow: Flow, measured: Measured, main: set[int], captions: set[int]
 ) -> None:
     """Add to `main` an author's own lists: among at least three main texts in one element, after one that ends in a
-    colon or between two; and what is missing of one in an item whose text ends in a colon. Links to other stories stand
-    under a heading, in a box, or last.
+    colon or between two. Links to other stories stand under a heading, in a box, or last.
     """
-    places, parents = flow.places(), elements.parent
+    parents = elements.parent
     texts = [index for index in main if flow.items[index].element not in flow.headings]  # type: ignore[union-attr]
     among = Counter(parents[flow.items[index].element] for index in texts)  # type: ignore[union-attr]
-    for tag in ("ul", "ol"):
-        for row in elements.rows_of(tag):
-            in_item = elements.tag[parents[row]] == "li"
-            if row not in places or (among[parents[row]] < LEAST_PARAGRAPHS and not in_item):
-                continue
-            start, stop = places[row]
-            first = bisect_left(measured.index, start)
-            last = bisect_left(measured.index, stop)
-            before = measured.index[first - 1] if first else -1
-            after = measured.index[last] if last < len(measured.index) else -1
-            if before not in main:
-                continue
-            lead, inside = flow.items[before], measured.index[first:last]
-            leads = lead.text.rstrip().endswith((":", "："))  # type: ignore[union-attr]
-            if among[parents[row]] < LEAST_PARAGRAPHS:
-                is_own = leads and lead.element == parents[row] and not main.isdisjoint(inside)  # type: ignore[union-attr]
-            else:
-                is_own = _is_beside(elements, flow, before, row) and (
-                    leads or (after in main and _is_beside(elements, flow, after, row))
-                )
-            if is_own:
-                main.update(i for i in inside if i not in captions)
+    for row, before, inside, after in _lists(elements, flow, measured):
+        if among[parents[row]] < LEAST_PARAGRAPHS or before not in main or not _is_beside(elements, flow, before, row):
+            continue
+        if _leads(flow, before) or (after in main and _is_beside(elements, flow, after, row)):
+            main.update(i for i in inside if i not in captions)
+
+
+def keep_lists_of_items(elements: Elements, flow: Flow, measured: Measured, main: set[int], captions: set[int]) -> None:
+    """Add to `main` what is missing of a list in an item whose own text is main and ends in a colon."""
+    for row, before, inside, _ in _lists(elements, flow, measured):
+        item = elements.parent[row]
+        if elements.tag[item] != "li" or before not in main or flow.items[before].element != item:  # type: ignore[union-attr]
+            continue
+        if _leads(flow, before) and not main.isdisjoint(inside):
+            main.update(i for i in inside if i not in captions)
+
+
+def _lists(elements: Elements, flow: Flow, measured: Measured) -> Iterator[tuple[int, int, list[int], int]]:
+    """Yield each list that has texts before it, the text before it, its own and the one after it (-1 for none)."""
+    places, index = flow.places(), measured.index
+    for row in (*elements.rows_of("ul"), *elements.rows_of("ol")):
+        start, stop = places.get(row, (0, 0))
+        first, last = bisect_left(index, start), bisect_left(index, stop)
+        if row in places and first:
+            yield row, index[first - 1], index[first:last], index[last] if last < len(index) else -1
+
+
+def _leads(flow: Flow, index: int) -> bool:
+    """Whether a text ends in a colon."""
+    return flow.items[index].text.rstrip().endswith((":", "："))  # type: ignore[union-attr]
 
 
 def keep_quotes_whole(elements: Elements, flow: Flow, main: set[int]) -> None:
@@ -105,33 +113,56 @@ def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:
     return element not in flow.headings and elements.parent[element] == elements.parent[row]
 
 
-def keep_headings_of_main(elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int) -> None:
+def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
     """Add to `main` the headings right before a main text in the same element: nobody reads the one without the other.
 
-    A heading that is a link leads elsewhere, unless the page is a list of such: at least three, whose texts hold most
+    One that is a link leads elsewhere.
+    """
+    for heading, texts in _under_headings(flow, title):
+        if texts[0] in main and not _is_link(flow, heading) and _is_under(elements, flow, texts[0], heading):
+            main.add(heading)
+
+
+def keep_headings_of_stories(elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int) -> None:
+    """Add to `main` the headings that are links where the page is a list of such: at least three, whose texts hold most
     of its main words.
     """
-    parents = elements.parent
-    leading, owner, linked, held = -1, -1, list[int](), 0
+    stories = [
+        (heading, [text for text in texts if text in main and _is_under(elements, flow, text, heading)])
+        for heading, texts in _under_headings(flow, title)
+        if texts[0] in main and _is_link(flow, heading) and _is_under(elements, flow, texts[0], heading)
+    ]
+    held = sum(measured.words_at(text) for _, texts in stories for text in texts)
+    if len(stories) >= LEAST_PARAGRAPHS and held >= _MOSTLY * sum(map(measured.words_at, main)):
+        main.update(heading for heading, _ in stories)
+
+
+def _under_headings(flow: Flow, title: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield each heading but the page's title, and the texts after it up to the next heading, if there are any."""
+    heading, texts = -1, list[int]()
     for index, item in flow.blocks():
         if not item.text:
             continue
-        if item.element in flow.headings:
-            leading, owner = (index, -1) if item.element != title else (-1, -1)
+        if item.element not in flow.headings:
+            texts.append(index)
             continue
-        if leading >= 0 and index in main:
-            heading = flow.items[leading]
-            if parents[heading.element] in (item.element, parents[item.element]):  # type: ignore[union-attr]
-                if heading.linked < len(heading.text):  # type: ignore[union-attr]
-                    main.add(leading)
-                else:
-                    linked.append(leading)
-                    owner = parents[heading.element]  # type: ignore[union-attr]
-        if owner >= 0 and index in main and owner in (item.element, parents[item.element]):
-            held += measured.words_at(index)
-        leading = -1
-    if len(linked) >= LEAST_PARAGRAPHS and held >= _MOSTLY * sum(map(measured.words_at, main)):
-        main.update(linked)
+        if heading >= 0 and texts:
+            yield heading, texts
+        heading, texts = (index if item.element != title else -1), []
+    if heading >= 0 and texts:
+        yield heading, texts
+
+
+def _is_link(flow: Flow, index: int) -> bool:
+    """Whether a text is a link from its first letter to its last."""
+    block = flow.items[index]
+    return block.linked >= len(block.text)  # type: ignore[union-attr]
+
+
+def _is_under(elements: Elements, flow: Flow, text: int, heading: int) -> bool:
+    """Whether a text stands in the element of a heading, itself or in an element of its own."""
+    element, around = flow.items[text].element, elements.parent[flow.items[heading].element]  # type: ignore[union-attr]
+    return around in (element, elements.parent[element])
 
 
 def drop_what_follows_the_article(

@@ -31,37 +31,38 @@ def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
     chosen, headings = candidates[0], [c.value for c in candidates if c.source == "heading"]
     if (whole := _uncut(chosen.value, candidates)) is not None:
         chosen = whole
-    name = _words(site or "")
-    if headings and (_words(chosen.value) == name or chosen.value.strip().lower() in _NO_TITLES):
-        return next((heading for heading in headings if _words(heading) != name), headings[0])
-    shown = {_words(heading): heading for heading in headings if _words(heading) != name}
+    name = _plain(site or "")
+    others = [heading for heading in headings if _plain(heading) != name]
+    if headings and _plain(chosen.value) in (name, *_NO_TITLES):
+        return (others or headings)[0]
+    shown = {_words(heading): heading for heading in others}
     # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
     if chosen.source == "html" and (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
         return shown[longest]
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
         return most
     if chosen.source == "html":
-        return _without_site(chosen.value, site or "")
+        return _without_site(chosen.value, name)
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]
-    return _without_site(chosen.value, site or "")
+    return _without_site(chosen.value, name)
 
 
-def _without_site(title: str, site: str) -> str:
+def _without_site(title: str, name: str) -> str:
     """Return a title without the site's name, where a sign sets that apart at its end or its beginning, unless what is
     left says nothing ("Home | Rock Post").
     """
-    signs, name, rest = list(_SEPARATOR.finditer(title)), site.strip().lower(), title
+    signs, rest = list(_SEPARATOR.finditer(title)), title
     if not signs or not name:
         return title
-    if title[signs[-1].end() :].strip().lower() == name:
+    if _plain(title[signs[-1].end() :]) == name:
         rest = title[: signs[-1].start()].strip()
-    elif title[: signs[0].start()].strip().lower() == name:
+    elif _plain(title[: signs[0].start()]) == name:
         rest = title[signs[0].end() :].strip()
-    return title if not rest or rest.lower() in _NO_TITLES else rest
+    return title if not rest or _plain(rest) in _NO_TITLES else rest
 
 
 def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
@@ -88,6 +89,11 @@ def _is_about_another(headline: str, heading: frozenset[str]) -> bool:
     return 2 * len(both) < len(heading) and (
         headline[:1].islower() or all(len(word) < _TELLING_LETTERS for word in both)
     )
+
+
+def _plain(text: str) -> str:
+    """Return a name as it is compared: to the letter, as "C++" is not "C", but for capitals and white space."""
+    return " ".join(text.lower().split())
 
 
 def _words(text: str) -> frozenset[str]:
