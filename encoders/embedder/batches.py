@@ -48,6 +48,8 @@ class EmbedNodes:
     cache: str | Path | None = None
     main_only: bool = False
     """Of pages that it parses itself: keep their main content only."""
+    fixed_size: bool = True
+    """Whether vectors in Arrow are lists of a fixed size; Spark knows only others."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}  # without the model
@@ -78,8 +80,11 @@ class EmbedNodes:
         """The Arrow schema of what comes out."""
         import pyarrow
 
-        text = pyarrow.string()
-        return pyarrow.schema([*vector_schema(self.embedder.width, self.dtype), ("key", text), ("error", text)])
+        text, columns = pyarrow.string(), vector_schema(self.embedder.width, self.dtype)
+        if not self.fixed_size:
+            place = columns.get_field_index("vector")
+            columns = columns.set(place, pyarrow.field("vector", pyarrow.list_(columns.field(place).type.value_type)))
+        return pyarrow.schema([*columns, ("key", text), ("error", text)])
 
     def __call__(self, batch: Any) -> Any:
         """Return the rows of a batch's documents, in the form that the batch has.
@@ -109,7 +114,7 @@ class EmbedNodes:
         made["key"] = [hashed(one, self.fingerprint) for one in made["id"]]
         made["error"] = [*([None] * len(rows)), *(error for _, error in errors)]
         if not isinstance(batch, Mapping):
-            made["vector"] = vector_array(made["vector"])
+            made["vector"] = vector_array(made["vector"]).cast(self.schema.field("vector").type)
         return like(batch, made, lambda: self.schema)
 
 
