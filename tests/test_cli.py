@@ -204,7 +204,7 @@ def test_every_recipe_is_listed_with_what_it_is_for_and_one_is_to_be_taken_first
     for name in RECIPES:
         (line,) = (line for line in said if line.startswith(f"{name} "))
         assert len(line.split()) > 4
-    assert "Take news-scratch first" in said[-2]
+    assert "Take none first" in said[-2]
     assert run("recipes", "news-scratch") == 0
     assert make_config(yaml.safe_load(capsys.readouterr().out)) == recipe("news-scratch")
 

@@ -85,6 +85,31 @@ def test_a_seed_counts_once_all_its_folds_are_done(tmp_path):
     assert (row["setting"], row["seeds"], row["accuracy"]) == ("caption", 1, pytest.approx(6 / 15))
 
 
+def test_a_page_keeps_the_settings_that_were_not_run_again():
+    row = {"accuracy": 0.5, "half_width": None, "seeds": 1}
+    pair = {"other": "tf-idf", "value": 0.1, "low": 0.0, "high": 0.2, "p": 0.03}
+    old = {
+        "documents": 3, "about": {"commit": "old"}, "kinds": [{**row, "setting": "hsa"}], "kind_pairs": [],
+        "rows": [{**row, "setting": name} for name in ("headline", "all five")],
+        "pairs": [{**pair, "one": name} for name in ("headline", "all five")],
+    }  # fmt: skip
+    new = {
+        "documents": 3, "about": {"commit": "new"}, "kinds": [], "kind_pairs": [],
+        "rows": [{**row, "setting": "headline", "nb-lr": 0.4, "about": {"commit": "new"}}],
+        "pairs": [{**pair, "one": "headline", "other": "nb-lr"}],
+    }  # fmt: skip
+    found = chapters.merged(old, new)
+    assert [(row["setting"], row["about"]["commit"]) for row in found["rows"]] == [
+        ("headline", "new"), ("all five", "old"),
+    ]  # fmt: skip
+    assert [(pair["one"], pair["other"], pair["adjusted_p"]) for pair in found["pairs"]] == [
+        ("all five", "tf-idf", 0.06), ("headline", "nb-lr", 0.06),
+    ]  # fmt: skip
+    page = chapters.to_markdown(found)
+    assert "* headline: commit new." in page
+    assert "* all five; kinds of attention: commit old." in page
+
+
 def test_a_cut_run_must_have_scored_the_same_records(tmp_path):
     for folder, kind, ids in (("0.1", "hsa", "abc"), ("0.1-cut", "flat", "acb")):
         run = tmp_path / "IMDB" / folder / "runs" / f"{kind}-0"

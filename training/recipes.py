@@ -201,8 +201,8 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 """Name -> what it is for, and the values that differ from the defaults."""
 FIRST: Final = (
-    "Take news-scratch first (pages-scratch for web pages, reviews-scratch for plain texts): it needs nothing but\n"
-    "your data; or none, and `docgraph train` chooses. `docgraph recipes NAME` prints one as YAML to start from."
+    "Take none first: `docgraph train` then chooses the stacked one that fits your data and what is installed.\n"
+    "The others fix what is learned. `docgraph recipes NAME` prints one as YAML to start from."
 )
 
 

@@ -1,4 +1,4 @@
-"""OpenStax with chapters held out: recipes against a bag of words, an image's worth, and the four kinds of attention.
+"""OpenStax with chapters held out: recipes against bags of words, an image's worth, and the four kinds of attention.
 
     python -m benchmarks.training.chapters --minutes 7
 
@@ -8,8 +8,9 @@ groups 2k and 2k+1, picks its epoch on the next one, trains on the other seven. 
 model that saw no other section of its chapter. Runs that are done are kept under --output, so the same call goes on.
 
 Writes benchmarks/results/chapters.md and .json: accuracy over all documents, of the seeds that are done on every
-fold; differences by paired bootstrap over documents and seeds (training/evaluation/significance.py), p adjusted by Holm
-over each of the two tables: recipes, and HSA against the other kinds of attention.
+fold, beside two bags of words, and what the page holds of settings that are not under --output; differences by paired
+bootstrap over documents and seeds (training/evaluation/significance.py), p adjusted by Holm over each of the two
+tables: recipes, and HSA against the other kinds of attention.
 """
 
 import itertools
@@ -23,17 +24,18 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.clock import about
-from benchmarks.page import DATA, command_line, made_by, points, publish, record
+from benchmarks.page import DATA, command_line, made_by, points, publish, record, recorded
 from benchmarks.training.runs import Right, differences, right
 from docgraph.errors import DataError
 from training.compare.run import KINDS, compare
 from training.config import CACHE
-from training.evaluation.significance import LEVEL, seed_interval
+from training.evaluation.significance import LEVEL, holm, seed_interval
 from training.output.files import write_atomically
 from training.output.markdown import table
 from training.recipes import recipe
 
-BAG: Final = "tf-idf"
+RIVALS: Final = ("tf-idf", "nb-lr")
+"""Bags of words, by the names that `docgraph compare` gives them."""
 GROUPS: Final = 10
 FOLDS: Final = 5
 
@@ -58,7 +60,7 @@ PAIRS: Final = [
     ("headline + image, deep", "headline, deep"),
     ("headline + image, pretrained", "headline, MiniLM"),
 ]
-"""Settings that are compared with each other, beside each with the bag of words on its fields."""
+"""Settings that are compared with each other, beside each with the better bag of words on its fields."""
 
 OF_KINDS: Final = "all five, deep"
 """The setting that is trained with every kind of attention."""
@@ -127,28 +129,55 @@ def folds_of(name: str, output: Path) -> list[Path]:
 def collect(output: Path, seeds: int, of_kinds: Sequence[str] = KINDS) -> dict[str, Any]:
     """Return rows and differences of the settings, and of the kinds of attention, that are done."""
     ours: dict[str, Right] = {}
-    bags: dict[str, Right] = {}
+    bags: dict[str, dict[str, Right]] = {}
     for name in SETTINGS:
-        found, bag = right(folds_of(name, output), "hsa", seeds), right(folds_of(name, output), BAG, 1)
-        if found is not None and bag is not None:
+        folds = folds_of(name, output)
+        every = {rival: right(folds, rival, 1) for rival in RIVALS}
+        bag = {rival: found for rival, found in every.items() if found is not None}
+        if (found := right(folds, "hsa", seeds)) is not None and bag:
             ours[name], bags[name] = found, bag
     if not ours:
         raise DataError(f"{output} must hold a setting with all its folds, but holds none: give it more --minutes.")
-    pairs = [({"one": name, "other": f"{BAG} on {name}"}, ours[name], bags[name]) for name in ours]
+    pairs: list[tuple[dict[str, Any], Right, Right]] = []
+    for name, bag in bags.items():
+        best = max(bag, key=lambda rival: bag[rival].mean())
+        pairs.append(({"one": name, "other": f"{best} on {name}"}, ours[name], bag[best]))
     pairs += [
         ({"one": one, "other": other}, ours[one], ours[other]) for one, other in PAIRS if one in ours and other in ours
     ]
-    every = {kind: right(folds_of(OF_KINDS, output), kind, seeds) for kind in of_kinds}
-    every["flat, cut"] = right(folds_of(CUT, output), "flat", seeds)
-    kinds = {kind: found for kind, found in every.items() if found is not None}
+    kinds_of = {kind: right(folds_of(OF_KINDS, output), kind, seeds) for kind in of_kinds}
+    kinds_of["flat, cut"] = right(folds_of(CUT, output), "flat", seeds)
+    kinds = {kind: found for kind, found in kinds_of.items() if found is not None}
     against = [kind for kind in kinds if kind != "hsa" and "hsa" in kinds]
     return {
         "documents": int(next(iter(ours.values())).shape[1]),
-        "rows": [{**row_of(name, found), BAG: float(bags[name].mean())} for name, found in ours.items()],
+        "rows": [
+            {**row_of(name, found), **{rival: float(bag.mean()) for rival, bag in bags[name].items()}, "about": about()}
+            for name, found in ours.items()
+        ],
         "pairs": differences(pairs),
         "kinds": [row_of(kind, found) for kind, found in kinds.items()],
         "kind_pairs": differences(({"one": "hsa", "other": kind}, kinds["hsa"], kinds[kind]) for kind in against),
         "about": about(),
+    }
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return new results, with what older ones hold of other settings; p adjusted over both."""
+    done = {row["setting"] for row in new["rows"]}
+    rows = [{"about": old["about"], **row} for row in old.get("rows", []) if row["setting"] not in done] + new["rows"]
+    pairs = [pair for pair in old.get("pairs", []) if pair["one"] not in done] + new["pairs"]
+    order = list(SETTINGS).index
+    kinds = new if new["kinds"] else {"kinds": [], "kind_pairs": [], **old}
+    return {
+        "documents": new["documents"],
+        "rows": sorted(rows, key=lambda row: order(row["setting"])),
+        "pairs": [
+            {**pair, "adjusted_p": p} for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True)
+        ],
+        "kinds": kinds["kinds"],
+        "kind_pairs": kinds["kind_pairs"],
+        "about": kinds["about"],
     }
 
 
@@ -163,8 +192,11 @@ def to_markdown(found: dict[str, Any]) -> str:
     parts = [
         f"# OpenStax, chapters held out: {found['documents']} documents, each tested once by every seed",
         table(
-            ["setting", "accuracy, HSA", "seeds", f"{BAG} on the same text"],
-            ([*_accuracy(row), f"{row[BAG]:.4f}"] for row in found["rows"]),
+            ["setting", "accuracy, HSA", "seeds", *(f"{rival} on the same text" for rival in RIVALS)],
+            (
+                [*_accuracy(row), *(f"{row[rival]:.4f}" if rival in row else "" for rival in RIVALS)]
+                for row in found["rows"]
+            ),
         ),
         "± is Student's 95 % interval over seeds. Differences by paired bootstrap over documents and seeds, 95 % "
         "interval; p adjusted by Holm over this table:",
@@ -177,7 +209,13 @@ def to_markdown(found: dict[str, Any]) -> str:
             "p adjusted by Holm over this table:",
             _differences(found["kind_pairs"]),
         ]
-    return "\n\n".join([*parts, made_by(found["about"]), ""])
+    made: dict[str, list[str]] = {}
+    for row in found["rows"]:
+        made.setdefault(made_by(row["about"]), []).append(row["setting"])
+    if found["kinds"]:
+        made.setdefault(made_by(found["about"]), []).append("kinds of attention")
+    parts.append("\n".join(f"* {'; '.join(names)}: {line}" for line, names in made.items()))
+    return "\n\n".join([*parts, ""])
 
 
 def _accuracy(row: dict[str, Any]) -> tuple[str, str, int]:
@@ -202,7 +240,7 @@ def main() -> None:
     folds = write_folds(args.data, args.output)
     for name in args.only:
         run(name, folds, args.output, args.seeds, deadline, args.kinds)
-    found = collect(args.output, args.seeds, args.kinds)
+    found = merged(recorded("chapters", args.results), collect(args.output, args.seeds, args.kinds))
     record("chapters", found, args.results)
     publish("chapters", to_markdown(found), args.results)
 
