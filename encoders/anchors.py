@@ -20,7 +20,7 @@ from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
 from encoders.inputs.encoded import DOMAIN_CODE, DocumentBatch, PositionInputs
 from encoders.layer import Structure
-from encoders.peers import Layout, layout
+from encoders.peers import AnchorLayout, layout
 
 DEPTHS: Final = 8
 """Depths with a vector of their own; deeper anchors share the last one's."""
@@ -42,7 +42,7 @@ class Anchors(nn.Module):
         self.kind, self.window = kind, window
         self.depth = nn.Embedding(DEPTHS, size) if kind != "late" else None
 
-    def layout(self, forest: TreeBatch, present: Tensor | None) -> Layout:
+    def layout(self, forest: TreeBatch, present: Tensor | None) -> AnchorLayout:
         """Return who attends to whom."""
         return layout(forest, self.kind, present=present, window=self.window)
 

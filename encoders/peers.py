@@ -57,7 +57,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class AnchorLayout:
     """Leaves and anchors of a forest: rows 0 to N - 1 are leaves, the A after them anchors."""
 
     row: Tensor
@@ -76,7 +76,7 @@ class Layout:
     """Pairs that attend, in all passes together."""
 
 
-def layout(forest: TreeBatch, kind: str, *, present: Tensor | None = None, window: int = 8) -> Layout:
+def layout(forest: TreeBatch, kind: str, *, present: Tensor | None = None, window: int = 8) -> AnchorLayout:
     """Return who attends to whom; it is made once for a forest and the leaves that are there.
 
     Args:
@@ -109,7 +109,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, pattern: Pattern, *, scale
     return out.index_copy(0, pattern.order, torch.cat([x.flatten(0, 1) for x in mixed])) if mixed else out
 
 
-def _layout(forest: TreeBatch, families: Families, kind: str, window: int) -> Layout:
+def _layout(forest: TreeBatch, families: Families, kind: str, window: int) -> AnchorLayout:
     parent, leaf, leaves = families.parent, families.leaf, forest.num_leaves
     document = forest.document.cpu().numpy()[families.top_row]
     first = np.full(len(leaf), leaves)  # of the leaves of a segment, at the node above them
@@ -155,7 +155,7 @@ def _layout(forest: TreeBatch, families: Families, kind: str, window: int) -> La
     reader_node, reader_anchor = (np.concatenate(side) for side in zip(*reader, strict=True))
     tensors = (torch.from_numpy(x).to(forest.device) for x in (row, ordinal, depth, reader_node, reader_anchor))
     row_, ordinal_, depth_, reader_node_, reader_anchor_ = tensors
-    return Layout(row_, ordinal_, depth_, passes, reader_node_, reader_anchor_, sum(pairs))
+    return AnchorLayout(row_, ordinal_, depth_, passes, reader_node_, reader_anchor_, sum(pairs))
 
 
 def _ordinal(document: Index) -> Index:

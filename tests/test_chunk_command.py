@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from docgraph import load_document
 from docgraph.errors import DataError
 from training import cli
-from training.inputs import Errors, find_inputs
+from training.inputs import SetAside, find_inputs
 from training.jobs.chunk import write_chunks
 
 PAGES = Path("sample_data/pages")
@@ -50,7 +50,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_written(chunk, tmp_path
     assert "none.jsonl" not in nothing.output
     assert not (tmp_path / "none.jsonl").exists()
     with pytest.raises(DataError, match=r"chunks are written to a .jsonl or .parquet file, but the output is .*c.csv"):
-        write_chunks(find_inputs([good]), tmp_path / "c.csv", Errors(tmp_path / "errors.jsonl"))
+        write_chunks(find_inputs([good]), tmp_path / "c.csv", SetAside(tmp_path / "errors.jsonl"))
 
 
 def test_a_tokenizer_of_a_folder_bounds_the_chunks(chunk, tmp_path):

@@ -28,7 +28,7 @@ from encoders.embedder.runs import RunReader
 from tests.tiny_encoders import save_bert
 from training import cli
 from training.config import make_config
-from training.inputs import Errors, find_inputs
+from training.inputs import SetAside, find_inputs
 from training.jobs.embed import embed
 from training.jobs.shards import read_vectors, vector_shards
 from training.recipes import RECIPES, recipe
@@ -512,7 +512,7 @@ def test_inputs_of_a_folder_are_its_pages_and_of_a_data_set_its_records(tmp_path
     (tmp_path / "note.txt").write_text("A note.")
     (found,) = find_inputs([tmp_path])
     assert found.document().text == "A note."
-    errors = Errors(tmp_path / "errors.jsonl")
+    errors = SetAside(tmp_path / "errors.jsonl")
     assert errors.write() is None
     assert (errors.exit_code(3), errors.exit_code(0)) == (0, 2)
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from docgraph.index import bm25, postings
-from docgraph.index.rows import Row
-from docgraph.index.store import Source, Store
+from docgraph.index.rows import IndexRow
+from docgraph.index.store import Store, StoredDocument
 from docgraph.index.words import terms
 from docgraph.metadata import Metadata
 
 WORDS = [f"w{n}x" for n in range(12)]
 
 
-def row(name: str, headings: str, words: str) -> Row:
-    return Row(
+def row(name: str, headings: str, words: str) -> IndexRow:
+    return IndexRow(
         id=name, level="passage", kind="paragraph", kinds=(), parent=None, headings=(headings,), span=(0, 0),
         dom_path=None, text=words, words=words,
     )  # fmt: skip
@@ -26,7 +26,9 @@ def row(name: str, headings: str, words: str) -> Row:
 def put(store: Store, texts: dict[str, list[tuple[str, str]]]) -> None:
     with store.transaction():
         for name, some in texts.items():
-            store.put(name, Source("", Metadata()), "", [row(f"{name}-{n}", *one) for n, one in enumerate(some)])
+            store.put(
+                name, StoredDocument("", Metadata()), "", [row(f"{name}-{n}", *one) for n, one in enumerate(some)]
+            )
 
 
 def found(store: Store, term: str) -> dict[str, int]:
@@ -80,9 +82,9 @@ def test_numbers_of_any_size_and_a_document_written_twice(tmp_path):
         first = [row("a-0", "left", "other")]
         put_twice = [("a", first), ("a", [row("a-0", *long["a"][0])]), ("c", [row("c-0", "", "up")])]
         for name, rows in put_twice:
-            store.put(name, Source("", Metadata()), "", rows)
+            store.put(name, StoredDocument("", Metadata()), "", rows)
         assert store.remove("c")
-        store.put("b", Source("", Metadata()), "", [row(f"b-{n}", *one) for n, one in enumerate(long["b"])])
+        store.put("b", StoredDocument("", Metadata()), "", [row(f"b-{n}", *one) for n, one in enumerate(long["b"])])
     for term in ("up", "down", "left right", "up down", "down up", "right", "other"):
         assert found(store, term) == held(long, term)
     assert store.rows("passage").lengths.tolist() == [70_303, 2, 2]

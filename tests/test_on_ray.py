@@ -124,7 +124,7 @@ def test_an_index_made_on_ray_is_that_which_is_made_here(pages, tmp_path, cluste
 def test_an_index_whose_writer_is_killed_goes_on_from_its_shards(pages, tmp_path, monkeypatch):
     from docgraph.index import Index, index
     from tests.letters import Letters, content
-    from training.inputs import Errors, find_inputs
+    from training.inputs import SetAside, find_inputs
     from training.jobs.indexing import add_sharded
 
     inputs, done = find_inputs([pages]), []
@@ -133,7 +133,7 @@ def test_an_index_whose_writer_is_killed_goes_on_from_its_shards(pages, tmp_path
         output = tmp_path / name
         with Index.open(output, Letters(), create=True) as made:
             return add_sharded(
-                made, inputs, output, engine=engine, load=Letters, errors=Errors(tmp_path / "e"), progress=done.append
+                made, inputs, output, engine=engine, load=Letters, errors=SetAside(tmp_path / "e"), progress=done.append
             )
 
     def unwilling(work, shards, some):

@@ -12,7 +12,7 @@ from rich.console import Console
 from training.config import make_config
 from training.evaluate import evaluate, predict_inputs
 from training.fit import fit
-from training.inputs import Errors, find_inputs
+from training.inputs import SetAside, find_inputs
 from training.recipes import read_config
 from training.run_folder import RunFolder
 
@@ -30,7 +30,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_predicts_what_it_did(kept: Path) -> None:
     told = [json.loads(line) for line in Path("predictions.jsonl").read_text().splitlines()]
-    predictions = list(predict_inputs(RunFolder("run").model(), find_inputs(["pets.jsonl"]), Errors(kept / "errors")))
+    predictions = list(predict_inputs(RunFolder("run").model(), find_inputs(["pets.jsonl"]), SetAside(kept / "errors")))
     assert len(told) == 24
     by_id = {one.id: one for one in predictions}
     for one in told:

@@ -53,7 +53,7 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class RecipeChoice:
     """A recipe for a data set."""
 
     recipe: str
@@ -64,7 +64,9 @@ class Choice:
     """What was left out for want of time or of a package."""
 
 
-def choose(facts: DataFacts, machine: Machine, minutes: float, columns: Mapping[str, Any] | None = None) -> Choice:
+def choose(
+    facts: DataFacts, machine: Machine, minutes: float, columns: Mapping[str, Any] | None = None
+) -> RecipeChoice:
     """Choose a recipe by what the data is like and what there is to train with.
 
     Args:
@@ -88,7 +90,7 @@ def choose(facts: DataFacts, machine: Machine, minutes: float, columns: Mapping[
         f"to change it: --minutes N ({minutes:g} now), --recipe NAME (`docgraph recipes` lists them), --set epochs=3; "
         f"`docgraph data {shown}` shows the data",
     )
-    return Choice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))
+    return RecipeChoice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))
 
 
 def encoding_minutes(facts: DataFacts, machine: Machine, *, images: bool = False) -> float:

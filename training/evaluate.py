@@ -27,7 +27,7 @@ from training.evaluation.metrics import score
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report import Evaluation
 from training.evaluation.significance import NamedDifference, paired_bootstrap, pairs_of
-from training.inputs import Errors, Input
+from training.inputs import Input, SetAside
 
 
 def evaluate(
@@ -144,7 +144,7 @@ def predict_records(
 
 
 def predict_inputs(
-    model: DocumentForClassification, inputs: Sequence[Input], errors: Errors, chunk: int = 64
+    model: DocumentForClassification, inputs: Sequence[Input], errors: SetAside, chunk: int = 64
 ) -> Iterator[RecordPrediction]:
     """Yield the prediction of every input that can be read; the others go to `errors`."""
     for start in range(0, len(inputs), chunk):

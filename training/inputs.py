@@ -99,7 +99,7 @@ def problem_of(name: str, error: DocgraphError) -> dict[str, Any]:
 
 
 @dataclass
-class Errors:
+class SetAside:
     """The inputs that were set aside: named on stderr as they come, and in a JSON lines file."""
 
     file: Path

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from docgraph.index import Index, near
-from docgraph.index.rows import Row
-from docgraph.index.store import Source
+from docgraph.index.rows import IndexRow
+from docgraph.index.store import StoredDocument
 from docgraph.metadata import Metadata
 
 WIDTH = 384
@@ -62,7 +62,7 @@ class Made:
         blocks = [self.vectors[first : first + 1000] @ self.vectors.T for first in range(0, len(self.vectors), 1000)]
         self.nearest = np.concatenate([np.argsort(-block, axis=1)[:, 1 : NEIGHBOURS + 1] for block in blocks])
 
-    def rows(self, number: int) -> list[Row]:
+    def rows(self, number: int) -> list[IndexRow]:
         rng = np.random.default_rng(number)
         one, (two, three) = rng.integers(0, len(self.vectors), PASSAGES), rng.integers(0, NEIGHBOURS, (2, PASSAGES))
         two, three = self.nearest[one, two], self.nearest[one, three]
@@ -74,10 +74,10 @@ class Made:
         vectors = unit(mixed + noise)
         texts = [self._half(first, rng) + self._half(second, rng) for first, second in zip(one, two, strict=True)]
         base: dict[str, Any] = {"headings": (), "span": (0, 1), "dom_path": None}
-        whole = Row(id=f"{number}", level="document", kind="page", kinds=("page",), parent=None, text="", words="",
+        whole = IndexRow(id=f"{number}", level="document", kind="page", kinds=("page",), parent=None, text="", words="",
                     vector=unit(vectors.mean(0)), **base)  # fmt: skip
         return [whole] + [
-            Row(id=f"{number}-{place}", level="passage", kind=kind, kinds=(kind,), parent=f"{number}",
+            IndexRow(id=f"{number}-{place}", level="passage", kind=kind, kinds=(kind,), parent=f"{number}",
                 text=" ".join(words), words=" ".join(words), vector=vector, **base)
             for place, (words, vector) in enumerate(zip(texts, vectors, strict=True))
             for kind in ("table" if place == 0 else "paragraph",)
@@ -120,7 +120,7 @@ def grow(index: Index, made: Made, documents: int) -> float:
                 for number in range(first, min(first + TOGETHER, documents)):
                     date = f"20{number % 27:02d}-{number % 12 + 1:02d}-01"
                     about = Metadata(title="t", date=date, site_name=f"s{number % 1000}")
-                    store.put(str(number), Source("", about), "x", made.rows(number))
+                    store.put(str(number), StoredDocument("", about), "x", made.rows(number))
             print(f"\r{first}", end="", file=sys.stderr, flush=True)
         added = time.monotonic() - begin
     print(f"\nadded {added:.1f} s, tidied {time.monotonic() - begin - added:.1f} s", file=sys.stderr)

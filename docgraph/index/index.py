@@ -17,9 +17,9 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 from docgraph.document import Document
 from docgraph.errors import DataError, DocgraphError
 from docgraph.index.lance import LanceStore
-from docgraph.index.rows import LEVELS, Row, named, rows_of
+from docgraph.index.rows import LEVELS, IndexRow, named, rows_of
 from docgraph.index.search import Hit, hit, search
-from docgraph.index.store import Source, Store
+from docgraph.index.store import Store, StoredDocument
 
 MAX_TOKENS: Final = 256
 """Of a passage, in words, where no embedder says how much it reads at once."""
@@ -216,7 +216,7 @@ class Index:
         return added
 
     @_told
-    def add_rows(self, documents: Iterable[tuple[str, Source, str, list[Row]]]) -> Added:
+    def add_rows(self, documents: Iterable[tuple[str, StoredDocument, str, list[IndexRow]]]) -> Added:
         """Add documents whose rows were made elsewhere, by the embedder and settings of this index (shards.py).
 
         Args:
@@ -234,7 +234,7 @@ class Index:
                 added.written += len(batch)
         return added
 
-    def _write(self, batch: Iterable[tuple[str, Document | Source, str, list[Row]]]) -> None:
+    def _write(self, batch: Iterable[tuple[str, Document | StoredDocument, str, list[IndexRow]]]) -> None:
         with self._store.transaction():
             for name, document, digest, rows in batch:
                 self._store.put(name, document, digest, rows)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from docgraph.errors import DataError, needs_extra
 from docgraph.index.packed import Table, positions
-from docgraph.index.rows import LEVELS, Row
+from docgraph.index.rows import LEVELS, IndexRow
 from docgraph.index.store import AT_ONCE, Store
 
 LITTLE: Final = 50_000
@@ -97,7 +97,7 @@ class LanceStore(Store):
             for level in LEVELS:
                 self._tidy(level)
 
-    def _put_vector(self, number: int, row: Row) -> None:
+    def _put_vector(self, number: int, row: IndexRow) -> None:
         self._new[row.level].append((number, np.asarray(row.vector, np.float32)))
 
     def _remove_vectors(self, level: str, document: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from docgraph.index.rows import Row
+from docgraph.index.rows import IndexRow
 
 Positions = NDArray[np.int64]
 """Places of rows in their level."""
@@ -70,7 +70,7 @@ def signs(vectors: NDArray[np.float32]) -> Bits:
     return np.pad(bits, ((0, 0), (0, -bits.shape[1] % 8))).view(np.uint64)
 
 
-def packed_rows(some: list[tuple[int, int, Row]]) -> tuple[bytes, bytes, bytes]:
+def packed_rows(some: list[tuple[int, int, IndexRow]]) -> tuple[bytes, bytes, bytes]:
     """Return numbers, lengths and signs of a document's rows of a level; no signs if one has no vector."""
     numbers, lengths, rows = zip(*some, strict=True)
     vectors = [row.vector for row in rows if row.vector is not None]

@@ -26,7 +26,7 @@ NEAR: Final = 600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class IndexRow:
     """One thing that can be found."""
 
     id: str
@@ -47,7 +47,7 @@ class Row:
     vector: NDArray[np.float32] | None = None
 
 
-def rows_of(batch: Sequence[tuple[str, Document, str]], embedder: Any, max_tokens: int) -> list[list[Row]]:
+def rows_of(batch: Sequence[tuple[str, Document, str]], embedder: Any, max_tokens: int) -> list[list[IndexRow]]:
     """Return the rows of each document, with the vectors of an embedder; None for passages of so many words."""
     if embedder is None:
         return [plain_rows(document, name, max_tokens) for name, document, _ in batch]
@@ -68,7 +68,7 @@ def named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> t
     )
 
 
-def embedded_rows(documents: Sequence[tuple[str, Document]], embedder: Any) -> Iterator[list[Row]]:
+def embedded_rows(documents: Sequence[tuple[str, Document]], embedder: Any) -> Iterator[list[IndexRow]]:
     """Yield the rows of each document, with the vectors of an embedder."""
     found = embedder.encode(
         [document for _, document in documents], level=list(EMBEDDED), ids=[name for name, _ in documents]
@@ -102,7 +102,7 @@ def embedded_rows(documents: Sequence[tuple[str, Document]], embedder: Any) -> I
         start = stop
 
 
-def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
+def plain_rows(document: Document, name: str, max_tokens: int) -> list[IndexRow]:
     """Return the rows of a document for finding it by words."""
     ids, paths = node_ids(document, name), heading_paths(document)
     made = chunks(document, max_tokens, parents=True, document_id=name)
@@ -132,7 +132,7 @@ def plain_rows(document: Document, name: str, max_tokens: int) -> list[Row]:
     return rows
 
 
-def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
+def _row(document: Document, ids: list[str], row: int, **values: Any) -> IndexRow:
     """Return a row with what follows from where it stands."""
     level, text, (start, stop) = values["level"], values["text"], values["span"]
     if "parent" not in values:
@@ -151,7 +151,7 @@ def _row(document: Document, ids: list[str], row: int, **values: Any) -> Row:
     elif level == "image":
         around = document.text[max(start - NEAR, 0) : start + NEAR]
         words = f"{text}\n{text}\n{around}"  # twice: what is said of it counts more than what is near it
-    return Row(kinds=tuple(sorted(kinds - {"passage", "sentence"})), words=words, **values)
+    return IndexRow(kinds=tuple(sorted(kinds - {"passage", "sentence"})), words=words, **values)
 
 
 def _directly(document: Document, section: int) -> str:

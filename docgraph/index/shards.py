@@ -12,8 +12,8 @@ import numpy as np
 
 from docgraph.bulk.parquet import pyarrow_parquet
 from docgraph.document import Document
-from docgraph.index.rows import Row
-from docgraph.index.store import Source, clean
+from docgraph.index.rows import IndexRow
+from docgraph.index.store import StoredDocument, clean
 from docgraph.metadata import Metadata
 
 TOLD: Final = ("title", "url", "site_name", "language", "date")
@@ -40,7 +40,7 @@ def schema() -> Any:
     )
 
 
-def table_of(documents: Sequence[tuple[str, Document, str, Sequence[Row]]]) -> Any:
+def table_of(documents: Sequence[tuple[str, Document, str, Sequence[IndexRow]]]) -> Any:
     """Return an Arrow table of ids, documents, digests and rows."""
     import pyarrow
 
@@ -57,18 +57,18 @@ def table_of(documents: Sequence[tuple[str, Document, str, Sequence[Row]]]) -> A
     return pyarrow.Table.from_pylist(made, schema=schema())
 
 
-def read(shard: Path) -> Iterator[tuple[str, Source, str, list[Row]]]:
+def read(shard: Path) -> Iterator[tuple[str, StoredDocument, str, list[IndexRow]]]:
     """Yield ids, sources, digests and rows of a shard."""
     for batch in pyarrow_parquet().ParquetFile(shard).iter_batches(16):
         for one in batch.to_pylist():
-            source = Source(one["text"], Metadata(**{name: one[name] for name in TOLD}))
+            source = StoredDocument(one["text"], Metadata(**{name: one[name] for name in TOLD}))
             yield one["id"], source, one["digest"], [_row(row) for row in one["rows"]]
 
 
-def _row(values: dict[str, Any]) -> Row:
+def _row(values: dict[str, Any]) -> IndexRow:
     vector = values.pop("vector")
     lists: dict[str, Any] = {name: tuple(values.pop(name)) for name in ("kinds", "headings", "span")}
-    return Row(**values, **lists, vector=None if vector is None else np.array(vector, np.float32))
+    return IndexRow(**values, **lists, vector=None if vector is None else np.array(vector, np.float32))
 
 
 def _whole(value: Any) -> Any:

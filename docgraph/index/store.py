@@ -24,7 +24,7 @@ from docgraph.errors import DataError
 from docgraph.index import postings
 from docgraph.index.database import Database, undamaged
 from docgraph.index.packed import Positions, Rows, Segment, Table, packed_rows, positions, unpacked
-from docgraph.index.rows import LEVELS, Row
+from docgraph.index.rows import LEVELS, IndexRow
 from docgraph.index.words import Stems, spaced
 from docgraph.metadata import Metadata
 
@@ -38,7 +38,7 @@ FILTERS: Final = ("id", "site", "language", "date", "url", "title")
 """Columns of a document that a search may be limited by."""
 
 
-class Source(NamedTuple):
+class StoredDocument(NamedTuple):
     """What an index keeps of a document beside its rows."""
 
     text: str
@@ -50,7 +50,7 @@ class Store(Database):
 
     def __init__(self, path: Path, create: bool) -> None:
         self.stems = Stems()
-        self._put: dict[int, list[tuple[int, Row, str]]] = {}
+        self._put: dict[int, list[tuple[int, IndexRow, str]]] = {}
         """Of each document that a transaction writes, numbers, rows and what stands over them."""
         super().__init__(path, create)
 
@@ -90,7 +90,7 @@ class Store(Database):
             "kinds", lambda: sorted({kind for (kinds,) in self.connection.execute(sql) for kind in kinds.split()})
         )
 
-    def put(self, document_id: str, document: Document | Source, digest: str, rows: Sequence[Row]) -> None:
+    def put(self, document_id: str, document: Document | StoredDocument, digest: str, rows: Sequence[IndexRow]) -> None:
         """Write a document in place of the one of the same id; call it within a transaction."""
         self.remove(document_id)
         told = document.metadata
@@ -139,7 +139,7 @@ class Store(Database):
             return
         texts = (spaced(clean(text)) for _, _, row, over in some for text in (over, row.words))
         lengths = postings.write(self.connection, level, [number for _, number, _, _ in some], self.stems.where(texts))
-        packed: dict[int, list[tuple[int, int, Row]]] = {}
+        packed: dict[int, list[tuple[int, int, IndexRow]]] = {}
         for (document, number, row, _), length in zip(some, lengths.tolist(), strict=True):
             packed.setdefault(document, []).append((number, length, row))
         self.connection.executemany(
@@ -164,7 +164,7 @@ class Store(Database):
         self.connection.execute("DELETE FROM documents WHERE number = ?", found)
         return True
 
-    def _put_vector(self, number: int, row: Row) -> None:
+    def _put_vector(self, number: int, row: IndexRow) -> None:
         """Write the vector of a row; within a transaction."""
         self.connection.execute(
             f"INSERT INTO vectors_{row.level} VALUES (?, ?)", (number, np.asarray(row.vector, "<f4").tobytes())

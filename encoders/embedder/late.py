@@ -22,7 +22,7 @@ CONTEXT = 0.25
 
 
 @dataclass(frozen=True)
-class Window:
+class PassageWindow:
     """Passages that are read at once."""
 
     first: int
@@ -32,7 +32,7 @@ class Window:
     end: int
 
 
-def windows(lengths: Sequence[int], capacity: int) -> Iterator[Window]:
+def windows(lengths: Sequence[int], capacity: int) -> Iterator[PassageWindow]:
     """Yield windows over passages of some lengths; each passage has its vector from one window."""
     start = 0
     while start < len(lengths):
@@ -47,7 +47,7 @@ def windows(lengths: Sequence[int], capacity: int) -> Iterator[Window]:
         while used > capacity and first < start:
             used -= lengths[first]
             first += 1
-        yield Window(first, start, end)
+        yield PassageWindow(first, start, end)
         start = end
 
 

@@ -53,7 +53,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """One attention layer."""
 
     name: str
@@ -72,7 +72,7 @@ class Row:
 class Report:
     """All layers of a model; `str` gives a table."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[LayerRow, ...]
 
     @property
     def converted(self) -> list[int]:
@@ -103,7 +103,7 @@ class Report:
         return "\n".join([*text, saved])
 
     @staticmethod
-    def _cells(row: Row) -> tuple[str, ...]:
+    def _cells(row: LayerRow) -> tuple[str, ...]:
         label = f"{row.tower} {row.layer}".strip()
         if row.cost is None:
             return label, row.attention, str(row.length), "-", "-", "-", "-"
@@ -132,7 +132,7 @@ def summary(model: PreTrainedModel, length: int | None = None) -> Report:
     return Report(tuple(_row(site, length) for site in attention_modules(model)))
 
 
-def _row(site: Site, length: int | None) -> Row:
+def _row(site: Site, length: int | None) -> LayerRow:
     layer = layer_of(site.module)
     config: Any = layer.original_config if layer else site.module.config
     width, heads = config.hidden_size, config.num_attention_heads
@@ -149,7 +149,7 @@ def _row(site: Site, length: int | None) -> Row:
         if layer.hierarchy != "given":
             tree = layer.hierarchy.forest([n], site.ends)
             cost = hsa_cost(tree, layer.hierarchy, form, width, heads, causal=site.causal)
-    return Row(site.name, site.tower, site.layer, attention, n, cost, softmax, converted)
+    return LayerRow(site.name, site.tower, site.layer, attention, n, cost, softmax, converted)
 
 
 def grid_of(config: object) -> tuple[int, int] | None:

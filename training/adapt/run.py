@@ -35,7 +35,7 @@ from training.adapt.card import write_card
 from training.adapt.measure import gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.trainer import AdaptSettings, PairTrainer
-from training.inputs import ERRORS, Errors, Input
+from training.inputs import ERRORS, Input, SetAside
 from training.learning.budget import TimeBudget
 from training.learning.checkpoints import last_checkpoint
 from training.learning.progress import ShowProgress
@@ -57,7 +57,7 @@ class Adapted:
     folder: Path
     result: dict[str, Any]
     """As in gain.json: "kept" ("adapted" or "start"), "gain" (value, low, high, p), "kinds", "pairs", "seconds", ..."""
-    errors: Errors
+    errors: SetAside
     """Inputs that could not be read."""
 
 
@@ -93,7 +93,7 @@ def adapt(
     transformers_logging.disable_progress_bar()
     with claimed(folder):
         _claim(folder, model, settings, inputs)
-        errors = Errors(folder / ERRORS)
+        errors = SetAside(folder / ERRORS)
         if (folder / RESULT).is_file():
             console.print(f"{folder} holds this job, finished; nothing to adapt.", soft_wrap=True)
             return Adapted(folder, json.loads((folder / RESULT).read_text(encoding="utf-8")), errors)
@@ -130,7 +130,7 @@ def _claim(folder: Path, model: str | Path | None, settings: AdaptSettings, inpu
     write_atomically(file, json.dumps(asked, indent=1) + "\n")
 
 
-def _pairs(folder: Path, inputs: Sequence[Input], encoder: TextEncoder, errors: Errors) -> list[Pair]:
+def _pairs(folder: Path, inputs: Sequence[Input], encoder: TextEncoder, errors: SetAside) -> list[Pair]:
     """Return the pairs of the inputs; those that were mined before are read again."""
     file = folder / PAIRS
     if not file.is_file():
@@ -141,7 +141,7 @@ def _pairs(folder: Path, inputs: Sequence[Input], encoder: TextEncoder, errors: 
     return [Pair(**{**one, "scope": tuple(one["scope"])}) for one in values]
 
 
-def _documents(inputs: Sequence[Input], errors: Errors) -> Iterator[tuple[str, Document]]:
+def _documents(inputs: Sequence[Input], errors: SetAside) -> Iterator[tuple[str, Document]]:
     for one in inputs:
         try:
             document = one.document()

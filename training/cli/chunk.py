@@ -30,10 +30,10 @@ def run(
     image: Image = None,
 ) -> None:
     """Cut documents into chunks along their structure: paragraphs, lists, tables, images, under their headings."""
-    from training.inputs import ERRORS, Errors, find_inputs
+    from training.inputs import ERRORS, SetAside, find_inputs
     from training.jobs.chunk import write_chunks
 
-    errors = Errors(output.parent / ERRORS)
+    errors = SetAside(output.parent / ERRORS)
     documents, chunks = write_chunks(
         find_inputs(paths, **column_options(text, image, None)),
         output,

@@ -65,12 +65,12 @@ def run(
     from rich.progress import Progress
 
     from docgraph.index import Index
-    from training.inputs import ERRORS, Errors, find_inputs
+    from training.inputs import ERRORS, SetAside, find_inputs
     from training.jobs.embedders import choose_embedder, open_embedder
     from training.jobs.indexing import add_sharded, changed_of
 
     runner = engine_of(engine, address, workers)
-    errors = Errors(output.parent / ERRORS)
+    errors = SetAside(output.parent / ERRORS)
     inputs = find_inputs(paths, **column_options(text, image, None))
     embedder = None if words else choose_embedder(model, output)
     with (

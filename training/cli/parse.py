@@ -78,7 +78,7 @@ def run(
     """
     from docgraph.bulk.archives import SUFFIXES as ARCHIVES
     from docgraph.parsers.files import document_suffix
-    from training.inputs import ERRORS, Errors
+    from training.inputs import ERRORS, SetAside
 
     if url is not None and len(paths) > 1:
         raise DataError(f"--url must stand beside one page, but there are {len(paths)}; --urls FILE gives one to each.")
@@ -104,7 +104,7 @@ def run(
         raise DataError("--urls must stand beside --output FILE.jsonl or FILE.parquet; --url is for one page.")
     if javascript and not render:
         raise DataError("--javascript must stand beside --render: nothing else runs scripts.")
-    errors = Errors((output.parent if output else Path()) / ERRORS)
+    errors = SetAside((output.parent if output else Path()) / ERRORS)
     written, told_once = [], set[str]()
     with page_reader(main_only, url, fetch, render, javascript) as read:
         for path in paths:

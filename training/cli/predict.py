@@ -31,13 +31,13 @@ def run(
     """
     need("train", "torch", "torchmetrics")
     from training.evaluate import predict_inputs
-    from training.inputs import ERRORS, Errors, find_inputs
+    from training.inputs import ERRORS, SetAside, find_inputs
     from training.run_folder import RunFolder
 
     trained = RunFolder(folder)
     model = trained.model()
     columns = {**trained.column_options(), **column_options(text, image, None)}
-    errors = Errors((output.parent if output else Path()) / ERRORS)
+    errors = SetAside((output.parent if output else Path()) / ERRORS)
     lines = []
     for prediction in predict_inputs(model, find_inputs(paths, **columns), errors):
         if output is not None or as_json:

@@ -55,7 +55,7 @@ class ColumnsError(DataError):
 
 
 @dataclass(frozen=True)
-class Columns:
+class TableColumns:
     """What each column is read as."""
 
     names: tuple[str, ...]
@@ -85,7 +85,7 @@ def find_columns(
     where: str,
     label: str | None = None,
     fields: Mapping[str, str] | Sequence[str] | None = None,
-) -> Columns:
+) -> TableColumns:
     """Find what is read of a table.
 
     Args:
@@ -130,7 +130,7 @@ def find_columns(
             known_as = ", ".join((*COLUMNS, "text", "review"))
             wrong = f"{where} must have columns that hold text or images ({known_as}, ...), but {here}."
             raise _error(wrong, suggestion(rows, names, label))
-    return Columns(names, found, images, label, page, first.get("id"), first.get("split"), unclear)
+    return TableColumns(names, found, images, label, page, first.get("id"), first.get("split"), unclear)
 
 
 def _error(wrong: str, options: str) -> ColumnsError:

@@ -25,7 +25,7 @@ from training.datasets.cells import (
     text_of,
     value_of,
 )
-from training.datasets.columns import HEAD, Columns, find_columns
+from training.datasets.columns import HEAD, TableColumns, find_columns
 from training.datasets.image_files import find_image, judge, judge_bytes
 from training.datasets.origins import ArticleOrigin, PageOrigin
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE, ProblemType
@@ -110,7 +110,12 @@ class _TableReader:
     """Turns rows into records and notes what is wrong with them."""
 
     def __init__(
-        self, columns: Columns, limits: Limits, decode: bool, kind: ProblemType = SINGLE, separator: str | None = None
+        self,
+        columns: TableColumns,
+        limits: Limits,
+        decode: bool,
+        kind: ProblemType = SINGLE,
+        separator: str | None = None,
     ) -> None:
         self.kind = kind
         self.separator = separator

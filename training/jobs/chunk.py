@@ -12,14 +12,14 @@ from typing import Any
 
 from docgraph.chunks import Chunk
 from docgraph.errors import DataError, DocgraphError, needs_extra
-from training.inputs import Errors, Input
+from training.inputs import Input, SetAside
 
 BATCH = 10_000
 """Rows of a parquet file that are written at once."""
 
 
 def write_chunks(
-    inputs: Sequence[Input], output: Path, errors: Errors, *, count: Any = None, **settings: Any
+    inputs: Sequence[Input], output: Path, errors: SetAside, *, count: Any = None, **settings: Any
 ) -> tuple[int, int]:
     """Write the chunks of all inputs; return the numbers of documents and chunks.
 

@@ -33,7 +33,7 @@ from training.evaluation.card import note
 from training.evaluation.report import print_evaluation, write_report
 from training.evaluation.report_figures import confusion_png
 from training.fit import Run, fit
-from training.inputs import ERRORS, Errors, find_inputs
+from training.inputs import ERRORS, SetAside, find_inputs
 from training.jobs.embed import embed
 from training.jobs.embedders import choose_embedder
 from training.recipes import recipe
@@ -155,7 +155,7 @@ def _predict(console: Console, run: Run, samples: Path, output: Path) -> list[Pa
     truth = dict(
         line.split(",", 1) for line in (samples / "pages" / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
     )
-    errors = Errors(output / ERRORS)
+    errors = SetAside(output / ERRORS)
     found = list(predict_inputs(run.model, pages, errors))
     table = Table("page", "it is", *run.corpus.labels, box=None)
     table.columns[0].no_wrap = True

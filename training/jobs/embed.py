@@ -24,7 +24,7 @@ from docgraph.bulk.shards import Engine, Problems, in_turn
 from docgraph.embedding.arrow import vector_table
 from docgraph.embedding.static import StaticEmbedder
 from docgraph.errors import DataError, DocgraphError
-from training.inputs import ERRORS, Errors, Input, problem_of
+from training.inputs import ERRORS, Input, SetAside, problem_of
 from training.jobs.shards import INPUTS_PER_SHARD, vector_shards
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def embed(
     console: Console | None = None,
     engine: Engine = in_turn,
     load: Callable[[], Reader] | None = None,
-) -> tuple[int, Errors]:
+) -> tuple[int, SetAside]:
     """Write the vectors of all inputs; return the number of rows and what was set aside.
 
     Args:
@@ -78,7 +78,7 @@ def embed(
         about={"model": model, "purpose": embedder.purpose, "settings": settings},
     )
     work = _Work(load or (lambda: embedder), list(levels), boilerplate, dtype, shards.schema)
-    errors = Errors(target.with_name(ERRORS))
+    errors = SetAside(target.with_name(ERRORS))
     progress = Progress(console=console or Console(stderr=True), transient=True)
     with shards.claimed(), progress:
         pending = shards.pending()

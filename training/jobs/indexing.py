@@ -22,8 +22,8 @@ from docgraph.ids import hashed
 from docgraph.index import Added, Index
 from docgraph.index import shards as made
 from docgraph.index.index import TOGETHER
-from docgraph.index.rows import Row, named, rows_of
-from training.inputs import Errors, Input, problem_of
+from docgraph.index.rows import IndexRow, named, rows_of
+from training.inputs import Input, SetAside, problem_of
 
 PER_SHARD: Final = 64
 
@@ -74,7 +74,7 @@ class IndexWork:
                     changed.append(document)
             except DocgraphError as error:
                 problems.append(problem_of(one.id, error))
-        embedder, rows = self.embedder, list[list[Row]]()
+        embedder, rows = self.embedder, list[list[IndexRow]]()
         for first in range(0, len(changed), TOGETHER):
             rows += rows_of(changed[first : first + TOGETHER], embedder, self.max_tokens)
         return made.table_of([(*one, some) for one, some in zip(changed, rows, strict=True)]), problems
@@ -110,7 +110,7 @@ def add_sharded(
     *,
     engine: Engine,
     load: Callable[[], Any] | None,
-    errors: Errors,
+    errors: SetAside,
     progress: Callable[[int], object],
 ) -> Added:
     """Add inputs to an index at `output` and return what was done; what cannot be read goes to `errors`.
