@@ -24,7 +24,7 @@ from encoders.inputs.processor import DocumentProcessor
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.model import DocumentModel as DocumentModel  # the package names it here: see the last lines
 from encoders.model_base import DocumentOutput, DocumentPreTrainedModel
-from encoders.ngrams import NgramRegression, NgramTable
+from encoders.ngrams import MODULUS, NgramRegression, NgramTable
 from encoders.off_topic import OffTopic
 from encoders.predict import Predictions, predict_documents
 from encoders.sharding import reshard
@@ -62,8 +62,9 @@ class DocumentForClassification(DocumentPreTrainedModel):
         config, classes = self.config, int(self.config.num_labels or 2)
         self.regression = self.vectors = self.off_topic = None
         if config.regression_ngrams:
-            table = NgramTable(config.words, config.regression_ngrams, config.regression_buckets)
-            self.regression = NgramRegression(table, classes, config.regression_weighting)
+            known = config.regression_known
+            table = NgramTable(config.words, config.regression_ngrams, MODULUS if known else config.regression_buckets)
+            self.regression = NgramRegression(table, classes, config.regression_weighting, known)
         if config.regression_vectors:
             self.vectors = VectorRegression(config.regression_vectors, self.document.text, self.document.image, classes)
         if config.off_topic_references and isinstance(self.document.text, PretrainedTextLeaves):

@@ -36,7 +36,7 @@ MULTIPLIER, MODULUS = 2_654_435_761, 2_147_483_647
 
 class NgramTable(NamedTuple):
     """A table with a row for each of the `words` sub-words, then, with `longest` above 1,
-    `buckets` for longer n-grams.
+    `buckets` for longer n-grams; with `MODULUS` of them hardly two n-grams share a row.
     """
 
     words: int
@@ -189,22 +189,30 @@ def _sparse(row: Tensor, column: Tensor, rows: int, columns: int) -> Tensor:
 
 
 class NgramRegression(nn.Module):
-    """Logits from the n-grams of a document: weights set once by `set_weights` and not trained further."""
+    """Logits from the n-grams of a document: weights set once by `set_weights` and not trained further.
+
+    Args:
+        known: how many rows of the table have weights, where not all have; `known` then holds them, ascending. Other
+            n-grams say nothing, and no weight is shared.
+    """
 
     rarity: Tensor | None
+    known: Tensor | None
 
-    def __init__(self, table: NgramTable, classes: int, weighting: str = "binary") -> None:
+    def __init__(self, table: NgramTable, classes: int, weighting: str = "binary", known: int = 0) -> None:
         super().__init__()
         self.table = table
         self.weighting = weighting
-        self.register_buffer("rarity", None if weighting == "binary" else torch.ones(table.size))
-        self.weight = nn.Embedding(table.size, classes * (2 if weighting == "both" else 1))
+        size = known or table.size
+        self.register_buffer("known", torch.arange(known) if known else None)
+        self.register_buffer("rarity", None if weighting == "binary" else torch.ones(size))
+        self.weight = nn.Embedding(size, classes * (2 if weighting == "both" else 1))
         self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
         self.weight.requires_grad_(False)
 
     @torch.no_grad()
     def set_weights(self, weights: RegressionWeights) -> None:
-        """Take over the weights (V, C) and bias (C,) of a regression on the same table; with "both" (V, 2 C), those of
+        """Take over the weights (V, C) and bias (C,) of a regression on the same rows; with "both" (V, 2 C), those of
         the TF-IDF after the others.
         """
         self.weight.weight.copy_(weights.weight)
@@ -214,9 +222,12 @@ class NgramRegression(nn.Module):
         """Return (B, C) logits; a document without text has the bias alone."""
         text = batch.text
         row = torch.cat([torch.where(exists, row, -1) for row, exists in self.table.rows(text.token_id, text.unit)])
-        document = batch.leaf_document[text.token_leaf].repeat(self.table.longest)[row >= 0]
-        once, count = (document * self.table.size + row[row >= 0]).unique(return_counts=True)
-        document, row = once // self.table.size, once % self.table.size
+        if self.known is not None:
+            place = torch.searchsorted(self.known, row).clamp(max=len(self.known) - 1)
+            row = torch.where(self.known[place] == row, place, -1)
+        document, size = batch.leaf_document[text.token_leaf].repeat(self.table.longest), self.weight.num_embeddings
+        once, count = (document[row >= 0] * size + row[row >= 0]).unique(return_counts=True)
+        document, row = once // size, once % size
         weight = self.weight(row)
         if self.rarity is not None:
             value = tfidf(document, count, self.rarity[row], len(batch))[:, None]

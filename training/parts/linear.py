@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from encoders.classifier import DocumentForClassification
-from encoders.ngrams import NgramTable, ngrams_of, rarity_of, tfidf
+from encoders.ngrams import MODULUS, DocumentNgrams, NgramTable, ngrams_of, rarity_of, tfidf
 from encoders.vectors import IMAGE, WHOLE, VectorRegression
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
 from training.evaluation.baselines import nb_ratio
@@ -75,9 +75,9 @@ class PartFeatures(NamedTuple):
     there: NDArray[np.bool_]
     """(n,) which records have anything of it."""
     columns: torch.Tensor | None = None
-    """(V,) rows of the n-grams in their table."""
+    """(V,) rows of the n-grams in their table, ascending."""
     rarity: torch.Tensor | None = None
-    """Of all rows of the table, for TF-IDF."""
+    """(V,) of these, for TF-IDF."""
 
     @property
     def name(self) -> str:
@@ -120,21 +120,41 @@ def ngram_features(
     """
     if not longest or model.config.text_encoder == "none":
         return []
-    table = NgramTable(model.config.words, longest, model.config.regression_buckets)
+    table = NgramTable(model.config.words, longest, MODULUS)
     ngrams = ngrams_of(table, (one for data in datasets for one in data.encoded), pooled=False)
+    columns, ngrams = _known(ngrams, model.config.words, model.config.regression_buckets)
     assert ngrams.times is not None
     rarity = rarity_of(ngrams)
     counts = tfidf(ngrams.document, ngrams.times, rarity[ngrams.row], ngrams.documents)
-    columns, column = ngrams.row.unique(return_inverse=True)
     start = np.concatenate([[0], np.bincount(ngrams.document.numpy(), minlength=ngrams.documents).cumsum()])
     shape = (ngrams.documents, len(columns))
-    weighed = csr_matrix((counts.double().numpy(), column.numpy(), start), shape=shape)
+    weighed = csr_matrix((counts.double().numpy(), ngrams.row.numpy(), start), shape=shape)
     there = np.ones(ngrams.documents, dtype=bool)
     by_rarity = PartFeatures(None, "tfidf", weighed, there, columns, rarity)
     if datasets[0].problem_type == REGRESSION:
         return [by_rarity]
     which = PartFeatures(None, "nb", _with_data(weighed, np.ones(weighed.nnz)), there, columns)
     return [which, by_rarity, by_rarity._replace(weighting="tfidf-nb")]
+
+
+def _known(ngrams: DocumentNgrams, words: int, most: int) -> tuple[torch.Tensor, DocumentNgrams]:
+    """Return the rows (V,) of the n-grams that are to have weights, ascending, and those n-grams by their place there.
+
+    They are all sub-words, and of the longer n-grams those that two documents have, at most as many as `most`, the most
+    frequent ones: one that a single document has fits that document and tells nothing of others.
+    """
+    assert ngrams.times is not None
+    rows, column = ngrams.row.unique(return_inverse=True)
+    having = column.bincount(minlength=len(rows))
+    is_word = rows < words
+    longer = torch.nonzero(~is_word & (having > 1)).squeeze(1)
+    if len(longer) > most:
+        longer = longer[having[longer].sort(descending=True, stable=True).indices[:most]]
+    is_known = is_word.index_fill(0, longer, True)
+    place, kept = is_known.cumsum(0) - 1, is_known[column]
+    return rows[is_known], DocumentNgrams(
+        ngrams.document[kept], place[column[kept]], ngrams.documents, int(is_known.sum()), ngrams.times[kept]
+    )
 
 
 def vector_names(model: DocumentForClassification, datasets: Sequence[EncodedDataset]) -> list[str]:

@@ -116,6 +116,7 @@ class Stack:
         vectors = [(one, weights) for one, weights in fitted if one.features.vector is not None]
         kinds = {one.features.rarity is None for one, _ in words}
         model.config.regression_ngrams = self.longest if words else 0
+        model.config.regression_known = len(words[0][0].features.columns) if words else 0  # type: ignore[arg-type]
         model.config.regression_weighting = "both" if len(kinds) == 2 else "tfidf" if False in kinds else "binary"
         model.config.regression_vectors = [str(one.features.vector) for one, _ in vectors]
         references = self._references(model) if vectors else None
@@ -244,14 +245,16 @@ def _targets(model: DocumentForClassification, datasets: Sequence[EncodedDataset
 
 
 def _put_words(regression: NgramRegression, parts: Sequence[tuple[ChosenPart, LinearWeights]]) -> None:
-    """Give a regression on n-grams the weights of those that occur, 0 for the others; parts that read the same add."""
+    """Give a regression on n-grams those that are known, and their weights; parts that read the same add."""
     classes = len(regression.bias)
     weight, bias = torch.zeros_like(regression.weight.weight), torch.zeros(classes)
     for part, fitted in parts:
         features = part.features
         assert features.columns is not None
+        assert regression.known is not None
+        regression.known.copy_(features.columns)
         side = slice(-classes, None) if features.rarity is not None else slice(0, classes)
-        weight[features.columns, side] += torch.from_numpy(fitted.weight) * part.scale
+        weight[:, side] += torch.from_numpy(fitted.weight) * part.scale
         bias += torch.from_numpy(fitted.bias) * part.scale
         if features.rarity is not None and regression.rarity is not None:
             regression.rarity.copy_(features.rarity)
