@@ -168,9 +168,30 @@ def test_sentences_of_one_line_share_it(renderer):
     assert (one.x1 - one.x0) == pytest.approx(8 * 12, abs=13)
 
 
+def test_lines_of_two_directions_are_read_in_their_order(renderer):
+    document = renderer.render("<p dir=rtl style='margin:0'>אחת two שלוש 123. ארבע חמש. Six אחת.</p>")
+    sentences = document.find("sentence")
+    assert len(sentences) == 3
+    whole = document.find("paragraph")[0].box
+    assert sentences[0].box.x1 == pytest.approx(whole.x1, abs=1)
+    assert all(one.box.x1 - one.box.x0 < 300 for one in sentences)
+    centres = [one.box.x0 + one.box.x1 for one in sentences]
+    assert centres == sorted(centres, reverse=True)
+
+
 # -- what is seen ----------------------------------------------------------------------------------------------
 
-COVER = "position:absolute;left:0;top:0;width:1280px;height:800px;background:#fff"
+PLACE = "position:absolute;left:0;top:0;width:1280px;height:800px"
+COVER = f"{PLACE};background:#fff"
+
+
+def picture(mode: str) -> str:
+    written = BytesIO()
+    Image.new(mode, (2, 2)).save(written, "PNG")
+    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
+
+
+OPAQUE, CLEAR = picture("RGB"), picture("RGBA")
 REASONS = {
     "visible": ("<p>Words.</p>", None),
     "visibility": ("<style>div:nth-of-type(1){visibility:hidden}</style><div><p>Words.</p></div>", "visibility"),
@@ -190,6 +211,25 @@ REASONS = {
         "<p>Words.</p><div style='position:fixed;left:0;top"
         ":0;width:1280px;height:90px;background:#fff'></div>", None),
     "colour": ("<style>[lang=la]{color:#fefefe}body{background:#fff}</style><p lang=la>Words.</p>", "color"),
+    "an empty frame above": (f"<p>Words.</p><iframe style='{PLACE}'></iframe>", None),
+    "a canvas above": (f"<p>Words.</p><canvas style='{PLACE}'></canvas>", None),
+    "an image above that is not there": (f"<p>Words.</p><img src=no.jpg style='{PLACE}'>", None),
+    "an image above": (f"<p>Words.</p><img src='{OPAQUE}' style='{PLACE}'>", "covered"),
+    "a clear image above": (f"<p>Words.</p><img src='{CLEAR}' style='{PLACE}'>", None),
+    "multiplied": (f"<p>Words.</p><div style='{COVER};mix-blend-mode:multiply'></div>", None),
+    "a cover that is cut off": (f"<p>Words.</p><div style='{COVER};clip-path:inset(100%)'></div>", None),
+    "the next slide": (
+        "<style>.s{position:relative;overflow:hidden;width:400px;height:60px}.s p:nth-of-type(1){position:absolute;"
+        "left:400px}</style><div class=s><p>Words.</p></div>", "clipped"),
+    "held by another": (
+        "<style>.s{overflow:hidden;width:400px;height:60px}.s p:nth-of-type(1){position:absolute;left:600px}"
+        "</style><div class=s><p>Words.</p></div>", None),
+    "reached by scrolling": (
+        "<style>.o{overflow:hidden;height:90px}.i{overflow:auto;height:90px}.t{height:900px}"
+        "</style><div class=o><div class=i><div class=t></div><p>Words.</p></div></div>", None),
+    "a menu beside the window": (
+        "<style>body{overflow-x:hidden}p:nth-of-type(1){position:absolute;left:1300px}</style><p>Words.</p>",
+        "off screen"),
     "fades in": ("<style>@keyframes k{to{opacity:1}}p.x{opacity:0;animation:k 99s}</style><p class=x>Words.</p>", None),
 }  # fmt: skip
 
@@ -199,9 +239,40 @@ def test_a_node_says_whether_it_is_seen_and_why_not(renderer, name):
     markup, reason = REASONS[name]
     document = renderer.render(f"<!doctype html><body>{markup}<p style='margin-top:900px'>The end of it.</p>")
     words = next(one for one in document.walk() if one.kind == "sentence")
+    assert words.text == "Words." or name == "no size"
     assert words.attributes["layout"].get("reason") == reason
     assert words.attributes["layout"]["visible"] == (reason is None)
     assert node(document, "The end").attributes["layout"]["visible"] == ("wall" not in name)
+
+
+STYLED = {
+    "for readers of screens": (
+        "position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;clip:rect(0,0,0,0);white-space:nowrap",
+        "clipped"),
+    "clip": ("position:absolute;clip:rect(1px,1px,1px,1px)", "clipped"),
+    "clip of what is not placed": ("clip:rect(1px,1px,1px,1px)", None),
+    "no height": ("max-height:0;overflow:hidden", "clipped"),
+    "pushed out": ("text-indent:100%;white-space:nowrap;overflow:hidden", "clipped"),
+    "polygon": ("clip-path:polygon(0 0,0 0,0 0)", "clipped"),
+    "circle": ("clip-path:circle(0)", "clipped"),
+    "inset": ("clip-path:inset(0 0 100% 0)", "clipped"),
+    "inset of little": ("clip-path:inset(1px 10% 1px 0)", None),
+    "a shape not known": ("clip-path:path('M 0 0 L 900 0 L 900 900 z')", None),
+    "filter": ("filter:opacity(0)", "opacity"),
+    "letters of a gradient": (
+        "background:linear-gradient(red,blue);background-clip:text;color:transparent", None),
+    "letters that are a shadow": ("color:transparent;text-shadow:0 0 0 #000", None),
+    "letters filled with nothing": ("-webkit-text-fill-color:transparent", "color"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STYLED)
+def test_what_a_linked_sheet_hides_says_why(renderer, name):
+    """A sheet that the parser does not read, as most pages have it."""
+    style, reason = STYLED[name]
+    sheet = f"<link rel=stylesheet href='data:text/css;base64,{base64.b64encode(f'p{{{style}}}'.encode()).decode()}'>"
+    words = renderer.render(f"<!doctype html>{sheet}<p>Words.", screenshot=False).find("sentence")[0]
+    assert words.attributes["layout"].get("reason") == reason
 
 
 def test_letters_are_measured_against_the_body(renderer):
@@ -387,6 +458,13 @@ def test_a_tall_page_is_cut_in_its_screenshot_and_says_so():
     assert document.images()[0].image.size()[1] == 1000
     assert node(document, "End.").box.y0 > 5000
     assert "render.height" in [warning.code for warning in document.warnings]
+
+
+def test_many_messages_are_not_many_looks_at_memory(renderer, monkeypatch):
+    looks = []
+    monkeypatch.setattr("docgraph.render.chromium.memory_of", lambda group: len(looks.append(group) or ""))
+    renderer.render("<p>Words.</p>" + "".join(f"<img src={number}.png>" for number in range(400)), screenshot=False)
+    assert len(looks) < 400  # each image is two messages at least
 
 
 # -- ends ------------------------------------------------------------------------------------------------------

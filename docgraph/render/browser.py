@@ -26,7 +26,8 @@ Answer = Callable[[str], bytes | None]
 
 STYLES: Final = (
     "display", "visibility", "opacity", "position", "font-size", "font-weight", "color", "background-color",
-    "overflow-x", "overflow-y", "clip-path", "animation-name", "background-image",
+    "overflow-x", "overflow-y", "clip-path", "animation-name", "background-image", "clip", "transform", "filter",
+    "background-clip", "-webkit-text-fill-color", "text-shadow", "mix-blend-mode",
 )  # fmt: skip
 _SANDBOX: Final = "sandbox"
 _SANDBOX_WITH_SCRIPTS: Final = "sandbox allow-scripts"
@@ -70,6 +71,8 @@ class Tab:
     session: str = ""
     refused: list[str] = field(default_factory=list)
     """Addresses that were asked for and not answered."""
+    opaque: set[str] = field(default_factory=set)
+    """Addresses of the images that were answered and that nothing is seen through."""
     answered: int = 0
     _body: bytes | None = None
     _url: str = ""
@@ -182,6 +185,8 @@ class Tab:
             self._loaded = self._body is None  # a page that tries to go elsewhere is stopped, and has no load event
         elif method == "Page.javascriptDialogOpening":
             self._send("Page.handleJavaScriptDialog", {"accept": False})
+        elif method == "Page.navigatedWithinDocument" and parameters.get("frameId") == self.target:
+            self._url = parameters["url"]  # as pages do that load nothing for another address (History API)
         elif method in ("Inspector.targetCrashed", "Target.targetCrashed"):
             raise RenderError("the page's process must stay, but has crashed.")
 
@@ -212,6 +217,8 @@ class Tab:
         with suppress(OSError, ValueError):
             body = self.answer(url)
             if body is not None and len(body) <= self.bounds.request_bytes:
+                if is_opaque(body):
+                    self.opaque.add(url)
                 return body
         return None
 
@@ -225,6 +232,13 @@ class Tab:
                 "body": base64.b64encode(body).decode("ascii"),
             },
         )
+
+
+def is_opaque(image: bytes) -> bool:
+    """Whether an image is of a format, and kind of it, in which every pixel hides what is under it: JPEG, some PNG."""
+    if image.startswith(b"\x89PNG"):
+        return image[25:26] in (b"\0", b"\2") and b"tRNS" not in image[: image.find(b"IDAT")]
+    return image.startswith(b"\xff\xd8\xff")
 
 
 def refused_elements(count: int, bounds: Bounds) -> LimitError:

@@ -8,6 +8,7 @@ White space is left out on both sides, since the parser and the browser treat it
 is told by its share of the letters, so the ends of a sentence may be some pixels off; lines themselves are exact.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ _LEFT_OUT: Final = {ord(sign): None for sign in "\xad\u2060\ufeff\u200b"}
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _BLOCKS: Final = frozenset(("paragraph", "heading", "caption", "credit", "code", "term", "field"))
 """Kinds whose element may hold more than their text: a box of their lines is meant then."""
+_FROM_RIGHT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _MOST_SEARCHED: Final = 200_000_000
 """Letters that are looked through in vain, all in all."""
 NOWHERE: Final = (np.inf, np.inf, -np.inf, -np.inf)
@@ -45,6 +47,8 @@ class Stream:
     """(T, 4) box of each line, in the same order."""
     layout: Rows
     """(T,) its text object."""
+    from_right: list[bool]
+    """(T,) whether its letters run from right to left; each line is of one direction."""
     first_of_node: list[int]
     """(D + 1,) where the letters of each DOM node's subtree begin, in lines."""
 
@@ -60,13 +64,17 @@ class Stream:
             begin = self.starts[line]
             size = (self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)) - begin
             left, right = self.bounds[line, 0], self.bounds[line, 2]
-            boxes[line - first, side] = left + (right - left) * (place - begin) / max(size, 1)
+            share = (place - begin) / max(size, 1)
+            if self.from_right[line]:
+                boxes[line - first, 2 - side] = right - (right - left) * share
+            else:
+                boxes[line - first, side] = left + (right - left) * share
         return boxes, self.layout[first:last]
 
 
 def stream_of(snapshot: Snapshot) -> Stream:
     """Return the letters of a page; DOM nodes, and so their lines, are in pre-order."""
-    order = np.argsort(snapshot.node[snapshot.line_layout], kind="stable")
+    order = np.lexsort((snapshot.line_start, snapshot.line_layout, snapshot.node[snapshot.line_layout]))
     pieces, starts, length = [], [], 0
     for line in order.tolist():
         piece = letters(snapshot.line_text[line])
@@ -75,7 +83,8 @@ def stream_of(snapshot: Snapshot) -> Stream:
         length += len(piece)
     nodes = snapshot.node[snapshot.line_layout][order]
     firsts = np.searchsorted(nodes, np.arange(len(snapshot.parent) + 1)).tolist()
-    return Stream("".join(pieces), starts, snapshot.line_bounds[order], snapshot.line_layout[order], firsts)
+    from_right = [bool(_FROM_RIGHT.search(piece)) for piece in pieces]
+    return Stream("".join(pieces), starts, snapshot.line_bounds[order], snapshot.line_layout[order], from_right, firsts)
 
 
 @dataclass(slots=True)

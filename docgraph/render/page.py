@@ -33,7 +33,7 @@ from docgraph.render.layout import Placed, place
 from docgraph.render.marks import mark
 from docgraph.render.patches import grid, nodes_under, with_screenshot
 from docgraph.render.seen import look
-from docgraph.render.snapshot import Snapshot, dom_nodes, read_snapshot
+from docgraph.render.snapshot import dom_nodes, read_snapshot
 
 _NOWHERE: Final = "http://page.docgraph.invalid/"
 """Where a page without a URL stands (RFC 2606: no name ends in .invalid)."""
@@ -148,8 +148,9 @@ class Renderer:
             shown, height = (min(side, float(self.bounds.height)) for side in size)
             png = tab.screenshot(shown, height) if screenshot and height >= 1 else None
             refused += tab.refused
-            browser = tab.chromium.version
-        document = _with_layout(document, placed, snapshot, size, browser)
+            opaque, browser = tab.opaque, tab.chromium.version
+        looks = look(document, placed, snapshot, size, (width, FIRST_SCREEN), opaque)
+        document = _with_layout(document, placed, looks, size, browser)
         document = self._with_warnings(document, size, refused, screenshot)
         if png is not None:
             rows, columns, cell = grid(shown, height)
@@ -234,9 +235,8 @@ def _answer(access: ImageAccess, base: str, fetch: Fetcher | None) -> Answer:
 
 
 def _with_layout(
-    document: Document, placed: Placed, snapshot: Snapshot, size: tuple[float, float], browser: str
+    document: Document, placed: Placed, looks: list[Any], size: tuple[float, float], browser: str
 ) -> Document:
-    looks = look(document, placed, snapshot, size, FIRST_SCREEN)
     boxes = {
         row: Box(*(round(side, 2) for side in box))
         for row, box in enumerate(placed.box.tolist())

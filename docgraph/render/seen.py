@@ -7,23 +7,29 @@
     opacity      it, or what is around it, is clear  covered      something opaque was painted over all of it
     size         narrower or lower than 2 pixels     color        its letters have the colour of what is behind them
 
+An image covers where its format lets nothing through (`browser.is_opaque`); frames and canvases have nothing in them.
 The first that holds is told. What is fixed to the screen covers the page only if it fills the screen: from under
 anything smaller text can be scrolled away. What is animated is seen, whatever its opacity at the moment is.
 """
 
+import functools
 import re
+from base64 import b64decode
+from collections.abc import Container
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 
 from docgraph.columns import Columns
+from docgraph.render.browser import is_opaque
+from docgraph.render.cuts import EVERYWHERE, both, inside, is_something, shape
 from docgraph.render.layout import Placed
 from docgraph.render.snapshot import Floats, Rows, Snapshot
 
 _CLEAR: Final = 0.05
 _SMALL: Final = 2.0
-_CUTS: Final = frozenset(("hidden", "clip"))
-_OPAQUE: Final = frozenset(("img", "video", "canvas", "iframe", "embed", "object"))
+_FILTER: Final = re.compile(r"\bopacity\(([\d.]+)\)")
 _MOST_COVERS: Final = 2_000
 """Opaque boxes that are looked at, the largest of them."""
 _LEAST_COVER: Final = 100.0
@@ -32,13 +38,21 @@ _COLOR: Final = re.compile(r"rgba?\(([^)]*)\)")
 _BOLD: Final = {"normal": 400.0, "bold": 700.0}
 
 
-def look(document: Columns, placed: Placed, snapshot: Snapshot, size: tuple[float, float], screen: float) -> list[Any]:
+def look(
+    document: Columns,
+    placed: Placed,
+    snapshot: Snapshot,
+    size: tuple[float, float],
+    screen: tuple[float, float],
+    opaque: Container[str] = (),
+) -> list[Any]:
     """Return one dict a node: visible, reason, font_size, font_weight (shares of the body's), position, paint_order.
 
     Args:
-        size: width and height of the page. screen: height of the window.
+        size: width and height of the page. screen: of the window.
+        opaque: addresses of the images through which nothing is seen.
     """
-    state = _States(snapshot, size, screen)
+    state = _States(snapshot, size, screen, opaque)
     boxes, layouts = placed.box, placed.layout
     covered = state.covered(boxes, layouts)
     body = next((i for i, name in enumerate(snapshot.name) if name == "body" and snapshot.layout[i] >= 0), -1)
@@ -78,17 +92,34 @@ def _number(text: str, otherwise: float) -> float:
 class _States:
     """What holds for each layout object through those around it."""
 
-    def __init__(self, snapshot: Snapshot, size: tuple[float, float], screen: float) -> None:
+    def __init__(
+        self, snapshot: Snapshot, size: tuple[float, float], screen: tuple[float, float], opaque: Container[str]
+    ) -> None:
         self.snapshot = snapshot
-        self.size = size
         self.screen = screen
+        self.opaque = opaque
+        window = next(
+            (name for name in ("html", "body") if self._of_first(name, "overflow-x") not in ("visible", "")), ""
+        )
+        self.right = screen[0] if self._of_first(window, "overflow-x") in ("hidden", "clip") else size[0]
+        """Where the page ends that can be scrolled to."""
         count = len(snapshot.node)
         self.opacity = np.ones(count)
-        self.clip = np.tile(np.array([-np.inf, -np.inf, np.inf, np.inf]), (count, 1))
+        self.clip = np.tile(np.array(EVERYWHERE), (count, 1))
+        """(L, 4) where an object can be seen, by those around it."""
+        self.inside = self.clip.copy()
+        """(L, 4) where its content can."""
+        self.holder = np.full(count, -1)
+        """(L,) the nearest object, itself or around it, that what is placed absolutely goes by."""
         self.held: list[str | None] = [None] * count
         """"fixed" or "sticky", its own or that of what it stands in."""
         for layout in range(count):  # those around come first
             self._inherit(layout)
+
+    def _of_first(self, name: str, style: str) -> str:
+        snapshot = self.snapshot
+        found = (int(snapshot.layout[node]) for node, one in enumerate(snapshot.name) if one == name)
+        return next((snapshot.style(layout, style) for layout in found if layout >= 0), "")
 
     def _inherit(self, layout: int) -> None:
         snapshot = self.snapshot
@@ -97,17 +128,22 @@ class _States:
         if above >= 0:
             self.opacity[layout] = self.opacity[above]
             self.held[layout] = self.held[above]
-            if position != "fixed":
-                self.clip[layout] = self.clip[above]
-            if (cut := self._cut(above)) is not None and position not in ("fixed", "absolute"):
-                self.clip[layout, :2] = np.maximum(self.clip[layout, :2], cut[:2])
-                self.clip[layout, 2:] = np.minimum(self.clip[layout, 2:], cut[2:])
+            self.holder[layout] = self.holder[above]
+            cutter = -1 if position == "fixed" else self.holder[above] if position == "absolute" else above
+            if cutter >= 0:
+                self.clip[layout] = self.inside[cutter]
+        self.inside[layout] = self.clip[layout]
         if not snapshot.styles[layout]:
             return
+        self.inside[layout] = inside(snapshot, layout, self.clip[layout])
+        if position != "static" or snapshot.style(layout, "transform") != "none":
+            self.holder[layout] = layout
         if position in ("fixed", "sticky"):
             self.held[layout] = position
         if snapshot.style(layout, "animation-name") in ("", "none"):
             self.opacity[layout] *= _number(snapshot.style(layout, "opacity"), 1.0)
+        for share in _FILTER.findall(snapshot.style(layout, "filter")):
+            self.opacity[layout] *= float(share)
 
     def _around(self, layout: int) -> int:
         node = self.snapshot.parent[self.snapshot.node[layout]]
@@ -116,24 +152,6 @@ class _States:
                 return above
             node = self.snapshot.parent[node]
         return -1
-
-    def _cut(self, layout: int) -> Floats | None:
-        """Return what an object cuts its content to."""
-        snapshot = self.snapshot
-        if snapshot.name[snapshot.node[layout]] in ("html", "body", "#document"):
-            return None
-        x, y = (snapshot.style(layout, f"overflow-{axis}") in _CUTS for axis in "xy")
-        clipped = snapshot.style(layout, "clip-path")
-        if not (x or y) and not clipped.startswith(("inset(50%", "inset(100%", "circle(0")):
-            return None
-        box: Floats = snapshot.bounds[layout].copy()
-        if not (x or y):
-            box[2:] = box[:2]
-        if x and not y:
-            box[1], box[3] = -np.inf, np.inf
-        if y and not x:
-            box[0], box[2] = -np.inf, np.inf
-        return box
 
     def reason(self, box: Floats, layout: int, covered: bool) -> str:
         """Return why something is not seen, "" if it is."""
@@ -146,12 +164,11 @@ class _States:
                 return "opacity"
         if box[2] - box[0] < _SMALL or box[3] - box[1] < _SMALL:
             return "size"
-        if box[2] <= 0 or box[3] <= 0 or box[0] >= self.size[0]:
+        right, bottom = self.screen if layout >= 0 and self.held[layout] == "fixed" else (self.right, np.inf)
+        if box[2] <= 0 or box[3] <= 0 or box[0] >= right or box[1] >= bottom:
             return "off screen"
         if layout >= 0:
-            low = np.maximum(box[:2], self.clip[layout, :2])
-            high = np.minimum(box[2:], self.clip[layout, 2:])
-            if ((high - low) < _SMALL).any():
+            if not is_something(both(box, self.inside[layout])):
                 return "clipped"
             if covered:
                 return "covered"
@@ -161,8 +178,8 @@ class _States:
 
     def _has_colour_of_ground(self, layout: int) -> bool:
         """Whether letters cannot be told from what is behind them; an image behind them is never judged."""
-        ink = _color(self.snapshot.style(layout, "color"))
-        if ink is None:
+        ink = _color(self.snapshot.style(layout, "-webkit-text-fill-color"))
+        if ink is None or self.snapshot.style(layout, "text-shadow") != "none" or self._shows_ground(layout):
             return False
         if ink[3] < _CLEAR:
             return True
@@ -170,6 +187,14 @@ class _States:
         if behind is None or behind[3] < 1 or self._stands_on_image(layout):
             return False
         return max(abs(a - b) for a, b in zip(ink[:3], behind[:3], strict=True)) < 4
+
+    def _shows_ground(self, layout: int) -> bool:
+        """Whether its letters are holes through which a background is seen."""
+        while layout >= 0:
+            if "text" in self.snapshot.style(layout, "background-clip"):
+                return True
+            layout = self._around(layout)
+        return False
 
     def _stands_on_image(self, layout: int) -> bool:
         while layout >= 0:
@@ -184,11 +209,17 @@ class _States:
         hidden = np.zeros(len(boxes), dtype=bool)
         covers, paint = [], []
         for layout in range(len(snapshot.node)):
-            box = snapshot.bounds[layout]
-            if (box[2] - box[0]) * (box[3] - box[1]) < _LEAST_COVER or not self._is_opaque(layout):
+            if not snapshot.styles[layout]:
+                continue
+            box = both(both(snapshot.bounds[layout], self.clip[layout]), shape(snapshot, layout))
+            if (
+                not is_something(box)
+                or (box[2] - box[0]) * (box[3] - box[1]) < _LEAST_COVER
+                or not self._is_opaque(layout)
+            ):
                 continue
             if self.held[layout] == "fixed":
-                if box[2] - box[0] < 0.99 * self.size[0] or box[3] - box[1] < 0.99 * self.screen:
+                if box[2] - box[0] < 0.99 * self.screen[0] or box[3] - box[1] < 0.99 * self.screen[1]:
                     continue
                 box = np.array([-np.inf, -np.inf, np.inf, np.inf])
             elif self.held[layout] == "sticky":
@@ -216,10 +247,25 @@ class _States:
         snapshot = self.snapshot
         if self.opacity[layout] < 1 or snapshot.style(layout, "visibility") != "visible":
             return False
-        if snapshot.name[snapshot.node[layout]] in _OPAQUE:
+        if snapshot.style(layout, "mix-blend-mode") != "normal":
+            return False
+        node = int(snapshot.node[layout])
+        if snapshot.name[node] == "video" or self._is_opaque_image(snapshot.shown_image.get(node, "")):
             return True
         ground = _color(snapshot.style(layout, "background-color"))
-        return ground is not None and ground[3] >= 1
+        return ground is not None and ground[3] >= 1 and "text" not in snapshot.style(layout, "background-clip")
+
+    def _is_opaque_image(self, url: str) -> bool:
+        return url in self.opaque or _is_opaque_data(url)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_opaque_data(url: str) -> bool:
+    """Whether the image of a data: address is opaque; only its first bytes are looked at."""
+    head, _, data = url.partition(",")
+    with suppress(ValueError):
+        return head.startswith("data:image/") and head.endswith(";base64") and is_opaque(b64decode(data[:40_000]))
+    return False
 
 
 def _color(text: str) -> tuple[float, float, float, float] | None:

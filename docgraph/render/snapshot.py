@@ -48,12 +48,16 @@ class Snapshot:
     """(L,) colour behind the text, blended."""
     text: list[str]
     """(L,) rendered text of a text object, else ""."""
+    shown_image: dict[int, str]
+    """DOM node -> the address of the image that it shows."""
     line_layout: Rows
     """(T,) the text object of each line."""
     line_bounds: Floats
     """(T, 4)"""
     line_text: list[str]
     """(T,)"""
+    line_start: Rows
+    """(T,) where a line begins in its object's text: lines of two directions come as they are seen, not as read."""
 
     def style(self, layout: int, name: str) -> str:
         """Return a computed style of a layout object, "" where there is none."""
@@ -70,6 +74,7 @@ def read_snapshot(answer: dict[str, Any]) -> Snapshot:
     def string(index: int) -> str:
         return strings[index] if index >= 0 else ""
 
+    images = nodes.get("currentSourceURL", {"index": (), "value": ()})
     node = np.asarray(layout["nodeIndex"], dtype=np.int64)
     first = np.full(len(nodes["parentIndex"]), -1, dtype=np.int64)
     first[node[::-1]] = np.arange(len(node))[::-1]
@@ -87,9 +92,11 @@ def read_snapshot(answer: dict[str, Any]) -> Snapshot:
         styles=[[string(index) for index in own] for own in layout["styles"]],
         ground=[string(index) for index in layout.get("blendedBackgroundColors", [-1] * len(node))],
         text=text,
+        shown_image={at: string(index) for at, index in zip(images["index"], images["value"], strict=True)},
         line_layout=np.asarray(lines["layoutIndex"], dtype=np.int64),
         line_bounds=_corners(lines["bounds"]),
         line_text=_lines(text, lines),
+        line_start=np.asarray(lines["start"], dtype=np.int64),
     )
 
 
