@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from docgraph import Attention, DataError, Document, parse_html
+from docgraph import Attention, DataError, Document, Renderer, parse_html
 from docgraph.errors import ModelError
 from encoders import DocumentConfig, DocumentForClassification, build_classifier
 from encoders.attended import LEAST, layers_of
@@ -136,3 +136,25 @@ def test_the_view_shows_where_the_chosen_node_and_those_above_it_look(tmp_path: 
         best = max(share[1] for a, _, share in edges if a == row)
         assert f"{100 * best:.0f} %" in screen.run("document.querySelector('#panel details li').textContent")
         assert screen.errors == []
+
+
+@needs_chromium
+def test_what_is_looked_at_is_coloured_on_the_screenshot(tmp_path: Path) -> None:
+    with Renderer() as renderer:
+        document = renderer.render(PAGE)
+    rows = [node.row for node in document.find("paragraph")[:1]]
+    to = next(node.row for node in document[rows[0]].parent.children if node.row != rows[0] and node.box)
+    found = Attention(row=np.array(rows), to=np.array([to]), share=np.ones((1, 1), np.float32), method="made up")
+    with Screen(document.view(attention=found).save(tmp_path / "view.html")) as screen:
+        screen.run("document.getElementById('face-screenshot').click()")
+        screen.run(
+            "Object.assign(document.getElementById('shade'), {value: 'attention'}).dispatchEvent(new Event('change'))"
+        )
+        ink = "[...document.querySelector('#screenshot canvas').getContext('2d').getImageData({}, {}, 1, 1).data]"
+        box = document[to].box
+        ink = ink.format(int((box.x0 + box.x1) / 2), int((box.y0 + box.y1) / 2))
+        assert screen.run(ink)[3] == 0
+        screen.run(f"document.getElementById('node-{rows[0]}').click()")
+        red, green, blue, strength = screen.run(ink)
+        assert strength > 0
+        assert blue > red > green

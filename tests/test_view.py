@@ -130,6 +130,17 @@ def test_the_whole_text_is_there_with_its_marks_and_tables(screen):
     assert screen.run("document.querySelectorAll('#reading th').length") == 2
 
 
+@needs_chromium
+def test_what_is_read_from_right_to_left_is_shown_so(tmp_path):
+    page = "<p>אחת two. שלוש.</p><table><tr><th>א<th>ב<tr><td>1<td>2</table><p>English, א.</p>"
+    with Screen(parse_html(page).view().save(tmp_path / "view.html")) as screen:
+        left = "getBoundingClientRect().left"
+        of = "document.querySelectorAll('#reading {}')[{}].{}"
+        assert screen.run(f"{of.format('p span', 0, left)} > {of.format('p span', 1, left)}")
+        assert screen.run(f"{of.format('th', 0, left)} > {of.format('th', 1, left)}")
+        assert screen.run("getComputedStyle([...document.querySelectorAll('#reading p')].at(-1)).direction") == "ltr"
+
+
 # -- keys and search -----------------------------------------------------------------------------------------------
 
 

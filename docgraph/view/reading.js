@@ -107,11 +107,18 @@ function patchGrid({ rows, columns }) {
   return canvas;
 }
 
+/** From which side a node's text runs, by its first letter, or as what it stands in: dir=auto sees no letters in elements that have one. */
+const LETTER = /\p{L}/u, FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+function directionOf(row) {
+  const letter = LETTER.exec(data.text.slice(start(row), Math.min(end(row), start(row) + 400)));
+  return letter ? (FROM_RIGHT.test(letter[0]) ? 'rtl' : 'ltr') : '';
+}
+
 function openRow(row) {
   const above = data.parent[row];
   const element = elementOf[row] = kindOf(row) === 'image' ? makeImage(row) : make(tagOf(row));
   element.docRow = row;
-  element.dir = 'auto';
+  if (kindOf(row) !== 'sentence') element.dir = directionOf(row);
   const key = above >= 0 && data.domains[data.domain[above]] === 'keyed' ? keyOf(row) : '';
   element.className += ` kind-${Object.hasOwn(TAGS, kindOf(row)) ? kindOf(row) : 'other'}`;
   if (data.role[row] >= 0) element.dataset.role = data.roles[data.role[row]];
@@ -212,6 +219,7 @@ function shadeLooks() {
   const most = Math.max(...looked.values());
   for (const [row, share] of looked) looked.set(row, share / most);
   for (const row of [...before.keys(), ...looked.keys()]) shadeRows(row, row + 1);
+  if (state.shade === 'attention') drawOverlay();
 }
 
 function shadeRows(from, to) {

@@ -35,7 +35,7 @@ function drawOverlay() {
     const box = data.boxes[row], shade = box && row !== screenshotRow ? shadeOf(row) : null;
     if (!shade) continue;
     draw.globalAlpha = 0.6 * shade.strength;
-    draw.fillStyle = { for: '#1f6feb', against: '#d9480f', score: '#2f9e44' }[shade.name];
+    draw.fillStyle = { for: '#1f6feb', against: '#d9480f', score: '#2f9e44', looks: '#8250df' }[shade.name];
     draw.fillRect(box[0] * scale, box[1] * scale, (box[2] - box[0]) * scale, (box[3] - box[1]) * scale);
   }
   draw.globalAlpha = 1;
