@@ -53,7 +53,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class LayerRow:
+class Row:
     """One attention layer."""
 
     name: str
@@ -72,7 +72,7 @@ class LayerRow:
 class Report:
     """All layers of a model; `str` gives a table."""
 
-    rows: tuple[LayerRow, ...]
+    rows: tuple[Row, ...]
 
     @property
     def converted(self) -> list[int]:
@@ -103,7 +103,7 @@ class Report:
         return "\n".join([*text, saved])
 
     @staticmethod
-    def _cells(row: LayerRow) -> tuple[str, ...]:
+    def _cells(row: Row) -> tuple[str, ...]:
         label = f"{row.tower} {row.layer}".strip()
         if row.cost is None:
             return label, row.attention, str(row.length), "-", "-", "-", "-"
@@ -132,7 +132,7 @@ def summary(model: PreTrainedModel, length: int | None = None) -> Report:
     return Report(tuple(_row(site, length) for site in attention_modules(model)))
 
 
-def _row(site: Site, length: int | None) -> LayerRow:
+def _row(site: Site, length: int | None) -> Row:
     layer = layer_of(site.module)
     config: Any = layer.original_config if layer else site.module.config
     width, heads = config.hidden_size, config.num_attention_heads
@@ -149,7 +149,7 @@ def _row(site: Site, length: int | None) -> LayerRow:
         if layer.hierarchy != "given":
             tree = layer.hierarchy.forest([n], site.ends)
             cost = hsa_cost(tree, layer.hierarchy, form, width, heads, causal=site.causal)
-    return LayerRow(site.name, site.tower, site.layer, attention, n, cost, softmax, converted)
+    return Row(site.name, site.tower, site.layer, attention, n, cost, softmax, converted)
 
 
 def grid_of(config: object) -> tuple[int, int] | None:
