@@ -52,8 +52,8 @@ def explain(
     """Return what the nodes of a document count for its classes.
 
     Args:
-        predict: gives `classes` and `probabilities` (n, C) of n documents, and `problem_type` unless one class is the
-            case, as `DocumentForClassification.predict` does.
+        predict: gives `classes` and `probabilities` (n, C) of n documents, `problem_type` unless one class is the
+            case, and perhaps `logits` (n, C), as `DocumentForClassification.predict` does.
         label: the class by which parts are chosen for a closer look; the most probable if None. All classes get their
             evidence, whichever it is.
         passes: documents that the model may read.
@@ -111,6 +111,9 @@ def said(predictions: Any) -> NDArray[np.float64]:
     kind = _kind(predictions)
     if kind == "regression":
         return given.astype(np.float64)
+    if (logits := getattr(predictions, "logits", None)) is not None:
+        every = np.asarray(logits, dtype=np.float64)
+        return every if kind == "multi_label_classification" else log_odds_of_logits(every)
     if kind == "multi_label_classification":
         return log_odds(np.stack([given, 1 - given], axis=-1))[..., 0]
     return log_odds(given)
@@ -129,6 +132,19 @@ def log_odds(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     others = each @ (1 - np.eye(each.shape[-1]))
     odds: NDArray[np.float64] = np.log(each.clip(_LEAST)) - np.log(others.clip(_LEAST))
     return odds
+
+
+def log_odds_of_logits(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log odds of each class for all the others: (n, C) of the logits (n, C) of a softmax, however large."""
+    first = logits.argmax(1)[:, None]
+    rest = logits.copy()
+    np.put_along_axis(rest, first, -np.inf, 1)
+    others = np.logaddexp.reduce(rest, 1, keepdims=True)
+    total = np.logaddexp(others, np.take_along_axis(logits, first, 1))
+    # Of all but the first, a share of at most a half is taken away: nothing is lost by it.
+    found = logits - total - np.log1p(-np.exp(rest - total))
+    np.put_along_axis(found, first, np.take_along_axis(logits, first, 1) - others, 1)
+    return found
 
 
 def has_content(document: Document) -> NDArray[np.bool_]:

@@ -51,6 +51,9 @@ class Predictions:
     problems: tuple[Problem, ...] = ()
     cut: dict[int, int] = field(default_factory=dict)
     """Sub-words past the processor's `max_tokens`, which were not read, by the place of their document."""
+    logits: NDArray[np.float32] | None = None
+    """(n, C) what the probabilities come from, and where float32 says 0 or 1 of those, more than they; None of a
+    regression."""
 
     @property
     def labels(self) -> list[str]:
@@ -94,6 +97,7 @@ def predict_documents(
     encoded = [processor.encode(document) for document in listed]
     classes = model.labels
     probabilities = np.zeros((len(listed), len(classes)), dtype=np.float32)
+    logits = np.zeros_like(probabilities)
     distances = np.zeros(len(listed), dtype=np.float32)
     problems: list[Problem] = []
     empty: list[int] = []
@@ -106,6 +110,7 @@ def predict_documents(
         problems += [Problem(group[p.document], p.node_row, p.message) for p in batch.problems]
         empty += [group[number] for number in batch.empty()]
         output = model(batch.to(model.device))
+        logits[group] = output.logits.float().cpu().numpy()
         probabilities[group] = _said(model.config, output.logits.float()).cpu().numpy()
         if output.distance is not None:
             distances[group] = output.distance.float().cpu().numpy()
@@ -124,6 +129,7 @@ def predict_documents(
         tuple(sorted(empty)),
         tuple(sorted(problems)),
         cut,
+        None if kind == "regression" else logits,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from docgraph import DataError, Document, DocumentBuilder, DocumentError, Domain, load_document, parse_html, parse_text
 from encoders import DocumentForClassification
-from encoders.evidence import explain, log_odds
+from encoders.evidence import explain, log_odds, log_odds_of_logits
 
 RUN = Path(__file__).parent / "data" / "v0.1.0" / "run"
 
@@ -217,3 +217,35 @@ def test_a_model_says_what_its_own_predictions_would_lose(sample_data):
         odds = [np.log(p / (1 - p)) for p in (whole.astype(float), less)]
         np.testing.assert_allclose(found.values[row], odds[0] - odds[1], rtol=1e-3, atol=1e-4)
     document.view(evidence=found)
+
+
+def test_log_odds_of_logits_are_those_of_their_probabilities():
+    logits = np.random.default_rng(0).normal(size=(50, 5)) * 4
+    each = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(log_odds_of_logits(logits), np.log(each) - np.log1p(-each), rtol=1e-9)
+    far = log_odds_of_logits(np.array([[900.0, -300.0, 0.0], [5.0, 5.0, -1e4]]))
+    np.testing.assert_allclose(far, [[900, -1200, -900], [0, 0, -1e4 - 5 - np.log(2)]], atol=1e-9)
+
+
+def test_a_sure_model_still_tells_its_nodes_apart():
+    """In float32 the other class has no probability, with or without any one of the nodes."""
+
+    class Sure(NamedTuple):
+        logits: np.ndarray
+        classes: tuple[str, str] = ("fruit", "other")
+
+        @property
+        def probabilities(self) -> np.ndarray:
+            each = np.exp(self.logits - self.logits.max(1, keepdims=True))
+            return (each / each.sum(1, keepdims=True)).astype(np.float32)
+
+    def predict(documents) -> Sure:
+        counts = [200 * one.text.count("red") + 400 * one.text.count("Pears") + 300 for one in documents]
+        return Sure(np.array([[count, 0.0] for count in counts]))
+
+    document = parse_html(PAGE)
+    values = explain(predict, document).values[:, 0]
+    rows = {node.text: node.row for node in document.walk() if node.is_leaf}
+    assert values[rows["Apples are red."]] == pytest.approx(200)
+    assert values[rows["Pears."]] == pytest.approx(400)
+    assert values[rows["The end."]] == 0
