@@ -12,7 +12,7 @@ from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
 from encoders.classifier import DocumentForClassification
-from encoders.ngrams import fit_regression, ngrams_of
+from encoders.ngrams import MODULUS, NgramRegression, NgramTable, fit_regression, ngrams_of
 
 LABELS = ["cat", "dog"] * 12
 NOISES = {"cat": ("purrs a lot", "does not bark"), "dog": ("barks a lot", "does not purr")}
@@ -46,6 +46,28 @@ def test_each_ngram_of_a_document_counts_once_whatever_the_batch() -> None:
     torch.testing.assert_close(alone, want)
     torch.testing.assert_close(want[5], found.regression.bias)
     assert (want[:5].argmax(1) == torch.tensor([0, 1, 0, 1, 0])).all()
+
+
+def test_ngrams_that_are_not_known_say_nothing() -> None:
+    found = model()
+    assert found.processor is not None
+    batch = found.processor([*DOCUMENTS[:5], parse_text("")])
+    table = NgramTable(320, 3, MODULUS)
+    encoded = [found.processor.encode(one) for one in (*DOCUMENTS[:5], parse_text(""))]
+    ngrams = ngrams_of(table, encoded, pooled=False)
+    rows = ngrams.row.unique()[::3]
+    known = rows.tolist()
+    few = NgramRegression(table, 2, known=len(known))
+    assert few.known is not None
+    few.known.copy_(rows)
+    torch.nn.init.normal_(few.weight.weight, generator=torch.Generator().manual_seed(0))
+    want = torch.zeros(6, 2)
+    for document, row in zip(ngrams.document.tolist(), ngrams.row.tolist(), strict=True):
+        if row in known:
+            want[document] += few.weight.weight[known.index(row)]
+    assert len(known) < len(ngrams.row.unique())
+    assert all(want[:5].any(1))
+    torch.testing.assert_close(few(batch), want)
 
 
 def test_its_weights_are_of_ngrams_within_a_paragraph_as_it_counts_them() -> None:

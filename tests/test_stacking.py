@@ -4,6 +4,8 @@ import csv
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from docgraph import parse_text
+from encoders.ngrams import DocumentNgrams
 from encoders.off_topic import NEIGHBOURS, distance
 from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_random_bert, write_table
 from training.config import ConfigError
@@ -26,7 +29,7 @@ from training.learning.budget import TimeBudget
 from training.learning.calibration import weighed
 from training.learning.targets import Targets
 from training.parts.choice import ChosenPart, choose, residual_scale
-from training.parts.linear import ngram_features, vector_features
+from training.parts.linear import _known, ngram_features, vector_features
 from training.parts.stacking import Stack
 from training.run_folder import RunFolder
 
@@ -207,6 +210,28 @@ def test_tfidf_is_scikit_learns(stacked: Path, table: Path) -> None:
             counts[number, place[token]] += 1
     want = TfidfTransformer(sublinear_tf=True).fit_transform(counts).toarray()
     np.testing.assert_allclose(way.values.toarray(), want, atol=1e-6)
+
+
+def test_words_and_longer_ngrams_of_two_documents_are_known_the_most_frequent_first() -> None:
+    words, longer = 10, (100, 200, 300, 400)
+    has = [(3, *longer[:1]), (4, *longer[:3]), (5, *longer), (3, *longer[:2])]  # 400 stands in one document alone
+    document, row = zip(*((number, one) for number, some in enumerate(has) for one in some), strict=True)
+    ngrams = DocumentNgrams(torch.tensor(document), torch.tensor(row), 4, 500, torch.arange(len(row)))
+    for most, known in ((9, [3, 4, 5, 100, 200, 300]), (2, [3, 4, 5, 100, 200]), (0, [3, 4, 5])):
+        columns, kept = _known(ngrams, words, most)
+        assert columns.tolist() == known
+        assert kept.table_size == len(known)
+        want = [(d, r, t) for d, r, t in zip(document, row, range(len(row)), strict=True) if r in known]
+        assert kept.times is not None
+        found = zip(kept.document.tolist(), columns[kept.row].tolist(), kept.times.tolist(), strict=True)
+        assert list(found) == want
+
+
+def test_records_without_a_word_have_no_part_that_reads_words(stacked: Path, table: Path) -> None:
+    model = fit(tiny(table, stacked, **STACK), QUIET).model
+    encoded = [model.needs_processor(None).encode(parse_text(text)) for text in ("", " ")]
+    data: Any = SimpleNamespace(encoded=encoded, problem_type="single_label_classification")
+    assert ngram_features(model, [data], 2) == []
 
 
 def test_a_left_out_transformer_is_not_run_and_changes_nothing(stacked: Path, table: Path) -> None:

@@ -103,7 +103,7 @@ def score(name: str, probabilities: Tensor, target: Tensor, labels: Sequence[str
         accuracy=accuracy,
         standard_error=math.sqrt(accuracy * (1 - accuracy) / len(target)),
         macro_f1=float(multiclass_f1_score(probabilities, target, num_classes=count, average="macro")),
-        log_loss=float(-likelihood.log().mean()),
+        log_loss=float(-likelihood.log().mean()) or 0.0,  # not -0.0
         calibration_error=float(multiclass_calibration_error(probabilities, target, num_classes=count)),
         count=len(target),
         classes=tuple(

@@ -123,6 +123,8 @@ def ngram_features(
     table = NgramTable(model.config.words, longest, MODULUS)
     ngrams = ngrams_of(table, (one for data in datasets for one in data.encoded), pooled=False)
     columns, ngrams = _known(ngrams, model.config.words, model.config.regression_buckets)
+    if not len(columns):
+        return []
     assert ngrams.times is not None
     rarity = rarity_of(ngrams)
     counts = tfidf(ngrams.document, ngrams.times, rarity[ngrams.row], ngrams.documents)
