@@ -257,3 +257,36 @@ def test_the_same_command_after_a_kill_gives_the_same_index(tmp_path, point, sto
     assert ran("never", other) == 0
     assert content(tmp_path / "x.index") == content(other / "x.index")
     assert len(content(other / "x.index")[0]) >= 27  # a document, a section and a passage of each page
+
+
+@pytest.mark.parametrize("store", ["sqlite", "lancedb"])
+def test_compacting_gives_room_back_and_changes_no_answer(tmp_path, store):
+    if store == "lancedb":
+        pytest.importorskip("lancedb")
+    path = tmp_path / "x.index"
+    texts = [
+        f"<h1>Boat {n}</h1>" + "".join(f"<p>Old oak {n * m} of pier {m}.</p>" for m in range(30)) for n in range(60)
+    ]
+    with Index.open(path, Letters(), create=True, store=store) as made:
+        for number, text in enumerate(texts):  # one by one, as a site grows
+            made.add([(str(number), parse_html(text))])
+        made.remove(map(str, range(20, 60)))
+    with Index.open(path, Letters()) as made, Index.open(path, Letters()) as reader:
+
+        def asked(index: Index) -> list[tuple[str, float]]:
+            found = (index.search("old oak 40", kind) for kind in ("passage", "section", "document"))
+            return [(hit.id, hit.score) for hits in found for hit in hits]
+
+        size, before = path.stat().st_size, asked(made)
+        assert asked(reader) == before
+        made.compact()
+        assert path.stat().st_size < 0.7 * size
+        assert asked(made) == asked(reader) == before
+        levels = made._store.connection.execute("SELECT level FROM segments").fetchall()
+        assert len(levels) == len({*levels}) == 3
+        assert made.add([("new", parse_html("<p>A new old oak 40."))]).written == 1
+        assert made.search("new old oak 40")[0].document_id == "new"
+        made.compact()
+        made.remove(made.digests())
+        made.compact()
+        assert len(made) == 0

@@ -118,6 +118,11 @@ class Database:
             raise
         self.connection.execute("COMMIT")
 
+    def compact(self) -> None:
+        """Write the file anew, without the room of what is gone. It takes as much room again while it does so."""
+        self.connection.execute("VACUUM")
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Read the file as it is at one moment, whatever another process writes meanwhile."""

@@ -30,6 +30,8 @@ LITTLE: Final = 50_000
 """Rows of a level up to which its files are always joined."""
 MOST_FILES: Final = 200
 """Files that a level may have beyond."""
+_READ: Final = timedelta(hours=1)
+"""How long readers may go on with a version that they have opened."""
 
 
 class LanceStore(Store):
@@ -97,6 +99,13 @@ class LanceStore(Store):
             for level in LEVELS:
                 self._tidy(level)
 
+    def compact(self) -> None:
+        """The file, and the folder beside it."""
+        super().compact()
+        for level in LEVELS:
+            if (table := self._table(level)) is not None:
+                table.optimize(cleanup_older_than=_READ)
+
     def _put_vector(self, number: int, row: IndexRow) -> None:
         self._new[row.level].append((number, np.asarray(row.vector, np.float32)))
 
@@ -137,7 +146,7 @@ class LanceStore(Store):
             return
         stats = table.stats()
         if stats["fragment_stats"]["num_fragments"] > (MOST_FILES if stats["num_rows"] > LITTLE else 1):
-            table.optimize(cleanup_older_than=timedelta(hours=1))  # readers may have opened an older version
+            table.optimize(cleanup_older_than=_READ)
 
     def vectors_at(self, level: str, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return (k, D) vectors of some rows of a level, all of which have one, by their ascending numbers."""

@@ -121,12 +121,18 @@ def join(connection: sqlite3.Connection, level: str) -> None:
             alike.setdefault(int(math.log(size, JOINED)), []).append(number)
         due = [some for some in alike.values() if len(some) >= JOINED]
         if 2 * gone > sum(size for _, size in sizes):
-            _join(connection, level, [number for number, _ in sizes])
-            connection.execute("DELETE FROM gone WHERE level = ?", (level,))
+            join_all(connection, level)
         elif due:
             _join(connection, level, due[0])
         else:
             return
+
+
+def join_all(connection: sqlite3.Connection, level: str) -> None:
+    """Join all segments of a level, without what is gone; in a transaction."""
+    if every := [number for (number,) in connection.execute("SELECT number FROM segments WHERE level = ?", (level,))]:
+        _join(connection, level, sorted(every))
+        connection.execute("DELETE FROM gone WHERE level = ?", (level,))
 
 
 def _join(connection: sqlite3.Connection, level: str, old: list[int]) -> None:

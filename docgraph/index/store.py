@@ -70,6 +70,13 @@ class Store(Database):
         finally:
             self._put.clear()
 
+    def compact(self) -> None:
+        """Join the segments of each level, then the file's own room."""
+        with self.transaction():
+            for level in LEVELS:
+                postings.join_all(self.connection, level)
+        super().compact()
+
     def digests(self) -> dict[str, str]:
         """Return what each document's source was when it was added, by document id."""
         return dict(self.connection.execute("SELECT id, digest FROM documents"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\
   docgraph index pages/ --output pages.index
-  docgraph index pages/ --output pages.index --prune
+  docgraph index pages/ --output pages.index --prune --compact
   docgraph index pages/ --output pages.index --model models/my-encoder
   docgraph index pages/ --output pages.index --model docgraph-static
   docgraph index pages/ --output pages.index --words
@@ -53,6 +53,9 @@ def run(
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Take out documents that are not among PATHS any more.")
+    ] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="At last give back the room of what was changed or taken out.")
     ] = False,
     text: Text = None,
     image: Image = None,
@@ -101,6 +104,8 @@ def run(
             errors.add(one, DocgraphError(problem))
         others = there.keys() - {one.id for one in inputs}
         gone = index.remove(others) if prune else 0
+        if compact:
+            index.compact()
         counts, name, total = index.counts(), index.embedder_name, len(index)
     errors.write()
     if others and not prune:
