@@ -37,6 +37,10 @@ MULTIPLIER, MODULUS = 2_654_435_761, 2_147_483_647
 class NgramTable(NamedTuple):
     """A table with a row for each of the `words` sub-words, then, with `longest` above 1,
     `buckets` for longer n-grams; with `MODULUS` of them hardly two n-grams share a row.
+
+    With fewer the hash is the one that trained tables depend on, a weighed sum, in which some triples meet whatever the
+    size. With `MODULUS` it is a polynomial, and two of them seldom meet (Carter and Wegman 1979, "Universal classes of
+    hash functions").
     """
 
     words: int
@@ -61,10 +65,14 @@ class NgramTable(NamedTuple):
             Pairs of (T,) rows, 0 where there is no n-gram, and (T,) bool.
         """
         by_length = [(token_id, torch.ones_like(token_id, dtype=torch.bool))]
-        hashed = token_id
+        is_exact = self.buckets == MODULUS
+        hashed = token_id + 1 if is_exact else token_id
         for back in range(1, self.longest):
             before = token_id[: max(len(token_id) - back, 0)]
-            hashed = (hashed[1:] + (before + 1) * (MULTIPLIER * (back + 1))) % MODULUS
+            if is_exact:
+                hashed = (hashed[1:] * (MULTIPLIER % MODULUS) + before + 1) % MODULUS
+            else:
+                hashed = (hashed[1:] + (before + 1) * (MULTIPLIER * (back + 1))) % MODULUS
             exists = torch.zeros_like(token_id, dtype=torch.bool)
             exists[back:] = group[back:] == group[: len(before)]
             row = torch.zeros_like(token_id)

@@ -334,6 +334,7 @@ def test_what_a_button_in_a_heading_opens_is_text(button: str, own: str, style: 
         ("data-toggle=collapse data-target='#'", "", True),
         ("data-toggle=collapse href='#f1'", "id=f1", True),  # a link of Bootstrap 3
         ("data-toggle=collapse href='#f0'", "id=f1", False),
+        ("aria-expanded=false href='#q' id=q", "", True),  # a link to itself names no panel
         ("data-toggle=tooltip title=Who", "", False),
         ("data-bs-toggle=modal data-bs-target='#f1'", "id=f1", False),
         ("aria-expanded=false aria-haspopup=true", "", False),

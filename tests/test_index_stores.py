@@ -277,10 +277,18 @@ def test_compacting_gives_room_back_and_changes_no_answer(tmp_path, store):
             found = (index.search("old oak 40", kind) for kind in ("passage", "section", "document"))
             return [(hit.id, hit.score) for hits in found for hit in hits]
 
-        size, before = path.stat().st_size, asked(made)
+        def sizes() -> list[int]:
+            folder = path.with_name("x.index.lance")
+            return [
+                path.stat().st_size,
+                *(sum(one.stat().st_size for one in folder.rglob("*.lance")),) * folder.is_dir(),
+            ]
+
+        size, before = sizes(), asked(made)
         assert asked(reader) == before
         made.compact()
-        assert path.stat().st_size < 0.7 * size
+        assert len(size) == 1 + (store == "lancedb")
+        assert all(now < 0.7 * then for now, then in zip(sizes(), size, strict=True))
         assert asked(made) == asked(reader) == before
         levels = made._store.connection.execute("SELECT level FROM segments").fetchall()
         assert len(levels) == len({*levels}) == 3
@@ -290,3 +298,20 @@ def test_compacting_gives_room_back_and_changes_no_answer(tmp_path, store):
         made.remove(made.digests())
         made.compact()
         assert len(made) == 0
+
+
+def test_a_full_disk_and_damage_met_by_compacting_are_told_as_what_they_are(tmp_path):
+    with Index.open(tmp_path / "x.index", Letters(), create=True) as made:
+        made.add(pages())
+        connection, before = made._store.connection, content(tmp_path / "x.index")
+        connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+        many = [(str(n), parse_html(f"<p>{n} " + "words of it " * 900)) for n in range(9)]
+        with pytest.raises(
+            DataError, match=r"must be room on the disk .* database or disk is full; the index holds what"
+        ):
+            made.add(many)
+        assert content(tmp_path / "x.index") == before
+        connection.execute("PRAGMA max_page_count = 4294967294")
+        connection.execute("UPDATE segments SET rows = x'010203'")
+        with pytest.raises(DataError, match=r"that is whole, but the words of \w+s cannot be read"):
+            made.compact()

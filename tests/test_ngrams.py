@@ -48,6 +48,17 @@ def test_each_ngram_of_a_document_counts_once_whatever_the_batch() -> None:
     assert (want[:5].argmax(1) == torch.tensor([0, 1, 0, 1, 0])).all()
 
 
+def test_in_the_largest_table_hardly_two_ngrams_share_a_row() -> None:
+    """All pairs and triples of 60 sub-words: by chance 11 of 219,600 would, in 2^31 rows."""
+    words = 60
+    token = torch.cartesian_prod(*[torch.arange(words)] * 3).flatten()
+    group = torch.arange(words**3).repeat_interleave(3)
+    (single, _), (two, are_two), (three, are_three) = NgramTable(words, 3, MODULUS).rows(token, group)
+    assert single.max() < words <= min(two[are_two].min(), three[are_three].min())
+    apart = len(torch.cat([two[are_two], three[are_three]]).unique())
+    assert words**3 + words**2 - 30 < apart <= words**3 + words**2
+
+
 def test_ngrams_that_are_not_known_say_nothing() -> None:
     found = model()
     assert found.processor is not None

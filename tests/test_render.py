@@ -255,6 +255,10 @@ STYLED = {
     "pushed out": ("text-indent:100%;white-space:nowrap;overflow:hidden", "clipped"),
     "polygon": ("clip-path:polygon(0 0,0 0,0 0)", "clipped"),
     "circle": ("clip-path:circle(0)", "clipped"),
+    "a circle in the middle": ("clip-path:circle(50%)", "clipped"),
+    "a circle around it": ("clip-path:circle(75%)", None),
+    "a wide ellipse": ("clip-path:ellipse(75% 100% at 50% 0%)", None),
+    "a narrow ellipse": ("clip-path:ellipse(30% 100%)", "clipped"),
     "inset": ("clip-path:inset(0 0 100% 0)", "clipped"),
     "inset of little": ("clip-path:inset(1px 10% 1px 0)", None),
     "a shape not known": ("clip-path:path('M 0 0 L 900 0 L 900 900 z')", None),
@@ -527,3 +531,15 @@ def test_parse_renders_on_request(tmp_path):
     documents = [Document.from_json(line) for line in done.stdout.splitlines()]
     assert [bool(one.boxes) for one in documents] == [True, True]
     assert base64.b64encode(documents[0].images()[0].image.bytes()).startswith(b"iVBORw0KGgo")
+
+
+def test_a_page_that_goes_elsewhere_while_it_is_asked_something_says_so():
+    from docgraph.render.browser import Tab
+
+    class Gone:
+        def call(self, method, *_, **__):
+            raise RenderError(f"Chromium must do {method}, but says 'Inspected target navigated or closed'.")
+
+    tab = Tab(Gone(), Bounds(), 0.0, lambda url: None)
+    with pytest.raises(RenderError, match="must stay where it is to be rendered, but it goes to another"):
+        tab.size()

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from docgraph import parse_text
+from docgraph import DataError, parse_text
+from encoders.classifier import DocumentForClassification
 from encoders.ngrams import DocumentNgrams
 from encoders.off_topic import NEIGHBOURS, distance
 from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_random_bert, write_table
@@ -27,6 +28,7 @@ from training.fit import fit
 from training.learning.batches import EncodedDataset
 from training.learning.budget import TimeBudget
 from training.learning.calibration import weighed
+from training.learning.checkpoints import COMPLETE
 from training.learning.targets import Targets
 from training.parts.choice import ChosenPart, choose, residual_scale
 from training.parts.linear import _known, ngram_features, vector_features
@@ -232,6 +234,19 @@ def test_records_without_a_word_have_no_part_that_reads_words(stacked: Path, tab
     encoded = [model.needs_processor(None).encode(parse_text(text)) for text in ("", " ")]
     data: Any = SimpleNamespace(encoded=encoded, problem_type="single_label_classification")
     assert ngram_features(model, [data], 2) == []
+
+
+def test_a_checkpoint_whose_ngrams_were_hashed_is_not_gone_on_with(stacked: Path, table: Path, tmp_path: Path) -> None:
+    config = tiny(table, tmp_path / "old", **STACK)
+    checkpoint = tmp_path / "old" / "checkpoints" / "checkpoint-1"
+    model = DocumentForClassification.from_pretrained(stacked)
+    model.config.regression_known, model.config.regression_ngrams = 0, 2
+    model.make_regressions()
+    model.save_pretrained(checkpoint)
+    (checkpoint / COMPLETE).touch()
+    (tmp_path / "old" / "config.yaml").write_text(config.to_yaml())
+    with pytest.raises(DataError, match=r"checkpoint-1 is of an older version of docgraph, which hashed them"):
+        fit(config, QUIET)
 
 
 def test_a_left_out_transformer_is_not_run_and_changes_nothing(stacked: Path, table: Path) -> None:

@@ -127,6 +127,11 @@ def _train(
     else:
         console.print(f"resuming from {checkpoint}", soft_wrap=True)
         model = DocumentForClassification.from_pretrained(checkpoint)
+        if config.stack and model.config.regression_ngrams and not model.config.regression_known:
+            raise DataError(
+                f"a stacked run must go on with the n-grams that it began with, but {checkpoint} is of an older "
+                "version of docgraph, which hashed them. Choose another output, or delete the folder."
+            )
     keep_features(config, model, folder)
     model.config.problem_type = records.problem_type
     train, dev = _encoded(model, records, corpus, folder, console)

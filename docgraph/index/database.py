@@ -79,6 +79,11 @@ class Database:
 
     def broken(self, error: sqlite3.DatabaseError) -> DataError:
         """Return what to raise for an error of SQLite's."""
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            return DataError(
+                f"there must be room on the disk for {self.path}, and in SQLite's folder for temporary files, but "
+                f"{error}; the index holds what it held before. Make room, or set SQLITE_TMPDIR to another folder."
+            )
         return DataError(
             f"{self.path} must be an index that `docgraph index` made and that is whole, but {error}. Make another."
         )
@@ -114,12 +119,15 @@ class Database:
         try:
             yield
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # a full disk has ended it
+                self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
 
     def compact(self) -> None:
-        """Write the file anew, without the room of what is gone. It takes as much room again while it does so."""
+        """Write the file anew, without the room of what is gone. Where another process reads it, the room comes back
+        when that one closes it.
+        """
         self.connection.execute("VACUUM")
         self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -252,10 +252,11 @@ class Index:
     @_told
     def compact(self) -> None:
         """Give back the room of what was changed or taken out, and join what came piece by piece. Answers stay as they
-        are. While it runs the file takes up to twice its room.
+        are. While it runs it takes up to three times the file's room, a third of it in SQLite's folder for temporary
+        files (SQLITE_TMPDIR). A question that another process asks meanwhile may fail where vectors are in LanceDB.
 
         Raises:
-            DataError: another process writes to the index.
+            DataError: another process writes to the index; the disk is full, and the index as it was.
         """
         with self._store.writing():
             self._store.compact()

@@ -32,6 +32,7 @@ MOST_FILES: Final = 200
 """Files that a level may have beyond."""
 _READ: Final = timedelta(hours=1)
 """How long readers may go on with a version that they have opened."""
+_NOW: Final = timedelta(milliseconds=1)
 
 
 class LanceStore(Store):
@@ -100,11 +101,11 @@ class LanceStore(Store):
                 self._tidy(level)
 
     def compact(self) -> None:
-        """The file, and the folder beside it."""
-        super().compact()
+        """The folder, then the file, which tells readers to open the folder's tables anew."""
         for level in LEVELS:
             if (table := self._table(level)) is not None:
-                table.optimize(cleanup_older_than=_READ)
+                table.optimize(cleanup_older_than=_NOW, delete_unverified=True)  # no other writer is there
+        super().compact()
 
     def _put_vector(self, number: int, row: IndexRow) -> None:
         self._new[row.level].append((number, np.asarray(row.vector, np.float32)))

@@ -74,7 +74,8 @@ class Store(Database):
         """Join the segments of each level, then the file's own room."""
         with self.transaction():
             for level in LEVELS:
-                postings.join_all(self.connection, level)
+                with undamaged(f"the words of {level}s"):
+                    postings.join_all(self.connection, level)
         super().compact()
 
     def digests(self) -> dict[str, str]:

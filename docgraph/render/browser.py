@@ -29,6 +29,8 @@ STYLES: Final = (
     "overflow-x", "overflow-y", "clip-path", "animation-name", "background-image", "clip", "transform", "filter",
     "background-clip", "-webkit-text-fill-color", "text-shadow", "mix-blend-mode",
 )  # fmt: skip
+_LEFT: Final = "Inspected target navigated"
+"""What Chromium says of a page that goes elsewhere while it is asked something."""
 _SANDBOX: Final = "sandbox"
 _SANDBOX_WITH_SCRIPTS: Final = "sandbox allow-scripts"
 _SETTLE: Final = 0.3
@@ -166,7 +168,12 @@ class Tab:
 
     def _call(self, method: str, parameters: dict[str, Any] | None = None, *, of_page: bool = True) -> dict[str, Any]:
         session = self.session if of_page else None
-        return self.chromium.call(method, parameters, session, deadline=self.deadline, on_event=self._on_event)
+        try:
+            return self.chromium.call(method, parameters, session, deadline=self.deadline, on_event=self._on_event)
+        except RenderError as error:
+            if _LEFT in str(error):
+                raise RenderError("a page must stay where it is to be rendered, but it goes to another.") from error
+            raise
 
     def _send(self, method: str, parameters: dict[str, Any]) -> None:
         self.chromium.send(method, parameters, self.session, deadline=self.deadline)

@@ -73,7 +73,8 @@ def panels_of_headings(elements: Elements) -> set[int]:
         said = [own.get(name, "") for name in ("aria-controls", "data-target", "data-bs-target")]
         if own.get("href", "")[:1] == "#":
             said.append(own["href"])
-        targets = {word.lstrip("#") for word in " ".join(said).replace(",", " ").split()} - {""}
+        inside = {elements.attributes[inner].get("id") for inner in range(heading, elements.end(heading))}
+        targets = {word.lstrip("#") for word in " ".join(said).replace(",", " ").split()} - inside - {""}
         names.update(targets)
         after = elements.end(heading)
         if not targets and after < len(elements) and elements.parent[after] == elements.parent[heading]:
