@@ -18,12 +18,13 @@ from docgraph import Document
 from docgraph.errors import ModelError
 from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig
+from encoders.inputs.encoded import EncodedDocument
 from encoders.inputs.processor import DocumentProcessor
 from encoders.inputs.settings import ProcessorSettings
 from encoders.leaves.image import image_settings, make_image_encoder
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.leaves.scratch_text import ScratchTextLeaves
-from encoders.ngrams import class_frequency, fit_regression, ngrams_of
+from encoders.ngrams import MODULUS, NgramTable, class_frequency, fit_regression, known_ngrams, ngrams_of
 
 
 def build_classifier(
@@ -134,8 +135,7 @@ def _start(
         classes = _classes(asks, labels, documents, document_labels)
     encoded = [processor.encode(document) for document in documents]
     if regression is not None:
-        ngrams = ngrams_of(regression.table, encoded, pooled=False)
-        regression.set_weights(fit_regression(ngrams, classes, len(labels), cost=config.regression_cost))
+        _fit_words(model, encoded, classes)
     if text is None or start == "equal":
         return
     ngrams = ngrams_of(text.table, encoded, pooled=text.weight is not None)
@@ -147,6 +147,22 @@ def _start(
         text.set_frequencies(counts.sum(0), len(documents))
     else:
         text.set_evidence(counts, torch.bincount(torch.tensor(classes), minlength=len(labels)).clamp(min=1))
+
+
+def _fit_words(model: DocumentForClassification, encoded: Sequence[EncodedDocument], classes: Sequence[int]) -> None:
+    """Fit the regression on n-grams to those that are worth knowing; where there is none, there is no regression."""
+    config = model.config
+    table = NgramTable(config.words, config.regression_ngrams, MODULUS)
+    known, ngrams = known_ngrams(ngrams_of(table, encoded, pooled=False), config.words, config.regression_buckets)
+    config.regression_known = len(known)
+    if not len(known):
+        config.regression_ngrams = 0
+    model.make_regressions()
+    if model.regression is not None and model.regression.known is not None:
+        model.regression.known.copy_(known)
+        model.regression.set_weights(
+            fit_regression(ngrams, classes, int(config.num_labels or 2), cost=config.regression_cost)
+        )
 
 
 def _classes(

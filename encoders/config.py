@@ -95,10 +95,10 @@ class DocumentConfig(PreTrainedConfig):
     """Longest n-gram of a logistic regression whose logits are added to the classifier's when it predicts, 0 for no
     such regression; see ngrams.py. It reads the text encoder's sub-words and needs labels when the model is made."""
     regression_buckets: int = 2_097_152
-    """Weights that its n-grams of two and more sub-words are hashed into; in a stack, how many of them it may know."""
+    """How many n-grams of two and more sub-words it may know."""
     regression_known: int = 0
-    """How many n-grams of all lengths have a weight of their own, where others have none; 0 where all are hashed. Set
-    in training."""
+    """How many n-grams of all lengths have a weight of their own, where others have none. Set in training; 0 in models
+    of older versions, which hashed those of two and more sub-words into `regression_buckets` weights."""
     regression_cost: float = 0.2
     """Of its errors, against the squares of its weights: what scikit-learn calls C, for a softmax over the classes."""
     regression_weighting: Literal["binary", "tfidf", "both"] = "binary"

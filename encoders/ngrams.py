@@ -1,7 +1,8 @@
-"""Hashed n-grams of sub-words: where each stands, what it says about the classes, and a regression on them.
+"""N-grams of sub-words: where each stands, what it says about the classes, and a regression on them.
 
     sub-words ─ NgramTable ─> row of each n-gram
     encoded documents ─ ngrams_of ─> DocumentNgrams ─┬─ class_frequency ─> (C, V) counts
+                                                     ├─ known_ngrams ─> those worth a weight
                                                      └─ fit_regression ─> RegressionWeights (V, C), (C,)
     DocumentBatch ─ NgramRegression ─> (B, C) logits, added to a classifier's when it predicts
 
@@ -40,7 +41,7 @@ class NgramTable(NamedTuple):
 
     With fewer the hash is the one that trained tables depend on, a weighed sum, in which some triples meet whatever the
     size. With `MODULUS` it is a polynomial, and two of them seldom meet (Carter and Wegman 1979, "Universal classes of
-    hash functions").
+    hash functions"). There a mark stands before each unit of text, so that its n-grams know where a paragraph begins.
     """
 
     words: int
@@ -51,6 +52,11 @@ class NgramTable(NamedTuple):
     def size(self) -> int:
         """V, rows of the table."""
         return self.words + (self.buckets if self.longest > 1 else 0)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether hardly two n-grams share a row."""
+        return self.buckets == MODULUS
 
     def rows(self, token_id: Tensor, group: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return, by length from 1 to `longest`, the row of the n-gram that ends at each sub-word and whether there is
@@ -65,11 +71,10 @@ class NgramTable(NamedTuple):
             Pairs of (T,) rows, 0 where there is no n-gram, and (T,) bool.
         """
         by_length = [(token_id, torch.ones_like(token_id, dtype=torch.bool))]
-        is_exact = self.buckets == MODULUS
-        hashed = token_id + 1 if is_exact else token_id
+        hashed = token_id + 1 if self.is_exact else token_id
         for back in range(1, self.longest):
             before = token_id[: max(len(token_id) - back, 0)]
-            if is_exact:
+            if self.is_exact:
                 hashed = (hashed[1:] * (MULTIPLIER % MODULUS) + before + 1) % MODULUS
             else:
                 hashed = (hashed[1:] + (before + 1) * (MULTIPLIER * (back + 1))) % MODULUS
@@ -79,6 +84,26 @@ class NgramTable(NamedTuple):
             row[back:] = self.words + hashed % self.buckets
             by_length.append((torch.where(exists, row, 0), exists))
         return by_length
+
+    def occurring(self, token_id: Tensor, unit: Tensor, document: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the row of each n-gram of the texts and its document, both (K,), as often as it stands there.
+
+        Args:
+            token_id, unit, document: (T,) sub-words in the order of the texts, and what each is of. Where the table is
+                exact n-grams go on from unit to unit of a document, with a mark between; else they stay within one.
+        """
+        group = unit
+        if self.is_exact:
+            begins = torch.ones_like(unit, dtype=torch.bool)
+            begins[1:] = unit[1:] != unit[:-1]
+            place = torch.arange(len(unit), device=unit.device) + begins.cumsum(0)
+            marked = token_id.new_full((len(unit) + int(begins.sum()),), self.words)
+            group = torch.empty_like(marked)
+            marked[place], group[place], group[place[begins] - 1] = token_id, document, document[begins]
+            token_id, document = marked, group
+        (single, _), *longer = self.rows(token_id, group)
+        found = [(single, single < self.words), *longer]  # a mark alone says nothing
+        return torch.cat([row[exists] for row, exists in found]), torch.cat([document[exists] for _, exists in found])
 
 
 class DocumentNgrams(NamedTuple):
@@ -113,9 +138,8 @@ def ngrams_of(table: NgramTable, documents: Iterable[EncodedDocument], *, pooled
     rows, counts = [], []
     for one in documents:
         unit = np.repeat(np.arange(len(one.unit_start) - 1), np.diff(one.unit_start))
-        group = torch.from_numpy(one.token_row if pooled else unit)
-        by_length = table.rows(torch.from_numpy(one.token_id), group)
-        row, count = torch.cat([row[exists] for row, exists in by_length]).unique(return_counts=True)
+        token_id, group = torch.from_numpy(one.token_id), torch.from_numpy(one.token_row if pooled else unit)
+        row, count = table.occurring(token_id, group, torch.zeros_like(token_id))[0].unique(return_counts=True)
         rows.append(row)
         counts.append(count)
     lengths = torch.tensor([len(one) for one in rows], dtype=torch.int64)
@@ -125,6 +149,26 @@ def ngrams_of(table: NgramTable, documents: Iterable[EncodedDocument], *, pooled
         len(rows),
         table.size,
         torch.cat(counts) if counts else torch.zeros(0, dtype=torch.int64),
+    )
+
+
+def known_ngrams(ngrams: DocumentNgrams, words: int, most: int) -> tuple[Tensor, DocumentNgrams]:
+    """Return the rows (V,) of the n-grams that are to have weights, ascending, and those n-grams by their place there.
+
+    They are all sub-words, and of the longer n-grams those that two documents have, at most as many as `most`, the most
+    frequent ones: one that a single document has fits that document and tells nothing of others.
+    """
+    assert ngrams.times is not None
+    rows, column = ngrams.row.unique(return_inverse=True)
+    having = column.bincount(minlength=len(rows))
+    is_word = rows < words
+    longer = torch.nonzero(~is_word & (having > 1)).squeeze(1)
+    if len(longer) > most:
+        longer = longer[having[longer].sort(descending=True, stable=True).indices[:most]]
+    is_known = is_word.index_fill(0, longer, True)
+    place, kept = is_known.cumsum(0) - 1, is_known[column]
+    return rows[is_known], DocumentNgrams(
+        ngrams.document[kept], place[column[kept]], ngrams.documents, int(is_known.sum()), ngrams.times[kept]
     )
 
 
@@ -229,12 +273,13 @@ class NgramRegression(nn.Module):
     def forward(self, batch: DocumentBatch) -> Tensor:
         """Return (B, C) logits; a document without text has the bias alone."""
         text = batch.text
-        row = torch.cat([torch.where(exists, row, -1) for row, exists in self.table.rows(text.token_id, text.unit)])
+        row, document = self.table.occurring(text.token_id, text.unit, batch.leaf_document[text.token_leaf])
         if self.known is not None:
             place = torch.searchsorted(self.known, row).clamp(max=len(self.known) - 1)
-            row = torch.where(self.known[place] == row, place, -1)
-        document, size = batch.leaf_document[text.token_leaf].repeat(self.table.longest), self.weight.num_embeddings
-        once, count = (document[row >= 0] * size + row[row >= 0]).unique(return_counts=True)
+            is_known = self.known[place] == row
+            row, document = place[is_known], document[is_known]
+        size = self.weight.num_embeddings
+        once, count = (document * size + row).unique(return_counts=True)
         document, row = once // size, once % size
         weight = self.weight(row)
         if self.rarity is not None:

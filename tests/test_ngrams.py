@@ -12,7 +12,7 @@ from docgraph.errors import ModelError
 from encoders import DocumentConfig
 from encoders.build import build_classifier
 from encoders.classifier import DocumentForClassification
-from encoders.ngrams import MODULUS, NgramRegression, NgramTable, fit_regression, ngrams_of
+from encoders.ngrams import MODULUS, NgramRegression, NgramTable, fit_regression, known_ngrams, ngrams_of
 
 LABELS = ["cat", "dog"] * 12
 NOISES = {"cat": ("purrs a lot", "does not bark"), "dog": ("barks a lot", "does not purr")}
@@ -38,9 +38,12 @@ def test_each_ngram_of_a_document_counts_once_whatever_the_batch() -> None:
     documents: list[Document] = [*DOCUMENTS[:5], parse_text(""), *DOCUMENTS[5:7]]
     encoded = [found.processor.encode(one) for one in documents]
     ngrams = ngrams_of(found.regression.table, encoded, pooled=False)
+    assert found.regression.known is not None
+    known = found.regression.known.tolist()
     want = found.regression.bias.repeat(len(documents), 1)
     for document, row in zip(ngrams.document.tolist(), ngrams.row.tolist(), strict=True):
-        want[document] += found.regression.weight.weight[row]
+        if row in known:
+            want[document] += found.regression.weight.weight[known.index(row)]
     torch.testing.assert_close(found.regression(found.processor(documents)), want)
     alone = torch.cat([found.regression(found.processor([one])) for one in documents])
     torch.testing.assert_close(alone, want)
@@ -81,19 +84,47 @@ def test_ngrams_that_are_not_known_say_nothing() -> None:
     torch.testing.assert_close(few(batch), want)
 
 
-def test_its_weights_are_of_ngrams_within_a_paragraph_as_it_counts_them() -> None:
-    """Across the sentences of a paragraph: n-grams within a sentence alone, as pooled leaves have them,
-    give other weights.
-    """
+def test_its_weights_are_a_regressions_on_the_ngrams_that_it_knows() -> None:
     found = model()
     assert found.regression is not None
+    assert found.regression.known is not None
     assert found.processor is not None
     encoded = [found.processor.encode(one) for one in DOCUMENTS]
     ngrams = ngrams_of(found.regression.table, encoded, pooled=False)
+    known, ngrams = known_ngrams(ngrams, 320, 4096)
+    torch.testing.assert_close(found.regression.known, known)
     want = fit_regression(ngrams, [0, 1] * 12, 2, cost=found.config.regression_cost)
     torch.testing.assert_close(found.regression.weight.weight, want.weight)
-    inside = ngrams_of(found.regression.table, encoded, pooled=True)
-    assert set(inside.row.tolist()) < set(ngrams.row.tolist())
+
+
+def test_ngrams_know_where_a_paragraph_begins_and_stay_within_their_document() -> None:
+    token, unit, document = torch.tensor([[3, 4, 5, 3, 4, 6], [0, 0, 2, 2, 2, 3], [0, 0, 0, 0, 0, 1]])
+    m = 9
+    texts = [[m, 3, 4, m, 5, 3, 4], [m, 6]]
+    for longest in (1, 2, 3):
+        table = NgramTable(m, longest, MODULUS)
+        want = []
+        for number, text in enumerate(texts):
+            by_length = table.rows(torch.tensor(text), torch.zeros(len(text), dtype=torch.int64))
+            want += [(number, row) for rows, exists in by_length for row in rows[exists].tolist() if row != m]
+        row, of = table.occurring(token, unit, document)
+        assert sorted(zip(of.tolist(), row.tolist(), strict=True)) == sorted(want)
+    hashed = NgramTable(m, 3, 4096)
+    row, of = hashed.occurring(token, unit, document)
+    by_length = hashed.rows(token, unit)
+    assert row.tolist() == [one for rows, exists in by_length for one in rows[exists].tolist()]
+    assert of.tolist() == [one for _, exists in by_length for one in document[exists].tolist()]
+
+
+def test_a_model_of_texts_without_a_word_has_no_regression() -> None:
+    config = DocumentConfig(
+        hidden_size=8, num_attention_heads=2, intermediate_size=8, num_hidden_layers=1, regression_ngrams=2
+    )
+    made = build_classifier(
+        config, [parse_text("")] * 2, ["cat", "dog"], vocab_size=320, document_labels=["cat", "dog"]
+    )
+    assert made.regression is None
+    assert made.config.regression_ngrams == 0
 
 
 def test_logits_are_added_in_evaluation_and_training_is_as_without() -> None:
@@ -154,5 +185,5 @@ def test_it_counts_the_sub_words_of_a_pretrained_encoder() -> None:
     ).eval()
     assert found.regression is not None
     assert found.processor is not None
-    assert found.regression.table.size == found.processor.tokenizer.get_vocab_size()
+    assert found.regression.table.words == found.processor.tokenizer.get_vocab_size()
     assert (found.regression(found.processor(DOCUMENTS[:6])).argmax(1) == torch.tensor([0, 1] * 3)).all()

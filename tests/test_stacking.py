@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from docgraph import DataError, parse_text
 from encoders.classifier import DocumentForClassification
-from encoders.ngrams import DocumentNgrams
+from encoders.ngrams import DocumentNgrams, known_ngrams
 from encoders.off_topic import NEIGHBOURS, distance
 from tests.training_runs import QUIET, dev_logit_parts, flip_some_labels, tiny, write_random_bert, write_table
 from training.config import ConfigError
@@ -31,7 +31,7 @@ from training.learning.calibration import weighed
 from training.learning.checkpoints import COMPLETE
 from training.learning.targets import Targets
 from training.parts.choice import ChosenPart, choose, residual_scale
-from training.parts.linear import _known, ngram_features, vector_features
+from training.parts.linear import ngram_features, vector_features
 from training.parts.stacking import Stack
 from training.run_folder import RunFolder
 
@@ -220,7 +220,7 @@ def test_words_and_longer_ngrams_of_two_documents_are_known_the_most_frequent_fi
     document, row = zip(*((number, one) for number, some in enumerate(has) for one in some), strict=True)
     ngrams = DocumentNgrams(torch.tensor(document), torch.tensor(row), 4, 500, torch.arange(len(row)))
     for most, known in ((9, [3, 4, 5, 100, 200, 300]), (2, [3, 4, 5, 100, 200]), (0, [3, 4, 5])):
-        columns, kept = _known(ngrams, words, most)
+        columns, kept = known_ngrams(ngrams, words, most)
         assert columns.tolist() == known
         assert kept.table_size == len(known)
         want = [(d, r, t) for d, r, t in zip(document, row, range(len(row)), strict=True) if r in known]

@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from encoders.classifier import DocumentForClassification
-from encoders.ngrams import MODULUS, DocumentNgrams, NgramTable, ngrams_of, rarity_of, tfidf
+from encoders.ngrams import MODULUS, NgramTable, known_ngrams, ngrams_of, rarity_of, tfidf
 from encoders.vectors import IMAGE, WHOLE, VectorRegression
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE
 from training.evaluation.baselines import nb_ratio
@@ -122,7 +122,7 @@ def ngram_features(
         return []
     table = NgramTable(model.config.words, longest, MODULUS)
     ngrams = ngrams_of(table, (one for data in datasets for one in data.encoded), pooled=False)
-    columns, ngrams = _known(ngrams, model.config.words, model.config.regression_buckets)
+    columns, ngrams = known_ngrams(ngrams, model.config.words, model.config.regression_buckets)
     if not len(columns):
         return []
     assert ngrams.times is not None
@@ -137,26 +137,6 @@ def ngram_features(
         return [by_rarity]
     which = PartFeatures(None, "nb", _with_data(weighed, np.ones(weighed.nnz)), there, columns)
     return [which, by_rarity, by_rarity._replace(weighting="tfidf-nb")]
-
-
-def _known(ngrams: DocumentNgrams, words: int, most: int) -> tuple[torch.Tensor, DocumentNgrams]:
-    """Return the rows (V,) of the n-grams that are to have weights, ascending, and those n-grams by their place there.
-
-    They are all sub-words, and of the longer n-grams those that two documents have, at most as many as `most`, the most
-    frequent ones: one that a single document has fits that document and tells nothing of others.
-    """
-    assert ngrams.times is not None
-    rows, column = ngrams.row.unique(return_inverse=True)
-    having = column.bincount(minlength=len(rows))
-    is_word = rows < words
-    longer = torch.nonzero(~is_word & (having > 1)).squeeze(1)
-    if len(longer) > most:
-        longer = longer[having[longer].sort(descending=True, stable=True).indices[:most]]
-    is_known = is_word.index_fill(0, longer, True)
-    place, kept = is_known.cumsum(0) - 1, is_known[column]
-    return rows[is_known], DocumentNgrams(
-        ngrams.document[kept], place[column[kept]], ngrams.documents, int(is_known.sum()), ngrams.times[kept]
-    )
 
 
 def vector_names(model: DocumentForClassification, datasets: Sequence[EncodedDataset]) -> list[str]:
