@@ -388,9 +388,16 @@ def test_a_rendered_page_has_its_boxes_on_the_screenshot(tmp_path):
             [left + node.box.x0 * scale, top + node.box.y0 * scale, (node.box.x1 - node.box.x0) * scale], abs=1.5
         )
         screen.run("document.getElementById('screenshot').focus()")
-        screen.press("ArrowRight")
+        screen.press("ArrowRight")  # from the patch that was clicked
         patches = document.attributes[len(document) - 1]["patches"]
-        assert screen.run(f"Number({SELECTED}.id.slice(5))") == patches["node"][1]
+        side = next(
+            s for s in range(32, 999, 16) if -(-int(document.boxes[len(document) - 1].x1) // s) <= patches["columns"]
+        )
+        column, row = 250 // side + 1, 240 // side
+        assert screen.run(f"Number({SELECTED}.id.slice(5))") == patches["node"][row * patches["columns"] + column]
+        rectangle = "document.querySelector('.box.patch').getBoundingClientRect()"
+        drawn = screen.run(f"(p => (r => [r.left - p.left, r.top - p.top, r.width])({rectangle}))({picture})")
+        assert drawn == pytest.approx([side * scale * column, side * scale * row, side * scale], abs=1.5)
         assert screen.errors == []
 
 

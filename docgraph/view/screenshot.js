@@ -4,10 +4,13 @@ const screenshot = byId('screenshot');
 const picture = screenshotRow >= 0 && data.images[screenshotRow].src ? data.images[screenshotRow] : null;
 const patches = picture ? attributesOf(screenshotRow).patches : null;
 const pageBox = picture ? data.boxes[screenshotRow] : null;
-let overlay = null, selectedBox = null, hoveredBox = null, cursorPatch = 0;
+let overlay = null, selectedBox = null, hoveredBox = null, patchBox = null, cursorPatch = 0;
 
 function placeBox(element, row) {
-  const box = row >= 0 && row !== screenshotRow ? data.boxes[row] : null;
+  placeAt(element, row >= 0 && row !== screenshotRow ? data.boxes[row] : null);
+}
+
+function placeAt(element, box) {
   element.hidden = !box;
   if (!box) return;
   element.style.left = `${100 * box[0] / pageBox[2]}%`;
@@ -79,8 +82,11 @@ function showFace(name) {
 function movePatch(right, down) {
   const x = Math.min(Math.max(cursorPatch % patches.columns + right, 0), patches.columns - 1);
   const y = Math.min(Math.max(Math.floor(cursorPatch / patches.columns) + down, 0), patches.rows - 1);
+  const side = patchSide();
   cursorPatch = y * patches.columns + x;
-  select(patches.node[cursorPatch], 'patch');
+  placeAt(patchBox, [x * side, y * side, Math.min((x + 1) * side, pageBox[2]), Math.min((y + 1) * side, pageBox[3])]);
+  patchBox.scrollIntoView({ block: 'nearest' });
+  select(patches.node[cursorPatch], 'screenshot');
 }
 
 if (picture) {
@@ -88,15 +94,21 @@ if (picture) {
   overlay = make('canvas', { width: Math.min(pageBox[2], 4096), height: Math.round(Math.min(pageBox[2], 4096) * pageBox[3] / pageBox[2]), 'aria-hidden': 'true' });
   selectedBox = make('div', { className: 'box selected', hidden: true });
   hoveredBox = make('div', { className: 'box hovered', hidden: true });
+  patchBox = make('div', { className: 'box patch', hidden: true });
   screenshot.append(make('div', { className: 'picture' },
-    make('img', { src: picture.src, alt: 'The page as a browser shows it', decoding: 'async' }), overlay, hoveredBox, selectedBox));
-  const place = event => {
+    make('img', { src: picture.src, alt: 'The page as a browser shows it', decoding: 'async' }), overlay, hoveredBox, selectedBox, patchBox));
+  const pointOf = event => {
     const area = overlay.getBoundingClientRect();
-    return rowAtPoint((event.clientX - area.left) / area.width * pageBox[2], (event.clientY - area.top) / area.height * pageBox[3]);
+    return [(event.clientX - area.left) / area.width * pageBox[2], (event.clientY - area.top) / area.height * pageBox[3]];
   };
-  screenshot.addEventListener('mousemove', event => hover(place(event)));
+  screenshot.addEventListener('mousemove', event => hover(rowAtPoint(...pointOf(event))));
   screenshot.addEventListener('mouseleave', () => hover(-1));
-  screenshot.addEventListener('click', event => select(place(event), 'screenshot'));
+  screenshot.addEventListener('click', event => {
+    const point = pointOf(event), [x, y] = point.map(one => Math.floor(one / (patches ? patchSide() : 1)));
+    if (patches && x >= 0 && y >= 0 && x < patches.columns && y < patches.rows) cursorPatch = y * patches.columns + x;
+    patchBox.hidden = true;
+    select(rowAtPoint(...point), 'screenshot');
+  });
   screenshot.addEventListener('keydown', event => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!step || !patches) return;
