@@ -48,6 +48,7 @@ _MINILM: Final[dict[str, Any]] = {
     "text_encoder": "minilm",
     "model": {**_SMALL, **_TEXT, "text_encoder": "pretrained"},
 }
+_WORDS: Final[dict[str, Any]] = {"regression_ngrams": 3, "regression_buckets": 524_288}
 _STACKED: Final[dict[str, Any]] = {
     "epochs": 5,
     "learning_rate": 2e-3,
@@ -61,8 +62,7 @@ _PARTS: Final[dict[str, Any]] = {
     **_SMALL,
     **_BLOCK,
     "label_smoothing": 0.0,
-    "regression_ngrams": 3,
-    "regression_buckets": 524_288,
+    **_WORDS,
 }
 _IMDB: Final[dict[str, Any]] = {
     "format": "imdb",
@@ -103,7 +103,7 @@ _PAPER_ARTICLES: Final[dict[str, Any]] = {"epochs": 5, "learning_rate": 1e-4, "b
 RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "news-scratch": (
         "Articles and tables of texts with images, everything learned from your data; minutes on two cores.",
-        {**_NEWS, "model": {**_SMALL, **_BLOCK, **_STATISTICS, "text_start": "regression", "regression_ngrams": 1}},
+        {**_NEWS, "model": {**_SMALL, **_BLOCK, **_STATISTICS, "text_start": "regression", **_WORDS}},
     ),
     "news-scratch-deep": (
         "news-scratch without the regression on words, to compare kinds of attention.",
@@ -114,7 +114,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {
             **_NEWS,
             "text_encoder": "minilm",
-            "model": {**_SMALL, **_BLOCK, **_STATISTICS, "text_encoder": "pretrained", "regression_ngrams": 1},
+            "model": {**_SMALL, **_BLOCK, **_STATISTICS, "text_encoder": "pretrained", **_WORDS},
         },
     ),
     "news-pretrained": (
@@ -123,7 +123,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             **_NEWS,
             "text_encoder": "minilm",
             "image_weights": "lite0",
-            "model": {**_SMALL, **_BLOCK, "text_encoder": "pretrained", **_LITE0, "regression_ngrams": 1},
+            "model": {**_SMALL, **_BLOCK, "text_encoder": "pretrained", **_LITE0, **_WORDS},
         },
     ),
     "pages-scratch": (
@@ -140,7 +140,7 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "reviews-minilm": (
         "Plain texts read by a frozen MiniLM, beside a regression on words.",
-        {**_MINILM, "model": {**_MINILM["model"], **_BLOCK, "regression_ngrams": 3, "regression_buckets": 524_288}},
+        {**_MINILM, "model": {**_MINILM["model"], **_BLOCK, **_WORDS}},
     ),
     "reviews-minilm-deep": ("reviews-minilm without the regression, to compare kinds of attention.", _MINILM),
     "stacked-words": (
