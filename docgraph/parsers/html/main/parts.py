@@ -124,16 +124,14 @@ def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title:
 
 
 def keep_headings_of_stories(elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int) -> None:
-    """Add to `main` the headings that are links where the page is a list of such: at least three, whose texts hold most
-    of its main words.
-    """
+    """Add to `main` the headings that are links where the texts under such hold most of the page's main words."""
     stories = [
         (heading, [text for text in texts if text in main and _is_under(elements, flow, text, heading)])
         for heading, texts in _under_headings(flow, title)
         if texts[0] in main and _is_link(flow, heading) and _is_under(elements, flow, texts[0], heading)
     ]
     held = sum(measured.words_at(text) for _, texts in stories for text in texts)
-    if len(stories) >= LEAST_PARAGRAPHS and held >= _MOSTLY * sum(map(measured.words_at, main)):
+    if held >= _MOSTLY * sum(map(measured.words_at, main)):
         main.update(heading for heading, _ in stories)
 
 
