@@ -114,7 +114,7 @@ class EmbedNodes:
         made["key"] = [hashed(one, self.fingerprint) for one in made["id"]]
         made["error"] = [*([None] * len(rows)), *(error for _, error in errors)]
         if not isinstance(batch, Mapping):
-            made["vector"] = vector_array(made["vector"]).cast(self.schema.field("vector").type)
+            made["vector"] = vector_array(made["vector"])
         return like(batch, made, lambda: self.schema)
 
 
