@@ -122,19 +122,20 @@ def _start(
     document_labels: Sequence[str] | None,
 ) -> None:
     """Start the text encoder, and fit the regression, from the n-grams of the training documents."""
-    config, regression = model.config, model.regression
+    config, has_regression = model.config, model.regression is not None
     text = model.document.text if isinstance(model.document.text, ScratchTextLeaves) else None
     start = "equal" if text is None else config.text_start
     if start == "frequency" and config.text_leaves == "token":
         start = "equal"
-    if start == "equal" and regression is None:
+    if start == "equal" and not has_regression:
         return
     classes = [0] * len(documents)
-    if regression is not None or start != "frequency":
-        asks = f'text_start="{start}"' if regression is None else f"regression_ngrams={config.regression_ngrams}"
+    if has_regression or start != "frequency":
+        asks = f"regression_ngrams={config.regression_ngrams}" if has_regression else f'text_start="{start}"'
         classes = _classes(asks, labels, documents, document_labels)
     encoded = [processor.encode(document) for document in documents]
-    if regression is not None:
+    if has_regression:
+        model.regression = None  # it is made anew, for what is known
         _fit_words(model, encoded, classes)
     if text is None or start == "equal":
         return
@@ -152,6 +153,11 @@ def _start(
 def _fit_words(model: DocumentForClassification, encoded: Sequence[EncodedDocument], classes: Sequence[int]) -> None:
     """Fit the regression on n-grams to those that are worth knowing; where there is none, there is no regression."""
     config = model.config
+    if config.regression_weighting != "binary":
+        raise ModelError(
+            'regression_weighting must be "binary" where the model is no sum of parts, but is '
+            f'"{config.regression_weighting}". Leave it out, or train a stack.'
+        )
     table = NgramTable(config.words, config.regression_ngrams, MODULUS)
     known, ngrams = known_ngrams(ngrams_of(table, encoded, pooled=False), config.words, config.regression_buckets)
     config.regression_known = len(known)

@@ -98,7 +98,7 @@ class DocumentConfig(PreTrainedConfig):
     """How many n-grams of two and more sub-words it may know."""
     regression_known: int = 0
     """How many n-grams of all lengths have a weight of their own, where others have none. Set in training; 0 in models
-    of older versions, which hashed those of two and more sub-words into `regression_buckets` weights."""
+    of version 0.1.0, which hashed those of two and more sub-words into `regression_buckets` weights."""
     regression_cost: float = 0.2
     """Of its errors, against the squares of its weights: what scikit-learn calls C, for a softmax over the classes."""
     regression_weighting: Literal["binary", "tfidf", "both"] = "binary"

@@ -64,8 +64,8 @@ class NgramTable(NamedTuple):
 
         Args:
             token_id: (T,)
-            group: (T,) n-grams stay within neighbouring sub-words of one group: a pooled leaf, or the text encoded
-                together.
+            group: (T,) n-grams stay within neighbouring sub-words of one group: a pooled leaf, the text encoded
+                together, or a document.
 
         Returns:
             Pairs of (T,) rows, 0 where there is no n-gram, and (T,) bool.
@@ -133,7 +133,8 @@ def ngrams_of(table: NgramTable, documents: Iterable[EncodedDocument], *, pooled
     """Return the n-grams of some documents.
 
     Args:
-        pooled: n-grams stay within a leaf, as pooled text leaves look them up; else within the text encoded together.
+        pooled: n-grams of a hashed table stay within a leaf, as pooled text leaves look them up; else, and in an exact
+            one, as `NgramTable.occurring` says.
     """
     rows, counts = [], []
     for one in documents:

@@ -346,6 +346,19 @@ def test_a_button_in_a_heading_opens_what_it_names(button: str, own: str, is_tex
     assert ("Nobody knows." in page.text) == is_text
 
 
+@pytest.mark.parametrize("name", ["h", "a", "s"])
+def test_a_link_to_its_own_heading_opens_what_follows(name: str):
+    heading = f"<h3 id=h><a id=a aria-expanded=false href='#{name}'><span id=s>Who paid?</span></a></h3>"
+    assert "Nobody knows." in article(f"{heading}<div hidden><p>Nobody knows.</p></div>").text
+
+
+def test_what_a_button_opens_within_its_heading_is_text_and_a_hidden_neighbour_is_not():
+    panel = "<button aria-expanded=false aria-controls=p>Who paid?</button><div id=p hidden>Nobody knows</div>"
+    page = article(f"<h3>{panel}</h3><div hidden>Sport</div>")
+    assert "Nobody knows" in page.text
+    assert "Sport" not in page.text
+
+
 def test_a_button_that_names_nothing_opens_nothing_without_a_name():
     heading = "<h3><button data-toggle=collapse data-target='#'>Who paid?</button></h3><p>It is not known.</p>"
     assert "Nobody knows." not in article(f"{heading}<div id='' hidden><p>Nobody knows.</p></div>").text

@@ -307,7 +307,7 @@ def test_a_full_disk_and_damage_met_by_compacting_are_told_as_what_they_are(tmp_
         connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
         many = [(str(n), parse_html(f"<p>{n} " + "words of it " * 900)) for n in range(9)]
         with pytest.raises(
-            DataError, match=r"must be room on the disk .* database or disk is full; the index holds what"
+            DataError, match=r"must be room on the disk .* database or disk is full; what was written before stays"
         ):
             made.add(many)
         assert content(tmp_path / "x.index") == before
@@ -315,3 +315,35 @@ def test_a_full_disk_and_damage_met_by_compacting_are_told_as_what_they_are(tmp_
         connection.execute("UPDATE segments SET rows = x'010203'")
         with pytest.raises(DataError, match=r"that is whole, but the words of \w+s cannot be read"):
             made.compact()
+
+
+def test_a_failed_compact_of_lancedb_leaves_readers_their_vectors(tmp_path, monkeypatch):
+    pytest.importorskip("lancedb")
+    path = tmp_path / "x.index"
+    with Index.open(path, Letters(), create=True, store="lancedb") as made:
+        made.add(pages())
+        made.add([("40", parse_html("<p>An old oak, changed."))])
+        with Index.open(path, Letters()) as reader:
+
+            def asked(index: Index) -> list[tuple[str, float]]:
+                return [(hit.id, hit.score) for hit in index.search("old oak 40", "section")]
+
+            before = asked(reader)
+            full = "lance error: IO error: No space left on device (os error 28)"
+
+            def fail(*_: object, **__: object) -> None:
+                raise RuntimeError(full)
+
+            with monkeypatch.context() as patched:
+                table = type(made._store._table("section"))
+                patched.setattr(table, "optimize", fail)
+                with pytest.raises(DataError, match=r"must be room on the disk for .* No space left on device; what"):
+                    made.compact()
+            assert asked(reader) == asked(made) == before
+            with monkeypatch.context() as patched:
+                patched.setattr("docgraph.index.postings.join_all", fail)
+                with pytest.raises(RuntimeError):
+                    made.compact()
+            assert asked(reader) == asked(made) == before
+            made.compact()
+            assert asked(reader) == asked(made) == before

@@ -116,6 +116,11 @@ def test_ngrams_know_where_a_paragraph_begins_and_stay_within_their_document() -
     assert of.tolist() == [one for _, exists in by_length for one in document[exists].tolist()]
 
 
+def test_a_regression_beside_a_transformer_counts_what_there_is() -> None:
+    with pytest.raises(ModelError, match='regression_weighting must be "binary" where the model is no sum of parts'):
+        model(regression_weighting="tfidf")
+
+
 def test_a_model_of_texts_without_a_word_has_no_regression() -> None:
     config = DocumentConfig(
         hidden_size=8, num_attention_heads=2, intermediate_size=8, num_hidden_layers=1, regression_ngrams=2

@@ -541,5 +541,5 @@ def test_a_page_that_goes_elsewhere_while_it_is_asked_something_says_so():
             raise RenderError(f"Chromium must do {method}, but says 'Inspected target navigated or closed'.")
 
     tab = Tab(Gone(), Bounds(), 0.0, lambda url: None)
-    with pytest.raises(RenderError, match="must stay where it is to be rendered, but it goes to another"):
+    with pytest.raises(RenderError, match="must stay where it is to be rendered, but it goes elsewhere"):
         tab.size()

@@ -80,12 +80,16 @@ class Database:
     def broken(self, error: sqlite3.DatabaseError) -> DataError:
         """Return what to raise for an error of SQLite's."""
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-            return DataError(
-                f"there must be room on the disk for {self.path}, and in SQLite's folder for temporary files, but "
-                f"{error}; the index holds what it held before. Make room, or set SQLITE_TMPDIR to another folder."
-            )
+            return self.full(error)
         return DataError(
             f"{self.path} must be an index that `docgraph index` made and that is whole, but {error}. Make another."
+        )
+
+    def full(self, error: Exception) -> DataError:
+        """Return what to raise where the disk has no more room."""
+        return DataError(
+            f"there must be room on the disk for {self.path}, and in SQLite's folder for temporary files "
+            f"(SQLITE_TMPDIR), but {error}; what was written before stays. Make room and run it again to go on."
         )
 
     def _open(self, create: bool) -> None:

@@ -256,7 +256,7 @@ class Index:
         files (SQLITE_TMPDIR). A question that another process asks meanwhile may fail where vectors are in LanceDB.
 
         Raises:
-            DataError: another process writes to the index; the disk is full, and the index as it was.
+            DataError: another process writes to the index; the disk is full, and answers are as they were.
         """
         with self._store.writing():
             self._store.compact()

@@ -11,6 +11,8 @@ old ones leave it after: what a kill leaves over belongs to no node, is not foun
 Axes:  n rows   D width of a vector
 """
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,11 +103,26 @@ class LanceStore(Store):
                 self._tidy(level)
 
     def compact(self) -> None:
-        """The folder, then the file, which tells readers to open the folder's tables anew."""
-        for level in LEVELS:
-            if (table := self._table(level)) is not None:
-                table.optimize(cleanup_older_than=_NOW, delete_unverified=True)  # no other writer is there
+        """The file, then the folder; what readers have open goes when they know that there is something newer."""
         super().compact()
+        tables = [table for level in LEVELS if (table := self._table(level)) is not None]
+        with self._room():
+            for table in tables:
+                table.optimize(cleanup_older_than=_READ)
+            with self.transaction():
+                self.connection.execute("UPDATE meta SET value = value")
+            for table in tables:
+                table.optimize(cleanup_older_than=_NOW, delete_unverified=True)  # no other writer is there
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Say in a sentence that the disk is full, which LanceDB tells among its own lines."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise self.full(OSError(os.strerror(errno.ENOSPC))) from error
+            raise
 
     def _put_vector(self, number: int, row: IndexRow) -> None:
         self._new[row.level].append((number, np.asarray(row.vector, np.float32)))
@@ -128,18 +145,20 @@ class LanceStore(Store):
                     "vector": pyarrow.FixedSizeListArray.from_arrays(flat, len(vectors[0])),
                 }
             )
-            if (table := self._table(level)) is None:
-                self._check_there(level, len(rows))
-                shutil.rmtree(self._folder / f"{level}.lance", ignore_errors=True)  # not whole at a kill
-                self._lance.create_table(level, made)
-                self._cache.pop(f"table {level}", None)
-            else:
-                table.add(made)
+            with self._room():
+                if (table := self._table(level)) is None:
+                    self._check_there(level, len(rows))
+                    shutil.rmtree(self._folder / f"{level}.lance", ignore_errors=True)  # not whole at a kill
+                    self._lance.create_table(level, made)
+                    self._cache.pop(f"table {level}", None)
+                else:
+                    table.add(made)
 
     def _delete(self, level: str, numbers: list[int]) -> None:
         if numbers and (table := self._table(level)) is not None:
-            for first in range(0, len(numbers), AT_ONCE):
-                table.delete(f"number IN ({', '.join(map(str, numbers[first : first + AT_ONCE]))})")
+            with self._room():
+                for first in range(0, len(numbers), AT_ONCE):
+                    table.delete(f"number IN ({', '.join(map(str, numbers[first : first + AT_ONCE]))})")
 
     def _tidy(self, level: str) -> None:
         """Join small files, where there are enough of them to be worth it: that writes all rows anew."""
@@ -147,7 +166,8 @@ class LanceStore(Store):
             return
         stats = table.stats()
         if stats["fragment_stats"]["num_fragments"] > (MOST_FILES if stats["num_rows"] > LITTLE else 1):
-            table.optimize(cleanup_older_than=_READ)
+            with self._room():
+                table.optimize(cleanup_older_than=_READ)
 
     def vectors_at(self, level: str, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return (k, D) vectors of some rows of a level, all of which have one, by their ascending numbers."""

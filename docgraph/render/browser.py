@@ -172,7 +172,9 @@ class Tab:
             return self.chromium.call(method, parameters, session, deadline=self.deadline, on_event=self._on_event)
         except RenderError as error:
             if _LEFT in str(error):
-                raise RenderError("a page must stay where it is to be rendered, but it goes to another.") from error
+                raise RenderError(
+                    "a page must stay where it is to be rendered, but it goes elsewhere or is closed."
+                ) from error
             raise
 
     def _send(self, method: str, parameters: dict[str, Any]) -> None:

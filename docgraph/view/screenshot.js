@@ -64,6 +64,7 @@ function patchSide() {
 function showInScreenshot(row, from) {
   if (!picture) return;
   placeBox(selectedBox, row);
+  if (from !== 'screenshot') patchBox.hidden = true;
   if (from !== 'screenshot' && !screenshot.hidden && !selectedBox.hidden) selectedBox.scrollIntoView({ block: 'nearest' });
 }
 

@@ -73,8 +73,10 @@ def panels_of_headings(elements: Elements) -> set[int]:
         said = [own.get(name, "") for name in ("aria-controls", "data-target", "data-bs-target")]
         if own.get("href", "")[:1] == "#":
             said.append(own["href"])
-        inside = {elements.attributes[inner].get("id") for inner in range(heading, elements.end(heading))}
-        targets = {word.lstrip("#") for word in " ".join(said).replace(",", " ").split()} - inside - {""}
+        around = [one for one in elements.around(row, _BUTTON_LEVELS + 1) if one >= heading]
+        # A link to its heading, to itself or to its own words opens nothing.
+        own_names = {elements.attributes[one].get("id") for one in (*around, *range(row, elements.end(row)))}
+        targets = {word.lstrip("#") for word in " ".join(said).replace(",", " ").split()} - own_names - {""}
         names.update(targets)
         after = elements.end(heading)
         if not targets and after < len(elements) and elements.parent[after] == elements.parent[heading]:
