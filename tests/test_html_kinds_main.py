@@ -184,3 +184,7 @@ def test_the_headings_of_a_list_of_stories_are_read_with_their_texts_though_they
         assert [f"Head {n}" in page.main_text for n in range(count)] == [True] * count
     page = parse_html(f"<body><article><h1>A white tower</h1>{BODY}</article><h2>More</h2>{teasers(POSTS[:3])}</body>")
     assert "Head 1" not in page.main_text
+    teaser = f"<div><h4><a href=/2020/other-story.html>Another tower</a></h4><p>{LINES[1]}</p></div>"
+    page = parse_html(f"<title>A white tower</title><body><div><h1>A white tower</h1>{BODY}{teaser}</div></body>")
+    assert LINES[1] in page.main_text
+    assert "Another tower" not in page.main_text  # its text is not most of the page

@@ -317,33 +317,52 @@ def test_a_full_disk_and_damage_met_by_compacting_are_told_as_what_they_are(tmp_
             made.compact()
 
 
-def test_a_failed_compact_of_lancedb_leaves_readers_their_vectors(tmp_path, monkeypatch):
-    pytest.importorskip("lancedb")
-    path = tmp_path / "x.index"
-    with Index.open(path, Letters(), create=True, store="lancedb") as made:
+def asked(index: Index) -> list[tuple[str, float]]:
+    return [(hit.id, hit.score) for hit in index.search("old oak 40", "section")]
+
+
+def changed_lancedb(path, monkeypatch) -> Index:
+    """Return an index in several files, as large ones are left, so that compacting writes its vectors anew."""
+    made = Index.open(path, Letters(), create=True, store="lancedb")
+    with monkeypatch.context() as patched:
+        patched.setattr("docgraph.index.lance.LITTLE", -1)
         made.add(pages())
         made.add([("40", parse_html("<p>An old oak, changed."))])
-        with Index.open(path, Letters()) as reader:
+    return made
 
-            def asked(index: Index) -> list[tuple[str, float]]:
-                return [(hit.id, hit.score) for hit in index.search("old oak 40", "section")]
 
-            before = asked(reader)
-            full = "lance error: IO error: No space left on device (os error 28)"
+@pytest.mark.parametrize("what", ["lancedb.table.LanceTable.optimize", "docgraph.index.postings.join_all"])
+def test_a_compact_on_a_full_disk_leaves_readers_of_lancedb_their_vectors(tmp_path, monkeypatch, what):
+    pytest.importorskip("lancedb")
 
-            def fail(*_: object, **__: object) -> None:
-                raise RuntimeError(full)
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("lance error: IO error: No space left on device (os error 28)")
 
-            with monkeypatch.context() as patched:
-                table = type(made._store._table("section"))
-                patched.setattr(table, "optimize", fail)
-                with pytest.raises(DataError, match=r"must be room on the disk for .* No space left on device; what"):
-                    made.compact()
-            assert asked(reader) == asked(made) == before
-            with monkeypatch.context() as patched:
-                patched.setattr("docgraph.index.postings.join_all", fail)
-                with pytest.raises(RuntimeError):
-                    made.compact()
-            assert asked(reader) == asked(made) == before
+    path = tmp_path / "x.index"
+    with changed_lancedb(path, monkeypatch) as made, Index.open(path, Letters()) as reader:
+        assert reader._store._table("section") is not None  # it has the table open, and has read no vectors yet
+        with monkeypatch.context() as patched:
+            patched.setattr(what, fail)
+            with pytest.raises((DataError, RuntimeError), match="No space left on device") as told:
+                made.compact()
+        if "lancedb" in what:
+            assert told.match(r"there must be room on the disk for .* what was written before stays")
+        assert asked(reader) == asked(made)
+        made.compact()
+        assert asked(reader) == asked(made)
+
+
+def test_who_opens_lancedb_in_the_middle_of_a_compact_reads_what_is_there_after_it(tmp_path, monkeypatch):
+    lancedb = pytest.importorskip("lancedb")
+    path, optimize = tmp_path / "x.index", lancedb.table.LanceTable.optimize
+    with changed_lancedb(path, monkeypatch) as made, Index.open(path, Letters()) as reader:
+        before = asked(made)
+
+        def met(table, **options):
+            assert reader._store._table(table.name) is not None
+            return optimize(table, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(lancedb.table.LanceTable, "optimize", met)
             made.compact()
-            assert asked(reader) == asked(made) == before
+        assert asked(reader) == before

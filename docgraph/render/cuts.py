@@ -74,10 +74,8 @@ def _box(text: str, bounds: Floats) -> Floats:
         if name in ("circle", "ellipse"):
             radii, _, place = inner.partition(" at ")
             at = np.array([_length(one, size[axis]) for axis, one in enumerate((place or "50% 50%").split())])
-            wholes = size if name == "ellipse" else [float(np.sqrt((size**2).mean()))]
-            half = np.array([_length(one, whole) for one, whole in zip(radii.split(), wholes, strict=True)]) * np.ones(
-                2
-            )
+            wholes = size if name == "ellipse" else [np.sqrt((size**2).mean())]
+            half = np.ones(2) * [_length(one, whole) for one, whole in zip(radii.split(), wholes, strict=True)]
             return np.concatenate([bounds[:2] + at - half, bounds[:2] + at + half])
         sides = inner.partition(" round ")[0].replace(",", " ").split()
         if name == "rect":
