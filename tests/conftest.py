@@ -6,6 +6,7 @@ profile "fuzz"; what it finds becomes an `@example` or a test.
 
 import os
 import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +36,15 @@ if find_spec("torch") is None:  # with the base install, plain pytest runs the p
     collect_ignore = [
         path.name for path in Path(__file__).parent.glob("test_*.py") if NEEDS_EXTRA.search(path.read_text("utf-8"))
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_kernels() -> None:
+    """Whatever was compiled before, "auto" takes the kernels, in tests that import them."""
+    if "encoders.attention" in sys.modules:
+        from encoders.attention.patience import compile_at_once
+
+        compile_at_once()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.utils import logging as transformers_logging
 
 from docgraph.errors import DataError, DocgraphError, needs_extra
+from encoders.attention.patience import compile_at_once
 from encoders.classifier import DocumentForClassification
 from training.config import TrainingConfig, parse_setting
 from training.datasets import Corpus, RecordProblem
@@ -121,6 +122,7 @@ def _train(
     transformers_logging.disable_progress_bar()
     records = _training_records(config, corpus)
     set_seed(config.seed)
+    compile_at_once()
     checkpoint = last_checkpoint(folder.checkpoints)
     if checkpoint is None:
         model = new_model(config, records)

@@ -12,7 +12,7 @@ medians are given. Sections:
     short       where flat SDPA is faster: one document, and 64 equal ones, of 8 ... 1024 leaves
     build       nodes a second from a parent array to a `TreeBatch` with its families
     memory      peak memory beyond the inputs, each contestant in a process of its own
-    first       seconds of a process' first call: compiled, and read back from disk
+    first       seconds of a process' first call: by "auto", compiled, and read back from disk
     report      attention.md and attention.png from attention.json
 
 Flat SDPA is not run where one call would take longer than --longest-call, judged by the quarter of the length. On CUDA
@@ -155,7 +155,8 @@ def run_memory(results: Results, options: argparse.Namespace, save: Callable[[],
 
 def run_first(results: Results, options: argparse.Namespace, save: Callable[[], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        results["first"] = {name: first_call(Path(folder)) for name in ("compiled", "read from disk")}
+        rows = {'"auto", nothing compiled': "auto", '"cpu", compiled': "cpu", '"cpu", read from disk': "cpu"}
+        results["first"] = {name: first_call(Path(folder), backend) for name, backend in rows.items()}
     print(results["first"], flush=True)
 
 

@@ -75,16 +75,17 @@ from encoders import hierarchical_attention
 q, k, v = (torch.randn(64, 8, 64, requires_grad=True) for _ in range(3))
 forest = balanced(64, 8)
 start = time.perf_counter()
-output = hierarchical_attention(q, k, v, forest, backend="cpu")
+output = hierarchical_attention(q, k, v, forest, backend="{backend}")
 middle = time.perf_counter()
 output.sum().backward()
 print(middle - start, time.perf_counter() - middle)
 """
 
 
-def first_call(kept_in: Path) -> tuple[float, float]:
+def first_call(kept_in: Path, backend: str) -> tuple[float, float]:
     """Seconds of the first forward and of the first backward pass of a process, machine code kept in a folder."""
-    forward, backward = map(float, _in_fresh_process(FIRST_CALL, NUMBA_CACHE_DIR=str(kept_in)).split())
+    code = FIRST_CALL.format(backend=backend)
+    forward, backward = map(float, _in_fresh_process(code, NUMBA_CACHE_DIR=str(kept_in)).split())
     return forward, backward
 
 

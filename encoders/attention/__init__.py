@@ -2,7 +2,8 @@
 
     naive    the definition, one tree node at a time, any float dtype, gradients by autograd
     torch    vectorised over all families of all levels of all documents, any device; takes other family attentions
-    cpu      compiled loops (Numba), fused and multi-threaded; what "auto" takes for tensors on a CPU
+    cpu      compiled loops (Numba), fused and multi-threaded; what "auto" takes for tensors on a CPU, once compiling
+             them is repaid or was done before (`patience`)
     triton   fused kernels for CUDA; what "auto" takes there, unless blocks are pooled by weights or queries untied:
              then it takes torch
 
@@ -30,6 +31,7 @@ from docgraph.errors import AttentionError
 from encoders.attention.call import AttentionCall, Pooling, Positions, checked_call
 from encoders.attention.family import FamilyAttention, linear_family, softmax_family
 from encoders.attention.naive import naive_attention
+from encoders.attention.patience import is_compiled_by_now
 from encoders.attention.torch import torch_attention
 from encoders.forest.batch import TreeBatch
 
@@ -119,7 +121,8 @@ def hierarchical_attention(
             of exactly 0. Needs `untie`; computed by `naive` and `torch` alone. Blocks are pooled as with 1.
         return_energy: also return L of every root; with `untie` the mean of its leaves' log-partitions, which is the
             same of the other form, and with `alpha` the mean of the largest <P_i, s_i> + entropy of that order.
-        backend: "auto" takes the fastest that can do what is asked; or one of the names above.
+        backend: "auto" takes the fastest that can do what is asked; or one of the names above. On a CPU that is
+            "torch" until compiling would be repaid or was done before: name "cpu" for the same bits in every process.
         family_attention: replaces the softmax among siblings; `torch` backend and plain means only. See
             `FamilyAttention`; `softmax_family` and `linear_family` are ready-made.
 
@@ -165,7 +168,7 @@ def fastest_backend(call: AttentionCall) -> str:
         if need.lacks(call):
             continue
         if query.device.type == need.device and query.dtype in need.dtypes and load_compiled(f"{__name__}.{backend}"):
-            return backend
+            return backend if backend != "cpu" or is_compiled_by_now(call) else "torch"
     return "torch"
 
 
