@@ -103,10 +103,93 @@ def test_the_language_is_that_of_the_html_element():
         ("by ann lee, bob ray", ["ann lee", "bob ray"]),
         ("Lee, ann", ["Lee, ann"]),
         ("Lee, Ann, editor", ["Lee, Ann"]),
+        ("By Ann Lee @annlee", ["Ann Lee"]),
+        ("Ann Lee <ann@post.example>", ["Ann Lee"]),
+        ("ann@post.example (Ann Lee)", ["Ann Lee"]),
+        ("@annlee", []),
+        ("By Ann Lee, BBC News", ["Ann Lee"]),
+        ("Ann Lee, Reuters and Bo Ek, AFP", ["Ann Lee", "Bo Ek"]),
+        ("Ann Lee, Bob Ray III", ["Ann Lee", "Bob Ray III"]),
+        ("BBC News", ["BBC News"]),
+        ("By Ann Lee and Bo Ek, Culture correspondents", ["Ann Lee", "Bo Ek"]),
+        ("By Ann Lee in Berlin and Bo Ek in New York", ["Ann Lee", "Bo Ek"]),
+        ("By Ann Lee, Special to The Post", ["Ann Lee"]),
+        ("Posted on May 3, 2024 by Ann Lee", ["Ann Lee"]),
+        ("Text: Anna Müller, Fotos: Bo Ek", ["Anna Müller"]),
+        ("Автор текста: Иван Петров", ["Иван Петров"]),
+        ("Текст: Иван Петров", ["Иван Петров"]),
+        ("A cura di Maria Rossi", ["Maria Rossi"]),
+        ("Kirjoittaja: Matti Virtanen", ["Matti Virtanen"]),
+        ("文＝山田太郎", ["山田太郎"]),
+        ("取材・文／山田太郎　写真／佐藤花子", ["山田太郎"]),
+        ("山田太郎、佐藤花子", ["山田太郎", "佐藤花子"]),
+        ("〔記者王小明／台北報導〕", ["王小明"]),
+        ("本报记者 王小明", ["王小明"]),
+        ("홍길동 기자 hong@post.example", ["홍길동"]),
+        ("By", []),
+        ("Author:", []),
     ],
 )
 def test_names_in_a_byline(text: str, names: list[str]):
     assert author_names(text) == names
+
+
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ("<div class=byline><div>Ann Lee</div><div>3 May 2024</div></div>", ("Ann Lee",)),
+        ("<div class=byline>By <span>Ann Lee</span><span>3 May 2024</span></div>", ("Ann Lee",)),
+        ("<div class=byline><span>Ann Lee</span><span>Senior Reporter</span></div>", ("Ann Lee",)),
+        ("<div class=byline><span>By</span><span>Ann</span><span>Lee</span></div>", ("Ann Lee",)),
+        ("<p class=author>Ann Lee<br>Senior editor</p>", ("Ann Lee",)),
+        ("<p class=byline><a>Ann Lee</a><a>Bo Ek</a><span>3 May</span></p>", ("Ann Lee", "Bo Ek")),
+        ("<div class=byline><div>By <a>Ann Lee</a></div><div>and <a>Bo Ek</a></div></div>", ("Ann Lee", "Bo Ek")),
+        ("<div class=byline><time>May 3, 2024</time><div>Written by</div><b>Ann Lee</b></div>", ("Ann Lee",)),
+        (
+            "<section class=author-list><h4 class=author-name><a>Ann Lee</a></h4><div><time>May 3, 2024</time>"
+            "<span>4 min read</span></div></section>",
+            ("Ann Lee",),
+        ),
+        (
+            "<div itemprop=author itemscope itemtype='http://schema.org/Person'><b itemprop=name>Ann Lee</b>"
+            f"<p>{'Ann Lee is a writer and editor. ' * 9}</p></div>",
+            ("Ann Lee",),
+        ),
+        ("<div class=byline><p>Ann Lee</p><script>let a = 'Bo Ek'</script></div>", ("Ann Lee",)),
+        ("<p class=autor>Von Anna Müller und Bernd Özdemir</p>", ("Anna Müller", "Bernd Özdemir")),
+        ("<div class=autore>di Maria Rossi</div>", ("Maria Rossi",)),
+        ("<span class=auteur>Par Jean Dupont</span>", ("Jean Dupont",)),
+        ("<span class=författare>Av Åsa Öberg</span>", ("Åsa Öberg",)),
+        ("<span class=автор>Иван Петров</span>", ("Иван Петров",)),
+        ("<blockquote>Well.<p class=quote-autor>Bo Ek</p></blockquote>", ()),
+        ("<div class=autor-foto>Foto: Bo Ek</div>", ()),
+        ("<p>By <strong>Ann Lee</strong></p><p>3 May 2024</p>", ("Ann Lee",)),
+        ("<p>Von Anna Müller</p>", ("Anna Müller",)),
+        ("<p>By the river</p>", ()),
+        ("<p>Von Hamburg nach Berlin</p>", ()),
+        ("<p>Photo: Bo Ek</p>", ()),
+        (f"<p>{'The tower is white again. ' * 5}</p><p>By Ann Lee</p>", ()),
+    ],
+)
+def test_who_wrote_the_text_as_the_page_shows_it(shown: str, names: tuple[str, ...]):
+    assert metadata("", f"<h1>The tower is white</h1>{shown}<p>The text of it.").authors == names
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        (
+            "<meta name=citation_author content='Lee, Ann'><meta name=citation_author content='Ek, Bo'>",
+            ("Ann Lee", "Bo Ek"),
+        ),
+        ("<meta name=DC.creator content='Lee, Ann; García Márquez, Gabriel'>", ("Ann Lee", "Gabriel García Márquez")),
+        ("<meta name=DC.creator content='Ann Lee, Bob Ray'>", ("Ann Lee", "Bob Ray")),
+        ("<meta name=DC.creator content='Ann Lee, Reuters'>", ("Ann Lee",)),
+        ("<meta name=author content='Lee, Ann'>", ("Lee, Ann",)),
+    ],
+)
+def test_names_that_libraries_write_surname_first(head: str, names: tuple[str, ...]):
+    assert metadata(head).authors == names
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ Sources: ogp.me; Dublin Core; the names that Readability.js, newspaper4k and htm
 from collections.abc import Iterator
 from typing import Final
 
+from docgraph.parsers.html.metadata.authors import surname_last
+
 _META: Final[dict[str, tuple[str, str]]] = {
     "dc:title": ("title", "meta"), "dcterms:title": ("title", "meta"), "og:title": ("title", "opengraph"),
     "title": ("title", "meta"), "headline": ("title", "meta"), "twitter:title": ("title", "meta"),
@@ -52,6 +54,9 @@ _META_KEYS: Final = {
 """The same without separators, for nobody agrees on them ("DC.title", "article:published:time"):
 order, field, source."""
 
+_SURNAME_FIRST: Final = frozenset(("citationauthor", "dccreator", "dctermscreator"))
+"""Names under which libraries list authors by their surname."""
+
 
 def from_meta(content: str, *names: str | None) -> Iterator[tuple[int, str, str, str]]:
     """Yield (order, field, value, source) for each name that a meta element goes by and we know."""
@@ -62,4 +67,5 @@ def from_meta(content: str, *names: str | None) -> Iterator[tuple[int, str, str,
             known = _META_KEYS.get(name.translate(_NO_SEPARATORS))
             if known is not None:
                 order, field, source = known
-                yield order, field, content, source
+                is_inverted = name.translate(_NO_SEPARATORS) in _SURNAME_FIRST
+                yield order, field, surname_last(content) if is_inverted else content, source

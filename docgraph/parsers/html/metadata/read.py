@@ -18,6 +18,7 @@ from docgraph.metadata import Candidate, Metadata
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.metadata.authors import HOST, author_names
+from docgraph.parsers.html.metadata.bylines import byline_below
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
@@ -177,6 +178,10 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         and (day := _date_below(elements, heading))
     ):
         add("date", day, "text")
+    if heading and not any(candidate.field == "authors" for candidate in found):
+        start = elements.last[heading]
+        if names := byline_below(elements, start, min(start + _EVENTS_BELOW, len(elements.events))):
+            add("authors", names, "byline")
     return found
 
 

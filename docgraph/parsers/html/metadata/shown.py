@@ -12,6 +12,7 @@ from typing import Final
 
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.metadata.authors import LONGEST_NAME
+from docgraph.parsers.html.metadata.bylines import byline, lines_of
 from docgraph.parsers.html.metadata.dates import iso_date
 from docgraph.parsers.html.tags import words_in
 
@@ -20,6 +21,8 @@ TELLING: Final = frozenset(("itemprop", "property", "datetime", "rel", "href", "
 _LONGEST_BYLINE: Final = 120
 _LONGEST_LINKED_NAME: Final = 40
 _SHORT_EVENTS: Final = 120
+_PERSON_ELEMENTS: Final = 40
+"""Elements in which the name of a person is looked for."""
 _ITEM_LEVELS: Final = 12
 """Levels up that an enclosing microdata item is looked for."""
 _MICRODATA: Final = {
@@ -53,10 +56,17 @@ _OF_OTHERS: Final = frozenset(
 _ELSEWHERE: Final = frozenset(("aside", "nav", "footer"))
 _OTHERS_LEVELS: Final = 8
 _ARTICLE_ITEM: Final = re.compile(r"(?:article|posting|report|blogpost)$", re.I)
-_BYLINE_WORDS: Final = frozenset("byline bylines author authors authorname authornames byl writer reporter".split())
+_BYLINE_WORDS: Final = frozenset(
+    "byline bylines author authors authorname authornames byl writer reporter autor autora autoren autores autori "
+    "autore autorin autorzy auteur auteurs auteure forfatter forfattere forfattare skribent verfasser kirjoittaja "
+    "yazar szerzo avtor penulis zuozhe".split()
+)
+_BYLINE_NAMES: Final = re.compile(r"författare|tekijä|автор|συντ[αά]κτης|szerző|作者|著者|記者|记者|기자", re.I)
+"""Of the same, those that are not plain letters."""
 _NO_BYLINE_WORDS: Final = frozenset(
     "comment comments bio biography avatar image images img photo social follow share related box description job "
-    "about card text title role twitter caption credit topic teaser".split()
+    "about card text title role twitter caption credit topic teaser quote testimonial foto bild imagen kommentar "
+    "comentario comentarios commentaire commentaires zitat citation beschreibung descripcion".split()
 )
 _AUTHOR_PAGE: Final = re.compile(
     r"/(?:authors?|autor(?:en|es|i)?|auteurs?|people|staff|writers?|profiles?|contributors?|"
@@ -138,7 +148,18 @@ def microdata(elements: Elements, row: int) -> Iterator[Statement]:
                 or own.get("datetime")
                 or (own.get("src") or own.get("href") if field == "image" else "")
             )
+            if field == "authors":
+                value = value or _name_property(elements, row) or _names_in(elements, row, _LONGEST_BYLINE)
             yield field, value or short_text(elements, row, _LONGEST_BYLINE), "microdata"
+
+
+def _name_property(elements: Elements, row: int) -> str:
+    """Return the name that a person or organisation has as a property of its own, "" if it has none."""
+    for inner in range(row + 1, min(elements.end(row), row + _PERSON_ELEMENTS)):
+        own = elements.attributes[inner]
+        if own and "name" in (own.get("itemprop") or own.get("property", "").replace("schema:", "")).split():
+            return own.get("content") or short_text(elements, inner, LONGEST_NAME)
+    return ""
 
 
 def time(elements: Elements, row: int) -> Iterator[Statement]:
@@ -161,7 +182,7 @@ def link(elements: Elements, row: int) -> Iterator[Statement]:
     own = elements.attributes[row]
     rel = own["rel"].lower().split() if "rel" in own else ()
     if "author" in rel and not _is_of_comment(elements, row):
-        yield "authors", short_text(elements, row, LONGEST_NAME), "byline"
+        yield "authors", _names_in(elements, row, LONGEST_NAME), "byline"
     elif "tag" in rel:
         yield "tags", short_text(elements, row, LONGEST_NAME), "html"
     elif _is_of_author(own.get("href", "")):
@@ -180,7 +201,7 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
     own = elements.attributes[row]
     says = _said_by_names(own.get("class", ""), own.get("id", ""))
     if "byline" in says and not _is_of_comment(elements, row):
-        yield "authors", short_text(elements, row, _LONGEST_BYLINE), "byline"
+        yield "authors", _names_in(elements, row, _LONGEST_BYLINE), "byline"
     language = elements.attributes[0].get("lang")
     if "date" in says and (
         day := iso_date(own.get("title", "")[:_LONGEST_DATE], language)
@@ -195,7 +216,8 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
     names = f"{class_} {id_}"
     words = frozenset(words_in(names))
     says = {"date"} if words & _DATE_WORDS else set[str]()
-    if words & _BYLINE_WORDS and not words & _NO_BYLINE_WORDS:
+    is_byline = words & _BYLINE_WORDS or (not names.isascii() and _BYLINE_NAMES.search(names))
+    if is_byline and not words & _NO_BYLINE_WORDS:
         says.add("byline")
     if words & _MODIFIED_WORDS:
         says.add("modified")
@@ -225,5 +247,13 @@ def short_text(elements: Elements, row: int, most: int) -> str:
     """Return the text of an element if it is short, else ""."""
     if elements.last[row] - elements.first[row] > _SHORT_EVENTS:
         return ""
-    text = " ".join(elements.text(row).split())
+    text = " ".join(line.text for line in lines_of(elements, elements.first[row], elements.last[row]))
+    return text if 2 < len(text) <= most else ""
+
+
+def _names_in(elements: Elements, row: int, most: int) -> str:
+    """Return what an element says of authors if it is short, else ""."""
+    if elements.last[row] - elements.first[row] > _SHORT_EVENTS:
+        return ""
+    text = byline(lines_of(elements, elements.first[row], elements.last[row]))
     return text if 2 < len(text) <= most else ""
