@@ -47,6 +47,41 @@ def test_a_utf_8_page_with_a_broken_byte_stays_utf_8():
     assert [warning.code for warning in parse_html(page).warnings] == ["decode.replaced"]
 
 
+GERMAN = "Die Stadtbücherei an der Mühlstraße öffnet am Montag wieder. "
+
+
+@pytest.mark.parametrize("label", ["", "<meta charset=utf-8>"])
+@pytest.mark.parametrize("broken", [b"\xe4", b"\xff", b"\x80", b"\xc3", b"\xe2\x80"])
+def test_one_broken_byte_among_few_letters_leaves_a_page_utf_8(label: str, broken: bytes):
+    got = decode((label + GERMAN).encode() + broken + b" hier")
+    assert (got.text, got.encoding, got.replaced) == (f"{label}{GERMAN}\ufffd hier", "utf-8", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"), [(GERMAN, "ü"), ("<meta charset=utf-8>A tower", "’"), ("Башня ", "я"), ("塔は", "白")]
+)
+def test_a_page_that_ends_within_a_letter_is_utf_8(text: str, letter: str):
+    got = decode((text + letter).encode()[:-1])
+    assert (got.text, got.encoding, got.replaced) == (text + "\ufffd", "utf-8", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (GERMAN, "cp1252"),
+        ("Elle a dit : « Où est-il allé ? » Très bien, été comme hiver, à côté du « CAFÉ». ", "cp1252"),
+        (RUSSIAN, "cp1251"),
+        (JAPANESE, "euc-jp"),
+    ],
+)
+def test_a_page_that_says_utf_8_and_is_not_is_read_as_what_it_is(text: str, encoding: str):
+    assert text in decode(f"<meta charset=utf-8><p>{text * 3}".encode(encoding)).text
+
+
+def test_signs_for_what_could_not_be_read_before_are_not_counted_again():
+    assert decode(("\ufffd" + GERMAN * 4).encode() + b"\xff").replaced == 1
+
+
 def test_wide_text_without_a_mark_is_seen_by_its_zero_bytes():
     assert decode("<html><p>Hello, world".encode("utf-16-le")).text == "<html><p>Hello, world"
     assert decode("<html><p>Hello, world".encode("utf-16-be")).text == "<html><p>Hello, world"

@@ -6,9 +6,9 @@ The first that holds wins. Strict UTF-8 comes before the declared label because 
 in another encoding that is valid UTF-8 by chance is not; Japanese of seven bits is known by its escapes. A western
 label is not believed where most words have no plain letter in them, or where words hold signs and letters that only
 another encoding of one byte a letter explains; KOI8-R and windows-1251 are told apart by capitals. What was detected
-from few letters is said to be unsure. A page that is UTF-8 but for a few broken bytes stays
-UTF-8: each broken byte becomes U+FFFD and is counted. `decode` never raises, whatever the bytes. Files are first held
-against the signatures of formats that are no text (`check_is_text`).
+from few letters is said to be unsure. A page that is UTF-8 but for broken bytes, fewer than whole letters, or that
+ends within a letter, stays UTF-8: each broken byte becomes U+FFFD and is counted. `decode` never raises, whatever the
+bytes. Files are first held against the signatures of formats that are no text (`check_is_text`).
 
 Sources: WHATWG Encoding Standard (labels); HTML Living Standard 13.2.3.2 (where a page may declare its encoding);
 MIME Sniffing Standard 6 (signatures).
@@ -117,7 +117,11 @@ _KANA_SHARE: Final = 0.25
 """Share of Hiragana by which a page is told to be Japanese; in no other encoding do bytes look like that."""
 _FEW: Final = 60
 """Bytes that are not ASCII, with which a detector is often wrong."""
-_UTF8_LEADS: Final = tuple(bytes([lead]) for lead in range(0xC2, 0xF5))
+_UTF8_VALID: Final = {"utf-8": 1, None: 4}
+"""Declared encoding -> valid sequences of several bytes for each broken one, with which a page is UTF-8. Of pages in
+other encodings EUC-JP has most: one for three broken ones."""
+_UTF8_VALID_ELSE: Final = 20
+"""The same where another encoding is declared."""
 
 _LABELS: Final = {
     "ascii": "cp1252", "us-ascii": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "l1": "cp1252",
@@ -185,11 +189,9 @@ def decode(data: bytes) -> Decoded:
         return Decoded(data.decode("utf-8"), "utf-8", "utf-8", 0)
     except UnicodeDecodeError:
         pass
-    almost = data.decode("utf-8", "replace")
-    broken = almost.count("\ufffd")
-    if broken * 20 <= sum(map(data.count, _UTF8_LEADS)):
-        return Decoded(almost, "utf-8", "utf-8", broken)
     declared = declared_encoding(data)
+    if (almost := _almost_utf_8(data, declared)) is not None:
+        return almost
     if declared is not None and declared != "utf-8":
         try:
             text = data.decode(declared)
@@ -209,6 +211,20 @@ def decode(data: bytes) -> Decoded:
     if detected is not None:
         return _replacing(data, detected, "detected")._replace(unsure=unsure)
     return _replacing(data, "cp1252", "fallback")._replace(unsure=unsure)
+
+
+def _almost_utf_8(data: bytes, declared: str | None) -> Decoded | None:
+    """Return a page that is UTF-8 but for a few bytes, or for a letter that its end cuts; None if it is none."""
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
+    valid = len(text) - broken - len(data.translate(None, _HIGH))
+    enough = valid >= _UTF8_VALID.get(declared, _UTF8_VALID_ELSE) * broken
+    if not enough and (valid or declared == "utf-8"):
+        try:
+            enough = codecs.utf_8_decode(data, "strict", False)[1] < len(data)
+        except UnicodeDecodeError:
+            return None
+    return Decoded(text, "utf-8", "utf-8", broken) if enough else None
 
 
 def declared_encoding(data: bytes) -> str | None:

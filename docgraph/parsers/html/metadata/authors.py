@@ -29,7 +29,7 @@ _CJK_AFTER: Final = re.compile(
     re.S,
 )
 """What Chinese, Japanese and Korean write before a name ("文＝") and after it ("／台北報導")."""
-_CONTACT: Final = re.compile(r"[(<\[]?\s*[^\s(<\[]*@[^\s)>\]]+[)>\]]?")
+_CONTACT: Final = re.compile(r"(?<![^\s(<\[])[(<\[]?[^\s(<\[]*@[^\s)>\]]+[)>\]]?")
 """An address of mail, or a name on a network."""
 _PLACE: Final = re.compile(r"\s(?:in|IN|aus|à|from)\s+[^\W\d_a-zà-ÿ][^,;&]*?(?=$|[,;&|]|\s(?:and|und|et)\s)")
 """Where an author writes from."""
