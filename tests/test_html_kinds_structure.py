@@ -464,3 +464,76 @@ def test_an_image_is_found_where_a_page_shows_it(markup: str, src: str):
 def test_a_background_is_the_image_of_its_figure_also_where_it_comes_late(own: str):
     page = article(f"<figure><div {own}></div><figcaption>The tower at noon</figcaption></figure>")
     assert bound(page) == [("a.jpg", "The tower at noon")]
+
+
+EMPTY = "data:image/svg+xml;base64,PHN2Zy8+"
+EMPTY_PLAIN = "data:image/svg+xml,%3Csvg xmlns=%22http://www.w3.org/2000/svg%22 width=%22300%22%3E%3C/svg%3E"
+DOT = "data:image/svg+xml,%3Csvg%3E%3Ccircle r=%224%22/%3E%3C/svg%3E"
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
+@pytest.mark.parametrize("spacer", [EMPTY, EMPTY_PLAIN, PIXEL])
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<span><img alt='' aria-hidden=true src='{}'><img src=a.jpg alt=Rope></span>",
+        "<span><span><img src='{}'></span><img src=a.jpg alt=Rope></span>",
+        "<div><img src=a.jpg alt=Rope><img alt='' src='{}'></div>",
+    ],
+)
+def test_what_keeps_the_place_of_a_picture_is_none(markup: str, spacer: str):
+    page = article(f"<figure>{markup.format(spacer)}<figcaption>A rope.</figcaption></figure>")
+    assert bound(page) == [("a.jpg", "A rope.")]
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        f"<img src='{DOT}' alt=''><img src=a.jpg>",
+        f"<img src='{EMPTY}' alt='A tower'><img src=a.jpg>",
+        f"<img src='{EMPTY}' data-src=b.jpg><img src=a.jpg>",
+    ],
+)
+def test_what_is_drawn_described_or_filled_later_is_a_picture(markup: str):
+    assert len(article(f"<p>{markup}</p>").images()) == 2
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<figure><img src=a.jpg><figcaption><button>Show caption</button><span>A rope.</span><button>Hide caption"
+        "</button></figcaption></figure>",
+        "<figure><img src=a.jpg><figcaption><p>A rope.</p><div><button>More</button></div></figcaption></figure>",
+        "<figure><img src=a.jpg><figcaption><button>A rope.</button></figcaption></figure>",
+        "<figure><img src=a.jpg><div>1/2</div><figcaption>A rope.</figcaption></figure>",
+        "<figure><img src=a.jpg><figcaption><div>Bild 1 von 2</div><div>A rope.</div></figcaption></figure>",
+        "<table align=right><tr><td><img src=a.jpg></td></tr><tr><td><font size=1>A rope.</font></td></tr></table>",
+        "<div class=sc-a><div><img src=a.jpg></div></div><p class='sc-cap-7f'>A rope.</p>",
+        "<div class=sc-a><div><img src=a.jpg></div></div><div class=css-x_cap>A rope.</div>",
+    ],
+)
+def test_the_caption_is_the_words_on_the_picture_alone(markup: str):
+    assert bound(article(markup)) == [("a.jpg", "A rope.")]
+
+
+@pytest.mark.parametrize("counter", ["1/2", "2 / 14", "(3 of 4)", "Foto 1 de 3"])
+def test_the_number_of_a_picture_in_a_gallery_is_no_caption(counter: str):
+    page = article(f"<figure><img src=a.jpg><div class=caption>{counter}</div></figure>")
+    assert bound(page) == [("a.jpg", "")]
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<div><img src=a.jpg></div><p class=has-drop-cap>The climbers came from the north.</p>",
+        "<div><img src=a.jpg></div><p class=css-1cap9>The climbers came from the north.</p>",
+        "<div><img src=a.jpg></div><p class='x cap'>The climbers came from the north.</p>"
+        "<p class='x cap'>They left.</p>",
+        "<p><span class=cap>T</span>he climbers came from the north.</p>",
+        "<table align=right><tr><td><img src=a.jpg></td><td>The climbers came from the north.</td></tr></table>",
+    ],
+)
+def test_text_after_a_picture_is_no_caption(markup: str):
+    page = article(markup)
+    assert not page.find("caption")
+    assert "The climbers came from the north." in page.main_text

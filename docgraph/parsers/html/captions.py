@@ -10,6 +10,7 @@ from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.tags import NAME_LETTERS, words_in
 
 CAPTION_LETTERS: Final = 1500
 NEAR: Final = 8
@@ -22,6 +23,14 @@ _CREDIT: Final = re.compile(
     r"\b(?:getty|reuters|afp|dpa|epa|ap photo|imago|alamy|shutterstock|istock|unsplash|picture[ -]alliance|pa media)\b",
     re.I,
 )
+_COUNTER: Final = re.compile(
+    r"(?:[^\W\d]{2,12}\.?:?\s+)?\(?\d{1,3}\s*(?:[/／|∕]|of|von|de|sur|di|van|av|af|из|z|od)\s*\d{1,3}\)?", re.I
+)
+_SWITCH_LEVELS: Final = 4
+_COUNTER_LETTERS: Final = 30
+_CAP: Final = re.compile(r"(?:^|[\s_-])cap(?:$|[\s_-])", re.I)
+_OTHER_CAPS: Final = frozenset("drop dropped small initial first letter has all max min end night base".split())
+"""Words beside "cap" in class names of what is no caption: "has-drop-cap"."""
 _PROSE_LETTERS: Final = 60
 _SET_APART_LETTERS: Final = 200
 _CENTRED_LETTERS: Final = 80
@@ -37,7 +46,7 @@ def named_captions(elements: Elements, flow: Flow) -> dict[int, str]:
     for index, item in flow.blocks():
         shows_image = index - place < NEAR and bool(before.images) and not before.text
         above, before, place = before, item, index
-        if not 0 < len(item.text) <= CAPTION_LETTERS or item.element in flow.headings:
+        if not 0 < len(item.text) <= CAPTION_LETTERS or item.element in flow.headings or is_control(elements, item):
             continue
         if item.element not in known:
             known[item.element] = _named(elements, flow, item.element, described)
@@ -70,18 +79,42 @@ def _described(elements: Elements, flow: Flow) -> set[str]:
 
 
 def _is_set_apart(elements: Elements, block: TextBlock, before: TextBlock, flow: Flow, index: int) -> bool:
-    """Whether all of a block after an image is emphasised, small or, unlike the text after it, centred as that is."""
+    """Whether all of a block after an image is emphasised, small or, unlike the text after it, centred as that is, or
+    its class shortens "caption".
+    """
     if any(e - s >= len(block.text) and type_ in ("emphasis", "small") for s, e, type_, _ in block.marks):
         return True
+    after = next((item for item in flow.items[index + 1 : index + NEAR] if isinstance(item, TextBlock)), None)
+    names = elements.attributes[block.element].get("class", "")[:NAME_LETTERS]
+    if _CAP.search(names) and _OTHER_CAPS.isdisjoint(words_in(names)):
+        return after is None or elements.attributes[after.element].get("class") != names
     if len(block.text) > _CENTRED_LETTERS or not (_is_centred(elements, block) and _is_centred(elements, before)):
         return False
-    after = next((item for item in flow.items[index + 1 : index + NEAR] if isinstance(item, TextBlock)), None)
     return after is not None and bool(after.text) and not _is_centred(elements, after)
 
 
 def _is_centred(elements: Elements, block: TextBlock) -> bool:
     own = elements.attributes[block.element]
     return own.get("align", "").lower() == "center" or "text-align:center" in own.get("style", "").replace(" ", "")
+
+
+def is_switch(elements: Elements, button: int) -> bool:
+    """Whether a button stands in a caption beside its text: it shows or hides it."""
+    caption = next((row for row in elements.around(button, _SWITCH_LEVELS) if elements.tag[row] == "figcaption"), -1)
+    if caption < 0 or "img" in elements.tag[button : elements.end(button)]:
+        return False
+    inner = (row for row in range(caption + 1, elements.end(caption)) if elements.tag[row] == "button")
+    return sum(len(elements.text(row).strip()) for row in inner) < len(elements.text(caption).strip())
+
+
+def is_control(elements: Elements, item: TextBlock) -> bool:
+    """Whether a block beside an image is no caption but a button, or the number of the image in a gallery. A button in
+    a `figcaption` that is no switch is all there is of the caption.
+    """
+    if len(item.text) <= _COUNTER_LETTERS and _COUNTER.fullmatch(item.text):
+        return True
+    around = [elements.tag[row] for row in elements.around(item.element, _SWITCH_LEVELS)]
+    return "button" in around[:2] and "figcaption" not in around
 
 
 def letters_of(item: "int | TextBlock") -> int:

@@ -18,6 +18,7 @@ from docgraph.parsers.html.captions import (
     ENDS,
     NEAR,
     TABLES,
+    is_control,
     is_credit,
     is_prose,
     letters_of,
@@ -212,7 +213,8 @@ def _is_card(elements: Elements, flow: Flow, row: int, held: _Content) -> bool:
         return False
     if held.linked > 0.5 * held.letters or elements.tag[row] not in ("div", "section", "span", "aside", "table"):
         return False
-    if not elements.is_between(row, "p"):
+    floats = elements.tag[row] == "table" and elements.attributes[row].get("align", "").lower() in ("left", "right")
+    if not floats and not elements.is_between(row, "p"):
         return False
     start, stop = flow.places()[row]
     first = next((item for item in flow.items[start:stop] if isinstance(item, TextBlock)), None)
@@ -267,9 +269,19 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
             and not item.preformatted
             and item.linked < len(item.text)
             and len(item.text) <= CAPTION_LETTERS
-            and elements.tag[item.element] not in ("td", "th", "li", "button", "blockquote", "label")
+            and elements.tag[item.element] not in ("th", "li", "button", "blockquote", "label")
+            and (
+                elements.tag[item.element] != "td" or _is_below_image(elements, item.element, open_figures[-1].element)
+            )
+            and not is_control(elements, item)
         ):
             open_figures[-1].beside.append(index)
+
+
+def _is_below_image(elements: Elements, cell: int, figure: int) -> bool:
+    """Whether a cell of a table that is a figure stands in a row without images."""
+    line = elements.parent[cell]
+    return elements.tag[figure] == "table" and "img" not in elements.tag[line : elements.end(line)]
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.formulas import tex_of_image
-from docgraph.parsers.html.images import is_invisible
+from docgraph.parsers.html.images import is_invisible, is_spacer
 from docgraph.parsers.html.reader import Reader
 
 _CAPTION_LEVELS: Final = 6
@@ -28,7 +28,7 @@ def image(reader: Reader, row: int) -> int:
     """An image stands in the text where it is; one that follows its twin from `noscript` takes the twin's place."""
     elements, text, flow = reader.elements, reader.block, reader.flow
     tag, own = elements.tag[row], elements.attributes[row]
-    if is_invisible(own):
+    if is_invisible(own) or (tag == "img" and is_spacer(elements, row)):
         return 0
     if tag == "amp-img" and elements.tag[elements.parent[row]] == "amp-img":
         return reader.after(row)  # what is shown until the image has come, or if it does not

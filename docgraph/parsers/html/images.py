@@ -8,9 +8,10 @@ Sources: HTML Living Standard 4.8.4.2.1 (srcset), 2.4.4.5 (dimensions).
 """
 
 import re
+from base64 import b64decode
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.tags import MEDIA
@@ -32,6 +33,11 @@ _PLACEHOLDER: Final = re.compile(
     r"1x1|grey|gray|clear|lazy[_-]?load|loading|loader)[^/]{0,24}\.(?:gif|png|svg|jpe?g|webp)",
     re.I | re.S,
 )
+_ONE_PIXEL: Final = re.compile(r"data:image/gif;base64,R0lGODlhAQABA", re.I)
+_EMPTY_DRAWING: Final = re.compile(r"\s*<svg\b[^>]*(?:/>|>\s*</svg>)\s*$", re.I)
+_SPACER_LETTERS: Final = 600
+_SPACER_ELEMENTS: Final = 12
+"""Letters of the address of a drawing that is nothing but a spacer, and elements among which the other image stands."""
 _LONGEST_ADDRESS: Final = 8_000
 _NEW_FORMAT: Final = re.compile(r"(?:image/|\.)(?:avif|jxl|heic|heif)(?:-sequence)?$", re.I)
 _BACKGROUND: Final = re.compile(r"background(?:-image)?\s*:[^;]{0,40}?url\(\s*[\"']?([^\"')]+)", re.I)
@@ -42,6 +48,33 @@ def is_invisible(own: Attributes) -> bool:
     """Whether an image is declared at most two pixels wide and high: a counter, not an image."""
     width, height = _pixels(own.get("width")), _pixels(own.get("height"))
     return width is not None and height is not None and width <= 2 and height <= 2
+
+
+def is_spacer(elements: Elements, row: int) -> bool:
+    """Whether an image is an empty drawing, or one of one pixel, that keeps the place of another image beside it."""
+    own, above = elements.attributes[row], elements.parent[row]
+    src = own.get("src", "").lstrip()
+    if src[:5].lower() != "data:" or own.get("alt", "").strip() or elements.tag[above] == "picture" or above < 0:
+        return False
+    if not (_ONE_PIXEL.match(src) or _is_empty_drawing(src)) or _late_sources(own):
+        return False
+    if elements.end(above) == row + 1 and elements.parent[above] == above - 1 and above > 0:
+        above -= 1
+    inner = range(above + 1, min(elements.end(above), row + _SPACER_ELEMENTS))
+    images = (other for other in inner if other != row and elements.tag[other] == "img")
+    return any(elements.tag[elements.parent[other]] != "noscript" for other in images)
+
+
+def _is_empty_drawing(src: str) -> bool:
+    """Whether an address holds an SVG of a few letters in which nothing is drawn."""
+    head, _, data = src[:_SPACER_LETTERS].partition(",")
+    if not head.lower().startswith("data:image/svg+xml") or len(src) >= _SPACER_LETTERS:
+        return False
+    try:
+        drawing = b64decode(data).decode() if "base64" in head.lower() else unquote(data)
+    except ValueError:
+        return False
+    return _EMPTY_DRAWING.match(drawing) is not None
 
 
 def shown_by_style(own: Attributes) -> str:

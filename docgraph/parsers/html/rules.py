@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from docgraph.parsers.html.captions import is_switch
 from docgraph.parsers.html.code import is_copy_button, is_gutter, numbered_code
 from docgraph.parsers.html.formulas import linear, tex_of
 from docgraph.parsers.html.headings import is_title
@@ -60,6 +61,8 @@ def block(reader: Reader, row: int) -> int:
     if reader.has_code and (
         (tag in _GUTTERS and is_gutter(elements, row)) or (tag == "button" and is_copy_button(elements, row))
     ):
+        return reader.after(row)
+    if tag == "button" and is_switch(elements, row):
         return reader.after(row)
     if text.verbatim and tag in _LINES:
         if tag != "td":
