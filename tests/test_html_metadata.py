@@ -214,6 +214,23 @@ def test_dates_as_pages_write_them(text: str, iso: str | None):
     assert iso_date(text) == iso
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "<p class=event-date>Event: 9 June 2024</p>",
+        "<p class=date>Event: 9 June 2024</p>",
+        "<p class=date-of-birth>9 June 1960</p>",
+        "<time class=deadline-date datetime=2024-06-09>9 June</time>",
+        "<p class=date>Updated 9 June 2024</p>",
+        "<p class=date>9 June 2024</p>",
+    ],
+)
+@pytest.mark.parametrize("own", ["<p class=published-on>May 3, 2024</p>", "<p class=date>Published May 3, 2024</p>"])
+def test_the_date_of_an_event_is_not_that_of_the_page(other: str, own: str):
+    assert metadata("", f"<h1>T</h1>{other}{own}<p>Text.").date == "2024-05-03"
+    assert metadata("", f"<h1>T</h1>{own}{other}<p>Text.").date == "2024-05-03"
+
+
 def test_a_date_in_an_address():
     assert date_in_url("https://x.org/news/2019/nov/18/a") == "2019-11-18"
     assert date_in_url("https://x.org/2019/99/18/a") is None

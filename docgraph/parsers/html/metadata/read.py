@@ -28,6 +28,7 @@ from docgraph.parsers.html.metadata.shown import (
     from_page,
     is_of_others,
     is_within_item,
+    rank_of_date,
     telling,
 )
 from docgraph.parsers.html.metadata.titles import chosen_title
@@ -116,9 +117,9 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         else:
             add(field, value, "json-ld")
     named: list[tuple[int, str, str, str]] = []
-    shown: list[tuple[bool, str, str, str]] = []
-    """What the page shows, and whether it shows it before its heading,
-    which makes it less likely to be about the article."""
+    shown: list[tuple[bool, int, str, str, str]] = []
+    """What the page shows, and whether it shows it before its heading, which makes it less likely to be about the
+    article; of dates, how likely they are those of the article."""
     headings: list[tuple[str, str]] = []
     heading = elements.tag.index("h1") if "h1" in elements.tag else 0
     items = article_items(elements)
@@ -161,12 +162,13 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
                 if source == "microdata" and any(item <= row < elements.end(item) for item in items):
                     continue
                 if source in ("byline", "text"):
-                    shown.append((row < heading, field, value, source))
+                    rank = rank_of_date(elements, row) if field == "date" else 0
+                    shown.append((row < heading, rank, field, value, source))
                 else:
                     add(field, value, source)
     for _, field, value, source in sorted(named, key=lambda item: item[0]):
         add(field, value, source)
-    for _, field, value, source in sorted(shown, key=lambda item: item[0]):
+    for *_, field, value, source in sorted(shown, key=lambda item: item[:2]):
         add(field, value, source)
     for _, value in sorted(headings, key=lambda item: item[0]):
         add("title", value, "heading")

@@ -33,6 +33,16 @@ _MICRODATA: Final = {
 _DATE_WORDS: Final = frozenset(
     "date dates time timestamp datetime published publication pubdate publish posted dateline datum fecha data".split()
 )
+_OTHER_DATE_WORDS: Final = frozenset(
+    "event events birth birthday birthdate born death deadline due expiry expires expiration start end until closing "
+    "veranstaltung termin evento evenement geburtsdatum".split()
+)
+"""Words beside those for dates, in names of what is no date of the text."""
+_OTHER_DATE: Final = re.compile(
+    r"^(?:events?|when|starts?|ends?|deadline|due|born|died|expires|closes|veranstaltung|termin|beginn|geboren|évé?nement|"
+    r"evento|fecha límite|date limite|scadenza|frist)\b",
+    re.I,
+)
 _LONGEST_DATE: Final = 60
 _MODIFIED_WORDS: Final = frozenset("updated update modified edited revised changed lastmod aktualisiert".split())
 _PUBLISHED_WORDS: Final = frozenset("published publish pubdate created posted publication".split())
@@ -42,6 +52,9 @@ _UPDATED: Final = re.compile(
     re.I,
 )
 """Words before a date of the last change."""
+_PUBLISHED: Final = re.compile(
+    r"^(?:publish|posted|veröffentlicht|publié|public|pubblicat|gepubliceerd|opublik|опублик|發布|发布|公開)", re.I
+)
 _COMMENT: Final = re.compile(
     r"(?:^|[\s_-])(?:comments?|commentlist|replies|responses|disqus|kommentare?)(?:$|[\s_-])", re.I
 )
@@ -162,12 +175,27 @@ def _name_property(elements: Elements, row: int) -> str:
     return ""
 
 
+def rank_of_date(elements: Elements, row: int) -> int:
+    """Return how much an element that is named after dates seems to tell when the page was published, 0 the most: by
+    its names, and by its words before the date.
+    """
+    own = elements.attributes[row]
+    says, words = _said_by_names(own.get("class", ""), own.get("id", "")), short_text(elements, row, _LONGEST_DATE)
+    if _OTHER_DATE.search(words):
+        return 3
+    if "modified" in says or _UPDATED.search(words.partition(" ")[0]):
+        return 2
+    return 0 if "published" in says or _PUBLISHED.search(words) else 1
+
+
 def time(elements: Elements, row: int) -> Iterator[Statement]:
-    """The date of a `time` element: of the last change if its class says so."""
+    """The date of a `time` element: of the last change if its class says so, none if it says that it is of an event."""
     own = elements.attributes[row]
     value = own.get("datetime") or short_text(elements, row, _LONGEST_DATE)
     around = elements.attributes[elements.parent[row]] if elements.parent[row] >= 0 else own
     says = _said_by_names(own.get("class", ""), "") or _said_by_names(around.get("class", ""), "")
+    if "other date" in says:
+        return
     before = elements.events[elements.first[row] - 1] if elements.first[row] else ""
     if isinstance(before, str) and _UPDATED.search(before[-40:]):
         says = frozenset(("modified",))
@@ -212,10 +240,15 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
 
 @lru_cache(maxsize=8_192)
 def _said_by_names(class_: str, id_: str) -> frozenset[str]:
-    """Return which of "byline", "date", "modified", "published", "comment", "others" an element's names say."""
+    """Return which an element's names say of "byline", "date", "other date", "modified", "published", "comment" and
+    "others".
+    """
     names = f"{class_} {id_}"
     words = frozenset(words_in(names))
-    says = {"date"} if words & _DATE_WORDS else set[str]()
+    is_other = words & _OTHER_DATE_WORDS and not words & _PUBLISHED_WORDS
+    says = set[str]()
+    if words & _DATE_WORDS:
+        says.add("other date" if is_other else "date")
     is_byline = words & _BYLINE_WORDS or (not names.isascii() and _BYLINE_NAMES.search(names))
     if is_byline and not words & _NO_BYLINE_WORDS:
         says.add("byline")
