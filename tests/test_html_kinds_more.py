@@ -51,6 +51,41 @@ def test_labels_and_buttons_above_code_are_not_of_the_text():
 
 
 @pytest.mark.parametrize(
+    ("markup", "language"),
+    [
+        (
+            "<div class='language-ruby highlighter-rouge'><div class=highlight><pre class=highlight><code><table "
+            "class=rouge-table><tbody><tr><td class='rouge-gutter gl'><pre class=lineno>1\n2\n</pre></td>"
+            "<td class=rouge-code><pre>shine\nstop\n</pre></td></tr></tbody></table></code></pre></div></div>",
+            "ruby",
+        ),
+        (
+            "<div class=highlight><div class=chroma><table class=lntable><tr><td class=lntd><pre class=chroma><code>"
+            "<span class=lnt>1\n</span><span class=lnt>2\n</span></code></pre></td><td class=lntd><pre class=chroma>"
+            "<code data-lang=go>shine\nstop\n</code></pre></td></tr></table></div></div>",
+            "go",
+        ),
+        (
+            "<div class='syntaxhighlighter java'><table><tbody><tr><td class=gutter><div>1</div><div>2</div></td>"
+            "<td class=code><div><div class=line><code class='java plain'>shine</code></div><div class=line>"
+            "<code>stop</code></div></div></td></tr></tbody></table></div>",
+            "java",
+        ),
+        ("<pre><code data-lang=go>shine\nstop</code></pre>", "go"),
+        ("<pre><code class='hljs c++'>shine\nstop</code></pre>", "c++"),
+        ("<pre><code class='hljs language-rust'>shine\nstop</code></pre>", "rust"),
+        ("<div class='highlight-ruby notranslate'><div class=highlight><pre>shine\nstop</pre></div></div>", "ruby"),
+        ("<div class='highlight-default notranslate'><pre>shine\nstop</pre></div>", None),
+        ("<pre><code class='hljs line-numbers'>shine\nstop</code></pre>", None),
+        ("<div data-lang=de><pre>shine\nstop</pre></div>", None),
+    ],
+)
+def test_the_language_of_code_is_that_of_its_wrapper(markup: str, language: str | None):
+    found = [(node.text, node.attributes.get("code_language")) for node in article(markup).find("code")]
+    assert found == [("shine\nstop", language)]
+
+
+@pytest.mark.parametrize(
     "note",
     [
         "<section role=doc-endnotes><ol><li>From the log. <a role=doc-backlink href=#a>Back</a></li></ol></section>",

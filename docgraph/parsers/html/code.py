@@ -1,9 +1,10 @@
-"""Code whose lines are numbered: which elements hold the numbers, and the code of a table that has them in cells; and
-the buttons that copy code.
+"""Code whose lines are numbered: which elements hold the numbers, and the code of a table that has them in cells; the
+buttons that copy code; the language that code is named after.
 
 table ─ numbered_code ─> the code, line by line, or "" if the table is of another kind
 """
 
+import re
 from itertools import pairwise
 from typing import Final
 
@@ -17,6 +18,17 @@ _LINES: Final = frozenset(("div", "p", "li", "br", "tr"))
 _LEVELS: Final = 4
 _FEW_ELEMENTS: Final = 40
 _BUTTON_EVENTS: Final = 40
+_LANGUAGE_CLASS: Final = re.compile(
+    r"(?:^|\s)(?:(?:language|lang|highlight-source|highlight-text|brush:?|sourceCode)[-\s:]+|"
+    r"highlight-(?=[a-z0-9+]+ notranslate)(?!default|none)|(?:syntaxhighlighter|hljs) "
+    r"(?:nogutter )?(?=[\w+#.]+(?: |$))(?!hljs\b))"
+    r"([A-Za-z0-9+#_.]+)",
+    re.I,
+)
+_LANGUAGE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+#_.-]{0,19}")
+_WRAPPERS: Final = 3
+_HIGHLIGHT_LEVELS: Final = 10
+"""Levels around code that are looked at for its language, whatever they are, and if they say that it is highlighted."""
 
 
 def is_gutter(elements: Elements, row: int) -> bool:
@@ -114,3 +126,22 @@ def is_copy_button(elements: Elements, row: int) -> bool:
     words = elements.text(row).strip()
     names = elements.attributes[row].get("class", "")[:NAME_LETTERS]
     return len(words) <= 30 and bool(COPY_BUTTON.search(names) or words.lower() in ("copy", "copy code", "copied!"))
+
+
+def code_language(elements: Elements, block: int, *marked: int) -> str | None:
+    """Return the language that an element of code names, or one close around it; of a table of lines, one in it."""
+    rows = [*marked, *elements.around(block, _WRAPPERS)]
+    if elements.tag[block] == "table":
+        inner = range(block + 1, min(elements.end(block), block + _FEW_ELEMENTS))
+        rows += [row for row in inner if elements.tag[row] in ("pre", "code")]
+    outer = [*elements.around(block, _HIGHLIGHT_LEVELS)][_WRAPPERS:]
+    rows += [row for row in outer if "highlight" in elements.attributes[row].get("class", "")]
+    for row in rows:
+        own = elements.attributes[row]
+        if named := _LANGUAGE_CLASS.search(own.get("class", "")[:NAME_LETTERS]):
+            return named.group(1).lower()
+        if elements.tag[row] in ("pre", "code"):
+            said = own.get("data-lang") or own.get("data-language") or ""
+            if _LANGUAGE.fullmatch(said):
+                return said.lower()
+    return None

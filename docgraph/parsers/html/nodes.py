@@ -8,7 +8,6 @@ Addresses that run scripts are dropped here.
 """
 
 import math
-import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -42,9 +41,6 @@ _LEAVES: Final = frozenset(("heading", "cell", "code", "term"))
 """Kinds whose text is not cut into sentences."""
 _LONGEST_SPLIT: Final = 1_000_000
 """Characters of one text block that are cut into sentences; the rest of a longer one is one sentence."""
-_LANGUAGE_CLASS: Final = re.compile(
-    r"(?:^|\s)(?:language|lang|highlight-source|highlight-text|brush:?|sourceCode)[-\s:]+([A-Za-z0-9+#_.]+)", re.I
-)
 
 
 class NodeWriter:
@@ -85,13 +81,6 @@ class NodeWriter:
         """Close the innermost open node."""
         self.builder.close()
         self.context.pop()
-
-    def code_language(self, block: TextBlock) -> str | None:
-        """Return the language that a class of the code, or of an element close around it, names."""
-        for row in (*(mark[3] for mark in block.marks[:1]), *self.elements.around(block.element, 3)):
-            if named := _LANGUAGE_CLASS.search(self.elements.attributes[row].get("class", "")):
-                return named.group(1).lower()
-        return None
 
     def add_block(
         self,

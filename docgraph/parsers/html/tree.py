@@ -12,6 +12,7 @@ from typing import Any, Final
 from docgraph.document import DocumentBuilder
 from docgraph.parsers.html import structures
 from docgraph.parsers.html.blocks import TextBlock
+from docgraph.parsers.html.code import code_language
 from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.tags import LISTS
 from docgraph.parsers.html.walk import NO_LEVEL, Frame, Walk
@@ -117,7 +118,7 @@ def add_block(walk: Walk, block: TextBlock, index: int) -> None:
             frames.open_section(frames.last, level, role, element, aside=walk.is_aside(role))
         writer.add_block("heading", block, role, score, attributes=attributes)
     elif (block.preformatted and page.elements.tag[element] != "textarea") or _is_code(block):
-        language = writer.code_language(block)
+        language = code_language(page.elements, block.element, *(mark[3] for mark in block.marks[:1]))
         writer.add_block("code", block, role, score, attributes={"code_language": language} if language else None)
     elif index in page.figures.captions:
         writer.add_block("caption", block, role, score)
