@@ -537,3 +537,36 @@ def test_text_after_a_picture_is_no_caption(markup: str):
     page = article(markup)
     assert not page.find("caption")
     assert "The climbers came from the north." in page.main_text
+
+
+FORMULA = "<math alttext='a=b' display=block><mi>a</mi><mo>=</mo><mi>b</mi></math>"
+EQUATION = f"<tr class=ltx_equation><td></td><td>{FORMULA}</td><td></td><td><span class=ltx_tag>({{}})</span></td></tr>"
+
+
+@pytest.mark.parametrize(
+    ("markup", "lines"),
+    [
+        (f"<table class='ltx_equation ltx_eqn_table'><tbody>{EQUATION.format(1)}</table>", ["a=b (1)"]),
+        (
+            f"<table class='ltx_equationgroup ltx_eqn_table'>{EQUATION.format(1)}{EQUATION.format('2a')}</table>",
+            ["a=b (1)", "a=b (2a)"],
+        ),
+        (
+            f"<div class=html-disp-formula-info><div>{FORMULA}</div> <div class=l><label>(1)</label></div></div>",
+            ["a=b (1)"],
+        ),
+        (f"<div class=equation><p>{LINES[0]}</p><p>{FORMULA}</p></div>", [LINES[0], "a=b"]),
+    ],
+)
+def test_the_number_of_a_formula_stands_on_its_line(markup: str, lines: list[str]):
+    page = article(markup)
+    assert page.main_text.split("\n\n") == [*LINES[:2], *lines, *LINES[2:]]
+    assert not page.find("table")
+
+
+def test_a_text_in_the_frame_of_a_drawing_is_read():
+    page = article(
+        f"<svg viewBox='0 0 9 9'><style>p {{color: red}}</style><rect/><foreignObject><p>{LINES[0]}</p><p>Then more."
+        "</p></foreignObject></svg>"
+    )
+    assert page.main_text.split("\n\n") == [*LINES[:2], LINES[0], "Then more.", *LINES[2:]]

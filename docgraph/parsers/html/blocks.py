@@ -130,8 +130,8 @@ class Flow:
     """Elements that their class calls a "caption" or a "credit" -> which."""
     tex: dict[int, str] = field(default_factory=dict)
     """Element of a formula -> its TeX source."""
-    code_tables: set[int] = field(default_factory=set)
-    """Tables that number the lines of code, and were read as code."""
+    plain_tables: set[int] = field(default_factory=set)
+    """Tables that are no grids: they number the lines of code, or set formulas apart."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """Warnings: code and message."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)

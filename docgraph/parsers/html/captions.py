@@ -27,6 +27,7 @@ _COUNTER: Final = re.compile(
     r"(?:[^\W\d]{2,12}\.?:?\s+)?\(?\d{1,3}\s*(?:[/／|∕]|of|von|de|sur|di|van|av|af|из|z|od)\s*\d{1,3}\)?", re.I
 )
 _SWITCH_LEVELS: Final = 4
+_CAPTION_ELEMENTS: Final = 60
 _COUNTER_LETTERS: Final = 30
 _CAP: Final = re.compile(r"(?:^|[\s_-])cap(?:$|[\s_-])", re.I)
 _OTHER_CAPS: Final = frozenset("drop dropped small initial first letter has all max min end night base".split())
@@ -101,7 +102,11 @@ def _is_centred(elements: Elements, block: TextBlock) -> bool:
 def is_switch(elements: Elements, button: int) -> bool:
     """Whether a button stands in a caption beside its text: it shows or hides it."""
     caption = next((row for row in elements.around(button, _SWITCH_LEVELS) if elements.tag[row] == "figcaption"), -1)
-    if caption < 0 or "img" in elements.tag[button : elements.end(button)]:
+    if (
+        caption < 0
+        or elements.end(caption) - caption > _CAPTION_ELEMENTS
+        or "img" in elements.tag[button : elements.end(button)]
+    ):
         return False
     inner = (row for row in range(caption + 1, elements.end(caption)) if elements.tag[row] == "button")
     return sum(len(elements.text(row).strip()) for row in inner) < len(elements.text(caption).strip())

@@ -1,6 +1,7 @@
 """Formulas: MathML as a line of text, and the TeX source that pages keep beside it.
 
     <msup><mi>x</mi><mn>2</mn></msup> ─ linear ─> x^2
+    <table class="ltx_eqn_table"> ─ equations ─> elements whose cells are one line, the formula and its number
     <annotation encoding="application/x-tex">, alttext, <script type="math/tex"> ─ tex_of ─> the source
 
 Source: MathML Core (elements of presentation markup and how they are drawn).
@@ -24,6 +25,13 @@ _VARIABLES: Final = re.compile(r"-?[\w]{1,3}(?:[,(/*-][\w,()/*-]*)?")
 _IMAGE_CLASS: Final = re.compile(
     r"(?:^|[\s-])(?:latex|tex|math|mathjax|equation|formula|eqn|math-?(?:img|image|tex))(?:$|\s)", re.I
 )
+_EQUATION: Final = re.compile(
+    r"(?:^|\s)(?:ltx_eqn_table|(?:html-)?disp(?:lay)?-(?:formula|equation)(?:-info)?|(?:display)?equation)(?:\s|$)",
+    re.I,
+)
+_EQUATION_LEVELS: Final = 5
+_BESIDE_LETTERS: Final = 24
+"""Letters beside the formula on a line that has it alone."""
 _UNSEEN: Final = frozenset(("annotation", "annotation-xml", "mphantom", "none", "mprescripts"))
 _SCRIPTS: Final = {"msup": "^", "msub": "_", "munder": "_", "mover": "^"}
 
@@ -31,6 +39,34 @@ _SCRIPTS: Final = {"msup": "^", "msub": "_", "munder": "_", "mover": "^"}
 def linear(elements: Elements, row: int) -> str:
     """Return a formula as one line: scripts after ^ and _, fractions with /, roots as they are spoken."""
     return " ".join(_linear(elements, row, 0).split())
+
+
+def equations(elements: Elements) -> set[int]:
+    """Return the elements that set a formula apart, with its number beside it, and the lines of those that have more:
+    by their class, if they hold next to nothing else.
+    """
+    found, seen = set[int](), set[int]()
+    for formula in elements.rows_of("math"):
+        for row in elements.around(elements.parent[formula], _EQUATION_LEVELS):
+            if row not in seen and _EQUATION.search(elements.attributes[row].get("class", "")):
+                seen.add(row)
+                lines = [inner for inner in range(row + 1, elements.end(row)) if elements.tag[inner] == "tr"]
+                if _letters_beside(elements, row) <= _BESIDE_LETTERS * max(1, len(lines)):
+                    found.update((row, *lines))
+    return found
+
+
+def _letters_beside(elements: Elements, row: int) -> int:
+    """Return the letters of an element that are in no formula."""
+    letters, index, stop = 0, elements.first[row], elements.last[row]
+    while index < stop:
+        event = elements.events[index]
+        index += 1
+        if isinstance(event, str):
+            letters += len(event.strip())
+        elif event >= 0 and elements.tag[event] == "math":
+            index = elements.last[event] + 1
+    return letters
 
 
 def tex_of(elements: Elements, row: int) -> str:

@@ -18,6 +18,9 @@ _TWIN_DISTANCE: Final = 6
 """Elements between an image and the `noscript` that holds its twin."""
 _ICON_ELEMENTS: Final = 4
 """Elements of a drawing that is no more than an icon."""
+_FRAMED_LETTERS: Final = 60
+_FRAME_EVENTS: Final = 4_000
+"""Letters of HTML in a drawing that are more than a label, and events of one that is looked into."""
 _IMAGE_NAMES: Final = ("-image", "-img", "-picture", "-photo")
 """Ends of the names of custom elements that show an image."""
 _IMAGE_ELEMENTS: Final = 60
@@ -66,7 +69,9 @@ def embed(reader: Reader, row: int) -> int:
 
 
 def drawing(reader: Reader, row: int) -> int:
-    """Of a drawing its words are kept: the text of its `text` elements. In a figure it is the figure's image."""
+    """Of a drawing its words are kept: the text of its `text` elements, or all if it is a frame around HTML. In a
+    figure it is the figure's image.
+    """
     elements = reader.elements
     own = elements.attributes[row]
     if elements.tag[elements.parent[row]] == "mjx-container" or is_invisible(own):
@@ -83,11 +88,28 @@ def drawing(reader: Reader, row: int) -> int:
         reader.block.add_image(row)
     elif "image" in elements.tag[row + 1 : end]:
         reader.block.add_image(elements.tag.index("image", row + 1))
+    if _is_frame(elements, row):
+        return 0
     if elements.last[row] - elements.first[row] >= 4:
         for inner in range(row + 1, elements.end(row)):
             if elements.tag[inner] == "text":
                 reader.block.add_text(f" {elements.text(inner)} ")
     return reader.after(row)
+
+
+def _is_frame(elements: Elements, drawing: int) -> bool:
+    """Whether a drawing is the frame of HTML that is more than a label."""
+    row, end = drawing + 1, elements.end(drawing)
+    if elements.last[drawing] - elements.first[drawing] > _FRAME_EVENTS:
+        return False
+    while row < end:
+        if elements.tag[row] != "foreignobject":
+            row += 1
+            continue
+        if len(elements.text(row).strip()) >= _FRAMED_LETTERS:
+            return True
+        row = elements.end(row)
+    return False
 
 
 def add_twins(reader: Reader, noscript: int) -> None:

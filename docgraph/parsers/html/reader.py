@@ -6,7 +6,7 @@ from typing import Final
 
 from docgraph.parsers.html.blocks import Flow, OpenBlock, TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.formulas import written_formulas
+from docgraph.parsers.html.formulas import equations, written_formulas
 from docgraph.parsers.html.tags import NAME_LETTERS, kind_by_class
 
 _MAY_NUMBER: Final = re.compile(r"num|gutter|lineno|lntd|syntaxhigh|crayon", re.I).search
@@ -22,6 +22,7 @@ class Reader:
         "block",
         "containers",
         "elements",
+        "equations",
         "flow",
         "formulas",
         "has_code",
@@ -38,6 +39,9 @@ class Reader:
         named = ((kind_by_class(class_[:NAME_LETTERS]), rows) for (class_, _), rows in elements.by_names().items())
         self.flow = Flow(named={row: kind for kind, rows in named if kind for row in rows})
         self.formulas = 0
+        self.equations = equations(elements)
+        """Elements in which blocks are parts of one line: a formula and its number."""
+        self.flow.plain_tables.update(self.equations)
         self.block = OpenBlock()
         self.containers = [0]
         """Open block elements, innermost last."""

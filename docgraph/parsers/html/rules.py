@@ -64,6 +64,9 @@ def block(reader: Reader, row: int) -> int:
         return reader.after(row)
     if tag == "button" and is_switch(elements, row):
         return reader.after(row)
+    if reader.equations and row not in reader.equations and reader.containers[-1] in reader.equations:
+        text.add_text(" ")
+        return 0
     if text.verbatim and tag in _LINES:
         if tag != "td":
             text.start_line()
@@ -283,7 +286,7 @@ def _add_code(reader: Reader, row: int, code: str) -> int:
     """Add a table that numbers lines of code as the code alone."""
     reader.containers.append(row)
     reader.flow.items.append(row)
-    reader.flow.code_tables.add(row)
+    reader.flow.plain_tables.add(row)
     reader.block.verbatim += 1
     reader.block.add_text(code)
     reader.end_block()

@@ -84,7 +84,7 @@ def list_(walk: Walk, element: int) -> None:
 def table(walk: Walk, element: int) -> None:
     """A table of data is a grid of cells, with its caption in a figure around it; one for layout is nothing."""
     limits = walk.page.limits
-    grid = None if element in walk.page.flow.code_tables else read_grid(walk.page.elements, element, limits)
+    grid = None if element in walk.page.flow.plain_tables else read_grid(walk.page.elements, element, limits)
     if grid is None:
         box(walk, element)
         return
