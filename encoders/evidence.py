@@ -21,7 +21,7 @@ Axes:  N nodes   C classes
 
 import heapq
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -102,7 +102,39 @@ def explain(
     if judged < offered:
         method += f" {judged:,} of {offered:,} parts were judged by themselves; more passes judge more."
     _share_down(document, values)
-    return Evidence(classes=classes, probabilities=probabilities, values=values, method=method, passes=used)
+    return Evidence(
+        classes=classes,
+        probabilities=probabilities,
+        values=values,
+        method=method,
+        passes=used,
+        problem_type=_kind(whole),
+        given=_given(whole, classes, probabilities),
+        notes=tuple(_notes(whole)),
+    )
+
+
+def _given(predictions: Any, classes: tuple[str, ...], probabilities: NDArray[np.float32]) -> tuple[str, ...] | None:
+    """Return the labels that a model for several gives, most probable first; None of any other."""
+    if _kind(predictions) != "multi_label_classification":
+        return None
+    least = getattr(predictions, "thresholds", ()) or (0.5,) * len(classes)
+    order = np.argsort(-probabilities, kind="stable")
+    return tuple(classes[place] for place in order if probabilities[place] >= least[place])
+
+
+def _notes(predictions: Any) -> Iterator[str]:
+    """Yield what else is to be said of the first of some predictions, as far as they tell it."""
+    if 0 in getattr(predictions, "empty", ()):
+        yield "The model found nothing to read in the document: what it says is said of any such document."
+    if getattr(predictions, "distances", None) is None:
+        return
+    distance, far = float(predictions.distances[0]), predictions.off_topic_distance
+    if distance > far:
+        yield (
+            f"Off topic: its distance from the nearest training documents is {distance:.3f}, above {far:.3f}, so what "
+            f"the model says means little; {predictions.off_topic_alarms:.1%} of documents on topic are as far."
+        )
 
 
 def said(predictions: Any) -> NDArray[np.float64]:

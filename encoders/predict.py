@@ -51,6 +51,8 @@ class Predictions:
     problems: tuple[Problem, ...] = ()
     cut: dict[int, int] = field(default_factory=dict)
     """Sub-words past the processor's `max_tokens`, which were not read, by the place of their document."""
+    off_topic_alarms: float = 0.0
+    """Share of held-out documents that are as far by mistake."""
     logits: NDArray[np.float32] | None = None
     """(n, C) what the probabilities come from, and where float32 says 0 or 1 of those, more than they; None of a
     regression."""
@@ -129,6 +131,7 @@ def predict_documents(
         tuple(sorted(empty)),
         tuple(sorted(problems)),
         cut,
+        model.config.off_topic_alarms,
         None if kind == "regression" else logits,
     )
 

@@ -33,6 +33,30 @@ _KEYS = {
     "Tab": 9,
 }
 
+LOW_CONTRAST = """(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgb = (grounds, ink, opacity) => { canvas.globalAlpha = 1; canvas.clearRect(0, 0, 1, 1);
+    for (const c of grounds) { canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); }
+    if (ink) { canvas.globalAlpha = opacity; canvas.fillStyle = ink; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+  const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b; };
+  const low = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length) continue;
+    const grounds = [];
+    let opacity = 1;
+    for (let a = e; a; a = a.parentElement) {
+      grounds.unshift(getComputedStyle(a).backgroundColor);
+      opacity *= Number(getComputedStyle(a).opacity);
+    }
+    const a = light(rgb(grounds, getComputedStyle(e).color, opacity)), b = light(rgb(grounds));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 90)}`);
+  }
+  return low; })()"""
+"""An expression for the text whose contrast is below 4.5 (WCAG 2.1, 1.4.3); the opacity of all around it counts."""
+
 
 class Screen:
     """A file that is open in Chromium, with what a person can do to it."""

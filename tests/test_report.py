@@ -9,10 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from docgraph.errors import DataError
 from encoders import DocumentForClassification
+from tests.browsers import LOW_CONTRAST, Screen, needs_chromium
 from training.datasets import load
 from training.datasets.origins import TextOrigin
 from training.datasets.records import Record, RecordProblem
@@ -21,7 +23,7 @@ from training.evaluation.baselines import MAJORITY, MINILM, NB_WEIGHTED, TFIDF, 
 from training.evaluation.metrics import Scores, score
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report import Evaluation, write_report
-from training.evaluation.report_figures import confusion_png, learning_curve, reliability
+from training.evaluation.report_figures import confusion_png, learning_curve, most_confused, reliability
 from training.evaluation.views import write_views
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -208,3 +210,64 @@ def test_reliability_is_drawn_for_probabilities_of_nought_and_one(evaluation):
     one = evaluation.predictions[0]
     edges = [dataclasses.replace(one, probability=value) for value in (0.0, 0.1, 1.0)]
     assert Image.open(io.BytesIO(reliability(edges))).format == "PNG"
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_many() -> Evaluation:
+    """200 labels of 3 records each, of which the last five are taken for their neighbour."""
+    labels = tuple(f"label number {n}" for n in range(200))
+    target = torch.arange(200).repeat_interleave(3)
+    predicted = torch.where(target >= 195, target - 100, target)
+    probabilities = torch.eye(200)[predicted]
+    predictions = tuple(
+        RecordPrediction(id=f"r{n}", label=labels[t], predicted=labels[p], probability=1.0, probabilities={})
+        for n, (t, p) in enumerate(zip(target.tolist(), predicted.tolist(), strict=True))
+    )
+    scores = score("model", probabilities, target, labels)
+    return Evaluation(
+        model="m", data="d", split="test", labels=labels, scores=scores, baselines=(scores,), predictions=predictions
+    )
+
+
+def test_of_many_labels_the_worst_are_shown_and_the_rest_is_folded(tmp_path, of_many):
+    page = BeautifulSoup(write_report(tmp_path / "report.html", of_many).read_text(), "lxml")
+    assert "The 20 labels of the lowest F1, of 200." in page.text
+    assert "The 24 labels of the most frequent confusions, of 200." in page.text
+    for fold in page("details"):
+        assert len(fold.tbody("tr")) == 200
+        rows = [row.td.text for row in fold.find_previous("table").tbody("tr")]
+        assert len(rows) == 20
+        assert {f"label number {n}" for n in range(195, 200)} <= set(rows)
+        fold.find_previous("table").decompose()
+    assert len(page("details")) == 2
+    drawn = most_confused(of_many.scores.confusion)
+    assert len(drawn) == len({*drawn}) == 24
+    assert {*drawn[:10]} == {*range(95, 100), *range(195, 200)}
+
+
+def test_a_report_of_few_labels_folds_nothing(tmp_path, evaluation):
+    text = write_report(tmp_path / "report.html", evaluation).read_text()
+    assert "<details>" not in text
+    assert "of the lowest F1" not in text
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1400, 420])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_report_can_be_read_in_both_themes_and_on_a_telephone(tmp_path, of_many, width, dark):
+    path = write_report(tmp_path / "report.html", of_many)
+    path.write_text(path.read_text().replace("<html ", "<html data-ready=true "))
+    with Screen(path, width=width, dark=dark) as screen:
+        assert screen.run("document.documentElement.scrollWidth") <= width
+        assert screen.run("getComputedStyle(document.body).backgroundColor") == (
+            "rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)"
+        )
+        assert screen.run(LOW_CONTRAST) == []
+        lines = """[...document.querySelectorAll('td')].filter(e => /^[0-9.]+$/.test(e.textContent)).map(e => {
+          const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length; })"""
+        assert {*screen.run(lines)} == {1}  # no number is broken
+        assert screen.run("document.body.scrollHeight") < 6000  # not 200 rows twice
+        assert screen.errors == []

@@ -17,7 +17,7 @@ from docgraph import DataError, Document, DocumentBuilder, Evidence, Renderer, l
 from docgraph.index import answers
 from docgraph.view.data import js_places
 from docgraph.view.page import as_json
-from tests.browsers import Screen, needs_chromium
+from tests.browsers import LOW_CONTRAST, Screen, needs_chromium
 from training.cli import view as view_command
 
 RUN = Path(__file__).parent / "data" / "v0.1.0" / "run"
@@ -405,30 +405,14 @@ def test_a_rendered_page_has_its_boxes_on_the_screenshot(tmp_path):
 @pytest.mark.parametrize("dark", [False, True])
 def test_words_can_be_read_on_their_ground_in_both_themes(tmp_path, dark):
     """Contrast of at least 4.5 (WCAG 2.1, 1.4.3), of all text that the view writes."""
-    measure = """(() => {
-      const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-      const rgb = (...colours) => { canvas.clearRect(0, 0, 1, 1); for (const c of colours) { canvas.fillStyle = c;
-        canvas.fillRect(0, 0, 1, 1); } return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3); };
-      const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-        return .2126 * r + .7152 * g + .0722 * b; };
-      const low = [];
-      for (const e of document.querySelectorAll('body *')) {
-        if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || !e.getClientRects().length) continue;
-        const grounds = [];
-        for (let a = e; a; a = a.parentElement) grounds.unshift(getComputedStyle(a).backgroundColor);
-        const a = light(rgb(...grounds, getComputedStyle(e).color)), b = light(rgb(...grounds));
-        const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-        if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 90)}`);
-      }
-      return low; })()"""
     document = parse_html(PAGE)
     path = document.view(evidence=weighed(document)).save(tmp_path / "view.html")
     with Screen(path, dark=dark) as screen:
         screen.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         screen.click(paragraph("It rained"))
-        assert screen.run(measure) == []
+        assert screen.run(LOW_CONTRAST) == []
         screen.click("document.getElementById('theme')")
-        assert screen.run(measure) == []
+        assert screen.run(LOW_CONTRAST) == []
 
 
 @needs_chromium

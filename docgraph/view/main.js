@@ -74,7 +74,7 @@ document.addEventListener('keydown', event => {
 function setShade(name) {
   state.shade = byId('shade').value = name;
   document.documentElement.dataset.shades = name;
-  byId('class-label').hidden = name !== 'evidence';
+  byId('class-label').hidden = name !== 'evidence' || isValue;
   if (evidence) state.strongest = strongest();
   if (attention) shadeLooks();
   shadeRows(0, building.row);
@@ -85,7 +85,10 @@ const SHADES = [['none', 'nothing'], ['roles', 'roles'], ['score', 'main-content
 for (const [name, words] of SHADES)
   if (name === 'none' || (name === 'roles' && data.roles.length) || (name === 'score' && data.score) || (name === 'evidence' && evidence) || (name === 'attention' && attention))
     byId('shade').append(make('option', { value: name }, words));
-for (const place of ranked) byId('class').append(make('option', { value: place }, evidence.classes[place]));
+if (evidence) byId('said').append(saidInShort());
+byId('said').hidden = !evidence;
+for (const place of ranked)
+  byId('class').append(make('option', { value: place }, evidence.classes[place] + (given.includes(place) ? ' (predicted)' : '')));
 byId('shade').addEventListener('change', event => setShade(event.target.value));
 byId('class').addEventListener('change', event => {
   state.chosenClass = Number(event.target.value);

@@ -73,11 +73,21 @@ function keyOf(row) {
 // -- evidence ------------------------------------------------------------------------------------------------------
 
 const evidence = data.evidence || null;
+const isValue = evidence !== null && evidence.problem === 'regression';
 const judgedAt = new Int32Array(N).fill(-1);
 if (evidence) evidence.rows.forEach((row, place) => { judgedAt[row] = place; });
 const ranked = evidence ? evidence.classes.map((_, place) => place)
   .sort((a, b) => evidence.probabilities[b] - evidence.probabilities[a]) : [];
 const state = { selected: -1, hovered: -1, chosenClass: ranked.length ? ranked[0] : -1, shade: 'none' };
+/** The classes that the model gives, in words: some of several, the most probable, or a value. */
+const given = !evidence || isValue ? [] : (evidence.given || [evidence.classes[ranked[0]]]).map(name => evidence.classes.indexOf(name));
+const isOffTopic = evidence !== null && evidence.notes.some(note => note.startsWith('Off topic'));
+const valueWords = () => { const [value] = evidence.probabilities; return Math.abs(value) < 0.01 && value ? value.toPrecision(3) : value.toFixed(3); };
+function saidInShort() {
+  const [first] = evidence.classes, shown = given.slice(0, 3).map(place => evidence.classes[place]).join(', ');
+  const said = isValue ? `${first}: ${valueWords()}` : shown ? `Model: ${shown}${given.length > 3 ? ', …' : ''}` : 'Model: none of its labels';
+  return said + (isOffTopic ? ' (off topic)' : '');
+}
 const valueOf = row => judgedAt[row] < 0 ? null : evidence.values[judgedAt[row]][state.chosenClass];
 /** Nodes that were judged and hold none that was: what is coloured, so that no word is coloured twice. */
 const finest = [];

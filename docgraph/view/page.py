@@ -55,6 +55,12 @@ class Evidence:
     """In words, with the unit of `values`."""
     passes: int = 0
     """Documents that the model read to find it out."""
+    problem_type: str = "single_label_classification"
+    """Or "multi_label_classification"; or "regression": one class, whose "probability" is the value."""
+    given: tuple[str, ...] | None = None
+    """The classes that the model gives the document; the most probable if None."""
+    notes: tuple[str, ...] = ()
+    """What else the model says of the document, such as that it is off topic; a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,11 +161,14 @@ def _evidence(evidence: Evidence, rows: int) -> dict[str, Any]:
     judged = np.flatnonzero(np.isfinite(evidence.values).all(axis=1))
     return {
         "classes": list(evidence.classes),
-        "probabilities": [round(float(value), 4) for value in evidence.probabilities],
+        "probabilities": [float(f"{value:.6g}") for value in evidence.probabilities.tolist()],
         "rows": judged.tolist(),
         "values": np.round(evidence.values[judged].astype(float), 4).tolist(),
         "method": evidence.method,
         "passes": evidence.passes,
+        "problem": evidence.problem_type,
+        "given": None if evidence.given is None else list(evidence.given),
+        "notes": list(evidence.notes),
     }
 
 

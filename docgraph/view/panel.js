@@ -4,10 +4,13 @@ const panel = byId('panel');
 const nodePart = make('div', { id: 'node-facts', 'aria-live': 'polite' });
 const LONGEST = 2000;
 
-/** A value of JSON as text. */
+const isObject = value => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** A value of JSON as text: lists in a line, an object's values by their names, a line each; what lies deeper as it is written. */
 function told(value) {
-  const plain = Array.isArray(value) && value.every(one => typeof one === 'string');
-  const text = typeof value === 'string' ? value : plain ? value.join('; ') : JSON.stringify(value);
+  const short = one => typeof one === 'object' ? JSON.stringify(one) : String(one);
+  const text = Array.isArray(value) ? value.map(short).join('; ')
+    : isObject(value) ? Object.entries(value).map(([name, one]) => `${name.replaceAll('_', ' ')}: ${Array.isArray(one) ? one.map(short).join('; ') : short(one)}`).join('\n')
+    : String(value);
   return text.length > LONGEST ? text.slice(0, LONGEST) + '…' : text;
 }
 
@@ -61,7 +64,7 @@ function showInPanel(row) {
       ['Main content', score],
       ['Section', headingPath(row)],
       ['Key or cell', keyOf(row)],
-      ['Evidence', value === null ? null : bar(Math.abs(value) / state.strongest, `${signed(value)} for ${evidence.classes[state.chosenClass]}`, value < 0 ? 'against' : 'for')],
+      ['Evidence', value === null ? null : bar(Math.abs(value) / state.strongest, `${signed(value)} ${isValue ? 'to' : 'for'} ${evidence.classes[state.chosenClass]}`, value < 0 ? 'against' : 'for')],
       ['Span', `${from} to ${to}, ${to - from} characters`],
       ['Children', childCount[row] ? `${childCount[row]} on a ${data.domains[data.domain[row]]}, ${ends[row] - row - 1} nodes below` : ''],
       ['Image', image ? image.problem || `${image.width} × ${image.height}` : ''],
@@ -100,17 +103,31 @@ function passagesPart() {
 
 const blockOf = row => kindOf(row) === 'sentence' && data.parent[row] >= 0 ? data.parent[row] : row;
 
+const MOST_CLASSES = 8;
+/** A line a class with its probability, or the value of a regression. */
+function said() {
+  if (isValue) return [make('p', { className: 'class' }, `${evidence.classes[0]}: `, make('b', {}, valueWords()))];
+  const lines = ranked.slice(0, Math.max(MOST_CLASSES, given.length)).map(place => make('p', { className: 'class' },
+    bar(evidence.probabilities[place], make('span', {}, `${evidence.probabilities[place].toFixed(3)} `,
+      make(given.includes(place) ? 'b' : 'span', {}, evidence.classes[place]), given.includes(place) ? ' (predicted)' : ''))));
+  if (ranked.length > lines.length) lines.push(make('p', { className: 'note' }, `and ${ranked.length - lines.length} less probable ones.`));
+  if (!given.length) lines.push(make('p', {}, 'No label reaches the probability from which the model gives it.'));
+  return lines;
+}
+
 const evidenceHost = make('div');
 function showEvidence() {
   const order = [...finest].sort((a, b) => valueOf(b) - valueOf(a));
   const side = (name, rows) => rows.length
     ? [make('h3', {}, name), make('ol', {}, ...rows.map(row => make('li', {}, nodeButton(row, wordsOf(row, 100), make('span', { className: valueOf(row) < 0 ? 'value against' : 'value for' }, signed(valueOf(row))), ' '))))] : [];
+  const name = evidence.classes[state.chosenClass];
   evidenceHost.replaceChildren(
-    ...ranked.slice(0, 8).map(place => make('p', { className: 'class' },
-      bar(evidence.probabilities[place], `${evidence.probabilities[place].toFixed(3)} ${evidence.classes[place]}`))),
-    ...side(`Speaks for ${evidence.classes[state.chosenClass]}`, order.filter(row => valueOf(row) > 0).slice(0, 8)),
-    ...side('Speaks against it', order.reverse().filter(row => valueOf(row) < 0).slice(0, 8)),
-    make('p', { className: 'note' }, evidence.method));
+    ...said(),
+    ...evidence.notes.map(note => make('p', {}, note)),
+    ...(finest.length ? [] : [make('p', {}, 'The document has a single part with content: none can be left out, so that there is no evidence of parts.')]),
+    ...side(isValue ? `Raises ${name}` : `Speaks for ${name}`, order.filter(row => valueOf(row) > 0).slice(0, 8)),
+    ...side(isValue ? 'Lowers it' : 'Speaks against it', order.reverse().filter(row => valueOf(row) < 0).slice(0, 8)),
+    finest.length ? make('p', { className: 'note' }, evidence.method) : '');
 }
 
 const attentionHost = make('div', { 'aria-live': 'polite' }), layerChoice = make('select');
@@ -136,9 +153,9 @@ function attentionPart() {
 
 function makePanel() {
   panel.append(nodePart);
-  if (attention) panel.append(attentionPart());
-  if (data.query) panel.append(passagesPart());
   if (evidence) panel.append(part('What the model says', true, evidenceHost));
+  if (data.query) panel.append(passagesPart());
+  if (attention) panel.append(attentionPart());
   const chosen = new Map(data.metadata.map(([name, value]) => [name, told(value)]));
   panel.append(part('Metadata', !evidence && !data.query, facts(data.metadata)));
   if (data.candidates.length)

@@ -62,11 +62,35 @@ function writeOwn(row, to) {
   } else if (element.localName !== 'hr' && element.localName !== 'table') writeText(element, from, to);
 }
 
+/** What is wider than the pane scrolls by itself, and takes the focus then, for the arrow keys. */
+const wides = new ResizeObserver(entries => {
+  for (const { target } of entries) {
+    const wide = target.closest('.wide');
+    wide.tabIndex = wide.scrollWidth > wide.clientWidth ? 0 : -1;
+  }
+});
+
+/** Give a table its own scrolling. */
+function widened(table) {
+  const wide = make('div', { className: 'wide', role: 'region', ariaLabel: 'Table' }, table);
+  wides.observe(wide);
+  wides.observe(table);
+  return wide;
+}
+
+const LONG_CELL = 40, UNBROKEN = /\S{40}/;
+/** A cell is as wide as its longest word at least; one of many words gets room for some of them a line. */
+function roomOf(row) {
+  if (end(row) - start(row) <= LONG_CELL) return '';
+  return UNBROKEN.test(textOf(row)) ? ' long unbroken' : ' long';
+}
+
 /** Put a cell at its place in a table, with empty cells before it where the document has none. */
 function placeCell(table, row, cell) {
   const [y, x] = [data.position[2 * row], data.position[2 * row + 1]], grid = building.grids[table];
   const attributes = attributesOf(row);
   const size = (value, most) => Math.min(Math.max(Number(value) || 1, 1), most);
+  cell.className += roomOf(row);
   cell.rowSpan = size(attributes.row_span, 1000);
   cell.colSpan = size(attributes.column_span, 1000);
   if (y !== grid.y || !grid.line) {
@@ -128,7 +152,9 @@ function openRow(row) {
   building.cursor[row] = start(row);
   building.open.push(row);
   if (above < 0) {
-    reading.append(element);
+    reading.append(building.grids[row] ? widened(element) : element);
+    if (!data.text.trim() && !Object.keys(data.images).some(image => Number(image) !== screenshotRow))
+      reading.append(make('p', { className: 'note' }, 'The document has neither text nor images.'));
     return;
   }
   const flat = building.domDepth[above] >= DEEPEST;
@@ -136,8 +162,8 @@ function openRow(row) {
   if (row === screenshotRow) return;
   writeOwn(above, start(row));
   if (building.grids[above] && kindOf(row) === 'cell') placeCell(above, row, element);
-  else if (building.grids[above]) elementOf[above].before(element);
-  else (flat ? elementOf[above].parentNode || reading : elementOf[above]).append(element);
+  else if (building.grids[above]) elementOf[above].parentNode.before(element);
+  else (flat ? elementOf[above].parentNode || reading : elementOf[above]).append(building.grids[row] ? widened(element) : element);
 }
 
 function closeLast() {

@@ -4,6 +4,8 @@ const screenshot = byId('screenshot');
 const picture = screenshotRow >= 0 && data.images[screenshotRow].src ? data.images[screenshotRow] : null;
 const patches = picture ? attributesOf(screenshotRow).patches : null;
 const pageBox = picture ? data.boxes[screenshotRow] : null;
+/** Of a page wider than windows are, as one with a long word, this width fills the pane, and the rest is scrolled to. */
+const WIDEST = 1920, SHOWN_WIDTH = 1280;
 let overlay = null, selectedBox = null, hoveredBox = null, patchBox = null, cursorPatch = 0;
 
 function placeBox(element, row) {
@@ -96,8 +98,10 @@ if (picture) {
   selectedBox = make('div', { className: 'box selected', hidden: true });
   hoveredBox = make('div', { className: 'box hovered', hidden: true });
   patchBox = make('div', { className: 'box patch', hidden: true });
-  screenshot.append(make('div', { className: 'picture' },
-    make('img', { src: picture.src, alt: 'The page as a browser shows it', decoding: 'async' }), overlay, hoveredBox, selectedBox, patchBox));
+  const sheet = make('div', { className: 'picture' },
+    make('img', { src: picture.src, alt: 'The page as a browser shows it', decoding: 'async' }), overlay, hoveredBox, selectedBox, patchBox);
+  if (pageBox[2] > WIDEST) sheet.style.width = sheet.style.maxWidth = `${100 * pageBox[2] / SHOWN_WIDTH}%`;
+  screenshot.append(sheet);
   const pointOf = event => {
     const area = overlay.getBoundingClientRect();
     return [(event.clientX - area.left) / area.width * pageBox[2], (event.clientY - area.top) / area.height * pageBox[3]];

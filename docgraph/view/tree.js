@@ -44,7 +44,7 @@ function line(row, place) {
   if (row === state.hovered) item.classList.add('hovered');
   if (layoutOf(row).visible === false) item.classList.add('unseen');
   item.append(make('span', { className: 'twist', 'aria-hidden': 'true' }, childCount[row] ? (expanded[row] ? '▾' : '▸') : ''));
-  if (depth[row] > 16) item.append(make('span', { className: 'level' }, `(${depth[row]}) `));
+  if (depth[row] > 16) item.append(make('span', { className: 'level' }, `(${depth[row]})`));
   item.append(make('b', {}, kindOf(row)));
   if (roleName(row) && (roleFrom[row] === row)) item.append(make('span', { className: 'role', 'data-role': roleName(row) }, roleName(row)));
   if (keyOf(row)) item.append(make('span', { className: 'key' }, keyOf(row)));

@@ -27,7 +27,7 @@ from docgraph.errors import DataError
 from training.datasets.records import RecordProblem
 from training.evaluation.metrics import Scores
 from training.evaluation.predictions import RecordPrediction
-from training.evaluation.report_figures import confusion, learning_curve, reliability
+from training.evaluation.report_figures import MOST_CLASSES, confusion, learning_curve, reliability
 from training.evaluation.significance import NamedDifference, figures
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
@@ -35,7 +35,11 @@ from training.output.provenance import environment, told
 
 SUFFIXES: Final = (".html", ".json", ".md")
 MISTAKES: Final = 20
+CONFUSION: Final = "Confusion matrix"
 MISTAKEN: Final = "Surest mistakes"
+BY_LABEL: Final = ("Classes", "Examples")
+"""Tables with a row a label: of many labels a page shows those that are predicted worst, and folds the rest."""
+SHOWN: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,21 +151,40 @@ def to_html(evaluation: Evaluation, views: Mapping[str, str] | None = None) -> s
 
     curve = learning_curve(evaluation.history)
     images = {
-        "Confusion matrix": confusion(evaluation.scores),
+        CONFUSION: confusion(evaluation.scores),
         "Reliability": reliability(evaluation.predictions),
         **({} if curve is None else {"Learning curve": curve}),
     }
+    by_f1 = sorted(evaluation.scores.classes, key=lambda one: (not one.count, one.f1))
+    many = len(by_f1) > MOST_CLASSES
+    few = f"<p>The {MOST_CLASSES} labels of the most frequent confusions, of {len(by_f1)}.</p>" if many else ""
+    worst = {one.label: place for place, one in enumerate(by_f1)}
     parts = [f"<h1>{html.escape(_title(evaluation))}</h1>"]
     parts += [f"<p>{html.escape(one)}</p>" for one in evaluation.said]
     for title, head, rows in _tables(evaluation):
-        cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        body = "".join("<tr>" + "".join(cell(c, title) for c in row) + "</tr>" for row in rows)
-        parts.append(f"<h2>{title}</h2><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>")
+        heads = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+        lines = ["<tr>" + "".join(cell(c, title) for c in row) + "</tr>" for row in rows]
+        parts.append(f"<h2>{title}</h2>")
+        if title in BY_LABEL and len(rows) > MOST_CLASSES:
+            first = [
+                line for _, line in sorted(zip(rows, lines, strict=True), key=lambda one: worst[one[0][0]])[:SHOWN]
+            ]
+            parts += [f"<p>The {SHOWN} labels of the lowest F1, of {len(rows)}.</p>", _table_tag(heads, first)]
+            parts.append(f"<details><summary>All {len(rows)} labels</summary>{_table_tag(heads, lines)}</details>")
+        else:
+            parts.append(_table_tag(heads, lines))
         if title == "Classes":
-            parts += [f"<h2>{name}</h2>{image_tag(image, name.lower())}" for name, image in images.items()]
+            parts += [
+                f"<h2>{name}</h2>{few if name == CONFUSION else ''}{image_tag(image, name.lower())}"
+                for name, image in images.items()
+            ]
     made = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in told(evaluation.about))
     parts.append(f"<h2>Made by</h2><ul>{made}</ul>")
     return html_page(_title(evaluation), "\n".join(parts))
+
+
+def _table_tag(heads: str, lines: Sequence[str]) -> str:
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _title(evaluation: Evaluation) -> str:

@@ -13,6 +13,10 @@ from training.evaluation.predictions import RecordPrediction
 from training.output.figures import new_figure, png
 
 BINS: Final = 10
+MOST_CLASSES: Final = 24
+"""Of a confusion matrix that can be read; of more, the most confused are drawn."""
+MOST_LETTERS: Final = 32
+"""Of a class beside its row."""
 
 
 def confusion_png(path: str | Path, scores: Scores) -> Path:
@@ -26,16 +30,21 @@ def confusion_png(path: str | Path, scores: Scores) -> Path:
 def confusion(scores: Scores) -> bytes:
     """Return the confusion matrix as PNG: a cell's colour is its share of the row, its number the count.
 
+    Of more than `MOST_CLASSES` classes it has those of the most frequent confusions.
+
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    names = [one.label for one in scores.classes]
-    shares = [[count / max(sum(row), 1) for count in row] for row in scores.confusion]
+    drawn = most_confused(scores.confusion)
+    names = [_shortened(scores.classes[place].label) for place in drawn]
+    counts = [[scores.confusion[y][x] for x in drawn] for y in drawn]
+    totals = [max(sum(scores.confusion[y]), 1) for y in drawn]
+    shares = [[count / total for count in row] for row, total in zip(counts, totals, strict=True)]
     side = 2.6 + 0.42 * len(names)
     figure = new_figure(side + 1.2, side)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for y, row in enumerate(scores.confusion):
+    for y, row in enumerate(counts):
         for x, count in enumerate(row):
             if count:
                 color = "white" if shares[y][x] > 0.6 else "black"
@@ -44,9 +53,30 @@ def confusion(scores: Scores) -> bytes:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
-    axes.set_title(f"{scores.name}: accuracy {scores.accuracy:.3f}, {scores.count} records")
+    few = "" if len(drawn) == len(scores.classes) else f", {len(drawn)} of {len(scores.classes)} classes"
+    axes.set_title(f"{scores.name}: accuracy {scores.accuracy:.3f}, {scores.count} records{few}")
     figure.colorbar(image, ax=axes, label="share of the label's records")
     return png(figure)
+
+
+def most_confused(confusion: Sequence[Sequence[int]]) -> list[int]:
+    """Return which classes to draw: all, or of many those that are confused most often, then those of most records.
+
+    Args:
+        confusion: (C, C) records by label and predicted class.
+    """
+    if len(confusion) <= MOST_CLASSES:
+        return list(range(len(confusion)))
+    counts = np.array(confusion)
+    records = counts.sum(axis=1)
+    np.fill_diagonal(counts, 0)
+    ranked = np.argsort(-counts, axis=None, kind="stable")[: np.count_nonzero(counts)]
+    drawn = dict.fromkeys(one for place in ranked.tolist() for one in divmod(place, len(counts)))
+    return list(drawn | dict.fromkeys(np.argsort(-records, kind="stable").tolist()))[:MOST_CLASSES]
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
 
 
 def reliability(predictions: Sequence[RecordPrediction]) -> bytes:
