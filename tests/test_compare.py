@@ -13,7 +13,7 @@ from scipy import stats
 
 from docgraph.errors import DataError
 from tests.training_runs import TINY, write_table
-from training.compare.report import RIVAL_KINDS
+from training.compare.report import RIVAL_KINDS, to_markdown
 from training.compare.run import compare, summarise
 from training.compare.worker import Result
 from training.config import ConfigError, TrainingConfig, make_config
@@ -156,6 +156,17 @@ def test_seeds_of_a_kind_become_one_row_and_every_pair_is_compared():
         ("flat", "none"),
     ]
     assert [pair.significant for pair in found.pairs] == [False, True, True]
+
+
+def test_a_table_without_a_kind_of_attention_says_so_and_how_to_go_on():
+    config = TrainingConfig(data="x", output="y")
+    text = to_markdown(summarise([result("tf-idf", 0, [True, False])], config, left=2))
+    assert "No kind of attention was run yet" in text
+    assert "Type the same command again to go on." in text
+    assert "2 planned runs are not in this table: the same command goes on with them." in text
+    assert "above" not in text
+    text = to_markdown(summarise([result(kind, 0, [True] * 9) for kind in ("tf-idf", "hsa")], config))
+    assert "Not significantly above the best simple rival, tf-idf: hsa (+0.0 points)" in text
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def to_markdown(comparison: Comparison) -> str:
         verdict(comparison),
         "",
         *([said, ""] if (said := rivals_verdict(comparison)) else []),
-        *([f"{comparison.runs_left} planned runs are not in this table.", ""] if comparison.runs_left else []),
+        *([_left(comparison.runs_left), ""] if comparison.runs_left else []),
         "Made by:",
         "",
         *(f"* {name}: {value}" for name, value in told(comparison.about)),
@@ -131,8 +131,14 @@ def to_markdown(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
+def _left(runs: int) -> str:
+    return f"{runs} planned run{' is' if runs == 1 else 's are'} not in this table: the same command goes on with them."
+
+
 def verdict(comparison: Comparison) -> str:
     """Say in words which differences are significant."""
+    if all(row.kind in RIVAL_KINDS for row in comparison.rows):
+        return "No kind of attention was run yet: the time was too short. Type the same command again to go on."
     real = [pair for pair in comparison.pairs if pair.significant]
     if not real:
         return "No difference in this table is significant."
@@ -146,7 +152,7 @@ def verdict(comparison: Comparison) -> str:
 def rivals_verdict(comparison: Comparison) -> str:
     """Say in words which kinds of attention are not significantly above the best of the simple rivals."""
     rivals = [row for row in comparison.rows if row.kind in RIVAL_KINDS]
-    if not rivals:
+    if len(rivals) in (0, len(comparison.rows)):
         return ""
     best = max(rivals, key=lambda row: row.accuracy)
     beside = [pair for pair in comparison.pairs if pair.other == best.kind]
