@@ -54,6 +54,7 @@ def test_a_description_counts_what_was_written(tmp_path):
     assert facts.labels == {"x": {"train": 2}, "X": {"train": 1}, "y": {"test": 1}}
     assert {code: one["count"] for code, one in facts.problems.items()} == {
         "label.alike": 1,
+        "label.conflict": 1,
         "label.unseen": 1,
         "record.empty": 1,
         "text.shared": 1,

@@ -111,7 +111,7 @@ def test_one_label_is_nothing_to_learn(tmp_path: Path) -> None:
     table = write_table(tmp_path / "pets.jsonl")
     rows = [json.loads(line) for line in table.read_text().splitlines()]
     table.write_text("".join(json.dumps({**row, "label": "cats"}) + "\n" for row in rows))
-    with pytest.raises(DataError, match=r"two labels at least, but all 16 of .* have the label 'cats'"):
+    with pytest.raises(DataError, match=r"two labels at least, but .* has only the label 'cats'"):
         fit(tiny(table, tmp_path / "x"), QUIET)
 
 

@@ -2,11 +2,14 @@
 
 import csv
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from docgraph import DataError
+from training.cli.options import column_options
 from training.datasets import load
 from training.datasets.lines import read_lines
 
@@ -104,9 +107,9 @@ def test_broken_rows_are_named(tmp_path):
         DataError, match=r"a.csv:3 must have a cell for each of the columns text, label, but has 2 more"
     ):
         load(path)
-    path.write_bytes("text,label\nZo\xeb,a\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"a.csv must be UTF-8 text"):
-        load(path)
+    (tmp_path / "a.jsonl").write_bytes('{"text": "Zo\xeb", "label": "a"}'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"a.jsonl must be UTF-8 text"):
+        load(tmp_path / "a.jsonl")
     path.write_text('text,label\n"never closed,a\n')
     with pytest.raises(DataError, match=r"a.csv:\d must be CSV, but unexpected end of data"):
         load(path)
@@ -115,3 +118,122 @@ def test_broken_rows_are_named(tmp_path):
 def test_an_article_longer_than_the_csv_modules_bound_is_read(tmp_path):
     path = write(tmp_path / "a.csv", [("text", "label"), ("word " * 40_000, "a"), ("b", "b")])
     assert max(record.characters for s in load(path).splits.values() for record in s) == 199_999
+
+
+def read(path: Path, **options: Any) -> tuple[list[tuple[str, str | None]], dict[str, int]]:
+    """Return texts and labels in the order of the file, and problems by their kind."""
+    corpus = load(path, **options)
+    return [(record.origin.text(), record.label) for record in corpus.records()], dict(corpus.problem_counts)
+
+
+# -- what spreadsheets leave behind ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("sep=;\ntext;label\none, two;a\nthree;b\n", "file.above"),
+        ('sep=,\r\ntext,label\r\n"one, two",a\r\nthree,b\r\n', "file.above"),
+        ('# exported 2024\n# by us\ntext,label\n"one, two",a\nthree,b\n', "file.above"),
+        ('text,label,,\n"one, two",a,,\nthree,b,,\n', "column.unnamed"),
+        ('text,label\n"one, two",a,\nthree,b,,\n', "row.longer"),
+        ('text,label\n"one, two",a\nthree,b\n,\n,\n', "row.empty"),
+    ],
+)
+def test_what_spreadsheets_leave_behind_is_passed_over_and_named(tmp_path, content, problem):
+    (tmp_path / "a.csv").write_text(content, newline="")
+    assert read(tmp_path / "a.csv") == ([("one, two", "a"), ("three", "b")], {problem: 1})
+
+
+def test_a_column_named_with_a_hash_and_an_empty_row_between_others_stay(tmp_path):
+    (tmp_path / "a.csv").write_text("#,text,label\n1,one,a\n,,\n2,#two,b\n,,\n")
+    rows, problems = read(tmp_path / "a.csv")
+    assert rows == [("one", "a"), ("", None), ("#two", "b")]  # whoever reads predictions beside the table counts on it
+    assert problems == {"record.empty": 1, "row.empty": 1}
+    (tmp_path / "b.csv").write_text("text,label,\none,a,\ntwo,b,a remark\n")
+    assert load(tmp_path / "b.csv").columns == {"text": "body", "label": "label", "column 3": ""}
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1251", "utf-16", "utf-8-sig"])
+def test_a_csv_is_read_in_its_encoding(tmp_path, encoding):
+    text = "Привет, как дела? Сегодня хорошая погода, и мы идём гулять." if encoding == "cp1251" else (
+        "Zoë déjà-vu à la carte: où est le café, très élégant, même s’il n’est pas français?"
+    )  # fmt: skip
+    (tmp_path / "a.csv").write_bytes(f'text,label\n"{text}",a\nplain,b\n'.encode(encoding))
+    rows, problems = read(tmp_path / "a.csv")
+    assert rows == [(text, "a"), ("plain", "b")]
+    assert problems == ({"file.encoding": 1} if encoding.startswith("cp") else {})
+    packed = tmp_path / "b.csv.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    assert read(packed)[0] == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"), [("a.zip", "unpack it"), ("a.tar.gz", "unpack it"), ("A.XLSX", "save the sheet as CSV")]
+)
+def test_a_file_that_is_not_read_says_what_to_do_with_it(tmp_path, name, way_out):
+    (tmp_path / name).write_bytes(b"PK\3\4")
+    with pytest.raises(DataError, match=way_out):
+        load(tmp_path / name)
+
+
+# -- JSON in JSON ------------------------------------------------------------------------------------------------
+
+
+def test_objects_in_a_record_are_columns_with_dotted_names(tmp_path):
+    rows = [
+        {"doc": {"title": "T", "body": {"text": f"text {n}"}}, "meta": {"category": "ab"[n % 2], "n": n}, "parts": []}
+        for n in range(4)
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(
+        DataError, match=r"doc\.title, doc\.body\.text, .*: --text doc\.body\.text --label meta\.category"
+    ):
+        load(path)
+    assert read(path, fields={"body": "doc.body.text"}, label="meta.category")[0] == [
+        ("text 0", "a"), ("text 1", "b"), ("text 2", "a"), ("text 3", "b")
+    ]  # fmt: skip
+    assert column_options(["doc.title", "doc.body.text"], None, None)["fields"] == {
+        "headline": "doc.title",
+        "body": "doc.body.text",
+    }
+    assert column_options(["text", "content"], None, None)["fields"] == {"body": "text", "content": "content"}
+
+
+def test_lists_of_objects_are_columns_of_lists_and_no_object_becomes_text(tmp_path):
+    rows = [{"parts": [{"text": "one"}, {"text": "two"}], "label": "a"}, {"parts": [], "label": "b", "text": {}}]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    assert read(tmp_path / "a.json", fields={"body": "parts.text"})[0] == [("one\n\ntwo", "a"), ("", "b")]
+    deep: dict[str, Any] = {"x": "deep"}
+    for _ in range(50):
+        deep = {"d": deep}
+    (tmp_path / "b.json").write_text(json.dumps([{"text": deep, "title": "t", "label": "a"}]))
+    assert read(tmp_path / "b.json")[0] == [("t", "a")]
+
+
+def test_a_json_object_with_a_list_a_split_is_a_data_set_with_splits(tmp_path):
+    values = {"version": 1, "train": [{"text": "one", "label": "a"}], "validation": [{"text": "two", "label": "b"}]}
+    (tmp_path / "a.json").write_text(json.dumps(values))
+    corpus = load(tmp_path / "a.json")
+    assert {name: [record.origin.text() for record in some] for name, some in corpus.splits.items()} == {
+        "train": ["one"],
+        "dev": ["two"],
+    }
+
+
+# -- words for nothing -------------------------------------------------------------------------------------------
+
+
+def test_a_word_for_nothing_is_a_class_only_where_many_records_have_it(tmp_path):
+    rows = [(f"text {n}", "ab"[n % 2]) for n in range(30)]
+    path = write(tmp_path / "a.csv", [("text", "label"), *rows, ("odd", "N/A"), ("odder", "null")])
+    labels = {record.label for record in load(path).records()}
+    assert labels == {"a", "b", None}
+    assert load(path).problem_counts["label.word"] == 2
+    path = write(tmp_path / "b.csv", [("text", "label"), *rows, *((f"none {n}", "None") for n in range(10))])
+    corpus = load(path)
+    assert [record.label for record in corpus.records()].count("None") == 10
+    assert {problem.message for problem in corpus.problems} == {
+        "the label is the word 'None' and read as a class of that name."
+    }

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import training.installed
 
@@ -49,6 +49,9 @@ from training.parts.stacking import Stack, fit_parts, off_topic_line, transforme
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
 
+SAID_FIRST: Final = ("file.encoding", "label.kind")
+"""Problems of the data that are told before training: what is learned may not be what was meant."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -84,6 +87,9 @@ def fit(
     folder = RunFolder(config.output)
     with folder.claim(config):
         corpus = load_corpus(config)
+        for problem in corpus.problems:
+            if problem.code in SAID_FIRST:
+                console.print(f"{problem.record}: {problem.message}", highlight=False, soft_wrap=True, markup=False)
         if folder.is_finished:
             console.print(f"{folder.path} holds this run, finished; nothing to train.", soft_wrap=True)
             model = DocumentForClassification.from_pretrained(folder.path)
@@ -163,8 +169,13 @@ def _training_records(config: TrainingConfig, corpus: Corpus) -> DocumentDataset
         raise DataError(f"training needs records with labels, but {config.data} has none in its training split.")
     if len(records.labels) < 2 and records.problem_type != REGRESSION:
         raise DataError(
-            f"training needs records of two labels at least, but all {len(records)} of {config.data} "
-            f"have the label {records.labels[0]!r}."
+            f"training needs records of two labels at least, but the training split of {config.data} "
+            f"({len(records)} of {len(corpus.records())} records) has only the label {records.labels[0]!r}."
+        )
+    if not any(record.fields for record in records.records):
+        raise DataError(
+            f"training needs records with text or images, but all {len(records)} of the training split of "
+            f"{config.data} are empty. `docgraph data` shows what is read."
         )
     return records
 

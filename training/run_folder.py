@@ -32,6 +32,7 @@ from encoders.classifier import DocumentForClassification
 from encoders.config import DocumentConfig, renamed
 from training.config import ConfigError, TrainingConfig, differences
 from training.datasets import Corpus, RecordProblem, load
+from training.datasets.columns import NAME_YOURS, ColumnsError
 from training.datasets.load import options_of
 from training.datasets.problem_types import SINGLE
 from training.datasets.splitting import take_share
@@ -80,7 +81,13 @@ class RunFolder:
             if held is None and (self.path / "config.json").is_file():
                 raise DataError(f"{self.path} must be new or hold a run, but holds a model that was not trained here.")
             write_atomically(self.path / CONFIG, config.to_yaml())
-            yield
+            try:
+                yield
+            except DocgraphError:
+                if not (self.is_finished or last_checkpoint(self.checkpoints)):  # the next command may differ
+                    (self.path / CONFIG).unlink(missing_ok=True)
+                    (self.path / SPLIT).unlink(missing_ok=True)
+                raise
 
     @property
     def config(self) -> TrainingConfig | None:
@@ -199,7 +206,8 @@ def load_corpus(config: TrainingConfig) -> Corpus:
             f"{config.data} is read as {corpus.problem_type}."
         )
     if unclear := [problem.message for problem in corpus.problems if problem.code == "label.column"]:
-        raise DataError(f"{config.data} must have a label for training, but {unclear[0]}")
+        wrong = f"{config.data} must have a label for training, but {unclear[0]}"
+        raise ColumnsError(wrong, wrong.rpartition(NAME_YOURS)[2])
     if config.train_share < 1 and "train" in corpus.splits:
         some = take_share(corpus["train"], config.train_share)
         corpus = replace(corpus, splits={**corpus.splits, "train": some})

@@ -28,6 +28,7 @@ To add a verb, write training/cli/NAME.py and name it in VERBS.
 
 import shlex
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Final
 
@@ -97,4 +98,18 @@ def _line_to_type(error: Exception) -> str:
         return ""
     if verb in unlabelled:
         options = options.partition(" --label ")[0]
-    return f". Type: {shlex.join(['docgraph', *sys.argv[1:]])} {options}"
+    replaced = ("--text", "--image", "--label") if "--text" in options else ("--label",)
+    kept = without_options(sys.argv[1:], replaced)
+    return f". Type: {shlex.join(['docgraph', *kept])} {options}"
+
+
+def without_options(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return a command's words without some options and their values, as "--text x" or "--text=x"."""
+    kept: list[str] = []
+    given = iter(words)
+    for word in given:
+        if word in names:
+            next(given, None)
+        elif word.partition("=")[0] not in names:
+            kept.append(word)
+    return kept

@@ -39,8 +39,8 @@ def run(
     from training.datasets.problem_types import MULTI, REGRESSION
     from training.evaluate import evaluate
     from training.evaluation.card import note
-    from training.evaluation.evaluate_targets import evaluate_targets, write_targets
-    from training.evaluation.report import print_evaluation, write_report
+    from training.evaluation.evaluate_targets import TARGET_SUFFIXES, evaluate_targets, write_targets
+    from training.evaluation.report import SUFFIXES, print_evaluation, write_report
     from training.evaluation.report_figures import confusion_png
     from training.evaluation.views import write_views
     from training.run_folder import RunFolder, learned_splits
@@ -54,6 +54,13 @@ def run(
             f"--views must stand beside a model of one class a document, but {folder} is of type "
             f"{model.config.problem_type}: leave it out."
         )
+    if report is not None:
+        kinds = TARGET_SUFFIXES if model.config.problem_type in (MULTI, REGRESSION) else SUFFIXES
+        if report.suffix not in kinds:
+            raise DataError(
+                f"a report on this model ({model.config.problem_type}) must end in {', '.join(kinds)}, "
+                f"but is {report.name!r}."
+            )
     corpus, config = trained.corpus(data, format), trained.config or TrainingConfig()
     options: dict[str, Any] = {
         "name": str(folder),

@@ -57,7 +57,10 @@ def column_options(text: list[str] | None, image: str | None, label: str | None)
     from training.datasets.columns import field_of
 
     texts = text or []
-    fields = {"body" if len(texts) == 1 else field_of(column): column for column in texts}
+    fields: dict[str, str] = {}
+    for column in texts:
+        field = "body" if len(texts) == 1 else field_of(column)
+        fields[column if field in fields else field] = column
     fields |= {"image": image} if image else {}
     return {**({"fields": fields} if fields else {}), **({"label": label} if label else {})}
 

@@ -65,11 +65,14 @@ def run(
     start = time.monotonic()
     columns = column_options(text, image, label)
     need("train", "torch", "accelerate", "torchmetrics", "scipy")
+    from training.config import parse_setting
+
     console = progress_console(quiet)
     under = None
     if config is None and recipe is None and data is not None:
         minutes = MINUTES if minutes is None else minutes
-        under = _chosen(data, output, format, columns, minutes, console)
+        asked = dict(map(parse_setting, set or [])).get("problem_type", "auto")
+        under = _chosen(data, output, format, columns, minutes, console, asked)
     chosen = config_of(config, recipe, set, under, data=data, output=output, format=format, seed=seed)
     chosen = chosen.with_values({"data_options": {**chosen.data_options, **columns}})
     from training.fit import fit
@@ -87,7 +90,13 @@ def run(
 
 
 def _chosen(
-    data: str, output: str | None, format: str | None, columns: dict[str, Any], minutes: float, console: "Console"
+    data: str,
+    output: str | None,
+    format: str | None,
+    columns: dict[str, Any],
+    minutes: float,
+    console: "Console",
+    problem_type: str,
 ) -> "TrainingConfig":
     """Return the configuration of the run in the output folder, or choose one by looking at the data, and say which."""
     from training.choose import Machine, choose
@@ -101,8 +110,11 @@ def _chosen(
         console.print(f"the run in {output} goes on as it was begun", highlight=False, soft_wrap=True)
         return held
     name = format_of(data, format or "auto", columns)
-    headers = {"check_images": False} if "check_images" in options_of(data, name) else {}
-    choice = choose(describe(load(data, name, **columns, **headers), data, name, 0), Machine.here(), minutes, columns)
+    options: dict[str, Any] = {"check_images": False} | (
+        {} if problem_type == "auto" else {"problem_type": problem_type}
+    )
+    options = {option: value for option, value in options.items() if option in options_of(data, name)}
+    choice = choose(describe(load(data, name, **columns, **options), data, name, 0), Machine.here(), minutes, columns)
     for line in choice.lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return recipe(choice.recipe).with_values(choice.settings)

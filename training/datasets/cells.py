@@ -1,6 +1,6 @@
 """What one value of a table or a JSON record means: text, a label, or nothing.
 
-    text_of   "caf&eacute;" -> "café"   ["One.", None, "Two."] -> "One.\\n\\nTwo."   None, NaN, "", "nan" -> ""
+    text_of   "caf&eacute;" -> "café"   ["One.", None, "Two."] -> "One.\\n\\nTwo."   None, NaN, {}, "", "nan" -> ""
     label_of  "Art &amp; Design" -> "Art & Design"   3, 3.0 -> "3"   None, NaN, "", "nan" -> None
 
 NaN is what pandas fills gaps with, and "nan" what becomes of it once it is written as text. Character references are
@@ -15,13 +15,15 @@ import html
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html.entities import html5
 from typing import Any, Final
 
 NAN_WORDS: Final = ("nan", "NaN", "NAN", "<NA>", "NaT")
 NOTHING_WORDS: Final = (*NAN_WORDS, "None", "null", "NULL")
 """As a text they stand for nothing. As a label "None" and "null" may be meant: only the first five are nothing."""
+GAP_WORDS: Final = ("None", "none", "null", "NULL", "N/A", "n/a", "NA", "#N/A")
+"""As a label they stand for nothing where few records have them, and name a class where many do (table.py)."""
 _REFERENCE: Final = re.compile(r"&(?:#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
 
 
@@ -53,7 +55,7 @@ def text_of(value: Any) -> str:
         return "" if value in NOTHING_WORDS else decoded(value).strip()
     if isinstance(value, Sequence):
         return "\n\n".join(text for item in value if (text := text_of(item)))
-    return _number(value)
+    return "" if isinstance(value, dict) else _number(value)
 
 
 def label_of(value: Any) -> str | None:
@@ -63,7 +65,7 @@ def label_of(value: Any) -> str | None:
     """
     if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) == 1:
         return label_of(value[0])
-    if is_missing(value) or value in NAN_WORDS:
+    if is_missing(value) or isinstance(value, dict) or value in NAN_WORDS:
         return None
     name = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else _number(value)
     return " ".join(decoded(name).encode("utf-8", "replace").decode("utf-8").split()) or None
@@ -94,8 +96,16 @@ def _list_in(text: str) -> Any:
     return text
 
 
-def value_of(value: Any) -> float | None:
+def has_decimal_commas(values: Iterable[Any]) -> bool:
+    """Whether numbers among some cells have a comma for their point: "0,5", not "1,000", which may be a thousand."""
+    commas = [value for value in values if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value)]
+    return any(re.fullmatch(r"\s*[-+]?(0,\d+|\d{4,},\d+|\d+,(?!\d{3}\s*$)\d+)\s*", value) for value in commas)
+
+
+def value_of(value: Any, decimal_comma: bool = False) -> float | None:
     """Return a cell as a finite number, None where it is none."""
+    if decimal_comma and isinstance(value, str):
+        value = value.replace(",", ".")
     try:
         number = math.nan if is_missing(value) or isinstance(value, bool) else float(value)
     except (TypeError, ValueError):

@@ -43,6 +43,10 @@ HEAD: Final = 1000
 """Rows that are looked at to know the columns."""
 
 
+NAME_YOURS: Final = "Name yours: "
+"""Before the options to type, in every sentence about columns."""
+
+
 class ColumnsError(DataError):
     """A table whose columns are not clear; `options` are those to type."""
 
@@ -111,7 +115,11 @@ def find_columns(
         chosen = _chosen(fields, first, names)
         if lost := [column for column in chosen.values() if column not in names]:
             wrong = f"{where} must have the columns that were named, but has no {', '.join(lost)}: {here}."
-            raise _error(wrong, suggestion(rows, names, label))
+            there = [
+                column for name, column in chosen.items() if column not in lost and {name, column} & {*IMAGE_COLUMNS}
+            ]
+            options = [suggestion(rows, names, label, there), *(f"--image {shlex.quote(one)}" for one in there)]
+            raise _error(wrong, " ".join(options))
         images = tuple(column for name, column in chosen.items() if {name, column} & {*IMAGE_COLUMNS})
         found |= {name: (column,) for name, column in chosen.items() if column not in images}
     else:
@@ -134,19 +142,21 @@ def find_columns(
 
 
 def _error(wrong: str, options: str) -> ColumnsError:
-    return ColumnsError(f"{wrong} Name yours: {options}", options)
+    return ColumnsError(f"{wrong} {NAME_YOURS}{options}", options)
 
 
 def field_of(column: str) -> str:
-    """Return the field that a column is read as by its name, the column's own name if that is none."""
-    name = _canonical(column)
+    """Return the field that a column is read as by its name, a dotted one by its last part; else the column's name."""
+    name = _canonical(column.rpartition(".")[2])
     fields = (field for field in COLUMNS if name in COLUMNS[field] or name in OTHERS[field])
     return next(fields, column)
 
 
-def suggestion(rows: Sequence[Mapping[str, Any]], names: Sequence[str], label: str | None = None) -> str:
+def suggestion(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], label: str | None = None, taken: Sequence[str] = ()
+) -> str:
     """Return options that name the likeliest columns: the longest texts, and the fewest labels that repeat."""
-    lengths = {name: sum(len(text_of(row.get(name))) for row in rows) for name in names if name != label}
+    lengths = {name: sum(len(text_of(row.get(name))) for row in rows) for name in names if name not in (label, *taken)}
     text = max(lengths, key=lambda name: lengths[name], default="")
     if not lengths.get(text):
         return "--text COLUMN --label COLUMN"
@@ -176,7 +186,10 @@ def _label(
     """Return the label's column, and a sentence where none can be told."""
     here = f"its columns are {', '.join(names)}"
     if label is not None:
-        return label, "" if label in names else f"there is no column {label!r}: {here}."
+        if label in names:
+            return label, ""
+        text = [column for column in (first.get(one) for one in COLUMNS["body"]) if column is not None]
+        return label, f"there is no column {label!r}: {here}. {NAME_YOURS}{_label_option(rows, names, None, *text)}"
     if "label" in first:
         return first["label"], ""
     others = [first[one] for one in OTHERS["label"] if one in first]
@@ -185,7 +198,7 @@ def _label(
     why = f"{' and '.join(others)} may be" if others else "none is known as one"
     text = [first[one] for some in (COLUMNS, OTHERS) for one in some.get("body", ()) if one in first]
     option = _label_option(rows, names, others[0] if others else None, *text)
-    return None, f"one column must be the label, but {why}: {here}. Name yours: {option}"
+    return None, f"one column must be the label, but {why}: {here}. {NAME_YOURS}{option}"
 
 
 def _chosen(

@@ -116,7 +116,41 @@ def _problems(corpus: Corpus) -> list[RecordProblem]:
             found.append(
                 RecordProblem("label.alike", label, f"the labels {other!r} and {label!r} differ in case only.")
             )
-    return found + _shared(corpus)
+    return found + _untrainable(corpus) + _repeated(corpus) + _shared(corpus)
+
+
+def _untrainable(corpus: Corpus) -> list[RecordProblem]:
+    """Return why nothing can be learned from the training records, if there are labels."""
+    train, found = corpus.splits.get("train", ()), []
+    if train and not any(record.fields for record in train):
+        found.append(RecordProblem("train.empty", corpus.name, "no training record holds any text or image."))
+    names = {name for record in train for name in record.names}
+    if len(names) == 1:
+        said = f"all {len(train)} training records have" if len(train) > 1 else "the only training record has"
+        label = names.pop()
+        found.append(RecordProblem("label.one", label, f"{said} the label {label!r}, and two are needed."))
+    return found
+
+
+def _repeated(corpus: Corpus) -> list[RecordProblem]:
+    """Return the records without images that have the text of one before, with its label or with another."""
+    first: dict[int, Record] = {}
+    found: list[RecordProblem] = []
+    for record in corpus.records():
+        text = None if "image" in record.fields else _text(record)
+        if text is None:
+            continue
+        other = first.setdefault(text, record)
+        if other is record:
+            continue
+        if {*other.names} == {*record.names} and other.value == record.value:
+            said = f"this record has the text and the label of {other.id}."
+            found.append(RecordProblem("text.repeated", record.id, said))
+        elif other.is_labelled and record.is_labelled:
+            ours, theirs = (", ".join(one.names) or str(one.value) for one in (record, other))
+            said = f"this record has the text of {other.id}, but the label {ours}, not {theirs}."
+            found.append(RecordProblem("label.conflict", record.id, said))
+    return found
 
 
 def _shared(corpus: Corpus) -> list[RecordProblem]:

@@ -3,21 +3,25 @@
     <label>/**/*.{html,md,txt}                 a sub-folder is a label
     {train,dev,test}/<label>/*.{html,md,txt}   with given splits
     *.{html,md,txt} + labels.csv | .jsonl      columns "file", "label" and perhaps "split"
+    <label>/**/12345                           texts without endings, where nothing else is a document
 
 A document that was saved (.json), such as a rendered page with its boxes, may stand for a page. Each may be packed
 (.gz). Without given splits, records are split 8:1:1 (splitting.py). File and folder names are ids, never text of a
 document. Files that are neither page, text nor image are named in `problems`.
 """
 
+import codecs
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from docgraph.errors import DataError
+from docgraph.errors import DataError, ParseError
 from docgraph.file_names import readable
+from docgraph.limits import Limits
 from docgraph.load import is_saved
-from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix
+from docgraph.parsers.decode import check_is_text
+from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix, read_bounded
 from training.datasets.cells import is_missing, label_of
 from training.datasets.image_files import SUFFIXES
 from training.datasets.lines import read_lines
@@ -26,6 +30,8 @@ from training.datasets.records import SPLIT_NAMES, Corpus, Origin, Record, Recor
 from training.datasets.rows import LABEL_FILES, table_files
 from training.datasets.splitting import split_name, with_splits
 
+HEAD: Final = 1024
+"""Bytes of a file without an ending that say whether it is text."""
 BESIDE: Final = (*SUFFIXES, ".svg", ".ico", ".css", ".js", ".woff", ".woff2", ".ttf")
 """What lies beside pages and is no document."""
 
@@ -36,13 +42,12 @@ def is_pages(path: Path) -> bool:
         return False
     if _label_file(path) is not None:
         return True
-    found = list(_documents(path))
-    return any(document_suffix(file) in HTML_SUFFIXES or file.parent != path for file in found)
+    return any(document_suffix(file) in HTML_SUFFIXES or file.parent != path for file in _documents(path))
 
 
 def is_texts(path: Path) -> bool:
     """Whether a path is a folder of texts and of no tables: what is left when nothing else fits."""
-    return path.is_dir() and next(_documents(path), None) is not None and not table_files(path)
+    return path.is_dir() and bool(_documents(path)) and not table_files(path)
 
 
 def read_pages(
@@ -87,8 +92,21 @@ def read_pages(
     return Corpus(root.resolve().name, divided, problems, order=order, is_drawn=set(splits) == {""})
 
 
-def _documents(root: Path) -> Iterator[Path]:
-    return (path for path in sorted(root.rglob("*")) if path.is_file() and _is_document(path))
+def _documents(root: Path) -> list[Path]:
+    """Return the pages and texts under a folder; where no file's ending says that it is one, those without endings."""
+    files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    found = [file for file in files if _is_document(file)]
+    return found or [file for file in files if file.parent != root and not file.suffix and _is_plain(file)]
+
+
+def _is_plain(file: Path) -> bool:
+    """Whether a file begins like text: with no byte 0 and with no sign of something else."""
+    try:
+        head = read_bounded(file, Limits(input_bytes=HEAD))
+        check_is_text(head, file.name)
+    except ParseError:
+        return False
+    return b"\0" not in head or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
 def _is_document(file: Path) -> bool:
@@ -105,7 +123,7 @@ def _by_folder(root: Path, problems: list[RecordProblem]) -> Iterator[tuple[Path
     A text beside the labels' folders tells of them and is left out, as is what is no page, text or image.
     """
     files = [file for file in sorted(root.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-    documents = {file for file in files if _is_document(file)}
+    documents = {*_documents(root)}
     has_labels = any(file.parent != root for file in documents)
     for file in files:
         suffix = document_suffix(file)

@@ -2,9 +2,12 @@
 
     .jsonl .ndjson   a JSON object a line
     .csv .tsv        the first line names the columns; a .csv without a comma in it may have ; or tabs
-    .json            a list of objects, alone or under a name such as "data"; columns, as pandas writes them; JSON lines
+    .json            a list of objects, alone, under a name such as "data", or one a split; columns, as pandas writes
+                     them; JSON lines
 
-All are UTF-8, or what their byte order mark says.
+All are UTF-8, or what their byte order mark says. A CSV in another encoding is read in the one that a page or text
+would be (docgraph/parsers/decode.py). What spreadsheets leave behind is passed over: "sep=;" or comments above the
+names, empty cells beyond the columns, empty rows at the end. `notes` gets a word of each: code and sentence.
 """
 
 import codecs
@@ -14,10 +17,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from io import StringIO
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from docgraph.errors import DataError
+from docgraph.parsers.decode import decode
+from training.datasets.splitting import SPLIT_WORDS
 
 JSON_ENDINGS: Final = (".jsonl", ".ndjson")
 SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
@@ -25,6 +33,7 @@ OTHER_SEPARATORS: Final = (";", "\t", "|")
 """Of a .csv whose first line has no comma: what spreadsheets write where the comma is the decimal mark."""
 WRAPPERS: Final = ("data", "records", "rows", "items", "examples", "documents", "articles")
 """Names that a JSON object may give its one list of records; under any other it is a document, or something else."""
+Notes = list[tuple[str, str]]
 _PEEK: Final = 1_000_000
 _MARKS: Final = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONGEST_FIELD: Final = 2**31 - 1
@@ -42,21 +51,25 @@ def ending(path: Path) -> str:
     return Path(name.removesuffix(".gz")).suffix
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def read_lines(path: Path, notes: Notes | None = None) -> Iterator[dict[str, Any]]:
     """Yield the records of a table; blank lines are passed over. The first line of CSV names the columns.
+
+    Args:
+        notes: gets what was not as it should be, as a code and a sentence, once the last record is read.
 
     Raises:
         DataError: a line is no JSON object, or has more cells than there are columns, two columns have one name, or
-            the file is not UTF-8; the message names it.
+            JSON is not UTF-8; the message names it.
     """
-    with _open(path) as file:
-        try:
-            separator = SEPARATORS.get(ending(path))
-            yield from _json_lines(path, file) if separator is None else _csv_rows(path, file, separator)
-        except UnicodeError as error:
-            raise DataError(f"{path} must be UTF-8 text, but {error}.") from error
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise DataError(f"{path} must be a whole gzip file, but {error}.") from error
+    notes = [] if notes is None else notes
+    separator = SEPARATORS.get(ending(path))
+    try:
+        with _open(path) if separator is None else _open_any(path, notes) as file:
+            yield from _json_lines(path, file) if separator is None else _csv_rows(path, file, separator, notes)
+    except UnicodeError as error:
+        raise DataError(f"{path} must be UTF-8 text, but {error}.") from error
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} must be a whole gzip file, but {error}.") from error
 
 
 def read_json(path: Path) -> Any:
@@ -70,7 +83,8 @@ def read_json(path: Path) -> Any:
 
 
 def read_json_records(path: Path) -> Iterable[Any]:
-    """Return the records of a JSON file: a list, a list under the only name that has one, columns, or JSON lines.
+    """Return the records of a JSON file: a list, a list under the only name that has one, or one a split, columns, or
+    JSON lines.
 
     Raises:
         DataError: it holds none of them.
@@ -139,6 +153,32 @@ def _open(path: Path) -> TextIO:
     return opened
 
 
+def _open_any(path: Path, notes: Notes) -> TextIO:
+    """Open a text file in the encoding that it has; one that is not UTF-8 is read whole and noted."""
+    state = path.stat()
+    if _has_its_encoding(path, state.st_size, state.st_mtime_ns):
+        return _open(path)
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as file:
+        decoded = decode(file.read())
+    lost = f", in which {decoded.replaced} characters could not be read" if decoded.replaced else ""
+    said = f"the file is not UTF-8 and is read as {decoded.encoding}{lost}. If letters are wrong, save it as UTF-8."
+    notes.append(("file.encoding", said))
+    return StringIO(decoded.text, newline="")
+
+
+@lru_cache(maxsize=16)
+def _has_its_encoding(path: Path, size: int, changed: int) -> bool:
+    """Whether a file is UTF-8 or what its byte order mark says; it is not read again until it changes."""
+    with _open(path) as file:
+        try:
+            while file.read(_PEEK):
+                pass
+        except UnicodeError:
+            return False
+    return True
+
+
 def _json_lines(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(file, 1):
         if not line.strip():
@@ -152,27 +192,80 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
         yield value
 
 
-def _csv_rows(path: Path, file: TextIO, separator: str) -> Iterator[dict[str, Any]]:
+def _csv_rows(path: Path, file: TextIO, separator: str, notes: Notes) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(_LONGEST_FIELD)
-    header = file.readline()
-    if separator not in header:
-        separator = max(OTHER_SEPARATORS, key=header.count) if separator == "," else separator
-    file.seek(0)
-    reader = csv.DictReader(file, delimiter=separator, strict=True)
+    separator, above = _start(file, separator)
+    if above:
+        notes.append(("file.above", f"before the names of the columns stands {above[0]!r:.60}, which is not read."))
+    reader = csv.reader(file, delimiter=separator, strict=True)
+    empty: list[dict[str, Any]] = []
+    longer = 0
     try:
-        twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
-        if twice:
-            raise DataError(f"every column of {path} must have its own name, but {twice[0]!r} comes twice.")
-        for row in reader:
-            if None in row:
+        names = _names(path, next(filter(None, reader), []), notes)
+        for cells in filter(None, reader):
+            if more := [cell for cell in cells[len(names) :] if cell.strip()]:
                 raise DataError(
-                    f"{path}:{reader.line_num} must have a cell for each of the columns "
-                    f"{', '.join(reader.fieldnames or ())}, but has {len(row[None])} more. Cells that hold "
+                    f"{path}:{reader.line_num + len(above)} must have a cell for each of the columns "
+                    f"{', '.join(names)}, but has {len(more)} more. Cells that hold "
                     f"{separator!r} must stand in double quotes."
                 )
-            yield row
+            longer += len(cells) > len(names)
+            row = dict(zip_longest(names, cells[: len(names)]))
+            if any(cell.strip() for cell in cells):
+                yield from empty
+                empty.clear()
+                yield row
+            else:
+                empty.append(row)
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num} must be CSV, but {error}.") from error
+        raise DataError(f"{path}:{reader.line_num + len(above)} must be CSV, but {error}.") from error
+    if longer:
+        notes.append(("row.longer", f"{longer} rows end in empty cells beyond the {len(names)} columns."))
+    if empty:
+        notes.append(("row.empty", f"the last {len(empty)} rows have empty cells only and are no records."))
+
+
+def _start(file: TextIO, separator: str) -> tuple[str, list[str]]:
+    """Go to the line that names the columns; return what parts its cells, and the lines above it.
+
+    A line that begins with # names the columns if it has as many cells, two or more, as the line after it.
+    """
+    above: list[str] = []
+    line = file.readline()
+    if declared := re.fullmatch(r"sep=(.)\s*", line, re.IGNORECASE):  # as Excel reads and writes it
+        separator = declared[1]
+        above.append(line.strip())
+        line = file.readline()
+    while line.startswith("#"):
+        after = file.readline()
+        if len(_cells(line, separator)) == len(_cells(after, separator)) > 1:
+            break
+        above.append(line.strip())
+        line = after
+    separator = _separator_of(line, separator)
+    file.seek(0)
+    for _ in above:
+        file.readline()
+    return separator, above
+
+
+def _separator_of(header: str, separator: str) -> str:
+    return max(OTHER_SEPARATORS, key=header.count) if separator == "," and separator not in header else separator
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=_separator_of(line, separator)), [])
+
+
+def _names(path: Path, header: list[str], notes: Notes) -> list[str]:
+    """Return the names of the columns; one without a name is called by its place."""
+    twice = [name for name, count in Counter(header).items() if count > 1 and name.strip()]
+    if twice:
+        raise DataError(f"every column of {path} must have its own name, but {twice[0]!r} comes twice. Rename one.")
+    names = [name if name.strip() else f"column {place}" for place, name in enumerate(header, 1)]
+    if unnamed := [name for name, given in zip(names[1:], header[1:], strict=True) if not given.strip()]:
+        notes.append(("column.unnamed", f"{len(unnamed)} columns have no name: {', '.join(unnamed[:5])}."))
+    return names
 
 
 def _records(values: Any) -> list[Any] | None:
@@ -186,6 +279,9 @@ def _records(values: Any) -> list[Any] | None:
         keys = dict.fromkeys(key for column in columns for key in column)
         return [{name: column.get(key) for name, column in values.items()} for key in keys]
     lists = [one for one in columns if isinstance(one, list)]
+    splits = {name: some for name, some in values.items() if isinstance(some, list) and name.lower() in SPLIT_WORDS}
+    if splits and len(splits) == len(lists) and all(isinstance(row, dict) for some in lists for row in some):
+        return [{"split": name, **row} for name, some in splits.items() for row in some]
     for name in WRAPPERS:
         if isinstance(values.get(name), list) and len(lists) == 1:
             return lists[0]

@@ -8,6 +8,7 @@ from typing import Any, Final
 from docgraph.errors import DataError
 from training.datasets.folder import is_pages, is_texts, read_pages
 from training.datasets.hub import fetch, is_hub_name
+from training.datasets.lines import ending
 from training.datasets.n24news import is_n24news, read_n24news
 from training.datasets.records import Corpus, resolve
 from training.datasets.rows import is_table
@@ -22,6 +23,12 @@ FORMATS: Final[dict[str, tuple[Callable[[Path], bool], Callable[..., Corpus]]]] 
     "pages": (lambda path: is_pages(path) or is_texts(path), read_pages),
 }
 """Name -> (looks like it, reader), the most telling first."""
+
+OTHER_FILES: Final[dict[tuple[str, ...], str]] = {
+    (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz", ".zst"): "unpack it, and name what was in it",
+    (".xlsx", ".xls", ".xlsm", ".ods", ".numbers"): "open it and save the sheet as CSV (UTF-8)",
+}
+"""Endings of what is not read -> what to do with it."""
 
 
 def guess_format(path: str | Path, options: Mapping[str, Any] | None = None) -> str:
@@ -41,6 +48,8 @@ def guess_format(path: str | Path, options: Mapping[str, Any] | None = None) -> 
     for name, (looks_like_it, _) in FORMATS.items():
         if looks_like_it(root):
             return name
+    if way_out := next((said for endings, said in OTHER_FILES.items() if ending(root) in endings), ""):
+        raise DataError(f"data must be a file that is read as it is, but {root} is packed or a workbook: {way_out}.")
     held = ", ".join(sorted(file.name for file in root.iterdir())[:5]) if root.is_dir() else ""
     raise DataError(
         f"{root} must be one of the formats {', '.join(FORMATS)}, but looks like none of them"

@@ -24,6 +24,7 @@ from docgraph import (
     parse_text,
 )
 from docgraph.parsers.article import FIELDS
+from docgraph.parsers.files import parse_bytes, read_bounded
 from docgraph.parsers.text import add_paragraphs
 from docgraph.records import ImageAccess
 
@@ -105,13 +106,14 @@ class TextOrigin:
 
 @dataclass(frozen=True, slots=True)
 class FileOrigin:
-    """A file of text or Markdown, or a saved document."""
+    """A file of text or Markdown, or a saved document; without an ending it is plain text."""
 
     path: str
 
     def document(self) -> Document:
         """Read and parse it."""
-        return load_document(self.path)
+        path = Path(self.path)
+        return load_document(path) if path.suffix else parse_bytes(read_bounded(path, Limits()), ".txt", path.name)
 
     def text(self) -> str:
         """Return its text, main content only where the document says what that is."""

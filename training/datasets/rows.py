@@ -18,12 +18,14 @@ from typing import Any, Final
 
 from docgraph.errors import DataError, needs_extra
 from docgraph.parsers.files import PAGE_SUFFIXES, document_suffix
-from training.datasets.lines import ending, is_json_records, read_json, read_json_records, read_lines
+from training.datasets.lines import Notes, ending, is_json_records, read_json, read_json_records, read_lines
 from training.datasets.splitting import SPLIT_WORDS
 
 SAVED: Final = ("dataset_dict.json", "state.json")
 """Files in a folder that `datasets` saved: of several splits, of one."""
 ENDINGS: Final = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arrow")
+DEPTH: Final = 8
+"""Objects in objects whose values are columns."""
 LABEL_FILES: Final = ("labels.csv", "labels.jsonl")
 """Tables that label the files beside them."""
 
@@ -71,8 +73,11 @@ def _has_documents(folder: Path) -> bool:
     return any(not file.stem.lower().startswith(("readme", "license", "changelog")) for file in names)
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one file.
+def read_rows(path: Path, notes: Notes | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one file, objects in them as columns: {"doc": {"text": ...}} has the column "doc.text".
+
+    Args:
+        notes: gets what was not as it should be, as a code and a sentence, once the last row is read.
 
     Raises:
         DataError: the file cannot be read as what its name says.
@@ -80,16 +85,41 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """
     kind = ending(path)
     if kind == ".parquet":
-        yield from _parquet_rows(path)
+        rows = _parquet_rows(path)
     elif kind == ".arrow":
-        yield from _arrow_rows(path)
+        rows = _arrow_rows(path)
     elif kind == ".json":
-        for number, row in enumerate(read_json_records(path)):
-            if not isinstance(row, dict):
-                raise DataError(f"every record of {path} must be an object, but #{number} is {row!r:.60}.")
-            yield row
+        rows = _json_rows(path)
     else:
-        yield from read_lines(path)
+        rows = read_lines(path, notes)
+    yield from map(_flat, rows)
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(read_json_records(path)):
+        if not isinstance(row, dict):
+            raise DataError(f"every record of {path} must be an object, but #{number} is {row!r:.60}.")
+        yield row
+
+
+def _flat(row: dict[str, Any], depth: int = DEPTH) -> dict[str, Any]:
+    """Return a row with the values of its objects, and of lists of objects, under dotted names; images stay whole."""
+    if not any(isinstance(value, dict | list) for value in row.values()):
+        return row
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, list) and value and all(isinstance(one, dict) and not _is_image(one) for one in value):
+            value = {key: [one.get(key) for one in value] for key in dict.fromkeys(key for one in value for key in one)}
+        if isinstance(value, dict) and value and depth and not _is_image(value):
+            flat |= {f"{name}.{key}": one for key, one in _flat(value, depth - 1).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _is_image(value: dict[str, Any]) -> bool:
+    """Whether an object is an image as `datasets` keeps it."""
+    return {*value} <= {"bytes", "path"}
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -127,21 +157,30 @@ def _rows(batches: Iterable[Any], names: dict[str, list[str]]) -> Iterator[dict[
     for batch in batches:
         for row in batch.to_pylist():
             for column, classes in names.items():
-                number = row[column]
-                if isinstance(number, int):
-                    row[column] = classes[number] if 0 <= number < len(classes) else None
+                row[column] = _named(row[column], classes)
             yield row
+
+
+def _named(value: Any, classes: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_named(one, classes) for one in value]
+    return (classes[value] if 0 <= value < len(classes) else None) if isinstance(value, int) else value
 
 
 def _class_names(schema: Any) -> dict[str, list[str]]:
     """Return the names of the classes of each column that `datasets` declared as one of classes."""
     declared = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = declared.get("info", {}).get("features") or {}
-    return {
-        name: one["names"]
-        for name, one in features.items()
-        if isinstance(one, dict) and one.get("_type") == "ClassLabel" and one.get("names")
-    }
+    return {name: names for name, feature in features.items() if (names := _names_in(feature))}
+
+
+def _names_in(feature: Any) -> list[str]:
+    """Return the names of a feature of classes, or of lists of such: [feature], or "Sequence", "List", ... of one."""
+    if isinstance(feature, list):
+        return _names_in(feature[0]) if feature else []
+    if not isinstance(feature, dict):
+        return []
+    return (feature.get("names") or []) if feature.get("_type") == "ClassLabel" else _names_in(feature.get("feature"))
 
 
 def _described(file: Path) -> dict[str, Any]:

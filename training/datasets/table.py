@@ -7,8 +7,9 @@ folder or from `images/` in it, with or without their endings; bytes; or lists o
 pages. Without given splits, records are split 8:1:1, those with the same text together (splitting.py).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +17,9 @@ from typing import Any, Final
 from docgraph import Limits
 from docgraph.errors import DataError
 from training.datasets.cells import (
+    GAP_WORDS,
     NAN_WORDS,
-    NOTHING_WORDS,
-    decoded,
+    has_decimal_commas,
     is_missing,
     label_of,
     labels_of,
@@ -27,6 +28,8 @@ from training.datasets.cells import (
 )
 from training.datasets.columns import HEAD, TableColumns, find_columns
 from training.datasets.image_files import find_image, judge, judge_bytes
+from training.datasets.label_doubts import label_doubt, separator_of
+from training.datasets.lines import Notes
 from training.datasets.origins import ArticleOrigin, PageOrigin
 from training.datasets.problem_types import MULTI, REGRESSION, SINGLE, ProblemType
 from training.datasets.records import Corpus, Origin, Record, RecordProblem, UniqueNames, resolve
@@ -34,6 +37,8 @@ from training.datasets.rows import read_rows, table_files
 from training.datasets.splitting import split_name, with_splits
 
 IMAGE_FOLDERS: Final = ("images", "imgs")
+MANY: Final = 10
+"""Records with a label such as "N/A" that make it a class, however many others have."""
 
 
 def read_table(
@@ -57,7 +62,8 @@ def read_table(
         dev_share: share of the training records that becomes "dev" where the table has splits, but no such one.
         check_images: decode every image once; False reads headers only.
         problem_type: what the label's column holds; None to tell by lists of several labels in it. Several labels in
-            a text are JSON's form of a list, or parted by the first of ; | , that is found in the first rows.
+            a text are JSON's or Python's form of a list, or parted by the first of ; | , that is found in the first
+            rows.
 
     Raises:
         ColumnsError: the columns are not clear, or those that were named are not there.
@@ -65,18 +71,27 @@ def read_table(
     """
     root = resolve(path)
     files = table_files(root)
-    rows = ((file, split, row) for file, split in files for row in read_rows(file))
+    notes: dict[str, Notes] = {file.name: [] for file, _ in files}
+    rows = ((file, split, row) for file, split in files for row in read_rows(file, notes[file.name]))
     head = list(islice(rows, HEAD))
     if not head:
         raise DataError(f"{root} must hold rows, but holds none.")
     columns = find_columns([row for *_, row in head], str(root), label, fields)
     cells = [row.get(columns.label) for *_, row in head] if columns.label else []
     kind = problem_type or _problem_type(cells)
-    reader = _TableReader(columns, limits or Limits(), check_images, kind, _separator(cells))
+    reader = _TableReader(columns, limits or Limits(), check_images, kind, cells)
     splits: dict[str, list[Record]] = defaultdict(list)
     for file, split, row in chain(head, rows):
         given = split_name(row.get(columns.split)) if columns.split else ""
         splits[given or split].append(reader.record(file.parent, row))
+    for name, some in notes.items():
+        for code, message in some:
+            reader.note(code, name, message)
+    if kind == SINGLE:
+        splits = reader.without_gaps(splits)
+        doubt = label_doubt([record.label for some in splits.values() for record in some if record.label is not None])
+        if doubt and problem_type is None:
+            reader.note("label.kind", root.name, doubt)
     if columns.unclear:
         reader.note("label.column", root.name, columns.unclear)
     order = [record.id for records in splits.values() for record in records]
@@ -100,12 +115,6 @@ def _problem_type(cells: Sequence[Any]) -> ProblemType:
     return MULTI if several and several >= 0.1 * sum(not is_missing(cell) for cell in cells) else SINGLE
 
 
-def _separator(cells: Sequence[Any]) -> str | None:
-    """Return what parts several labels in a text."""
-    texts = [decoded(cell) for cell in cells if isinstance(cell, str)]
-    return next((one for one in ";|," if any(one in text for text in texts)), None)
-
-
 class _TableReader:
     """Turns rows into records and notes what is wrong with them."""
 
@@ -115,10 +124,12 @@ class _TableReader:
         limits: Limits,
         decode: bool,
         kind: ProblemType = SINGLE,
-        separator: str | None = None,
+        labels: Sequence[Any] = (),
     ) -> None:
+        """Read by columns; `labels` are the first cells of the label's."""
         self.kind = kind
-        self.separator = separator
+        self.separator = separator_of([cell for cell in labels if isinstance(cell, str)])
+        self.decimal_comma = has_decimal_commas(labels)
         self.columns = columns
         self.limits = limits
         self.decode = decode
@@ -127,6 +138,7 @@ class _TableReader:
         self._unique = UniqueNames()
         self._first_with: dict[int, str] = {}
         self._same: dict[str, str] = {}
+        self._gaps: dict[str, list[str]] = {}
 
     def record(self, folder: Path, row: Mapping[str, Any]) -> Record:
         """Return a row as a record; its images lie in the folder."""
@@ -144,7 +156,7 @@ class _TableReader:
         cell = row.get(self.columns.label) if self.columns.label else None
         if self.kind == MULTI:
             return Record(name, None, origin, present, size, labels=labels_of(cell, self.separator))
-        value = value_of(cell)
+        value = value_of(cell, self.decimal_comma)
         if value is None and not is_missing(cell):
             self.note("label.number", name, f"the label must be a number, but is {cell!r:.60}.")
         return Record(name, None, origin, present, size, value=value)
@@ -167,10 +179,29 @@ class _TableReader:
                 f"For several: --set problem_type={MULTI}",
             )
             return None
-        if isinstance(value, str) and value.strip() in NOTHING_WORDS:
-            read = "no label" if value.strip() in NAN_WORDS else "a class of that name"
-            self.note("label.word", name, f"the label is the word {value.strip()!r} and read as {read}.")
+        if isinstance(value, str) and (word := value.strip()) in (*NAN_WORDS, *GAP_WORDS):
+            self._gaps.setdefault(word, []).append(name)
         return label_of(value)
+
+    def without_gaps(self, splits: Mapping[str, list[Record]]) -> dict[str, list[Record]]:
+        """Take the labels away that are words for nothing, such as "N/A", and note what each of them is read as.
+
+        One that many records have, or as many as half of what a class has at the mean, names a class.
+        """
+        counts = Counter(record.label for some in splits.values() for record in some if record.label is not None)
+        lost: set[str] = set()
+        for word, names in self._gaps.items():
+            is_class = word in counts and (len(names) >= MANY or 2 * len(names) * len(counts) >= counts.total())
+            read = "a class of that name" if is_class else "no label"
+            for name in names:
+                self.note("label.word", name, f"the label is the word {word!r} and read as {read}.")
+            lost |= set() if is_class else {*names}
+        if not lost:
+            return dict(splits)
+        return {
+            split: [replace(record, label=None) if record.id in lost else record for record in some]
+            for split, some in splits.items()
+        }
 
     def _origin(self, folder: Path, row: Mapping[str, Any], name: str) -> tuple[Origin, tuple[str, ...], int]:
         """Return how to make a row's document, the fields it has, and its characters of text."""

@@ -41,6 +41,7 @@ from training.output.markdown import table
 from training.output.provenance import environment
 
 Values = NDArray[np.float64]
+TARGET_SUFFIXES: Final = (".md", ".json")
 MEASURES: Final = {MULTI: ("micro_f1", "macro_f1", "log_loss", "exact"), REGRESSION: ("r2", "mae", "rmse")}
 RIDGE: Final = {TFIDF: "TF-IDF + ridge regression", MINILM: "MiniLM + ridge regression"}
 MEAN: Final = "mean"
@@ -139,8 +140,9 @@ def write_targets(path: Path, evaluation: TargetEvaluation) -> Path:
     Raises:
         DataError: another suffix.
     """
-    if path.suffix not in (".md", ".json"):
-        raise DataError(f"a report on {evaluation.problem_type} must end in .md or .json, but is {path.name!r}.")
+    if path.suffix not in TARGET_SUFFIXES:
+        known = ", ".join(TARGET_SUFFIXES)
+        raise DataError(f"a report on {evaluation.problem_type} must end in {known}, but is {path.name!r}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     values = json.dumps(asdict(evaluation), ensure_ascii=False, indent=1) + "\n"
     path.write_text(values if path.suffix == ".json" else evaluation.to_markdown(), encoding="utf-8")
