@@ -39,6 +39,31 @@ def table(path: Path, count: int = 40, **cells: str) -> Path:
 # -- what is shown -----------------------------------------------------------------------------------------------
 
 
+def problems_of(path: Path, rows: list[tuple[str, str]]) -> dict[str, tuple[int, str]]:
+    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
+    return {code: (one["count"], one["message"]) for code, one in facts_of(path).problems.items()}
+
+
+def test_what_cannot_be_learned_from_is_named(tmp_path):
+    path = tmp_path / "a.jsonl"
+    assert problems_of(path, [("one", "x")]) == {
+        "label.one": (1, "the only training record has the label 'x', and two are needed.")
+    }
+    assert problems_of(path, [(f"text {n}", "x") for n in range(20)]) == {
+        "label.one": (1, "all 16 training records have the label 'x', and two are needed.")
+    }
+    found = problems_of(path, [("", "xy"[n % 2]) for n in range(20)])
+    assert found["train.empty"] == (1, "no training record holds any text or image.")
+
+
+def test_repeats_and_contradictions_are_counted(tmp_path):
+    rows = [(f"text {n}", "xy"[n % 2]) for n in range(20)]
+    found = problems_of(tmp_path / "a.jsonl", [*rows, rows[0], rows[0], (rows[1][0], "x"), ("", "x"), ("", "y")])
+    assert found["text.repeated"] == (2, "this record has the text and the label of #0.")
+    assert found["label.conflict"] == (1, "this record has the text of #1, but the label x, not y.")
+    assert {*found} == {"text.repeated", "label.conflict", "record.empty"}
+
+
 def test_a_description_counts_what_was_written(tmp_path):
     rows = [
         {"text": "aa", "label": "x", "split": "train", "url": "u"},

@@ -321,6 +321,49 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(run, capsys):
     assert run("no-such-command") == 2
 
 
+def test_the_line_to_type_replaces_the_options_that_were_wrong(run, capsys):
+    Path("a.csv").write_text("opinion,verdict,pic\nGood and long.,yes,\nBad and long.,no,\n")
+    for wrong in (
+        ["--text", "a", "--label", "verdict"],
+        ["--text=opinion", "--text=b", "--label=c"],
+        ["--label", "verdict", "--text", "a", "--image", "pic"],
+        ["--text", "opinion", "--image", "d"],
+    ):
+        assert run("data", "a.csv", *wrong) == 2
+        said = capsys.readouterr().err
+        assert "Name yours: --text opinion" in said
+        line = shlex.split(said.partition("Type: ")[2])
+        assert line[:2] == ["docgraph", "data"]
+        cli.app(line[1:], standalone_mode=False)
+        assert "opinion -> body, verdict -> label" in capsys.readouterr().out
+
+
+def test_a_wrong_label_alone_is_told_what_to_type_and_leaves_no_run_behind(run, capsys):
+    Path("a.csv").write_text("text,verdict\nGood and long.,yes\nBad and long.,no\n")
+    for wrong in (["--label", "lab"], []):
+        assert run("train", "--recipe", "stacked-words", "--data", "a.csv", "--output", "r", *wrong) == 2
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert said.endswith("Type: docgraph train --recipe stacked-words --data a.csv --output r --label verdict")
+        assert RunFolder("r").config is None
+
+
+def test_labels_that_look_like_numbers_are_told_before_training(run, capsys):
+    """Two labels are needed, and this training split has none that count: the command ends right after telling."""
+    rows = [f"{n}.5 words,{n}.5,{'train' if n == 0 else 'test'}" for n in range(30)]
+    Path("a.csv").write_text("\n".join(["text,label,split", *rows]))
+    assert run("train", "--recipe", "stacked-words", "--data", "a.csv", "--output", "r") == 2
+    said = capsys.readouterr().err
+    assert "30 different numbers" in said
+    assert "--set problem_type=regression" in said
+    assert "the training split of a.csv (1 of 30 records) has only the label '0.5'" in said
+
+
+def test_training_on_nothing_is_one_sentence(run, capsys):
+    Path("a.csv").write_text("text,label\n" + ",a\n,b\n" * 10)
+    assert run("train", "--recipe", "stacked-words", "--data", "a.csv", "--output", "r") == 2
+    assert "of the training split of a.csv are empty" in capsys.readouterr().err
+
+
 # -- from a table to vectors -----------------------------------------------------------------------------------
 
 
@@ -389,6 +432,12 @@ def test_evaluate_writes_a_report_and_the_confusion_matrix(run, capsys, folder, 
     assert [one["name"] for one in report["baselines"]] == ["majority class", *names]
     assert [one["other"] for one in report["pairs"]] == names
     assert Path("r/report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_report_of_another_ending_is_refused_before_the_work(run, capsys, folder, model_folder, monkeypatch):
+    monkeypatch.setattr("training.evaluate.evaluate", lambda *_, **__: pytest.fail("it began to work"))
+    assert run("evaluate", model_folder, "--data", folder / "pets.jsonl", "--report", "report.pdf") == 2
+    assert "must end in .html, .json, .md, but is 'report.pdf'" in capsys.readouterr().err
 
 
 def test_predict_names_what_it_cannot_read(run, capsys, folder, model_folder):

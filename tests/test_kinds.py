@@ -226,6 +226,11 @@ def test_it_is_evaluated_beside_rivals(tagged, capsys, monkeypatch):
         cli.main()
     assert ended.value.code == 2
     assert "--views must stand beside a model of one class a document" in capsys.readouterr().err
+    monkeypatch.setattr("training.evaluation.evaluate_targets.evaluate_targets", lambda *_, **__: pytest.fail("work"))
+    monkeypatch.setattr(sys, "argv", [*command, "--report", str(tagged / "report.html")])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "must end in .md, .json, but is 'report.html'" in capsys.readouterr().err
 
 
 def test_a_number_is_learned_in_its_own_unit(tmp_path):

@@ -233,6 +233,25 @@ def test_texts_in_folders_of_their_labels_are_read(tmp_path):
     ]
 
 
+def test_files_without_endings_in_folders_of_their_labels_are_texts(tmp_path):
+    """As 20 Newsgroups lies in its archive: 20news/sci.space/60191."""
+    for name, content in {
+        "sci.space/1": b"Orbit.",
+        "sci.space/2": "\u00c9toile.".encode("utf-16"),
+        "rec.autos/1": b"Wheels.",
+        "rec.autos/tool": b"\x7fELF\0\0",
+        "rec.autos/.hidden": b"x",
+        "LICENSE": b"Free.",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    corpus = load(tmp_path)
+    assert contents(corpus) == [("Wheels.", "rec.autos"), ("Orbit.", "sci.space"), ("\u00c9toile.", "sci.space")]
+    assert [problem.record for problem in corpus.problems] == ["LICENSE", "rec.autos/tool"]
+    (tmp_path / "sci.space" / "3.txt").write_text("Moon.")
+    assert contents(load(tmp_path)) == [("Moon.", "sci.space")]
+
+
 def test_tables_named_by_their_splits_are_one_data_set(tmp_path):
     (tmp_path / "train.csv").write_text("text,label\na,x\nb,y\n")
     (tmp_path / "validation.csv").write_text("text,label\nc,x\n")
@@ -279,6 +298,18 @@ def test_what_datasets_saved_is_read_with_the_names_of_its_classes(tmp_path):
     (tmp_path / "one" / "state.json").write_text(json.dumps(state))
     with pytest.raises(DataError, match=r"Save it anew: `dataset\.flatten_indices\(\)"):
         load(tmp_path / "one")
+
+
+@pytest.mark.parametrize("form", [lambda one: {"_type": "List", "feature": one}, lambda one: [one]])
+def test_lists_of_classes_have_their_names(tmp_path, form):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    features = {"label": form({"names": ["neg", "pos"], "_type": "ClassLabel"})}
+    told = {"huggingface": json.dumps({"info": {"features": features}})}
+    schema = pyarrow.schema([("text", pyarrow.string()), ("label", pyarrow.list_(pyarrow.int64()))], metadata=told)
+    rows = [{"text": "a", "label": [1, 0]}, {"text": "b", "label": [1]}, {"text": "c", "label": []}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema), tmp_path / "a.parquet")
+    assert [record.labels for record in load(tmp_path / "a.parquet").records()] == [("pos", "neg"), ("pos",), ()]
 
 
 def test_a_name_on_the_hub_is_fetched_or_is_one_sentence(tmp_path, monkeypatch):
