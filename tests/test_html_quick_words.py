@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from docgraph.parsers.html import tags
-from docgraph.parsers.html.main import controls, text_features, together
+from docgraph.parsers.html.main import below, controls, text_features
 from docgraph.parsers.html.metadata import shown
 
 
@@ -40,7 +40,10 @@ def examples(parsed: Any) -> list[str]:
         (controls._NEEDS, controls._IN_NEEDS),
         (text_features._CREDITS, text_features._IN_CREDITS),
         (controls._PLAYER, controls._IN_PLAYERS),
-        (together._COMMENT_NAME, together._IN_COMMENT_NAMES),
+        (below._COMMENT_NAME, below._IN_COMMENT_NAMES),
+        (below._AUTHOR_NAME, below._NAMED),
+        (below._STORIES_NAME, below._NAMED),
+        (below._OFFER_NAME, below._OFFERS_NAMED),
         (shown._COMMENT, shown._IN_COMMENTS),
         (tags.CAPTION_CLASS, tags._OF_CAPTIONS),
         (tags.CREDIT_CLASS, tags._OF_CAPTIONS),

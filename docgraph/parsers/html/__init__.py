@@ -7,12 +7,13 @@ flow        rules       elements -> text blocks in reading order, a rule for eac
                         those that show images); `reader` is the state, `blocks` the text; `headings`, `formulas`,
                         `code` and `twins` are what some rules need
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
-figures     images      which image stands with which caption (`captions`: what says it is one); the image of an `img`
+figures     images      which image stands with which caption (`captions`: what says it is one; `cards`: what is a
+                        figure without the name); the image of an `img`
 main/                   which blocks are the main text: features -> forest -> choose; roles of the rest
 tree                    text blocks -> the document's nodes: `structures` has a rule for each kind of structure,
                         `walk` holds what is open, `tables` places cells, `entries` are those of live blogs,
                         `nodes` writes blocks and images
 
-Beside them: `tags` (what each tag, role and class name means, as data), `visibility` (what nobody sees) and
-`style_sheets` (what a page's own sheets hide, by their `selectors`, on `screens` of a desk).
+Beside them: `tags` (what each tag, role and class name means, as data), `visibility` (what nobody sees), `panels` (what
+a button opens) and `style_sheets` (what a page's own sheets hide, by their `selectors`, on `screens` of a desk).
 """

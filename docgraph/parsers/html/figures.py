@@ -8,7 +8,6 @@ images and, captions aside, little text. In a figure without a named caption, or
 images, the text beside the image is the caption.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,19 +23,15 @@ from docgraph.parsers.html.captions import (
     letters_of,
     named_captions,
 )
+from docgraph.parsers.html.cards import Content, is_card, is_image_container
 from docgraph.parsers.html.elements import Elements
 
 _LEVELS_UP: Final = 6
 _FIGURE_LETTERS: Final = 2500
 """A figure with more text than this, captions aside, is no figure but an element that was left open."""
 _MOST_IMAGES: Final = 40
-_IMAGE_CONTAINER: Final = re.compile(
-    r"(?:^|[\s_-])(?:image|img|photo|picture|figure|fig|wp-caption|media-?(?:image|object|photo)|bild|foto|imagen|thumbnail|"
-    r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
-)
 _MOST_OF_TEXT: Final = 0.5
 _NEAR_CAPTION: Final = 40
-_CARD_LETTERS: Final = 300
 
 
 @dataclass(slots=True)
@@ -54,21 +49,6 @@ class Figures:
     the caption, with which it ends."""
 
 
-@dataclass(slots=True)
-class _Content:
-    """What an element close around images or captions holds."""
-
-    images: int = 0
-    letters: int = 0
-    captions: int = 0
-    """Letters in blocks that are named captions or credits."""
-    linked: int = 0
-    blocks: int = 0
-    headings: int = 0
-    prose: int = 0
-    """Blocks that read like paragraphs."""
-
-
 def find_figures(elements: Elements, flow: Flow) -> Figures:
     """Return the figures of a page. Linear: each block looks at most `_LEVELS_UP` levels up."""
     named = named_captions(elements, flow)
@@ -80,7 +60,7 @@ def find_figures(elements: Elements, flow: Flow) -> Figures:
         if elements.tag[row] == "figure" or elements.attributes[row].get("role") == "figure":
             if _is_figure(elements, row, held):
                 found.add(row)
-        elif _is_image_container(elements, row, held) or _is_card(elements, flow, row, held):
+        elif is_image_container(elements, row, held) or is_card(elements, flow, row, held):
             found.add(row)
     alone: list[int] = []
     for index in named:
@@ -148,20 +128,20 @@ def _drop_captions_that_are_the_text(elements: Elements, flow: Flow, figures: Fi
             figures.elements.difference_update(row for row in around if elements.tag[row] != "figure")
 
 
-def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, _Content]:
+def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int, Content]:
     """Return what the figures and the block elements close around images hold; an inline one makes no node."""
     tags, places = elements.tag, flow.places()
-    content: dict[int, _Content] = {row: _Content() for row in elements.rows_of("figure") if row in places}
+    content: dict[int, Content] = {row: Content() for row in elements.rows_of("figure") if row in places}
     for _, item in flow.blocks():
         if item.images:
             for row in elements.around(item.element, _LEVELS_UP + 2):
                 if tags[row] in ("body", "html"):
                     break
                 if row in places:
-                    content.setdefault(row, _Content())
+                    content.setdefault(row, Content())
     if not content:
         return content
-    around: dict[int, list[_Content]] = {}
+    around: dict[int, list[Content]] = {}
     for index, item in flow.blocks():
         close = around.get(item.element)
         if close is None:
@@ -187,7 +167,7 @@ def _contents(elements: Elements, flow: Flow, named: dict[int, str]) -> dict[int
     return content
 
 
-def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
+def _is_figure(elements: Elements, row: int, held: Content) -> bool:
     if held.letters - held.captions > _FIGURE_LETTERS and held.images:
         return False
     if held.images:
@@ -196,32 +176,7 @@ def _is_figure(elements: Elements, row: int, held: _Content) -> bool:
     return "table" in inner or "pre" in inner or "code" in inner
 
 
-def _is_image_container(elements: Elements, row: int, held: _Content) -> bool:
-    """Whether an element is named after images and holds one or two of them and a caption's worth of text."""
-    if not (1 <= held.images <= 2 and 10 <= held.letters <= 600 and not held.headings and held.blocks <= 5):
-        return False
-    if held.prose > 1:
-        return False
-    if held.linked > 0.5 * held.letters or elements.tag[row] in ENDS or elements.tag[row] in ("a", "li", "p"):
-        return False
-    return bool(_IMAGE_CONTAINER.search(elements.attributes[row].get("class", "")))
-
-
-def _is_card(elements: Elements, flow: Flow, row: int, held: _Content) -> bool:
-    """Whether an element that interrupts paragraphs holds one image and, below it, a caption's worth of text."""
-    if held.images != 1 or not 1 <= held.letters <= _CARD_LETTERS or held.headings or held.blocks > 3:
-        return False
-    if held.linked > 0.5 * held.letters or elements.tag[row] not in ("div", "section", "span", "aside", "table"):
-        return False
-    floats = elements.tag[row] == "table" and elements.attributes[row].get("align", "").lower() in ("left", "right")
-    if not floats and not elements.is_between(row, "p"):
-        return False
-    start, stop = flow.places()[row]
-    first = next((item for item in flow.items[start:stop] if isinstance(item, TextBlock)), None)
-    return first is not None and bool(first.images) and not first.text
-
-
-def _around(elements: Elements, flow: Flow, index: int, content: dict[int, _Content]) -> int | None:
+def _around(elements: Elements, flow: Flow, index: int, content: dict[int, Content]) -> int | None:
     """Return the element that binds a named caption to its images, or None."""
     item = flow.items[index]
     assert isinstance(item, TextBlock)
@@ -295,7 +250,7 @@ class _Open:
     """Its other blocks: the caption if none is named, else who took the image."""
 
 
-def _nested(elements: Elements, found: set[int], content: dict[int, _Content]) -> set[int]:
+def _nested(elements: Elements, found: set[int], content: dict[int, Content]) -> set[int]:
     """Return the figures to keep where one lies in another.
 
     One that is all there is in the other is the same figure under two names, and the outer one is kept. Several are a

@@ -13,12 +13,13 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.headings import add_bold_headings
+from docgraph.parsers.html.panels import is_rest_of_text, panels_of_headings
 from docgraph.parsers.html.reader import Reader
 from docgraph.parsers.html.rules import ENDING, RULE_OF, block, close, custom, is_apart
 from docgraph.parsers.html.style_sheets import Sheet, sheet_of
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
 from docgraph.parsers.html.twins import find_twins
-from docgraph.parsers.html.visibility import is_hidden, may_be_hidden, panels_of_headings, way_of_hiding
+from docgraph.parsers.html.visibility import is_hidden, may_be_hidden, way_of_hiding
 
 _ALMOST_EMPTY: Final = 300
 """Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
@@ -79,14 +80,13 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
             continue
         tag, own = tags[row], attributes[row]
         if row in suspects:
-            is_panel = row in panels and way_of_hiding(own.get("style", "")) != "trick"
-            if is_hidden(tag, own) and row not in shown and not is_panel and not _is_shown_later(reader, own):
+            if is_hidden(tag, own) and row not in shown and not _is_opened(reader, row, panels):
                 reader.hidden.append(row)
                 if "style" in own and way_of_hiding(own["style"]) == "trick":
                     by_trick += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
                 continue
-            if row in named and sheet.hides(elements, row):
+            if row in named and sheet.hides(elements, row) and not is_rest_of_text(elements, row):
                 reader.hidden.append(row)
                 by_sheet += sum(1 for event in events[index : last[row]] if event.__class__ is str)
                 index = last[row] + 1
@@ -107,6 +107,14 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
             ("hidden.by_style", f"{by_trick} pieces of text hidden by their place, size or colour were left out.")
         )
     return reader
+
+
+def _is_opened(reader: Reader, row: int, panels: set[int]) -> bool:
+    """Whether a hidden element is one that a reader opens, and hidden by no trick."""
+    own = reader.elements.attributes[row]
+    if _is_shown_later(reader, own):
+        return True
+    return (row in panels or is_rest_of_text(reader.elements, row)) and way_of_hiding(own.get("style", "")) != "trick"
 
 
 def _is_shown_later(reader: Reader, own: Attributes) -> bool:

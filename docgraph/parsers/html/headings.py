@@ -85,11 +85,11 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
 
 
 def _is_line(elements: Elements, block: TextBlock) -> bool:
-    """Whether a block is a short line, not all of it a link, that ends like no sentence."""
+    """Whether a block is a short line, most of it no link, that ends like no sentence."""
     text = block.text
     if len(text) > _BOLD_LETTERS or block.images or block.preformatted or "\n" in text:
         return False
-    if elements.tag[block.element] not in _LINES or block.linked >= len(text):
+    if elements.tag[block.element] not in _LINES or 2 * block.linked > len(text):
         return False
     return _reads_like_a_heading(text)
 

@@ -57,7 +57,7 @@ def block(reader: Reader, row: int) -> int:
     tag = elements.tag[row]
     if reader.heading >= 0:
         text.add_text(" ")
-        return 0
+        return reader.after(row) if tag == "button" and _is_beside_title(reader, row) else 0
     if reader.has_code and (
         (tag in _GUTTERS and is_gutter(elements, row)) or (tag == "button" and is_copy_button(elements, row))
     ):
@@ -294,6 +294,14 @@ def _add_code(reader: Reader, row: int, code: str) -> int:
     reader.containers.pop()
     reader.flow.items.append(~row)
     return reader.after(row)
+
+
+def _is_beside_title(reader: Reader, row: int) -> bool:
+    """Whether a button in a heading is no part of its words: it opens nothing, and the heading has others."""
+    elements = reader.elements
+    if "aria-expanded" in elements.attributes[row]:
+        return False
+    return any(map(str.isalnum, elements.text(reader.heading).replace(elements.text(row), "", 1)))
 
 
 def _leads_to_itself(reader: Reader, row: int) -> bool:

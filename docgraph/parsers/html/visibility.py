@@ -35,13 +35,6 @@ _COLOURS: Final[dict[str, tuple[int, ...] | None]] = {
 _PLACES: Final = ("left", "top", "right", "bottom", "margin-left", "margin-top", "text-indent")
 _SIZES: Final = ("height", "max-height", "width", "max-width")
 LONGEST_STYLE: Final = 2_000
-_OPENING: Final = ("aria-expanded", "data-toggle", "data-bs-toggle")
-"""Attributes of a button that opens something."""
-_NO_PANELS: Final = frozenset(("tooltip", "popover", "dropdown", "modal"))
-"""What Bootstrap's buttons open besides panels."""
-_HEADINGS: Final = frozenset(("h2", "h3", "h4", "h5", "h6"))
-_BUTTON_LEVELS: Final = 2
-"""Elements between a heading and its button, at most, and one."""
 
 
 def may_be_hidden(elements: Elements) -> set[int]:
@@ -49,41 +42,6 @@ def may_be_hidden(elements: Elements) -> set[int]:
     tags = (row for tag in ("dialog", "input") for row in elements.rows_of(tag))
     attributes = (row for name in ("hidden", "style") for row in elements.rows_with(name))
     return {*tags, *attributes, *elements.rows_named(lambda class_, _: hides_by_class(class_))}
-
-
-def panels_of_headings(elements: Elements) -> set[int]:
-    """Return what a button in a heading opens: by the identifiers that it names, else what follows the heading. Menus,
-    windows and tooltips are no panels.
-
-    Source: WAI-ARIA Authoring Practices, accordion; Bootstrap's `data-target`.
-    """
-    found: set[int] = set()
-    names: set[str] = set()
-    for row in {button for name in _OPENING for button in elements.rows_with(name)}:
-        heading = row
-        for _ in range(_BUTTON_LEVELS):
-            if heading > 0 and elements.tag[heading] not in _HEADINGS:
-                heading = elements.parent[heading]
-        if heading < 0 or elements.tag[heading] not in _HEADINGS:
-            continue
-        own = elements.attributes[row]
-        opened = {own.get("data-toggle", "").lower(), own.get("data-bs-toggle", "").lower()}
-        if own.get("aria-haspopup", "false").lower() != "false" or not opened.isdisjoint(_NO_PANELS):
-            continue
-        said = [own.get(name, "") for name in ("aria-controls", "data-target", "data-bs-target")]
-        if own.get("href", "")[:1] == "#":
-            said.append(own["href"])
-        around = [one for one in elements.around(row, _BUTTON_LEVELS + 1) if one >= heading]
-        # A link to its heading, to itself or to its own words opens nothing.
-        own_names = {elements.attributes[one].get("id") for one in (*around, *range(row, elements.end(row)))}
-        targets = {word.lstrip("#") for word in " ".join(said).replace(",", " ").split()} - own_names - {""}
-        names.update(targets)
-        after = elements.end(heading)
-        if not targets and after < len(elements) and elements.parent[after] == elements.parent[heading]:
-            found.add(after)
-    if names:
-        found.update(row for row in elements.rows_with("id") if elements.attributes[row]["id"] in names)
-    return found
 
 
 def is_hidden(tag: str, attributes: Attributes) -> bool:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.main.below import drop_what_is_below
 from docgraph.parsers.html.main.controls import controls
 from docgraph.parsers.html.main.features import FEATURES, Measured, measure
 from docgraph.parsers.html.main.forest import main_content
@@ -42,11 +43,12 @@ from docgraph.parsers.html.main.parts import (
     keep_lists_of_items,
     keep_lists_of_the_text,
     keep_lists_whole,
+    keep_panels,
     keep_quotes_whole,
 )
 from docgraph.parsers.html.main.roles import Verdict, set_regions, set_roles
 from docgraph.parsers.html.main.text_features import count_words
-from docgraph.parsers.html.main.together import drop_comments, keep_notes, keep_posts
+from docgraph.parsers.html.main.together import keep_notes, keep_posts
 
 PRICE: Final = 0.3
 """What each word of the article's element costs, in probability."""
@@ -68,6 +70,9 @@ DECLARED_MORE: Final = 1.5
 _LINKS: Final = FEATURES.index("link_density")
 _ASKING: Final = FEATURES.index("asking")
 _LEVEL: Final = FEATURES.index("level")
+_IN_MAIN: Final = [FEATURES.index("tag_main"), FEATURES.index("tag_article")]
+_NOWHERE: Final = 2
+"""What stands in a column of names where no element around has that name."""
 _TITLE_LEVELS: Final = 3
 """Headings of these levels may be the page's title."""
 _LIST_LEVELS: Final = 6
@@ -108,13 +113,15 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     keep_lists_of_the_text(elements, flow, measured, main, captions)
     keep_lists_of_items(elements, flow, measured, main, captions)
     keep_quotes_whole(elements, flow, main)
+    keep_panels(elements, flow, main)
     keep_headings_of_main(elements, flow, main, verdict.title)
     keep_headings_of_stories(elements, flow, measured, main, verdict.title)
     drop_what_follows_the_article(elements, flow, measured, main, verdict.title, title)
-    drop_comments(elements, flow, measured, main)
+    drop_what_is_below(elements, flow, measured, main)
     keep_notes(elements, flow, main)
-    if not choice.relaxed:
-        main -= controls(elements, flow, measured)
+    machine = controls(elements, flow, measured)
+    if not choice.relaxed or any(flow.items[index].element not in flow.headings for index in main - machine):  # type: ignore[union-attr]
+        main -= machine
     drop_boxed_headings(elements, flow, main)
     main -= flow.repeated
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
@@ -208,12 +215,32 @@ def keep(measured: Measured, probability: NDArray[np.float64], title: int = -1) 
     if held >= ENOUGH_WORDS and sure >= LEAST_SURE * held:
         return Choice(root, kept, relaxed=False)
     # No article here: a list, a landing page, a few words. Keep all that is not clearly something else.
+    if held < ENOUGH_WORDS and (few := _few_words(measured, probability)).any():
+        return Choice(0, few | (kept & (probability > SURE)), relaxed=True)
     for suspect in (framed | (links >= 0.5), links >= 0.5, np.zeros(len(words), dtype=bool)):
         wide = kept | ~suspect
         if wide.any():
             more = (words * wide).sum() > held
             return Choice(0 if more else root, wide if more else kept, relaxed=True)
     return Choice(root, kept, relaxed=True)
+
+
+def _few_words(measured: Measured, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return the blocks of a page of few words that are in no box named as something else, nor beside `main`.
+
+    On such a page each box holds much of the prose, so that none counts as small. None, if no likely sentence is left.
+    """
+    matrix, owner = measured.matrix, measured.owner
+    boxed = matrix[:, _LINKS] >= 0.5
+    for row in (*measured.named, *measured.large):
+        boxed |= (owner >= row) & (owner < measured.end[row])
+    within = (matrix[:, _IN_MAIN] < _NOWHERE).any(axis=1)
+    for few in (within & ~boxed, ~boxed):
+        if (few & (measured.prose > 0) & (probability > LEAST)).any() and (
+            measured.words * ~boxed
+        ).sum() < 2 * ENOUGH_WORDS:
+            return np.asarray(few)
+    return np.zeros(len(owner), dtype=bool)
 
 
 def _best_cut(measured: Measured, probability: NDArray[np.float64]) -> tuple[int, NDArray[np.bool_]]:

@@ -43,6 +43,8 @@ class Measured:
     """(E,) one past the last row of each element's subtree."""
     named: dict[int, str]
     """Outermost small containers that by their name or tag hold no content -> the role that they have then."""
+    large: list[int]
+    """Containers that are named like that, and hold more of the page's prose than a small one."""
     before: list[int]
     """(I + 1) words of all blocks before each place in `Flow.items`, and before its end."""
     clues: Clues
@@ -81,7 +83,7 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
         none = np.zeros(0)
         clues = Clues([], [], none, np.zeros(0, np.intp), [])
         matrix = np.zeros((0, len(FEATURES)), np.float32)
-        return Measured(index, blocks, none, none, owner, owner, {}, [0] * (len(flow.items) + 1), clues, matrix)
+        return Measured(index, blocks, none, none, owner, owner, {}, [], [0] * (len(flow.items) + 1), clues, matrix)
     local = text_columns(elements, flow, blocks, declared)
     count = local[:, 0].copy()
     links = local[:, LOCAL.index("link_density")]
@@ -107,9 +109,8 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
     held = np.zeros(len(flow.items) + 1, dtype=np.int64)
     held[np.asarray(index) + 1] = count
     before = held.cumsum().tolist()
-    return Measured(
-        index, blocks, count, prose, owner, tree.end, _named(elements, tree, families), before, clues, matrix
-    )
+    small, large = _named(elements, tree, families)
+    return Measured(index, blocks, count, prose, owner, tree.end, small, large, before, clues, matrix)
 
 
 def _above(elements: Elements, owner: Rows) -> list[int]:
@@ -191,13 +192,13 @@ _NEARLY_ALL: Final = 0.95
 """Shares of the page's prose: such a container holds at most this; one of comments at most that."""
 
 
-def _named(elements: Elements, tree: Tree, families: dict[int, tuple[int, ...]]) -> dict[int, str]:
-    """Return the outermost small containers that by their name or tag hold no content, and their roles.
+def _named(elements: Elements, tree: Tree, families: dict[int, tuple[int, ...]]) -> tuple[dict[int, str], list[int]]:
+    """Return the outermost small containers that by name or tag hold no content, and their roles; and larger ones.
 
     That is what such a container is called if it holds no main content, and no reason for it to hold none.
     """
     share = (tree.prose / tree.total_prose).tolist()
-    found: dict[int, str] = {}
+    found, large = dict[int, str](), list[int]()
     end = -1
     tags = elements.tag
     for row in sorted(families.keys() | {row for tag in _JUNK_TAGS for row in elements.rows_of(tag)}):
@@ -208,4 +209,6 @@ def _named(elements: Elements, tree: Tree, families: dict[int, tuple[int, ...]])
         if named and (share[row] <= _SMALL or _COMMENT in named):
             found[row] = _JUNK_COLUMNS[named[0]]
             end = int(tree.end[row])
-    return found
+        elif named:
+            large.append(row)
+    return found, large

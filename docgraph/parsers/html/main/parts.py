@@ -15,6 +15,7 @@ import numpy as np
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
+from docgraph.parsers.html.panels import panels_of_headings
 
 PARAGRAPH_WORDS: Final = 10
 LEAST_PARAGRAPHS: Final = 3
@@ -28,6 +29,9 @@ _BOX_LEVELS: Final = 4
 _MOST_OTHERS: Final = 400
 _BOX_ITEMS: Final = 80
 """A box is small: so many openings, closings and runs at most."""
+_BESIDE: Final = frozenset(("nav", "aside", "footer", "form", "dialog"))
+_PANEL_LEVELS: Final = 12
+_NEAR: Final = 8
 
 
 def keep_lists_whole(
@@ -113,13 +117,35 @@ def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:
     return element not in flow.headings and elements.parent[element] == elements.parent[row]
 
 
+def keep_panels(elements: Elements, flow: Flow, main: set[int]) -> None:
+    """Add to `main` what buttons in headings open after the first main text, and these headings: questions and answers.
+
+    Their names ("accordion-collapse") are those of menus. Panels of links stay out, and those beside the content.
+    """
+    places, first = flow.places(), min(main, default=-1)
+    for panel in sorted(panels_of_headings(elements)):
+        start, stop = places.get(panel, (-1, -1))
+        if not 0 <= first < start or stop - start > _BOX_ITEMS:
+            continue
+        if any(elements.tag[row] in _BESIDE for row in elements.around(panel, _PANEL_LEVELS)):
+            continue
+        texts = [i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text]
+        blocks: list[TextBlock] = [flow.items[i] for i in texts]  # type: ignore[misc]
+        if 2 * sum(block.linked for block in blocks) >= sum(len(block.text) for block in blocks):
+            continue
+        before = range(start - 1, max(-1, start - _NEAR), -1)
+        heading = next((i for i in before if isinstance(flow.items[i], TextBlock)), -1)
+        if heading >= 0 and flow.items[heading].element in flow.headings:  # type: ignore[union-attr]
+            main.update((heading, *texts))
+
+
 def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
     """Add to `main` the headings right before a main text in the same element: nobody reads the one without the other.
 
     One that is a link leads elsewhere.
     """
     for heading, texts in _under_headings(flow, title):
-        if texts[0] in main and not _is_link(flow, heading) and _is_under(elements, flow, texts[0], heading):
+        if texts[0] in main and not _is_link(elements, flow, heading) and _is_under(elements, flow, texts[0], heading):
             main.add(heading)
 
 
@@ -128,7 +154,7 @@ def keep_headings_of_stories(elements: Elements, flow: Flow, measured: Measured,
     stories = [
         (heading, [text for text in texts if text in main and _is_under(elements, flow, text, heading)])
         for heading, texts in _under_headings(flow, title)
-        if texts[0] in main and _is_link(flow, heading) and _is_under(elements, flow, texts[0], heading)
+        if texts[0] in main and _is_link(elements, flow, heading) and _is_under(elements, flow, texts[0], heading)
     ]
     held = sum(measured.words_at(text) for _, texts in stories for text in texts)
     if held >= _MOSTLY * sum(map(measured.words_at, main)):
@@ -151,10 +177,14 @@ def _under_headings(flow: Flow, title: int) -> Iterator[tuple[int, list[int]]]:
         yield heading, texts
 
 
-def _is_link(flow: Flow, index: int) -> bool:
-    """Whether a text is a link from its first letter to its last."""
+def _is_link(elements: Elements, flow: Flow, index: int) -> bool:
+    """Whether a text is a link from its first letter to its last, and not to a place in its own page."""
     block = flow.items[index]
-    return block.linked >= len(block.text)  # type: ignore[union-attr]
+    assert isinstance(block, TextBlock)
+    if block.linked < len(block.text):
+        return False
+    links = [elements.attributes[row].get("href", "") for _, _, type_, row in block.marks if type_ == "link"]
+    return not links or any(address.strip()[:1] != "#" for address in links)
 
 
 def _is_under(elements: Elements, flow: Flow, text: int, heading: int) -> bool:
@@ -236,6 +266,6 @@ def drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
             if stop - start > _BOX_ITEMS or bisect_left(texts, start) != bisect_left(texts, stop):
                 break
             inside = [item for item in flow.items[start:stop] if isinstance(item, TextBlock)]
-            if len(inside) > 1 and (block.linked == len(block.text) or any(item.images for item in inside)):
+            if len(inside) > 1 and (_is_link(elements, flow, index) or any(item.images for item in inside)):
                 main.discard(index)
                 break

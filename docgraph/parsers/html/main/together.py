@@ -2,16 +2,13 @@
 
     posts ─ keep_posts ─> where the posts of a page hold most of its text, they are main; a few left out are, too
     main text ─ keep_notes ─> the notes that its numbers ("[1]") lead to
-    comments ─ drop_comments ─> what readers wrote below an article is none of it
 
 A post is one of at least three elements in a row, in one element and of one name, each of which holds text that reads
 like prose and, beside it, who wrote it, when, or what it is called.
 """
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -20,7 +17,6 @@ from numpy.typing import NDArray
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
-from docgraph.parsers.html.main.names import NAMES, families_of_name
 
 LEAST_POSTS: Final = 3
 THREAD_SHARE: Final = 0.6
@@ -36,26 +32,7 @@ _LEVELS: Final = 9
 _REFERENCE: Final = re.compile(r"[\[(]?(?:\d{1,3}|[a-z]|[ivx]{1,5}|[*†‡§¶#]{1,3})[\])]?", re.I)
 _MOST_NOTE_ITEMS: Final = 60
 _NOTE_BOXES: Final = frozenset(("footer", "section", "aside", "div"))
-_COMMENT: Final = NAMES.index("comment")
-_COMMENT_NAME: Final = re.compile(
-    r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b)", re.I
-)
-"""What is named so below an article is none of it."""
-_STATE_OF_COMMENTS: Final = re.compile(
-    r"(?:no|has|with|without|allows?|show|hide)[-_]comments?(?![\w-])|comments?[-_](?:open|closed|enabled|disabled|on|off)(?!\w)",
-    re.I,
-)
-"""A name that says whether there are comments, not that these are some."""
-_AUTHOR_BOX: Final = re.compile(
-    r"(?:author|writer|contributor)s?[-_]*(?:bio(?:graphy)?|info(?:rmation)?|box|card|about|profile|details?|description)"
-    r"(?![a-z])|about[-_]?(?:the[-_]?)?author|(?:^|[\s_-])bio-?box",
-    re.I,
-)
 _NOTES: Final = re.compile(r"(?:^|[\s_-])(?:foot|end)-?notes(?:$|[\s_-])", re.I)
-_IN_COMMENT_NAMES: Final = ("response", "disqus", "next", "more", "further")
-"""One of these is in every such name; looking for them is quicker."""
-_PARAGRAPH_WORDS: Final = 10
-_LEAST_PARAGRAPHS: Final = 3
 
 
 def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray[np.bool_]) -> set[int]:
@@ -160,49 +137,6 @@ def _texts_in(flow: Flow, start: int, stop: int) -> list[int]:
     return [i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text]
 
 
-def drop_comments(elements: Elements, flow: Flow, measured: Measured, main: set[int]) -> None:
-    """Take out of `main` what is named comments, or after who wrote the article, and stands below at least three
-    paragraphs of it.
-    """
-    places = flow.places()
-    long = sorted(index for index in main if measured.words_at(index) >= _PARAGRAPH_WORDS)
-    for row in elements.rows_named(lambda class_, id_: _names_author(class_) or _names_comments(class_, id_)):
-        if row not in places:
-            continue
-        own = elements.attributes[row]
-        start, stop = places[row]
-        is_author = _names_author(own.get("class", "")) and stop - start <= _MOST_NOTE_ITEMS
-        if not is_author and not _names_comments(own.get("class", ""), own.get("id", "")):
-            continue
-        before, until = bisect_left(long, start), bisect_left(long, stop)
-        is_below = before >= _LEAST_PARAGRAPHS  # else comments are a thread: its posts are the text
-        if is_author:
-            if is_below and until - before < _LEAST_PARAGRAPHS:
-                main.difference_update(range(start, stop))
-        elif until > before and (not is_below or until == len(long)):
-            if is_below:
-                main.difference_update(range(start, stop))
-            break
-
-
 def _names_notes(class_: str, _: str = "") -> bool:
     names = class_[:200]
     return "notes" in names.lower() and _NOTES.search(names) is not None
-
-
-@lru_cache(maxsize=8_192)
-def _names_author(names: str) -> bool:
-    return _AUTHOR_BOX.search(names[:200]) is not None
-
-
-@lru_cache(maxsize=8_192)
-def _names_comments(class_: str, id_: str) -> bool:
-    for names in (class_[:200], id_[:100]):
-        small = names.lower()
-        if "comment" in small:
-            names = _STATE_OF_COMMENTS.sub("", names)
-        if _COMMENT in families_of_name(names):
-            return True
-        if any(map(small.__contains__, _IN_COMMENT_NAMES)) and _COMMENT_NAME.search(names):
-            return True
-    return False

@@ -1,0 +1,99 @@
+"""What a button of the page opens, and so any reader comes to: the panel under a heading, the rest of a text.
+
+    Elements ─ panels_of_headings ─> elements that buttons in headings open
+    hidden element ─ is_rest_of_text ─> does "Read more" stand beside it?
+
+Menus, windows and tooltips are no text.
+
+Source: WAI-ARIA Authoring Practices, accordion and disclosure; Bootstrap's `data-target`.
+"""
+
+import re
+from typing import Final
+
+from docgraph.parsers.html.elements import Elements
+
+_OPENING: Final = ("aria-expanded", "data-toggle", "data-bs-toggle")
+"""Attributes of a button that opens something."""
+_NO_PANELS: Final = frozenset(("tooltip", "popover", "dropdown", "modal"))
+"""What Bootstrap's buttons open besides panels."""
+_HEADINGS: Final = frozenset(("h2", "h3", "h4", "h5", "h6"))
+_BUTTON_LEVELS: Final = 2
+"""Elements between a heading and its button, at most, and one."""
+_READS_ON: Final = re.compile(
+    r"(?:(?:read|show|see|view|load) (?:more|all|on|(?:the )?(?:rest|full (?:text|article|story)))|expand"
+    r"|continue(?: reading)?|weiter ?lesen|(?:mehr|alles) (?:lesen|anzeigen|erfahren)|lire (?:la suite|plus)"
+    r"|voir plus|(?:leer|ver) más|seguir leyendo|leggi (?:tutto|di più|altro)|mostra (?:altro|tutto)"
+    r"|lees (?:meer|verder)|ler mais|l[äe]s mer"
+    r"|læs mere|czytaj (?:więcej|dalej)|читать (?:далее|полностью)|続きを読む|もっと見る|阅读(?:更多|全文)"
+    r"|展开(?:全文)?)",
+    re.I,
+)
+"""All that a button says which shows the rest of a text."""
+_NO_TEXT: Final = re.compile(
+    r"modal|menu|nav|drop|pop-?up|drawer|canvas|cookie|consent|share|search|login|tooltip|dialog|overlay|filter|"
+    r"comment|advert|promo|newsletter|subscri|paywall",
+    re.I,
+)
+_HOLDERS: Final = frozenset(("div", "section", "p", "span"))
+_NEAR: Final = 6
+_LEAST_LETTERS: Final = 80
+"""Letters of the rest of a text, outside of links."""
+
+
+def panels_of_headings(elements: Elements) -> set[int]:
+    """Return what a button in a heading opens: by the identifiers that it names, else what follows the heading. Menus,
+    windows and tooltips are no panels.
+
+    Source: WAI-ARIA Authoring Practices, accordion; Bootstrap's `data-target`.
+    """
+    found: set[int] = set()
+    names: set[str] = set()
+    for row in {button for name in _OPENING for button in elements.rows_with(name)}:
+        heading = row
+        for _ in range(_BUTTON_LEVELS):
+            if heading > 0 and elements.tag[heading] not in _HEADINGS:
+                heading = elements.parent[heading]
+        if heading < 0 or elements.tag[heading] not in _HEADINGS:
+            continue
+        own = elements.attributes[row]
+        opened = {own.get("data-toggle", "").lower(), own.get("data-bs-toggle", "").lower()}
+        if own.get("aria-haspopup", "false").lower() != "false" or not opened.isdisjoint(_NO_PANELS):
+            continue
+        said = [own.get(name, "") for name in ("aria-controls", "data-target", "data-bs-target")]
+        if own.get("href", "")[:1] == "#":
+            said.append(own["href"])
+        around = [one for one in elements.around(row, _BUTTON_LEVELS + 1) if one >= heading]
+        # A link to its heading, to itself or to its own words opens nothing.
+        own_names = {elements.attributes[one].get("id") for one in (*around, *range(row, elements.end(row)))}
+        targets = {word.lstrip("#") for word in " ".join(said).replace(",", " ").split()} - own_names - {""}
+        names.update(targets)
+        after = elements.end(heading)
+        if not targets and after < len(elements) and elements.parent[after] == elements.parent[heading]:
+            found.add(after)
+    if names:
+        found.update(row for row in elements.rows_with("id") if elements.attributes[row]["id"] in names)
+    return found
+
+
+def is_rest_of_text(elements: Elements, row: int) -> bool:
+    """Whether a hidden element holds prose, and what stands right beside it says that it shows more of it."""
+    own = elements.attributes[row]
+    if elements.tag[row] not in _HOLDERS or own.get("role", "region") not in ("region", "group"):
+        return False
+    if _NO_TEXT.search(f"{own.get('class', '')} {own.get('id', '')}"[:300]):
+        return False
+    end, above = elements.end(row), elements.parent[row]
+    beside = (*range(max(above + 1, row - _NEAR), row), *range(end, min(len(elements), end + _NEAR)))
+    if not any(_says_read_on(elements, one) for one in beside):
+        return False
+    inner = elements.tag[row:end]
+    linked = sum(len(elements.text(one)) for one, tag in enumerate(inner, row) if tag == "a")
+    return len(elements.text(row).strip()) - linked >= _LEAST_LETTERS and not {"form", "input", "script"} & {*inner}
+
+
+def _says_read_on(elements: Elements, row: int) -> bool:
+    own = elements.attributes[row]
+    if elements.tag[row] not in ("button", "a", "label") and own.get("role") != "button":
+        return False
+    return _READS_ON.fullmatch(elements.text(row).strip(" .…\t\n\r»›>→▼↓+[]()")) is not None
