@@ -5,6 +5,8 @@ and where its folder may go.
 import json
 import shutil
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,6 +115,20 @@ def test_one_label_is_nothing_to_learn(tmp_path: Path) -> None:
     table.write_text("".join(json.dumps({**row, "label": "cats"}) + "\n" for row in rows))
     with pytest.raises(DataError, match=r"two labels at least, but .* has only the label 'cats'"):
         fit(tiny(table, tmp_path / "x"), QUIET)
+
+
+@pytest.mark.parametrize("labels", [range(40), "ab" * 2 + "ab"])
+def test_few_records_raise_no_warnings_of_libraries(tmp_path: Path, labels: Sequence[object]) -> None:
+    rows = [{"text": f"word{label} and {n}", "label": f"l{label}"} for n, label in enumerate(labels)]
+    rows = [{**row, "split": "train"} for row in rows] + [{**rows[0], "split": "dev"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stack = {"stack": True, "model.regression_ngrams": 2, "model.regression_buckets": 512, "epochs": 1}
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        run = fit(tiny(tmp_path / "a.jsonl", tmp_path / "x", **stack), QUIET)
+        evaluate(run.model, run.corpus, "dev")
+    said = [str(one.message) for one in raised]
+    assert not [one for one in said if "degrees of freedom" in one or "unique classes" in one]
 
 
 # -- what is cut, and where a run may go -----------------------------------------------------------------------

@@ -43,6 +43,7 @@ from training.learning.targets import Targets
 from training.learning.thresholds import set_thresholds
 from training.learning.trainer import DocumentTrainer
 from training.output.files import write_atomically
+from training.output.quiet import about_few_records
 from training.parts.choice import residual_scale
 from training.parts.noise import NOISE, doubtful, noise_line, to_csv
 from training.parts.stacking import Stack, fit_parts, off_topic_line, transformer_line
@@ -115,6 +116,7 @@ def _watchers(config: TrainingConfig) -> list[TrainerCallback]:
     return [board]
 
 
+@about_few_records()
 def _train(
     config: TrainingConfig,
     folder: RunFolder,

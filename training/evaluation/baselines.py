@@ -37,6 +37,7 @@ from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.vectors import WHOLE, text_vectors
 from training.datasets.records import Record, class_numbers
 from training.learning.pretrained import text_encoder_folder
+from training.output.quiet import about_few_records
 
 MAJORITY: Final = "majority class"
 TFIDF: Final = "TF-IDF + logistic regression"
@@ -61,6 +62,7 @@ class Given:
     """Where MiniLM's vectors are kept by content."""
 
 
+@about_few_records()
 def rivals(
     train: Sequence[Record],
     test: Sequence[Record],
