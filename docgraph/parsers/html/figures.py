@@ -234,9 +234,9 @@ def _find_captions(elements: Elements, flow: Flow, named: dict[int, str], figure
 
 
 def _is_below_image(elements: Elements, cell: int, figure: int) -> bool:
-    """Whether a cell of a table that is a figure stands in a row without images."""
-    line = elements.parent[cell]
-    return elements.tag[figure] == "table" and "img" not in elements.tag[line : elements.end(line)]
+    """Whether a cell of a table that is a figure stands in a row without images, below one with the image."""
+    line, tags = elements.parent[cell], elements.tag
+    return tags[figure] == "table" and "img" in tags[figure:line] and "img" not in tags[line : elements.end(line)]
 
 
 @dataclass(slots=True)
