@@ -144,6 +144,14 @@ def test_the_label_column_and_what_is_not_read_are_said(tmp_path):
     assert "(column stars; not read: a, b, c, d, e, 2 more)" in told
 
 
+def test_numbers_are_no_labels_to_count(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"t {n},{n}.5\n" for n in range(40)))
+    facts = describe(load(tmp_path / "a.csv", problem_type="regression"), "a.csv", "table")
+    assert "40 records, numbers to learn (column label)" in choose(facts, BARE, 10).lines[0]
+    (tmp_path / "b.csv").write_text("text,label\n" + "".join(f"t {n},\n" for n in range(40)))
+    assert "40 records, 0 labels (column label)" in choose(facts_of(tmp_path / "b.csv"), BARE, 10).lines[0]
+
+
 def test_what_the_budget_has_no_time_for_is_left_out_and_said(tmp_path):
     facts = facts_of(table(tmp_path / "a.jsonl", 400, text="words " * 500))
     needed = encoding_minutes(facts, FULL)

@@ -20,7 +20,7 @@ from rich.console import Console
 import docgraph
 from docgraph import Document, read_many
 from docgraph.bulk.shards import Shards
-from docgraph.errors import DataError
+from docgraph.errors import DataError, DocgraphError
 from docgraph.index import Hit
 from docgraph.index.show import print_hits
 from encoders.embedder.embedder import Embedder
@@ -28,7 +28,7 @@ from encoders.embedder.runs import RunReader
 from tests.tiny_encoders import save_bert
 from training import cli
 from training.config import make_config
-from training.inputs import SetAside, find_inputs
+from training.inputs import Input, SetAside, find_inputs
 from training.jobs.embed import embed
 from training.jobs.shards import read_vectors, vector_shards
 from training.recipes import RECIPES, recipe
@@ -338,6 +338,13 @@ def test_the_line_to_type_replaces_the_options_that_were_wrong(run, capsys):
         assert "opinion -> body, verdict -> label" in capsys.readouterr().out
 
 
+def test_a_verb_without_labels_is_told_the_line_without_one(run, capsys):
+    Path("a.csv").write_text("opinion,verdict,photo\nGood and long.,yes,x.png\n")
+    assert run("chunk", "a.csv", "--text", "a", "--image", "photo", "--output", "c.jsonl") == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith("Type: docgraph chunk a.csv --output c.jsonl --text opinion --image photo")
+
+
 def test_a_wrong_label_alone_is_told_what_to_type_and_leaves_no_run_behind(run, capsys):
     Path("a.csv").write_text("text,verdict\nGood and long.,yes\nBad and long.,no\n")
     for wrong in (["--label", "lab"], []):
@@ -561,6 +568,14 @@ def test_inputs_of_a_folder_are_its_pages_and_of_a_data_set_its_records(tmp_path
     (tmp_path / "note.txt").write_text("A note.")
     (found,) = find_inputs([tmp_path])
     assert found.document().text == "A note."
+    for name, content in {"sci.space/1": b"Orbit.", "sci.space/.x": b"x", "sci.space/tool": b"\x7fELF\0"}.items():
+        (tmp_path / "news" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "news" / name).write_bytes(content)
+    (found,) = find_inputs([tmp_path / "news"])
+    assert found.document().text == "Orbit."
+    assert Input("tool", tmp_path / "news" / "sci.space" / "1").document().text == "Orbit."
+    with pytest.raises(DocgraphError, match="suffix of a document"):
+        Input("tool", tmp_path / "news" / "sci.space" / "tool").document()
     errors = SetAside(tmp_path / "errors.jsonl")
     assert errors.write() is None
     assert (errors.exit_code(3), errors.exit_code(0)) == (0, 2)

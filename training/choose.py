@@ -137,6 +137,6 @@ def _told(facts: DataFacts) -> str:
     more = [f"{len(unread) - MOST_NAMED} more"] if len(unread) > MOST_NAMED else []
     others = f"; not read: {', '.join(unread[:MOST_NAMED] + more)}" if unread else ""
     named = f" (column {label}{others})" if label else ""
-    return (
-        f"{facts.records:,} records, {len(facts.labels)} labels{named}; {fields or 'no text'} at the median, {images}"
-    )
+    is_numbers = label and not facts.labels and facts.problems.get("label.missing", {}).get("count") != facts.records
+    labels = "numbers to learn" if is_numbers else f"{len(facts.labels)} labels"
+    return f"{facts.records:,} records, {labels}{named}; {fields or 'no text'} at the median, {images}"

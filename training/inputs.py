@@ -2,9 +2,9 @@
 
     PATHS... ──find_inputs──> [Input, ...] ──input.document()──> Document, or one DocgraphError that names the input
 
-A folder in the layout of a data set gives its records; any other folder gives every page under it, or every text if
-there is no page. An input that cannot be read is set aside by `Errors`, which names it on stderr and in errors.jsonl;
-the others go on. No torch.
+A folder in the layout of a data set gives its records; any other folder gives every page under it, every text if
+there is no page, or every file without an ending that is text if there is neither. An input that cannot be read is
+set aside by `Errors`, which names it on stderr and in errors.jsonl; the others go on. No torch.
 """
 
 import json
@@ -19,8 +19,10 @@ from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import readable, told
 from docgraph.parsers.files import document_suffix, find_files, leads_out
 from training.datasets import Record
+from training.datasets.folder import is_plain
 from training.datasets.load import guess_format, load, options_of
 from training.datasets.n24news import is_n24news
+from training.datasets.origins import FileOrigin
 from training.datasets.rows import is_table
 from training.datasets.sentiment import is_elec, is_imdb
 
@@ -53,6 +55,8 @@ class Input:
             raise DataError(f"{self.path} must hold pages ({', '.join(PAGES)}) or texts, but holds none.")
         if self.folder is not None and leads_out(self.path, self.folder):
             raise DataError(f"a page must lie in the folder that is given, but {self.path} leads out of {self.folder}.")
+        if not self.path.suffix and is_plain(self.path):
+            return FileOrigin(str(self.path)).document()
         return load_document(self.path)
 
 
@@ -79,6 +83,7 @@ def _inputs_of(path: Path, columns: Mapping[str, Any]) -> Iterator[Input]:
     elif path.is_dir():
         under, _ = find_files(path)
         files = _of(under, PAGES) or _of(under, TEXTS)
+        files = files or [file for file in under if not file.suffix and file.name[0] != "." and is_plain(file)]
         if not files:
             yield Input(readable(path.as_posix()), path)
         elif others := {*under} - {*files}:

@@ -118,8 +118,7 @@ def find_columns(
             there = [
                 column for name, column in chosen.items() if column not in lost and {name, column} & {*IMAGE_COLUMNS}
             ]
-            options = [suggestion(rows, names, label, there), *(f"--image {shlex.quote(one)}" for one in there)]
-            raise _error(wrong, " ".join(options))
+            raise _error(wrong, suggestion(rows, names, label, there))
         images = tuple(column for name, column in chosen.items() if {name, column} & {*IMAGE_COLUMNS})
         found |= {name: (column,) for name, column in chosen.items() if column not in images}
     else:
@@ -153,14 +152,21 @@ def field_of(column: str) -> str:
 
 
 def suggestion(
-    rows: Sequence[Mapping[str, Any]], names: Sequence[str], label: str | None = None, taken: Sequence[str] = ()
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], label: str | None = None, images: Sequence[str] = ()
 ) -> str:
-    """Return options that name the likeliest columns: the longest texts, and the fewest labels that repeat."""
-    lengths = {name: sum(len(text_of(row.get(name))) for row in rows) for name in names if name not in (label, *taken)}
+    """Return options that name the likeliest columns: the longest texts, and the fewest labels that repeat.
+
+    Args:
+        images: columns that are known as such.
+    """
+    lengths = {name: sum(len(text_of(row.get(name))) for row in rows) for name in names if name not in (label, *images)}
     text = max(lengths, key=lambda name: lengths[name], default="")
     if not lengths.get(text):
         return "--text COLUMN --label COLUMN"
-    return f"--text {shlex.quote(text)} {_label_option(rows, names, label, text)}"
+    known = (
+        f"--{name} {shlex.quote(column)}" for name, column in [("text", text), *(("image", one) for one in images)]
+    )
+    return " ".join([*known, _label_option(rows, names, label, text, *images)])
 
 
 def _label_option(rows: Sequence[Mapping[str, Any]], names: Sequence[str], label: str | None, *taken: str) -> str:

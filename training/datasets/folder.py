@@ -96,11 +96,13 @@ def _documents(root: Path) -> list[Path]:
     """Return the pages and texts under a folder; where no file's ending says that it is one, those without endings."""
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     found = [file for file in files if _is_document(file)]
-    return found or [file for file in files if file.parent != root and not file.suffix and _is_plain(file)]
+    return found or [file for file in files if file.parent != root and not file.suffix and is_plain(file)]
 
 
-def _is_plain(file: Path) -> bool:
-    """Whether a file begins like text: with no byte 0 and with no sign of something else."""
+def is_plain(file: Path) -> bool:
+    """Whether something is a file that begins like text: with no byte 0 and with no sign of something else."""
+    if not file.is_file():
+        return False
     try:
         head = read_bounded(file, Limits(input_bytes=HEAD))
         check_is_text(head, file.name)
