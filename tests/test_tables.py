@@ -169,6 +169,30 @@ def test_a_csv_is_read_in_its_encoding(tmp_path, encoding):
 
 
 @pytest.mark.parametrize(
+    "word",
+    ["café", "naïve", "café naïve", "Müller", "señor", "garçon", "Ærø", "“q” – it’s", "20 €", "Zoë", "São Paulo"],
+)
+def test_rare_letters_in_a_windows_csv_are_those_that_were_written(tmp_path, word):
+    rows = [(f"The match of day {n} was long and cold, says {word}.", "ab"[n % 2]) for n in range(60)]
+    path = write(tmp_path / "a.csv", [("text", "label"), *rows], encoding="cp1252")
+    assert read(path) == (rows, {"file.encoding": 1})
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy a šel domů, když večer začalo pršet."),
+        ("cp1250", "Zażółć gęślą jaźń, a potem idź spać, bo jutro będzie długi i ciężki dzień w Łodzi."),
+        ("cp1251", "Сегодня хорошая погода, и мы идём гулять в парк, а потом домой."),
+        ("cp932", "今日は天気がいいので、公園まで散歩に行きました。とても楽しかったです。"),
+    ],
+)
+def test_other_languages_in_their_code_pages_are_read(tmp_path, encoding, text):
+    rows = [(f"{n}. {text}", "ab"[n % 2]) for n in range(20)]
+    assert read(write(tmp_path / "a.csv", [("text", "label"), *rows], encoding=encoding))[0] == rows
+
+
+@pytest.mark.parametrize(
     ("name", "way_out"), [("a.zip", "unpack it"), ("a.tar.gz", "unpack it"), ("A.XLSX", "save the sheet as CSV")]
 )
 def test_a_file_that_is_not_read_says_what_to_do_with_it(tmp_path, name, way_out):

@@ -5,8 +5,8 @@
     .json            a list of objects, alone, under a name such as "data", or one a split; columns, as pandas writes
                      them; JSON lines
 
-All are UTF-8, or what their byte order mark says. A CSV in another encoding is read in the one that a page or text
-would be (docgraph/parsers/decode.py). What spreadsheets leave behind is passed over: "sep=;" or comments above the
+All are UTF-8, or what their byte order mark says. A CSV in another encoding is read in the one that it
+seems to have (encodings.py). What spreadsheets leave behind is passed over: "sep=;" or comments above the
 names, empty cells beyond the columns, empty rows at the end. `notes` gets a word of each: code and sentence.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from docgraph.errors import DataError
-from docgraph.parsers.decode import decode
+from training.datasets.encodings import text_of_table
 from training.datasets.splitting import SPLIT_WORDS
 
 JSON_ENDINGS: Final = (".jsonl", ".ndjson")
@@ -160,11 +160,11 @@ def _open_any(path: Path, notes: Notes) -> TextIO:
         return _open(path)
     opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
     with opener(path, "rb") as file:
-        decoded = decode(file.read())
-    lost = f", in which {decoded.replaced} characters could not be read" if decoded.replaced else ""
-    said = f"the file is not UTF-8 and is read as {decoded.encoding}{lost}. If letters are wrong, save it as UTF-8."
+        text, encoding, replaced = text_of_table(file.read())
+    lost = f", in which {replaced} characters could not be read" if replaced else ""
+    said = f"the file is not UTF-8 and is read as {encoding}{lost}. If letters are wrong, save it as UTF-8."
     notes.append(("file.encoding", said))
-    return StringIO(decoded.text, newline="")
+    return StringIO(text, newline="")
 
 
 @lru_cache(maxsize=16)
