@@ -314,6 +314,7 @@ def test_lists_of_classes_have_their_names(tmp_path, form):
 
 def test_a_name_on_the_hub_is_fetched_or_is_one_sentence(tmp_path, monkeypatch):
     huggingface_hub = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("huggingface_hub.constants")  # no attribute of the package until it is imported
     pandas = pytest.importorskip("pandas")
     from training.datasets.hub import fetch
 
