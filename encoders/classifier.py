@@ -3,7 +3,8 @@ regressions on their words and on what frozen encoders say of them.
 
     DocumentBatch ─┬ DocumentModel ─ classifier ─────┬─ sum ─> logits (B, C)
                    ├ NgramRegression, in evaluation ──┤
-                   └ VectorRegression, likewise ──────┘
+                   ├ VectorRegression, likewise ──────┤
+                   └ TunedText, likewise ─────────────┘
 
 Axes:  B documents   C classes   P parts
 """
@@ -28,6 +29,7 @@ from encoders.ngrams import MODULUS, NgramRegression, NgramTable
 from encoders.off_topic import OffTopic
 from encoders.predict import Predictions, predict_documents
 from encoders.sharding import reshard
+from encoders.tuned import TunedText
 from encoders.vectors import WHOLE, VectorRegression, text_vectors
 
 READ_BYTES = 100_000_000
@@ -55,6 +57,12 @@ class DocumentForClassification(DocumentPreTrainedModel):
         self.vectors: VectorRegression | None = None
         self.off_topic: OffTopic | None = None
         self.make_regressions()
+        text = self.document.text
+        self.tuned = (
+            TunedText.beside(text, int(config.num_labels or 2), config.tuned_tokens)
+            if config.tuned_tokens and isinstance(text, PretrainedTextLeaves)
+            else None
+        )
         self.post_init()  # type: ignore[no-untyped-call]
 
     def make_regressions(self) -> None:
@@ -121,6 +129,8 @@ class DocumentForClassification(DocumentPreTrainedModel):
         if self.vectors is not None and not self.training:
             vectors = self.vectors(batch, self.document.text, self.document.image)
             parts = torch.cat([parts, vectors.to(parts.dtype)])
+        if self.tuned is not None and not self.training:
+            parts = torch.cat([parts, self.tuned(batch).to(parts.dtype)[None]])
         logits = parts.sum(0)
         distance = None
         if self.off_topic is not None and isinstance(self.document.text, PretrainedTextLeaves) and not self.training:
@@ -147,8 +157,8 @@ class DocumentForClassification(DocumentPreTrainedModel):
 
     @torch.no_grad()
     def scale_logits(self, scales: Sequence[float]) -> None:
-        """Multiply the weights that make the logits: those of each part, as in `logit_parts`,
-        by a number of its own.
+        """Multiply the weights that make the logits: those of the transformer and of each of `linear_parts`, as in
+        `logit_parts`, by a number of its own.
         """
         reshard(self)
         for part, scale in zip([self.classifier[-1], *self.linear_parts], scales, strict=True):

@@ -106,6 +106,9 @@ class DocumentConfig(PreTrainedConfig):
     regression_vectors: list[str] | tuple[str, ...] = ()
     """What has a regression on the vectors of frozen encoders, whose logits are added likewise, see vectors.py: names
     of fields, "" for the whole text, "image" for the images. Set in training, with weights."""
+    tuned_tokens: int = 0
+    """Sub-words that a copy of the pre-trained text encoder reads of a document, tuned to the classes, whose logits are
+    added likewise; see tuned.py. Set in training, 0 for none."""
     text_dropout_prob: float = 0.1
     """Share of sub-words left out of each document in training (scratch)."""
     text_config: dict[str, Any] | None = None

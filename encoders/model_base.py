@@ -23,6 +23,7 @@ from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.leaves.scratch_text import ScratchTextLeaves
 from encoders.ngrams import NgramRegression
 from encoders.positions import FourierFeatures, PositionHeads
+from encoders.tuned import TunedText
 from encoders.vectors import VectorRegression
 
 
@@ -85,7 +86,7 @@ class DocumentPreTrainedModel(PreTrainedModel):
         for module in loaded.modules():
             if isinstance(module, PretrainedTextLeaves | ImageLeaves) and module.frozen:
                 module.encoder.requires_grad_(False)
-            elif isinstance(module, NgramRegression | VectorRegression):
+            elif isinstance(module, NgramRegression | TunedText | VectorRegression):
                 module.requires_grad_(False)
         if Path(pretrained_model_name_or_path, CONFIG_NAME).is_file():
             loaded.processor = DocumentProcessor.from_pretrained(pretrained_model_name_or_path)

@@ -87,7 +87,7 @@ def choose(
     lines = (
         f"data: {_told(facts)}; {'a GPU' if machine.gpu else f'{machine.cores} cores, no GPU'}",
         f"recipe: {recipe}, as {why}{left_out}",
-        f"to change it: --minutes N ({minutes:g} now), --recipe NAME (`docgraph recipes` lists them), --set epochs=3; "
+        f"to change it: --minutes N ({minutes:g} now), --recipe NAME (`docgraph recipes` lists them), --set tune=none; "
         f"`docgraph data {shown}` shows the data",
     )
     return RecipeChoice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))
@@ -114,7 +114,10 @@ def _recipe(facts: DataFacts, machine: Machine, minutes: float, cut: list[str]) 
     elif needed > allowed:
         cut.append(f"MiniLM would read for about {needed:.0f} minutes, and {allowed:.0f} are allowed")
     else:
-        why = f"texts are best read as n-grams and by MiniLM, each as far as it helps (about {needed:.0f} min to read)"
+        why = (
+            "texts are best read as n-grams, by MiniLM and by a copy of it tuned to the labels, each as far as it "
+            f"helps (about {needed:.0f} min to read once)"
+        )
         if not facts.images:
             return "stacked-minilm", why
         if not machine.lite0:

@@ -98,6 +98,9 @@ class TrainingConfig:
     """Make the model a weighed sum of linear parts (on n-grams up to model.regression_ngrams, on the vectors of its
     frozen encoders), and of the transformer, which learns what they leave over; what does not help on held-out
     records is left out. See parts/stacking.py."""
+    tune: Literal["none", "whole", "lora"] = "none"
+    """With stack, tune a copy of the frozen text encoder to the classes, as one more part: all its weights, or matrices
+    of a low rank beside them, which take less memory. See parts/tuning.py."""
     learn_dev: bool = False
     """With stack, where the data has a test split: once all is chosen, fit the linear parts to the training and the dev
     records. Scores on the dev split are taken before that."""
@@ -128,6 +131,8 @@ class TrainingConfig:
             raise ConfigError(f"train_share must lie above 0 and be 1 at most, but is {self.train_share!r}.")
         if self.learn_dev and (self.shard or not self.stack):
             raise ConfigError("learn_dev must go with stack and without shard, but does not.")
+        if self.tune != "none" and (self.shard or not self.stack):
+            raise ConfigError("tune must go with stack and without shard, but does not.")
         if self.image_memory < 0:
             raise ConfigError(f"image_memory must be 0 or more, but is {self.image_memory!r}.")
         for name in ("warmup", "weight_decay"):

@@ -47,6 +47,7 @@ from training.output.quiet import about_few_records
 from training.parts.choice import residual_scale
 from training.parts.noise import NOISE, doubtful, noise_line, to_csv
 from training.parts.stacking import Stack, fit_parts, off_topic_line, transformer_line
+from training.parts.tuning import tune
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
 
@@ -149,6 +150,7 @@ def _train(
     progress = ShowProgress(console)
     timed = [] if budget is None else [budget]
     trainer = DocumentTrainer(model, config, folder, train, dev, [progress, *timed, *watchers])
+    tuned = [] if stack is None else _tuned(trainer, stack, console, budget, resumed=checkpoint is not None)
     metrics: dict[str, float] = {}
     untrained = None if stack is None else stack.why_no_transformer(dev is not None, budget)
     if untrained is None:
@@ -158,7 +160,7 @@ def _train(
             progress.stop()
     else:
         model.config.use_transformer = False
-    _finish(trainer, folder, corpus, metrics, stack, untrained)
+    _finish(trainer, folder, corpus, metrics, stack, tuned, untrained)
     model.needs_processor(None).images = None  # what memory it holds is of no use past training
     if trainer.args.fsdp:  # the weights of this process are a part of the model
         model = DocumentForClassification.from_pretrained(folder.path)
@@ -217,12 +219,27 @@ def _stacked(
     if torch.cuda.is_available() and config.device == "auto":
         nn.Module.to(model, "cuda")
     longest, balanced = document_config(config.model).regression_ngrams, config.class_weights == "balanced"
-    stack = fit_parts(model, train, dev, longest, budget, balanced=balanced)
+    stack = fit_parts(model, train, dev, longest, budget, balanced=balanced, tunes=config.tune != "none")
     nn.Module.to(model, "cpu")  # the Trainer moves it, with what it spreads over processes
     train.base = stack.base
     for line in stack.lines():
         console.print(f"  {line}", highlight=False, soft_wrap=True)
     return stack
+
+
+def _tuned(
+    trainer: DocumentTrainer, stack: Stack, console: Console, budget: TimeBudget | None, *, resumed: bool
+) -> list[str]:
+    """Tune a copy of the text encoder where that is asked for, and say in words what came of it."""
+    model, dev = trainer.documents, trainer.dev_data
+    if trainer.config.tune == "none":
+        return []
+    if resumed:
+        return [f"tuned encoder: {'left out' if model.tuned is None else 'counts'}, as when the run was begun"]
+    base = stack.base, None if dev is None else trainer.logit_parts_of(dev)[0][1:].sum(0)
+    line = tune(model, trainer.train_data, dev, base, stack.targets, trainer.config.tune, budget, console)
+    console.print(f"  {line}", highlight=False, soft_wrap=True)
+    return [line]
 
 
 def _finish(
@@ -231,11 +248,13 @@ def _finish(
     corpus: Corpus,
     result: dict[str, float],
     stack: Stack | None,
+    tuned: Sequence[str],
     untrained: str | None,
 ) -> None:
     """Take the best weights, calibrate them, and write the run's files; the scores last, as the mark of its end.
 
     Args:
+        tuned: what came of tuning the text encoder, in words.
         untrained: why the transformer of a stack was not trained, if it was not.
     """
     wait_for_all()
@@ -263,7 +282,7 @@ def _finish(
     elif stack is not None:
         stack.weigh_transformer(trainer.documents, scale)
     if stack is not None:
-        scores["parts"] = [*stack.lines(), untrained or transformer_line(scale)]
+        scores["parts"] = [*stack.lines(), *tuned, untrained or transformer_line(scale)]
         scores["parts"].append(off_topic_line(trainer.documents, dev is not None))
         if kind != SINGLE:
             held = (stack.targets.values[: stack.train], stack.base) if scale == 0 else (target.numpy(), parts.sum(0))

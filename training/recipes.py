@@ -148,14 +148,20 @@ RECIPES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {**_STACKED, "model": {**_PARTS, **_TEXT}},
     ),
     "stacked-minilm": (
-        "The same, with regressions on a frozen MiniLM's vectors of the text and of each field.",
-        {**_STACKED, "text_encoder": "minilm", "model": {**_PARTS, **_TEXT, "text_encoder": "pretrained"}},
+        "The same, with regressions on a frozen MiniLM's vectors of the text and of each field, and one that is tuned.",
+        {
+            **_STACKED,
+            "text_encoder": "minilm",
+            "tune": "whole",
+            "model": {**_PARTS, **_TEXT, "text_encoder": "pretrained"},
+        },
     ),
     "stacked-pretrained": (
         "stacked-minilm, with regressions on a frozen EfficientNet-Lite0's vectors of the images, if they help.",
         {
             **_STACKED,
             "text_encoder": "minilm",
+            "tune": "whole",
             "image_weights": "lite0",
             "model": {**_PARTS, "text_encoder": "pretrained", **_LITE0},
         },

@@ -152,12 +152,18 @@ def vector_names(model: DocumentForClassification, datasets: Sequence[EncodedDat
 
 @torch.no_grad()
 def vector_features(
-    model: DocumentForClassification, datasets: Sequence[EncodedDataset], budget: TimeBudget | None = None
+    model: DocumentForClassification,
+    datasets: Sequence[EncodedDataset],
+    budget: TimeBudget | None = None,
+    share: float = 1.0,
 ) -> list[PartFeatures] | float:
     """Return the parts that read vectors of frozen encoders, all in one pass.
 
+    Args:
+        share: of what the budget has left, that it may take.
+
     Returns:
-        Where that would take longer than the budget has left, the minutes that it would take.
+        Where that would take longer, the minutes that it would take.
     """
     names = vector_names(model, datasets)
     if not names:
@@ -166,7 +172,7 @@ def vector_features(
     reader = VectorRegression(names, document.text, document.image, 1)
     pieces = []
     start, done, rows_in_all = time.monotonic(), 0, sum(sum(data.sizes) for data in datasets)
-    look = 0.0 if budget is None else LOOK * budget.left
+    allowed = 0.0 if budget is None else share * budget.left
     for data in datasets:
         plan = PlannedBatches(data.sizes, batch_documents=8, batch_leaves=4_096, seed=None)
         for rows in plan.plan():
@@ -175,7 +181,7 @@ def vector_features(
             done += sum(data.sizes[row] for row in rows)
             took = time.monotonic() - start
             needed = took * rows_in_all / max(done, 1)
-            if budget is not None and (done > LOOK * rows_in_all or took > look) and needed - took > budget.left:
+            if budget is not None and (done > LOOK * rows_in_all or took > LOOK * allowed) and needed > allowed:
                 return needed / 60
     joined = (
         (torch.cat([v for v, _ in parts]).float().cpu().numpy(), torch.cat([t for _, t in parts]).cpu().numpy())

@@ -1,7 +1,8 @@
 """Make a classifier the calibrated sum of parts, each of which may be left out.
 
     encoded records ─ linear parts ─ out-of-fold logits ─ choose, weigh ─> regressions in the model   (fit_parts)
-                                                        └ their sum ─> where the transformer starts   (Stack.base)
+                                                        └ their sum ─> where the others start         (Stack.base)
+    copy of the text encoder, tuned to what they leave over ─ dev ─> its own weight, perhaps 0        (tuning.py)
     transformer, trained on what they leave over ─ dev ─ residual_scale ─> its own weight, perhaps 0
     (what chooses and weighs: choice.py)
 
@@ -45,6 +46,8 @@ REFERENCES: Final = 2_000
 """Training records that distances are measured from, at most."""
 ALARMS: Final = 0.05
 """Share of them that may be called off topic by mistake."""
+FROZEN: Final = 0.35
+"""Of the time that is left, for the vectors of frozen encoders where one is tuned as well."""
 LEAST: Final = 0.1
 """Share of a budget below which no transformer is begun."""
 
@@ -159,6 +162,7 @@ def fit_parts(
     budget: TimeBudget | None = None,
     *,
     balanced: bool = False,
+    tunes: bool = False,
 ) -> Stack:
     """Choose and weigh the linear parts by folds of the training records, and put them into a model, fitted to those.
 
@@ -169,6 +173,7 @@ def fit_parts(
         longest: n-gram of sub-words, 0 for no regression on n-grams.
         budget: what of it is needed to fit the parts anew at the end is reserved there.
         balanced: a record weighs as much as its label is rare, in what is fitted and in what is chosen.
+        tunes: an encoder is tuned afterwards, which takes time that frozen ones must leave.
     """
     datasets = [train, *([] if dev is None else [dev])]
     targets = _targets(model, datasets)
@@ -187,7 +192,7 @@ def fit_parts(
 
     for features in ngram_features(model, datasets, longest):
         try_part(features)
-    read = vector_features(model, datasets, budget if chosen else None)
+    read = vector_features(model, datasets, budget if chosen else None, FROZEN if tunes else 1.0)
     if isinstance(read, float):
         cut.append(_no_time("vectors of frozen encoders", read, budget))
     else:

@@ -1,0 +1,111 @@
+"""A text encoder that was tuned to the classes, and reads the beginning and the end of each document.
+
+    DocumentBatch ─ the first and last sub-words of each text ─ encoder ─ mean, length 1 ─ linear ─> logits (B, C)
+
+It stands beside the frozen encoder that it began as, whose vectors the regressions and the transformer read. A text of
+more than `most` sub-words is read in its first and its last half of as many. Where a document has no text its logits
+are 0. Training is in training/parts/tuning.py.
+
+Source: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?" (arXiv 1905.05583), for both ends of a text.
+
+Axes:  B documents   C classes   T sub-words   W encoder width
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from encoders.inputs.encoded import DocumentBatch
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
+
+SHARPNESS = 20.0
+"""What vectors of length 1 are multiplied by: the logits of a linear layer on them could not be sure of anything."""
+WINDOW_TOKENS = 8_192
+"""Sub-words, with padding, of one pass where nothing is learned: bounds its memory."""
+MOST_KNOWN = 100_000
+"""Documents whose logits are kept: those of a dev split are asked for after each epoch."""
+
+
+class TunedText(nn.Module):
+    """An encoder and a linear layer on the mean of its states.
+
+    Args:
+        config: the transformers configuration (a `PreTrainedConfig`) of the encoder.
+        most: sub-words of a document that are read, special ones not counted.
+        prefix_ids, suffix_ids: special sub-words put around them.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        classes: int,
+        *,
+        most: int,
+        prefix_ids: tuple[int, ...] = (),
+        suffix_ids: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.encoder: Any = AutoModel.from_config(config)
+        self.head = nn.Linear(int(config.hidden_size), classes)
+        self.most, self.prefix_ids, self.suffix_ids = most, prefix_ids, suffix_ids
+        self._known: dict[bytes, Tensor] = {}
+        self.requires_grad_(False)
+
+    @classmethod
+    def beside(cls, text: PretrainedTextLeaves, classes: int, most: int) -> "TunedText":
+        """Return one that reads as a frozen encoder does, without its weights."""
+        return cls(text.encoder.config, classes, most=most, prefix_ids=text.prefix_ids, suffix_ids=text.suffix_ids)
+
+    def forward(self, batch: DocumentBatch) -> Tensor:
+        """Return logits (B, C), without gradients."""
+        text = batch.text
+        counts = torch.bincount(batch.leaf_document[text.token_leaf], minlength=len(batch)).tolist()
+        return self.logits_of([self.ends_of(ids) for ids in text.token_id.split(counts)])
+
+    @torch.no_grad()
+    def logits_of(self, texts: list[Tensor]) -> Tensor:
+        """Return the logits (B, C) of texts (T,), without gradients; those that come again are not read again."""
+        digests = [blake2b(text.cpu().numpy().tobytes(), digest_size=16).digest() for text in texts]
+        new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in self._known}
+        waiting = sorted(new, key=lambda digest: len(new[digest]))
+        while waiting:
+            longest = len(new[waiting[-1]]) + len(self.prefix_ids) + len(self.suffix_ids)
+            some = [waiting.pop() for _ in range(min(len(waiting), max(1, WINDOW_TOKENS // max(longest, 1))))]
+            self._known.update(zip(some, self.read([new[digest] for digest in some]), strict=True))
+        found = torch.stack([self._known[digest] for digest in digests])
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        return found
+
+    def ends_of(self, ids: Tensor) -> Tensor:
+        """Return the first and last sub-words of a text, as many as are read."""
+        if len(ids) <= self.most:
+            return ids
+        first = (self.most + 1) // 2
+        return torch.cat([ids[:first], ids[len(ids) - (self.most - first) :]])
+
+    def read(self, texts: list[Tensor]) -> Tensor:
+        """Return the logits (B, C) of some texts, padded to the longest."""
+        device = self.head.weight.device
+        prefix, suffix = (torch.tensor(ids, dtype=torch.int64) for ids in (self.prefix_ids, self.suffix_ids))
+        rows = [torch.cat([prefix, text.cpu(), suffix]) for text in texts]
+        ids = nn.utils.rnn.pad_sequence(
+            rows, batch_first=True, padding_value=int(self.encoder.config.pad_token_id or 0)
+        ).to(device)
+        length = torch.tensor([len(row) for row in rows], device=device)
+        mask = torch.arange(ids.shape[1], device=device) < length[:, None]
+        there = torch.tensor([len(text) > 0 for text in texts], device=device)
+        states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        mean = (states * mask[..., None]).sum(1)
+        logits: Tensor = self.head(SHARPNESS * nn.functional.normalize(mean, dim=1))
+        return logits * there[:, None]
+
+    @torch.no_grad()
+    def scale(self, factor: float) -> None:
+        """Multiply the logits."""
+        self.head.weight.mul_(factor)
+        self.head.bias.mul_(factor)
+        self._known.clear()

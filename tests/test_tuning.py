@@ -1,0 +1,208 @@
+"""A copy of the text encoder that is tuned to the classes, as a part of a stack."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, normalize
+from transformers import AutoModel
+
+from docgraph import parse_text
+from encoders.classifier import DocumentForClassification
+from encoders.tuned import SHARPNESS, TunedText
+from tests.training_runs import QUIET, dev_logit_parts, tiny, write_random_bert, write_table
+from training.config import ConfigError
+from training.fit import Run, fit
+from training.learning.budget import TimeBudget
+from training.learning.checkpoints import COMPLETE
+from training.learning.targets import Targets
+from training.parts import tuning
+
+STACK = {"stack": True, "epochs": 1, "batch_documents": 16, "model.regression_ngrams": 1, "tune": "whole"}
+READS = {"model.text_encoder": "pretrained"}
+
+
+def tuned_run(folder: Path, name: str = "run", rows: int = 60, **changes: object) -> Run:
+    bert = write_random_bert(folder / "bert")
+    table = write_table(folder / "data.jsonl", rows)
+    return fit(tiny(table, folder / name, **{**STACK, **READS, "text_encoder": str(bert), **changes}), QUIET)
+
+
+@pytest.fixture
+def always_kept(monkeypatch):
+    monkeypatch.setattr(tuning, "residual_scale", lambda base, residual, targets: 0.5)
+
+
+def reader(folder: Path, most: int = 6) -> TunedText:
+    encoder = AutoModel.from_pretrained(write_random_bert(folder / "bert"))
+    tuned = TunedText(encoder.config, 3, most=most, prefix_ids=(2,), suffix_ids=(3,))
+    tuned.encoder.load_state_dict(encoder.state_dict())
+    return tuned.eval()
+
+
+def test_logits_are_those_of_the_mean_state_of_both_ends(tmp_path):
+    tuned = reader(tmp_path)
+    long, short = torch.arange(4, 15), torch.tensor([5, 9])
+    assert tuned.ends_of(long).tolist() == [4, 5, 6, 12, 13, 14]
+    want = []
+    for ids in ([2, 4, 5, 6, 12, 13, 14, 3], [2, 5, 9, 3]):
+        with torch.no_grad():
+            states = tuned.encoder(input_ids=torch.tensor([ids])).last_hidden_state[0]
+            want.append(tuned.head(SHARPNESS * normalize(states.sum(0), dim=0)))
+    got = tuned.logits_of([tuned.ends_of(long), tuned.ends_of(short)])
+    torch.testing.assert_close(got, torch.stack(want), rtol=1e-5, atol=1e-5)
+
+
+def test_a_text_that_comes_again_is_not_read_again_and_weights_are_not_remembered(tmp_path, monkeypatch):
+    tuned = reader(tmp_path)
+    texts = [torch.tensor([4, 5]), torch.tensor([6]), torch.tensor([4, 5])]
+    first, read = tuned.logits_of(texts), tuned.read
+    assert torch.equal(first[0], first[2])
+    monkeypatch.setattr(tuned, "read", lambda texts: pytest.fail("read again"))
+    assert torch.equal(tuned.logits_of(texts), first)
+    monkeypatch.setattr(tuned, "read", read)
+    tuned.scale(0.5)
+    torch.testing.assert_close(tuned.logits_of(texts), first / 2)
+
+
+def test_a_text_of_no_words_says_nothing(tmp_path):
+    tuned = reader(tmp_path)
+    assert tuned.logits_of([torch.zeros(0, dtype=torch.int64), torch.tensor([4])])[0].tolist() == [0, 0, 0]
+
+
+def test_it_learns_what_the_order_of_words_says_and_a_base_does_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "RATE", {"whole": 5e-3})
+    monkeypatch.setattr(tuning, "HEAD_RATE", 5e-3)
+    monkeypatch.setattr(tuning, "PASSES", 40)
+    draw = random.Random(0)
+    texts, classes = [], []
+    for number in range(160):
+        pair = [10, 11] if number % 2 else [11, 10]
+        noise = [draw.randint(4, 8) for _ in range(2)]
+        texts.append(torch.tensor([noise[0], pair[0], noise[1], pair[1]]))
+        classes.append(number % 2)
+    tuned, targets = TunedText(reader(tmp_path).encoder.config, 2, most=6), Targets.of_classes(torch.tensor(classes), 2)
+    torch.manual_seed(0)
+    passes = tuning.learn(tuned, texts, torch.zeros(160, 2), targets, "whole", None)
+    assert passes == 40
+    assert float((tuned.logits_of(texts).argmax(1) == torch.tensor(classes)).float().mean()) > 0.9
+    assert not any(one.requires_grad for one in tuned.parameters())
+
+
+def test_what_the_base_says_already_is_not_learned_again(tmp_path):
+    tuned, classes = reader(tmp_path), torch.arange(3).repeat(20)
+    texts = [torch.tensor([4 + int(one)]) for one in classes]
+    base = 30.0 * torch.nn.functional.one_hot(classes, 3).float()
+    tuning.learn(tuned, texts, base, Targets.of_classes(classes, 3), "whole", None)
+    assert tuned.logits_of(texts).abs().max() < 1e-3
+
+
+def test_sub_words_without_a_time_and_the_time_where_there_is_one_bound_it(tmp_path, monkeypatch):
+    texts, classes = [torch.tensor([4, 5])] * 64, torch.arange(64) % 3
+    arguments = (texts, torch.zeros(64, 3), Targets.of_classes(classes, 3), "whole")
+    monkeypatch.setattr(tuning, "MOST_TOKENS", 64)
+    assert tuning.learn(reader(tmp_path), *arguments, None) == 0.5
+    assert tuning.learn(reader(tmp_path), *arguments, 600.0) == tuning.PASSES
+    assert tuning.learn(reader(tmp_path), *arguments, 1e-6) is None
+    now = iter(range(10_000))
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: next(now) * 1.0)  # each step takes a second
+    monkeypatch.setattr(tuning, "LEAST_STEPS", 2)
+    assert tuning.learn(reader(tmp_path), *arguments, 6.0) == 6 * tuning.BATCH / 64
+    monkeypatch.setattr(tuning, "LEAST_STEPS", 7)
+    assert tuning.learn(reader(tmp_path), *arguments, 6.0) is None
+
+
+def test_matrices_of_a_low_rank_are_added_to_the_weights_at_the_end(tmp_path):
+    texts, classes = [torch.tensor([4 + n % 3, 9]) for n in range(48)], torch.arange(48) % 3
+    before = reader(tmp_path)
+    tuned = reader(tmp_path)
+    tuning.learn(tuned, texts, torch.zeros(48, 3), Targets.of_classes(classes, 3), "lora", None)
+    assert tuned.state_dict().keys() == before.state_dict().keys()
+    changed = {name for name, one in tuned.state_dict().items() if not torch.equal(one, before.state_dict()[name])}
+    assert any("attention.self.query.weight" in name for name in changed)
+    assert not any("word_embeddings" in name for name in changed)
+
+
+def test_it_is_a_part_of_the_model_with_its_weight_and_the_frozen_encoder_stays(tmp_path, always_kept):
+    run = tuned_run(tmp_path)
+    assert any(part.startswith("tuned encoder") and part.endswith("weighs 0.50") for part in run.scores["parts"])
+    before = AutoModel.from_pretrained(tmp_path / "bert").state_dict()
+    names = [name for name in before if "pooler" not in name]  # the folder has none: it is drawn anew by each
+    frozen, tuned = (one.encoder.state_dict() for one in (run.model.document.text, run.model.tuned))
+    assert all(torch.equal(frozen[name], before[name]) for name in names)
+    assert not any(torch.equal(tuned[name], before[name]) for name in names if "query.weight" in name)
+    parts, target = dev_logit_parts(run)
+    texts = [run.model.tuned.ends_of(torch.from_numpy(run.model.needs_processor(None).encode(one.document()).token_id))
+             for one in run.corpus["dev"]]  # fmt: skip
+    torch.testing.assert_close(parts[-1], run.model.tuned.logits_of(texts))
+    again = DocumentForClassification.from_pretrained(tmp_path / "run")
+    document = parse_text("sun rain. The purr of it.")
+    want, got = run.model.predict([document]), again.predict([document])
+    torch.testing.assert_close(torch.tensor(got.probabilities), torch.tensor(want.probabilities))
+    loss = float(cross_entropy(parts.sum(0), target))
+    assert run.scores["best"]["dev_loss"] == pytest.approx(loss, abs=1e-4)
+
+
+def test_where_it_adds_nothing_it_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "residual_scale", lambda base, residual, targets: 0.0)
+    run = tuned_run(tmp_path)
+    assert run.model.tuned is None
+    assert run.model.config.tuned_tokens == 0
+    assert any(part.startswith("tuned encoder") and "adds nothing" in part for part in run.scores["parts"])
+
+
+def test_what_stands_in_its_way_is_said(tmp_path):
+    run = tuned_run(tmp_path, "scratch", **{"model.text_encoder": "scratch", "text_encoder": None})
+    assert "tuned encoder: left out: there is none to tune" in run.scores["parts"]
+    rows = [{**json.loads(line), "split": "train"} for line in (tmp_path / "data.jsonl").read_text().splitlines()]
+    (tmp_path / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = tiny(
+        tmp_path / "all.jsonl", tmp_path / "no-dev", **{**STACK, **READS, "text_encoder": str(tmp_path / "bert")}
+    )
+    parts = fit(config, QUIET).scores["parts"]
+    assert "tuned encoder: left out: without a dev split nothing tells what it adds" in parts
+
+
+def test_without_time_it_is_left_out(tmp_path):
+    bert, table = write_random_bert(tmp_path / "bert"), write_table(tmp_path / "data.jsonl", 60)
+    config = tiny(table, tmp_path / "run", **{**STACK, **READS, "text_encoder": str(bert)})
+    run = fit(config, QUIET, budget=TimeBudget(1e-6))
+    assert "tuned encoder: left out: there was no time for it" in run.scores["parts"]
+
+
+def test_a_run_that_was_cut_off_goes_on_with_what_it_tuned(tmp_path, always_kept, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    whole = tuned_run(tmp_path, "whole", epochs=2)
+
+    def stop(*_: object, **__: object) -> None:
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.fit._finish", stop)
+        with pytest.raises(Stop):
+            tuned_run(tmp_path, "cut", epochs=2)
+    assert list((tmp_path / "cut").rglob(COMPLETE))
+    monkeypatch.setattr("training.parts.tuning.learn", lambda *_: pytest.fail("tuned again"))
+    again = tuned_run(tmp_path, "cut", epochs=2)
+    assert "tuned encoder: counts, as when the run was begun" in again.scores["parts"]
+    for name, one in whole.model.tuned.state_dict().items():
+        assert torch.equal(one, again.model.tuned.state_dict()[name]), name
+
+
+def test_it_must_go_with_a_stack():
+    with pytest.raises(ConfigError, match="tune must go with stack"):
+        tiny(Path("x"), Path("y"), tune="whole")
+
+
+def test_recipes_with_a_text_encoder_tune_it():
+    from training.recipes import recipe
+
+    assert [recipe(name).tune for name in ("stacked-minilm", "stacked-pretrained", "stacked-words")] == [
+        "whole",
+        "whole",
+        "none",
+    ]
