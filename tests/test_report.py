@@ -4,6 +4,7 @@ import dataclasses
 import html
 import io
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -266,6 +267,9 @@ def test_a_report_can_be_read_in_both_themes_and_on_a_telephone(tmp_path, of_man
             "rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)"
         )
         assert screen.run(LOW_CONTRAST) == []
+        if "DOCGRAPH_AXE" in os.environ:
+            screen.run(Path(os.environ["DOCGRAPH_AXE"]).read_text() + "; 0")
+            assert screen.run("axe.run().then(r => r.violations.map(v => v.id))") == []
         lines = """[...document.querySelectorAll('td')].filter(e => /^[0-9.]+$/.test(e.textContent)).map(e => {
           const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length; })"""
         assert {*screen.run(lines)} == {1}  # no number is broken

@@ -72,7 +72,7 @@ const wides = new ResizeObserver(entries => {
 
 /** Give a table its own scrolling. */
 function widened(table) {
-  const wide = make('div', { className: 'wide', role: 'region', ariaLabel: 'Table' }, table);
+  const wide = make('div', { className: 'wide', role: 'group', ariaLabel: 'Table' }, table);
   wides.observe(wide);
   wides.observe(table);
   return wide;

@@ -155,10 +155,7 @@ def rivals_verdict(comparison: Comparison) -> str:
     if len(rivals) in (0, len(comparison.rows)):
         return ""
     best = max(rivals, key=lambda row: row.accuracy)
-    beside = [pair for pair in comparison.pairs if pair.other == best.kind]
-    if not beside:
-        return f"The best simple rival is {best.kind}; no kind of attention was compared with it."
-    level = [pair for pair in beside if not (pair.significant and pair.value > 0)]
+    level = [pair for pair in comparison.pairs if pair.other == best.kind and not (pair.significant and pair.value > 0)]
     if not level:
         return f"The best simple rival is {best.kind}; all kinds of attention are significantly above it."
     return f"Not significantly above the best simple rival, {best.kind}: " + ", ".join(

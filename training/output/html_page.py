@@ -2,11 +2,13 @@
 
 import base64
 import html
+import re
 from typing import Final
 
 
 def html_page(title: str, body: str) -> str:
     """Return a page; the title is text, the body markup, whose tables scroll by themselves where they are wide."""
+    body = _EMPTY_HEAD.sub(r"<td\1></td>", body)
     body = body.replace("<table>", f"{_WIDE}<table>").replace("</table>", "</table></div>")
     return PAGE.format(title=html.escape(title), body=body)
 
@@ -18,7 +20,9 @@ def image_tag(png: bytes, alt: str) -> str:
     return f"{_WIDE}{tag}</div>" if int.from_bytes(png[_PNG_WIDTH]) > _LARGE else tag
 
 
-_WIDE: Final = '<div class="wide" tabindex="0" role="region" aria-label="to be scrolled">'
+_WIDE: Final = '<div class="wide" tabindex="0" role="group" aria-label="to be scrolled">'
+_EMPTY_HEAD: Final = re.compile("<th( [^>]*)?></th>")
+"""Which heads nothing that a screen reader could say."""
 _LARGE: Final = 800
 """Pixels across: half of them fit a telephone, and what is written can still be read."""
 _PNG_WIDTH: Final = slice(16, 20)
@@ -41,7 +45,7 @@ summary {{ cursor: pointer; font-weight: 600; }}
 @media (max-width: 45rem) {{ th, td {{ padding-inline: .35rem; }} }}
 @media (prefers-color-scheme: dark) {{ img {{ filter: invert(.93) hue-rotate(180deg); }} }}
 </style></head>
-<body>
+<body><main>
 {body}
-</body></html>
+</main></body></html>
 """
