@@ -36,6 +36,18 @@ def table(path: Path, count: int = 40, **cells: str) -> Path:
     return path
 
 
+def test_a_text_that_would_take_the_whole_time_is_cut_and_that_is_said(tmp_path):
+    path = table(tmp_path / "a.jsonl", text="a few words")
+    assert "max_tokens" not in choose(facts_of(path), FULL, 1).settings
+    with path.open("a") as file:
+        file.write(json.dumps({"label": "0", "text": "word " * 100_000}) + "\n")
+    choice = choose(facts_of(path), FULL, 1)
+    assert choice.settings["max_tokens"] == 12_000
+    assert "what a text has past 12,000 sub-words, as the longest has some 124,999" in choice.lines[1]
+    assert "max_tokens" not in choose(facts_of(path), FULL, 60).settings
+    assert "max_tokens" not in choose(facts_of(path), BARE, 1).settings  # n-grams read all in a second
+
+
 # -- what is shown -----------------------------------------------------------------------------------------------
 
 

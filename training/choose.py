@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from training.datasets.describe import DataFacts
+from training.recipes import RECIPES
 
 SECONDS_PER_MILLION: Final = {"minilm": 120.0, "words": 4.0}
 """On one core: reading a million characters once by MiniLM, or in an epoch of the transformer from scratch."""
@@ -24,6 +25,10 @@ GPU_SPEED: Final = 30.0
 """Cores that a GPU is worth to a frozen encoder, at the least."""
 SHARE: Final = 0.6
 """Of the budget that encoders may take: the rest is for reading, training and writing."""
+CHARACTERS_OF_TOKEN: Final = 4
+SHARE_OF_ONE: Final = 0.05
+"""Of the budget, that one text may take."""
+LEAST_OF_ONE: Final = 4_000
 DEV_SHARE: Final = 0.1
 MOST_NAMED: Final = 5
 """Columns that are not read, in the first line."""
@@ -76,6 +81,11 @@ def choose(
     cut: list[str] = []
     recipe, why = _recipe(facts, machine, minutes, cut)
     settings: dict[str, Any] = {"format": facts.format}
+    most = tokens_of_one(machine, minutes)
+    longest = max((one.longest for one in facts.fields.values()), default=0) // CHARACTERS_OF_TOKEN
+    if RECIPES[recipe][1].get("text_encoder") and longest > most:
+        settings["max_tokens"] = most
+        cut.append(f"what a text has past {most:,} sub-words, as the longest has some {longest:,}")
     if facts.is_given and "dev" not in facts.splits and facts.format in ("table", "pages"):
         settings["data_options"] = {"dev_share": DEV_SHARE}
     left_out = f" (left out: {'; '.join(cut)})" if cut else ""
@@ -98,6 +108,12 @@ def encoding_minutes(facts: DataFacts, machine: Machine, *, images: bool = False
     seconds = facts.characters / 1e6 * SECONDS_PER_MILLION["minilm"]
     seconds += facts.images * SECONDS_PER_IMAGE * images
     return seconds / 60 / (GPU_SPEED if machine.gpu else machine.cores)
+
+
+def tokens_of_one(machine: Machine, minutes: float) -> int:
+    """Return how many sub-words of one text MiniLM may read: a text is read in one piece, whatever the time."""
+    a_second = 1e6 / CHARACTERS_OF_TOKEN / SECONDS_PER_MILLION["minilm"] * (GPU_SPEED if machine.gpu else machine.cores)
+    return max(LEAST_OF_ONE, 1_000 * int(SHARE_OF_ONE * 60 * minutes * a_second / 1_000))
 
 
 def _recipe(facts: DataFacts, machine: Machine, minutes: float, cut: list[str]) -> tuple[str, str]:
