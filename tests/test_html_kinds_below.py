@@ -232,3 +232,9 @@ def test_a_button_in_a_heading_is_none_of_its_words():
 def test_a_bold_line_that_leads_elsewhere_is_no_heading():
     page = article(f"<p><strong>READ MORE: <a href=/x>Choir wins prize in Vienna</a></strong></p><p>{SPOKEN}</p>")
     assert heading_over(page, SPOKEN) == "A white tower"
+
+
+@pytest.mark.parametrize("facts", ["<table><tr><th>Height<td>31 m<tr><th>Built<td>1868</table>", f"<p>{WHO}</p>"])
+def test_a_box_of_facts_keeps_its_heading_to_itself(facts: str):
+    page = article(f"<h2>The money</h2><p>{SPOKEN}</p><div class=infobox><h3>Facts</h3>{facts}</div>")
+    assert heading_over(page, LINES[2]) == "The money"

@@ -531,7 +531,8 @@ def test_the_number_of_a_picture_in_a_gallery_is_no_caption(counter: str):
         "<p class='x cap'>They left.</p>",
         "<p><span class=cap>T</span>he climbers came from the north.</p>",
         "<table align=right><tr><td><img src=a.jpg></td><td>The climbers came from the north.</td></tr></table>",
-        "<table class=image><tr><td>The climbers came from the north.<tr><td><img src=a.jpg></table>",
+        "<table><tr><td>The climbers came from the north.<tr><td><img src=a.jpg><tr><td class=photo-credit>Photo: "
+        "Ann Lee, who was with them for the paper</table>",
     ],
 )
 def test_text_after_a_picture_is_no_caption(markup: str):

@@ -43,6 +43,7 @@ _DASHES: Final = ("—", "–", "―", "-- ", "- ")
 _QUOTE_ELEMENTS: Final = 200
 _SOURCE_LETTERS: Final = 300
 _FEW_LETTERS: Final = 60
+_CELLS: Final = frozenset(("td", "th"))
 _LABEL_LETTERS: Final = 10
 """A text of fewer is a label beside a heading, such as "[edit]", and not the text of a box."""
 _SMALL_ROLES: Final = frozenset(("nav", "aside", "header", "footer"))
@@ -227,7 +228,7 @@ def _source_of_quote(elements: Elements, element: int) -> str:
 
 
 def _has_headed_text(walk: Walk, element: int) -> bool:
-    """Whether a heading, and text under it, are in an element."""
+    """Whether a heading, and text or a table under it, are in an element."""
     if element not in walk.headed:
         return False
     headed = False
@@ -236,7 +237,8 @@ def _has_headed_text(walk: Walk, element: int) -> bool:
             return False
         if isinstance(item, TextBlock) and item.text:
             if item.element not in walk.page.flow.headings:
-                if headed and len(item.text) > _LABEL_LETTERS:
+                in_cell = walk.page.elements.tag[item.element] in _CELLS
+                if headed and (in_cell or len(item.text) > _LABEL_LETTERS):
                     return True
             else:
                 headed = True
