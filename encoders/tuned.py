@@ -74,8 +74,8 @@ class TunedText(nn.Module):
         while waiting:
             longest = len(new[waiting[-1]]) + len(self.prefix_ids) + len(self.suffix_ids)
             some = [waiting.pop() for _ in range(min(len(waiting), max(1, WINDOW_TOKENS // max(longest, 1))))]
-            self._known.update(zip(some, self.read([new[digest] for digest in some]), strict=True))
-        found = torch.stack([self._known[digest] for digest in digests])
+            self._known.update(zip(some, self.read([new[digest] for digest in some]).cpu(), strict=True))
+        found = torch.stack([self._known[digest] for digest in digests]).to(self.head.weight.device)
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
         return found
