@@ -52,7 +52,7 @@ NO_TIME: Final = "tuned encoder: left out: there was no time for it"
 LEAST_STEPS: Final = 20
 """Fewer are not begun, unless they are all."""
 TIMED_STEPS: Final = 4
-"""By each of so many steps it is judged whether that many fit."""
+"""After so many it is judged whether that many fit: the first one is slower."""
 
 
 def tune(
@@ -136,11 +136,13 @@ def learn(
         share = done / steps
         if seconds is not None:
             took = time.monotonic() - start
-            if took * least > seconds * done and done <= TIMED_STEPS:
+            if done == TIMED_STEPS and took * least > seconds * done:
                 return None
             share = max(share, took / seconds)
         if share >= 1:
             break
+    if done < least:
+        return None
     if way == "lora":
         tuned.encoder = tuned.encoder.merge_and_unload()
     tuned.requires_grad_(False).eval()
