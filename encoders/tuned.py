@@ -68,14 +68,17 @@ class TunedText(nn.Module):
     @torch.no_grad()
     def logits_of(self, texts: list[Tensor]) -> Tensor:
         """Return the logits (B, C) of texts (T,), without gradients; those that come again are not read again."""
-        digests = [blake2b(text.cpu().numpy().tobytes(), digest_size=16).digest() for text in texts]
+        device = self.head.weight.device
+        if self.training or torch.is_autocast_enabled(device.type) or not texts:
+            return self.read(texts)
+        digests = [blake2b(text.cpu().long().numpy().tobytes(), digest_size=16).digest() for text in texts]
         new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in self._known}
         waiting = sorted(new, key=lambda digest: len(new[digest]))
         while waiting:
             longest = len(new[waiting[-1]]) + len(self.prefix_ids) + len(self.suffix_ids)
             some = [waiting.pop() for _ in range(min(len(waiting), max(1, WINDOW_TOKENS // max(longest, 1))))]
             self._known.update(zip(some, self.read([new[digest] for digest in some]).cpu(), strict=True))
-        found = torch.stack([self._known[digest] for digest in digests]).to(self.head.weight.device)
+        found = torch.stack([self._known[digest] for digest in digests]).to(device)
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
         return found
@@ -89,23 +92,34 @@ class TunedText(nn.Module):
 
     def read(self, texts: list[Tensor]) -> Tensor:
         """Return the logits (B, C) of some texts, padded to the longest."""
-        device = self.head.weight.device
+        weight = self.head.weight
+        logits = weight.new_zeros(len(texts), len(weight)) + 0 * self.head.bias
+        places = [place for place, text in enumerate(texts) if len(text)]
+        if not places:
+            return logits
         prefix, suffix = (torch.tensor(ids, dtype=torch.int64) for ids in (self.prefix_ids, self.suffix_ids))
-        rows = [torch.cat([prefix, text.cpu(), suffix]) for text in texts]
+        rows = [torch.cat([prefix, texts[place].cpu(), suffix]) for place in places]
         ids = nn.utils.rnn.pad_sequence(
             rows, batch_first=True, padding_value=int(self.encoder.config.pad_token_id or 0)
-        ).to(device)
-        length = torch.tensor([len(row) for row in rows], device=device)
-        mask = torch.arange(ids.shape[1], device=device) < length[:, None]
-        there = torch.tensor([len(text) > 0 for text in texts], device=device)
+        ).to(weight.device)
+        length = torch.tensor([len(row) for row in rows], device=weight.device)
+        mask = torch.arange(ids.shape[1], device=weight.device) < length[:, None]
         states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        mean = (states * mask[..., None]).sum(1)
-        logits: Tensor = self.head(SHARPNESS * nn.functional.normalize(mean, dim=1))
-        return logits * there[:, None]
+        mean = nn.functional.normalize((states * mask[..., None]).sum(1), dim=1)
+        said = self.head(SHARPNESS * mean.to(weight.dtype))
+        return logits.index_add(0, torch.tensor(places, device=weight.device), said.to(logits.dtype))
 
     @torch.no_grad()
     def scale(self, factor: float) -> None:
         """Multiply the logits."""
         self.head.weight.mul_(factor)
         self.head.bias.mul_(factor)
+        self._known = {digest: logits * factor for digest, logits in self._known.items()}
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._known.clear()  # what is known is of other weights, or of another precision
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self._known.clear()
+        super()._load_from_state_dict(*args, **kwargs)

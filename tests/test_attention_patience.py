@@ -108,3 +108,16 @@ hierarchical_attention(q, k, v, TreeBatch.from_nested([[None, None]]), untie="qu
     here = run(call + kinds)
     assert here == "[(True, False, False, False), (True, True, False, False)]"  # pooling is torch's where untied
     assert run(kinds) == here
+
+
+def test_kernels_that_were_asked_for_by_name_are_at_hand_for_auto(nothing_compiled):
+    call = call_of(draw())
+    assert attention.fastest_backend(call) == "torch"
+    hierarchical_attention(*draw(), FOREST, backend="cpu")
+    assert attention.fastest_backend(call) == "cpu"
+
+
+def test_a_gradient_of_the_pooling_alone_needs_kernels_for_it(nothing_compiled):
+    shares = torch.zeros(FOREST.num_rows, 1, requires_grad=True)
+    attention.fastest_backend(call_of(draw(), pooling=shares))
+    assert [kind.backward for kind in patience._gone] == [True]

@@ -86,7 +86,7 @@ def test_a_part_of_an_article_about_comments_stays():
     assert "Sunday" in page.main_text
 
 
-@pytest.mark.parametrize("name", ["paywall__offer", "newsletter-box", "c-subscribe", "donation"])
+@pytest.mark.parametrize("name", ["paywall__offer", "newsletter-box", "c-subscribe", "donation-form"])
 def test_an_offer_with_a_button_is_none_of_the_text(name: str):
     offer = "<h3>Read on</h3><p>Get every story of ours for one pound in the first four weeks. Cancel any time.</p>"
     assert "one pound" not in article(after=f"<div class={name}>{offer}<button>Yes</button></div>").main_text
@@ -238,3 +238,67 @@ def test_a_bold_line_that_leads_elsewhere_is_no_heading():
 def test_a_box_of_facts_keeps_its_heading_to_itself(facts: str):
     page = article(f"<h2>The money</h2><p>{SPOKEN}</p><div class=infobox><h3>Facts</h3>{facts}</div>")
     assert heading_over(page, LINES[2]) == "The money"
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ("<h2>1. <button data-toggle=collapse data-target=#a1>What is a tax?</button></h2>", "1. What is a tax?"),
+        (
+            "<h2>What is a <button class=glossary>tariff</button> and who pays it?</h2>",
+            "What is a tariff and who pays it?",
+        ),
+        ("<h2>The money <button>Copy link</button></h2>", "The money"),
+    ],
+)
+def test_a_button_with_words_of_the_heading_stays_in_it(heading: str, words: str):
+    assert heading_over(article(f"{heading}<p>{SPOKEN}</p>"), SPOKEN) == words
+
+
+OTHERS = [
+    "The old paint came off in flakes as large as a hand, and gulls carried some of it to the mainland.",
+    "Children of the school painted a small tower of their own, which stands before the church until winter.",
+    "A chemist from the capital says that the new coat should hold for at least twelve years of salt and sun.",
+    "Nobody could say what the first coat had looked like, for the harbour's books burned in the year 1911.",
+]
+MORE = "The harbour office keeps a list of all who helped, and it will be read aloud in the church in September."
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "".join(
+            f"<div class=newsletter-item><h2>Item {n}</h2><p>{line}</p><a class=button href=/{n}>Subscribe</a></div>"
+            for n, line in enumerate(OTHERS)
+        ),
+        f"<div class=subscription-steps><h2>Steps</h2><p>{MORE}</p><button>Print</button></div>",
+        f"<div class=donation-facts><h2>Facts</h2><p>{MORE}</p><button>Play</button></div>",
+        f"<section><h2>Responses (120)</h2><p>{MORE}</p><p>{MORE} Twice.</p></section>",
+        f"<section><h2>Comments</h2><p>{MORE}</p><p><a href=report.pdf>Report</a></p></section>",
+        "".join(
+            f"<div class=latest-news><h3>{n} o'clock</h3><p>{line}</p><a href=/share>Share</a></div>"
+            for n, line in enumerate(OTHERS)
+        ),
+        f"<div class=post-author><p>{MORE}</p><p>{MORE} Twice.</p></div>",
+    ],
+)
+def test_parts_of_an_article_that_only_sound_like_boxes_stay(part: str):
+    page = article(f"{BODY.replace('The lighthouse', 'That tower')}{part}")
+    assert [line for line in (MORE, *OTHERS) if line in part and line not in page.main_text] == []
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        f'<a href="/other">Read more</a><div class=variant style="display:none">{REST}</div>',
+        f'<div style="display:none">{REST}</div><a href="/all">View all</a>',
+    ],
+)
+def test_a_link_to_another_page_opens_nothing_in_this_one(hidden: str):
+    assert "Fishermen" not in article(hidden).text
+
+
+def test_the_box_of_the_title_is_no_banner():
+    text = "We bake bread every day for the town."
+    page = parse_html(f"<title>Bakery</title><div class='hero banner'><h1>Bakery</h1><p>{text}</p></div>")
+    assert text in page.main_text

@@ -70,3 +70,8 @@ def test_thousands_with_a_comma_are_not_taken_for_fractions(tmp_path):
     corpus = load(path, problem_type=REGRESSION)
     assert {record.value for record in corpus.records()} == {None}
     assert corpus.problem_counts == {"label.number": 30}
+
+
+def test_surnames_before_given_names_are_no_several_labels():
+    authors = [f"{surname}, {given}" for surname in ("Doe", "Roe", "Poe") for given in ("Ann", "Jane", "John")]
+    assert label_doubt(authors * 3) == ""

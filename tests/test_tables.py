@@ -261,3 +261,9 @@ def test_a_word_for_nothing_is_a_class_only_where_many_records_have_it(tmp_path)
     assert {problem.message for problem in corpus.problems} == {
         "the label is the word 'None' and read as a class of that name."
     }
+
+
+def test_a_header_that_begins_with_a_hash_is_one_over_a_cell_of_several_lines(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('#id,text,label\n0,"a text, of\ntwo lines",x\n1,another,y\n')
+    assert [row.get("#id") for row in read_lines(path)] == ["0", "1"]

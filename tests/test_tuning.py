@@ -14,10 +14,14 @@ from encoders.classifier import DocumentForClassification
 from encoders.tuned import SHARPNESS, TunedText
 from tests.training_runs import QUIET, dev_logit_parts, tiny, write_random_bert, write_table
 from training.config import ConfigError
+from training.datasets import load
+from training.datasets.dataset import DocumentDataset
 from training.fit import Run, fit
+from training.learning.batches import EncodedDataset
 from training.learning.budget import TimeBudget
 from training.learning.checkpoints import COMPLETE
 from training.learning.targets import Targets
+from training.learning.thresholds import set_thresholds
 from training.parts import tuning
 
 STACK = {"stack": True, "epochs": 1, "batch_documents": 16, "model.regression_ngrams": 1, "tune": "whole"}
@@ -206,3 +210,83 @@ def test_recipes_with_a_text_encoder_tune_it():
         "whole",
         "none",
     ]
+
+
+def test_texts_without_a_sub_word_are_skipped_where_nothing_is_put_around_them(tmp_path):
+    tuned = reader(tmp_path)
+    tuned.prefix_ids = tuned.suffix_ids = ()
+    nothing, texts = torch.zeros(0, dtype=torch.int64), [torch.zeros(0, dtype=torch.int64), torch.tensor([4, 5])]
+    assert tuned.logits_of([nothing, nothing]).tolist() == [[0] * 3] * 2
+    assert tuned.logits_of([]).shape == (0, 3)
+    got = tuned.logits_of(texts)
+    assert got[0].tolist() == [0, 0, 0]
+    torch.testing.assert_close(got[1], tuned.read([texts[1]])[0])
+    classes = torch.arange(32) % 3
+    assert tuning.learn(tuned, [nothing] * 32, torch.zeros(32, 3), Targets.of_classes(classes, 3), "whole", None)
+
+
+def test_what_is_known_goes_with_the_weights_and_their_precision(tmp_path):
+    tuned, other = reader(tmp_path), reader(tmp_path)
+    torch.nn.init.normal_(other.head.weight)
+    texts = [torch.tensor([4, 5])]
+    tuned.logits_of(texts)
+    tuned.load_state_dict(other.state_dict())
+    torch.testing.assert_close(tuned.logits_of(texts), other.logits_of(texts))
+    with torch.autocast("cpu", torch.bfloat16):
+        tuned.logits_of([torch.tensor([6])])
+    torch.testing.assert_close(
+        tuned.logits_of([torch.tensor([6])]), other.logits_of([torch.tensor([6])]), rtol=0, atol=0
+    )
+    assert tuned.double().logits_of(texts).dtype == torch.float64
+
+
+def test_a_model_in_half_precision_predicts(tmp_path, always_kept):
+    tuned_run(tmp_path)
+    half = DocumentForClassification.from_pretrained(tmp_path / "run", dtype=torch.bfloat16)
+    whole = DocumentForClassification.from_pretrained(tmp_path / "run")
+    document = parse_text("sun rain. The purr of it.")
+    got, want = (torch.tensor(model.predict([document]).probabilities) for model in (half, whole))
+    torch.testing.assert_close(got.float(), want.float(), rtol=0.05, atol=0.05)
+
+
+def test_thresholds_of_several_labels_are_set_on_what_the_model_says(tmp_path, always_kept, monkeypatch):
+    bert = write_random_bert(tmp_path / "bert")
+    rows = [json.loads(line) for line in write_table(tmp_path / "one.jsonl", 60).read_text().splitlines()]
+    (tmp_path / "data.jsonl").write_text(
+        "".join(
+            json.dumps({**row, "label": [row["label"], *["odd"] * (n % 3 == 0)]}) + "\n" for n, row in enumerate(rows)
+        )
+    )
+    seen = []
+
+    def watched(model, targets, logits):
+        seen.append(logits)
+        return set_thresholds(model, targets, logits)
+
+    monkeypatch.setattr("training.fit.set_thresholds", watched)
+    monkeypatch.setattr("training.fit.residual_scale", lambda *_: 0.0)
+    run = fit(tiny(tmp_path / "data.jsonl", tmp_path / "run", **{**STACK, **READS, "text_encoder": str(bert)}), QUIET)
+    batch = run.model.needs_processor(None)([one.document() for one in run.corpus["dev"]])
+    assert run.model.tuned is not None
+    torch.testing.assert_close(seen[0], run.model(batch).logits.detach(), check_dtype=False)
+
+
+def test_reading_the_dev_split_is_a_part_of_the_time(tmp_path, monkeypatch):
+    allowed = []
+    monkeypatch.setattr(tuning, "learn", lambda *arguments: allowed.append(arguments[-1]))
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: float(next(ticks)))  # reading a batch takes a second
+
+    class Left:
+        left = 10_000.0
+
+    model = tuned_run(tmp_path, tune="none").model
+
+    corpus = load(tmp_path / "data.jsonl")
+    train, dev = (
+        EncodedDataset(DocumentDataset(corpus, name), model.needs_processor(None)) for name in ("train", "dev")
+    )
+    targets = Targets.of_classes(torch.tensor([*train.targets, *dev.targets]), 2)
+    base = torch.zeros(len(train), 2), torch.zeros(len(dev), 2)
+    assert tuning.tune(model, train, dev, base, targets, "whole", Left()) == tuning.NO_TIME
+    assert allowed == [tuning.SHARE * 10_000.0 - len(dev) / tuning.BATCH]

@@ -94,10 +94,11 @@ def choose(
     ]
     named += [("label", columns["label"])] if columns and "label" in columns else []
     shown = shlex.join([facts.path, *(word for name, column in named for word in (f"--{name}", column))])
+    change = "tune=none" if RECIPES[recipe][1].get("tune") else "epochs=3"
     lines = (
         f"data: {_told(facts)}; {'a GPU' if machine.gpu else f'{machine.cores} cores, no GPU'}",
         f"recipe: {recipe}, as {why}{left_out}",
-        f"to change it: --minutes N ({minutes:g} now), --recipe NAME (`docgraph recipes` lists them), --set tune=none; "
+        f"to change it: --minutes N ({minutes:g} now), --recipe NAME (`docgraph recipes` lists them), --set {change}; "
         f"`docgraph data {shown}` shows the data",
     )
     return RecipeChoice(recipe=recipe, settings=settings, lines=lines, cut=tuple(cut))

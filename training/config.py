@@ -131,8 +131,8 @@ class TrainingConfig:
             raise ConfigError(f"train_share must lie above 0 and be 1 at most, but is {self.train_share!r}.")
         if self.learn_dev and (self.shard or not self.stack):
             raise ConfigError("learn_dev must go with stack and without shard, but does not.")
-        if self.tune != "none" and (self.shard or not self.stack):
-            raise ConfigError("tune must go with stack and without shard, but does not.")
+        if self.tune != "none" and not self.stack:
+            raise ConfigError("tune must go with stack, but does not.")
         if self.image_memory < 0:
             raise ConfigError(f"image_memory must be 0 or more, but is {self.image_memory!r}.")
         for name in ("warmup", "weight_decay"):

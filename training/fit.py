@@ -26,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 from docgraph.errors import DataError, DocgraphError, needs_extra
 from encoders.attention.patience import compile_at_once
 from encoders.classifier import DocumentForClassification
+from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from training.config import TrainingConfig, parse_setting
 from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
@@ -51,7 +52,7 @@ from training.parts.tuning import tune
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
 
-SAID_FIRST: Final = ("file.encoding", "label.kind")
+SAID_FIRST: Final = ("file.encoding", "label.kind", "label.word")
 """Problems of the data that are told before training: what is learned may not be what was meant."""
 
 
@@ -218,8 +219,9 @@ def _stacked(
     """Fit the linear parts and let the transformer start from them."""
     if torch.cuda.is_available() and config.device == "auto":
         nn.Module.to(model, "cuda")
+    tunes = config.tune != "none" and dev is not None and isinstance(model.document.text, PretrainedTextLeaves)
     longest, balanced = document_config(config.model).regression_ngrams, config.class_weights == "balanced"
-    stack = fit_parts(model, train, dev, longest, budget, balanced=balanced, tunes=config.tune != "none")
+    stack = fit_parts(model, train, dev, longest, budget, balanced=balanced, tunes=tunes)
     nn.Module.to(model, "cpu")  # the Trainer moves it, with what it spreads over processes
     train.base = stack.base
     for line in stack.lines():
@@ -234,6 +236,8 @@ def _tuned(
     model, dev = trainer.documents, trainer.dev_data
     if trainer.config.tune == "none":
         return []
+    if trainer.config.shard:
+        return ["tuned encoder: left out: weights that are spread over processes are not copied"]
     if resumed:
         return [f"tuned encoder: {'left out' if model.tuned is None else 'counts'}, as when the run was begun"]
     base = stack.base, None if dev is None else trainer.logit_parts_of(dev)[0][1:].sum(0)
@@ -285,7 +289,8 @@ def _finish(
         scores["parts"] = [*stack.lines(), *tuned, untrained or transformer_line(scale)]
         scores["parts"].append(off_topic_line(trainer.documents, dev is not None))
         if kind != SINGLE:
-            held = (stack.targets.values[: stack.train], stack.base) if scale == 0 else (target.numpy(), parts.sum(0))
+            linear_alone = scale == 0 and trainer.documents.tuned is None
+            held = (stack.targets.values[: stack.train], stack.base) if linear_alone else (target.numpy(), parts.sum(0))
             set_thresholds(trainer.documents, *held)
             if dev is not None:
                 scores["best"] = dev_scores(trainer.documents, kind, target.numpy(), parts.sum(0))

@@ -31,7 +31,7 @@ from docgraph.errors import AttentionError
 from encoders.attention.call import AttentionCall, Pooling, Positions, checked_call
 from encoders.attention.family import FamilyAttention, linear_family, softmax_family
 from encoders.attention.naive import naive_attention
-from encoders.attention.patience import is_compiled_by_now
+from encoders.attention.patience import is_compiled_by_now, note_compiled
 from encoders.attention.torch import torch_attention
 from encoders.forest.batch import TreeBatch
 
@@ -157,6 +157,8 @@ def attend(call: AttentionCall, backend: str = "auto") -> tuple[Tensor, Tensor]:
     if backend == "auto":
         backend = "torch" if call.family_attention else fastest_backend(call)
     function = _backend(backend, call)
+    if backend == "cpu":
+        note_compiled(call)
     with autocast(call.query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least
         return function(call)
 

@@ -46,19 +46,27 @@ def compile_at_once() -> None:
 
 def is_compiled_by_now(call: AttentionCall) -> bool:
     """Whether kernels for such calls are compiled, on disk or in this process, or should be now."""
-    tensors = [call.query, call.key, call.value]
-    positions = [side for side in (call.query_position, call.key_position) if side is not None]
-    backward = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*tensors, *positions))
-    kind = _Kind(call.untie is not None, call.pooled, call.wide, backward)
+    kind = _kind_of(call)
     if kind in _at_hand:
         return True
     if not _waits or (kind not in _gone and _are_compiled(kind)):
         _at_hand.add(kind)
         return True
-    _gone[kind] += sum(tensor.numel() for tensor in tensors)
+    _gone[kind] += call.query.numel() + call.key.numel() + call.value.numel()
     if _gone[kind] >= REPAID:
         _at_hand.add(kind)
     return kind in _at_hand
+
+
+def note_compiled(call: AttentionCall) -> None:
+    """Note that somebody asks for the kernels of such calls by name, and so compiles them."""
+    _at_hand.add(_kind_of(call))
+
+
+def _kind_of(call: AttentionCall) -> _Kind:
+    tensors = (call.query, call.key, call.value, call.query_position, call.key_position, call.pooling)
+    wanted = any(tensor.requires_grad for tensor in tensors if isinstance(tensor, torch.Tensor))
+    return _Kind(call.untie is not None, call.pooled, call.wide, wanted and torch.is_grad_enabled())
 
 
 def _are_compiled(kind: _Kind) -> bool:

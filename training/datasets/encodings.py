@@ -27,7 +27,8 @@ def text_of_table(data: bytes) -> tuple[str, str, int]:
     high = b"".join(runs)
     is_latin = len(runs) >= 0.7 * len(high)
     is_rare = len({*high}) <= FEW_KINDS and len(high) <= FEW_SHARE * len(data)
-    if decoded.source == "detected" and is_latin and (decoded.unsure or is_rare or _OLD.fullmatch(decoded.encoding)):
+    is_odd = _OLD.fullmatch(decoded.encoding) or (decoded.unsure and not decoded.encoding.startswith("cp125"))
+    if decoded.source == "detected" and is_latin and (is_rare or is_odd):
         try:
             return data.decode("cp1252"), "cp1252", 0
         except UnicodeDecodeError:

@@ -61,5 +61,12 @@ def _joined(names: Sequence[str]) -> str | None:
         return found
     if (separator := separator_of(names)) is None:
         return None
+    pairs = [labels_of(name, separator) or () for name in names]
+    if (
+        separator == ","
+        and all(len(pair) == 2 for pair in pairs)
+        and {a for a, _ in pairs}.isdisjoint(b for _, b in pairs)
+    ):
+        return None  # "Doe, Jane": a name and what it is called by
     parts = {part for name in names for part in labels_of(name, separator) or ()}
     return next(name for name in names if separator in name) if len(parts) < len(names) else None

@@ -238,6 +238,8 @@ def _start(file: TextIO, separator: str) -> tuple[str, list[str]]:
         line = file.readline()
     while line.startswith("#"):
         after = file.readline()
+        while after.count('"') % 2 and (more := file.readline()):  # a cell of several lines
+            after += more
         if len(_cells(line, separator)) == len(_cells(after, separator)) > 1:
             break
         above.append(line.strip())
@@ -254,7 +256,7 @@ def _separator_of(header: str, separator: str) -> str:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=_separator_of(line, separator)), [])
+    return next(csv.reader(line.splitlines(keepends=True), delimiter=_separator_of(line, separator)), [])
 
 
 def _names(path: Path, header: list[str], notes: Notes) -> list[str]:

@@ -79,10 +79,14 @@ def tune(
         return "tuned encoder: left out: without a dev split nothing tells what it adds"
     tuned = TunedText.beside(text, targets.labels, min(MOST, text.capacity)).to(model.device)
     tuned.encoder.load_state_dict(text.encoder.state_dict())
-    seconds = None if budget is None else SHARE * budget.left
-    if seconds is not None and seconds <= 0:
-        return NO_TIME
     texts, held = ([tuned.ends_of(torch.from_numpy(one.token_id)) for one in data.encoded] for data in (train, dev))
+    seconds = None
+    if budget is not None:
+        start = time.monotonic()
+        tuned.logits_of(held[:BATCH])
+        seconds = SHARE * budget.left - (time.monotonic() - start) * len(held) / len(held[:BATCH])
+        if seconds <= 0:
+            return NO_TIME
     if console is not None:
         time_for_it = "" if seconds is None else f" for {seconds / 60:.1f} minutes at most"
         console.print(f"  tuning the text encoder{time_for_it} ...", highlight=False, soft_wrap=True)

@@ -37,6 +37,7 @@ _NO_TEXT: Final = re.compile(
 )
 _HOLDERS: Final = frozenset(("div", "section", "p", "span"))
 _NEAR: Final = 6
+_MOST_ELEMENTS: Final = 500
 _LEAST_LETTERS: Final = 80
 """Letters of the rest of a text, outside of links."""
 
@@ -84,6 +85,8 @@ def is_rest_of_text(elements: Elements, row: int) -> bool:
     if _NO_TEXT.search(f"{own.get('class', '')} {own.get('id', '')}"[:300]):
         return False
     end, above = elements.end(row), elements.parent[row]
+    if end - row > _MOST_ELEMENTS:
+        return False
     beside = (*range(max(above + 1, row - _NEAR), row), *range(end, min(len(elements), end + _NEAR)))
     if not any(_says_read_on(elements, one) for one in beside):
         return False
@@ -96,4 +99,6 @@ def _says_read_on(elements: Elements, row: int) -> bool:
     own = elements.attributes[row]
     if elements.tag[row] not in ("button", "a", "label") and own.get("role") != "button":
         return False
+    if own.get("href", "#").strip()[:1] != "#" and not own["href"].strip().lower().startswith("javascript:"):
+        return False  # it leads to another page
     return _READS_ON.fullmatch(elements.text(row).strip(" .…\t\n\r»›>→▼↓+[]()")) is not None

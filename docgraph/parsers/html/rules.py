@@ -44,6 +44,12 @@ _OF_EDITORS: Final = frozenset(("mw-cite-backlink", "mw-editsection"))
 """What MediaWiki puts beside headings and notes."""
 _BACK: Final = frozenset(("^", "↑", "↩", "↩\ufe0e", "⤴", "⏎", "¶"))
 """Words of a link from a note back to the text, and of one to the paragraph itself."""
+_OF_TOOLS: Final = re.compile(
+    r"share|copy(?: link)?|edit|save|print|follow|bookmark|listen|close|teilen|kopieren|bearbeiten|speichern|drucken"
+    r"|folgen|partager|copier|modifier|imprimer|compartir|copiar|editar|condividi|copia|modifica|delen|\W*",
+    re.I,
+)
+"""All that a button in a heading says which is none of its words."""
 _GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 
@@ -297,11 +303,10 @@ def _add_code(reader: Reader, row: int, code: str) -> int:
 
 
 def _is_beside_title(reader: Reader, row: int) -> bool:
-    """Whether a button in a heading is no part of its words: it opens nothing, and the heading has others."""
-    elements = reader.elements
-    if "aria-expanded" in elements.attributes[row]:
-        return False
-    return any(map(str.isalnum, elements.text(reader.heading).replace(elements.text(row), "", 1)))
+    """Whether a button in a heading is no part of its words: it shares or edits them, and the heading has others."""
+    words = reader.elements.text(row)
+    others = reader.elements.text(reader.heading).replace(words, "", 1)
+    return _OF_TOOLS.fullmatch(words.strip()) is not None and any(map(str.isalnum, others))
 
 
 def _leads_to_itself(reader: Reader, row: int) -> bool:

@@ -41,13 +41,21 @@ _STORIES_NAME: Final = re.compile(
     re.I,
 )
 _OFFER_NAME: Final = re.compile(
-    r"paywall|subscri(?:be|ption)|newsletter|donat(?:e|ion)|sign-?up|upsell|regwall|piano", re.I
+    r"(?:paywall|subscri(?:be|ption)|newsletter|donat(?:e|ion)|sign-?up|upsell|regwall)(?:$|[\s_-]*(?:$|\s|box|form|offer"
+    r"|banner|block|cta|widget|wrapper|module|card|inline|promo|sign-?up))",
+    re.I,
 )
+_ASKS_FOR: Final = re.compile(
+    r"subscri|sign up|newsletter|inbox|unlimited|free trial|cancel any|donat|support (?:us|our)|abonn|abbon|suscr[ií]"
+    r"|spende|jetzt testen|kostenlos|[£$€]\s?\d|\b(?:pounds?|euros?|dollars?)\b",
+    re.I,
+)
+"""In an offer: what it offers, or what it costs."""
 _NAMED: Final = (
     "author", "writer", "contributor", "bio", "related", "recommended", "similar", "more", "other", "latest", "popular",
     "next", "like",
 )  # fmt: skip
-_OFFERS_NAMED: Final = ("paywall", "subscri", "newsletter", "donat", "sign", "upsell", "regwall", "piano")
+_OFFERS_NAMED: Final = ("paywall", "subscri", "newsletter", "donat", "sign", "upsell", "regwall")
 _IN_COMMENT_NAMES: Final = ("response", "disqus", "next", "more", "further")
 """One of these is in every such name; looking for them is quicker."""
 _SAYS: Final[dict[Box, re.Pattern[str]]] = {
@@ -75,9 +83,10 @@ _SAYS: Final[dict[Box, re.Pattern[str]]] = {
 _MOST_SAID: Final = 50
 """Letters of a heading that says such a thing."""
 _REPLIES: Final = re.compile(
-    r"repl(?:y|ies)|report|like|antworten|répondre|responder|rispondi|beantwoord(?:en)?|svara?|odpowiedz|ответить|返信",
-    re.I,
+    r"repl(?:y|ies)|antworten|répondre|responder|rispondi|beantwoord(?:en)?|svara?|odpowiedz|ответить|返信", re.I
 )
+_LEAST_UNITS: Final = 3
+"""So many boxes of a name are what an article is made of, and no offers."""
 _MOST_ITEMS: Final = 600
 """Of a box, but of comments: as many are looked at again where boxes lie in boxes."""
 _MOST_WORDS: Final = {"author": 150, "offer": 120}
@@ -92,7 +101,9 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
     """Take out of `main` the boxes below at least three paragraphs of it that are none of the article."""
     places = flow.places()
     long = sorted(index for index in main if measured.words_at(index) >= _PARAGRAPH_WORDS)
-    for kind, start, stop in (*_named(elements, places), *_headed(elements, flow, places)):
+    named = [*_named(elements, places)]
+    offers = sum(kind == "offer" for kind, *_ in named)
+    for kind, start, stop in (*named, *_headed(elements, flow, measured, places)):
         before, until = bisect_left(long, start), bisect_left(long, stop)
         if before < _LEAST_PARAGRAPHS:
             if kind == "comments" and until > before:
@@ -104,11 +115,11 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
         if kind == "comments":
             is_below = before < until == len(long)
         elif kind == "author":
-            is_below = until - before < _LEAST_PARAGRAPHS and words <= _MOST_WORDS[kind]
+            is_below = until == len(long) and until - before < _LEAST_PARAGRAPHS and words <= _MOST_WORDS[kind]
         elif kind == "stories":
             is_below = _is_of_stories(elements, flow, start, stop)
         else:
-            is_below = words <= _MOST_WORDS[kind] and _has_button(elements, flow, start)
+            is_below = offers < _LEAST_UNITS and words <= _MOST_WORDS[kind] and _is_offer(elements, flow, start, stop)
         if is_below:
             main.difference_update(range(start, stop))
 
@@ -122,8 +133,11 @@ def _named(elements: Elements, places: dict[int, tuple[int, int]]) -> Iterator[t
             yield kind, *places[row]
 
 
-def _headed(elements: Elements, flow: Flow, places: dict[int, tuple[int, int]]) -> Iterator[tuple[Box, int, int]]:
+def _headed(
+    elements: Elements, flow: Flow, measured: Measured, places: dict[int, tuple[int, int]]
+) -> Iterator[tuple[Box, int, int]]:
     """Yield the boxes that have nothing but a part of the page under such a heading, the heading first."""
+    texts = measured.index
     for row in sorted(flow.headings):
         start = places[row][0] if row in places else -1
         said = elements.text(row).strip(" :…\t\n") if start >= 0 else ""
@@ -132,39 +146,45 @@ def _headed(elements: Elements, flow: Flow, places: dict[int, tuple[int, int]]) 
         kind: Box = next((kind for kind, says in _SAYS.items() if says.fullmatch(" ".join(said.split()))), "")
         if not kind:
             continue
+        here = bisect_left(texts, start)
         for box in elements.around(elements.parent[row], _BOX_LEVELS):
             if box not in places or elements.tag[box] in _WHOLE:
                 break
             first, stop = places[box]
-            if any(isinstance(item, TextBlock) and item.text for item in flow.items[first:start]):
-                break
-            if any(isinstance(item, TextBlock) and item.element != row for item in flow.items[start:stop]):
-                if kind != "comments" or _is_replied_to(elements, box, said):
+            if here and texts[here - 1] >= first:
+                break  # a text before the heading
+            if here + 1 < len(texts) and texts[here + 1] < stop:
+                if kind != "comments" or _is_replied_to(elements, box):
                     yield kind, start, stop
                 break
 
 
-def _is_replied_to(elements: Elements, box: int, said: str) -> bool:
-    """Whether a box under a heading that says comments is of some: it counts them, or one can answer."""
-    if any(letter.isdigit() for letter in said):
-        return True
-    inner = range(box, elements.end(box))
+def _is_replied_to(elements: Elements, box: int) -> bool:
+    """Whether one can answer to something in a box, as one can to comments."""
+    inner = range(box, min(elements.end(box), box + _MOST_ITEMS))
     return any(elements.tag[row] in ("button", "a") and _REPLIES.fullmatch(elements.text(row).strip()) for row in inner)
 
 
 def _is_of_stories(elements: Elements, flow: Flow, start: int, stop: int) -> bool:
-    """Whether a part of the page holds what leads elsewhere: each of its texts is a link, or stands near one."""
+    """Whether a part of the page leads elsewhere: its headings but the first are links, or else most of its texts."""
     texts = [item for item in flow.items[start:stop] if isinstance(item, TextBlock) and item.text]
-    linked = sum(item.linked >= len(item.text) for item in texts)
-    around = sum(elements.tag[one] == "a" for item in texts for one in elements.around(item.element, _BOX_LEVELS))
-    return linked + around > 0 and 3 * (linked + around) >= len(texts) - 1
+    leads = [
+        item.linked >= len(item.text)
+        or any(elements.tag[one] == "a" for one in elements.around(item.element, _BOX_LEVELS))
+        for item in texts
+    ]
+    heads = [item.element in flow.headings for item in texts]
+    below = [lead for lead, head in zip(leads[1:], heads[1:], strict=True) if head]
+    others = [lead for lead, head in zip(leads, heads, strict=True) if not head]
+    return all(below) if below else (leads[:1] == heads[:1] == [True] or 2 * sum(others) > len(others))
 
 
-def _has_button(elements: Elements, flow: Flow, start: int) -> bool:
-    """Whether something in the element that begins at a place can be pressed or filled in."""
+def _is_offer(elements: Elements, flow: Flow, start: int, stop: int) -> bool:
+    """Whether a box asks for an address or for money, with something to press or to fill in."""
     box = flow.items[start]
     assert isinstance(box, int)
-    return any(
+    asks = any(_ASKS_FOR.search(item.text) for item in flow.items[start:stop] if isinstance(item, TextBlock))
+    return asks and any(
         elements.tag[row] in ("button", "input")
         or (elements.tag[row] == "a" and "button" in elements.attributes[row].get("class", ""))
         for row in range(box, min(elements.end(box), box + _MOST_ITEMS))

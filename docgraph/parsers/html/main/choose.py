@@ -215,7 +215,7 @@ def keep(measured: Measured, probability: NDArray[np.float64], title: int = -1) 
     if held >= ENOUGH_WORDS and sure >= LEAST_SURE * held:
         return Choice(root, kept, relaxed=False)
     # No article here: a list, a landing page, a few words. Keep all that is not clearly something else.
-    if held < ENOUGH_WORDS and (few := _few_words(measured, probability)).any():
+    if held < ENOUGH_WORDS and (few := _few_words(measured, probability, title)).any():
         return Choice(0, few | (kept & (probability > SURE)), relaxed=True)
     for suspect in (framed | (links >= 0.5), links >= 0.5, np.zeros(len(words), dtype=bool)):
         wide = kept | ~suspect
@@ -225,7 +225,7 @@ def keep(measured: Measured, probability: NDArray[np.float64], title: int = -1) 
     return Choice(root, kept, relaxed=True)
 
 
-def _few_words(measured: Measured, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _few_words(measured: Measured, probability: NDArray[np.float64], title: int) -> NDArray[np.bool_]:
     """Return the blocks of a page of few words that are in no box named as something else, nor beside `main`.
 
     On such a page each box holds much of the prose, so that none counts as small. None, if no likely sentence is left.
@@ -233,7 +233,8 @@ def _few_words(measured: Measured, probability: NDArray[np.float64]) -> NDArray[
     matrix, owner = measured.matrix, measured.owner
     boxed = matrix[:, _LINKS] >= 0.5
     for row in (*measured.named, *measured.large):
-        boxed |= (owner >= row) & (owner < measured.end[row])
+        if not row <= title < measured.end[row]:
+            boxed |= (owner >= row) & (owner < measured.end[row])
     within = (matrix[:, _IN_MAIN] < _NOWHERE).any(axis=1)
     for few in (within & ~boxed, ~boxed):
         if (few & (measured.prose > 0) & (probability > LEAST)).any() and (
