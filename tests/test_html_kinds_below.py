@@ -2,8 +2,14 @@
 opens, text in a column beside an image, headings that are links or hold buttons; one small page a kind.
 """
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 
+from docgraph.parsers.html.main import choose
+from docgraph.parsers.html.main.features import FEATURES
 from docgraph.parsers.html.page import parse_html
 from tests.white_tower import BODY, LINES, article, bound, heading_over
 
@@ -302,3 +308,16 @@ def test_the_box_of_the_title_is_no_banner():
     text = "We bake bread every day for the town."
     page = parse_html(f"<title>Bakery</title><div class='hero banner'><h1>Bakery</h1><p>{text}</p></div>")
     assert text in page.main_text
+
+
+@pytest.mark.parametrize(("boxed_words", "kept"), [(20, True), (60, False)])
+def test_boxes_that_hold_far_more_likely_words_are_not_passed_over(boxed_words: int, kept: bool):
+    """One block of 15 words in no box, and one in a box that is named as something else."""
+    words = np.array([15.0, boxed_words])
+    matrix = np.zeros((2, len(FEATURES)), np.float32)
+    matrix[:, choose._IN_MAIN] = choose._NOWHERE
+    measured: Any = SimpleNamespace(
+        matrix=matrix, words=words, prose=words, owner=np.array([1, 2]), end=np.array([3, 2, 3]), named={}, large=[2]
+    )
+    few = choose._few_words(measured, np.array([0.3, 0.3]), title=-1)
+    assert few.tolist() == [kept, False]

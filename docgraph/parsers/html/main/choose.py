@@ -61,6 +61,8 @@ container that is named as something else."""
 MOST_WORDS_COUNTED: Final = 200
 """Words of one block that count in the choice of the element."""
 ENOUGH_WORDS: Final = 40
+MOST_BOXED: Final = 2
+"""Likely words in boxes named as something else, for each word outside of them, on a page of few words."""
 SURE: Final = 0.8
 LEAST_SURE: Final = 0.3
 """Fewer main words than this, or a smaller share of them with at least this probability: judged again."""
@@ -236,10 +238,11 @@ def _few_words(measured: Measured, probability: NDArray[np.float64], title: int)
         if not row <= title < measured.end[row]:
             boxed |= (owner >= row) & (owner < measured.end[row])
     within = (matrix[:, _IN_MAIN] < _NOWHERE).any(axis=1)
+    words, likely = measured.words, probability > LEAST
     for few in (within & ~boxed, ~boxed):
-        if (few & (measured.prose > 0) & (probability > LEAST)).any() and (
-            measured.words * ~boxed
-        ).sum() < 2 * ENOUGH_WORDS:
+        # Where the boxes hold far more that is likely, one of them is the page under a wrong name.
+        is_all = (words * (likely & ~few)).sum() <= MOST_BOXED * (words * few).sum() < MOST_BOXED * 2 * ENOUGH_WORDS
+        if is_all and (few & (measured.prose > 0) & likely).any():
             return np.asarray(few)
     return np.zeros(len(owner), dtype=bool)
 
