@@ -298,3 +298,17 @@ def test_training_without_a_recipe_says_three_lines_and_predicts_in_order(tmp_pa
     predicted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["id"] for one in predicted] == [f"#{n}" for n in range(30)]
     assert [one["label"] for one in predicted] == [label for _, label in rows]
+    assert not any("evidence" in one for one in predicted)
+    (tmp_path / "long.txt").write_text("The sun of it. A purr is here. Rain and wind. Snow again.")
+    monkeypatch.setattr(sys, "argv", ["docgraph", "predict", "run", "long.txt", "--json", "--evidence", "2"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    (one,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert one["predicted"] == "cats"
+    assert [part["kind"] for part in one["evidence"]] == ["sentence", "sentence"]
+    assert one["evidence"][0]["text"] == "A purr is here."
+    assert one["evidence"][0]["value"] > one["evidence"][1]["value"]
+    monkeypatch.setattr(sys, "argv", ["docgraph", "predict", "run", "long.txt", "--evidence", "1"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().out.splitlines()[1] == f"    {one['evidence'][0]['value']:+.3f} A purr is here."

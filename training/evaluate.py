@@ -7,15 +7,17 @@ whose label the model was not trained on are named, counted and left out of the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import training.installed
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from docgraph import Document
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
@@ -28,6 +30,9 @@ from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report import Evaluation
 from training.evaluation.significance import NamedDifference, paired_bootstrap, pairs_of
 from training.inputs import Input, SetAside
+
+PASSES: Final = 64
+"""Times that a document is read to tell which of its parts count."""
 
 
 def evaluate(
@@ -144,9 +149,13 @@ def predict_records(
 
 
 def predict_inputs(
-    model: DocumentForClassification, inputs: Sequence[Input], errors: SetAside, chunk: int = 64
+    model: DocumentForClassification, inputs: Sequence[Input], errors: SetAside, chunk: int = 64, *, evidence: int = 0
 ) -> Iterator[RecordPrediction]:
-    """Yield the prediction of every input that can be read; the others go to `errors`."""
+    """Yield the prediction of every input that can be read; the others go to `errors`.
+
+    Args:
+        evidence: so many parts of each document that count most are named.
+    """
     for start in range(0, len(inputs), chunk):
         some, documents = [], []
         for one in inputs[start : start + chunk]:
@@ -161,4 +170,19 @@ def predict_inputs(
         for index, one in enumerate(some):
             if index not in predicted.empty:
                 label = None if one.record is None else one.record.label
-                yield RecordPrediction.of(one.id, label, predicted[index])
+                named = _evidence(model, documents[index], evidence) if evidence else None
+                yield RecordPrediction.of(one.id, label, predicted[index], named)
+
+
+def _evidence(model: DocumentForClassification, document: Document, most: int) -> tuple[dict[str, Any], ...]:
+    """Return the parts of a document that count most for what is predicted: the smallest that were judged."""
+    found = model.explain(document, passes=PASSES)
+    values = found.values[:, int(found.probabilities.argmax())]
+    judged = set(np.flatnonzero(np.isfinite(values)).tolist())
+    inner = {around.row for row in judged for around in document[row].ancestors}
+    weight = np.abs(values) if len(found.classes) == 1 else values
+    rows = sorted(judged - inner, key=lambda row: (-float(weight[row]), row))
+    return tuple(
+        {"row": row, "kind": document[row].kind, "text": document[row].text, "value": round(float(values[row]), 4)}
+        for row in rows[:most]
+    )

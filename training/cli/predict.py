@@ -11,7 +11,7 @@ EXAMPLES: Final = """\
   docgraph predict runs/news sample_data/pages
   docgraph predict runs/news page.html --top 5
   docgraph predict runs/news pages/ --output classes.jsonl
-  docgraph predict runs/reviews new.csv --text review --output classes.jsonl
+  docgraph predict runs/reviews new.csv --text review --output classes.jsonl --evidence 3
 """
 
 
@@ -23,6 +23,9 @@ def run(
     text: Text = None,
     image: Image = None,
     top: Annotated[int, typer.Option(min=1, help="Classes to print.")] = 3,
+    evidence: Annotated[
+        int, typer.Option(min=0, help="Parts of each document to name that count most; each document is read 64 times.")
+    ] = 0,
 ) -> None:
     """Print classes of documents with their probabilities, in the order of the input.
 
@@ -39,7 +42,7 @@ def run(
     columns = {**trained.column_options(), **column_options(text, image, None)}
     errors = SetAside((output.parent if output else Path()) / ERRORS)
     lines = []
-    for prediction in predict_inputs(model, find_inputs(paths, **columns), errors):
+    for prediction in predict_inputs(model, find_inputs(paths, **columns), errors, evidence=evidence):
         if output is not None or as_json:
             lines.append(prediction.to_json())
         else:

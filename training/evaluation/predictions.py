@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.evaluation.label_paths import are_paths, best_path
 
@@ -28,12 +28,17 @@ class RecordPrediction:
     distance: float | None = None
     """From the training documents, where the model tells that."""
     off_topic: bool | None = None
+    evidence: tuple[dict[str, Any], ...] | None = None
+    """Parts of the document that count most for what is predicted, if that was asked for: their `row`, `kind`, `text`
+    and the `value` that would be lost without them, in nats or in the regression's unit."""
 
     @classmethod
-    def of(cls, id: str, label: str | None, prediction: "Prediction") -> "RecordPrediction":
+    def of(
+        cls, id: str, label: str | None, prediction: "Prediction", evidence: tuple[dict[str, Any], ...] | None = None
+    ) -> "RecordPrediction":
         """Join what the model says of a document with the record that it is of."""
         said = prediction._asdict()
-        return cls(id=id, label=label, predicted=said.pop("label"), **said)
+        return cls(id=id, label=label, predicted=said.pop("label"), evidence=evidence, **said)
 
     def to_json(self) -> str:
         """Return the prediction as one line of JSON: what the model has to say, no more."""
@@ -44,7 +49,7 @@ class RecordPrediction:
             unsaid += (*single, "probabilities", "labels")
         else:
             unsaid += ("value", *(single if self.labels is not None else ("labels",)))
-        for name in unsaid:
+        for name in (*unsaid, *(("evidence",) if self.evidence is None else ())):
             del values[name]
         if self.probabilities and self.labels is None and are_paths(list(self.probabilities)):
             values["above"] = best_path(self.probabilities)
@@ -53,9 +58,10 @@ class RecordPrediction:
     def line(self, top: int) -> str:
         """Return the prediction as a line for the terminal, with some labels at most."""
         flag = " (off topic)" if self.off_topic else ""
+        parts = "".join(f"\n    {one['value']:+.3f} {one['text']:.100}" for one in self.evidence or ())
         if self.value is not None:
-            return f"{self.id}: {self.value:.3f}{flag}"
+            return f"{self.id}: {self.value:.3f}{flag}{parts}"
         best = list(self.probabilities.items())[: max(top, len(self.labels or ()))]
         given = self.labels or ()
         said = ", ".join(f"{label} {value:.3f}{' *' if label in given else ''}" for label, value in best)
-        return f"{self.id}: {said}{flag}"
+        return f"{self.id}: {said}{flag}{parts}"
