@@ -19,12 +19,10 @@ from torch import Tensor, nn
 from transformers import AutoModel
 
 from encoders.inputs.encoded import DocumentBatch
-from encoders.leaves.pretrained_text import PretrainedTextLeaves
+from encoders.leaves.pretrained_text import PretrainedTextLeaves, padded_states, together
 
 SHARPNESS = 20.0
 """What vectors of length 1 are multiplied by: the logits of a linear layer on them could not be sure of anything."""
-WINDOW_TOKENS = 8_192
-"""Sub-words, with padding, of one pass where nothing is learned: bounds its memory."""
 MOST_KNOWN = 100_000
 """Documents whose logits are kept: those of a dev split are asked for after each epoch."""
 
@@ -73,10 +71,9 @@ class TunedText(nn.Module):
             return self.read(texts)
         digests = [blake2b(text.cpu().long().numpy().tobytes(), digest_size=16).digest() for text in texts]
         new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in self._known}
-        waiting = sorted(new, key=lambda digest: len(new[digest]))
-        while waiting:
-            longest = len(new[waiting[-1]]) + len(self.prefix_ids) + len(self.suffix_ids)
-            some = [waiting.pop() for _ in range(min(len(waiting), max(1, WINDOW_TOKENS // max(longest, 1))))]
+        waiting, special = list(new), len(self.prefix_ids) + len(self.suffix_ids)
+        for group in together([len(new[digest]) + special for digest in waiting]):
+            some = [waiting[place] for place in group]
             self._known.update(zip(some, self.read([new[digest] for digest in some]).cpu(), strict=True))
         found = torch.stack([self._known[digest] for digest in digests]).to(device)
         if len(self._known) > MOST_KNOWN:
@@ -97,14 +94,8 @@ class TunedText(nn.Module):
         places = [place for place, text in enumerate(texts) if len(text)]
         if not places:
             return logits
-        prefix, suffix = (torch.tensor(ids, dtype=torch.int64) for ids in (self.prefix_ids, self.suffix_ids))
-        rows = [torch.cat([prefix, texts[place].cpu(), suffix]) for place in places]
-        ids = nn.utils.rnn.pad_sequence(
-            rows, batch_first=True, padding_value=int(self.encoder.config.pad_token_id or 0)
-        ).to(weight.device)
-        length = torch.tensor([len(row) for row in rows], device=weight.device)
-        mask = torch.arange(ids.shape[1], device=weight.device) < length[:, None]
-        states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        given = [texts[place].to(weight.device) for place in places]
+        states, mask = padded_states(self.encoder, given, self.prefix_ids, self.suffix_ids)
         mean = nn.functional.normalize((states * mask[..., None]).sum(1), dim=1)
         said = self.head(SHARPNESS * mean.to(weight.dtype))
         return logits.index_add(0, torch.tensor(places, device=weight.device), said.to(logits.dtype))
@@ -115,6 +106,12 @@ class TunedText(nn.Module):
         self.head.weight.mul_(factor)
         self.head.bias.mul_(factor)
         self._known = {digest: logits * factor for digest, logits in self._known.items()}
+
+    def train(self, mode: bool = True) -> "TunedText":
+        """Set training mode; what is known is of the weights before."""
+        if mode:
+            self._known.clear()
+        return super().train(mode)
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
         self._known.clear()  # what is known is of other weights, or of another precision

@@ -290,3 +290,15 @@ def test_reading_the_dev_split_is_a_part_of_the_time(tmp_path, monkeypatch):
     base = torch.zeros(len(train), 2), torch.zeros(len(dev), 2)
     assert tuning.tune(model, train, dev, base, targets, "whole", Left()) == tuning.NO_TIME
     assert allowed == [tuning.SHARE * 10_000.0 - len(dev) / tuning.BATCH]
+
+
+def test_what_was_read_to_tell_the_time_is_read_again_once_it_is_tuned(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(tuning, "residual_scale", lambda base, residual, targets: seen.append(residual) or 0.5)
+    bert, table = write_random_bert(tmp_path / "bert"), write_table(tmp_path / "data.jsonl", 60)
+    config = tiny(table, tmp_path / "run", **{**STACK, **READS, "text_encoder": str(bert)})
+    model = fit(config, QUIET, budget=TimeBudget(10)).model
+    encode = model.needs_processor(None).encode
+    token_ids = [torch.from_numpy(encode(one.document()).token_id) for one in load(table)["dev"]]
+    with torch.no_grad():
+        torch.testing.assert_close(0.5 * seen[0], model.tuned.read([model.tuned.ends_of(ids) for ids in token_ids]))

@@ -9,6 +9,7 @@ from the window where it stands farthest from an edge. Nothing is cut.
 Axes:  T sub-words   N leaves of the batch   L leaves with text   W windows   C encoder width   D model width
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,7 +163,8 @@ class PretrainedTextLeaves(nn.Module):
         An encoder that learns makes at least one pass, so that every process has gradients for it.
         """
         windows = windows_of(unit_start, self.capacity)
-        groups = self._groups(windows)
+        special = len(self.prefix_ids) + len(self.suffix_ids)
+        groups = together([window.end - window.start + special for window in windows])
         least = int(self.training and not self.frozen)
         idle = passes(self.encoder, max(len(groups), least), token_id.device) - len(groups)
         pieces: dict[int, Tensor] = {}
@@ -175,31 +177,40 @@ class PretrainedTextLeaves(nn.Module):
         states = torch.zeros(0, self.width, device=token_id.device) if joined is None else joined
         return states + sum(unused) if unused else states
 
-    def _groups(self, windows: list[Window]) -> list[list[int]]:
-        """Return places of windows that are read together, longest first."""
-        special = len(self.prefix_ids) + len(self.suffix_ids)
-        order = sorted(range(len(windows)), key=lambda w: windows[w].end - windows[w].start)
-        groups = []
-        while order:
-            longest = windows[order[-1]].end - windows[order[-1]].start + special
-            groups.append([order.pop() for _ in range(min(len(order), max(1, WINDOW_TOKENS // longest)))])
-        return groups
-
     def _read_group(self, token_id: Tensor, windows: list[Window]) -> list[Tensor]:
         """Run the encoder on one padded group and return the kept states of each window."""
-        prefix = token_id.new_tensor(self.prefix_ids)
-        suffix = token_id.new_tensor(self.suffix_ids)
-        rows = [torch.cat([prefix, token_id[w.start : w.end], suffix]) for w in windows]
-        ids = nn.utils.rnn.pad_sequence(
-            rows, batch_first=True, padding_value=int(self.encoder.config.pad_token_id or 0)
-        )
-        lengths = torch.tensor([len(row) for row in rows], device=token_id.device)
-        mask = (torch.arange(ids.shape[1], device=token_id.device) < lengths[:, None]).long()
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        texts = [token_id[w.start : w.end] for w in windows]
+        states, _ = padded_states(self.encoder, texts, self.prefix_ids, self.suffix_ids)
         skip = len(self.prefix_ids)
         return [
             states[row, skip + w.keep_start - w.start : skip + w.keep_end - w.start] for row, w in enumerate(windows)
         ]
+
+
+def together(lengths: Sequence[int]) -> list[list[int]]:
+    """Return places of rows of sub-words that are read in one pass, longest first."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    groups = []
+    while order:
+        most = max(1, WINDOW_TOKENS // max(lengths[order[-1]], 1))
+        groups.append([order.pop() for _ in range(min(len(order), most))])
+    return groups
+
+
+def padded_states(
+    encoder: Any, texts: Sequence[Tensor], prefix_ids: Sequence[int], suffix_ids: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Return an encoder's last states (B, T, C) of texts (T,), special sub-words around each, padded to the longest,
+    and which of them are no padding (B, T).
+    """
+    device = texts[0].device
+    prefix, suffix = (torch.tensor(list(ids), dtype=torch.int64, device=device) for ids in (prefix_ids, suffix_ids))
+    rows = [torch.cat([prefix, text, suffix]) for text in texts]
+    ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=int(encoder.config.pad_token_id or 0))
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    mask = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+    states: Tensor = encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+    return states, mask
 
 
 def _longest(config: Any, window: int) -> int:
