@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -121,3 +122,20 @@ def test_a_gradient_of_the_pooling_alone_needs_kernels_for_it(nothing_compiled):
     shares = torch.zeros(FOREST.num_rows, 1, requires_grad=True)
     attention.fastest_backend(call_of(draw(), pooling=shares))
     assert [kind.backward for kind in patience._gone] == [True]
+
+
+def test_the_disk_is_asked_once_and_not_again_in_the_middle_of_a_work(nothing_compiled, monkeypatch):
+    asked = []
+    monkeypatch.setattr(patience, "_are_compiled", lambda kind: asked.append(kind))
+    for _ in range(3):
+        attention.fastest_backend(call_of(draw()))
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("built_for", "found"), [("this one", True), ("another", False)])
+def test_machine_code_of_another_processor_is_none(built_for: str, found: bool):
+    file = SimpleNamespace(_load_index=lambda: {("array(float32, 1d, C)", built_for, "hash"): "file"})
+    context = SimpleNamespace(codegen=lambda: SimpleNamespace(magic_tuple=lambda: "this one"))
+    entry = SimpleNamespace(overloads={}, _cache=SimpleNamespace(_cache_file=file), targetctx=context)
+    assert patience._has(entry, torch.float32) == found
+    assert not patience._has(entry, torch.float64)

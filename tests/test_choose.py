@@ -299,7 +299,7 @@ def test_training_without_a_recipe_says_three_lines_and_predicts_in_order(tmp_pa
     assert [one["id"] for one in predicted] == [f"#{n}" for n in range(30)]
     assert [one["label"] for one in predicted] == [label for _, label in rows]
     assert not any("evidence" in one for one in predicted)
-    (tmp_path / "long.txt").write_text("The sun of it. A purr is here. Rain and wind. Snow again.")
+    (tmp_path / "long.txt").write_text("The sun of it. A purr is here. It is warm.\n\nRain and wind. Snow again.")
     monkeypatch.setattr(sys, "argv", ["docgraph", "predict", "run", "long.txt", "--json", "--evidence", "2"])
     with pytest.raises(SystemExit) as stop:
         cli.main()

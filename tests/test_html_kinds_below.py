@@ -223,7 +223,8 @@ def test_a_caption_between_paragraphs_is_still_one():
 
 
 def test_a_heading_that_links_to_itself_is_a_heading_of_the_text():
-    page = article(f'<h2 id=o><a href="#o">Options</a></h2><ul><li>white<li>red</ul><p>{SPOKEN}</p>')
+    heading = '<h2 id=o><a href="#o">Options</a></h2>'
+    page = parse_html(f"<title>Tower</title><div><h1>Tower</h1><p>{LINES[0]}</p>{heading}<p>{SPOKEN}</p></div>")
     assert [node.role for node in page.find("heading") if node.text == "Options"] == ["main"]
     assert heading_over(page, SPOKEN) == "Options"
 
@@ -270,26 +271,39 @@ OTHERS = [
 MORE = "The harbour office keeps a list of all who helped, and it will be read aloud in the church in September."
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
+PARTS = [
+    f"<div class=subscription-steps><h2>Steps</h2><p>{MORE}</p><button>Print</button></div>",
+    f"<div class=donation-facts><h2>Facts</h2><p>{MORE}</p><button>Play</button></div>",
+    f"<section><h2>Responses (120)</h2><p>{MORE}</p><p>{MORE} Twice.</p></section>",
+    f"<section><h2>Comments</h2><p>{MORE}</p><p><a href=report.pdf>Report</a></p></section>",
+    "".join(
+        f"<div class=latest-news><h3>{n} o'clock</h3><p>{line}</p><a href=/share>Share</a></div>"
+        for n, line in enumerate(OTHERS)
+    ),
+    f"<div class=newsletter-box><h2>Facts</h2><p>{MORE}</p><button>Print</button></div>",
+    f"<div class=other-reading><h2>Sources</h2><h3>The list</h3><p>{MORE}</p><h3>School</h3><p>{OTHERS[1]}</p></div>",
+]
+IN_THE_MIDDLE = [
+    f"<div class=post-author><p>{MORE}</p><p>{MORE} Twice.</p></div>",
+    *(
         "".join(
-            f"<div class=newsletter-item><h2>Item {n}</h2><p>{line}</p><a class=button href=/{n}>Subscribe</a></div>"
+            f"<div class={name}><h2>Item {n}</h2><p>{line}</p><a class=button href=/{n}>Subscribe</a></div>"
             for n, line in enumerate(OTHERS)
-        ),
-        f"<div class=subscription-steps><h2>Steps</h2><p>{MORE}</p><button>Print</button></div>",
-        f"<div class=donation-facts><h2>Facts</h2><p>{MORE}</p><button>Play</button></div>",
-        f"<section><h2>Responses (120)</h2><p>{MORE}</p><p>{MORE} Twice.</p></section>",
-        f"<section><h2>Comments</h2><p>{MORE}</p><p><a href=report.pdf>Report</a></p></section>",
-        "".join(
-            f"<div class=latest-news><h3>{n} o'clock</h3><p>{line}</p><a href=/share>Share</a></div>"
-            for n, line in enumerate(OTHERS)
-        ),
-        f"<div class=post-author><p>{MORE}</p><p>{MORE} Twice.</p></div>",
-    ],
-)
+        )
+        for name in ("newsletter-item", "newsletter-block")
+    ),
+]
+
+
+@pytest.mark.parametrize("part", [*PARTS, *IN_THE_MIDDLE])
 def test_parts_of_an_article_that_only_sound_like_boxes_stay(part: str):
     page = article(f"{BODY.replace('The lighthouse', 'That tower')}{part}")
+    assert [line for line in (MORE, *OTHERS) if line in part and line not in page.main_text] == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_so_do_those_that_an_article_ends_with(part: str):
+    page = parse_html(f"<title>A white tower</title><main><article><h1>A white tower</h1>{BODY}{part}</article></main>")
     assert [line for line in (MORE, *OTHERS) if line in part and line not in page.main_text] == []
 
 
@@ -321,3 +335,75 @@ def test_boxes_that_hold_far_more_likely_words_are_not_passed_over(boxed_words: 
     )
     few = choose._few_words(measured, np.array([0.3, 0.3]), title=-1)
     assert few.tolist() == [kept, False]
+
+
+def test_a_heading_among_the_text_ends_nothing_that_comes_after_it():
+    said = f"<h2>Comments</h2><p>{SAID[0][1]}</p><p><a href=#r>Reply</a></p><h2>What now</h2><p>{MORE}</p>"
+    page = parse_html(f"<title>A white tower</title><article><h1>A white tower</h1><div>{BODY}{said}</div></article>")
+    assert MORE in page.main_text
+
+
+def test_comments_in_the_middle_are_of_the_article():
+    said = "".join(f"<div><p>{line}</p><button>Reply</button></div>" for line in OTHERS)
+    page = article(f"<p>{MORE}</p><section class=x7><h3>Comments</h3>{said}</section>")
+    assert OTHERS[0] in page.main_text
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<span hidden>Shown in part.</span><button>Show more</button>",
+        f"<div hidden>{'<i>a</i>' * 600}{REST}</div><button>Show more</button>",
+        f"<div hidden><form><p>{LINES[3].replace('Sailors', 'Fishermen')}</p></form></div><button>Show more</button>",
+    ],
+)
+def test_labels_forms_and_whole_pages_that_are_hidden_are_no_rest_of_a_text(hidden: str):
+    text = article(hidden).text
+    assert "Shown in part" not in text
+    assert "Fishermen" not in text
+
+
+def test_the_rest_of_a_text_that_a_style_sheet_hides_is_read():
+    css = "<style>.rest{display:none}</style>"
+    assert "Fishermen" in article(f"<div class=rest>{REST}</div><button>Read more</button>", head=css).main_text
+    assert "Fishermen" not in article(f"<div class=rest>{REST}</div><button>Search</button>", head=css).text
+
+
+def test_panels_of_links_and_those_beside_the_text_stay_out_of_an_article():
+    links = "".join(f"<li><a href=/{n}>Page number {n} of it</a></li>" for n in range(6))
+    button = "<h3><button aria-expanded=false>Service</button></h3>"
+    assert "Page number" not in article(f"{button}<div class=menu-panel><ul>{links}</ul></div>").main_text
+    offer = "Get the news of the island every Friday, straight to your inbox, and cancel whenever you like."
+    assert offer not in article(f"<aside class=sidebar>{button}<div><p>{offer}</p></div></aside>").main_text
+
+
+def test_the_surest_text_counts_on_a_page_of_few_words_wherever_it_stands():
+    words = np.array([15.0, 10.0])
+    matrix = np.zeros((2, len(FEATURES)), np.float32)
+    matrix[:, choose._IN_MAIN] = choose._NOWHERE
+    measured: Any = SimpleNamespace(
+        matrix=matrix, words=words, prose=words, owner=np.array([1, 2]), end=np.array([3, 2, 3]), named={}, large=[2]
+    )
+    for boxed, kept in ((0.95, True), (0.5, False)):
+        assert choose.keep(measured, np.array([0.4, boxed])).kept.tolist() == [True, kept]
+    assert choose._few_words(measured, np.array([0.05, 0.05]), title=-1).tolist() == [False, False]
+
+
+def test_the_box_of_the_title_counts_beside_other_text():
+    page = parse_html(
+        "<div class='hero banner'><h1>Fine bread since 1900</h1><p>We bake bread every day for the town.</p></div>"
+        "<div class=content><p>Open from ten to six, closed on Sunday.</p></div>"
+    )
+    assert "every day" in page.main_text
+    assert "closed on Sunday" in page.main_text
+
+
+def test_a_page_that_has_nothing_but_a_notice_is_that_notice():
+    notice = "We use cookies to make this site better. By using it you agree to that."
+    page = parse_html(f"<title>Note</title><div class=cookie-banner><p>{notice}</p><button>Accept</button></div>")
+    assert notice in page.main_text
+
+
+def test_a_label_in_a_column_below_an_image_is_its_caption():
+    page = article("<div><img src=a.jpg><div class=card-text>The tower in May</div></div>")
+    assert bound(page) == [("a.jpg", "The tower in May")]

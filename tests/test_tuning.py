@@ -22,7 +22,8 @@ from training.learning.budget import TimeBudget
 from training.learning.checkpoints import COMPLETE
 from training.learning.targets import Targets
 from training.learning.thresholds import set_thresholds
-from training.parts import tuning
+from training.parts import stacking, tuning
+from training.parts.linear import vector_features
 
 STACK = {"stack": True, "epochs": 1, "batch_documents": 16, "model.regression_ngrams": 1, "tune": "whole"}
 READS = {"model.text_encoder": "pretrained"}
@@ -302,3 +303,37 @@ def test_what_was_read_to_tell_the_time_is_read_again_once_it_is_tuned(tmp_path,
     token_ids = [torch.from_numpy(encode(one.document()).token_id) for one in load(table)["dev"]]
     with torch.no_grad():
         torch.testing.assert_close(0.5 * seen[0], model.tuned.read([model.tuned.ends_of(ids) for ids in token_ids]))
+
+
+def test_it_begins_as_the_frozen_encoder(tmp_path, always_kept, monkeypatch):
+    monkeypatch.setattr(tuning, "learn", lambda *_: 1.0)
+    model = tuned_run(tmp_path).model
+    frozen, tuned = (part.encoder.state_dict() for part in (model.document.text, model.tuned))
+    assert all(torch.equal(tuned[name], one) for name, one in frozen.items())
+
+
+def test_a_slow_first_step_does_not_end_it(tmp_path, monkeypatch):
+    texts, classes = [torch.tensor([4, 5])] * 64, torch.arange(64) % 3
+    times = iter([0.0, *(10.0 + step for step in range(1_000))])  # ten seconds, then one each
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: next(times))
+    learned = (texts, torch.zeros(64, 3), Targets.of_classes(classes, 3), "whole")
+    assert tuning.learn(reader(tmp_path), *learned, 100.0) == tuning.PASSES
+
+
+@pytest.mark.parametrize("split", ["dev", "train"])
+def test_frozen_encoders_leave_time_where_something_can_be_tuned(tmp_path, monkeypatch, split):
+    shares = []
+
+    def watched(model, datasets, budget=None, share=1.0):
+        shares.append(share)
+        return vector_features(model, datasets, budget, share)
+
+    monkeypatch.setattr(stacking, "vector_features", watched)
+    bert = write_random_bert(tmp_path / "bert")
+    rows = [json.loads(line) for line in write_table(tmp_path / "all.jsonl", 60).read_text().splitlines()]
+    table = tmp_path / "data.jsonl"
+    table.write_text(
+        "".join(json.dumps({**row, "split": "train" if split == "train" else row["split"]}) + "\n" for row in rows)
+    )
+    fit(tiny(table, tmp_path / "run", **{**STACK, **READS, "text_encoder": str(bert)}), QUIET)
+    assert shares == [1.0 if split == "train" else stacking.FROZEN]
