@@ -5,18 +5,22 @@ import sys
 import time
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from docgraph import Evidence, parse_text
 from tests.training_runs import TINY, write_table
 from training import cli
 from training.choose import Machine, choose, encoding_minutes
 from training.config import make_config
 from training.datasets import load
 from training.datasets.describe import DataFacts, describe
+from training.evaluate import _evidence
 from training.inputs import find_inputs
 from training.learning.budget import TimeBudget
 from training.learning.progress import ShowProgress
@@ -312,3 +316,15 @@ def test_training_without_a_recipe_says_three_lines_and_predicts_in_order(tmp_pa
     with pytest.raises(SystemExit):
         cli.main()
     assert capsys.readouterr().out.splitlines()[1] == f"    {one['evidence'][0]['value']:+.3f} A purr is here."
+
+
+@pytest.mark.parametrize(("classes", "first"), [(("a value",), "The sun shines."), (("x", "y"), "It rains again.")])
+def test_what_counts_most_for_a_value_may_lower_it(classes, first):
+    document = parse_text("It rains again. The sun shines.")
+    values = np.full((len(document), len(classes)), np.nan, np.float32)
+    values[[node.row for node in document.find("sentence")], 0] = [0.5, -2.0]
+    found = Evidence(
+        classes=classes, probabilities=np.array([3.0, 1.0][: len(classes)], np.float32), values=values, method=""
+    )
+    model = SimpleNamespace(explain=lambda document, passes: found)
+    assert next(one["text"] for one in _evidence(model, document, 2)) == first

@@ -3,6 +3,7 @@
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from tests.training_runs import QUIET, dev_logit_parts, tiny, write_random_bert,
 from training.config import ConfigError
 from training.datasets import load
 from training.datasets.dataset import DocumentDataset
-from training.fit import Run, fit
+from training.fit import Run, _tuned, fit
 from training.learning.batches import EncodedDataset
 from training.learning.budget import TimeBudget
 from training.learning.checkpoints import COMPLETE
@@ -337,3 +338,9 @@ def test_frozen_encoders_leave_time_where_something_can_be_tuned(tmp_path, monke
     )
     fit(tiny(table, tmp_path / "run", **{**STACK, **READS, "text_encoder": str(bert)}), QUIET)
     assert shares == [1.0 if split == "train" else stacking.FROZEN]
+
+
+def test_weights_that_are_spread_over_processes_are_not_tuned():
+    trainer = SimpleNamespace(config=SimpleNamespace(tune="whole", shard=True), documents=None, dev_data=None)
+    (line,) = _tuned(trainer, None, QUIET, None, resumed=False)
+    assert line.startswith("tuned encoder: left out: weights that are spread")
