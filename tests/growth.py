@@ -1,5 +1,6 @@
 """Whether work grows with its input as it should, told by a ratio of CPU times: a busy or slow machine changes both."""
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +18,16 @@ def assert_linear(work: Callable[[Any], Any], small: Any, large: Any) -> Any:
     """
     ratios = []
     for _ in range(TRIES):
-        begin = time.process_time()
-        result = work(large)  # first, so that what is loaded once makes its time longer, not the other's
-        middle = time.process_time()
-        work(small)
-        ratios.append((middle - begin) / max(time.process_time() - middle, TICK))
+        gc.collect()
+        gc.disable()  # a collection walks all that other tests left, and falls into the large work far more often
+        try:
+            begin = time.process_time()
+            result = work(large)  # first, so that what is loaded once makes its time longer, not the other's
+            middle = time.process_time()
+            work(small)
+            ratios.append((middle - begin) / max(time.process_time() - middle, TICK))
+        finally:
+            gc.enable()
         if ratios[-1] < 24:
             return result
     raise AssertionError(f"8 times the input took {', '.join(f'{ratio:.0f}' for ratio in ratios)} times as long.")
