@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
-from transformers import AutoModel
+from transformers import AutoModel, BertConfig
 
 from docgraph import parse_text
 from encoders.classifier import DocumentForClassification
@@ -118,6 +118,46 @@ def test_sub_words_without_a_time_and_the_time_where_there_is_one_bound_it(tmp_p
     assert tuning.learn(reader(tmp_path), *arguments, 6.0) == 6 * tuning.BATCH / 64
     monkeypatch.setattr(tuning, "LEAST_STEPS", 7)
     assert tuning.learn(reader(tmp_path), *arguments, 6.0) is None
+
+
+def test_a_text_alone_has_all_of_the_time_that_is_left_but_a_tenth(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(tuning, "learn", lambda *args: given.append(args[-1]))
+    run = tuned_run(tmp_path)
+    data = [
+        EncodedDataset(DocumentDataset(run.corpus, split), run.model.needs_processor(None))
+        for split in ("train", "dev")
+    ]
+    base = tuple(torch.zeros(len(one), 3) for one in data)
+    targets = Targets.of_classes(torch.tensor([label for one in data for label in one.targets]), 3)
+    for is_last in (False, True):
+        tuning.tune(run.model, *data, base, targets, "whole", TimeBudget(60), is_last=is_last)
+    assert given[-2] < 0.7 * 3600 * 0.92
+    assert given[-1] == pytest.approx(given[-2] * 9 / 7, rel=0.01)
+
+
+@pytest.mark.parametrize("has", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}])
+def test_products_are_in_bfloat16_where_a_processor_has_them_and_the_weights_never(tmp_path, monkeypatch, has):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    tuned, seen = reader(tmp_path), []
+    tuned.encoder.encoder.layer[0].attention.self.query.register_forward_hook(lambda _, __, out: seen.append(out.dtype))
+    texts, classes = [torch.tensor([4, 5])] * 32, torch.arange(32) % 3
+    tuning.learn(tuned, texts, torch.zeros(32, 3), Targets.of_classes(classes, 3), "whole", None)
+    assert set(seen) == {torch.bfloat16 if any(has.values()) else torch.float32}
+    assert {one.dtype for one in tuned.parameters()} == {torch.float32}
+
+
+def test_vectors_of_words_stay_and_attention_drops_nothing(tmp_path):
+    before, tuned = reader(tmp_path), reader(tmp_path)
+    texts, classes = [torch.tensor([4 + n % 3, 9]) for n in range(48)], torch.arange(48) % 3
+    tuning.learn(tuned, texts, torch.zeros(48, 3), Targets.of_classes(classes, 3), "whole", None)
+    words = "encoder.embeddings.word_embeddings.weight"
+    assert torch.equal(tuned.state_dict()[words], before.state_dict()[words])
+    assert not torch.equal(*(one.encoder.embeddings.position_embeddings.weight for one in (before, tuned)))
+    config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, attention_probs_dropout_prob=0.4)
+    made = TunedText(config, 2, most=4)
+    assert made.encoder.config.attention_probs_dropout_prob == 0
+    assert config.attention_probs_dropout_prob == 0.4
 
 
 def test_matrices_of_a_low_rank_are_added_to_the_weights_at_the_end(tmp_path):

@@ -241,7 +241,17 @@ def _tuned(
     if resumed:
         return [f"tuned encoder: {'left out' if model.tuned is None else 'counts'}, as when the run was begun"]
     base = stack.base, None if dev is None else trainer.logit_parts_of(dev)[0][1:].sum(0)
-    line = tune(model, trainer.train_data, dev, base, stack.targets, trainer.config.tune, budget, console)
+    line = tune(
+        model,
+        trainer.train_data,
+        dev,
+        base,
+        stack.targets,
+        trainer.config.tune,
+        budget,
+        console,
+        is_last=stack.encoders_cut,
+    )
     console.print(f"  {line}", highlight=False, soft_wrap=True)
     return [line]
 

@@ -14,7 +14,7 @@ Axes:  N records   C labels   T sub-words
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import training.installed
@@ -47,7 +47,9 @@ RANK: Final = 16
 WARM: Final = 0.1
 """Share of all steps over which the learning rate rises."""
 SHARE: Final = 0.7
-"""Of the time that is left."""
+"""Of the time that is left where a transformer comes after it, which learns from what this one leaves over."""
+SHARE_OF_LAST: Final = 0.9
+"""Of the time that is left where none does."""
 NO_TIME: Final = "tuned encoder: left out: there was no time for it"
 LEAST_STEPS: Final = 20
 """Fewer are not begun, unless they are all."""
@@ -64,6 +66,8 @@ def tune(
     way: str,
     budget: TimeBudget | None = None,
     console: Console | None = None,
+    *,
+    is_last: bool = False,
 ) -> str:
     """Tune a copy of the model's text encoder, make it the model's if it helps on the dev split, and say in words.
 
@@ -71,6 +75,7 @@ def tune(
         base: (N, C) logits of the linear parts on the training records, not fitted to them, and on the dev records.
         targets: of the training records, then of the dev records.
         way: "whole" or "lora".
+        is_last: nothing else is trained after it.
     """
     text = model.document.text
     if not isinstance(text, PretrainedTextLeaves):
@@ -84,7 +89,9 @@ def tune(
     if budget is not None:
         start = time.monotonic()
         tuned.logits_of(held[:BATCH])
-        seconds = SHARE * budget.left - (time.monotonic() - start) * len(held) / len(held[:BATCH])
+        seconds = (SHARE_OF_LAST if is_last else SHARE) * budget.left - (time.monotonic() - start) * len(held) / len(
+            held[:BATCH]
+        )
         if seconds <= 0:
             return NO_TIME
     if console is not None:
@@ -122,16 +129,21 @@ def learn(
         tuned.encoder = _with_low_rank(tuned.encoder)
     else:
         tuned.encoder.requires_grad_(True)
+        # A step would go over the vectors of all words for the few that a batch has.
+        tuned.encoder.get_input_embeddings().requires_grad_(False)
     tuned.head.requires_grad_(True)
     groups = [[*tuned.head.parameters()], [one for one in tuned.encoder.parameters() if one.requires_grad]]
     rates = [HEAD_RATE, RATE[way]]
     optimizer = torch.optim.AdamW([{"params": group, "lr": rate} for group, rate in zip(groups, rates, strict=True)])
     tuned.train()
-    share = 0.0
+    device, share = tuned.head.weight.device.type, 0.0
+    narrow = _multiplies_bfloat16(device)
     for rows in _batches(lengths):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * min((share + 1 / steps) / WARM, (1 - share) / (1 - WARM), 1.0)
-        logits = base[rows] + tuned.read([texts[row] for row in rows]).cpu()
+        with torch.autocast(device, torch.bfloat16, enabled=narrow):
+            logits = tuned.read([texts[row] for row in rows])
+        logits = base[rows] + logits.float().cpu()
         targets.rows(np.asarray(rows)).losses(logits).mean().backward()
         nn.utils.clip_grad_norm_([one for group in groups for one in group], 1.0)
         optimizer.step()
@@ -164,6 +176,16 @@ def _batches(lengths: list[int]) -> Iterator[list[int]]:
             bucket.sort(key=lengths.__getitem__)
             batches += [bucket[first : first + BATCH] for first in range(0, len(bucket), BATCH)]
         yield from (batches[place] for place in torch.randperm(len(batches), generator=generator).tolist())
+
+
+def _multiplies_bfloat16(device: str) -> bool:
+    """Return whether products in bfloat16, under weights in float32, are quicker on a device."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    known: Mapping[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # newer than the oldest torch that we take
+    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _with_low_rank(encoder: Any) -> Any:
