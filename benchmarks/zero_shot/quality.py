@@ -59,14 +59,20 @@ def long(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def long_documents(args: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Subject]]:
-    """Draw long documents at random with a fixed seed: some to calibrate on, others to measure on."""
-    calibration, held_out = [], []
+    """Draw long documents: some, one by one, to calibrate on, and others to measure on."""
+    drawn = long_subjects(args)
+    return [seen.document(i) for seen, _ in drawn for i in range(len(seen.lengths))], [other for _, other in drawn]
+
+
+def long_subjects(args: argparse.Namespace) -> list[tuple[Subject, Subject]]:
+    """Draw long documents of each data set at random with a fixed seed: some to calibrate on, others to measure on."""
+    drawn = []
     for name in args.long_sets:
         subject = subject_of(args, name, limit=args.long_limit, at_least=LONG)
         rows = np.random.default_rng(1).permutation(len(subject.lengths)).tolist()
-        calibration += [subject.document(i) for i in rows[: args.calibration]]
-        held_out.append(subject.part(rows[args.calibration : args.calibration + args.documents]))
-    return calibration, held_out
+        seen, other = rows[: args.calibration], rows[args.calibration : args.calibration + args.documents]
+        drawn.append((subject.part(seen), subject.part(other)))
+    return drawn
 
 
 def choose(model: Any, calibration: list[dict[str, Any]]) -> Calibration:
