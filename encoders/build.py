@@ -158,7 +158,7 @@ def _fit_words(model: DocumentForClassification, encoded: Sequence[EncodedDocume
             'regression_weighting must be "binary" where the model is no sum of parts, but is '
             f'"{config.regression_weighting}". Leave it out, or train a stack.'
         )
-    table = NgramTable(config.words, config.regression_ngrams, MODULUS)
+    table = NgramTable(config.words, config.regression_ngrams, MODULUS, tuple(config.regression_marked))
     known, ngrams = known_ngrams(ngrams_of(table, encoded, pooled=False), config.words, config.regression_buckets)
     config.regression_known = len(known)
     if not len(known):

@@ -71,7 +71,8 @@ class DocumentForClassification(DocumentPreTrainedModel):
         self.regression = self.vectors = self.off_topic = None
         if config.regression_ngrams:
             known = config.regression_known
-            table = NgramTable(config.words, config.regression_ngrams, MODULUS if known else config.regression_buckets)
+            buckets, marked = MODULUS if known else config.regression_buckets, tuple(config.regression_marked)
+            table = NgramTable(config.words, config.regression_ngrams, buckets, marked)
             self.regression = NgramRegression(table, classes, config.regression_weighting, known)
         if config.regression_vectors:
             self.vectors = VectorRegression(config.regression_vectors, self.document.text, self.document.image, classes)

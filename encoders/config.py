@@ -103,6 +103,8 @@ class DocumentConfig(PreTrainedConfig):
     """Of its errors, against the squares of its weights: what scikit-learn calls C, for a softmax over the classes."""
     regression_weighting: Literal["binary", "tfidf", "both"] = "binary"
     """What an n-gram of that regression counts: 1 where a document has it, its TF-IDF, or each with a weight."""
+    regression_marked: list[str] | tuple[str, ...] = ()
+    """Fields whose n-grams have weights of their own there; the n-grams of all others share theirs."""
     regression_vectors: list[str] | tuple[str, ...] = ()
     """What has a regression on the vectors of frozen encoders, whose logits are added likewise, see vectors.py: names
     of fields, "" for the whole text, "image" for the images. Set in training, with weights."""
@@ -151,6 +153,9 @@ class DocumentConfig(PreTrainedConfig):
     value_mean: float = 0.0
     """Of a regression (problem_type "regression"): what an output of 0 stands for, and below, one of 1 more."""
     value_scale: float = 1.0
+    node_kinds: list[str] | tuple[str, ...] = ()
+    """Where not whole documents are classified but nodes of pages: the kinds of these; see
+    training/datasets/page_nodes.py for what is read of one."""
     class_weights: list[float] | None = None
     """Weight of each class in the loss; None for equal weights."""
 

@@ -47,6 +47,8 @@ class NgramTable(NamedTuple):
     words: int
     longest: int
     buckets: int
+    marked: tuple[str, ...] = ()
+    """Fields whose n-grams have rows of their own, where the table is exact."""
 
     @property
     def size(self) -> int:
@@ -85,14 +87,17 @@ class NgramTable(NamedTuple):
             by_length.append((torch.where(exists, row, 0), exists))
         return by_length
 
-    def occurring(self, token_id: Tensor, unit: Tensor, document: Tensor) -> tuple[Tensor, Tensor]:
+    def occurring(
+        self, token_id: Tensor, unit: Tensor, document: Tensor, field: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the row of each n-gram of the texts and its document, both (K,), as often as it stands there.
 
         Args:
             token_id, unit, document: (T,) sub-words in the order of the texts, and what each is of. Where the table is
                 exact n-grams go on from unit to unit of a document, with a mark between; else they stay within one.
+            field: (T,) place in `marked` of the field that each is of, -1 for another; None where none is marked.
         """
-        group = unit
+        group, apart = unit, self.words + 1
         if self.is_exact:
             begins = torch.ones_like(unit, dtype=torch.bool)
             begins[1:] = unit[1:] != unit[:-1]
@@ -100,9 +105,16 @@ class NgramTable(NamedTuple):
             marked = token_id.new_full((len(unit) + int(begins.sum()),), self.words)
             group = torch.empty_like(marked)
             marked[place], group[place], group[place[begins] - 1] = token_id, document, document[begins]
+            if field is not None:
+                marked[place] += apart * (field + 1)
+                marked[place[begins] - 1] += apart * (field[begins] + 1)
             token_id, document = marked, group
         (single, _), *longer = self.rows(token_id, group)
-        found = [(single, single < self.words), *longer]  # a mark alone says nothing
+        is_word = single % apart < self.words  # a mark alone says nothing
+        if field is not None:
+            hashed = self.words + single * (MULTIPLIER % MODULUS) % MODULUS
+            single = torch.where(single < self.words, single, hashed)
+        found = [(single, is_word), *longer]
         return torch.cat([row[exists] for row, exists in found]), torch.cat([document[exists] for _, exists in found])
 
 
@@ -140,7 +152,8 @@ def ngrams_of(table: NgramTable, documents: Iterable[EncodedDocument], *, pooled
     for one in documents:
         unit = np.repeat(np.arange(len(one.unit_start) - 1), np.diff(one.unit_start))
         token_id, group = torch.from_numpy(one.token_id), torch.from_numpy(one.token_row if pooled else unit)
-        row, count = table.occurring(token_id, group, torch.zeros_like(token_id))[0].unique(return_counts=True)
+        field = torch.from_numpy(one.token_field(table.marked)) if table.marked else None
+        row, count = table.occurring(token_id, group, torch.zeros_like(token_id), field)[0].unique(return_counts=True)
         rows.append(row)
         counts.append(count)
     lengths = torch.tensor([len(one) for one in rows], dtype=torch.int64)
@@ -274,7 +287,8 @@ class NgramRegression(nn.Module):
     def forward(self, batch: DocumentBatch) -> Tensor:
         """Return (B, C) logits; a document without text has the bias alone."""
         text = batch.text
-        row, document = self.table.occurring(text.token_id, text.unit, batch.leaf_document[text.token_leaf])
+        field = batch.leaf_field(self.table.marked)[text.token_leaf] if self.table.marked else None
+        row, document = self.table.occurring(text.token_id, text.unit, batch.leaf_document[text.token_leaf], field)
         if self.known is not None:
             place = torch.searchsorted(self.known, row).clamp(max=len(self.known) - 1)
             is_known = self.known[place] == row

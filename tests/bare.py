@@ -1,6 +1,6 @@
 """What docgraph does without its extras, and what each command and import says that needs one."""
 
-LIGHT = {"view", "parse", "recipes", "chunk", "index", "search", "data"}
+LIGHT = {"view", "parse", "recipes", "chunk", "index", "search", "data", "nodes"}
 """Verbs that the base install runs."""
 
 COMMANDS = {

@@ -13,6 +13,7 @@ from encoders import DocumentConfig
 from encoders.build import build_classifier
 from encoders.classifier import DocumentForClassification
 from encoders.ngrams import MODULUS, NgramRegression, NgramTable, fit_regression, known_ngrams, ngrams_of
+from training.datasets.origins import ArticleOrigin
 
 LABELS = ["cat", "dog"] * 12
 NOISES = {"cat": ("purrs a lot", "does not bark"), "dog": ("barks a lot", "does not purr")}
@@ -114,6 +115,36 @@ def test_ngrams_know_where_a_paragraph_begins_and_stay_within_their_document() -
     by_length = hashed.rows(token, unit)
     assert row.tolist() == [one for rows, exists in by_length for one in rows[exists].tolist()]
     assert of.tolist() == [one for _, exists in by_length for one in document[exists].tolist()]
+
+
+def test_ngrams_of_a_marked_field_have_rows_of_their_own() -> None:
+    """The batch's rows are those of the documents, and two fields share no n-gram; unmarked ones are as without."""
+    found = model()
+    assert found.processor is not None
+    texts = [{"text": "the rain was warm", "before": "the rain was warm", "after": "the rain"}, {"before": "warm rain"}]
+    documents = [ArticleOrigin(tuple(one.items())).document() for one in texts]
+    encoded = [found.processor.encode(one) for one in documents]
+    table = NgramTable(320, 3, MODULUS, ("before", "after"))
+    plain = ngrams_of(table._replace(marked=()), encoded, pooled=False)
+    ngrams = ngrams_of(table, encoded, pooled=False)
+    assert ngrams.times is not None
+    assert plain.times is not None
+    assert ngrams.times.sum() == plain.times.sum()
+    assert encoded[0].token_field(("before", "after")).tolist() == sorted(encoded[0].token_field(("before", "after")))
+    alone = [ArticleOrigin(((name, "the rain was warm"),)).document() for name in ("text", "before", "after")]
+    by_field = [ngrams_of(table, [found.processor.encode(one)], pooled=False).row for one in alone]
+    assert len({len(rows) for rows in by_field}) == 1
+    assert len(torch.cat(by_field).unique()) == 3 * len(by_field[0])
+    unmarked = ngrams_of(table._replace(marked=()), [found.processor.encode(alone[0])], pooled=False)
+    assert torch.equal(by_field[0], unmarked.row)
+    rows = ngrams.row.unique()
+    regression = NgramRegression(table, 2, known=len(rows))
+    assert regression.known is not None
+    regression.known.copy_(rows)
+    torch.nn.init.normal_(regression.weight.weight, generator=torch.Generator().manual_seed(0))
+    want = torch.zeros(2, 2)
+    want.index_add_(0, ngrams.document, regression.weight.weight[torch.searchsorted(rows, ngrams.row)])
+    torch.testing.assert_close(regression(found.processor(documents)), want)
 
 
 def test_a_regression_beside_a_transformer_counts_what_there_is() -> None:

@@ -86,7 +86,7 @@ def choose(
     if RECIPES[recipe][1].get("text_encoder") and longest > most:
         settings["max_tokens"] = most
         cut.append(f"what a text has past {most:,} sub-words, as the longest has some {longest:,}")
-    if facts.is_given and "dev" not in facts.splits and facts.format in ("table", "pages"):
+    if facts.is_given and "dev" not in facts.splits and facts.format in ("table", "nodes", "pages"):
         settings["data_options"] = {"dev_share": DEV_SHARE}
     left_out = f" (left out: {'; '.join(cut)})" if cut else ""
     named = [
@@ -159,4 +159,5 @@ def _told(facts: DataFacts) -> str:
     named = f" (column {label}{others})" if label else ""
     is_numbers = label and not facts.labels and facts.problems.get("label.missing", {}).get("count") != facts.records
     labels = "numbers to learn" if is_numbers else f"{len(facts.labels)} labels"
-    return f"{facts.records:,} records, {labels}{named}; {fields or 'no text'} at the median, {images}"
+    what = "nodes of pages" if facts.format == "nodes" else "records"
+    return f"{facts.records:,} {what}, {labels}{named}; {fields or 'no text'} at the median, {images}"

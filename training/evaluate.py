@@ -7,6 +7,7 @@ whose label the model was not trained on are named, counted and left out of the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import training.installed
@@ -17,18 +18,27 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from docgraph import Document
+from docgraph import Document, load_document
 from docgraph.errors import DataError, DocgraphError
 from encoders.cache import FeatureCache
 from encoders.classifier import DocumentForClassification
 from training.datasets import Corpus, Record, RecordProblem
+from training.datasets.nodes import node_record
+from training.datasets.page_nodes import page_nodes
 from training.datasets.records import class_numbers
-from training.evaluation.baselines import MAJORITY, rivals
+from training.evaluation.baselines import MAJORITY, rivals, rivals_of_nodes
 from training.evaluation.label_paths import above, are_paths, at_level, depth_of
 from training.evaluation.metrics import score
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report import Evaluation
-from training.evaluation.significance import NamedDifference, paired_bootstrap, pairs_of
+from training.evaluation.significance import (
+    NamedDifference,
+    paired_bootstrap,
+    paired_sums,
+    pairs_of,
+    share_of_sums,
+    sums_by_group,
+)
 from training.inputs import Input, SetAside
 
 PASSES: Final = 64
@@ -76,7 +86,15 @@ def evaluate(
     others: dict[str, Tensor] = {}
     train = corpus.learned(learned, labels)
     if with_baselines and train:
-        others = rivals(train, read, labels, cache=cache)
+        compared = rivals_of_nodes if corpus.node_kinds else rivals
+        others = compared(train, read, labels, cache=cache)
+    groups = [record.group for record in read if record.group is not None] or None
+    if groups is not None:
+        count = len(set(groups))
+        notes = (
+            *notes,
+            f"Errors and intervals are over {count} pages or groups: the nodes of one depend on each other.",
+        )
     if split in learned:
         notes = (*notes, f"The model was fitted to the {split} records: its figures here flatter.")
     return Evaluation(
@@ -84,9 +102,9 @@ def evaluate(
         data=corpus.name,
         split=split,
         labels=labels,
-        scores=score("this model", probabilities, target, labels),
-        baselines=tuple(score(one, found, target, labels) for one, found in others.items()),
-        pairs=_pairs(probabilities, others, target),
+        scores=score("this model", probabilities, target, labels, groups),
+        baselines=tuple(score(one, found, target, labels, groups) for one, found in others.items()),
+        pairs=_pairs(probabilities, others, target, groups),
         levels=_levels({"this model": probabilities, **others}, target, labels),
         predictions=tuple(predictions),
         problems=tuple(problems),
@@ -95,11 +113,21 @@ def evaluate(
     )
 
 
-def _pairs(ours: Tensor, others: Mapping[str, Tensor], target: Tensor) -> tuple[NamedDifference, ...]:
-    """Return the difference of the model from each rival but the majority, p adjusted over them."""
+def _pairs(
+    ours: Tensor, others: Mapping[str, Tensor], target: Tensor, groups: Sequence[Any] | None
+) -> tuple[NamedDifference, ...]:
+    """Return the difference of the model from each rival but the majority, p adjusted over them.
+
+    Args:
+        groups: of the records, of which samples are drawn then.
+    """
     named = {name: found for name, found in others.items() if name != MAJORITY}
-    right = [(found.argmax(1) == target).numpy()[None] for found in (ours, *named.values())]
-    differences = [paired_bootstrap(right[0], other) for other in right[1:]]
+    right = [(found.argmax(1) == target).numpy() for found in (ours, *named.values())]
+    if groups is None:
+        differences = [paired_bootstrap(right[0][None], other[None]) for other in right[1:]]
+    else:
+        sums = [sums_by_group(one, groups) for one in right]
+        differences = [paired_sums(sums[0], other, share_of_sums) for other in sums[1:]]
     return pairs_of([("this model", name) for name in named], differences)
 
 
@@ -151,11 +179,18 @@ def predict_records(
 def predict_inputs(
     model: DocumentForClassification, inputs: Sequence[Input], errors: SetAside, chunk: int = 64, *, evidence: int = 0
 ) -> Iterator[RecordPrediction]:
-    """Yield the prediction of every input that can be read; the others go to `errors`.
+    """Yield the prediction of every input that can be read, or of each of its nodes; the others go to `errors`.
 
     Args:
         evidence: so many parts of each document that count most are named.
     """
+    if model.config.node_kinds:
+        for one in inputs:
+            try:
+                yield from predict_nodes(model, one.document(), one.path, name=one.id, evidence=evidence)
+            except DocgraphError as error:
+                errors.add(one.id, error)
+        return
     for start in range(0, len(inputs), chunk):
         some, documents = [], []
         for one in inputs[start : start + chunk]:
@@ -172,6 +207,48 @@ def predict_inputs(
                 label = None if one.record is None else one.record.label
                 named = _evidence(model, documents[index], evidence) if evidence else None
                 yield RecordPrediction.of(one.id, label, predicted[index], named)
+
+
+def predict_nodes(
+    model: DocumentForClassification,
+    page: Document | str | Path,
+    file: str | Path | None = None,
+    *,
+    name: str | None = None,
+    evidence: int = 0,
+) -> list[RecordPrediction]:
+    """Return the predictions of a page's nodes in document order, by a model that was trained on nodes.
+
+    Args:
+        page: its path, or what was read of it.
+        file: where it lies, for the class names of its elements; without it they are not read.
+        name: the page's, which the ids begin with.
+
+    Raises:
+        DataError: the model was trained on documents, or the page has no node of the kinds that it labels.
+    """
+    kinds = model.config.node_kinds
+    if not kinds:
+        raise DataError("the model must have been trained on a table of nodes, but was trained on whole documents.")
+    document, file = (page, file) if isinstance(page, Document) else (load_document(page), page)
+    nodes = page_nodes(document, file, kinds)
+    if not nodes:
+        raise DataError(f"a page must have nodes of the kinds that are labelled ({', '.join(kinds)}), but has none.")
+    documents = [node_record("", node).document() for node in nodes]
+    predicted, called = model.predict(documents), str(file or "page") if name is None else name
+    found = []
+    for node, document, one in zip(nodes, documents, predicted, strict=True):
+        named = None
+        if evidence:  # its rows are those of the node's fields, not of the page
+            parts = _evidence(model, document, evidence)
+            named = tuple({**part, "field": _field(document, part.pop("row"))} for part in parts)
+        found.append(RecordPrediction.of(f"{called}#{node.row}", None, one, named, node))
+    return found
+
+
+def _field(document: Document, row: int) -> str | None:
+    """Return the name of the field of an article that a row is in."""
+    return next((one.key for one in (document[row], *document[row].ancestors) if one.key is not None), None)
 
 
 def _evidence(model: DocumentForClassification, document: Document, most: int) -> tuple[dict[str, Any], ...]:

@@ -30,6 +30,7 @@ from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from training.config import TrainingConfig, parse_setting
 from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
+from training.datasets.nodes import LOST, UNLABELLED, lost
 from training.datasets.problem_types import REGRESSION, SINGLE
 from training.evaluation.card import note, write_card
 from training.evaluation.evaluate_targets import dev_scores
@@ -52,7 +53,7 @@ from training.parts.tuning import tune
 from training.recipes import read_config
 from training.run_folder import RunFolder, is_first_process, learned_splits, load_corpus
 
-SAID_FIRST: Final = ("file.encoding", "label.kind", "label.word")
+SAID_FIRST: Final = ("file.encoding", "label.kind", "label.word", UNLABELLED)
 """Problems of the data that are told before training: what is learned may not be what was meant."""
 
 
@@ -90,9 +91,9 @@ def fit(
     folder = RunFolder(config.output)
     with folder.claim(config):
         corpus = load_corpus(config)
-        for problem in corpus.problems:
-            if problem.code in SAID_FIRST:
-                console.print(f"{problem.record}: {problem.message}", highlight=False, soft_wrap=True, markup=False)
+        said = [f"{one.record}: {one.message}" for one in corpus.problems if one.code in SAID_FIRST]
+        for line in [*said, *filter(None, [lost(corpus.problems)])]:
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
         if folder.is_finished:
             console.print(f"{folder.path} holds this run, finished; nothing to train.", soft_wrap=True)
             model = DocumentForClassification.from_pretrained(folder.path)
@@ -194,12 +195,14 @@ def _encoded(
     dev = None
     if corpus.splits.get("dev"):
         dev = EncodedDataset(DocumentDataset(corpus, "dev"), processor, console=console)
-    problems = [*train.problems, *([] if dev is None else dev.problems)]
+    problems = [one for one in corpus.problems if one.code == LOST]
+    problems += [*train.problems, *([] if dev is None else dev.problems)]
     if is_first_process():
         folder.write_problems(problems)
     by_code: dict[str, list[RecordProblem]] = {}
     for problem in problems:
         by_code.setdefault(problem.code, []).append(problem)
+    by_code.pop(LOST, None)  # said first
     for code, some in sorted(by_code.items()):
         said = f"  {code}: {len(some)}, such as {some[0].record}: {some[0].message}"
         console.print(said, highlight=False, soft_wrap=True)

@@ -2,9 +2,10 @@
 
     PATHS... ──find_inputs──> [Input, ...] ──input.document()──> Document, or one DocgraphError that names the input
 
-A folder in the layout of a data set gives its records; any other folder gives every page under it, every text if
-there is no page, or every file without an ending that is text if there is neither. An input that cannot be read is
-set aside by `Errors`, which names it on stderr and in errors.jsonl; the others go on. No torch.
+A folder in the layout of a data set gives its records, a table of nodes the pages that it names, any other folder
+every page under it, every text if there is no page, or every file without an ending that is text if there is neither.
+An input that cannot be read is set aside by `Errors`, which names it on stderr and in errors.jsonl; the others go on.
+No torch.
 """
 
 import json
@@ -22,6 +23,7 @@ from training.datasets import Record
 from training.datasets.folder import is_plain
 from training.datasets.load import guess_format, load, options_of
 from training.datasets.n24news import is_n24news
+from training.datasets.nodes import is_nodes, pages_of
 from training.datasets.origins import FileOrigin
 from training.datasets.rows import is_table
 from training.datasets.sentiment import is_elec, is_imdb
@@ -76,7 +78,9 @@ def find_inputs(paths: Sequence[str | Path], **columns: Any) -> list[Input]:
 
 
 def _inputs_of(path: Path, columns: Mapping[str, Any]) -> Iterator[Input]:
-    if path.exists() and (is_n24news(path) or is_imdb(path) or is_elec(path) or is_table(path)):
+    if path.is_file() and is_nodes(path):
+        yield from (Input(readable(page.as_posix()), page) for page in pages_of(path))
+    elif path.exists() and (is_n24news(path) or is_imdb(path) or is_elec(path) or is_table(path)):
         name = guess_format(path, columns)
         options = {option: value for option, value in columns.items() if option in options_of(path, name)}
         yield from (Input(record.id, record=record) for record in load(path, name, **options).records())

@@ -90,6 +90,18 @@ class EncodedDocument:
         """Tokens and patches (or text nodes and images)."""
         return int(self.is_leaf.sum())
 
+    def token_field(self, names: Sequence[str]) -> Ints:
+        """(T,) place in `names` of the field that each sub-word is of, -1 for another one, or none; as
+        `DocumentBatch.leaf_field`.
+        """
+        top = self.token_row
+        while (deep := (self.parent[top] >= 0) & (self.parent[np.maximum(self.parent[top], 0)] >= 0)).any():
+            top = np.where(deep, self.parent[top], top)
+        place = {name: number for number, name in enumerate(names)}
+        of_key = np.array([*(place.get(key, -1) for key in self.keys), -1], dtype=np.int64)
+        found: Ints = of_key[np.minimum(self.position[top, 0], len(of_key) - 1)]
+        return np.where(self.domain[top] == DOMAIN_CODE[Domain.KEYED], found, -1)
+
 
 @dataclass(kw_only=True, eq=False)
 class TextInputs:

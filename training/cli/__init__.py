@@ -7,6 +7,7 @@
     docgraph index PATHS --output F    an index of documents                             docgraph/index/
     docgraph search INDEX QUESTION     answers, with their place in the page             docgraph/index/
     docgraph mcp INDEX                 the same as tools for agents                      jobs/agent_tools.py
+    docgraph nodes PAGES --output F    the parts of pages as a table, to be labelled     (no torch)
     docgraph data DATA                 what is read of a data set                    (no torch)
     docgraph recipes [NAME]            named configurations                              recipes.py
     docgraph train --data PATH         train a classifier                                fit.py, choose.py
@@ -44,6 +45,7 @@ VERBS: Final = (
     "index",
     "search",
     "mcp",
+    "nodes",
     "data",
     "recipes",
     "train",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from training.cli.options import Format, Image, Label, Text, column_options
+from training.cli.options import Format, Image, Label, Pages, Text, column_options, page_options
 
 if TYPE_CHECKING:
     from training.datasets.describe import DataFacts
@@ -26,6 +26,7 @@ def run(
     text: Text = None,
     image: Image = None,
     label: Label = None,
+    pages: Pages = None,
     records: Annotated[int, typer.Option(min=0, help="Records to show.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
@@ -36,7 +37,7 @@ def run(
     from training.datasets.describe import describe
     from training.datasets.load import format_of, load
 
-    options = column_options(text, image, label)
+    options = {**column_options(text, image, label), **page_options(pages)}
     name = format_of(data, format, options)
     facts = describe(load(data, name, **options), data, name, records)
     print(json.dumps(asdict(facts), ensure_ascii=False, indent=1) if as_json else "\n".join(lines_of(facts)))

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from docgraph.errors import DataError
-from training.cli.options import Baselines, Data, Format, ModelFolder, Quiet, Split, need
+from training.cli.options import Baselines, Format, ModelFolder, Quiet, Split, need
 
 EXAMPLES: Final = """\
-  docgraph evaluate runs/news --data sample_data/news
+  docgraph evaluate runs/news
+  docgraph evaluate runs/news --data more.csv
   docgraph evaluate runs/news --data sample_data/news --split dev --no-baselines --report report.html
   docgraph evaluate runs/news --data sample_data/news --report report.html --views 20
 """
@@ -17,7 +18,7 @@ EXAMPLES: Final = """\
 
 def run(
     folder: ModelFolder,
-    data: Data,
+    data: Annotated[Path | None, typer.Option(help="Data set: a folder or file; the run's own if not given.")] = None,
     split: Split = "test",
     format: Format = "auto",
     report: Annotated[
@@ -61,7 +62,10 @@ def run(
                 f"a report on this model ({model.config.problem_type}) must end in {', '.join(kinds)}, "
                 f"but is {report.name!r}."
             )
-    corpus, config = trained.corpus(data, format), trained.config or TrainingConfig()
+    config = trained.config or TrainingConfig()
+    if data is None and not config.data:
+        raise DataError(f"--data must name a data set, as {folder} does not say what it was trained on.")
+    corpus = trained.corpus(data or config.data, format)
     options: dict[str, Any] = {
         "name": str(folder),
         "with_baselines": baselines,

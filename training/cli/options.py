@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 ModelFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a trained model.")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Files, folders, or a data set.")]
-Data = Annotated[Path, typer.Option(help="Data set: a folder or file.")]
 Format = Annotated[str, typer.Option(help="Format of the data set.")]
 Split = Annotated[str, typer.Option(help="Which split; dev stands in where there is no test.")]
 Text = Annotated[
@@ -25,6 +24,9 @@ Text = Annotated[
 ]
 Image = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that names the image.")]
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the label.")]
+Pages = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Where the pages of a table of nodes lie; beside it if not given.")
+]
 Baselines = Annotated[bool, typer.Option(help="Train simple rivals on the same records, too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
@@ -63,6 +65,11 @@ def column_options(text: list[str] | None, image: str | None, label: str | None)
         fields[column if field in fields else field] = column
     fields |= {"image": image} if image else {}
     return {**({"fields": fields} if fields else {}), **({"label": label} if label else {})}
+
+
+def page_options(pages: Path | None) -> dict[str, Any]:
+    """Return the option of the reader of nodes that says where their pages lie."""
+    return {} if pages is None else {"pages": str(pages)}
 
 
 def engine_of(name: EngineName, address: str | None, workers: int | None) -> "Runner":

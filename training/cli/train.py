@@ -12,6 +12,7 @@ from training.cli.options import (
     ConfigFormat,
     Image,
     Label,
+    Pages,
     Quiet,
     Recipe,
     Settings,
@@ -19,6 +20,7 @@ from training.cli.options import (
     column_options,
     config_of,
     need,
+    page_options,
     progress_console,
 )
 
@@ -33,6 +35,7 @@ EXAMPLES: Final = """\
   docgraph train --data sample_data/news --output runs/news
   docgraph train --data reviews.csv --text review --label stars --output runs/reviews --minutes 10
   docgraph train --recipe news-scratch --data sample_data/news --output runs/news
+  docgraph train --data nodes.csv --output runs/nodes
   docgraph train config.yaml --set epochs=3 --set model.hidden_size=64
   docgraph recipes pages-scratch > mine.yaml; docgraph train mine.yaml --data labelled.csv --output runs/mine
 """
@@ -48,6 +51,7 @@ def run(
     text: Text = None,
     image: Image = None,
     label: Label = None,
+    pages: Pages = None,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -63,7 +67,7 @@ def run(
     options and settings over both.
     """
     start = time.monotonic()
-    columns = column_options(text, image, label)
+    columns = {**column_options(text, image, label), **page_options(pages)}
     need("train", "torch", "accelerate", "torchmetrics", "scipy")
     from training.config import parse_setting
 

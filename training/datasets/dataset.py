@@ -25,6 +25,7 @@ class DocumentDataset(Dataset[dict[str, Any]]):
         """
         self.split = split
         self.problem_type = corpus.problem_type
+        self.node_kinds = corpus.node_kinds
         self.labels = list(corpus.labels if labels is None else labels)
         self.records: list[Record]
         self.problems: list[RecordProblem]

@@ -10,6 +10,7 @@ from training.datasets.folder import is_pages, is_texts, read_pages
 from training.datasets.hub import fetch, is_hub_name
 from training.datasets.lines import ending
 from training.datasets.n24news import is_n24news, read_n24news
+from training.datasets.nodes import is_nodes, read_nodes
 from training.datasets.records import Corpus, resolve
 from training.datasets.rows import is_table
 from training.datasets.sentiment import is_elec, is_imdb, read_elec, read_imdb
@@ -19,6 +20,7 @@ FORMATS: Final[dict[str, tuple[Callable[[Path], bool], Callable[..., Corpus]]]] 
     "n24news": (is_n24news, read_n24news),
     "imdb": (is_imdb, read_imdb),
     "elec": (is_elec, read_elec),
+    "nodes": (is_nodes, read_nodes),
     "table": (is_table, read_table),
     "pages": (lambda path: is_pages(path) or is_texts(path), read_pages),
 }

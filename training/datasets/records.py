@@ -58,6 +58,9 @@ class Record:
     """All of its labels, perhaps none, where records may have several; `label` is None then."""
     value: float | None = None
     """The number to be predicted, where it is one; `label` is None then."""
+    group: str | None = None
+    """Records of one group depend on each other, as the nodes of a page: they stay together in splits, folds and
+    samples."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,6 +95,8 @@ class Corpus:
     """Ids in the order of the source, where splits were drawn from it."""
     is_drawn: bool = False
     """Whether the splits were drawn at random from records without any."""
+    node_kinds: tuple[str, ...] = ()
+    """Where the records are nodes of pages, of which kinds; see page_nodes.py."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Of a table: column -> what it is read as ("label", "body", "id", ...), "" for what is not read."""
 

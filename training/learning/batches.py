@@ -46,6 +46,8 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, Any, Tensor | None]]):
         self.targets: list[Any] = []
         """What `DocumentDataset.label_of` says of each."""
         self.ids: list[str] = []
+        self.groups: list[str | None] = []
+        """`Record.group` of each."""
         self.problem_type = dataset.problem_type
         self.problems: list[RecordProblem] = list(dataset.problems)
         for index in track(
@@ -59,6 +61,7 @@ class EncodedDataset(Dataset[tuple[EncodedDocument, Any, Tensor | None]]):
                 continue
             self.targets.append(dataset.label_of(index))
             self.ids.append(record.id)
+            self.groups.append(record.group)
 
     def __len__(self) -> int:
         return len(self.encoded)

@@ -22,6 +22,7 @@ from encoders.config import DocumentConfig, renamed
 from training.config import ConfigError, TrainingConfig
 from training.datasets import Record
 from training.datasets.dataset import DocumentDataset
+from training.datasets.page_nodes import FIELDS, OWN
 from training.learning.pretrained import image_weights, text_encoder_folder
 from training.run_folder import RunFolder
 
@@ -38,6 +39,9 @@ def new_model(config: TrainingConfig, records: DocumentDataset) -> DocumentForCl
     readable = list(_documents(records.records))
     # A stacked regression on n-grams is fitted later, by folds.
     values = {**renamed(config.model), "regression_ngrams": 0} if config.stack else config.model
+    if records.node_kinds:
+        marked = [name for name in FIELDS if name != OWN]
+        values = {**values, "node_kinds": list(records.node_kinds), "regression_marked": marked}
     return build_classifier(
         document_config(values),
         [document for document, _ in readable],

@@ -35,6 +35,8 @@ class Targets:
     """C; 1 for regression."""
     weight: NDArray[np.float64] | None = None
     """(N,) how much each record counts; None for all alike."""
+    group: NDArray[np.int64] | None = None
+    """(N,) number of each record's group, where records depend on each other (`Record.group`)."""
 
     @classmethod
     def of_classes(cls, classes: Tensor | NDArray[np.int64], labels: int) -> "Targets":
@@ -47,14 +49,15 @@ class Targets:
     def rows(self, rows: NDArray[np.int64] | slice) -> "Targets":
         """Return those of some of the records."""
         weight = None if self.weight is None else self.weight[rows]
-        return Targets(self.kind, self.values[rows], self.labels, weight)
+        group = None if self.group is None else self.group[rows]
+        return Targets(self.kind, self.values[rows], self.labels, weight, group)
 
     def balanced(self) -> "Targets":
         """Return those of records that weigh as much as their label is rare; the mean weight is 1."""
         assert self.kind == SINGLE
         counts = np.bincount(self.values.astype(np.int64), minlength=self.labels)
         weight = len(self) / np.maximum(counts, 1) / np.count_nonzero(counts)
-        return Targets(self.kind, self.values, self.labels, weight[self.values.astype(np.int64)])
+        return Targets(self.kind, self.values, self.labels, weight[self.values.astype(np.int64)], self.group)
 
     def losses(self, output: Tensor) -> Tensor:
         """Return (N,) the loss of each record times its weight, of an output (N, C)."""

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 from training.datasets.problem_types import SINGLE
@@ -52,8 +52,16 @@ class ChosenPart:
 
 
 def folds_of(targets: Targets) -> Folds:
-    """Return the records of each fold to fit and to predict; labels are spread evenly as far as they go."""
+    """Return the records of each fold to fit and to predict.
+
+    Labels are spread evenly as far as they go, and groups stay together.
+    """
     rows = np.arange(len(targets))
+    if targets.group is not None and (groups := len(np.unique(targets.group))) > 1:
+        folds = StratifiedGroupKFold(min(FOLDS, groups), shuffle=True, random_state=0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")
+            return list(folds.split(rows, targets.values, targets.group))
     most = int(np.bincount(targets.values.astype(np.int64)).max()) if targets.kind == SINGLE else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")
@@ -135,4 +143,8 @@ def residual_scale(base: Tensor, residual: Tensor, targets: Targets) -> float:
 
     scale = float(minimize_scalar(lambda one: float(loss(one).mean()), bounds=(0, 1), method="bounded").x)
     gain = before - loss(scale)
+    if targets.group is not None:  # what a group gains is one observation
+        _, group = np.unique(targets.group, return_inverse=True)
+        size = int(group.max()) + 1
+        gain = gain.new_zeros(size).index_add(0, torch.from_numpy(group), gain) * size / len(gain)
     return scale if float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5 else 0.0

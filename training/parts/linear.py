@@ -120,7 +120,7 @@ def ngram_features(
     """
     if not longest or model.config.text_encoder == "none":
         return []
-    table = NgramTable(model.config.words, longest, MODULUS)
+    table = NgramTable(model.config.words, longest, MODULUS, tuple(model.config.regression_marked))
     ngrams = ngrams_of(table, (one for data in datasets for one in data.encoded), pooled=False)
     columns, ngrams = known_ngrams(ngrams, model.config.words, model.config.regression_buckets)
     if not len(columns):

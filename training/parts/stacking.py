@@ -246,7 +246,10 @@ def _targets(model: DocumentForClassification, datasets: Sequence[EncodedDataset
         known = values[: len(train)]
         model.config.value_mean, model.config.value_scale = float(known.mean()), float(known.std()) or 1.0
         values = (values - model.config.value_mean) / model.config.value_scale
-    return Targets(train.problem_type, values, len(train.labels))
+    names = [name for data in datasets for name in data.groups]
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    group = None if None in number else np.array([number[name] for name in names], dtype=np.int64)
+    return Targets(train.problem_type, values, len(train.labels), group=group)
 
 
 def _put_words(regression: NgramRegression, parts: Sequence[tuple[ChosenPart, LinearWeights]]) -> None:
