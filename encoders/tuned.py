@@ -11,7 +11,6 @@ Source: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?" (arXiv
 Axes:  B documents   C classes   T sub-words   W encoder width
 """
 
-from copy import deepcopy
 from hashlib import blake2b
 from typing import Any
 
@@ -24,8 +23,6 @@ from encoders.leaves.pretrained_text import PretrainedTextLeaves, padded_states,
 
 SHARPNESS = 20.0
 """What vectors of length 1 are multiplied by: the logits of a linear layer on them could not be sure of anything."""
-ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
-"""Names of what is 0 here: with it torch has no fused attention on a CPU, and draws a number for each pair."""
 MOST_KNOWN = 100_000
 """Documents whose logits are kept: those of a dev split are asked for after each epoch."""
 
@@ -49,10 +46,6 @@ class TunedText(nn.Module):
         suffix_ids: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        config = deepcopy(config)
-        for name in ATTENTION_DROPOUTS:
-            if hasattr(config, name):
-                setattr(config, name, 0.0)
         self.encoder: Any = AutoModel.from_config(config)
         self.head = nn.Linear(int(config.hidden_size), classes)
         self.most, self.prefix_ids, self.suffix_ids = most, prefix_ids, suffix_ids

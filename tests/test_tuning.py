@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn import Dropout
 from torch.nn.functional import cross_entropy, normalize
-from transformers import AutoModel, BertConfig
+from transformers import AutoModel, BertConfig, BertModel
 
 from docgraph import parse_text
 from encoders.classifier import DocumentForClassification
@@ -21,6 +22,7 @@ from training.fit import Run, _tuned, fit
 from training.learning.batches import EncodedDataset
 from training.learning.budget import TimeBudget
 from training.learning.checkpoints import COMPLETE
+from training.learning.quick import drop_nothing_in_attention
 from training.learning.targets import Targets
 from training.learning.thresholds import set_thresholds
 from training.parts import stacking, tuning
@@ -145,19 +147,25 @@ def test_products_are_in_bfloat16_where_a_processor_has_them_and_the_weights_nev
     tuning.learn(tuned, texts, torch.zeros(32, 3), Targets.of_classes(classes, 3), "whole", None)
     assert set(seen) == {torch.bfloat16 if any(has.values()) else torch.float32}
     assert {one.dtype for one in tuned.parameters()} == {torch.float32}
+    assert {one.p for one in tuned.encoder.encoder.layer[0].attention.self.children() if isinstance(one, Dropout)} == {
+        0
+    }
 
 
-def test_vectors_of_words_stay_and_attention_drops_nothing(tmp_path):
+def test_vectors_of_words_stay(tmp_path):
     before, tuned = reader(tmp_path), reader(tmp_path)
     texts, classes = [torch.tensor([4 + n % 3, 9]) for n in range(48)], torch.arange(48) % 3
     tuning.learn(tuned, texts, torch.zeros(48, 3), Targets.of_classes(classes, 3), "whole", None)
     words = "encoder.embeddings.word_embeddings.weight"
     assert torch.equal(tuned.state_dict()[words], before.state_dict()[words])
     assert not torch.equal(*(one.encoder.embeddings.position_embeddings.weight for one in (before, tuned)))
-    config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, attention_probs_dropout_prob=0.4)
-    made = TunedText(config, 2, most=4)
-    assert made.encoder.config.attention_probs_dropout_prob == 0
-    assert config.attention_probs_dropout_prob == 0.4
+
+
+def test_attention_alone_drops_nothing():
+    encoder = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1))
+    drop_nothing_in_attention(encoder)
+    layer = encoder.encoder.layer[0]
+    assert (layer.attention.self.dropout.p, layer.attention.output.dropout.p, layer.output.dropout.p) == (0, 0.1, 0.1)
 
 
 def test_matrices_of_a_low_rank_are_added_to_the_weights_at_the_end(tmp_path):

@@ -31,6 +31,7 @@ from docgraph.pairs import Pair
 from encoders.embedder.texts import TextEncoder
 from training.adapt.measure import ndcg
 from training.learning.checkpoints import KeepBest, MarkComplete, SaveOften
+from training.learning.quick import drop_nothing_in_attention, multiplies_bfloat16
 
 PART: Final = 8
 """Texts that are read at once."""
@@ -74,6 +75,7 @@ class PairTrainer(Trainer):
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         self.encoder, self.dev = encoder, dev
+        drop_nothing_in_attention(encoder.model)
         between = min(max(BETWEEN[0], -(-len(planned) // (EVALUATIONS * settings.epochs))), BETWEEN[1])
         self.planned = _Batches(planned)
         super().__init__(
@@ -192,6 +194,8 @@ class _Batches(Dataset[list[Pair]]):
 
 
 def _arguments(settings: AdaptSettings, checkpoints: Path, between: int, resumes: bool) -> TrainingArguments:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    narrow = multiplies_bfloat16(device)
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=1,
@@ -200,6 +204,8 @@ def _arguments(settings: AdaptSettings, checkpoints: Path, between: int, resumes
         lr_scheduler_type="linear",
         warmup_steps=0.1,
         weight_decay=0.01,
+        bf16=narrow,
+        use_cpu=narrow and device == "cpu",  # else bfloat16 is refused
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="steps",

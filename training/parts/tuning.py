@@ -14,7 +14,7 @@ Axes:  N records   C labels   T sub-words
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import training.installed
@@ -30,6 +30,7 @@ from encoders.leaves.pretrained_text import PretrainedTextLeaves
 from encoders.tuned import TunedText
 from training.learning.batches import EncodedDataset
 from training.learning.budget import TimeBudget
+from training.learning.quick import drop_nothing_in_attention, multiplies_bfloat16
 from training.learning.targets import Targets
 from training.parts.choice import residual_scale
 
@@ -132,12 +133,13 @@ def learn(
         # A step would go over the vectors of all words for the few that a batch has.
         tuned.encoder.get_input_embeddings().requires_grad_(False)
     tuned.head.requires_grad_(True)
+    drop_nothing_in_attention(tuned.encoder)
     groups = [[*tuned.head.parameters()], [one for one in tuned.encoder.parameters() if one.requires_grad]]
     rates = [HEAD_RATE, RATE[way]]
     optimizer = torch.optim.AdamW([{"params": group, "lr": rate} for group, rate in zip(groups, rates, strict=True)])
     tuned.train()
     device, share = tuned.head.weight.device.type, 0.0
-    narrow = _multiplies_bfloat16(device)
+    narrow = multiplies_bfloat16(device)
     for rows in _batches(lengths):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * min((share + 1 / steps) / WARM, (1 - share) / (1 - WARM), 1.0)
@@ -176,16 +178,6 @@ def _batches(lengths: list[int]) -> Iterator[list[int]]:
             bucket.sort(key=lengths.__getitem__)
             batches += [bucket[first : first + BATCH] for first in range(0, len(bucket), BATCH)]
         yield from (batches[place] for place in torch.randperm(len(batches), generator=generator).tolist())
-
-
-def _multiplies_bfloat16(device: str) -> bool:
-    """Return whether products in bfloat16, under weights in float32, are quicker on a device."""
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    known: Mapping[str, object] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # newer than the oldest torch that we take
-    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _with_low_rank(encoder: Any) -> Any:
