@@ -25,7 +25,7 @@ from training.learning.checkpoints import COMPLETE
 from training.learning.quick import drop_nothing_in_attention
 from training.learning.targets import Targets
 from training.learning.thresholds import set_thresholds
-from training.parts import stacking, tuning
+from training.parts import linear, stacking, tuning
 from training.parts.linear import vector_features
 
 STACK = {"stack": True, "epochs": 1, "batch_documents": 16, "model.regression_ngrams": 1, "tune": "whole"}
@@ -386,6 +386,32 @@ def test_frozen_encoders_leave_time_where_something_can_be_tuned(tmp_path, monke
     )
     fit(tiny(table, tmp_path / "run", **{**STACK, **READS, "text_encoder": str(bert)}), QUIET)
     assert shares == [1.0 if split == "train" else stacking.FROZEN]
+
+
+def test_how_slow_the_first_read_is_leaves_nothing_out(tmp_path, monkeypatch):
+    run = tuned_run(tmp_path)
+    data = EncodedDataset(DocumentDataset(run.corpus, "train"), run.model.needs_processor(None))
+    clock, times = [0.0], [1000.0]
+    monkeypatch.setattr(linear, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def after(read):
+        def slow(*args):
+            clock[0] += times.pop() if len(times) > 1 else times[0]
+            return read(*args)
+
+        return slow
+
+    monkeypatch.setattr(linear.VectorRegression, "vectors", after(linear.VectorRegression.vectors))
+    monkeypatch.setattr(TunedText, "read", after(TunedText.read))
+    for slow, first in ((False, 1000.0), (True, 0.1)):
+        times[:] = [1000.0 if slow else 0.1, first]
+        assert isinstance(vector_features(run.model, [data], SimpleNamespace(left=60)), float) == slow
+        times[:] = [1000.0 if slow else 0.1, first]
+        base = torch.zeros(len(data), 3)
+        targets = Targets.of_classes(torch.tensor([*data.targets] * 2), 3)
+        line = tuning.tune(run.model, data, data, (base, base), targets, "whole", SimpleNamespace(left=60))
+        assert (line == tuning.NO_TIME) == slow
 
 
 def test_weights_that_are_spread_over_processes_are_not_tuned():

@@ -171,7 +171,7 @@ def vector_features(
     processor, document = model.needs_processor(None), model.document
     reader = VectorRegression(names, document.text, document.image, 1)
     pieces = []
-    start, done, rows_in_all = time.monotonic(), 0, sum(sum(data.sizes) for data in datasets)
+    done, rows_in_all, first, start = 0, sum(sum(data.sizes) for data in datasets), 0, 0.0
     allowed = 0.0 if budget is None else share * budget.left
     for data in datasets:
         plan = PlannedBatches(data.sizes, batch_documents=8, batch_leaves=4_096, seed=None)
@@ -179,8 +179,11 @@ def vector_features(
             batch = processor.collate([data.encoded[row] for row in rows]).to(model.device)
             pieces.append(reader.vectors(batch, document.text, document.image))
             done += sum(data.sizes[row] for row in rows)
+            if len(pieces) == 1:  # the first read is slower, and tells nothing of the others
+                first, start = done, time.monotonic()
+                continue
             took = time.monotonic() - start
-            needed = took * rows_in_all / max(done, 1)
+            needed = took * rows_in_all / max(done - first, 1)
             if budget is not None and (done > LOOK * rows_in_all or took > LOOK * allowed) and needed > allowed:
                 return needed / 60
     joined = (
