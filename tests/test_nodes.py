@@ -275,6 +275,19 @@ def test_a_page_is_predicted_node_by_node_and_as_a_table(
     assert "macro-F1" in capsys.readouterr().out
 
 
+def test_a_model_of_nodes_says_how_it_is_used_and_no_class_of_a_page(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, table = trained
+    assert 'predict_nodes(model, "page.html")' in (run / "README.md").read_text()
+    page = table.parent / "0.html"
+    assert command(monkeypatch, "view", page, "--model", run, "--output", tmp_path / "view.html") == 2
+    assert "labels their parts" in capsys.readouterr().err
+    (tmp_path / "a.html").write_text("<body><ul><li>only an item</li></ul></body>")
+    assert command(monkeypatch, "predict", run, tmp_path / "a.html", "--output", tmp_path / "a.jsonl") == 2
+    assert "must have nodes of the kinds that are labelled (paragraph)" in capsys.readouterr().err
+
+
 def test_rivals_read_the_own_words_or_the_marked_surroundings() -> None:
     """The label is the word of the block before: own words that say the contrary do not hide it."""
 

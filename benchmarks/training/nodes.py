@@ -55,9 +55,11 @@ MOST: Final = 10
 """Blocks of a label of a page."""
 OURS: Final = "docgraph"
 SETS: Final = ("scrapinghub", "readability", "fundus", "cleaneval-dev")
-TASKS: Final = {"main text": SETS, "parts of news pages": ("fundus",)}
-SETTINGS: Final = {"tune": "none", "epochs": 3, "fields": [name for name in FIELDS if name != "role"]}
-"""Over stacked-minilm, which `docgraph train` chooses; without tuning, which takes a GPU's time here."""
+TASKS: Final = {"main text": (SETS, "stacked-words"), "parts of news pages": (("fundus",), "stacked-minilm")}
+"""Name -> sets of pages, recipe: what `docgraph train` chooses where the time is short for MiniLM, and where not."""
+SETTINGS: Final = {"epochs": 3, "fields": [name for name in FIELDS if name != "role"]}
+UNTUNED: Final = {"tune": "none"}
+"""With MiniLM, to be measured in minutes."""
 LEAST: Final = 25
 """Characters of a text that a part of is taken for all of it."""
 
@@ -104,7 +106,7 @@ def write_pages(name: str, data: Path, folder: Path) -> list[dict[str, Any]]:
     news = {row["file"]: row["gold"] for row in rows(data / "html_gold" / "fundus_gold.jsonl.gz")}
     folder.mkdir(parents=True, exist_ok=True)
     found: list[dict[str, Any]] = []
-    for number, gold in enumerate(gold_pages(data, TASKS[name])):
+    for number, gold in enumerate(gold_pages(data, TASKS[name][0])):
         file = folder / f"{gold.set}-{number}.html"
         file.write_bytes(gold.page)
         document = load_document(file, images="skip")
@@ -138,9 +140,10 @@ def run(name: str, data: Path, output: Path, deadline: float) -> None:
         splits = ("test" if n in tested else _learned(site, fold) for n, site in enumerate(sites))
         file = output / "folds" / f"{result.stem}.csv"
         write_nodes(file, [{**row, "split": split} for row, split in zip(nodes, splits, strict=True)])
-        config = recipe("stacked-minilm").with_values(
+        config = recipe(TASKS[name][1]).with_values(
             {
                 **SETTINGS,
+                **(UNTUNED if TASKS[name][1] == "stacked-minilm" else {}),
                 "data": str(file),
                 "output": str(output / "runs" / result.stem),
                 "data_options": {"pages": str(folder)},
@@ -212,6 +215,7 @@ def _joined(name: str, folds: list[dict[str, Any]]) -> dict[str, Any]:
             for one, some in scores.items()
         },
         "differences": {one: vars(paired_sums(right[OURS], right[one], share_of_sums)) for one in others},
+        "recipe": TASKS[name][1],
         "seconds": float(np.mean([fold["seconds"] for fold in folds])),
         "parts": folds[0]["parts"],
     }
@@ -237,7 +241,8 @@ def to_markdown(found: dict[str, Any]) -> str:
         parts.append(table(head, lines))
         classes = [[one, *(f"{f1:.2f}" for f1 in values["f1"].values())] for one, values in row["scores"].items()]
         parts.append(table(["F1", *row["scores"][OURS]["f1"]], classes))
-        parts.append(f"{row['seconds']:.0f} s to train a fold. Parts, first fold: {'; '.join(row['parts'])}")
+        took = f"Recipe {row['recipe']}, {row['seconds']:.0f} s to train a fold."
+        parts.append(f"{took} Parts, first fold: {'; '.join(row['parts'])}")
     return "\n\n".join([*parts, made_by(found["about"]), ""])
 
 

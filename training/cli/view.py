@@ -60,6 +60,10 @@ def run(
         from training.run_folder import RunFolder
 
         classifier = RunFolder(model).model()
+        if classifier.config.node_kinds:
+            raise DataError(
+                f"--model must be of documents, but {model} labels their parts: `docgraph predict` lists them."
+            )
         shots = [node.row for node in document.images() if node.attributes.get("screenshot")]
         plain = document.without(shots)  # the last row, which no model was trained to read
         evidence = classifier.explain(plain, passes=passes)

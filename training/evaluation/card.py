@@ -120,15 +120,20 @@ def _use(folder: RunFolder, config: TrainingConfig, model: DocumentConfig) -> st
         MULTI: f"Gives documents any of {len(names)} labels: {shown}.",
         REGRESSION: f"Says of documents a number, {shown}.",
     }.get(model.problem_type or SINGLE, f"Sorts documents into {len(names)} classes: {shown}.")
-    call = ".labels" if model.problem_type in (None, SINGLE) else "[0]"
+    imported, call = "from docgraph import load_document", 'model.predict([load_document("page.html")])'
+    call += ".labels" if model.problem_type in (None, SINGLE) else "[0]"
+    if model.node_kinds:
+        does = f"Sorts parts of pages ({', '.join(model.node_kinds)}) into {len(names)} classes: {shown}."
+        imported = "from training.evaluate import predict_nodes"
+        call = 'predict_nodes(model, "page.html")'
     return f"""{does}
 
 ```python
-from docgraph import load_document
 from encoders import DocumentForClassification
+{imported}
 
 model = DocumentForClassification.from_pretrained("{folder.path.resolve().name}")  # this folder
-print(model.predict([load_document("page.html")]){call})
+print({call})
 ```
 
 On the command line: `docgraph predict {folder.path.resolve().name} page.html`. \
