@@ -15,7 +15,7 @@ from docgraph.columns import Columns
 from docgraph.headings import heading_paths, section_above
 from docgraph.ids import document_key, hashed, node_ids
 from docgraph.passages import Passage, counter, split
-from docgraph.passages.tables import alt_of
+from docgraph.passages.tables import alt_of, begun_at
 
 
 class ChunkImage(NamedTuple):
@@ -57,7 +57,7 @@ class Chunk:
     """The nodes it is made of: `document[row]`."""
     images: tuple[ChunkImage, ...]
     dom_path: str | None
-    """Where it begins in the page, as an XPath; None if the document has none."""
+    """Where it begins in the page, as an XPath; a later piece of a table begins in a cell. None if there is none."""
     tokens: int
     """Of `contextualized`."""
 
@@ -99,7 +99,7 @@ def chunks(
                 span=passage.span,
                 rows=passage.rows,
                 images=tuple(image_of(document, row) for row in passage.images),
-                dom_path=document[_first(document, passage)].source.xpath,
+                dom_path=document[begun_at(document, _first(passage), passage.span[0])].source.xpath,
                 tokens=measure(passage.contextualized),
             )
         )
@@ -172,7 +172,7 @@ def _parent(
     )
 
 
-def _first(document: Columns, passage: Passage) -> int:
+def _first(passage: Passage) -> int:
     """Return the row of the first node of a passage that is not a heading it begins with."""
     return next((row for row in passage.rows if row not in passage.headings), passage.rows[0])
 

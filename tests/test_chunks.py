@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,32 @@ def test_a_table_with_rows_longer_than_the_limit_loses_no_cell():
     assert not letters(document.text) - letters("".join(chunk.text for chunk in chunks))
     assert all(chunk.text.startswith("Head | Line\n") for chunk in chunks)
     assert max(count_words(chunk.contextualized) for chunk in chunks) <= 8
+
+
+@pytest.mark.parametrize("max_tokens", [3, 9, 20])
+def test_pieces_of_one_row_have_spans_of_their_own_and_the_path_of_their_cell(max_tokens):
+    cells = "".join(
+        f"<td>{' '.join(f'{name}{n}' for n in range(30))}. <img src=x alt='seen {name}'></td>" for name in "ab"
+    )
+    document = parse_html(f"<table><tr><th>Left<th>Right</tr><tr>{cells}</tr></table>")
+    chunks = document.chunks(max_tokens)
+    for before, after in pairwise(chunks):
+        assert before.span[1] <= after.span[0]
+    shown = "".join(document.text[slice(*chunk.span)] for chunk in chunks)
+    assert letters(shown) == letters(document.text)
+    for number in (0, 29):
+        one = next(chunk for chunk in chunks if f"b{number}" in chunk.text.split() or f"b{number}." in chunk.text)
+        assert f"b{number}" in document.text[slice(*one.span)]
+    last = next(chunk for chunk in chunks if chunk.text.startswith("b15") or "b15 " in chunk.text)
+    cell = next(node for node in document.find(kind="cell") if last.span[0] < node.span[1])
+    assert last.kind == "table"
+    assert last.dom_path == cell.source.xpath
+
+
+def test_pieces_of_a_word_that_are_joined_again_stay_a_slice_of_the_text():
+    document = parse_html(f"<h1>Endless</h1><p>{'abcdefghij' * 3000}</p>")
+    for chunk in document.chunks(3):
+        assert chunk.text == document.text[slice(*chunk.span)]
 
 
 def test_a_list_that_fits_is_whole_and_one_that_does_not_is_cut_between_items():

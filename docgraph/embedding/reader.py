@@ -18,6 +18,7 @@ from docgraph.document import Document
 from docgraph.embedding.embeddings import Embeddings, Problem, Vectors, documents_of, unit
 from docgraph.embedding.nodes import NodeSettings, Plan, plan
 from docgraph.errors import ImageError, ModelError
+from docgraph.passages.tables import begun_at
 
 GROUP_TEXTS = 4096
 """Texts that are read together: documents are planned until there are so many."""
@@ -204,7 +205,9 @@ class TextReader:
             id=tuple(one.ids[n] for n in kept),
             level=tuple(one.levels[n] for n in kept),
             headings=tuple(one.headings[n] for n in kept),
-            dom_path=tuple(one.document[one.rows[n]].source.xpath for n in kept),
+            dom_path=tuple(
+                one.document[begun_at(one.document, one.rows[n], one.spans[n][0])].source.xpath for n in kept
+            ),
             text=tuple(one.texts[n] for n in kept),
         )
 

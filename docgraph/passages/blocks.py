@@ -16,7 +16,7 @@ import numpy as np
 from docgraph.columns import Columns
 from docgraph.headings import CONTAINERS, SECTIONS, heading_paths, is_heading
 from docgraph.passages.sizes import SEPARATOR, Sizes
-from docgraph.passages.tables import alt_of, row_groups, table_lines
+from docgraph.passages.tables import alt_of, row_groups, span_of, table_lines
 from docgraph.sentences import sentence_spans
 
 BOILERPLATE: Final = frozenset(("nav", "header", "footer", "aside", "boilerplate"))
@@ -260,9 +260,11 @@ class Blocks:
         """Yield groups of a table's rows, each under its header; a row that does not fit is cut."""
         document, place = self.document, self._place(table)
         for group in row_groups(table_lines(document, table), self.sizes, place.budget):
-            cells = [cell for line in group for cell in line.cells if not line.repeated]
+            own = [line for line in group if not line.repeated]
+            cells = [cell for line in own for cell in line.cells]
             images = tuple(row for cell in cells for row in self._images_of(cell, int(document.subtree_end[cell])))
-            span = (int(document.span[cells, 0].min()), int(document.span[cells, 1].max()))
+            spans = [span_of(document, line) for line in own]
+            span = (min(start for start, _ in spans), max(stop for _, stop in spans))
             text = "\n".join(line.text for line in group)
             yield Block(place, (table,), "table", span, text, self.sizes.tokens(text), images)
 

@@ -133,7 +133,9 @@ class _Joiner:
         worded = [block for block in group if block.text] or [first]
         text = document.text[begin : first.span[0]] + worded[0].text
         for before, block in pairwise(worded):
-            text += (document.text[before.span[1] : block.span[0]] or SEPARATOR) + block.text
+            between = document.text[before.span[1] : block.span[0]]
+            # pieces of a word touch; those of a table's row, which has its header again, are lines apart
+            text += (between if between or block.kind != "table" else SEPARATOR) + block.text
         rows = tuple(dict.fromkeys(row for block in group for row in block.rows))
         return Passage(
             rows=rows,

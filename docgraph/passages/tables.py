@@ -1,11 +1,16 @@
 """A table as lines of text, one a row of the table, and the groups of lines that fit into a size."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from docgraph.columns import Columns
 from docgraph.passages.sizes import Sizes
 from docgraph.sentences import sentence_spans
+
+BETWEEN: Final = " | "
+"""Stands between the cells of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +18,15 @@ class Line:
     """One row of a table, or a piece of one."""
 
     text: str
-    """Its cells with " | " between them."""
+    """Its cells with BETWEEN between them."""
     cells: tuple[int, ...]
     """Their rows in the document."""
     header: bool = False
     """Whether every cell is a header cell."""
     repeated: bool = False
     """Whether the line stands here again, as the header of what follows."""
+    cut: tuple[int, int] | None = None
+    """Of a piece of a row that was cut: which characters of the row's line it is."""
 
 
 def table_lines(document: Columns, table: int) -> list[Line]:
@@ -29,7 +36,7 @@ def table_lines(document: Columns, table: int) -> list[Line]:
         cells.setdefault(int(document.position[cell, 0]), []).append(cell)
     return [
         Line(
-            " | ".join(_cell_text(document, cell) for cell in row),
+            BETWEEN.join(_cell_text(document, cell) for cell in row),
             tuple(row),
             all(document.attributes.get(cell, {}).get("header") for cell in row),
         )
@@ -59,10 +66,37 @@ def row_groups(lines: Sequence[Line], sizes: Sizes, budget: int) -> Iterator[lis
             used += tokens
             continue
         for start, stop in sizes.pieces(line.text, sentence_spans(line.text), budget - cost):
-            yield [*group, replace(line, text=line.text[start:stop])]
+            yield [*group, replace(line, text=line.text[start:stop], cut=(start, stop))]
             group, used = list(again), cost
     if used > cost:
         yield group
+
+
+def span_of(document: Columns, line: Line) -> tuple[int, int]:
+    """Return the characters of the document's text that a line shows: its cells, or of a cut row what the piece has."""
+    if line.cut is None:
+        return int(document.span[line.cells, 0].min()), int(document.span[line.cells, 1].max())
+    begin, end = line.cut
+    shown: list[tuple[int, int]] = []
+    start = 0
+    for cell in line.cells:
+        place, at = int(document.span[cell, 0]), start
+        for word in re.finditer(r"\S+", document[cell].text):  # one space apart in the line
+            first, last = max(begin - at, 0), min(end - at, len(word[0]))
+            if first < last:
+                shown.append((place + word.start() + first, place + word.start() + last))
+            at += len(word[0]) + 1
+        start += len(_cell_text(document, cell)) + len(BETWEEN)
+        if not shown and begin < start:  # so far nothing but what the images of this cell say
+            shown.append((int(document.span[cell, 1]),) * 2)
+    return shown[0][0], shown[-1][1]
+
+
+def begun_at(document: Columns, row: int, start: int) -> int:
+    """Return the row of the node that a passage of `row` begins with: of a later piece of a table the cell."""
+    if document.kind[row] == "table" and start > document.span[row, 0]:
+        return next((cell for cell in document.child_rows(row) if start < document.span[cell, 1]), row)
+    return row
 
 
 def alt_of(document: Columns, row: int) -> str:
