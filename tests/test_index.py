@@ -183,6 +183,39 @@ def test_each_kind_is_found_as_what_it_is(index):
         index.search("mast", kind="tabel")
 
 
+STEPS = """<h1>Rigging</h1><p>The mast is stepped first. See the list of tools.</p><ul><li>Saw</li><li>Mallet</li></ul>
+<figure><img src=a.png alt="A mast in a yard"><figcaption>The yard.</figcaption></figure>
+<table><tr><th>mast</th><td>9 m</td></tr></table><pre>cut(oak)</pre><pre>cut(mast)</pre>"""
+
+
+@pytest.mark.parametrize("embedder", [None, Letters(), StaticEmbedder()])
+def test_a_kind_leads_to_the_node_in_its_passage_and_not_to_where_the_passage_begins(tmp_path, embedder):
+    document = parse_html(STEPS)
+    with Index.open(tmp_path / "x.index", embedder, create=True) as made:
+        made.add([("rigging", document)])
+        for kind, text in {
+            "table": "mast | 9 m",
+            "code": "cut(mast)",
+            "caption": "The yard.",
+            "list": "Saw\n\nMallet",
+        }.items():
+            hit = made.search("the tools of the mast", kind=kind)[0]
+            node = next(node for node in document.find(kind=kind) if node.span == hit.span)
+            assert (hit.kind, hit.dom_path, hit.text) == (kind, node.source.xpath, text)
+            assert all(hit.text[start:stop] in ("tools", "mast") for start, stop in hit.marks)
+            assert hit.text in made.read(hit.id).text
+        assert made.search("the tools of the mast")[0].kind != "table"
+
+
+def test_a_list_that_is_cut_is_found_as_a_list(tmp_path):
+    items = "".join(f"<li>Tool number {n} hangs on the wall beside the mast.</li>" for n in range(60))
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add([("tools", parse_html(f"<h1>Tools</h1><p>All of them.</p><ul>{items}</ul><p>So far the tools.</p>"))])
+        found = made.search("tool 59", kind="list")
+        assert len(found) > 1
+        assert "Tool number 59 " in found[0].text
+
+
 def test_endings_accents_quotes_and_operators_do_not_hinder(index):
     assert index.search("kneads")[0].document_id == "bread"
     assert index.search("POTS")[0].document_id in ("bread", "soup")

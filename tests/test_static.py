@@ -14,13 +14,15 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docgraph import Index, StaticEmbedder, parse_html, parse_text
+from docgraph import DocumentBuilder, Index, StaticEmbedder, parse_html, parse_text
 from docgraph.embedding.arrow import vector_schema, vector_table
 from docgraph.embedding.static import FILE, NAME, StaticEncoder
 from docgraph.errors import DataError, ModelError
 from encoders import Embedder
 from tests.articles import BODY
+from training.inputs import find_inputs
 from training.jobs import embedders
+from training.jobs.embed import embed
 from training.jobs.embedders import open_reader
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,6 +135,26 @@ def test_an_arrow_table_has_what_the_rows_have(dtype):
         assert (one["id"], one["level"]) == (rows.id[place], rows.level[place])
     assert ["One ?", "Two"] in got["headings"]
     assert len(vector_table(embedder.encode([], ids=[]), vector_schema(embedder.width, "float32"))) == 0
+
+
+def test_a_level_that_no_page_has_is_named_before_anything_is_written(tmp_path):
+    embedder = StaticEmbedder()
+    with pytest.raises(
+        ModelError, match=r"level must be document, passage, node or a kind .*section.* but is 'sections'"
+    ):
+        embedder.encode("A text.", level="sections")
+    with pytest.raises(ModelError, match="level must name at least one level, but is empty"):
+        embedder.encode("A text.", level=[])
+    (tmp_path / "page.html").write_text("<p>A text.</p>")
+    for wrong in ("sections", "leaf"):
+        with pytest.raises(ModelError, match=f"but is '{wrong}'"):
+            embed(embedder, find_inputs([tmp_path / "page.html"]), tmp_path / "v.parquet", levels=["document", wrong])
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    builder = DocumentBuilder()
+    builder.open("page")
+    builder.block("price", "9 pounds")
+    builder.close()
+    assert embedder.encode(builder.build(), level="price").kind.tolist() == ["price"]
 
 
 def test_another_scale_is_another_model(encoder, vocabulary):

@@ -97,9 +97,7 @@ class Shards:
 
     def _claim(self) -> None:
         if not self.is_folder and self.output.exists():
-            raise DataError(
-                f"{self.output} is there already, which an engine would replace; choose another output or delete it."
-            )
+            raise DataError(f"{self.output} must not be there yet, but is. Choose another output, or delete it.")
         self.parts.mkdir(parents=True, exist_ok=True)
         file = self.parts / _MANIFEST
         if not file.is_file():

@@ -21,6 +21,7 @@ from docgraph.embedding.embeddings import Vectors
 from docgraph.errors import ModelError
 from docgraph.headings import SECTIONS, heading_paths, section_above
 from docgraph.ids import document_key, hashed, node_ids
+from docgraph.kinds import KINDS
 from docgraph.passages import Passage, split
 from docgraph.passages.blocks import BOILERPLATE
 from docgraph.passages.tables import alt_of, table_lines
@@ -28,6 +29,8 @@ from docgraph.passages.tables import alt_of, table_lines
 DOCUMENT: Final = "document"
 NODE: Final = "node"
 PASSAGE: Final = "passage"
+LEVELS: Final = (DOCUMENT, PASSAGE, NODE, *KINDS)
+"""That every embedder has; documents may have kinds of their own besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,23 @@ def plan(
     )
 
 
+def check_levels(levels: Sequence[Any], documents: Iterable[Document] = ()) -> None:
+    """Hold levels against those that there are, and the kinds that documents have.
+
+    Raises:
+        ModelError: there is no level, or one is unknown.
+    """
+    if not levels:
+        raise ModelError("level must name at least one level, but is empty.")
+    if not (unknown := [level for level in levels if level not in LEVELS]):
+        return
+    there = {kind for document in documents for kind in document.kind}
+    if unknown := [level for level in unknown if level not in there]:
+        raise ModelError(
+            f"level must be document, passage, node or a kind of node ({', '.join(KINDS)}), but is {unknown[0]!r:.100}."
+        )
+
+
 class _Planner:
     def __init__(
         self,
@@ -176,7 +196,7 @@ class _Planner:
         kind = document.kind[row]
         level = DOCUMENT if row == 0 else "section" if kind in SECTIONS else NODE
         start, end = document.span[row].tolist()
-        text = self._own_text(row) if kind in ("image", "table") else document.text[start:end]
+        text = own_text(self.document, row) if kind in ("image", "table") else document.text[start:end]
         self._append(row, kind, level, text, (start, end), self.ids[row], self.paths[row], sources)
 
     def _append(
@@ -208,7 +228,7 @@ class _Planner:
             if row or not self.settings.by_length or not any(letters):
                 letters = [1] * len(covering)
             return [(number, one / sum(letters)) for number, one in zip(covering, letters, strict=True)]
-        return self._text(self._own_text(row), 1.0)
+        return self._text(own_text(self.document, row), 1.0)
 
     def _passages_of(self, row: int) -> tuple[list[int], list[int]]:
         """Return the numbers of the passages that lie in a node, and of those that share rows with it."""
@@ -257,18 +277,18 @@ class _Planner:
             self.made.sources.append(text)
         return [(self.place[text], weight)]
 
-    def _own_text(self, row: int) -> str:
-        """Return the words of a node with those of its images; a table as lines."""
-        document = self.document
-        if document.kind[row] == "table":
-            return "\n".join(line.text for line in table_lines(document, row))
-        if document.kind[row] == "image":
-            image = image_of(document, row)
-            return "\n".join(dict.fromkeys(part for part in (image.alt, image.caption) if part))
-        start, stop = document.span[row].tolist()
-        end = int(document.subtree_end[row])
-        alts = [alt_of(document, one) for one in range(row, end) if document.kind[one] == "image"]
-        return "\n\n".join(part for part in (document.text[start:stop], *alts) if part)
+
+def own_text(document: Document, row: int) -> str:
+    """Return the words of a node with those of its images; a table as lines."""
+    if document.kind[row] == "table":
+        return "\n".join(line.text for line in table_lines(document, row))
+    if document.kind[row] == "image":
+        image = image_of(document, row)
+        return "\n".join(dict.fromkeys(part for part in (image.alt, image.caption) if part))
+    start, stop = document.span[row].tolist()
+    end = int(document.subtree_end[row])
+    alts = [alt_of(document, one) for one in range(row, end) if document.kind[one] == "image"]
+    return "\n\n".join(part for part in (document.text[start:stop], *alts) if part)
 
 
 def _sorted(made: Plan, order: list[int]) -> Plan:

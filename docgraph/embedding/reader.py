@@ -16,7 +16,7 @@ import numpy as np
 
 from docgraph.document import Document
 from docgraph.embedding.embeddings import Embeddings, Problem, Vectors, documents_of, unit
-from docgraph.embedding.nodes import NodeSettings, Plan, plan
+from docgraph.embedding.nodes import NodeSettings, Plan, check_levels, plan
 from docgraph.errors import ImageError, ModelError
 from docgraph.passages.tables import begun_at
 
@@ -137,6 +137,8 @@ class TextReader:
             raise ModelError(f'dtype must be "float32" or "float16", but is {dtype!r}.')
         read = documents_of(documents)
         levels = [level] if isinstance(level, str) else list(level)
+        if read:
+            check_levels(levels, read)
         if ids is not None and len(ids) != len(read):
             raise ModelError(f"ids must name each of the {len(read)} documents, but there are {len(ids)}.")
         pieces: list[Embeddings] = []

@@ -16,13 +16,14 @@ from docgraph.index import postings
 from docgraph.index.rows import LEVELS
 from docgraph.locks import locked
 
-VERSION: Final = 4
+VERSION: Final = 5
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     "CREATE TABLE documents (number INTEGER PRIMARY KEY, id TEXT UNIQUE, digest TEXT, text TEXT, title TEXT, url TEXT, "
     "site TEXT, language TEXT, date TEXT)",
     "CREATE TABLE nodes (number INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER, level TEXT, id TEXT UNIQUE, "
-    "kind TEXT, kinds TEXT, parent TEXT, headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT)",
+    "kind TEXT, kinds TEXT, parent TEXT, headings TEXT, start INTEGER, stop INTEGER, dom_path TEXT, text TEXT, "
+    "parts TEXT)",
     "CREATE INDEX nodes_of_document ON nodes (document)",
     "CREATE INDEX nodes_of_level ON nodes (level, kinds)",
     "CREATE TABLE packed (document INTEGER, level TEXT, numbers BLOB, lengths BLOB, signs BLOB)",

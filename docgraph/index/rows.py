@@ -15,14 +15,30 @@ from numpy.typing import NDArray
 
 from docgraph.chunks import chunks, image_of
 from docgraph.document import Document
-from docgraph.headings import SECTIONS, heading_paths, section_above
+from docgraph.embedding.nodes import own_text
+from docgraph.headings import CONTAINERS, SECTIONS, heading_paths, section_above
 from docgraph.ids import document_key, node_ids
 
 LEVELS: Final = ("document", "section", "passage", "image")
 EMBEDDED: Final = ("document", "section", "field", "passage", "image")
 """What an embedder is asked for."""
+MANY: Final = ("cell", "sentence")
+"""Kinds with so many nodes in a passage that where each stands is not kept."""
 NEAR: Final = 600
 """Letters of the text around an image, on each side, that help to find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A node in a passage of several: what a search for its kind leads to."""
+
+    kind: str
+    start: int
+    stop: int
+    """Characters of the document's text."""
+    dom_path: str | None
+    text: str | None
+    """None: that slice of the document's text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +50,8 @@ class IndexRow:
     """One of LEVELS."""
     kind: str
     kinds: tuple[str, ...]
-    """Of the nodes it is made of, by any of which it is found: a passage may hold a paragraph and a table."""
+    """Of the nodes it is made of, or is a piece of; by any of them it is found: a passage may hold a paragraph and a
+    table."""
     parent: str | None
     """Id of the section it lies in."""
     headings: tuple[str, ...]
@@ -44,6 +61,8 @@ class IndexRow:
     words: str
     """What is counted besides the headings: the text, alternative texts; for an image what stands around it, for a
     section what stands directly in it, as a match in one of its sections speaks for that one."""
+    parts: tuple[Part, ...] = ()
+    """Of a passage: the nodes in it, in order."""
     vector: NDArray[np.float32] | None = None
 
 
@@ -138,20 +157,36 @@ def _row(document: Document, ids: list[str], row: int, **values: Any) -> IndexRo
     if "parent" not in values:
         above = row if level == "passage" and document.kind[row] in SECTIONS else section_above(document, row)
         values["parent"] = ids[above] if above >= 0 else None
-    kinds, words = {values["kind"]}, text
+    kinds, words, parts = {values["kind"]}, text, list[Part]()
     if level == "passage":
         starts = document.span[:, 0]  # ascending, as rows are in the order of the text
+        over: set[int] = set()
         for one in range(max(row, bisect_left(starts, start)), len(document)):
             if starts[one] >= stop:
                 break
-            if document.span[one, 1] <= stop:
-                kinds.add(document.kind[one])
+            kind, (begin, end) = document.kind[one], document.span[one].tolist()
+            if end <= stop:
+                over |= _above(document, one, over)
+                kinds.add(kind)
+                if kind not in MANY and kind != "image" and (kind, begin, end) != (values["kind"], start, stop):
+                    shown = own_text(document, one)
+                    is_slice = shown == document.text[begin:end]
+                    parts.append(Part(kind, begin, end, document[one].source.xpath, None if is_slice else shown))
+        kinds |= {document.kind[one] for one in over}
     elif level == "section":
         words = _directly(document, row)
     elif level == "image":
         around = document.text[max(start - NEAR, 0) : start + NEAR]
         words = f"{text}\n{text}\n{around}"  # twice: what is said of it counts more than what is near it
-    return IndexRow(kinds=tuple(sorted(kinds - {"passage", "sentence"})), words=words, **values)
+    return IndexRow(kinds=tuple(sorted(kinds - {"passage", "sentence"})), words=words, parts=tuple(parts), **values)
+
+
+def _above(document: Document, row: int, known: set[int]) -> set[int]:
+    """Return the rows of the list, table, quote ... that a node is a piece of, up to those that are known."""
+    found = set()
+    while (row := int(document.parent[row])) >= 0 and row not in known and document.kind[row] not in CONTAINERS:
+        found.add(row)
+    return found
 
 
 def _directly(document: Document, section: int) -> str:

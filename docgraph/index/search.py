@@ -10,7 +10,7 @@ only rows that hold a word of the question are found. benchmarks/results/retriev
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ class Hit:
     """Sum of z-scores."""
     document_id: str
     id: str
+    """Of the row; where a kind such as "table" was asked for, of the passage that the table stands in."""
     parent: str | None
     """Id of the section that it lies in; `Index.read` gives its text."""
     level: str
@@ -73,7 +74,7 @@ def search(
         score[~holds_words] = -np.inf
     numbers = store.rows(level).numbers
     for place in _highest(score, top):
-        yield hit(store, int(numbers[rows[place]]), float(score[place]), question)
+        yield hit(store, int(numbers[rows[place]]), float(score[place]), question, kind)
 
 
 def _highest(score: Scores, top: int, above: float = -np.inf) -> list[int]:
@@ -213,21 +214,29 @@ def _standard(values: Scores, base: Scores, usual: float = 0.0) -> Scores:
     return (values - mean) / deviation if deviation > 1e-12 else np.zeros(len(values))
 
 
-def hit(store: Store, number: int, score: float = 0.0, question: str = "") -> Hit:
-    """Return a row of the index as a hit."""
+def hit(store: Store, number: int, score: float = 0.0, question: str = "", kind: str | None = None) -> Hit:
+    """Return a row of the index as a hit; where a kind is asked for, of the nodes of this kind in a passage the one
+    that holds most words of the question.
+    """
     node = store.node(number)
+    text, said = node["shown"], marks(node["shown"], question)
+    place = {name: node[name] for name in ("kind", "start", "stop", "dom_path")}
+    if kind is not None and (parts := store.parts(node, kind)):
+        marked = [(part, marks(part.text or "", question)) for part in parts]
+        part, said = max(marked, key=lambda one: len(one[1]))
+        text, place = part.text, asdict(part)
     return Hit(
         score=score,
         document_id=node["document_id"],
         id=node["id"],
         parent=node["parent"],
         level=node["level"],
-        kind=node["kind"],
+        kind=place["kind"],
         title=node["title"],
         url=node["url"],
         headings=tuple(node["headings"]),
-        text=node["shown"],
-        span=(node["start"], node["stop"]),
-        dom_path=node["dom_path"],
-        marks=marks(node["shown"], question),
+        text=text,
+        span=(place["start"], place["stop"]),
+        dom_path=place["dom_path"],
+        marks=said,
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from docgraph.bulk.parquet import pyarrow_parquet
 from docgraph.document import Document
-from docgraph.index.rows import IndexRow
+from docgraph.index.rows import IndexRow, Part
 from docgraph.index.store import StoredDocument, clean
 from docgraph.metadata import Metadata
 
@@ -29,10 +29,11 @@ def schema() -> Any:
     import pyarrow
 
     text, whole, many = pyarrow.string(), pyarrow.large_string(), pyarrow.list_(pyarrow.string())
+    part = {"kind": text, "start": pyarrow.int64(), "stop": pyarrow.int64(), "dom_path": text, "text": text}
     row = {
         "id": text, "level": text, "kind": text, "kinds": many, "parent": text, "headings": many,
         "span": pyarrow.list_(pyarrow.int64()), "dom_path": text, "text": text, "words": text,
-        "vector": pyarrow.list_(pyarrow.float32()),
+        "parts": pyarrow.list_(pyarrow.struct(list(part.items()))), "vector": pyarrow.list_(pyarrow.float32()),
     }  # fmt: skip
     rows = pyarrow.list_(pyarrow.struct(list(row.items())))
     return pyarrow.schema(
@@ -68,11 +69,14 @@ def read(shard: Path) -> Iterator[tuple[str, StoredDocument, str, list[IndexRow]
 def _row(values: dict[str, Any]) -> IndexRow:
     vector = values.pop("vector")
     lists: dict[str, Any] = {name: tuple(values.pop(name)) for name in ("kinds", "headings", "span")}
-    return IndexRow(**values, **lists, vector=None if vector is None else np.array(vector, np.float32))
+    parts = tuple(Part(**part) for part in values.pop("parts"))
+    return IndexRow(**values, **lists, parts=parts, vector=None if vector is None else np.array(vector, np.float32))
 
 
 def _whole(value: Any) -> Any:
     """Return text that Arrow can hold: pages may have lone surrogates."""
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
     return [_whole(one) for one in value] if isinstance(value, tuple) else value

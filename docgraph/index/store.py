@@ -13,6 +13,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple, replace
+from itertools import starmap
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +26,7 @@ from docgraph.errors import DataError
 from docgraph.index import postings
 from docgraph.index.database import Database, undamaged
 from docgraph.index.packed import Positions, Rows, Segment, Table, packed_rows, positions, unpacked
-from docgraph.index.rows import LEVELS, IndexRow
+from docgraph.index.rows import LEVELS, IndexRow, Part
 from docgraph.index.words import Stems, spaced
 from docgraph.metadata import Metadata
 
@@ -126,9 +128,12 @@ class Store(Database):
             # a document's or section's text is a slice of the document's, which is there already
             text = None if row.level in ("document", "section") else clean(row.text)
             node = self.connection.execute(
-                "INSERT INTO nodes (document, level, id, kind, kinds, parent, headings, start, stop, dom_path, text) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (number, row.level, row.id, row.kind, kinds, row.parent, headings, *row.span, row.dom_path, text),
+                "INSERT INTO nodes (document, level, id, kind, kinds, parent, headings, start, stop, dom_path, text, "
+                "parts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(number, row.level, row.id, row.kind, kinds, row.parent, headings, *row.span, row.dom_path, text),
+                    clean(json.dumps([astuple(part) for part in row.parts], ensure_ascii=False)) if row.parts else None,
+                ),
             ).lastrowid
             assert node is not None
             written.append((node, row, "\n".join(dict.fromkeys(over))))
@@ -285,6 +290,20 @@ class Store(Database):
         )
         values = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
         return {**values, "headings": json.loads(values["headings"])}
+
+    def parts(self, node: dict[str, Any], kind: str) -> list[Part]:
+        """Return the nodes of a kind in a passage, each with its text."""
+        of_kind = [part for part in starmap(Part, json.loads(node["parts"] or "[]")) if part.kind == kind]
+        sql = "SELECT substr(text, ? + 1, ?) FROM documents WHERE number = ?"
+        return [
+            part
+            if part.text is not None
+            else replace(
+                part,
+                text=self.connection.execute(sql, (part.start, part.stop - part.start, node["document"])).fetchone()[0],
+            )
+            for part in of_kind
+        ]
 
 
 def document_tests(where: dict[str, str]) -> dict[str, str]:

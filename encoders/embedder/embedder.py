@@ -134,7 +134,8 @@ class Embedder:
             named in `empty`; images that could not be opened are named in `problems`.
 
         Raises:
-            ModelError: something is not a document, ids do not fit, or dtype is another.
+            ModelError: something is not a document, a level is unknown and no document has such a kind, ids do not
+                fit, or dtype is another.
         """
         return self.reader.encode(
             documents, level, ids=ids, boilerplate=boilerplate, dtype=dtype, show_progress_bar=show_progress_bar

@@ -56,7 +56,10 @@ def _tokenizer(path: Path) -> Any:
         raise DataError(f"--tokenizer must be a tokenizer.json or a folder with one, but {file} is not there.")
     with needs_extra("counting with a tokenizer"):
         from tokenizers import Tokenizer
-    tokenizer = Tokenizer.from_file(str(file))
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises no other
+        raise DataError(f"--tokenizer must be a tokenizer.json, but {file} cannot be read as one: {error}.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

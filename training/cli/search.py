@@ -42,12 +42,18 @@ def run(
     limits = [one.partition("=") for one in where or []]
     if wrong := [name for name, equals, _ in limits if not equals]:
         raise DataError(f"--where must be NAME=VALUE, but is {wrong[0]!r}.")
+    if html is not None and as_json:
+        raise DataError("--json and --html must not stand together, but both were given: leave one out.")
+    if html is not None and html.is_dir():
+        raise DataError(
+            f"--html must be a file to write, but {html} is a folder. Name one in it: {html / 'answers.html'}"
+        )
     with Index.open(index, None if words else embedder_of_index(index)) as opened:
         hits = opened.search(question, kind, top, {name: value for name, _, value in limits})
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(to_html(question, hits), encoding="utf-8")
-        print(f"{len(hits)} answers in {html}")
+        print(f"{len(hits)} {'answer' if len(hits) == 1 else 'answers'} in {html}")
     elif as_json:
         for hit in hits:
             print(json.dumps(asdict(hit), ensure_ascii=False))

@@ -22,6 +22,8 @@ from rich.progress import Progress
 from docgraph import Document
 from docgraph.bulk.shards import Engine, Problems, in_turn
 from docgraph.embedding.arrow import vector_table
+from docgraph.embedding.nodes import check_levels
+from docgraph.embedding.reader import TextReader
 from docgraph.embedding.static import StaticEmbedder
 from docgraph.errors import DataError, DocgraphError
 from training.inputs import ERRORS, Input, SetAside, problem_of
@@ -66,6 +68,8 @@ def embed(
     target = Path(output)
     if target.suffix not in ("", ".parquet"):
         raise DataError(f"the output of vectors must end in .parquet, but {target} does not.")
+    if isinstance(getattr(embedder, "reader", embedder), TextReader):  # a classifier has a level more, and says itself
+        check_levels(levels)
     settings = {**embedder.described, "levels": list(levels), "boilerplate": boilerplate}
     asked = repr((embedder.fingerprint, tuple(levels), boilerplate))
     shards = vector_shards(
