@@ -140,10 +140,22 @@ def test_a_page_or_group_is_in_one_split_alone(tmp_path: Path) -> None:
 def test_pages_are_looked_for_where_one_says(tmp_path: Path) -> None:
     write_page(tmp_path / "pages", "a.html")
     table = write_labelled(tmp_path / "pages", ["a.html"], lambda row: row["kind"]).rename(tmp_path / "moved.csv")
-    with pytest.raises(DataError, match=r"none is, such as a.html#2: .* --pages FOLDER says"):
+    with pytest.raises(DataError, match=r"none is, such as a.html#.* --pages FOLDER says"):
         load(table)
     assert len(read_nodes(table, pages=tmp_path / "pages").records()) == 9
     assert [one.path for one in find_inputs([table])] == [tmp_path / "a.html"]
+
+
+def test_a_table_may_be_json_or_not_utf_8(tmp_path: Path) -> None:
+    write_page(tmp_path, "a.html")
+    table = write_labelled(tmp_path, ["a.html"], lambda row: "übrig" if row["text"] == "one" else row["kind"])
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    (tmp_path / "list.json").write_text(json.dumps([{**row, "row": int(row["row"])} for row in rows]))
+    assert load(tmp_path / "list.json").labels == load(table).labels == ("heading", "paragraph", "übrig")
+    table.write_text(table.read_text(encoding="utf-8"), encoding="cp1252")
+    corpus = load(table)
+    assert "übrig" in corpus.labels
+    assert corpus.problem_counts["file.encoding"] == 1
 
 
 def test_a_table_without_a_label_says_so(tmp_path: Path) -> None:

@@ -22,10 +22,11 @@ from typing import Any, Final
 from docgraph import load_document
 from docgraph.errors import DataError, DocgraphError
 from training.datasets.cells import is_missing, label_of
+from training.datasets.lines import Notes, ending, first_record
 from training.datasets.origins import ArticleOrigin
 from training.datasets.page_nodes import PageNode, page_nodes
 from training.datasets.records import Corpus, Record, RecordProblem, UniqueNames, resolve
-from training.datasets.rows import is_table, read_rows, table_files
+from training.datasets.rows import is_table, read_rows
 from training.datasets.splitting import split_name, with_splits
 from training.output.files import write_atomically
 
@@ -70,7 +71,8 @@ def is_nodes(path: Path) -> bool:
     if path.is_dir() or not is_table(path):
         return False
     try:
-        first = next(read_rows(path), {})
+        is_list = ending(path) == ".json"  # of which the start is enough
+        first = (first_record(path) or {}) if is_list else next(read_rows(path), {})
     except DocgraphError:
         return False
     has_place = _cell(first, "path").startswith("/") or _cell(first, "row").isdecimal()
@@ -97,7 +99,8 @@ def read_nodes(
         DataError: no row has a label, or none is found in its page.
     """
     root = resolve(path)
-    rows = [row for file, _ in table_files(root) for row in read_rows(file)]
+    notes: Notes = []
+    rows = list(read_rows(root, notes))
     labelled: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if label_of(row.get("label")) is not None:
@@ -106,7 +109,7 @@ def read_nodes(
     if not total:
         raise DataError(f"{root} must have rows with a label, but in none of its {len(rows)} rows label is filled.")
     kinds = tuple(sorted({kind for row in rows if (kind := _cell(row, "kind"))}))
-    problems: list[RecordProblem] = []
+    problems = [RecordProblem(code, root.name, message) for code, message in notes]
     splits: dict[str, list[Record]] = defaultdict(list)
     unique = UniqueNames()
     for name, some in labelled.items():
@@ -118,10 +121,10 @@ def read_nodes(
                 splits[split_name(row.get("split"))].append(node_record(called, node, fields, label, group))
             else:
                 problems.append(RecordProblem(LOST, called, node))
-    if len(problems) == total:
+    if not splits:
         raise DataError(
             f"the {total} labelled rows of {root} must be nodes of their pages, but none is, such as "
-            f"{problems[0].record}: {problems[0].message} --pages FOLDER says where the pages lie."
+            f"{problems[-1].record}: {problems[-1].message} --pages FOLDER says where the pages lie."
         )
     if total < len(rows):
         said = f"{len(rows) - total} of {len(rows)} rows have no label and are not learned from."
