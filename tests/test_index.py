@@ -207,6 +207,25 @@ def test_a_kind_leads_to_the_node_in_its_passage_and_not_to_where_the_passage_be
         assert made.search("the tools of the mast")[0].kind != "table"
 
 
+def test_what_is_no_question_or_document_is_named_in_a_sentence(tmp_path, index):
+    for wrong, said in (
+        ({"question": ["oak"]}, "a question must be a text, but is a list"),
+        ({"question": "oak", "top": -1}, "top must be at least 1, but is -1"),
+        ({"question": "oak", "where": "language=en"}, r"where must be a mapping such as .*, but is 'language=en'"),
+        ({"question": "oak", "where": {"language": None}}, "where must have a text for language, but has None"),
+    ):
+        with pytest.raises(DataError, match=said):
+            index.search(**wrong)
+    for other in ("a.html", ("a", "b"), ("a",), None):
+        with pytest.raises(DataError, match="an index takes documents, or pairs of an id and a document"):
+            index.add([other])
+    one = Index.open(tmp_path / "one.index", create=True)
+    assert one.add(pages()[0][1]).written == 1
+    one.close()
+    with pytest.raises(DataError, match=r"the index must be open, but .* Open it again"):
+        one.search("loaf")
+
+
 def test_a_list_that_is_cut_is_found_as_a_list(tmp_path):
     items = "".join(f"<li>Tool number {n} hangs on the wall beside the mast.</li>" for n in range(60))
     with Index.open(tmp_path / "x.index", create=True) as made:

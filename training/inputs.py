@@ -92,7 +92,9 @@ def _inputs_of(path: Path, columns: Mapping[str, Any]) -> Iterator[Input]:
             yield Input(readable(path.as_posix()), path)
         elif others := {*under} - {*files}:
             left_out = told(file.relative_to(path).as_posix() for file in others)
-            print(f"left out of {path}: {left_out}", file=sys.stderr)
+            texts = {*_of(under, TEXTS)} - {*files}
+            hint = f"; texts beside pages are read where they are named: {min(texts)}" if texts else ""
+            print(readable(f"left out of {path}: {left_out}{hint}"), file=sys.stderr)
         yield from (Input(readable(file.as_posix()), file, folder=path) for file in files)
     else:
         yield Input(readable(path.as_posix()), path)

@@ -49,6 +49,8 @@ def _told(method: "Callable[Concatenate[Index, P], T]") -> "Callable[Concatenate
     def call(index: "Index", /, *args: P.args, **options: P.kwargs) -> T:
         try:
             return method(index, *args, **options)
+        except sqlite3.ProgrammingError as error:
+            raise DataError(f"the index must be open, but {error} Open it again: Index.open(path).") from error
         except sqlite3.DatabaseError as error:
             raise index._store.broken(error) from error
 
@@ -182,17 +184,18 @@ class Index:
         return self._store.digests()
 
     @_told
-    def add(self, documents: Iterable[Document | tuple[str, Document] | tuple[str, Document, str]]) -> Added:
+    def add(self, documents: Document | Iterable[Document | tuple[str, Document] | tuple[str, Document, str]]) -> Added:
         """Add documents, or write anew those that have changed.
 
         Args:
-            documents: each alone, with an id, or with an id and a digest of its source. Without an id it is the
-                document's URL, or a hash of its text; without a digest it is a hash of the document.
+            documents: one, or many: each alone, with an id, or with an id and a digest of its source. Without an id
+                it is the document's URL, or a hash of its text; without a digest it is a hash of the document.
 
         Raises:
-            DataError: another process writes to the index.
+            DataError: another process writes to the index; something is not a document.
         """
         added, seen = Added(), set()
+        documents = [documents] if isinstance(documents, Document) else documents
         with self._store.writing():
             there = self._store.digests()
 
@@ -274,8 +277,18 @@ class Index:
             where: values that a document must have: id, site, language, date, url, title; `*` stands for anything.
 
         Raises:
-            DataError: the question has no word; the index has no rows of this kind; an unknown name in `where`.
+            DataError: the question has no word; the index has no rows of this kind; `top` is below 1; `where` has an
+                unknown name, or a value that is no text.
         """
+        if not isinstance(question, str):
+            raise DataError(f"a question must be a text, but is a {type(question).__name__}: ask one at a time.")
+        if top < 1:
+            raise DataError(f"top must be at least 1, but is {top}.")
+        if where is not None and not isinstance(where, Mapping):
+            raise DataError(f'where must be a mapping such as {{"language": "en"}}, but is {where!r:.80}.')
+        for name, value in (where or {}).items():
+            if not isinstance(value, str):
+                raise DataError(f"where must have a text for {name}, but has {value!r:.80}.")
         with self._store.reading():
             return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
 

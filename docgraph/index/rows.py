@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from docgraph.chunks import chunks, image_of
 from docgraph.document import Document
 from docgraph.embedding.nodes import own_text
+from docgraph.errors import DataError
 from docgraph.headings import CONTAINERS, SECTIONS, heading_paths, section_above
 from docgraph.ids import document_key, node_ids
 
@@ -74,9 +75,18 @@ def rows_of(batch: Sequence[tuple[str, Document, str]], embedder: Any, max_token
 
 
 def named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> tuple[str, Document, str]:
-    """Return id, document and digest."""
+    """Return id, document and digest.
+
+    Raises:
+        DataError: it is something else.
+    """
     if isinstance(one, Document):
         one = (document_key(one), one)
+    if not isinstance(one, tuple) or len(one) not in (2, 3) or not isinstance(one[1], Document):
+        raise DataError(
+            f"an index takes documents, or pairs of an id and a document, but was given a {type(one).__name__}: "
+            f"{one!r:.80}. Make documents with load_document, parse_html or parse_text."
+        )
     if len(one) == 3:
         return one
     name, document = one
