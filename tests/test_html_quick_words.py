@@ -9,6 +9,7 @@ import pytest
 
 from docgraph.parsers.html import tags
 from docgraph.parsers.html.main import below, controls, text_features
+from docgraph.parsers.html.main.names import FAMILIES
 from docgraph.parsers.html.metadata import shown
 
 
@@ -40,13 +41,16 @@ def examples(parsed: Any) -> list[str]:
         (controls._NEEDS, controls._IN_NEEDS),
         (text_features._CREDITS, text_features._IN_CREDITS),
         (controls._PLAYER, controls._IN_PLAYERS),
-        (below._COMMENT_NAME, below._IN_COMMENT_NAMES),
-        (below._AUTHOR_NAME, below._NAMED),
-        (below._STORIES_NAME, below._NAMED),
-        (below._OFFER_NAME, below._OFFERS_NAMED),
+        (below._COMMENT_NAME, below._IN_NAMES),
+        (below._AUTHOR_NAME, below._IN_NAMES),
+        (below._STORIES_NAME, below._IN_NAMES),
+        (below._OFFER_NAME, below._IN_NAMES),
+        (re.compile(FAMILIES["comment"]), below._IN_NAMES),
         (shown._COMMENT, shown._IN_COMMENTS),
-        (tags.CAPTION_CLASS, tags._OF_CAPTIONS),
-        (tags.CREDIT_CLASS, tags._OF_CAPTIONS),
+        (shown._BYLINE_NAMES, shown._IN_BYLINES),
+        (tags.CAPTION_CLASS, tags.OF_CAPTIONS),
+        (tags.CREDIT_CLASS, tags.OF_CAPTIONS),
+        (re.compile("|".join(sorted(tags.READER_ONLY))), tags.IN_READER_ONLY),
     ],
 )
 def test_one_of_the_words_is_in_all_that_the_pattern_finds(pattern: re.Pattern[str], words: tuple[str, ...]):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import turbohtml
 
+from docgraph.parsers.html.searched import Searched
 from docgraph.parsers.html.streamed import put_in_place
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Elements:
     _rows_of: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _rows_with: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _by_names: defaultdict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    _names: Searched | None = None
     divisions: dict[int, str] = field(default_factory=dict)
     """Elements that are parts of a table by their role -> what the page has them as, `div` or `span`."""
     cut: bool = False
@@ -158,9 +160,21 @@ class Elements:
                     self._by_names[own.get("class", ""), own.get("id", "")].append(row)
         return self._by_names
 
-    def rows_named(self, says: Callable[[str, str], object]) -> list[int]:
-        """Return the rows of the elements of whose class and id attributes a rule holds, in order."""
-        return sorted(row for names, rows in self.by_names().items() if says(*names) for row in rows)
+    def names_with(self, words: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the class and id attributes in which, in small letters, one of some words is."""
+        pairs = self.by_names()
+        if self._names is None:
+            self._names = Searched(f"{class_} {id_}".lower() for class_, id_ in pairs)
+        places, listed = self._names.having(words), list(pairs)
+        return [listed[place] for place in places]
+
+    def rows_named(self, says: Callable[[str, str], object], words: Iterable[str]) -> list[int]:
+        """Return the rows of the elements of whose class and id attributes a rule holds, in order.
+
+        Args:
+            words: one of these is, in small letters, in all names of which the rule can hold.
+        """
+        return sorted(row for names in self.names_with(words) if says(*names) for row in self._by_names[names])
 
 
 def read_markup(markup: str, *, most: int, tags: bool = False) -> Elements:

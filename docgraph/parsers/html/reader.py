@@ -7,12 +7,20 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, OpenBlock, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.formulas import equations, written_formulas
-from docgraph.parsers.html.tags import NAME_LETTERS, kind_by_class
+from docgraph.parsers.html.tags import NAME_LETTERS, OF_CAPTIONS, kind_by_class
 
-_MAY_NUMBER: Final = re.compile(r"num|gutter|lineno|lntd|syntaxhigh|crayon", re.I).search
-"""In a class name of every table that numbers lines of code."""
+_OF_NUMBERS: Final = ("num", "gutter", "lineno", "lntd", "syntaxhigh", "crayon")
+"""One of these is in a class name of every table that numbers lines of code."""
+_MAY_NUMBER: Final = re.compile("|".join(_OF_NUMBERS), re.I).search
 _NO_PARAGRAPHS: Final = frozenset("th dt caption figcaption".split())
 """Elements whose line breaks never end a paragraph."""
+
+
+def _captions_and_credits(elements: Elements) -> dict[int, str]:
+    """Return the elements that their class calls a "caption" or a "credit" -> which."""
+    rows = elements.by_names()
+    named = ((kind_by_class(pair[0][:NAME_LETTERS]), pair) for pair in elements.names_with(OF_CAPTIONS))
+    return {row: kind for kind, pair in named if kind for row in rows[pair]}
 
 
 class Reader:
@@ -36,8 +44,7 @@ class Reader:
 
     def __init__(self, elements: Elements, shown: frozenset[int] = frozenset()) -> None:
         self.elements = elements
-        named = ((kind_by_class(class_[:NAME_LETTERS]), rows) for (class_, _), rows in elements.by_names().items())
-        self.flow = Flow(named={row: kind for kind, rows in named if kind for row in rows})
+        self.flow = Flow(named=_captions_and_credits(elements))
         self.formulas = 0
         self.equations = equations(elements)
         """Elements in which blocks are parts of one line: a formula and its number."""
@@ -55,7 +62,7 @@ class Reader:
         """Hidden elements that were passed over."""
         self.has_code = bool(elements.rows_of("pre"))
         self.has_numbers = bool(elements.rows_of("table")) and (
-            self.has_code or _MAY_NUMBER(" ".join({names for names, _ in elements.by_names()})) is not None
+            self.has_code or any(_MAY_NUMBER(class_) for class_, _ in elements.names_with(_OF_NUMBERS))
         )
         self.typeset_twice = any(
             elements.attributes[row].get("type", "").startswith("math/") for row in elements.rows_of("script")

@@ -148,7 +148,8 @@ class Sheet:
         if not self._hiding:
             return set()
         hiding = self._hiding.keys()
-        named = elements.rows_named(lambda *pair: not hiding.isdisjoint(self._names[pair]))
+        rows = elements.by_names()
+        named = (row for pair, names in self._names.items() if not hiding.isdisjoint(names) for row in rows[pair])
         return {*named, *(row for attribute in self._asked for row in elements.rows_with(attribute))}
 
     def hides(self, elements: Elements, row: int) -> bool:

@@ -61,6 +61,9 @@ READER_ONLY: Final = frozenset(
 """Class names, in small letters, that by wide convention hide text from the eye, for screen readers only; and the
 one under which a formula is written a second time."""
 
+IN_READER_ONLY: Final = ("sr-only", "sr_only", "hidden", "screen", "invisible", "assistive")
+"""One of these is in each of them."""
+
 CAPTION_CLASS: Final = re.compile(
     r"caption|l[eé]gende|bildunterschrift|(?:bild|billed)e?[-_]*(?:te(?:x|ks)t|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
     r"bijschrift|podpis|popisek|epigrafe|kuvateksti|opis[-_]*zdj|descripci[oó]n[-_]*(?:foto|imagen)|(?:k[eé]p|foto)al[aá][ií]r[aá]s|(?:image|img|photo|foto|picture|figure|(?<![a-z])pic)[-_]*(?:sub-?title|te?xt|desc|legend|info|note)|"
@@ -74,7 +77,7 @@ CREDIT_CLASS: Final = re.compile(
 )
 
 
-_OF_CAPTIONS: Final = (
+OF_CAPTIONS: Final = (
     "caption", "legend", "l\u00e9gende", "bild", "billed", "cutline", "foto", "didascalia", "leyenda", "onderschrift",
     "image", "img", "photo", "picture", "figure", "media", "credit", "copyright", "bijschrift", "podpis", "popisek",
     "pic", "kuva", "opis", "epigraf", "kepal", "k\u00e9pal",
@@ -85,8 +88,6 @@ _OF_CAPTIONS: Final = (
 @lru_cache(maxsize=8_192)
 def kind_by_class(names: str) -> str:
     """Return "credit" or "caption" if a class attribute says so, else ""."""
-    if not any(map(names.lower().__contains__, _OF_CAPTIONS)):
-        return ""
     if CREDIT_CLASS.search(names):
         return "credit"
     return "caption" if CAPTION_CLASS.search(names) else ""

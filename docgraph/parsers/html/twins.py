@@ -60,7 +60,7 @@ def find_twins(elements: Elements, flow: Flow) -> None:
 
 def _pulled_quotes(elements: Elements, flow: Flow) -> list[TextBlock]:
     """Return the texts in boxes named after pulled quotes that only repeat what a paragraph says."""
-    pulled = elements.rows_named(lambda names, _: "quote" in (small := names.lower()) and _PULLED.search(small))
+    pulled = elements.rows_named(lambda names, _: _PULLED.search(names), ("quote",))
     boxes = [row for row in pulled if row in flow.places()]
     if not boxes or len(boxes) > _MOST_QUOTES:
         return []

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Final
 
 from docgraph.parsers.html.elements import Attributes, Elements
-from docgraph.parsers.html.tags import hides_by_class
+from docgraph.parsers.html.tags import IN_READER_ONLY, hides_by_class
 
 _FAR: Final = re.compile(r"-(?:\d{4,}(?:\.\d+)?px|999px|\d{2,}(?:\.\d+)?r?em|[1-9]\d{2,}(?:\.\d+)?v[wh])")
 _FAR_ON_PAGE: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{4,}(?:\.\d+)?px|[1-9]\d{2,}(?:\.\d+)?v[wh])")
@@ -41,7 +41,7 @@ def may_be_hidden(elements: Elements) -> set[int]:
     """Return the elements that their own markup may hide: no others are hidden by it."""
     tags = (row for tag in ("dialog", "input") for row in elements.rows_of(tag))
     attributes = (row for name in ("hidden", "style") for row in elements.rows_with(name))
-    return {*tags, *attributes, *elements.rows_named(lambda class_, _: hides_by_class(class_))}
+    return {*tags, *attributes, *elements.rows_named(lambda class_, _: hides_by_class(class_), IN_READER_ONLY)}
 
 
 def is_hidden(tag: str, attributes: Attributes) -> bool:

@@ -51,13 +51,13 @@ _ASKS_FOR: Final = re.compile(
     re.I,
 )
 """In an offer: what it offers, or what it costs."""
-_NAMED: Final = (
+_NAMED: Final[dict[Box, re.Pattern[str]]] = {"author": _AUTHOR_NAME, "stories": _STORIES_NAME, "offer": _OFFER_NAME}
+_IN_NAMES: Final = (
     "author", "writer", "contributor", "bio", "related", "recommended", "similar", "more", "other", "latest", "popular",
-    "next", "like",
+    "next", "like", "paywall", "subscri", "newsletter", "donat", "sign", "upsell", "regwall", "further", "comment",
+    "disqus", "discuss", "repl", "respon", "remark", "reaction", "forum", "kommentar", "livefyre",
 )  # fmt: skip
-_OFFERS_NAMED: Final = ("paywall", "subscri", "newsletter", "donat", "sign", "upsell", "regwall")
-_IN_COMMENT_NAMES: Final = ("response", "disqus", "next", "more", "further")
-"""One of these is in every such name; looking for them is quicker."""
+"""One of these is in every such name, and in those of the family "comment"; looking for them is quicker."""
 _SAYS: Final[dict[Box, re.Pattern[str]]] = {
     "comments": re.compile(
         r"(?:\(?\d{1,5}\)? )?(?:(?:reader )?comments?|responses|kommentare?|commentaires?|coment[aá]rios?|commenti"
@@ -126,7 +126,7 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
 
 def _named(elements: Elements, places: dict[int, tuple[int, int]]) -> Iterator[tuple[Box, int, int]]:
     """Yield the boxes whose class or id attribute says what they are."""
-    for row in elements.rows_named(says_what_is_below):
+    for row in elements.rows_named(says_what_is_below, _IN_NAMES):
         if row in places and elements.tag[row] not in _WHOLE:
             own = elements.attributes[row]
             kind = says_what_is_below(own.get("class", ""), own.get("id", ""))
@@ -197,24 +197,15 @@ def says_what_is_below(class_: str, id_: str) -> Box:
     if _names_comments(class_, id_):
         return "comments"
     for names in (class_[:200], id_[:100]):
-        small = names.lower()
-        if any(map(small.__contains__, _NAMED)):
-            if _AUTHOR_NAME.search(names):
-                return "author"
-            if _STORIES_NAME.search(names):
-                return "stories"
-        if any(map(small.__contains__, _OFFERS_NAMED)) and _OFFER_NAME.search(names):
-            return "offer"
+        for kind, says in _NAMED.items():
+            if says.search(names):
+                return kind
     return ""
 
 
 def _names_comments(class_: str, id_: str) -> bool:
     for names in (class_[:200], id_[:100]):
-        small = names.lower()
-        if "comment" in small:
-            names = _STATE_OF_COMMENTS.sub("", names)
-        if _COMMENT in families_of_name(names):
-            return True
-        if any(map(small.__contains__, _IN_COMMENT_NAMES)) and _COMMENT_NAME.search(names):
+        names = _STATE_OF_COMMENTS.sub("", names)
+        if _COMMENT in families_of_name(names) or _COMMENT_NAME.search(names):
             return True
     return False

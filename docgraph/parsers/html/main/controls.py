@@ -16,7 +16,7 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.main.features import Measured
-from docgraph.parsers.html.main.text_features import texts_with
+from docgraph.parsers.html.searched import Searched
 
 MOST_WORDS: Final = 120
 LONGEST_CONTROL: Final = 25
@@ -135,7 +135,8 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
         if box is not None and before[box[1]] - before[box[0]] <= LONGEST_SIGN_UP:
             found.update(range(*box))
     short = [block.text if len(block.text) <= _LONGEST_ASKING else "" for block in measured.block]
-    tracks, needs = texts_with(short, _TRACKS), texts_with([text.lower() for text in short], _IN_NEEDS)
+    tracks = {*Searched(short).having(_TRACKS)}
+    needs = {*Searched(text.lower() for text in short).having(_IN_NEEDS)}
     for place, (index, block) in enumerate(zip(measured.index, measured.block, strict=True)):
         text = block.text
         if place in tracks and _ASKS.search(text):
@@ -150,7 +151,7 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
             if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
                 found.add(index)
     done = -1
-    for row in elements.rows_named(_is_player):
+    for row in elements.rows_named(_is_player, _IN_PLAYERS):
         if row >= done and row in places:
             done = elements.end(row)
             start, stop = places[row]
@@ -177,10 +178,8 @@ def _names_language(flow: Flow, index: int) -> bool:
     return any(isinstance(item, TextBlock) and item.preformatted for item in flow.items[index + 1 : index + _NEAR])
 
 
-@lru_cache(maxsize=8_192)
 def _is_player(class_: str, id_: str) -> bool:
-    names = f"{class_} {id_}"[:200]
-    return any(map(names.lower().__contains__, _IN_PLAYERS)) and _PLAYER.search(names) is not None
+    return _PLAYER.search(f"{class_} {id_}"[:200]) is not None
 
 
 def _is_button(own: Attributes) -> bool:

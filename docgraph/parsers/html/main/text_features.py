@@ -6,10 +6,7 @@ A text is measured by its first letters; words are units, and a Chinese, Japanes
 """
 
 import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.words import in_code_page
+from docgraph.parsers.html.searched import Searched
 
 CJK: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟:;][\"'”’»«)\]]*$")
@@ -92,9 +90,10 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
     copies = Counter(texts)
     heads = [text[:_HEAD_LETTERS] for text in texts]
     small_heads = [head.lower() for head in heads]
-    credited = texts_with(small_heads, _SURE_CREDITS)
-    credited |= {row for row in texts_with(small_heads, _IN_CREDITS) if _CREDITS.search(heads[row])}
-    dated = texts_with(small_heads, _IN_DATES)
+    searched = Searched(small_heads)
+    credited = {row for row in searched.having(_IN_CREDITS) if _CREDITS.search(heads[row])}
+    credited.update(searched.having(_SURE_CREDITS))
+    dated = set(searched.having(_IN_DATES))
     values: list[float] = []
     for row, (block, head, small) in enumerate(zip(blocks, heads, small_heads, strict=True)):
         text = block.text
@@ -132,22 +131,6 @@ def text_columns(elements: Elements, flow: Flow, blocks: list[TextBlock], declar
             text.count("\n") + 1,
         )
     return np.asarray(values, dtype=np.float64).reshape(-1, len(LOCAL))
-
-
-def texts_with(texts: Sequence[str], words: Iterable[str]) -> set[int]:
-    """Return the places of the texts that have one of some words.
-
-    Joined, short texts are searched several times as fast as one by one.
-    """
-    whole, found = "\n".join(texts), set[int]()
-    ends = list(accumulate(len(text) + 1 for text in texts))
-    for word in words:
-        place = whole.find(word)
-        while place >= 0:
-            text = bisect_right(ends, place)
-            found.add(text)
-            place = whole.find(word, ends[text])
-    return found
 
 
 def marks_of(text: str) -> tuple[int, int, int, int, int]:

@@ -107,7 +107,7 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
                     wanted.add(name)
     places, parents = flow.places(), elements.parent
     first, last = min(main, default=0), max(main, default=-1)
-    for row in {*elements.rows_named(_names_notes), *elements.rows_with("role")}:
+    for row in {*elements.rows_named(_names_notes, ("notes",)), *elements.rows_with("role")}:
         own = elements.attributes[row]
         if (
             elements.tag[row] in _NOTE_BOXES
@@ -138,5 +138,4 @@ def _texts_in(flow: Flow, start: int, stop: int) -> list[int]:
 
 
 def _names_notes(class_: str, _: str = "") -> bool:
-    names = class_[:200]
-    return "notes" in names.lower() and _NOTES.search(names) is not None
+    return _NOTES.search(class_[:200]) is not None

@@ -76,6 +76,7 @@ _BYLINE_WORDS: Final = frozenset(
 )
 _BYLINE_NAMES: Final = re.compile(r"författare|tekijä|автор|συντ[αά]κτης|szerző|作者|著者|記者|记者|기자", re.I)
 """Of the same, those that are not plain letters."""
+_IN_BYLINES: Final = ("författare", "tekijä", "автор", "συντ", "szerző", "作者", "著者", "記者", "记者", "기자")
 _NO_BYLINE_WORDS: Final = frozenset(
     "comment comments bio biography avatar image images img photo social follow share related box description job "
     "about card text title role twitter caption credit topic teaser quote testimonial foto bild imagen kommentar "
@@ -86,6 +87,8 @@ _AUTHOR_PAGE: Final = re.compile(
     r"journalists?|by)/[^/?#]+/?$",
     re.I,
 )
+_WORDS: Final = _DATE_WORDS | _BYLINE_WORDS | _MODIFIED_WORDS | _PUBLISHED_WORDS | _OF_OTHERS
+"""One of these, or what is in names of comments or bylines, is in all names that say anything."""
 
 _AUTHOR_STEPS: Final = frozenset(
     "author authors autor autoren autores autori auteur auteurs people staff writer writers profile profiles "
@@ -104,7 +107,9 @@ def telling(elements: Elements) -> set[int]:
         row for row in elements.rows_of("a") if "rel" in (own := attributes[row]) or _is_of_author(own.get("href", ""))
     )
     properties = (*elements.rows_with("itemprop"), *elements.rows_with("property"))
-    return {*links, *elements.rows_of("time"), *properties, *elements.rows_named(_said_by_names)}
+    words = _WORDS.intersection(words_in(" ".join(f"{class_} {id_}" for class_, id_ in elements.by_names())))
+    named = elements.rows_named(_said_by_names, (*words, *_IN_COMMENTS, *_IN_BYLINES))
+    return {*links, *elements.rows_of("time"), *properties, *named}
 
 
 def from_page(elements: Elements, row: int, heading: int = 0) -> list[Statement]:
@@ -258,7 +263,7 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
         says.add("published")
     if words & _OF_OTHERS:
         says.add("others")
-    if any(map(names.lower().__contains__, _IN_COMMENTS)) and _COMMENT.search(names):
+    if _COMMENT.search(names):
         says.add("comment")
     return frozenset(says)
 
