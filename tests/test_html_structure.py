@@ -32,8 +32,27 @@ def test_a_definition_ends_the_one_before_it():
     assert page.root.children[-1].text == "After."
 
 
-def test_ruby_without_end_tags_keeps_its_reading():
-    assert parse_html("<ruby>漢<rp>(<rt>kan<rp>)</ruby>字").text == "漢kan字"
+@pytest.mark.parametrize(
+    ("ruby", "readings"),
+    [
+        ("漢字<rt>kanji</rt>", {"漢字": "kanji"}),
+        ("漢<rp>(<rt>kan<rp>)", {"漢": "kan"}),
+        ("漢<rp>(</rp><rt>kan</rt><rp>)</rp>字<rp>(</rp><rt>ji</rt><rp>)</rp>", {"漢": "kan", "字": "ji"}),
+        ("<rb>漢</rb><rb>字</rb><rt>kan</rt><rt>ji</rt>", {"漢字": "kanji"}),
+        ("<rb>漢</rb><rtc><rt>kan</rt></rtc>", {"漢": "kan"}),
+    ],
+)
+def test_how_signs_are_read_is_no_part_of_the_text_and_kept_with_them(ruby: str, readings: dict[str, str]):
+    page = parse_html(f"<p>The <b>word</b> <ruby>{ruby}</ruby> is old.")
+    assert page.text == f"The word {''.join(readings)} is old."
+    (paragraph,) = page.find("paragraph")
+    marked = [page.text[mark.start : mark.end] for mark in page.marks if mark.type == "ruby"]
+    assert dict(zip(marked, paragraph.attributes["ruby"], strict=True)) == readings
+
+
+def test_a_title_is_read_without_the_readings_of_its_signs_and_the_link_to_itself():
+    page = parse_html("<h1><ruby>漢<rt>kan</rt></ruby>字 <a href='#w'>¶</a></h1><p>Text.")
+    assert page.metadata.title == page.find("heading")[0].text == "漢字"
 
 
 def test_a_formula_written_twice_is_read_once():

@@ -20,7 +20,7 @@ InlineMark = tuple[int, int, str, int]
 _WORDS_BY_SPACE = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 """Thai, Lao, Burmese, Khmer: a zero-width space between words of these is the only sign of a word's end."""
 _BREAK_HINTS: Final = re.compile(rf"[\xad\u2060\ufeff]|(?<![{_WORDS_BY_SPACE}])\u200b|\u200b(?![{_WORDS_BY_SPACE}])")
-_ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟।։።][\"'”’»)\]」』]*\s*$")
+ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？؟।։።][\"'”’»)\]」』]*\s*$")
 _PARAGRAPH_LETTERS: Final = 60
 _PARAGRAPH_SIGNS: Final = 20
 """A line as long as this that ends like a sentence is a paragraph; the second for Chinese and Japanese."""
@@ -77,7 +77,7 @@ class TextBlock:
         cuts, place = [], -1
         for line, next_is_long in zip(lines, long[1:], strict=False):
             place += len(line) + 1
-            if next_is_long or _ENDS_SENTENCE.search(line):
+            if next_is_long or ENDS_SENTENCE.search(line):
                 cuts.append(place)
         return [block for block in self.cut(cuts) if block.text or block.images]
 
@@ -109,7 +109,7 @@ def _is_paragraph(line: str) -> bool:
     """Whether a line is long enough for a paragraph, in the letters of its script, and ends like a sentence."""
     line = line.strip()
     least = _PARAGRAPH_SIGNS if line[-1:] in ("。", "！", "？", "」", "』") else _PARAGRAPH_LETTERS
-    return len(line) >= least and _ENDS_SENTENCE.search(line) is not None
+    return len(line) >= least and ENDS_SENTENCE.search(line) is not None
 
 
 @dataclass(slots=True)
@@ -130,6 +130,8 @@ class Flow:
     """Elements that their class calls a "caption" or a "credit" -> which."""
     tex: dict[int, str] = field(default_factory=dict)
     """Element of a formula -> its TeX source."""
+    readings: dict[int, str] = field(default_factory=dict)
+    """Element of a reading (`rt`) -> how the words before it are read."""
     plain_tables: set[int] = field(default_factory=set)
     """Tables that are no grids: they number the lines of code, or set formulas apart."""
     notes: list[tuple[str, str]] = field(default_factory=list)

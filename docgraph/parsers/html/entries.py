@@ -1,7 +1,7 @@
-"""The entries of a live blog: elements in a row that each begin with a time and go on with text; of a `dl` each term
-that is a time, with what stands under it.
+"""Elements in a row that are alike: the entries of a live blog, which begin with a time, and cards with headings.
 
-Flow ─ find_entries ─> elements, each a section of its own in the tree
+Flow ─ find_entries ─> elements, each a section of its own in the tree; of a `dl` each term that is a time
+     ─ find_grids ───> elements that hold cards: what follows them is under no card's heading
 """
 
 import re
@@ -21,6 +21,9 @@ _FIRST_DIGIT: Final = 33
 _TIME_LETTERS: Final = 80
 _ENTRIES: Final = frozenset(("div", "section", "article", "li", "dt"))
 _LEVELS: Final = 5
+_CARD_LEVELS: Final = 5
+"""Elements between a heading and its card, at most, and one."""
+_CARDS: Final = frozenset(("div", "li", "article", "section"))
 _BLOCKS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "p"))
 
 
@@ -62,3 +65,27 @@ def _terms(elements: Elements, row: int) -> int:
 
 def _texts(flow: Flow, start: int, stop: int) -> int:
     return sum(isinstance(item, TextBlock) and bool(item.text) for item in flow.items[start : min(stop, start + 24)])
+
+
+def find_grids(elements: Elements, flow: Flow) -> dict[int, int]:
+    """Return the elements that begin with cards in a row, and the level of the cards' headings.
+
+    Cards have one name and class, and each a heading, all of one level, and text under it.
+    """
+    parents, tags, places = elements.parent, elements.tag, flow.places()
+    found: dict[int, int] = {}
+    last, level = list[int](), 0
+    for row in sorted(flow.headings):
+        around = [row]
+        while len(around) <= _CARD_LEVELS and (above := parents[around[-1]]) >= 0:
+            around.append(above)
+        if flow.headings[row] == level:
+            grid = next((one for one in around[1:] if one in last), -1)
+            cards = [chain[chain.index(grid) - 1] for chain in (last, around)] if grid >= 0 else []
+            names = {(tags[card], elements.attributes[card].get("class", "")) for card in cards}
+            if len(names) == 1 and tags[cards[0]] in _CARDS and grid in places and grid not in found:
+                start, first = places[grid][0], places[cards[0]][0]
+                if not _texts(flow, start, first) and all(_texts(flow, *places[card]) > 1 for card in cards):
+                    found[grid] = level
+        last, level = around, flow.headings[row]
+    return found

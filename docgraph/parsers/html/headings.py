@@ -36,6 +36,9 @@ _HEADING_CLASS: Final = re.compile(
     re.I,
 )
 """Class of a paragraph that is a heading."""
+_QUESTION_CLASS: Final = re.compile(r"(?:^|[\s_-])question(?:$|[\s_-])", re.I)
+_UNDER_BOLD: Final = LISTS | {"p"}
+"""What stands before and after bold words that are a heading."""
 _LINES: Final = frozenset(("p", "div", "center"))
 """Elements that hold a line between paragraphs."""
 
@@ -73,7 +76,11 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
             level = flow.headings[item.element]
         elif _is_line(elements, item) and _is_bold_alone(elements, flow, index, by_sheet):
             bold[item.element] = min(level + 1, 6)
-        elif (row := _bold_line(elements, item)) >= 0 or (row := _bold_between(elements, flow, index)) >= 0:
+        elif (
+            (row := _bold_line(elements, item)) >= 0
+            or (row := _bold_between(elements, flow, index)) >= 0
+            or (row := _bold_before(elements, flow, index)) >= 0
+        ):
             bold[row] = min(level + 1, 6)
             lines.append(index)
     if lines:
@@ -206,6 +213,35 @@ def _bold_between(elements: Elements, flow: Flow, index: int) -> int:
     if type_ != "strong" or start or end < len(block.text) or block.linked:
         return -1
     return row if _is_long(after) and not _is_all_bold(after) else -1
+
+
+def _bold_before(elements: Elements, flow: Flow, index: int) -> int:
+    """Return the element of the bold words that stand alone before a paragraph or list and after another, or -1.
+
+    One whose class says that it is a question needs nothing before it.
+    """
+    block = flow.items[index]
+    assert isinstance(block, TextBlock)
+    before, after = flow.items[index - 1], flow.items[index + 1 : index + _NEAR]
+    if not block.marks or not after or not isinstance(after[0], int) or after[0] < 0:
+        return -1
+    row, last = after[0], ~before if isinstance(before, int) and before < 0 else -1
+    start, end, type_, words = block.marks[0]
+    if type_ != "strong" or start or end < len(block.text) or block.linked or block.images:
+        return -1
+    if elements.parent[row] != block.element or elements.tag[row] not in _UNDER_BOLD:
+        return -1
+    is_question = _QUESTION_CLASS.search(elements.attributes[words].get("class", "")[:NAME_LETTERS])
+    follows = last >= 0 and elements.tag[last] in _UNDER_BOLD and elements.parent[last] == block.element
+    if not is_question and not follows:
+        return -1
+    if len(block.text) > _BOLD_LETTERS or not _reads_like_a_heading(block.text):
+        return -1
+    text = next((item for item in after if isinstance(item, TextBlock)), None)
+    is_list = elements.tag[row] in LISTS
+    if text is None or not text.text or text.element in flow.headings or _is_all_bold(text):
+        return -1
+    return words if (is_list and text.linked < len(text.text)) or (not is_list and _is_long(text)) else -1
 
 
 def _is_long(block: TextBlock) -> bool:

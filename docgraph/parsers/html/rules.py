@@ -185,6 +185,29 @@ def ruby_bracket(reader: Reader, row: int) -> int:
     return reader.after(row)
 
 
+def ruby(reader: Reader, row: int) -> int:
+    """The words that a reading stands over begin here."""
+    reader.block.open_mark("ruby", row)
+    return 0
+
+
+def reading(reader: Reader, row: int) -> int:
+    """How the words before it are read is no part of the text: it is kept with the mark on them.
+
+    Several readings in a row, one for each sign, are one of all their signs.
+    """
+    text, words = reader.block, " ".join(reader.elements.text(row).split())
+    if (opened := text.open_marks.get("ruby")) is None:
+        return 0
+    if opened[0] < text.length:
+        text.marks.append((opened[0], text.length, "ruby", row))
+        text.open_marks["ruby"] = (text.length, opened[1])
+        reader.flow.readings[row] = words
+    elif text.marks and text.marks[-1][1:3] == (text.length, "ruby"):
+        reader.flow.readings[text.marks[-1][3]] += words
+    return reader.after(row)
+
+
 def noscript(reader: Reader, row: int) -> int:
     """Images for browsers without scripts are the twins of those that a script fills, or stand alone."""
     if row in reader.shown:
@@ -219,6 +242,8 @@ _RULES: Final[list[tuple[str, Rule, Iterable[str]]]] = [
     ("image", image, ("img", "amp-img", "image", "amp-anim")),
     ("break", line_break, ("br",)),
     ("drawing", drawing, ("svg",)),
+    ("ruby", ruby, ("ruby",)),
+    ("reading", reading, ("rt",)),
     ("ruby bracket", ruby_bracket, ("rp",)),
     ("noscript", noscript, ("noscript",)),
     ("template", template, ("template",)),
@@ -231,7 +256,7 @@ _RULES: Final[list[tuple[str, Rule, Iterable[str]]]] = [
 RULE_OF: Final[dict[str, Rule]] = {tag: rule for _, rule, tags in _RULES for tag in tags}
 
 
-ENDING: Final = frozenset(MARKS) | BLOCKS
+ENDING: Final = frozenset(MARKS) | BLOCKS | {"ruby"}
 """Elements whose end means something, if it is not that of a container."""
 
 
@@ -248,6 +273,9 @@ def close(reader: Reader, row: int) -> None:
             reader.heading = -1
     elif (type_ := MARKS.get(tag)) is not None:
         text.close_mark(type_, row)
+    elif tag == "ruby":
+        if text.open_marks.get("ruby", (0, -1))[1] == row:
+            del text.open_marks["ruby"]
     elif tag in BLOCKS:
         if reader.heading >= 0:
             text.add_text(" ")

@@ -11,7 +11,7 @@ import re
 from typing import Any, Final
 
 from docgraph.kinds import Domain
-from docgraph.parsers.html.blocks import TextBlock
+from docgraph.parsers.html.blocks import ENDS_SENTENCE, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.nodes import Page, is_safe
@@ -46,6 +46,7 @@ _FEW_LETTERS: Final = 60
 _CELLS: Final = frozenset(("td", "th"))
 _LABEL_LETTERS: Final = 10
 """A text of fewer is a label beside a heading, such as "[edit]", and not the text of a box."""
+_LINES: Final = frozenset(("p", "div", "header"))
 _SMALL_ROLES: Final = frozenset(("nav", "aside", "header", "footer"))
 
 
@@ -173,19 +174,25 @@ def quote(walk: Walk, element: int) -> None:
 def box(walk: Walk, element: int) -> None:
     """A box that interrupts the text keeps its headings to itself: what follows it belongs to what came before it.
 
-    So does an entry of a live blog; one without a heading is a section all the same.
+    So do cards in a row, and an entry of a live blog; one without a heading is a section all the same.
     """
     tag = walk.page.elements.tag[element]
     if element in walk.entries:
         if element not in walk.headed:
             walk.frames.push("section", element)
             return
+        if level := _level_of_first(walk, element):
+            walk.frames.close_sections(walk.frames.last, level)
         walk.frames.stack.append(Frame("box", element, 0))
         _open_before_heading(walk, element)
         return
-    if _has_headed_text(walk, element) and (
+    start, stop = walk.page.verdict.article
+    if element in walk.grids and start < walk.index <= stop:
+        walk.frames.close_sections(walk.frames.last, walk.grids[element])
+        walk.frames.stack.append(Frame("box", element, 0))
+    elif _has_headed_text(walk, element) and (
         tag in _ALWAYS_BOXES
-        or walk.page.elements.is_between(element, "p")
+        or (walk.page.elements.is_between(element, "p") and not _is_head(walk, element))
         or (
             len(walk.frames.last.sections) > 1
             and _BOX_CLASS.search(walk.page.elements.attributes[element].get("class", "")[:NAME_LETTERS])
@@ -243,6 +250,44 @@ def _has_headed_text(walk: Walk, element: int) -> bool:
             else:
                 headed = True
     return headed
+
+
+def _is_head(walk: Walk, element: int) -> bool:
+    """Whether an element is the head of what follows it: a heading of the main text and a line that is no sentence."""
+    headed, lined = False, False
+    for index, item in enumerate(walk.ahead(FEW_ITEMS), start=walk.index):
+        if item == ~element:
+            return headed and lined
+        if not isinstance(item, TextBlock) or not item.text:
+            continue
+        if walk.page.verdict.block_role.get(index) != "main":
+            return False
+        if item.element in walk.page.flow.headings:
+            if headed:
+                return False
+            headed = True
+        elif (
+            lined
+            or len(item.text) > _FEW_LETTERS
+            or 2 * item.linked > len(item.text)
+            or walk.page.elements.tag[item.element] not in _LINES
+            or ENDS_SENTENCE.search(item.text)
+        ):
+            return False
+        else:
+            lined = headed
+    return False
+
+
+def _level_of_first(walk: Walk, element: int) -> int:
+    """Return the level of the first heading in an element, 0 if it is not near its beginning."""
+    headings = walk.page.flow.headings
+    for item in walk.ahead(FEW_ITEMS):
+        if item == ~element:
+            break
+        if isinstance(item, TextBlock) and item.element in headings:
+            return headings[item.element]
+    return 0
 
 
 def _open_before_heading(walk: Walk, element: int) -> None:

@@ -36,7 +36,7 @@ MARKS: Final = {
     "code": "code", "kbd": "code", "samp": "code", "tt": "code", "var": "code", "sub": "subscript",
     "sup": "superscript", "del": "deleted", "s": "deleted", "strike": "deleted", "ins": "inserted", "u": "underline",
     "mark": "highlight", "q": "quotation", "small": "small", "time": "time", "abbr": "abbreviation",
-    "dfn": "definition", "rt": "ruby",
+    "dfn": "definition",
 }  # fmt: skip
 """Inline elements and the mark that each leaves on the text."""
 

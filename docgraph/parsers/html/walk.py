@@ -15,7 +15,7 @@ from typing import Any, Final
 from docgraph.document import DocumentBuilder
 from docgraph.parsers.html.blocks import TextBlock
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.entries import find_entries
+from docgraph.parsers.html.entries import find_entries, find_grids
 from docgraph.parsers.html.nodes import NodeWriter, Page
 from docgraph.parsers.html.tables import Grid
 from docgraph.parsers.html.tags import LISTS
@@ -114,6 +114,8 @@ class Walk:
         self.index = 0
         """Of the next item of the flow."""
         self.entries = find_entries(page.elements, page.flow)
+        self.grids = find_grids(page.elements, page.flow)
+        """Elements that hold cards in a row, and the level of their headings."""
         self.opened: set[int] = set()
         """Headings whose section was opened before them."""
         self.headed = _above(page.elements, page.flow.headings)
@@ -132,7 +134,7 @@ class Walk:
     def is_aside(self, role: str | None) -> bool:
         """Whether a heading of a role, here, interrupts the article."""
         start, stop = self.page.verdict.article
-        return self.frames.last.kind == "page" and start < self.index <= stop and role != "main"
+        return self.frames.last.kind in ("page", "box") and start < self.index <= stop and role != "main"
 
     def next_is_list(self) -> bool:
         """Whether a list with anything wanted in it opens next."""

@@ -116,7 +116,7 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     keep_lists_of_items(elements, flow, measured, main, captions)
     keep_quotes_whole(elements, flow, main)
     keep_panels(elements, flow, main)
-    keep_headings_of_main(elements, flow, main, verdict.title)
+    keep_headings_of_main(elements, flow, main, verdict.title, captions)
     keep_headings_of_stories(elements, flow, measured, main, verdict.title)
     drop_what_follows_the_article(elements, flow, measured, main, verdict.title, title)
     drop_what_is_below(elements, flow, measured, main)

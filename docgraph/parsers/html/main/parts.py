@@ -139,14 +139,18 @@ def keep_panels(elements: Elements, flow: Flow, main: set[int]) -> None:
             main.update((heading, *texts))
 
 
-def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
+def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int, captions: set[int]) -> None:
     """Add to `main` the headings right before a main text in the same element: nobody reads the one without the other.
 
-    One that is a link leads elsewhere.
+    So is a heading right between two main texts, however page builders wrap each of them. One that is a link leads
+    elsewhere.
     """
+    above = {heading: before for before, heading in _pairs(flow, captions)}
     for heading, texts in _under_headings(flow, title):
-        if texts[0] in main and not _is_link(elements, flow, heading) and _is_under(elements, flow, texts[0], heading):
-            main.add(heading)
+        if texts[0] in main and not _is_link(elements, flow, heading):
+            is_between = above.get(heading, -1) in main and _are_wrapped_alike(elements, flow, texts[0], heading)
+            if is_between or _is_under(elements, flow, texts[0], heading):
+                main.add(heading)
 
 
 def keep_headings_of_stories(elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int) -> None:
@@ -187,10 +191,36 @@ def _is_link(elements: Elements, flow: Flow, index: int) -> bool:
     return not links or any(address.strip()[:1] != "#" for address in links)
 
 
+def _pairs(flow: Flow, captions: set[int]) -> Iterator[tuple[int, int]]:
+    """Yield each text and the heading that follows it, with no more than captions between them."""
+    before = -1
+    for index, item in flow.blocks():
+        if item.text and index not in captions:
+            if item.element in flow.headings and before >= 0:
+                yield before, index
+            before = index
+
+
+def _are_wrapped_alike(elements: Elements, flow: Flow, text: int, heading: int) -> bool:
+    """Whether a text and a heading stand in elements of their own, as many, that have the same names but for a word."""
+    one, other = (elements.parent[flow.items[index].element] for index in (text, heading))  # type: ignore[union-attr]
+    for _ in range(_LEVELS):
+        if one == other:
+            return True
+        if one < 0 or other < 0 or elements.tag[one] != elements.tag[other]:
+            return False
+        names = [elements.attributes[row].get("class", "").split() for row in (one, other)]
+        if len(names[0]) != len(names[1]) or (names[0] and names[0][0] != names[1][0]):
+            return False
+        one, other = elements.parent[one], elements.parent[other]
+    return False
+
+
 def _is_under(elements: Elements, flow: Flow, text: int, heading: int) -> bool:
-    """Whether a text stands in the element of a heading, itself or in an element of its own."""
-    element, around = flow.items[text].element, elements.parent[flow.items[heading].element]  # type: ignore[union-attr]
-    return around in (element, elements.parent[element])
+    """Whether a text stands in the element of a heading, itself, in an element of its own, or in the next one."""
+    element, row = flow.items[text].element, flow.items[heading].element  # type: ignore[union-attr]
+    above, around = elements.parent[element], elements.parent[row]
+    return around in (element, above) or (above == elements.end(row) and elements.parent[above] == around)
 
 
 def drop_what_follows_the_article(

@@ -6,7 +6,7 @@
 Names of months are those of the Unicode CLDR in all of its languages (`months.json`, written by
 `tools/make_months.py`). A time without a zone stays without one; a guess could move it to another day. Two numbers
 that could be day and month in either order are read day first, as most of the world writes them, unless the second is
-above 12 or the page says that its language is that of the United States ("en-US").
+above 12, the day of the week beside them says otherwise, or the page's language is that of the United States ("en-US").
 """
 
 import json
@@ -45,6 +45,7 @@ _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d
 _COMPACT: Final = re.compile(r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:T?\d{4,6}Z?)?$")
 _YEAR_FIRST: Final = re.compile(r"\b((?:19|20)\d{2})[./-]\s?(\d{1,2})[./-]\s?(\d{1,2})(?!\d)")
 _NUMBERS: Final = re.compile(rf"\b(\d{{1,2}})[./-]\s?(\d{{1,2}})[./-]\s?{_YEAR}\b")
+_WEEKDAY: Final = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)(?:[a-z]{0,5}day)?\b", re.I)
 _SHORT_YEAR: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{2})(?![\d.])")
 _SIGNS: Final = re.compile(
     r"((?:19|20)\d{2})\s*(?:[年년]|оны)\s*(\d{1,2})\s*(?:[月월]|(?:дугаар |-р )?сар\w*)\s*(\d{1,2})\s*[日일号]?"
@@ -141,13 +142,19 @@ def _with_numbers(text: str, month_first: bool) -> str | None:
     """Return the date of a text that has the month as a number: day first, but for pages of the United States."""
     if found := _NUMBERS.search(text):
         day, month, year = found.groups()
-        if month_first:
+        if month_first or _is_weekday(text, _date(year, day, month)) > _is_weekday(text, _date(year, month, day)):
             day, month = month, day
         return _date(year, month, day) or _date(year, day, month)
     if found := _SHORT_YEAR.search(text):
         day, month, year = found.groups()
         return _date(f"20{year}", month, day)
     return None
+
+
+def _is_weekday(text: str, day: str | None) -> bool:
+    """Whether a text names, in English, the day of the week that a date is."""
+    found = _WEEKDAY.search(text)
+    return found is not None and day is not None and f"{date.fromisoformat(day):%a}" == found.group(1).title()
 
 
 def date_in_url(url: str) -> str | None:

@@ -20,26 +20,28 @@ from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.bylines import byline_below
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
+from docgraph.parsers.html.metadata.heads import is_logo, links_home, main_heading, words_of_heading
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
 from docgraph.parsers.html.metadata.shown import (
     TELLING,
     article_items,
+    dates_of,
     from_page,
     is_of_others,
     is_within_item,
     rank_of_date,
     telling,
 )
-from docgraph.parsers.html.metadata.titles import chosen_title
+from docgraph.parsers.html.metadata.titles import chosen_title, named_site
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
     "authors": ("json-ld", "meta", "opengraph", "microdata", "byline", "organisation"),
     "date": ("json-ld", "opengraph", "meta", "microdata", "published", "time", "url", "text"),
-    "modified": ("json-ld", "opengraph", "meta", "microdata", "time"),
+    "modified": ("json-ld", "opengraph", "meta", "microdata", "time", "text"),
     "language": ("html", "meta", "json-ld", "opengraph"),
-    "site_name": ("opengraph", "json-ld", "meta"),
+    "site_name": ("opengraph", "json-ld", "meta", "shown"),
     "description": ("opengraph", "meta", "json-ld", "microdata"),
     "image": ("opengraph", "meta", "json-ld", "html", "microdata"),
     "section": ("opengraph", "json-ld", "meta"),
@@ -55,9 +57,8 @@ _LONGEST: Final = 4_000
 _MOST_HEADINGS: Final = 8
 _COUNTER: Final = re.compile(r"^\s*\(\d{1,3}\+?\)\s+(?=\S)")
 """The number of new messages, before a title."""
-_LOGO: Final = re.compile(r"(?:^|[\s_-])(?:logo|brand|site-?(?:title|name|branding))(?:$|[\s_-])", re.I)
 _EVENTS_BELOW: Final = 60
-_LONGEST_DATELINE: Final = 60
+_LONGEST_DATELINE: Final = 80
 _SHORTEST_DATE: Final = 8
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
@@ -121,7 +122,8 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     """What the page shows, and whether it shows it before its heading, which makes it less likely to be about the
     article; of dates, how likely they are those of the article."""
     headings: list[tuple[str, str]] = []
-    heading = elements.tag.index("h1") if "h1" in elements.tag else 0
+    homes = links_home(elements, base)
+    heading = main_heading(elements, homes)
     items = article_items(elements)
     # Of several articles the one that holds the heading, else the first, is the page's.
     ours = (item for item in items if not is_of_others(elements, item, heading))
@@ -156,7 +158,7 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
             add("language", own.get("lang") or own.get("xml:lang") or "", "html")
         elif tag in ("h1", "h2") and len(headings) < _MOST_HEADINGS:
             # The name of the site may stand in a heading, too.
-            headings.append(("logo" if _LOGO.search(own.get("class", "")) else tag, elements.text(row)))
+            headings.append(("logo" if is_logo(elements, row, homes) else tag, words_of_heading(elements, row)))
         elif own and not TELLING.isdisjoint(own):
             for field, value, source in from_page(elements, row, heading):
                 if source == "microdata" and any(item <= row < elements.end(item) for item in items):
@@ -170,16 +172,19 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
         add(field, value, source)
     for *_, field, value, source in sorted(shown, key=lambda item: item[:2]):
         add(field, value, source)
-    for _, value in sorted(headings, key=lambda item: item[0]):
-        add("title", value, "heading")
+    if heading and elements.tag[heading] not in ("h1", "h2"):
+        headings.append(("h3", words_of_heading(elements, heading)))
+    for tag, value in sorted(headings, key=lambda item: item[0]):
+        add("title", value, "logo" if tag == "logo" else "heading")
+    titles = [elements.text(row) for row in elements.rows_of("title")[:1]]
+    names = [words for row in homes for words in [" ".join(elements.text(row).split())] if words]
+    if titles and (site := named_site(titles[0], names)):
+        add("site_name", site, "shown")
     if url and (day := date_in_url(url)):
         add("date", day, "url")
-    if (
-        heading
-        and not any(candidate.field == "date" for candidate in found)
-        and (day := _date_below(elements, heading))
-    ):
-        add("date", day, "text")
+    if heading and not any(candidate.field == "date" for candidate in found):
+        for field, day in zip(("date", "modified"), _dates_below(elements, heading), strict=True):
+            add(field, day or "", "text")
     if heading and not any(candidate.field == "authors" for candidate in found):
         start = elements.last[heading]
         if names := byline_below(elements, start, min(start + _EVENTS_BELOW, len(elements.events))):
@@ -187,16 +192,18 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     return found
 
 
-def _date_below(elements: Elements, heading: int) -> str | None:
-    """Return the date in the first short texts below the heading, None if there is none before the first long one."""
+def _dates_below(elements: Elements, heading: int) -> tuple[str | None, str | None]:
+    """Return the date in the first short texts below the heading, and that of a change beside it; None if there is
+    none before the first long one.
+    """
     language, start = elements.attributes[0].get("lang"), elements.last[heading]
     texts = (event for event in elements.events[start : start + _EVENTS_BELOW] if isinstance(event, str))
     for text in (text.strip() for text in texts):
         if len(text) > _LONGEST_DATELINE:
             break
-        if len(text) >= _SHORTEST_DATE and any(map(str.isdigit, text)) and (day := iso_date(text, language)):
-            return day
-    return None
+        if len(text) >= _SHORTEST_DATE and any(map(str.isdigit, text)) and any(days := dates_of(text, language)):
+            return days[0] or days[1], days[1]
+    return None, None
 
 
 def _chosen(found: list[Candidate], field: str) -> list[Candidate]:

@@ -43,15 +43,17 @@ _OTHER_DATE: Final = re.compile(
     r"evento|fecha límite|date limite|scadenza|frist)\b",
     re.I,
 )
-_LONGEST_DATE: Final = 60
+_LONGEST_DATE: Final = 100
 _MODIFIED_WORDS: Final = frozenset("updated update modified edited revised changed lastmod aktualisiert".split())
 _PUBLISHED_WORDS: Final = frozenset("published publish pubdate created posted publication".split())
-_UPDATED: Final = re.compile(
-    r"(?:updat|modifi|edited|revised|aktualisiert|geändert|mis [àa] jour|actualiz|atualiz|aggiornat|bijgewerkt|opdater|"
-    r"oppdater|uppdater|päivitet|aktualiz|обновл|оновл|güncelle|更新|修改|수정|تحديث|עודכן)[^.]{0,16}$",
+_CHANGED: Final = re.compile(
+    r"updat|modifi|edited|revised|aktualisiert|geändert|mis [àa] jour|actualiz|atualiz|aggiornat|bijgewerkt|opdater|"
+    r"oppdater|uppdater|päivitet|aktualiz|обновл|оновл|güncelle|更新|修改|수정|تحديث|עודכן",
     re.I,
 )
 """Words before a date of the last change."""
+_UPDATED: Final = re.compile(f"(?:{_CHANGED.pattern})[^.]{{0,16}}$", re.I)
+"""The same, right before a date."""
 _PUBLISHED: Final = re.compile(
     r"^(?:publish|posted|veröffentlicht|publié|public|pubblicat|gepubliceerd|opublik|опублик|發布|发布|公開)", re.I
 )
@@ -70,9 +72,9 @@ _ELSEWHERE: Final = frozenset(("aside", "nav", "footer"))
 _OTHERS_LEVELS: Final = 8
 _ARTICLE_ITEM: Final = re.compile(r"(?:article|posting|report|blogpost)$", re.I)
 _BYLINE_WORDS: Final = frozenset(
-    "byline bylines author authors authorname authornames byl writer reporter autor autora autoren autores autori "
-    "autore autorin autorzy auteur auteurs auteure forfatter forfattere forfattare skribent verfasser kirjoittaja "
-    "yazar szerzo avtor penulis zuozhe".split()
+    "byline bylines submitted author authors authorname authornames byl writer reporter autor autora autoren autores "
+    "autori autore autorin autorzy auteur auteurs auteure forfatter forfattere forfattare skribent verfasser "
+    "kirjoittaja yazar szerzo avtor penulis zuozhe".split()
 )
 _BYLINE_NAMES: Final = re.compile(r"författare|tekijä|автор|συντ[αά]κτης|szerző|作者|著者|記者|记者|기자", re.I)
 """Of the same, those that are not plain letters."""
@@ -235,12 +237,22 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
     says = _said_by_names(own.get("class", ""), own.get("id", ""))
     if "byline" in says and not _is_of_comment(elements, row):
         yield "authors", _names_in(elements, row, _LONGEST_BYLINE), "byline"
-    language = elements.attributes[0].get("lang")
-    if "date" in says and (
-        day := iso_date(own.get("title", "")[:_LONGEST_DATE], language)
-        or iso_date(short_text(elements, row, _LONGEST_DATE), language)
-    ):
+    if "date" not in says and "modified" not in says:
+        return
+    language, words = elements.attributes[0].get("lang"), short_text(elements, row, _LONGEST_DATE)
+    published, modified = dates_of(words, language)
+    if "date" in says and (day := iso_date(own.get("title", "")[:_LONGEST_DATE], language) or published or modified):
         yield "date", day, "text"
+    if day := modified or ("modified" in says and published):
+        yield "modified", day, "text"
+
+
+def dates_of(words: str, language: str | None) -> tuple[str | None, str | None]:
+    """Return the date that a line gives, and that of the last change, if words of change stand before one."""
+    changed = _CHANGED.search(words)
+    if changed is None or (modified := iso_date(words[changed.end() :], language)) is None:
+        return iso_date(words, language), None
+    return iso_date(words[: changed.start()], language), modified
 
 
 @lru_cache(maxsize=8_192)
@@ -277,8 +289,11 @@ def _is_of_comment(elements: Elements, row: int) -> bool:
 def is_within_item(elements: Elements, row: int) -> bool:
     """Whether an element is part of something nested, such as a comment or an image."""
     others = ("comment", "imageobject", "videoobject", "review", "answer")
-    above = elements.around(elements.parent[row], _ITEM_LEVELS)
-    return any(elements.attributes[row].get("itemtype", "").lower().endswith(others) for row in above)
+    for above in elements.around(elements.parent[row], _ITEM_LEVELS):
+        own = elements.attributes[above]
+        if own and (own.get("itemprop") == "comment" or own.get("itemtype", "").lower().endswith(others)):
+            return True
+    return False
 
 
 def short_text(elements: Elements, row: int, most: int) -> str:

@@ -8,8 +8,10 @@ from typing import Final
 
 from docgraph.metadata import Candidate
 
-_SEPARATOR: Final = re.compile(r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*")
-"""What stands between the title of a page and the name of its site."""
+_SEPARATOR: Final = re.compile(
+    r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*|(?<=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef])[_-](?=\S)"
+)
+"""What stands between the title of a page and the name of its site; Chinese needs no space around it."""
 _NO_TITLES: Final = frozenset(
     ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
 )
@@ -41,14 +43,29 @@ def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
         return shown[longest]
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
         return most
+    rest = _without_site(chosen.value, name)
     if chosen.source == "html":
-        return _without_site(chosen.value, name)
+        parts = _SEPARATOR.split(rest) if rest != chosen.value else _SEPARATOR.split(rest)[:1]
+        same = (shown[words] for words in map(_words, parts) if words in shown)
+        return next(same, next((heading for heading in others if _is_most_of(heading, rest)), rest))
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
             if words in shown and _is_about_another(chosen.value, words):
                 return shown[words]
-    return _without_site(chosen.value, name)
+    return rest
+
+
+def named_site(title: str, names: list[str]) -> str | None:
+    """Return the first of some names that a sign sets apart at the end of a title, or at its beginning; or None."""
+    parts = _SEPARATOR.split(title)
+    ends = {_plain(part) for part in (parts[0], parts[-1], title.partition(": ")[0])} - {_plain(title), *_NO_TITLES}
+    return next((name for name in names if _plain(name) in ends), None)
+
+
+def is_in_title(heading: str, title: str) -> bool:
+    """Whether a title has all words of a heading, one after the other, and these say something."""
+    return len(heading) >= _LEAST_STEM and f" {_plain(heading)} " in f" {_plain(title)} "
 
 
 def _without_site(title: str, name: str) -> str:
@@ -56,12 +73,15 @@ def _without_site(title: str, name: str) -> str:
     left says nothing ("Home | Rock Post").
     """
     signs, rest = list(_SEPARATOR.finditer(title)), title
-    if not signs or not name:
+    before, _, after = title.partition(": ")
+    if not name or not (signs or after):
         return title
-    if _plain(title[signs[-1].end() :]) == name:
+    if signs and _plain(title[signs[-1].end() :]) == name:
         rest = title[: signs[-1].start()].strip()
-    elif _plain(title[: signs[0].start()]) == name:
+    elif signs and _plain(title[: signs[0].start()]) == name:
         rest = title[signs[0].end() :].strip()
+    elif _plain(before) == name:
+        rest = after.strip()
     return title if not rest or _plain(rest) in _NO_TITLES else rest
 
 
