@@ -6,6 +6,7 @@
 here and nowhere else, so it cannot leak later; a page that shows next to nothing is read with what it hides.
 """
 
+import re
 from collections import Counter
 from itertools import accumulate
 from typing import Final
@@ -24,6 +25,7 @@ from docgraph.parsers.html.visibility import is_hidden, may_be_hidden, way_of_hi
 _ALMOST_EMPTY: Final = 300
 """Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
 
+_SIGNS: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _LAYERS: Final = 3
 """Hidden elements within hidden elements that are looked into."""
 _LEAST_SLIDES: Final = 3
@@ -172,7 +174,7 @@ def _letters(elements: Elements, row: int) -> int:
         event = elements.events[index]
         index += 1
         if isinstance(event, str):
-            letters += len(event.strip())
+            letters += _weight(event.strip())
         elif event >= 0 and (elements.tag[event] in UNSEEN or elements.tag[event] == "a"):
             index = elements.last[event] + 1
     return letters
@@ -180,10 +182,15 @@ def _letters(elements: Elements, row: int) -> int:
 
 def _has_prose(flow: Flow) -> bool:
     """Whether a flow has so many letters outside of links that the page is not almost empty."""
-    letters = accumulate(len(item.text) - item.linked for _, item in flow.blocks())
+    letters = accumulate(_weight(item.text) - item.linked for _, item in flow.blocks())
     return any(count >= _ALMOST_EMPTY for count in letters)
 
 
 def _prose(flow: Flow) -> int:
     """Return the letters of a flow outside of links."""
-    return sum(len(item.text) - item.linked for _, item in flow.blocks())
+    return sum(_weight(item.text) - item.linked for _, item in flow.blocks())
+
+
+def _weight(text: str) -> int:
+    """Return the letters of a text; a sign of Chinese or a syllable of Korean tells as much as three."""
+    return len(text) if text.isascii() else len(text) + 2 * len(_SIGNS.findall(text))

@@ -35,11 +35,17 @@ _NO_TEXT: Final = re.compile(
     r"comment|advert|promo|newsletter|subscri|paywall",
     re.I,
 )
+_PANEL_CLASS: Final = re.compile(
+    r"(?:accordion|toggle|faq|collaps\w*|spoiler|(?<![a-z])tabs?)[\w-]*(?:content|body|panel|answer|text|inner|pane)|(?:^|[\s_-])answer(?![a-z])",
+    re.I,
+)
+"""Class of a text that the line above it opens, in markup from before ARIA."""
 _HOLDERS: Final = frozenset(("div", "section", "p", "span"))
 _NEAR: Final = 6
 _MOST_ELEMENTS: Final = 500
 _LEAST_LETTERS: Final = 80
-"""Letters of the rest of a text, outside of links."""
+_LEAST_ANSWER: Final = 20
+"""Letters of the rest of a text, and of an answer, outside of links."""
 
 
 def panels_of_headings(elements: Elements) -> set[int]:
@@ -78,21 +84,26 @@ def panels_of_headings(elements: Elements) -> set[int]:
 
 
 def is_rest_of_text(elements: Elements, row: int) -> bool:
-    """Whether a hidden element holds prose, and what stands right beside it says that it shows more of it."""
+    """Whether a hidden element holds prose, and it is an answer by its class, or what stands right beside it says that
+    it shows more of it.
+    """
     own = elements.attributes[row]
     if elements.tag[row] not in _HOLDERS or own.get("role", "region") not in ("region", "group"):
         return False
     if _NO_TEXT.search(f"{own.get('class', '')} {own.get('id', '')}"[:300]):
         return False
-    end, above = elements.end(row), elements.parent[row]
+    end, above, least = elements.end(row), elements.parent[row], _LEAST_LETTERS
     if end - row > _MOST_ELEMENTS:
         return False
-    beside = (*range(max(above + 1, row - _NEAR), row), *range(end, min(len(elements), end + _NEAR)))
-    if not any(_says_read_on(elements, one) for one in beside):
-        return False
+    if _PANEL_CLASS.search(own.get("class", "")[:300]):
+        least = _LEAST_ANSWER
+    else:
+        beside = (*range(max(above + 1, row - _NEAR), row), *range(end, min(len(elements), end + _NEAR)))
+        if not any(_says_read_on(elements, one) for one in beside):
+            return False
     inner = elements.tag[row:end]
     linked = sum(len(elements.text(one)) for one, tag in enumerate(inner, row) if tag == "a")
-    return len(elements.text(row).strip()) - linked >= _LEAST_LETTERS and not {"form", "input", "script"} & {*inner}
+    return len(elements.text(row).strip()) - linked >= least and not {"form", "input", "script"} & {*inner}
 
 
 def _says_read_on(elements: Elements, row: int) -> bool:

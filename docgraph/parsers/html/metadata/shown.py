@@ -72,7 +72,7 @@ _ELSEWHERE: Final = frozenset(("aside", "nav", "footer"))
 _OTHERS_LEVELS: Final = 8
 _ARTICLE_ITEM: Final = re.compile(r"(?:article|posting|report|blogpost)$", re.I)
 _BYLINE_WORDS: Final = frozenset(
-    "byline bylines submitted author authors authorname authornames byl writer reporter autor autora autoren autores "
+    "byline bylines author authors authorname authornames byl writer reporter autor autora autoren autores "
     "autori autore autorin autorzy auteur auteurs auteure forfatter forfattere forfattare skribent verfasser "
     "kirjoittaja yazar szerzo avtor penulis zuozhe".split()
 )

@@ -1,0 +1,117 @@
+"""Kinds of faults of titles beside the site's name, of what leads home, and of dates and authors near the heading."""
+
+import pytest
+
+from docgraph.parsers.html.metadata.dates import iso_date
+from docgraph.parsers.html.page import parse_html
+from tests.white_tower import LINES
+
+HOME = "<a href=/>Coast Post</a>"
+
+
+def told(title: str, body: str, **more: str):
+    return parse_html(f"<html lang=en><title>{title}</title>{body}<p>{LINES[0]}</p>", **more).metadata
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "shown", "site"),
+    [
+        # A link home with the site's name.
+        (
+            "A tower - a story - Coast Post",
+            f"<div>{HOME}</div><h1>A tower - a story</h1>",
+            "A tower - a story",
+            "Coast Post",
+        ),
+        ("Coast Post: A white tower", f"<h1>{HOME}</h1><h3>A white tower</h3>", "A white tower", "Coast Post"),
+        (
+            "Coast Post » Archive » A white tower",
+            f"<h1>{HOME}</h1><h2>A white tower</h2>",
+            "A white tower",
+            "Coast Post",
+        ),
+        ("Wall | Coast Post", "<a href=https://e.example/>coast post</a>", "Wall", "coast post"),
+        ("Wall | Coast Post", "<a rel=home href=/start>Coast Post</a>", "Wall", "Coast Post"),
+        # One that says something else, or leads elsewhere.
+        ("Home | Coast Post", "<a href=/>Home</a>", "Home | Coast Post", None),
+        ("Wall | Coast Post", "<a href=/about>Coast Post</a>", "Wall | Coast Post", None),
+        ("Coast Post", HOME, "Coast Post", None),
+        # A short heading before a long name of the site.
+        ("Team | The lighthouse keepers of the coast", "<h1>Team</h1>", "Team", None),
+        ("Team — towers 2.1 documentation", "<h1>Team<a href=#team>¶</a></h1>", "Team", None),
+        ("Team | The lighthouse keepers", "<h1><a href=/>Team</a></h1>", "The lighthouse keepers", "Team"),
+        ("The lighthouse keepers | Team", "<h1>Team</h1>", "The lighthouse keepers | Team", None),
+        ("第三章 灯_海的故事_笔趣阁", "<h1>第三章 灯</h1>", "第三章 灯", None),
+        (
+            "灯塔又白了（海岸报） - 新闻",
+            "<meta property=og:site_name content=新闻><h1>灯塔又白了！</h1>",
+            "灯塔又白了（海岸报）",
+            "新闻",
+        ),
+        (
+            "灯塔今年又白了（海岸报） - 新闻",
+            "<meta property=og:site_name content=新闻><h1>灯塔今年又白了</h1>",
+            "灯塔今年又白了",
+            "新闻",
+        ),
+    ],
+)
+def test_a_title_is_told_from_the_name_of_the_site(title: str, body: str, shown: str, site: str | None):
+    found = told(title, body, url="https://e.example/d/page.html")
+    assert (found.title, found.site_name) == (shown, site)
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("Fri, 05/03/2024 - 08:00", "2024-05-03"),  # Drupal's own format
+        ("Friday 05/03/2024", "2024-05-03"),
+        ("Tue, 05/03/2024", "2024-03-05"),
+        ("Mon, 05/03/2024", "2024-03-05"),  # neither of them
+        ("Sat, 03/02/2024", "2024-02-03"),  # both of them
+        ("05/03/2024", "2024-03-05"),
+        ("Fri, 25/03/2024", "2024-03-25"),
+    ],
+)
+def test_the_day_of_the_week_tells_day_from_month(text: str, date: str):
+    assert iso_date(text, "en") == date
+
+
+@pytest.mark.parametrize(
+    ("shown", "date", "modified"),
+    [
+        (
+            "<p class=meta__date>Publié le jeudi 14 mars 2024 à 21h03, mis à jour le 15 mars 2024 à 09h10</p>",
+            "2024-03-14",
+            "2024-03-15",
+        ),
+        ("<p>Giriş Tarihi: 14.03.2024 21:03 Son Güncelleme: 15.03.2024 09:10</p>", "2024-03-14", "2024-03-15"),
+        ("<p class=timestamp>Updated 6:14 PM EDT, Fri March 15, 2024</p>", "2024-03-15", "2024-03-15"),
+        ("<p class=last-updated>March 15, 2024</p>", "2024-03-15", "2024-03-15"),
+        ("<p class=date>Updated prices, 15 March 2024</p>", "2024-03-15", "2024-03-15"),
+        ("<p class=date>14 March 2024, updated daily</p>", "2024-03-14", None),
+    ],
+)
+def test_a_line_may_give_the_date_of_a_change_too(shown: str, date: str | None, modified: str | None):
+    found = told("A white tower", f"<h1>A white tower</h1>{shown}<p>{LINES[1]}</p>")
+    assert (found.date, found.modified) == (date, modified)
+
+
+@pytest.mark.parametrize(
+    ("body", "authors"),
+    [
+        (
+            "<h1>A white tower</h1><div class=node__submitted>Submitted by <span>Ann Lee</span> on "
+            "<span>Fri, 05/03/2024 - 08:00</span></div>",
+            ("Ann Lee",),
+        ),
+        (f"<h1>{HOME}</h1><p>{LINES[1]}</p><h2>A white tower</h2><p>By Ann Lee</p>", ("Ann Lee",)),
+        (
+            "<h1>A white tower</h1><div><b itemprop=author>Ann Lee</b></div>"
+            "<div itemprop=comment><b itemprop=author>Bo Ek</b></div>",
+            ("Ann Lee",),
+        ),
+    ],
+)
+def test_authors_near_the_heading(body: str, authors: tuple[str, ...]):
+    assert told("A white tower | Coast Post", body).authors == authors
