@@ -132,3 +132,11 @@ def test_a_text_in_the_frame_of_a_drawing_is_read():
         "</p></foreignObject></svg>"
     )
     assert page.main_text.split("\n\n") == [*LINES[:2], LINES[0], "Then more.", *LINES[2:]]
+
+
+def test_a_gallery_of_one_image_in_a_list_of_definitions_has_its_caption():
+    page = article(
+        "<div class=gallery><dl class=gallery-item><dt class=gallery-icon><a href=/a><img src=a.jpg></a></dt>"
+        "<dd class='wp-caption-text gallery-caption'>The tower in fog.</dd></dl></div>"
+    )
+    assert bound(page) == [("a.jpg", "The tower in fog.")]

@@ -188,3 +188,25 @@ def test_the_headings_of_a_list_of_stories_are_read_with_their_texts_though_they
     page = parse_html(f"<title>A white tower</title><body><div><h1>A white tower</h1>{BODY}{teaser}</div></body>")
     assert LINES[1] in page.main_text
     assert "Another tower" not in page.main_text  # its text is not most of the page
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        "<div class='markdown-alert markdown-alert-note'><p class=markdown-alert-title>Note</p><p>{}</p></div>",
+        "<aside class='starlight-aside starlight-aside--caution'><p>Caution</p><div><p>{}</p></div></aside>",
+    ],
+)
+def test_an_admonition_beside_the_text_is_main(box: str):
+    assert "Paint 3.9 or newer." in article(box.format("Paint 3.9 or newer.")).main_text
+
+
+def test_an_admonition_elsewhere_is_not():
+    box = "<div class='markdown-alert'><p>Note</p><p>Paint 3.9 or newer.</p></div>"
+    assert "newer" not in article(after=f"<footer>{box}</footer>").main_text
+
+
+@pytest.mark.parametrize(("names", "is_main"), [("related-links", False), ("points", True)])
+def test_a_list_of_links_between_two_texts_is_main_unless_its_name_says_that_they_lead_on(names: str, is_main: bool):
+    links = "".join(f"<li><a href=/{i}>Storm {i} damages the sea wall</a></li>" for i in range(2))
+    assert ("Storm 1" in article(f"<ul class={names}>{links}</ul>").main_text) is is_main

@@ -42,6 +42,7 @@ def told(title: str, body: str, **more: str):
         ("Team | The lighthouse keepers", "<h1><a href=/>Team</a></h1>", "The lighthouse keepers", "Team"),
         ("The lighthouse keepers | Team", "<h1>Team</h1>", "The lighthouse keepers | Team", None),
         ("第三章 灯_海的故事_笔趣阁", "<h1>第三章 灯</h1>", "第三章 灯", None),
+        ("灯塔又白了_海岸报", "<h3>灯塔又白了</h3>", "灯塔又白了", None),
         (
             "灯塔又白了（海岸报） - 新闻",
             "<meta property=og:site_name content=新闻><h1>灯塔又白了！</h1>",
@@ -90,6 +91,8 @@ def test_the_day_of_the_week_tells_day_from_month(text: str, date: str):
         ("<p class=last-updated>March 15, 2024</p>", "2024-03-15", "2024-03-15"),
         ("<p class=date>Updated prices, 15 March 2024</p>", "2024-03-15", "2024-03-15"),
         ("<p class=date>14 March 2024, updated daily</p>", "2024-03-14", None),
+        ("<p class=media_end_head_datestamp_time>2024.03.14. 오후 9:03</p>", "2024-03-14", None),
+        (f"<p>{LINES[2]}</p><p class=sale-end-date>2024-03-14</p>", None, None),
     ],
 )
 def test_a_line_may_give_the_date_of_a_change_too(shown: str, date: str | None, modified: str | None):

@@ -70,8 +70,8 @@ def figure(walk: Walk, element: int) -> None:
 def list_(walk: Walk, element: int) -> None:
     """A list: with its numbering, or a set if it is all links of a navigation."""
     tag, own = walk.page.elements.tag[element], walk.page.elements.attributes[element]
-    if element in walk.entries:
-        return  # each term opens a section
+    if element in walk.entries or (tag == "dl" and walk.frames.last.kind == "figure"):
+        return  # each term opens a section, or is an image with its caption
     attributes: dict[str, Any] = {"definitions": True} if tag == "dl" else {"ordered": tag == "ol"}
     if tag == "ol":
         for name in ("start", "type"):

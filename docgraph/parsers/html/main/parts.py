@@ -68,7 +68,12 @@ def keep_lists_of_the_text(
     texts = [index for index in main if flow.items[index].element not in flow.headings]  # type: ignore[union-attr]
     among = Counter(parents[flow.items[index].element] for index in texts)  # type: ignore[union-attr]
     for row, before, inside, after in _lists(elements, flow, measured):
-        if among[parents[row]] < LEAST_PARAGRAPHS or before not in main or not _is_beside(elements, flow, before, row):
+        if (
+            row in measured.named
+            or among[parents[row]] < LEAST_PARAGRAPHS
+            or before not in main
+            or not _is_beside(elements, flow, before, row)
+        ):
             continue
         if _leads(flow, before) or (after in main and _is_beside(elements, flow, after, row)):
             main.update(i for i in inside if i not in captions)

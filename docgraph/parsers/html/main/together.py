@@ -34,6 +34,12 @@ _MOST_NOTE_ITEMS: Final = 60
 _NOTE_BOXES: Final = frozenset(("footer", "section", "aside", "div"))
 _NOTES: Final = re.compile(r"(?:^|[\s_-])(?:foot|end)-?notes(?:$|[\s_-])", re.I)
 
+_ADMONITIONS: Final = re.compile(
+    r"(?:^|[\s_-])(?:admonition|markdown-alert|custom-block|starlight-aside)(?:$|[\s_-])", re.I
+)
+"""Class of a box in which Sphinx, GitHub, VitePress or Starlight shows a note."""
+_IN_ADMONITIONS: Final = ("admonition", "alert", "block", "aside")
+
 
 def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray[np.bool_]) -> set[int]:
     """Return places in `Flow.items` that are main because their like is, or because they are what the page is for."""
@@ -95,7 +101,9 @@ def _same_names(elements: Elements, rows: list[int]) -> bool:
 
 
 def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
-    """Add to `main` the notes of its text: what short links ("1", "[a]", "*") lead to on the page."""
+    """Add to `main` the notes of its text: what short links ("1", "[a]", "*") lead to on the page, and the admonitions
+    of technical pages ("Note", "Warning") beside its texts.
+    """
     wanted: set[str] = set()
     for index in main:
         block = flow.items[index]
@@ -118,6 +126,11 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
             near = parents[row] >= 0 and first < start and places.get(parents[row], (0, 0))[0] <= last
             if near and stop - start <= _MOST_NOTE_ITEMS:
                 main.update(_texts_in(flow, start, stop))
+    around = {parents[flow.items[index].element] for index in main}  # type: ignore[union-attr]
+    for row in elements.rows_named(_names_admonitions):
+        start, stop = places.get(row, (0, 0))
+        if parents[row] in around and first < start and stop - start <= _MOST_NOTE_ITEMS:
+            main.update(_texts_in(flow, start, stop))
     if not wanted:
         return
     for row in {*elements.rows_with("id"), *elements.rows_with("name")}:
@@ -135,6 +148,11 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
 
 def _texts_in(flow: Flow, start: int, stop: int) -> list[int]:
     return [i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text]
+
+
+def _names_admonitions(class_: str, _: str = "") -> bool:
+    names = class_[:200].lower()
+    return any(map(names.__contains__, _IN_ADMONITIONS)) and _ADMONITIONS.search(names) is not None
 
 
 def _names_notes(class_: str, _: str = "") -> bool:

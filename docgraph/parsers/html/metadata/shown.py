@@ -8,6 +8,7 @@ Sources: schema.org Article as microdata; HTML Living Standard 4.5.14 (`time`), 
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
@@ -34,10 +35,12 @@ _DATE_WORDS: Final = frozenset(
     "date dates time timestamp datetime published publication pubdate publish posted dateline datum fecha data".split()
 )
 _OTHER_DATE_WORDS: Final = frozenset(
-    "event events birth birthday birthdate born death deadline due expiry expires expiration start end until closing "
+    "event events birth birthday birthdate born death deadline due expiry expires expiration closing "
     "veranstaltung termin evento evenement geburtsdatum".split()
 )
 """Words beside those for dates, in names of what is no date of the text."""
+_OF_TERMS: Final = frozenset(("start", "end", "until"))
+"""The same, if right before or after a word for dates: alone they tell of places ("article-end")."""
 _OTHER_DATE: Final = re.compile(
     r"^(?:events?|when|starts?|ends?|deadline|due|born|died|expires|closes|veranstaltung|termin|beginn|geboren|évé?nement|"
     r"evento|fecha límite|date limite|scadenza|frist)\b",
@@ -261,8 +264,10 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
     "others".
     """
     names = f"{class_} {id_}"
-    words = frozenset(words_in(names))
-    is_other = words & _OTHER_DATE_WORDS and not words & _PUBLISHED_WORDS
+    listed = words_in(names)
+    words = frozenset(listed)
+    is_term = any(pair & _OF_TERMS and pair & _DATE_WORDS for pair in map(frozenset, pairwise(listed)))
+    is_other = (is_term or words & _OTHER_DATE_WORDS) and not words & _PUBLISHED_WORDS
     says = set[str]()
     if words & _DATE_WORDS:
         says.add("other date" if is_other else "date")

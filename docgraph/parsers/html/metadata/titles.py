@@ -65,7 +65,9 @@ def named_site(title: str, names: list[str]) -> str | None:
 
 def is_in_title(heading: str, title: str) -> bool:
     """Whether a title has all words of a heading, one after the other, and these say something."""
-    return len(heading) >= _LEAST_STEM and f" {_plain(heading)} " in f" {_plain(title)} "
+    parts = {_plain(part) for part in _SEPARATOR.split(title)}
+    is_part = _plain(heading) in parts or f" {_plain(heading)} " in f" {_plain(title)} "
+    return is_part and len(heading.encode()) >= _LEAST_STEM
 
 
 def _without_site(title: str, name: str) -> str:
