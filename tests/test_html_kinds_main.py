@@ -193,8 +193,13 @@ def test_the_headings_of_a_list_of_stories_are_read_with_their_texts_though_they
 @pytest.mark.parametrize(
     "box",
     [
-        "<div class='markdown-alert markdown-alert-note'><p class=markdown-alert-title>Note</p><p>{}</p></div>",
-        "<aside class='starlight-aside starlight-aside--caution'><p>Caution</p><div><p>{}</p></div></aside>",
+        f"<aside class='{names}'><p>Caution</p><div><p>{{}}</p></div></aside>"
+        for names in (
+            "markdown-alert markdown-alert-note",
+            "starlight-aside starlight-aside--caution",
+            "custom-block tip",
+            "admonition warning",
+        )
     ],
 )
 def test_an_admonition_beside_the_text_is_main(box: str):

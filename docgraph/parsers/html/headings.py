@@ -222,20 +222,25 @@ def _bold_before(elements: Elements, flow: Flow, index: int) -> int:
     """
     block = flow.items[index]
     assert isinstance(block, TextBlock)
+    if not block.marks or len(block.text) > _BOLD_LETTERS or block.linked or block.images:
+        return -1
+    start, end, type_, words = block.marks[0]
     before, after = flow.items[index - 1], flow.items[index + 1 : index + _NEAR]
-    if not block.marks or not after or not isinstance(after[0], int) or after[0] < 0:
+    if (
+        type_ != "strong"
+        or start
+        or end < len(block.text)
+        or not after
+        or not isinstance(after[0], int)
+        or after[0] < 0
+    ):
         return -1
     row, last = after[0], ~before if isinstance(before, int) and before < 0 else -1
-    start, end, type_, words = block.marks[0]
-    if type_ != "strong" or start or end < len(block.text) or block.linked or block.images:
-        return -1
     if elements.parent[row] != block.element or elements.tag[row] not in _UNDER_BOLD:
         return -1
     is_question = _QUESTION_CLASS.search(elements.attributes[words].get("class", "")[:NAME_LETTERS])
     follows = last >= 0 and elements.tag[last] in _UNDER_BOLD and elements.parent[last] == block.element
-    if not is_question and not follows:
-        return -1
-    if len(block.text) > _BOLD_LETTERS or not _reads_like_a_heading(block.text):
+    if not (is_question or follows) or not _reads_like_a_heading(block.text):
         return -1
     text = next((item for item in after if isinstance(item, TextBlock)), None)
     is_list = elements.tag[row] in LISTS

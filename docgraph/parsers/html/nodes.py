@@ -103,7 +103,8 @@ class NodeWriter:
             # Those that are written come last.
             tex = [self.page.flow.tex.get(mark[3], "") for mark in sorted(formulas)]
             columns["attributes"] = {**(columns.get("attributes") or {}), "tex": tex}
-        if readings := [self.page.flow.readings.get(mark[3], "") for mark in sorted(block.marks) if mark[2] == "ruby"]:
+        if (told := self.page.flow.readings) and (read := [mark for mark in block.marks if mark[2] == "ruby"]):
+            readings = [told.get(mark[3], "") for mark in sorted(read)]
             columns["attributes"] = {**(columns.get("attributes") or {}), "ruby": readings}
         language = self.language_of(block.element)
         start, end = builder.append(block.text)

@@ -177,14 +177,15 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     for tag, value in sorted(headings, key=lambda item: item[0]):
         add("title", value, "logo" if tag == "logo" else "heading")
     titles = [elements.text(row) for row in elements.rows_of("title")[:1]]
-    names = [words for row in homes for words in [" ".join(elements.text(row).split())] if words]
-    if titles and (site := named_site(titles[0], names)):
+    said = [words for row in homes for words in [" ".join(elements.text(row).split())] if words]
+    if titles and (site := named_site(titles[0], said)):
         add("site_name", site, "shown")
     if url and (day := date_in_url(url)):
         add("date", day, "url")
     if heading and not any(candidate.field == "date" for candidate in found):
-        for field, day in zip(("date", "modified"), _dates_below(elements, heading), strict=True):
-            add(field, day or "", "text")
+        published, modified = _dates_below(elements, heading)
+        add("date", published or "", "text")
+        add("modified", modified or "", "text")
     if heading and not any(candidate.field == "authors" for candidate in found):
         start = elements.last[heading]
         if names := byline_below(elements, start, min(start + _EVENTS_BELOW, len(elements.events))):

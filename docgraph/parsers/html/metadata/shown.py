@@ -246,8 +246,8 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
     published, modified = dates_of(words, language)
     if "date" in says and (day := iso_date(own.get("title", "")[:_LONGEST_DATE], language) or published or modified):
         yield "date", day, "text"
-    if day := modified or ("modified" in says and published):
-        yield "modified", day, "text"
+    if changed := modified or (published if "modified" in says else None):
+        yield "modified", changed, "text"
 
 
 def dates_of(words: str, language: str | None) -> tuple[str | None, str | None]:
