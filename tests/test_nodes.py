@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.training import nodes as gold
 from docgraph import parse_html
 from docgraph.errors import DataError
 from tests.training_runs import QUIET, tiny
@@ -323,3 +324,19 @@ def test_a_node_without_text_is_a_record_all_the_same() -> None:
     record = node_record("a", image, fields=["text", "place"])
     assert record.fields == ("text", "place")
     assert record.document().text.startswith("image")
+
+
+# -- on pages whose main text is known ------------------------------------------------------------------------------
+
+
+def test_on_gold_pages_it_is_not_below_simple_rivals(shared_data: Path, tmp_path: Path) -> None:
+    """Main text or not, every eighth page of html_gold, sites apart: the whole is benchmarks/training/nodes.py."""
+    rows = gold.write_pages("main text", shared_data, tmp_path, every=8)
+    sites = sorted({row["group"] for row in rows})
+    split = {site: "test" if n % 3 == 0 else "dev" if n % 7 == 1 else "train" for n, site in enumerate(sites)}
+    write_nodes(tmp_path / "nodes.csv", [{**row, "split": split[row["group"]]} for row in rows])
+    parts = {"stack": True, "epochs": 1, "model.regression_ngrams": 2, "fields": gold.SETTINGS["fields"]}
+    run = fit(tiny(tmp_path / "nodes.csv", tmp_path / "run", vocab_size=2000, **parts), QUIET)
+    found = evaluate(run.model, run.corpus, "test")
+    assert found.scores.accuracy > found.baselines[0].accuracy + 0.1
+    assert not [pair.other for pair in found.pairs if pair.significant and pair.value < 0]

@@ -18,6 +18,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -101,12 +102,12 @@ def _same(text: str, gold: str) -> bool:
     return (len(text) >= LEAST and text in gold) or (len(gold) >= max(LEAST, 0.7 * len(text)) and gold in text)
 
 
-def write_pages(name: str, data: Path, folder: Path) -> list[dict[str, Any]]:
-    """Write a task's pages into a folder, and return the rows of its table."""
+def write_pages(name: str, data: Path, folder: Path, *, every: int = 1) -> list[dict[str, Any]]:
+    """Write a task's pages, or every nth, into a folder, and return the rows of its table."""
     news = {row["file"]: row["gold"] for row in rows(data / "html_gold" / "fundus_gold.jsonl.gz")}
     folder.mkdir(parents=True, exist_ok=True)
     found: list[dict[str, Any]] = []
-    for number, gold in enumerate(gold_pages(data, TASKS[name][0])):
+    for number, gold in enumerate(islice(gold_pages(data, TASKS[name][0]), 0, None, every)):
         file = folder / f"{gold.set}-{number}.html"
         file.write_bytes(gold.page)
         document = load_document(file, images="skip")
