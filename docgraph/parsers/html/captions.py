@@ -118,8 +118,9 @@ def is_control(elements: Elements, item: TextBlock) -> bool:
     """
     if len(item.text) <= _COUNTER_LETTERS and _COUNTER.fullmatch(item.text):
         return True
-    around = [elements.tag[row] for row in elements.around(item.element, _SWITCH_LEVELS)]
-    return "button" in around[:2] and "figcaption" not in around
+    if not any(elements.tag[row] == "button" for row in elements.around(item.element, 2)):
+        return False
+    return all(elements.tag[row] != "figcaption" for row in elements.around(item.element, _SWITCH_LEVELS))
 
 
 def letters_of(item: "int | TextBlock") -> int:

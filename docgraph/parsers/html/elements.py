@@ -84,9 +84,8 @@ class Elements:
 
     def text(self, element: int) -> str:
         """Return all text within an element, markup left out, white space as it is."""
-        return "".join(
-            event for event in self.events[self.first[element] : self.last[element]] if isinstance(event, str)
-        )
+        inner = self.events[self.first[element] : self.last[element]]
+        return "".join([event for event in inner if isinstance(event, str)])
 
     def outline(self) -> Iterator[tuple[int, str]]:
         """Yield (depth, tag) and (depth, '"' + text) in document order, white space collapsed, blank text left out.

@@ -20,6 +20,7 @@ Selector = tuple[frozenset[str], ...]
 """Compounds, each a set of names, a tag among them as it is; those before the last are of elements around."""
 NAME: Final = re.compile(r"[.#][\w-]+")
 _COMPOUND: Final = re.compile(r"([a-zA-Z][\w-]*)?((?:[.#][\w-]+)*)$")
+_COMBINATOR: Final = re.compile(r"[\s>+~]+")
 _ANY_OF: Final = re.compile(r"(?<![\w-]):(?:is|where)\(([^()]*)\)|:(?:is|where)\(((?:[.#][\w-]+[,\s]*)*)\)")
 _BY_NAME: Final = re.compile(r"""\[(class|id)~?=["']?([\w\s-]+)["']?\]""")
 _BY_ATTRIBUTE: Final = re.compile(
@@ -127,12 +128,12 @@ def compounds_of(selector: str) -> Iterator[Selector]:
 
     One that is none of tags and names is empty, and so is one before a sibling.
     """
-    if (found := _ANY_OF.search(selector)) is not None:
+    if ":" in selector and (found := _ANY_OF.search(selector)) is not None:
         options = (found.group(1) or found.group(2) or "").split(",")[:_MOST_OPTIONS]
         selector = ",".join(selector[: found.start()] + option.strip() + selector[found.end() :] for option in options)
     for part in selector.split(","):
         if part.strip():
-            compounds = tuple(_names(compound) for compound in re.split(r"[\s>+~]+", part.strip()))
+            compounds = tuple(_names(compound) for compound in _COMBINATOR.split(part.strip()))
             yield (frozenset(), *compounds) if "+" in part or "~" in part else compounds
 
 

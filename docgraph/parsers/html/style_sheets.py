@@ -35,12 +35,13 @@ _BY_VARIABLE: Final = re.compile(
 )
 _WITHIN_NAME: Final = re.compile(r"[\w-]").match
 """What stands before the name of a property that only ends like one; in the pattern it would cost ten times as much."""
-_WORDS_THAT_HIDE: Final = (
-    "none", "hidden", "collapse", "-999", "-1000", "-2000", "-5000", "-100v", "-200v", "-99em", "rect(", "inset(",
-    "circle(", "transparent", "scale(0", "opacity:0", "opacity: 0", "font-size:0", "font-size: 0", "font-size:1px",
-    "font-size: 1px", "opacity(0", "polygon(0", "scale:0", "zoom:0", "0,0,0,0)", "0, 0, 0, 0)", "255,255,0)",
-    "255, 255, 0)", "color:#fff", "color: #fff", "color:white", "color: white",
-)  # fmt: skip
+_WORDS_THAT_HIDE: Final[dict[str, str | tuple[str, ...]]] = {
+    "none": "", "hidden": "", "collapse": "", "-99": ("9", "em"), "-100": ("0", "v"), "-200": ("0", "v"), "-5000": "",
+    "rect(": "", "inset(": "", "circle(": "", "transparent": "", "scale": ("(0", ":0"), "opacity": (":0", ": 0", "(0"),
+    "font-size:": ("0", " 0", "1px", " 1px"), "polygon(0": "", "zoom:0": "", "0,0,0,0)": "", "0, 0, 0, 0)": "",
+    "255,255,0)": "", "255, 255, 0)": "", "color:": ("#fff", " #fff", "white", " white"),
+}  # fmt: skip
+"""In declarations that hide is one of these words: how it begins, which is looked for, and how it may go on."""
 _LATE: Final = frozenset("img picture source svg video iframe amp-img".split())
 """Elements that many a page hides by their attributes until they have been loaded."""
 _LEVELS_AROUND: Final = 40
@@ -254,8 +255,11 @@ def _places_that_hide(css: str) -> Iterator[int]:
     """Yield where each block of declarations begins that hides."""
     done = -1
     css = css.encode("latin-1", "replace").lower().decode("latin-1")  # in the letters that matter, and in length
-    places = sorted(place for word in _WORDS_THAT_HIDE for place in _find_all(css, word))
-    for place in places[:_MOST_RULES]:
+    places: list[int] = []
+    for word, rest in _WORDS_THAT_HIDE.items():
+        found = _find_all(css, word)
+        places += [place for place in found if css.startswith(rest, place + len(word))] if rest else found
+    for place in sorted(places)[:_MOST_RULES]:
         start = css.rfind("{", done + 1, place)
         if start < 0:
             continue
