@@ -38,7 +38,7 @@ _ADMONITIONS: Final = re.compile(
     r"(?:^|[\s_-])(?:admonition|markdown-alert|custom-block|starlight-aside)(?:$|[\s_-])", re.I
 )
 """Class of a box in which Sphinx, GitHub, VitePress or Starlight shows a note."""
-_IN_ADMONITIONS: Final = ("admonition", "alert", "block", "aside")
+_IN_ADMONITIONS: Final = ("admonition", "markdown-alert", "custom-block", "starlight-aside")
 
 
 def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray[np.bool_]) -> set[int]:
@@ -127,7 +127,7 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
             if near and stop - start <= _MOST_NOTE_ITEMS:
                 main.update(_texts_in(flow, start, stop))
     around = {parents[flow.items[index].element] for index in main}  # type: ignore[union-attr]
-    for row in elements.rows_named(_names_admonitions):
+    for row in elements.rows_named(_names_admonitions, _IN_ADMONITIONS):
         start, stop = places.get(row, (0, 0))
         if parents[row] in around and first < start and stop - start <= _MOST_NOTE_ITEMS:
             main.update(_texts_in(flow, start, stop))
@@ -151,8 +151,7 @@ def _texts_in(flow: Flow, start: int, stop: int) -> list[int]:
 
 
 def _names_admonitions(class_: str, _: str = "") -> bool:
-    names = class_[:200].lower()
-    return any(map(names.__contains__, _IN_ADMONITIONS)) and _ADMONITIONS.search(names) is not None
+    return _ADMONITIONS.search(class_[:200]) is not None
 
 
 def _names_notes(class_: str, _: str = "") -> bool:
