@@ -275,6 +275,12 @@ FOREST = [[None, [None, None]], [None]]
             r'needs backend="torch" or "auto"',
         ),
         ({"forest": "tree"}, r"forest must be a TreeBatch, but is a str"),
+        ({"query": (4, 0, 4)}, r"query heads must be a multiple of key heads, but are 0 and 2"),
+        ({"query": None}, r"query must be a torch tensor, but is a NoneType: see torch.as_tensor"),
+        ({"position": [None, None]}, r"position must be a torch tensor, but is a NoneType"),
+        ({"pooling": np.zeros((7, 2))}, r"pooling must be one of mean, block, document or a tensor, but is a ndarray"),
+        ({"scale": torch.ones(())}, r"scale must be a finite number, but is tensor.*Multiply the query"),
+        ({"scale": float("nan")}, r"scale must be a finite number, but is nan"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(change, message):
@@ -282,7 +288,9 @@ def test_what_does_not_fit_is_refused_in_one_sentence(change, message):
     made = {}
     for name, shape in arguments.items():
         wanted = change.get(name, shape)
-        if isinstance(wanted, torch.dtype):
+        if wanted is None or isinstance(wanted, list):
+            made[name] = wanted
+        elif isinstance(wanted, torch.dtype):
             made[name] = torch.ones(shape, dtype=wanted)
         elif wanted == "meta":
             made[name] = torch.ones(shape, dtype=torch.float64, device="meta")
@@ -291,7 +299,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(change, message):
         else:
             made[name] = torch.ones(wanted, dtype=torch.float64)
     forest = change.get("forest", TreeBatch.from_nested(FOREST))
-    options = {name: change[name] for name in ("backend", "family_attention") if name in change}
+    options = {name: change[name] for name in ("backend", "family_attention", "pooling", "scale") if name in change}
     with pytest.raises(AttentionError, match=message) as caught:
         hierarchical_attention(made["query"], made["key"], made["value"], forest, position=made["position"], **options)
     assert isinstance(caught.value, DocgraphError)
@@ -302,3 +310,25 @@ def test_present_must_fit_the_leaves():
     tensors = inputs(forest)[:3]
     with pytest.raises(TreeError, match=r"bool tensor of shape \(4,\).*shape \(3,\)"):
         hierarchical_attention(*tensors, forest, present=torch.ones(3, dtype=torch.bool))
+    with pytest.raises(TreeError, match=r"present must be a bool tensor, one entry a leaf, but is a list"):
+        hierarchical_attention(*tensors, forest, present=[True] * 4)
+
+
+@pytest.mark.parametrize("form", [{}, {"pooling": "block"}, {"untie": "queries"}], ids=str)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_vectors_of_no_width_are_no_failure(backend, form):
+    forest = TreeBatch.from_nested(FOREST)
+    for width, values in ((0, 3), (3, 0)):
+        query = torch.zeros(4, 2, width, requires_grad=True)
+        key, value = torch.zeros(4, 2, width), torch.ones(4, 2, values)
+        output = hierarchical_attention(query, key, value, forest, backend=backend, **form)
+        assert output.shape == (4, 2, values)
+        torch.testing.assert_close(output, torch.ones_like(output))
+        output.sum().backward()
+
+
+def test_more_cells_than_there_are_is_all_of_them():
+    forest = TreeBatch.from_nested(FOREST)
+    tensors = inputs(forest)[:3]
+    all_of_them = hierarchical_attention(*tensors, forest, untie="queries", near=4)
+    assert torch.equal(hierarchical_attention(*tensors, forest, untie="queries", near=10**30), all_of_them)

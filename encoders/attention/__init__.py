@@ -9,7 +9,7 @@
 
     call     a checked call, which every backend takes
     torch's  pooling (blocks by weights), untied, order, lists (queries of their own), joined (sparse weights)
-    family, once     the softmax of a family and what may replace it; a backward pass that refuses a second derivative
+    family, once     the softmax of a family and what may replace it; derivatives that are refused
 
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
 its errata mended; the docstring of `naive.py` states it in full.
@@ -25,12 +25,13 @@ from os import getenv
 from types import ModuleType
 from typing import Literal, NamedTuple, cast
 
-from torch import Tensor, autocast, bfloat16, dtype, float16, float32, float64
+from torch import Tensor, autocast, bfloat16, compiler, dtype, float16, float32, float64
 
 from docgraph.errors import AttentionError
 from encoders.attention.call import AttentionCall, Pooling, Positions, checked_call
 from encoders.attention.family import FamilyAttention, linear_family, softmax_family
 from encoders.attention.naive import naive_attention
+from encoders.attention.once import refuse_others
 from encoders.attention.patience import is_compiled_by_now, note_compiled
 from encoders.attention.torch import torch_attention
 from encoders.forest.batch import TreeBatch
@@ -106,7 +107,7 @@ def hierarchical_attention(
             unscaled, is added to the logits between siblings. (R, 1, P) serves all heads. None: no positions.
         present: (N,) bool, False where a leaf is absent: it gets zeros, and the rest is as if the tree did not
             have it. None: all present.
-        scale: factor of query-key products; None is 1 / sqrt(D).
+        scale: factor of query-key products, a number; None is 1 / sqrt(D).
         attend_self: whether a leaf keeps its own term. True on a one-level tree is softmax attention; False is
             the paper's.
         pooling: how the leaves of a block share its weight. "mean" is the paper's, all alike. "block" weighs a
@@ -130,14 +131,23 @@ def hierarchical_attention(
         (N, H, E) in the dtype of `value`. With `return_energy` also (T, H), float64 for float64 inputs and
         float32 otherwise: the log-partition L of each root, 0 for an empty document, and -inf where
         `attend_self=False` and the document is one leaf, which then attends to nothing and gets zeros.
-        Half precision is accumulated in float32. Gradients reach query, key, value and position; they cannot be
-        differentiated a second time, except with the `naive` backend.
+        Half precision is accumulated in float32. Gradients reach query, key, value, position and a tensor of
+        `pooling`. A second derivative, forward mode and the transforms of torch.func and vmap need the `naive` backend.
+        `torch.compile` leaves the call as it is, a break in its graph: what a tree has of sizes would be compiled anew
+        for each.
 
     Raises:
         AttentionError: shapes, dtypes or devices that do not fit one another or the forest; an unknown backend,
-            pooling or `untie`, or a backend that cannot do what is asked.
+            pooling or `untie`, a backend that cannot do what is asked, or a derivative that it does not have.
         TreeError: `present` is not a bool for every leaf.
     """
+    if compiler.is_dynamo_compiling():  # not a decorator, whose import takes a second
+        eagerly = compiler.disable(hierarchical_attention)
+        return eagerly(  # type: ignore[no-any-return]
+            query, key, value, forest, position=position, present=present, scale=scale, attend_self=attend_self,
+            pooling=pooling, untie=untie, near=near, alpha=alpha, return_energy=return_energy, backend=backend,
+            family_attention=family_attention,
+        )  # fmt: skip
     if untie not in (None, "queries"):
         raise AttentionError(f'untie must be None or "queries", but is {untie!r}.')
     call = checked_call(
@@ -157,6 +167,8 @@ def attend(call: AttentionCall, backend: str = "auto") -> tuple[Tensor, Tensor]:
     if backend == "auto":
         backend = "torch" if call.family_attention else fastest_backend(call)
     function = _backend(backend, call)
+    if backend != "naive":
+        refuse_others(call)
     if backend == "cpu":
         note_compiled(call)
     with autocast(call.query.device.type, enabled=False):  # the caller's dtype, summed in float32 at least

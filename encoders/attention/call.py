@@ -7,7 +7,7 @@ Axes as in `encoders.attention`.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -102,6 +102,12 @@ def checked_call(
         raise AttentionError(f'alpha={alpha} needs untie="queries": for tied queries no closed form is known.')
     if scale is None:
         scale = 1.0 / math.sqrt(query.shape[2]) if query.shape[2] else 1.0
+    elif not isinstance(scale, int | float) or not math.isfinite(scale):
+        # Compiled kernels take a number: a tensor would lose its gradient in them, and keep it elsewhere.
+        raise AttentionError(
+            f"scale must be a finite number, but is {scale!r}. Multiply the query by a factor that is learned, "
+            "and hand over scale=1."
+        )
     return AttentionCall(
         query=query,
         key=key,
@@ -110,11 +116,11 @@ def checked_call(
         query_position=query_position,
         key_position=key_position,
         present=present,
-        scale=scale,
+        scale=float(scale),
         attend_self=attend_self,
         pooling=pooling,
         untie=untie,
-        near=near,
+        near=min(near, forest.num_leaves),  # more cells than that there are not
         alpha=float(alpha),
         causal=causal,
         cumulant=cumulant,
@@ -128,15 +134,16 @@ def _check(query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch) -> None
         raise AttentionError(f"forest must be a TreeBatch, but is a {type(forest).__name__}.")
     leaves = forest.num_leaves
     for name, tensor in (("query", query), ("key", key), ("value", value)):
+        _check_tensor(name, tensor)
         if tensor.ndim != 3 or len(tensor) != leaves:
             raise AttentionError(
                 f"{name} must have shape ({leaves}, heads, width), one entry a leaf of the forest, "
                 f"but has shape {tuple(tensor.shape)}."
             )
         if not tensor.is_floating_point() or tensor.dtype != query.dtype:
+            beside = "" if tensor is query else f" and query is {query.dtype}"
             raise AttentionError(
-                f"query, key and value must share one floating dtype, but {name} is {tensor.dtype} "
-                f"and query is {query.dtype}."
+                f"query, key and value must share one floating dtype, but {name} is {tensor.dtype}{beside}."
             )
         if tensor.device != forest.device:
             raise AttentionError(
@@ -147,7 +154,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, forest: TreeBatch) -> None
         raise AttentionError(f"key must be as wide as query, {query.shape[2]}, but is {key.shape[2]} wide.")
     if value.shape[1] != shared:
         raise AttentionError(f"value must have as many heads as key, {shared}, but has {value.shape[1]}.")
-    if shared == 0 or heads % shared:
+    if heads == 0 or shared == 0 or heads % shared:
         raise AttentionError(f"query heads must be a multiple of key heads, but are {heads} and {shared}.")
 
 
@@ -155,9 +162,11 @@ def _positions(position: Positions, query: Tensor, forest: TreeBatch) -> tuple[T
     """Return the two sides of the position, (R, H, P) each, or None twice."""
     if position is None:
         return None, None
-    sides = (position, position) if isinstance(position, Tensor) else tuple(position)
+    sides = tuple(position) if isinstance(position, tuple | list) else (position, position)
     if len(sides) != 2:
         raise AttentionError(f"position must be a tensor or a pair of tensors, but has {len(sides)} entries.")
+    for side in sides:
+        _check_tensor("position", side)
     rows, heads = forest.num_rows, query.shape[1]
     for side in sides:
         if side.ndim != 3 or len(side) != rows or side.shape[1] not in (1, heads) or side.shape != sides[0].shape:
@@ -173,8 +182,9 @@ def _positions(position: Positions, query: Tensor, forest: TreeBatch) -> tuple[T
 def _pooling(pooling: Pooling, query: Tensor, forest: TreeBatch) -> Pooling:
     """Return how blocks are pooled, log shares as (R, H)."""
     if not isinstance(pooling, Tensor):
-        if pooling not in POOLINGS:
-            raise AttentionError(f"pooling must be one of {', '.join(POOLINGS)} or a tensor, but is {pooling!r}.")
+        if not isinstance(pooling, str) or pooling not in POOLINGS:
+            what = repr(pooling) if pooling is None or isinstance(pooling, str) else f"a {type(pooling).__name__}"
+            raise AttentionError(f"pooling must be one of {', '.join(POOLINGS)} or a tensor, but is {what}.")
         return pooling
     rows, heads = forest.num_rows, query.shape[1]
     if pooling.ndim != 2 or len(pooling) != rows or pooling.shape[1] not in (1, heads):
@@ -184,6 +194,11 @@ def _pooling(pooling: Pooling, query: Tensor, forest: TreeBatch) -> Pooling:
         )
     _check_kind("pooling", pooling, forest)
     return pooling.expand(rows, heads)
+
+
+def _check_tensor(name: str, tensor: Any) -> None:
+    if not isinstance(tensor, Tensor):
+        raise AttentionError(f"{name} must be a torch tensor, but is a {type(tensor).__name__}: see torch.as_tensor.")
 
 
 def _check_kind(name: str, tensor: Tensor, forest: TreeBatch) -> None:

@@ -44,7 +44,7 @@ def present_leaves(leaves: Tensor, families: FamilyTensors) -> Tensor:
 
 def node_means(leaves: Tensor, families: FamilyTensors) -> Tensor:
     """Take (present leaves, H, width), in the order of nodes, to the (M, H, width) means under every node."""
-    return mean_up(leaves.flatten(1), families).view(-1, *leaves.shape[1:])
+    return mean_up(leaves.flatten(1), families).view(len(families.parent), *leaves.shape[1:])
 
 
 def log_shares(call: AttentionCall, families: FamilyTensors) -> Tensor | None:

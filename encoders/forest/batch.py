@@ -211,6 +211,8 @@ class _Host:
 
     def families(self, present: Tensor | None) -> Families:
         if present is not None:
+            if not isinstance(present, Tensor):
+                raise TreeError(f"present must be a bool tensor, one entry a leaf, but is a {type(present).__name__}.")
             return self._seen.get(present, lambda: self._of_mask(present))
         if self._all is None:
             self._all = build_families(self.parent, self.depth, self.leaf_of_row)

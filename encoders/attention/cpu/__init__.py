@@ -117,7 +117,7 @@ class _CompiledAttention(torch.autograd.Function):
 
         energy = np.zeros((len(schedule.root), heads), dtype)
         energy[schedule.root >= 0] = state.L[schedule.root[schedule.root >= 0]]
-        ctx.save_for_backward(query, key, value, query_position, key_position)
+        ctx.save_for_backward(query, key, value, query_position, key_position, shares)
         ctx.kept = schedule, options, (q, k, v, e, f), state, pool
         ctx.set_materialize_grads(False)
         return result, torch.from_numpy(energy)
@@ -125,7 +125,7 @@ class _CompiledAttention(torch.autograd.Function):
     @staticmethod
     @once
     def backward(ctx: Any, output_bar: Tensor | None, energy_bar: Tensor | None) -> tuple[Tensor | None, ...]:
-        query, key, value, query_position, key_position = ctx.saved_tensors
+        query, key, value, query_position, key_position, _ = ctx.saved_tensors
         schedule, options, (q, k, v, e, f), state, pool = ctx.kept
         tree = schedule.tree
         dtype, families, members = tree.share.dtype, len(tree.above), len(tree.source)
@@ -218,7 +218,7 @@ def _rows(tensor: Tensor, inner: Array) -> NodeVectors:
     if (width > 1 and tensor.stride(2) != 1) or (heads > 1 and tensor.stride(1) != width):
         tensor = tensor.contiguous()
     stride = tensor.stride(0)
-    flat = _flat(tensor, (rows - 1) * stride + heads * width if rows else 0)
+    flat = _flat(tensor, (rows - 1) * stride + heads * width if tensor.numel() else 0)
     return NodeVectors(flat, stride, inner, heads, width)
 
 
