@@ -479,6 +479,10 @@ def test_several_sequences_in_one_row_are_refused():
     [
         ({"layers": [3]}, "layers must be from 0 to 2"),
         ({"layers": "*nothing*"}, "matches none"),
+        ({"layers": 1}, r"layers must be numbers, a pattern or a test of names, but is 1. One layer is \[1\]"),
+        ({"branching": 4}, "branching must be a tuple, one number a level, but is 4"),
+        ({"backend": "gpu"}, "backend must be one of auto, naive, torch, cpu, triton, but is 'gpu'"),
+        ({"hierarchy": zero_shot.Quadtree((3, 5))}, "must be the grid 3 x 5"),
         ({"branching": (2, 1)}, "branching must be integers of at least 2"),
         ({"special_tokens": "out"}, "special_tokens must be"),
         ({"near": 1}, "must go with untie"),
@@ -496,9 +500,11 @@ def test_several_sequences_in_one_row_are_refused():
     ],
 )
 def test_wrong_options_raise(arguments, message):
+    model = build("bert")
     with pytest.raises(ModelError, match=message) as caught:
-        zero_shot.convert(build("bert"), **arguments)
+        zero_shot.convert(model, **arguments)
     assert isinstance(caught.value, DocgraphError)
+    assert not zero_shot.is_converted(model)
 
 
 def test_refusals_in_causal_layers():

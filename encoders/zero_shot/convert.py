@@ -16,10 +16,11 @@ from typing import Any, Literal
 from transformers import PreTrainedModel
 
 from docgraph.errors import ModelError
+from encoders.attention import BACKENDS
 from encoders.zero_shot.calls import Calls
 from encoders.zero_shot.form import BlockPooling, Form, Untie
 from encoders.zero_shot.layer import HSA, Layer, Watched, layer_of, layers_of
-from encoders.zero_shot.report import Report, grid_of, summary
+from encoders.zero_shot.report import Report, grid_of, positions_of, summary
 from encoders.zero_shot.sites import Site, attention_modules
 from encoders.zero_shot.windows import Auto, Hierarchy, Quadtree, SpecialTokens, Windows, from_json, to_json
 
@@ -68,6 +69,10 @@ def convert(
         ModelError: the model cannot be converted, a layer does not exist, or the options do not go together.
     """
     chosen = choose_sites(model, layers, tower)
+    if not isinstance(branching, tuple | list):
+        raise ModelError(f"branching must be a tuple, one number a level, but is {branching!r}.")
+    if backend not in BACKENDS:
+        raise ModelError(f"backend must be one of {', '.join(BACKENDS)}, but is {backend!r}.")
     loose = Windows(tuple(branching), special_tokens)
     if hierarchy not in (None, "auto") and loose != Windows():
         raise ModelError(
@@ -90,16 +95,22 @@ def convert(
             )
         if site.causal:
             form.for_causal()
-    calls = _calls(model)
-    for site in chosen:
-        of_site = hierarchy
-        if of_site == "auto":
-            layer = layer_of(site.module)
-            config = site.module.config if layer is None else layer.original_config
-            of_site = Auto(loose.branching, loose.special_tokens, grid_of(config))
-        _convert_site(site, of_site, form, backend, calls)
+    hierarchies = [_of_site(hierarchy, loose, site) for site in chosen]  # may raise: nothing is converted yet
+    for site, of_site in zip(chosen, hierarchies, strict=True):
+        _convert_site(site, of_site, form, backend, _calls(model))
     _settle(model)
     return summary(model)
+
+
+def _of_site(hierarchy: Hierarchy | Literal["auto"], loose: Windows, site: Site) -> Hierarchy:
+    """Return what a layer is to attend over, after a look at whether its positions are a quad-tree's grid."""
+    layer = layer_of(site.module)
+    config = layer.original_config if layer else site.module.config
+    if hierarchy == "auto":
+        return Auto(loose.branching, loose.special_tokens, grid_of(config))
+    if isinstance(hierarchy, Quadtree):
+        hierarchy.forest([positions_of(site, config)], site.ends)
+    return hierarchy
 
 
 def watch(model: PreTrainedModel, layers: Which, tell: Callable[[Watched], None]) -> list[Layer]:
@@ -184,6 +195,8 @@ def _choose(which: Which, layers: list[tuple[str, int]]) -> list[str]:
         return chosen
     if callable(which):
         return [name for name, _ in layers if which(name)]
+    if not isinstance(which, Iterable):
+        raise ModelError(f"layers must be numbers, a pattern or a test of names, but is {which!r}. One layer is [1].")
     numbers = set(which)
     missing = sorted(numbers - {number for _, number in layers})
     if missing:
