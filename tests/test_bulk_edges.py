@@ -44,7 +44,7 @@ def test_an_engine_replaces_no_file_that_is_there(pages, tmp_path):
     before = (tmp_path / "d.parquet").read_bytes()
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "new.html").write_text("<p>New.")
-    with pytest.raises(DataError, match=r"d\.parquet is there already.* choose another output or delete it"):
+    with pytest.raises(DataError, match=r"d\.parquet must not be there yet, but is\. Choose another output, or"):
         parse_many(tmp_path / "more", tmp_path / "d.parquet", engine=in_turn)
     assert (tmp_path / "d.parquet").read_bytes() == before
     assert not (tmp_path / "d.parquet.parts").exists()

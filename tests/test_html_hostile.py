@@ -182,3 +182,7 @@ def test_what_is_no_number_breaks_no_page(value: str):
     assert type(page.find("list")[0].attributes["start"]) is (
         int if value in ("\u0665", "-\u0665") or "99" in value else str
     )
+
+
+def test_an_address_that_is_none_is_no_base():
+    assert parse_html("<h1><a href='/'>A</a></h1><p>One sentence.", url="https://[x").text == "A\n\nOne sentence."

@@ -24,7 +24,10 @@ def links_home(elements: Elements, base: str) -> list[int]:
     Args:
         base: what addresses on the page are resolved against.
     """
-    parts = urlsplit(base) if base.startswith("http") else None
+    try:
+        parts = urlsplit(base) if base.startswith("http") else None
+    except ValueError:  # no address
+        parts = None
     home = {*_HOME, *((f"{parts.scheme}://{parts.netloc}", f"{parts.scheme}://{parts.netloc}/") if parts else ())}
     attributes = elements.attributes
     return [
