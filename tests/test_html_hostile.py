@@ -1,6 +1,7 @@
 """Pages made to break a parser: all text kept or a bound named, in linear time and bounded memory."""
 
 import random
+import time
 from functools import partial
 
 import pytest
@@ -186,3 +187,16 @@ def test_what_is_no_number_breaks_no_page(value: str):
 
 def test_an_address_that_is_none_is_no_base():
     assert parse_html("<h1><a href='/'>A</a></h1><p>One sentence.", url="https://[x").text == "A\n\nOne sentence."
+
+
+def test_long_class_names_of_hidden_elements_cost_no_more_than_others():
+    def page(count: int) -> str:
+        return f"<h3>Q</h3><div hidden style='display:none' class='{'collaps' * 40}'>x</div>" * count
+
+    assert_linear(parse_html, page(50), page(400))
+    start = time.process_time()
+    parse_html(page(200))
+    long = time.process_time() - start
+    start = time.process_time()
+    parse_html(page(200).replace("collaps" * 40, "zebras" * 47))
+    assert long < 5 * (time.process_time() - start)

@@ -110,7 +110,7 @@ def test_a_chinese_page_that_hides_its_text_until_a_script_runs_is_read():
 
 
 @pytest.mark.parametrize(
-    "names", ["faq-answer", "accordion-content", "elementor-tab-content", "collapse-body", "answer"]
+    "names", ["faq-answer", "accordionContent", "elementor-tab-content", "collapse__body", "answer", "tabcontent"]
 )
 def test_an_answer_that_the_line_above_it_opens_is_text(names: str):
     page = article(f"<div class=q>How tall is it?</div><div class={names} style='display:none'>{ANSWER}</div>")
@@ -125,6 +125,10 @@ def test_an_answer_that_the_line_above_it_opens_is_text(names: str):
         "<div class=accordion-content style='display:none'><a href=/w>{}</a></div>",
         "<div class='modal accordion-content' style='display:none'>{}</div>",
         "<div class=accordion style='display:none'>{}</div>",
+        "<h3>Q</h3><div class=table-content style='display:none'>{}</div>",
+        "<h3>Q</h3><div class=tablet-text style='display:none'>{}</div>",
+        "<p>All of it.</p><div class=toggle-debug-text style='display:none'>{}</div>",
+        "<p>All of it.</p><div class='form-answer wrong' style='display:none'>{}</div>",
     ],
 )
 def test_what_is_hidden_otherwise_is_no_answer(box: str):

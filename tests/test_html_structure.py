@@ -50,6 +50,11 @@ def test_how_signs_are_read_is_no_part_of_the_text_and_kept_with_them(ruby: str,
     assert dict(zip(marked, paragraph.attributes["ruby"], strict=True)) == readings
 
 
+def test_a_reading_without_signs_of_its_own_is_no_part_of_that_before():
+    page = parse_html("<p>A <ruby>漢<rt>kan</rt></ruby><ruby><rt>ji</rt></ruby> is old.")
+    assert page.find("paragraph")[0].attributes["ruby"] == ["kan"]
+
+
 def test_a_title_is_read_without_the_readings_of_its_signs_and_the_link_to_itself():
     page = parse_html("<h1><ruby>漢<rt>kan</rt></ruby>字 <a href='#w'>¶</a></h1><p>Text.")
     assert page.metadata.title == page.find("heading")[0].text == "漢字"

@@ -124,14 +124,19 @@ class Elements:
 
     def is_between(self, element: int, tag: str) -> bool:
         """Whether the elements right before and after an element, in the same parent, are of one name."""
-        above, after, before = self.parent[element], self.end(element), element - 1
+        above, after = self.parent[element], self.end(element)
         if not (after < len(self.tag) and self.parent[after] == above and self.tag[after] == tag):
             return False
+        return (before := self.before(element)) >= 0 and self.tag[before] == tag
+
+    def before(self, element: int) -> int:
+        """Return the element right before one in the same parent, -1 if there is none (or it is very deep)."""
+        above, before = self.parent[element], element - 1
         for _ in range(_CLIMB):
             if before <= above or self.parent[before] == above:
                 break
             before = self.parent[before]
-        return before > above and self.parent[before] == above and self.tag[before] == tag
+        return before if before > above and self.parent[before] == above else -1
 
     def rows_of(self, tag: str) -> list[int]:
         """Return the rows of all elements of one name, in order. Those of all names are found at once."""

@@ -9,9 +9,10 @@ Source: WAI-ARIA Authoring Practices, accordion and disclosure; Bootstrap's `dat
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.elements import Attributes, Elements
 
 _OPENING: Final = ("aria-expanded", "data-toggle", "data-bs-toggle")
 """Attributes of a button that opens something."""
@@ -35,11 +36,31 @@ _NO_TEXT: Final = re.compile(
     r"comment|advert|promo|newsletter|subscri|paywall",
     re.I,
 )
-_PANEL_CLASS: Final = re.compile(
-    r"(?:accordion|toggle|faq|collaps\w*|spoiler|(?<![a-z])tabs?)[\w-]*(?:content|body|panel|answer|text|inner|pane)|(?:^|[\s_-])answer(?![a-z])",
-    re.I,
+_PARTS: Final = re.compile(r"[A-Z]?[a-z]+")
+"""Of a class name: "faq-answer", "faqAnswer", "faq__answer"."""
+_OPENED: Final = frozenset(
+    (
+        "accordion",
+        "accordions",
+        "toggle",
+        "faq",
+        "faqs",
+        "collapse",
+        "collapsed",
+        "collapsible",
+        "spoiler",
+        "tab",
+        "tabs",
+    )
 )
-"""Class of a text that the line above it opens, in markup from before ARIA."""
+_PANELS: Final = frozenset(("content", "body", "panel", "pane", "answer", "text", "inner", "tabcontent", "tabpane"))
+"""Class of a text that the line above it opens, in markup from before ARIA: first what opens, last what it is."""
+_LINES: Final = frozenset(
+    ("question", "title", "head", "header", "heading", "trigger", "toggle", "label", "tab", "tabs")
+)
+_LINE_TAGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "button", "dt", "summary", "a", "label"))
+_LONGEST_LINE: Final = 200
+_MOST_NAMES: Final = 12
 _HOLDERS: Final = frozenset(("div", "section", "p", "span"))
 _NEAR: Final = 6
 _MOST_ELEMENTS: Final = 500
@@ -95,7 +116,7 @@ def is_rest_of_text(elements: Elements, row: int) -> bool:
     end, above, least = elements.end(row), elements.parent[row], _LEAST_LETTERS
     if end - row > _MOST_ELEMENTS:
         return False
-    if _PANEL_CLASS.search(own.get("class", "")[:300]):
+    if _is_panel(own) and _has_line_above(elements, row):
         least = _LEAST_ANSWER
     else:
         beside = (*range(max(above + 1, row - _NEAR), row), *range(end, min(len(elements), end + _NEAR)))
@@ -104,6 +125,31 @@ def is_rest_of_text(elements: Elements, row: int) -> bool:
     inner = elements.tag[row:end]
     linked = sum(len(elements.text(one)) for one, tag in enumerate(inner, row) if tag == "a")
     return len(elements.text(row).strip()) - linked >= least and not {"form", "input", "script"} & {*inner}
+
+
+def _names(own: Attributes) -> Iterator[list[str]]:
+    """Yield the parts of each class name, in small letters."""
+    for name in own.get("class", "")[:300].split()[:_MOST_NAMES]:
+        yield [part.lower() for part in _PARTS.findall(name)]
+
+
+def _is_panel(own: Attributes) -> bool:
+    return any(
+        parts == ["answer"]
+        or (parts[-1:] and parts[-1] in _PANELS and (parts[-1][:3] == "tab" or not _OPENED.isdisjoint(parts[:-1])))
+        for parts in _names(own)
+    )
+
+
+def _has_line_above(elements: Elements, row: int) -> bool:
+    """Whether the element before one can open it: a heading, a control, a question, or what is called so."""
+    before = elements.before(row)
+    if before < 0:
+        return False
+    own, text = elements.attributes[before], elements.text(before).strip()
+    if elements.tag[before] in _LINE_TAGS or text.endswith(("?", "？")):
+        return 0 < len(text) <= _LONGEST_LINE
+    return any(not _LINES.isdisjoint(parts) for parts in _names(own))
 
 
 def _says_read_on(elements: Elements, row: int) -> bool:

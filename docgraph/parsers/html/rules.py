@@ -203,7 +203,7 @@ def reading(reader: Reader, row: int) -> int:
         text.marks.append((opened[0], text.length, "ruby", row))
         text.open_marks["ruby"] = (text.length, opened[1])
         reader.flow.readings[row] = words
-    elif text.marks and text.marks[-1][1:3] == (text.length, "ruby"):
+    elif text.marks and text.marks[-1][1:3] == (text.length, "ruby") and text.marks[-1][3] > opened[1]:
         reader.flow.readings[text.marks[-1][3]] += words
     return reader.after(row)
 
