@@ -2,6 +2,7 @@
 
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -216,13 +217,15 @@ def test_what_is_no_question_or_document_is_named_in_a_sentence(tmp_path, index)
     ):
         with pytest.raises(DataError, match=said):
             index.search(**wrong)
-    for other in ("a.html", ("a", "b"), ("a",), None):
+    for other in ("a.html", ("a", "b"), ("a",), None, (5, pages()[0][1])):
         with pytest.raises(DataError, match="an index takes documents, or pairs of an id and a document"):
             index.add([other])
     one = Index.open(tmp_path / "one.index", create=True)
     assert one.add(pages()[0][1]).written == 1
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DataError, match=r"^the index must be used in the thread that"):
+        pool.submit(one.search, "loaf").result()
     one.close()
-    with pytest.raises(DataError, match=r"the index must be open, but .* Open it again"):
+    with pytest.raises(DataError, match=r"the index must be open, but it was closed\. Open it again"):
         one.search("loaf")
 
 

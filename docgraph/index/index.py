@@ -50,7 +50,8 @@ def _told(method: "Callable[Concatenate[Index, P], T]") -> "Callable[Concatenate
         try:
             return method(index, *args, **options)
         except sqlite3.ProgrammingError as error:
-            raise DataError(f"the index must be open, but {error} Open it again: Index.open(path).") from error
+            what = "be used in the thread that opened it" if "thread" in str(error) else "be open, but it was closed"
+            raise DataError(f"the index must {what}. Open it again: Index.open(path).") from error
         except sqlite3.DatabaseError as error:
             raise index._store.broken(error) from error
 

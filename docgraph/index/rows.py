@@ -82,7 +82,8 @@ def named(one: Document | tuple[str, Document] | tuple[str, Document, str]) -> t
     """
     if isinstance(one, Document):
         one = (document_key(one), one)
-    if not isinstance(one, tuple) or len(one) not in (2, 3) or not isinstance(one[1], Document):
+    is_one = isinstance(one, tuple) and len(one) in (2, 3) and isinstance(one[0], str) and isinstance(one[1], Document)
+    if not is_one:
         raise DataError(
             f"an index takes documents, or pairs of an id and a document, but was given a {type(one).__name__}: "
             f"{one!r:.80}. Make documents with load_document, parse_html or parse_text."
