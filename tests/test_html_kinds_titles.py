@@ -6,7 +6,7 @@ from docgraph.parsers.html.metadata.dates import iso_date
 from docgraph.parsers.html.page import parse_html
 from tests.white_tower import LINES
 
-HOME = "<a href=/>Coast Post</a>"
+HOME = "<a class=logo href=/>Coast Post</a>"
 
 
 def told(title: str, body: str, **more: str):
@@ -30,16 +30,62 @@ def told(title: str, body: str, **more: str):
             "A white tower",
             "Coast Post",
         ),
-        ("Wall | Coast Post", "<a href=https://e.example/>coast post</a>", "Wall", "coast post"),
+        ("Wall | Coast Post", "<header><a href=https://e.example/>coast post</a></header>", "Wall", "coast post"),
         ("Wall | Coast Post", "<a rel=home href=/start>Coast Post</a>", "Wall", "Coast Post"),
         # One that says something else, or leads elsewhere.
         ("Home | Coast Post", "<a href=/>Home</a>", "Home | Coast Post", None),
         ("Wall | Coast Post", "<a href=/about>Coast Post</a>", "Wall | Coast Post", None),
         ("Coast Post", HOME, "Coast Post", None),
+        ("Wall | Accueil", "<header><a href=/>Accueil</a></header>", "Wall | Accueil", None),
+        ("Wall | Blog", "<header><a href=/>Blog</a></header>", "Wall | Blog", None),
+        ("Wall | Keepers", "<header><nav><a href=/>Keepers</a></nav></header>", "Wall | Keepers", None),
+        ("Wall | Coast Post", "<p>See the <a href=/>Coast Post</a>.", "Wall | Coast Post", None),
+        ("Wall | Coast Post", "<header><a href=../>Coast Post</a></header>", "Wall | Coast Post", None),
+        ("Wall | Coast Post", "<header><a href=index.html>Coast Post</a></header>", "Wall | Coast Post", None),
+        ("Wall | Coast Post", "<div class=site-title><b><a href=/>Coast Post</a></b></div>", "Wall", "Coast Post"),
+        # A first part that is a heading, but not the main one.
+        (
+            "News | Big storm hits city",
+            "<h1>Storm batters the town</h1><h2>News</h2>",
+            "News | Big storm hits city",
+            None,
+        ),
+        ("Apple - iPhone 15 Pro Max review", "<h2>Apple</h2>", "Apple - iPhone 15 Pro Max review", None),
+        ("コロナ-19の影響について", "<h2>コロナ</h2>", "コロナ-19の影響について", None),
+        ("コロナ-19の影響について", "<h1>コロナ</h1>", "コロナ-19の影響について", None),
+        ("| Foo bar baz", "<h2>***</h2>", "| Foo bar baz", None),
+        (
+            "News | Big storm | Coast Post",
+            f"{HOME}<h1>Storm batters the town</h1><h2>News</h2>",
+            "News | Big storm",
+            "Coast Post",
+        ),
+        # The site's name before a colon.
+        (
+            "Python: The Documentary",
+            "<meta property=og:site_name content=Python><h2>The story</h2>",
+            "Python: The Documentary",
+            "Python",
+        ),
+        (
+            "Python: The Documentary",
+            "<meta property=og:site_name content=Python><h1>The Documentary</h1>",
+            "The Documentary",
+            "Python",
+        ),
+        # A heading that is a logo, for want of another title.
+        ("", "<h1><a href=./>My article of the day</a></h1>", "My article of the day", None),
+        ("", "<h1 class=site-title><a href=/>My Page</a></h1>", "My Page", None),
+        ("Untitled", "<h1 class=site-title><a href=/>My Page</a></h1>", "My Page", None),
         # A short heading before a long name of the site.
         ("Team | The lighthouse keepers of the coast", "<h1>Team</h1>", "Team", None),
         ("Team — towers 2.1 documentation", "<h1>Team<a href=#team>¶</a></h1>", "Team", None),
-        ("Team | The lighthouse keepers", "<h1><a href=/>Team</a></h1>", "The lighthouse keepers", "Team"),
+        (
+            "Team | The lighthouse keepers",
+            "<header><h1><a href=/>Team</a></h1></header>",
+            "The lighthouse keepers",
+            "Team",
+        ),
         ("The lighthouse keepers | Team", "<h1>Team</h1>", "The lighthouse keepers | Team", None),
         ("第三章 灯_海的故事_笔趣阁", "<h1>第三章 灯</h1>", "第三章 灯", None),
         ("灯塔又白了_海岸报", "<h3>灯塔又白了</h3>", "灯塔又白了", None),
@@ -71,6 +117,10 @@ def test_a_title_is_told_from_the_name_of_the_site(title: str, body: str, shown:
         ("Mon, 05/03/2024", "2024-03-05"),  # neither of them
         ("Sat, 03/02/2024", "2024-02-03"),  # both of them
         ("05/03/2024", "2024-03-05"),
+        ("05/03/2024 (Fri)", "2024-05-03"),
+        ("The Sun, 04/05/2020", "2020-05-04"),
+        ("They sat in court on 08/02/2020", "2020-02-08"),
+        ("Sun sets, 04/05/2020", "2020-05-04"),
         ("Fri, 25/03/2024", "2024-03-25"),
     ],
 )
@@ -91,6 +141,14 @@ def test_the_day_of_the_week_tells_day_from_month(text: str, date: str):
         ("<p class=last-updated>March 15, 2024</p>", "2024-03-15", "2024-03-15"),
         ("<p class=date>Updated prices, 15 March 2024</p>", "2024-03-15", "2024-03-15"),
         ("<p class=date>14 March 2024, updated daily</p>", "2024-03-14", None),
+        ("<p>Edited by John Smith | 5 May 2020</p>", "2020-05-05", None),
+        ("<p>Accredited 5 May 2020</p>", "2020-05-05", None),
+        ("<p class=date>5 May 2020</p><p class=price-changed>7 May 2020</p>", "2020-05-05", None),
+        ("<p class=date>5 May 2020</p><p class=related-update>7 May 2020</p>", "2020-05-05", None),
+        ("<p class=date>5 May 2020</p><p class=last-update>7 May 2020</p>", "2020-05-05", "2020-05-07"),
+        ("<p>3 May 2020 - read our update on the 2019-01-01 story</p>", "2020-05-03", None),
+        ("<p>Updated 5 May 2020, published 3 May 2020</p>", "2020-05-03", "2020-05-05"),
+        ("<p>Updated daily. Published 3 May 2020</p>", "2020-05-03", None),
         ("<p class=media_end_head_datestamp_time>2024.03.14. 오후 9:03</p>", "2024-03-14", None),
         (f"<p>{LINES[2]}</p><p class=sale-end-date>2024-03-14</p>", None, None),
     ],

@@ -45,7 +45,10 @@ _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d
 _COMPACT: Final = re.compile(r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:T?\d{4,6}Z?)?$")
 _YEAR_FIRST: Final = re.compile(r"\b((?:19|20)\d{2})[./-]\s?(\d{1,2})[./-]\s?(\d{1,2})(?!\d)")
 _NUMBERS: Final = re.compile(rf"\b(\d{{1,2}})[./-]\s?(\d{{1,2}})[./-]\s?{_YEAR}\b")
-_WEEKDAY: Final = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)(?:[a-z]{0,5}day)?\b", re.I)
+_WEEKDAY: Final = r"\b(mon|tue|wed|thu|fri|sat|sun)(?:[a-z]{0,5}day)?\b"
+_WEEKDAY_BEFORE: Final = re.compile(rf"(?<!\bthe ){_WEEKDAY}[.,]?\s*$", re.I)
+"""Right before the numbers, but for the name of a newspaper ("The Sun")."""
+_WEEKDAY_AFTER: Final = re.compile(rf",?\s*\(?{_WEEKDAY}", re.I)
 _SHORT_YEAR: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{2})(?![\d.])")
 _SIGNS: Final = re.compile(
     r"((?:19|20)\d{2})\s*(?:[年년]|оны)\s*(\d{1,2})\s*(?:[月월]|(?:дугаар |-р )?сар\w*)\s*(\d{1,2})\s*[日일号]?"
@@ -142,7 +145,9 @@ def _with_numbers(text: str, month_first: bool) -> str | None:
     """Return the date of a text that has the month as a number: day first, but for pages of the United States."""
     if found := _NUMBERS.search(text):
         day, month, year = found.groups()
-        if month_first or _is_weekday(text, _date(year, day, month)) > _is_weekday(text, _date(year, month, day)):
+        beside = _WEEKDAY_BEFORE.search(text[: found.start()]) or _WEEKDAY_AFTER.match(text[found.end() :])
+        name = beside.group(1).title() if beside else ""
+        if month_first or _is_weekday(name, _date(year, day, month)) > _is_weekday(name, _date(year, month, day)):
             day, month = month, day
         return _date(year, month, day) or _date(year, day, month)
     if found := _SHORT_YEAR.search(text):
@@ -151,10 +156,9 @@ def _with_numbers(text: str, month_first: bool) -> str | None:
     return None
 
 
-def _is_weekday(text: str, day: str | None) -> bool:
-    """Whether a text names, in English, the day of the week that a date is."""
-    found = _WEEKDAY.search(text)
-    return found is not None and day is not None and f"{date.fromisoformat(day):%a}" == found.group(1).title()
+def _is_weekday(name: str, day: str | None) -> bool:
+    """Whether a name is, in short English, that of the day of the week that a date is."""
+    return day is not None and f"{date.fromisoformat(day):%a}" == name
 
 
 def date_in_url(url: str) -> str | None:

@@ -6,14 +6,21 @@ Elements ─ links_home ─> links to the first page of the site ─ main_headin
 import re
 from bisect import bisect_right
 from typing import Final
-from urllib.parse import urlsplit
 
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.metadata.titles import is_in_title
 from docgraph.parsers.html.tags import PERMALINKS, UNSEEN
 
 _LOGO: Final = re.compile(r"(?:^|[\s_-])(?:logo|brand|site-?(?:title|name|branding))(?:$|[\s_-])", re.I)
-_HOME: Final = frozenset(("/", "./", "../", "/index.html", "index.html", "/index.php", "index.php", "index.htm"))
+_HOME_WORDS: Final = frozenset(
+    "home|homepage|home page|start|start page|startseite|startpagina|startsida|accueil|inicio|início|inici|acasă|"
+    "blog|index|main page|главная|головна|начало|首页|首頁|主页|ホーム|トップ|トップページ|홈|strona główna|etusivu|"
+    "hem|hjem|forside|forsiden|anasayfa|ana sayfa|domů|domov|kezdőlap|főoldal|početna|αρχική|الرئيسية|בית|"
+    "trang chủ|beranda|หน้าแรก|hauptseite|pagina iniziale|página inicial|página principal".split("|")
+)
+"""What links home say that do not name the site."""
+_LOGO_LEVELS: Final = 3
+_HEADER_LEVELS: Final = 12
 _MOST_HEADINGS: Final = 8
 _UNSPOKEN: Final = (UNSEEN - {"title"}) | {"rt", "svg"}
 
@@ -24,17 +31,30 @@ def links_home(elements: Elements, base: str) -> list[int]:
     Args:
         base: what addresses on the page are resolved against.
     """
-    try:
-        parts = urlsplit(base) if base.startswith("http") else None
-    except ValueError:  # no address
-        parts = None
-    home = {*_HOME, *((f"{parts.scheme}://{parts.netloc}", f"{parts.scheme}://{parts.netloc}/") if parts else ())}
+    origin = re.match(r"https?://[^/?#]+", base)
+    home = {"/", *((origin.group(), f"{origin.group()}/") if origin else ())}
     attributes = elements.attributes
     return [
         row
         for row in elements.rows_of("a")
         if (own := attributes[row]) and (own.get("href") in home or "home" in own.get("rel", "").lower().split())
     ]
+
+
+def names_of_site(elements: Elements, homes: list[int]) -> list[str]:
+    """Return what links home say that are logos, by their relation or a class, or stand in the page's header."""
+    texts = [(row, " ".join(elements.text(row).split())) for row in homes]
+    return [text for row, text in texts if text and text.lower() not in _HOME_WORDS and _is_of_site(elements, row)]
+
+
+def _is_of_site(elements: Elements, row: int) -> bool:
+    attributes = elements.attributes
+    if "home" in attributes[row].get("rel", "").lower().split():
+        return True
+    if any(_LOGO.search(attributes[above].get("class", "")) for above in elements.around(row, _LOGO_LEVELS)):
+        return True
+    tags = {elements.tag[above] for above in elements.around(row, _HEADER_LEVELS)}
+    return "header" in tags and tags.isdisjoint(("article", "main", "nav", "p"))
 
 
 def is_logo(elements: Elements, row: int, homes: list[int]) -> bool:

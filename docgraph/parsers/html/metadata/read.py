@@ -20,7 +20,7 @@ from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.bylines import byline_below
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
-from docgraph.parsers.html.metadata.heads import is_logo, links_home, main_heading, words_of_heading
+from docgraph.parsers.html.metadata.heads import is_logo, links_home, main_heading, names_of_site, words_of_heading
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
 from docgraph.parsers.html.metadata.shown import (
@@ -36,7 +36,7 @@ from docgraph.parsers.html.metadata.shown import (
 from docgraph.parsers.html.metadata.titles import chosen_title, named_site
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
-    "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading"),
+    "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading", "logo"),
     "authors": ("json-ld", "meta", "opengraph", "microdata", "byline", "organisation"),
     "date": ("json-ld", "opengraph", "meta", "microdata", "published", "time", "url", "text"),
     "modified": ("json-ld", "opengraph", "meta", "microdata", "time", "text"),
@@ -77,11 +77,14 @@ def read_metadata(
     Args:
         base: what addresses in it are resolved against.
     """
-    found = _candidates(elements, url, base)
+    homes = links_home(elements, base)
+    heading = main_heading(elements, homes)
+    found = _candidates(elements, url, base, homes, heading)
+    main = words_of_heading(elements, heading) if heading and not is_logo(elements, heading, homes) else ""
     best = {name: _chosen(found, name) for name in _TRUST}
     language = _language(best["language"])
     return Metadata(
-        title=chosen_title(best["title"], _first(best["site_name"])),
+        title=chosen_title(best["title"], _first(best["site_name"]), main),
         authors=_authors(best["authors"], found),
         date=_first_date(best["date"], language),
         modified=_first_date(best["modified"], language),
@@ -100,7 +103,7 @@ def read_metadata(
     )
 
 
-def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidate]:
+def _candidates(elements: Elements, url: str | None, base: str, homes: list[int], heading: int) -> list[Candidate]:
     found: list[Candidate] = []
 
     def add(field: str, value: str, source: str) -> None:
@@ -122,8 +125,6 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     """What the page shows, and whether it shows it before its heading, which makes it less likely to be about the
     article; of dates, how likely they are those of the article."""
     headings: list[tuple[str, str]] = []
-    homes = links_home(elements, base)
-    heading = main_heading(elements, homes)
     items = article_items(elements)
     # Of several articles the one that holds the heading, else the first, is the page's.
     ours = (item for item in items if not is_of_others(elements, item, heading))
@@ -177,8 +178,7 @@ def _candidates(elements: Elements, url: str | None, base: str) -> list[Candidat
     for tag, value in sorted(headings, key=lambda item: item[0]):
         add("title", value, "logo" if tag == "logo" else "heading")
     titles = [elements.text(row) for row in elements.rows_of("title")[:1]]
-    said = [words for row in homes for words in [" ".join(elements.text(row).split())] if words]
-    if titles and (site := named_site(titles[0], said)):
+    if titles and (site := named_site(titles[0], names_of_site(elements, homes))):
         add("site_name", site, "shown")
     if url and (day := date_in_url(url)):
         add("date", day, "url")

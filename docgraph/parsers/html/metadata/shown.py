@@ -47,18 +47,18 @@ _OTHER_DATE: Final = re.compile(
     re.I,
 )
 _LONGEST_DATE: Final = 100
-_MODIFIED_WORDS: Final = frozenset("updated update modified edited revised changed lastmod aktualisiert".split())
+_MODIFIED_WORDS: Final = frozenset("updated modified edited revised lastmod aktualisiert".split())
 _PUBLISHED_WORDS: Final = frozenset("published publish pubdate created posted publication".split())
 _CHANGED: Final = re.compile(
-    r"updat|modifi|edited|revised|aktualisiert|geändert|mis [àa] jour|actualiz|atualiz|aggiornat|bijgewerkt|opdater|"
-    r"oppdater|uppdater|päivitet|aktualiz|обновл|оновл|güncelle|更新|修改|수정|تحديث|עודכן",
+    r"\b(?:updat|modifi|edited(?! by\b)|revised|aktualisiert|geändert|mis [àa] jour|actualiz|atualiz|aggiornat|"
+    r"bijgewerkt|opdater|oppdater|uppdater|päivitet|aktualiz|обновл|оновл|güncelle)|更新|修改|수정|تحديث|עודכן",
     re.I,
 )
 """Words before a date of the last change."""
 _UPDATED: Final = re.compile(f"(?:{_CHANGED.pattern})[^.]{{0,16}}$", re.I)
 """The same, right before a date."""
 _PUBLISHED: Final = re.compile(
-    r"^(?:publish|posted|veröffentlicht|publié|public|pubblicat|gepubliceerd|opublik|опублик|發布|发布|公開)", re.I
+    r"publish|posted|veröffentlicht|publié|public[aó]|pubblicat|gepubliceerd|opublik|опублик|發布|发布|公開", re.I
 )
 _COMMENT: Final = re.compile(
     r"(?:^|[\s_-])(?:comments?|commentlist|replies|responses|disqus|kommentare?)(?:$|[\s_-])", re.I
@@ -92,7 +92,7 @@ _AUTHOR_PAGE: Final = re.compile(
     r"journalists?|by)/[^/?#]+/?$",
     re.I,
 )
-_WORDS: Final = _DATE_WORDS | _BYLINE_WORDS | _MODIFIED_WORDS | _PUBLISHED_WORDS | _OF_OTHERS
+_WORDS: Final = _DATE_WORDS | _BYLINE_WORDS | _MODIFIED_WORDS | _PUBLISHED_WORDS | _OF_OTHERS | {"update"}
 """One of these, or what is in names of comments or bylines, is in all names that say anything."""
 
 _AUTHOR_STEPS: Final = frozenset(
@@ -195,7 +195,7 @@ def rank_of_date(elements: Elements, row: int) -> int:
         return 3
     if "modified" in says or _UPDATED.search(words.partition(" ")[0]):
         return 2
-    return 0 if "published" in says or _PUBLISHED.search(words) else 1
+    return 0 if "published" in says or _PUBLISHED.match(words) else 1
 
 
 def time(elements: Elements, row: int) -> Iterator[Statement]:
@@ -251,11 +251,18 @@ def named(elements: Elements, row: int) -> Iterator[Statement]:
 
 
 def dates_of(words: str, language: str | None) -> tuple[str | None, str | None]:
-    """Return the date that a line gives, and that of the last change, if words of change stand before one."""
+    """Return the date that a line gives, and that of the last change, if words of change stand before one and it is no
+    earlier.
+    """
     changed = _CHANGED.search(words)
-    if changed is None or (modified := iso_date(words[changed.end() :], language)) is None:
+    if changed is None:
         return iso_date(words, language), None
-    return iso_date(words[: changed.start()], language), modified
+    first = _PUBLISHED.search(words, changed.end())
+    modified = iso_date(words[changed.end() : first.start() if first else None], language)
+    if modified is None:
+        return iso_date(words, language), None
+    published = iso_date(words[: changed.start()], language) or (first and iso_date(words[first.end() :], language))
+    return published, None if published and modified[:10] < published[:10] else modified
 
 
 @lru_cache(maxsize=8_192)
@@ -274,7 +281,7 @@ def _said_by_names(class_: str, id_: str) -> frozenset[str]:
     is_byline = words & _BYLINE_WORDS or (not names.isascii() and _BYLINE_NAMES.search(names))
     if is_byline and not words & _NO_BYLINE_WORDS:
         says.add("byline")
-    if words & _MODIFIED_WORDS:
+    if words & _MODIFIED_WORDS or ("update" in words and words & {"last", *_DATE_WORDS}):
         says.add("modified")
     if words & _PUBLISHED_WORDS:
         says.add("published")

@@ -9,7 +9,8 @@ from typing import Final
 from docgraph.metadata import Candidate
 
 _SEPARATOR: Final = re.compile(
-    r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*|(?<=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef])[_-](?=\S)"
+    r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*|(?<=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef])"
+    r"(?:_(?=\S)|-(?=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]))"
 )
 """What stands between the title of a page and the name of its site; Chinese needs no space around it."""
 _NO_TITLES: Final = frozenset(
@@ -21,12 +22,15 @@ _TELLING_LETTERS: Final = 4
 """A word of fewer may be in any two titles."""
 
 
-def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
+def chosen_title(candidates: list[Candidate], site: str | None, main: str) -> str | None:
     """Return the most trusted title, as the page gives it.
 
     The page's `<title>` and a heading that agree know better than a headline that tells of something else: some sites
     write a short description there. A title that is the site's name is that of every page of the site, and of one
     that ends or begins with that name the heading is the rest.
+
+    Args:
+        main: the heading of the article, "" if there is none: a part of a title is the title only if it is this.
     """
     if not candidates:
         return None
@@ -37,17 +41,20 @@ def chosen_title(candidates: list[Candidate], site: str | None) -> str | None:
     others = [heading for heading in headings if _plain(heading) != name]
     if headings and _plain(chosen.value) in (name, *_NO_TITLES):
         return (others or headings)[0]
-    shown = {_words(heading): heading for heading in others}
+    if _plain(chosen.value) in _NO_TITLES:
+        return next((c.value for c in candidates if c.source == "logo"), chosen.value)
+    shown = {words: heading for heading in others if (words := _words(heading))}
     # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
     if chosen.source == "html" and (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
         return shown[longest]
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
         return most
-    rest = _without_site(chosen.value, name)
+    rest = _without_site(chosen.value, name, _words(main))
     if chosen.source == "html":
         parts = _SEPARATOR.split(rest) if rest != chosen.value else _SEPARATOR.split(rest)[:1]
-        same = (shown[words] for words in map(_words, parts) if words in shown)
-        return next(same, next((heading for heading in others if _is_most_of(heading, rest)), rest))
+        if _words(main) and _words(main) in map(_words, parts):
+            return main
+        return next((heading for heading in others if _is_most_of(heading, rest)), rest)
     for title in (c.value for c in candidates if c.source == "html"):
         for part in (title, *_SEPARATOR.split(title)):
             words = _words(part)
@@ -70,9 +77,10 @@ def is_in_title(heading: str, title: str) -> bool:
     return is_part and len(heading.encode()) >= _LEAST_STEM
 
 
-def _without_site(title: str, name: str) -> str:
+def _without_site(title: str, name: str, main: frozenset[str]) -> str:
     """Return a title without the site's name, where a sign sets that apart at its end or its beginning, unless what is
-    left says nothing ("Home | Rock Post").
+    left says nothing ("Home | Rock Post"). Before a colon it is part of the title, unless the main heading is
+    the rest.
     """
     signs, rest = list(_SEPARATOR.finditer(title)), title
     before, _, after = title.partition(": ")
@@ -82,7 +90,7 @@ def _without_site(title: str, name: str) -> str:
         rest = title[: signs[-1].start()].strip()
     elif signs and _plain(title[: signs[0].start()]) == name:
         rest = title[signs[0].end() :].strip()
-    elif _plain(before) == name:
+    elif _plain(before) == name and _words(after) == main:
         rest = after.strip()
     return title if not rest or _plain(rest) in _NO_TITLES else rest
 
