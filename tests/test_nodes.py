@@ -3,7 +3,9 @@
 import csv
 import json
 import random
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from training import cli
 from training.datasets import Record, guess_format, load
 from training.datasets.nodes import LOST, UNLABELLED, is_nodes, node_record, node_rows, read_nodes, write_nodes
 from training.datasets.origins import ArticleOrigin
-from training.datasets.page_nodes import FIELDS, page_nodes
-from training.evaluate import evaluate, predict_nodes
+from training.datasets.page_nodes import FIELDS, MOST_NAMES, page_nodes
+from training.datasets.problem_types import SINGLE
+from training.evaluate import _pairs, evaluate, predict_nodes
 from training.evaluation.baselines import rivals_of_nodes
 from training.evaluation.metrics import score
 from training.evaluation.significance import paired_bootstrap, paired_sums, share_of_sums, sums_by_group
@@ -80,6 +83,25 @@ def test_a_node_has_its_words_and_what_stands_around_it(tmp_path: Path) -> None:
     assert "after" not in fields_of()["The end."]
 
 
+def test_the_names_of_one_element_are_read_once_and_no_farther_than_they_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counted:
+        read = 0
+
+        def finditer(self, text: str) -> Iterator[re.Match[str]]:
+            for match in re.finditer("[a-z]+", text):
+                Counted.read += 1
+                yield match
+
+    monkeypatch.setattr("training.datasets.page_nodes._WORD", Counted())
+    names = " ".join("ab" + chr(97 + n // 26) + chr(97 + n % 26) for n in range(600))
+    file = write_page(tmp_path, "a.html", f'<body class="{names}">{"<p>word</p>" * 50}</body>')
+    nodes = page_nodes(parse_html(file), file)
+    assert dict(nodes[-1].fields)["names"].split(" . ")[1].split() == ["body", *names.split()[:MOST_NAMES]]
+    assert Counted.read <= MOST_NAMES + 1
+
+
 def test_kinds_that_are_named_are_whole_or_blocks() -> None:
     kinds = [(node.kind, node.text) for node in page_nodes(parse_html(PAGE), kinds=["item", "list", "image"])]
     assert kinds == [("list", "one two three"), ("item", "one"), ("image", "a wet cat")]
@@ -122,6 +144,51 @@ def test_a_table_of_documents_is_no_table_of_nodes(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("text,row,label\nIt rained.,1,x\n")
     assert not is_nodes(tmp_path / "a.csv")
     assert not is_nodes(tmp_path / "b.csv")
+
+
+def test_other_tables_with_a_document_are_no_tables_of_nodes(tmp_path: Path) -> None:
+    """Of nodes is one whose first document is there, or that has the columns row, path and kind."""
+    table = tmp_path / "a.csv"
+    for head, cells in (("row", "1"), ("path", "/data/1.png")):
+        table.write_text(f"{head},document,label\n{cells},It rained.,x\n")
+        assert guess_format(table) == "table"
+        table.write_text(f"{head},document,label\n{cells},a.html,x\n")
+        assert not is_nodes(table)
+        write_page(tmp_path / "pages", "a.html")
+        assert guess_format(table, {"pages": tmp_path / "pages"}) == "nodes"
+    table.write_text("row,path,kind,document,label\n1,,,a.html,x\n")
+    assert is_nodes(table)
+
+
+def test_a_document_that_is_no_file_is_named(tmp_path: Path) -> None:
+    write_page(tmp_path, "a.html")
+    (tmp_path / "folder").mkdir()
+    table = write_labelled(tmp_path, ["a.html"], lambda row: row["kind"])
+    rows = list(csv.DictReader(table.open()))
+    for row, name in zip(rows, ("", "folder", "x" * 5000), strict=False):
+        row["document"] = name
+    write_nodes(table, rows)
+    corpus = load(table)
+    assert len(corpus.records()) == 6
+    lost = [one.message for one in corpus.problems if one.code == LOST]
+    assert [said.partition(" is no file")[0].partition("but ")[2] for said in lost] == [
+        repr(name) for name in ("", "folder", "x" * 60)
+    ]
+
+
+def test_a_long_text_that_is_cut_at_a_space_is_found(tmp_path: Path) -> None:
+    words = "a" * 999 + " and more"
+    write_page(tmp_path, "a.html", f"<body><p>{words}</p><p>short</p></body>")
+    corpus = load(write_labelled(tmp_path, ["a.html"], lambda row: row["kind"]))
+    assert (len(corpus.records()), list(corpus.problems)) == (2, [])
+
+
+def test_kinds_are_those_of_the_nodes_where_the_table_has_none(tmp_path: Path) -> None:
+    write_page(tmp_path, "a.html")
+    table = write_labelled(tmp_path, ["a.html"], lambda row: "" if row["kind"] == "item" else row["kind"])
+    rows = [{name: row[name] for name in row if name != "kind"} for row in csv.DictReader(table.open())]
+    write_nodes(table, rows)
+    assert load(table).node_kinds == ("heading", "paragraph")
 
 
 def test_a_page_or_group_is_in_one_split_alone(tmp_path: Path) -> None:
@@ -178,6 +245,15 @@ def test_folds_keep_groups_together() -> None:
     assert any(set(group[fitted]) & set(group[held]) for fitted, held in folds_of(targets))
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_folds_of_few_records_a_label_keep_groups_together(times: int) -> None:
+    group = np.arange(6 * times) % 6
+    targets = Targets(SINGLE, np.arange(6 * times) // times, 6, group=group)
+    folds = folds_of(targets)
+    assert sorted(row for _, held in folds for row in held) == list(range(6 * times))
+    assert not any(set(group[fitted]) & set(group[held]) for fitted, held in folds)
+
+
 def test_what_one_page_gains_is_one_observation() -> None:
     """200 nodes of 2 pages, one of which gains a little and the other a lot: records seem sure, pages are not."""
     target, base = torch.zeros(200, dtype=torch.int64), torch.zeros(200, 2)
@@ -205,6 +281,16 @@ def test_copies_of_a_page_make_no_interval_smaller() -> None:
     copied = score("", said[times], target[times], ["a", "b"], groups).standard_error
     assert copied == pytest.approx(alone, rel=0.02)
     assert score("", said[times], target[times], ["a", "b"]).standard_error < alone / 4
+
+
+def test_too_few_pages_tell_nothing() -> None:
+    said = torch.eye(2)[torch.tensor([1, 1, 1, 0] * 5)]
+    target = torch.ones(20, dtype=torch.int64)
+    for count, is_told in ((1, False), (4, False), (5, True)):
+        groups = [str(number % count) for number in range(20)]
+        (pair,) = _pairs(torch.eye(2)[target], {"rival": 1 - torch.eye(2)[target]}, target, groups)
+        assert (pair.value, pair.significant, pair.p < 1) == (1, is_told, is_told)
+        assert np.isnan(score("", said, target, ["a", "b"], groups).standard_error) == (count == 1)
 
 
 # -- training and back ---------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ whose label the model was not trained on are named, counted and left out of the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ from training.inputs import Input, SetAside
 
 PASSES: Final = 64
 """Times that a document is read to tell which of its parts count."""
+FEWEST_GROUPS: Final = 5
+"""Groups of records that depend on each other, from which a difference may be called significant."""
 
 
 def evaluate(
@@ -95,6 +98,8 @@ def evaluate(
             *notes,
             f"Errors and intervals are over {count} pages or groups: the nodes of one depend on each other.",
         )
+        if count < FEWEST_GROUPS:
+            notes = (*notes, f"These are too few pages to call a difference significant: p is 1 below {FEWEST_GROUPS}.")
     if split in learned:
         notes = (*notes, f"The model was fitted to the {split} records: its figures here flatter.")
     return Evaluation(
@@ -128,6 +133,8 @@ def _pairs(
     else:
         sums = [sums_by_group(one, groups) for one in right]
         differences = [paired_sums(sums[0], other, share_of_sums) for other in sums[1:]]
+        if len(set(groups)) < FEWEST_GROUPS:
+            differences = [replace(one, p=1.0) for one in differences]
     return pairs_of([("this model", name) for name in named], differences)
 
 

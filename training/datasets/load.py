@@ -47,6 +47,8 @@ def guess_format(path: str | Path, options: Mapping[str, Any] | None = None) -> 
     names_columns = "label" in options or isinstance(options.get("fields"), Mapping)
     if names_columns and is_table(root):
         return "table"
+    if options.get("pages") and is_nodes(root, options["pages"]):
+        return "nodes"
     for name, (looks_like_it, _) in FORMATS.items():
         if looks_like_it(root):
             return name

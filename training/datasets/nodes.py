@@ -44,7 +44,7 @@ def node_rows(name: str, nodes: Iterable[PageNode]) -> Iterator[dict[str, Any]]:
         name: the page's, as `read_nodes` is to find it: its path from the table's folder.
     """
     for node in nodes:
-        values = (name, node.row, node.path, node.kind, " > ".join(node.headings), node.text[:SHOWN], "")
+        values = (name, node.row, node.path, node.kind, " > ".join(node.headings), _shown(node), "")
         yield dict(zip(COLUMNS, values, strict=True))
 
 
@@ -66,8 +66,11 @@ def write_nodes(file: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
     write_atomically(file, text.getvalue())
 
 
-def is_nodes(path: Path) -> bool:
-    """Whether a path is a table of nodes: of a document, a label, and a row or path each."""
+def is_nodes(path: Path, pages: str | Path | None = None) -> bool:
+    """Whether a path is a table of nodes: of a document, a label, and a row or path each.
+
+    The first document must lie in a folder of pages, or else beside the table; or columns are row, path and kind.
+    """
     if path.is_dir() or not is_table(path):
         return False
     try:
@@ -76,7 +79,10 @@ def is_nodes(path: Path) -> bool:
     except DocgraphError:
         return False
     has_place = _cell(first, "path").startswith("/") or _cell(first, "row").isdecimal()
-    return {"document", "label"} <= first.keys() and has_place
+    if not ({"document", "label"} <= first.keys() and has_place):
+        return False
+    file = _located(_cell(first, "document"), Path(pages) if pages else path.parent)
+    return {"row", "path", "kind"} <= first.keys() or os.path.isfile(file)
 
 
 def read_nodes(
@@ -111,12 +117,14 @@ def read_nodes(
     kinds = tuple(sorted({kind for row in rows if (kind := _cell(row, "kind"))}))
     problems = [RecordProblem(code, root.name, message) for code, message in notes]
     splits: dict[str, list[Record]] = defaultdict(list)
+    found_kinds: set[str] = set()
     unique = UniqueNames()
     for name, some in labelled.items():
         found = _found(name, some, Path(pages) if pages else root.parent, kinds)
         for row, node in zip(some, found, strict=True):
             called = unique(f"{name}#{_cell(row, 'row') or _cell(row, 'path')}")
             if isinstance(node, PageNode):
+                found_kinds.add(node.kind)
                 label, group = label_of(row.get("label")), _cell(row, "group") or name
                 splits[split_name(row.get("split"))].append(node_record(called, node, fields, label, group))
             else:
@@ -131,6 +139,7 @@ def read_nodes(
         problems.append(RecordProblem(UNLABELLED, root.name, said))
     order = [record.id for some in splits.values() for record in some]
     divided = with_splits(splits, seed, split_file, dev_share=dev_share, same=lambda record: record.group or record.id)
+    kinds = kinds or tuple(sorted(found_kinds))
     return Corpus(
         root.name.split(".")[0], divided, problems, order=order, is_drawn=set(splits) == {""}, node_kinds=kinds
     )
@@ -168,6 +177,11 @@ def lost(problems: Sequence[RecordProblem], most: int = 3) -> str | None:
     return f"{len(some)} labelled rows are not in their pages and are left out, such as {named}"
 
 
+def _shown(node: PageNode) -> str:
+    """Return what the table has of a node's text: without the space at its end, which no cell keeps."""
+    return node.text[:SHOWN].rstrip()
+
+
 def _cell(row: Mapping[str, Any], column: str) -> str:
     """Return a cell as text in one line."""
     value = row.get(column)
@@ -177,6 +191,8 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
 def _found(name: str, rows: Sequence[Mapping[str, Any]], folder: Path, kinds: Collection[str]) -> list[PageNode | str]:
     """Return the node of each row of one page, or why there is none."""
     file = _located(name, folder)
+    if not os.path.isfile(file):  # False, too, of a name that is too long
+        return [f"document must name a page that is there, but {name[:60]!r} is no file in {folder}."] * len(rows)
     try:
         nodes = page_nodes(load_document(file, images="skip"), file, kinds or None)
     except (DocgraphError, OSError) as error:
@@ -186,14 +202,14 @@ def _found(name: str, rows: Sequence[Mapping[str, Any]], folder: Path, kinds: Co
     by_text: dict[str, list[PageNode]] = defaultdict(list)
     for node in nodes:
         by_path[node.path].append(node)
-        by_text[node.text[:SHOWN]].append(node)
+        by_text[_shown(node)].append(node)
 
     def find(row: Mapping[str, Any]) -> PageNode | str:
         number, path, text = (_cell(row, column) for column in ("row", "path", "text"))
         here = [by_row[int(number)]] if number.isdecimal() and int(number) in by_row else []
         here = [one for one in here if not path or one.path == path]
         there = here or by_path.get(path, [])
-        same = [one for one in there if not text or one.text[:SHOWN] == text]
+        same = [one for one in there if not text or _shown(one) == text]
         if not same and text:
             same = by_text.get(text, [])
         if len(same) == 1 or (same and here == same):
@@ -210,4 +226,4 @@ def _found(name: str, rows: Sequence[Mapping[str, Any]], folder: Path, kinds: Co
 def _located(name: str, folder: Path) -> Path:
     """Return where a page lies that a table names: by its path, or else by its name alone."""
     by_name = folder / Path(name).name
-    return by_name if by_name.is_file() and not (folder / name).is_file() else folder / name
+    return by_name if os.path.isfile(by_name) and not os.path.isfile(folder / name) else folder / name

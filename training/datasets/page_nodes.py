@@ -16,7 +16,9 @@ or images. No torch.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -155,13 +157,14 @@ def _names(document: Document, file: Path, rows: Sequence[int]) -> dict[int, str
     if len(elements) != len(sources.element_parent):  # parsed otherwise: its rows are others
         return {}
 
+    @cache  # those around one are around many
     def named(element: int) -> str:
-        words = [elements.tag[element], *_named(elements.attributes[element])]
-        return " ".join(dict.fromkeys(words[: 1 + MOST_NAMES]))
+        words = islice(_named(elements.attributes[element]), MOST_NAMES)
+        return " ".join(dict.fromkeys((elements.tag[element], *words)))
 
     return {row: " . ".join(map(named, elements.around(int(sources.node_element[row]), LEVELS))) for row in rows}
 
 
-def _named(attributes: Mapping[str, str]) -> list[str]:
-    words = (word for name in _NAMES for word in _WORD.findall(attributes.get(name) or ""))
-    return [word.lower() for word in words if len(word) > 1]
+def _named(attributes: Mapping[str, str]) -> Iterator[str]:
+    words = (word[0] for name in _NAMES for word in _WORD.finditer(attributes.get(name) or ""))
+    return (word.lower() for word in words if len(word) > 1)

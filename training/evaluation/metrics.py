@@ -46,7 +46,7 @@ class Scores:
     """What made them: "model", "majority class", "TF-IDF + logistic regression"."""
     accuracy: float
     standard_error: float
-    """Of the accuracy: sqrt(a (1 - a) / n), or over groups of records that depend on each other."""
+    """Of the accuracy: sqrt(a (1 - a) / n), or over groups of records that depend on each other; nan of one group."""
     macro_f1: float
     log_loss: float
     """Mean of -log p(label), in nats."""
@@ -124,5 +124,7 @@ def _standard_error(right: Tensor, groups: Sequence[str] | None) -> float:
         return math.sqrt(share * (1 - share) / len(right))
     number = {name: place for place, name in enumerate(dict.fromkeys(groups))}
     place = torch.tensor([number[name] for name in groups])
+    if len(number) < 2:
+        return math.nan
     sums = torch.zeros(len(number), dtype=torch.float64).index_add(0, place, right.double() - share)
-    return math.sqrt(float(sums.square().sum()) * len(number) / max(len(number) - 1, 1)) / len(right)
+    return math.sqrt(float(sums.square().sum()) * len(number) / (len(number) - 1)) / len(right)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 from training.datasets.problem_types import SINGLE
@@ -57,12 +57,14 @@ def folds_of(targets: Targets) -> Folds:
     Labels are spread evenly as far as they go, and groups stay together.
     """
     rows = np.arange(len(targets))
+    most = int(np.bincount(targets.values.astype(np.int64)).max()) if targets.kind == SINGLE else 1
     if targets.group is not None and (groups := len(np.unique(targets.group))) > 1:
-        folds = StratifiedGroupKFold(min(FOLDS, groups), shuffle=True, random_state=0)
+        count = min(FOLDS, groups, most)
+        spread = StratifiedGroupKFold(count, shuffle=True, random_state=0) if count > 1 else None
+        folds = spread or GroupKFold(min(FOLDS, groups))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class")
             return list(folds.split(rows, targets.values, targets.group))
-    most = int(np.bincount(targets.values.astype(np.int64)).max()) if targets.kind == SINGLE else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")
         kind, count = (StratifiedKFold, min(FOLDS, most)) if most > 1 else (KFold, min(FOLDS, len(targets)))
