@@ -25,6 +25,7 @@ from encoders import Embedder
 from encoders.embedder.texts import TextEncoder
 from tests.tiny_encoders import save_bert, save_image_text
 from training import cli
+from training.adapt import trainer as trainer_module
 from training.adapt.measure import gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.run import adapt
@@ -289,3 +290,10 @@ def test_what_is_no_text_encoder_is_refused(pages, tmp_path):
     (tmp_path / "run" / "config.json").write_text(json.dumps({"model_type": "docgraph"}))
     with pytest.raises(ModelError, match="is a classifier"):
         adapt(find_inputs([pages]), tmp_path / "out", tmp_path / "run", console=QUIET)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_an_encoder_is_trained_in_bfloat16_where_the_processor_has_it(tmp_path, monkeypatch, narrow):
+    monkeypatch.setattr(trainer_module, "multiplies_bfloat16", lambda device: narrow)
+    made = trainer_module._arguments(AdaptSettings(), tmp_path, 10, resumes=False)
+    assert made.bf16 == narrow

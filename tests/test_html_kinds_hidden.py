@@ -126,6 +126,7 @@ def test_an_answer_that_the_line_above_it_opens_is_text(names: str):
         "<div class='modal accordion-content' style='display:none'>{}</div>",
         "<div class=accordion style='display:none'>{}</div>",
         "<h3>Q</h3><div class=table-content style='display:none'>{}</div>",
+        "<h3>Q</h3><div class=form-answer style='display:none'>{}</div>",
         "<h3>Q</h3><div class=tablet-text style='display:none'>{}</div>",
         "<p>All of it.</p><div class=toggle-debug-text style='display:none'>{}</div>",
         "<p>All of it.</p><div class='form-answer wrong' style='display:none'>{}</div>",
