@@ -26,7 +26,8 @@ from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
 from benchmarks.clock import about
-from benchmarks.page import DATA, command_line, made_by, points, publish, record, recorded
+from benchmarks.page import made_by, points
+from benchmarks.training.folds import result_of, run_tasks
 from docgraph import parse_html
 from encoders.cache import FeatureCache
 from training.config import CACHE
@@ -113,7 +114,7 @@ def run(name: str, data: Path, output: Path, deadline: float) -> None:
     order = np.random.default_rng(0).permutation(len(rows))
     rows, groups = [rows[one] for one in order], [groups[one] for one in order]
     for fold, (_, held) in enumerate(GroupKFold(FOLDS).split(rows, groups=groups)):
-        result = _result(output, name, fold)
+        result = result_of(output, name, fold)
         if result.is_file() or time.monotonic() > deadline:
             continue
         tested, file = set(held.tolist()), output / "folds" / f"{result.stem}.jsonl"
@@ -153,7 +154,7 @@ def collect(output: Path) -> dict[str, Any]:
     """Return a row of every task whose folds are done."""
     rows = []
     for name, (_, kind, _) in TASKS.items():
-        files = [_result(output, name, fold) for fold in range(FOLDS)]
+        files = [result_of(output, name, fold) for fold in range(FOLDS)]
         if not all(file.is_file() for file in files):
             continue
         folds = [json.loads(file.read_text(encoding="utf-8")) for file in files]
@@ -222,23 +223,5 @@ def to_markdown(found: dict[str, Any]) -> str:
     return "\n\n".join(shown)
 
 
-def _result(output: Path, name: str, fold: int) -> Path:
-    return output / "results" / f"{name.replace(' ', '-')}-{fold}.json"
-
-
-def main() -> None:
-    parser = command_line(__doc__, DATA, runs="runs/kinds")
-    parser.add_argument("--only", nargs="*", default=list(TASKS), choices=list(TASKS), help="tasks to train")
-    args = parser.parse_args()
-    deadline = time.monotonic() + 60 * args.minutes
-    for name in args.only:
-        run(name, args.data, args.output, deadline)
-    found = collect(args.output)
-    kept = {row["task"]: row for row in recorded("kinds", args.results).get("rows", [])}
-    found["rows"] = list({**kept, **{row["task"]: row for row in found["rows"]}}.values())
-    record("kinds", found, args.results)
-    publish("kinds", to_markdown(found), args.results)
-
-
 if __name__ == "__main__":
-    main()
+    run_tasks("kinds", __doc__ or "", TASKS, run, collect, to_markdown)

@@ -29,7 +29,8 @@ from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
 from benchmarks.clock import about
-from benchmarks.page import DATA, command_line, made_by, points, publish, record, recorded
+from benchmarks.page import made_by, points
+from benchmarks.training.folds import result_of, run_tasks
 from docgraph import Document, load_document
 from docgraph.parsers.decode import decode
 from docgraph.parsers.html.elements import read_markup
@@ -134,7 +135,7 @@ def run(name: str, data: Path, output: Path, deadline: float) -> None:
         nodes = list(csv.DictReader(lines))
     sites = [row["group"] for row in nodes]
     for fold, (_, held) in enumerate(GroupKFold(FOLDS).split(nodes, groups=sites)):
-        result = _result(output, name, fold)
+        result = result_of(output, name, fold)
         if result.is_file() or time.monotonic() > deadline:
             continue
         tested = set(held.tolist())
@@ -179,7 +180,7 @@ def collect(output: Path) -> dict[str, Any]:
     """Return a row of every task whose folds are done."""
     found = []
     for name in TASKS:
-        files = [_result(output, name, fold) for fold in range(FOLDS)]
+        files = [result_of(output, name, fold) for fold in range(FOLDS)]
         if all(file.is_file() for file in files):
             found.append(_joined(name, [json.loads(file.read_text(encoding="utf-8")) for file in files]))
     return {"rows": found, "about": about()}
@@ -259,23 +260,5 @@ def _with_pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], di
         yield row, said
 
 
-def _result(output: Path, name: str, fold: int) -> Path:
-    return output / "results" / f"{name.replace(' ', '-')}-{fold}.json"
-
-
-def main() -> None:
-    parser = command_line(__doc__, DATA, runs="runs/nodes")
-    parser.add_argument("--only", nargs="*", default=list(TASKS), choices=list(TASKS), help="tasks to train")
-    args = parser.parse_args()
-    deadline = time.monotonic() + 60 * args.minutes
-    for name in args.only:
-        run(name, args.data, args.output, deadline)
-    found = collect(args.output)
-    kept = {row["task"]: row for row in recorded("nodes", args.results).get("rows", [])}
-    found["rows"] = list({**kept, **{row["task"]: row for row in found["rows"]}}.values())
-    record("nodes", found, args.results)
-    publish("nodes", to_markdown(found), args.results)
-
-
 if __name__ == "__main__":
-    main()
+    run_tasks("nodes", __doc__ or "", TASKS, run, collect, to_markdown)

@@ -1,9 +1,7 @@
 """What makes the training of a whole text encoder quicker, and changes next to nothing of what it learns.
 
-    drop_nothing_in_attention(encoder)     the fused attention of torch, which has no dropout on a CPU
-    multiplies_bfloat16(device)            products in bfloat16, under weights in float32, where a processor has them
-
-MiniLM on two cores with avx512_bf16, 16 texts of 192 sub-words: a step takes 3.7 s without, 1.8 s with both.
+drop_nothing_in_attention(encoder)     the fused attention of torch, which has no dropout on a CPU
+multiplies_bfloat16(device)            products in bfloat16, under weights in float32, where a processor has them
 """
 
 from collections.abc import Mapping
