@@ -295,5 +295,8 @@ def test_what_is_no_text_encoder_is_refused(pages, tmp_path):
 @pytest.mark.parametrize("narrow", [False, True])
 def test_an_encoder_is_trained_in_bfloat16_where_the_processor_has_it(tmp_path, monkeypatch, narrow):
     monkeypatch.setattr(trainer_module, "multiplies_bfloat16", lambda device: narrow)
-    made = trainer_module._arguments(AdaptSettings(), tmp_path, 10, resumes=False)
-    assert made.bf16 == narrow
+    encoder = TextEncoder.from_pretrained(save_bert(tmp_path / "bert"))
+    made = trainer_module.PairTrainer(encoder, AdaptSettings(), [], [], tmp_path / "run")
+    assert made.args.bf16 == narrow
+    layer = encoder.model[0].auto_model.encoder.layer[0]
+    assert (layer.attention.self.dropout.p, layer.attention.output.dropout.p) == (0, 0.1)

@@ -15,6 +15,7 @@ from docgraph import parse_text
 from encoders.classifier import DocumentForClassification
 from encoders.tuned import SHARPNESS, TunedText
 from tests.training_runs import QUIET, dev_logit_parts, tiny, write_random_bert, write_table
+from training import fit as fit_module
 from training.config import ConfigError
 from training.datasets import load
 from training.datasets.dataset import DocumentDataset
@@ -412,6 +413,16 @@ def test_how_slow_the_first_read_is_leaves_nothing_out(tmp_path, monkeypatch):
         targets = Targets.of_classes(torch.tensor([*data.targets] * 2), 3)
         line = tuning.tune(run.model, data, data, (base, base), targets, "whole", SimpleNamespace(left=60))
         assert (line == tuning.NO_TIME) == slow
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_no_transformer_comes_after_it_where_there_was_no_time_for_the_encoders(monkeypatch, cut):
+    said = []
+    monkeypatch.setattr(fit_module, "tune", lambda *args, is_last: said.append(is_last) or "tuned")
+    config = SimpleNamespace(tune="whole", shard=False)
+    trainer = SimpleNamespace(config=config, documents=None, train_data=None, dev_data=None)
+    _tuned(trainer, SimpleNamespace(base=None, targets=None, encoders_cut=cut), QUIET, None, resumed=False)
+    assert said == [cut]
 
 
 def test_weights_that_are_spread_over_processes_are_not_tuned():
