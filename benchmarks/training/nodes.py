@@ -93,7 +93,9 @@ def part_of(text: str, gold: dict[str, Any]) -> str | None:
     for name, some in parts.items():
         if any(_same(text, flat(one)) for one in some):
             return name
-    is_byline = len(text.split()) <= 12 and any(flat(one).lower() in text.lower() for one in gold["authors"] if one)
+    is_byline = len(text.split()) <= 12 and any(
+        flat(one).lower() in text.lower() for one in gold.get("authors") or () if one
+    )
     return "byline" if is_byline else None
 
 
