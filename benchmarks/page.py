@@ -7,7 +7,7 @@ publish ─> results/NAME.json and .md          recorded ─> what an earlier ca
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +70,11 @@ def made_by(about: Mapping[str, Any]) -> str:
         else:
             said.append(_SAID.get(name, f"{name} {{}}").format(value))
     return f"{', '.join(said)}."
+
+
+def made_by_each(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return a list that says of each row's "task" what made it, from its "about"."""
+    return "\n".join(f"* {row['task']}: {made_by(row['about'])}" for row in rows)
 
 
 def points(difference: Mapping[str, float], digits: int = 2) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clock import about
 from benchmarks.page import DATA, command_line, publish, record, recorded
 
 
@@ -22,7 +23,7 @@ def run_tasks(
     text: str,
     tasks: Collection[str],
     run: Callable[[str, Path, Path, float], None],
-    collect: Callable[[Path], dict[str, Any]],
+    collect: Callable[[Path], list[dict[str, Any]]],
     to_markdown: Callable[[dict[str, Any]], str],
 ) -> None:
     """Run the tasks that the command line asks for, as far as the time goes, and write the page.
@@ -31,7 +32,7 @@ def run_tasks(
         name: of the page.
         text: of the help.
         run: trains a task: its name, the data's folder, the runs' folder, when to begin no further fold.
-        collect: reads what is done; its "rows" have a "task" each.
+        collect: reads what is done; its rows have a "task" each.
     """
     parser = command_line(text, DATA, runs=f"runs/{name}")
     parser.add_argument("--only", nargs="*", default=list(tasks), choices=list(tasks), help="tasks to train")
@@ -39,8 +40,9 @@ def run_tasks(
     deadline = time.monotonic() + 60 * args.minutes
     for task in args.only:
         run(task, args.data, args.output, deadline)
-    found = collect(args.output)
-    rows = [*recorded(name, args.results).get("rows", []), *found["rows"]]
-    found["rows"] = list({row["task"]: row for row in rows}.values())
+    page = recorded(name, args.results)
+    rows = [{"about": page.get("about"), **row} for row in page.get("rows", [])]
+    rows += [{**row, "about": about()} for row in collect(args.output) if row["task"] in args.only]
+    found = {"rows": list({row["task"]: row for row in rows}.values())}
     record(name, found, args.results)
     publish(name, to_markdown(found), args.results)

@@ -25,8 +25,7 @@ import numpy as np
 from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
-from benchmarks.clock import about
-from benchmarks.page import made_by, points
+from benchmarks.page import made_by_each, points
 from benchmarks.training.folds import result_of, run_tasks
 from docgraph import parse_html
 from encoders.cache import FeatureCache
@@ -150,7 +149,7 @@ def run(name: str, data: Path, output: Path, deadline: float) -> None:
         write_atomically(result, json.dumps(done))
 
 
-def collect(output: Path) -> dict[str, Any]:
+def collect(output: Path) -> list[dict[str, Any]]:
     """Return a row of every task whose folds are done."""
     rows = []
     for name, (_, kind, _) in TASKS.items():
@@ -185,7 +184,7 @@ def collect(output: Path) -> dict[str, Any]:
         )
     for row, p in zip(rows, holm([row["difference"]["p"] for row in rows]), strict=True):
         row["difference"]["adjusted_p"] = p
-    return {"rows": rows, "about": about()}
+    return rows
 
 
 def to_markdown(found: dict[str, Any]) -> str:
@@ -217,7 +216,7 @@ def to_markdown(found: dict[str, Any]) -> str:
         table(head, rows),
         "Parts of each model, first fold:",
         "\n".join(parts),
-        made_by(found["about"]),
+        made_by_each(found["rows"]),
         "",
     ]
     return "\n\n".join(shown)

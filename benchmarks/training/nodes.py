@@ -28,8 +28,7 @@ import torch
 from rich.console import Console
 from sklearn.model_selection import GroupKFold
 
-from benchmarks.clock import about
-from benchmarks.page import made_by, points
+from benchmarks.page import made_by_each, points
 from benchmarks.training.folds import result_of, run_tasks
 from docgraph import Document, load_document
 from docgraph.parsers.decode import decode
@@ -178,14 +177,14 @@ def _learned(site: str, fold: int) -> str:
     return "dev" if zlib.crc32(site.encode()) % DEV_PARTS == fold else "train"
 
 
-def collect(output: Path) -> dict[str, Any]:
+def collect(output: Path) -> list[dict[str, Any]]:
     """Return a row of every task whose folds are done."""
     found = []
     for name in TASKS:
         files = [result_of(output, name, fold) for fold in range(FOLDS)]
         if all(file.is_file() for file in files):
             found.append(_joined(name, [json.loads(file.read_text(encoding="utf-8")) for file in files]))
-    return {"rows": found, "about": about()}
+    return found
 
 
 def _joined(name: str, folds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -247,7 +246,7 @@ def to_markdown(found: dict[str, Any]) -> str:
         parts.append(table(["F1", *row["scores"][OURS]["f1"]], classes))
         took = f"Recipe {row['recipe']}, {row['seconds']:.0f} s to train a fold."
         parts.append(f"{took} Parts, first fold: {'; '.join(row['parts'])}")
-    return "\n\n".join([*parts, made_by(found["about"]), ""])
+    return "\n\n".join([*parts, made_by_each(found["rows"]), ""])
 
 
 def _with_pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:

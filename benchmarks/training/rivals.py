@@ -26,7 +26,7 @@ from rich.console import Console
 from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.clock import about
-from benchmarks.page import DATA, command_line, made_by, points, publish, record, recorded
+from benchmarks.page import DATA, command_line, made_by_each, points, publish, record, recorded
 from benchmarks.training.chapters import write_folds
 from docgraph.errors import DataError
 from encoders.cache import FeatureCache
@@ -209,7 +209,7 @@ def to_markdown(found: dict[str, Any]) -> str:
             table(head, rows),
             "Parts of each model, first fold:",
             "\n".join(parts),
-            "\n".join(f"* {row['task']}: {made_by(row['about'])}" for row in found["rows"]),
+            made_by_each(found["rows"]),
             "",
         ]
     )
