@@ -193,11 +193,7 @@ def class_frequency(ngrams: DocumentNgrams, classes: Sequence[int], count: int) 
 
 
 def tfidf(document: Tensor, count: Tensor, rarity: Tensor, documents: int) -> Tensor:
-    """Return (K,) what n-grams count: (1 + log of how often) times rarity, each document's scaled to length 1.
-
-    Args:
-        document, count, rarity: (K,) of each n-gram of each document.
-    """
+    """Return (K,) what n-grams count: (1 + log of the (K,) count) times rarity, each document's scaled to length 1."""
     value = (1 + count.to(rarity.dtype).log()) * rarity
     squares = value.new_zeros(documents).index_add(0, document, value.square())
     return value / squares.sqrt().clamp(min=1e-12)[document]

@@ -237,7 +237,7 @@ def test_a_run_that_was_cut_off_goes_on_with_what_it_tuned(tmp_path, always_kept
         raise Stop
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.fit._finish", stop)
+        patch.setattr("training.fit.finish", stop)
         with pytest.raises(Stop):
             tuned_run(tmp_path, "cut", epochs=2)
     assert list((tmp_path / "cut").rglob(COMPLETE))
