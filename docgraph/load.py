@@ -9,6 +9,7 @@ text is refused.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +45,7 @@ def load_document(path: str | Path, *, limits: Limits | None = None, strict: boo
     check_type("path", path, str, Path)
     path, limits = Path(path), limits or Limits()
     suffix = document_suffix(path)
-    if not path.exists():
+    if not os.path.exists(path):  # without an error where the name is too long
         raise ParseError(f"a document must be a file or folder that is there, but {path} is not.")
     if path.is_dir() or suffix in ARCHIVES:
         return parse_site(path, limits=limits, strict=strict, **options)

@@ -272,6 +272,14 @@ def test_a_table_is_read_with_any_subset_of_fields_and_several_pictures(tmp_path
     assert [problem.code for problem in dataset.problems] == ["image.missing", "label.missing"]
 
 
+def test_an_image_name_longer_than_a_file_system_takes_is_told(tmp_path):
+    row = {"text": "Words.", "label": "x", "image": "a" * 300 + ".png"}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    corpus = read_table(tmp_path / "t.jsonl")
+    assert corpus["train"][0].origin.images == ()
+    assert corpus.problem_counts == {"image.unreadable": 1}
+
+
 def test_parquet_with_embedded_pictures_reads_like_lines(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

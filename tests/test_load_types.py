@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from docgraph import load_document, parse_article, parse_html, parse_markdown, parse_site, parse_text
-from docgraph.errors import DataError
+from docgraph.errors import DataError, ParseError
 
 
 @pytest.mark.parametrize("value", [None, 5, 1.5])
@@ -24,3 +24,8 @@ from docgraph.errors import DataError
 def test_a_value_that_is_no_source_is_named(read: Callable[[Any], Any], name: str, known: str, value: Any) -> None:
     with pytest.raises(DataError, match=f"^{name} must be {known}, but is {type(value).__name__}"):
         read(value)
+
+
+def test_a_name_longer_than_a_file_system_takes_is_no_file():
+    with pytest.raises(ParseError, match="must be a file or folder that is there"):
+        load_document("a" * 300 + ".html")

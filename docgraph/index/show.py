@@ -1,5 +1,6 @@
 """Hits for people: lines on a terminal, a page of HTML, and the piece of a hit's text that answers."""
 
+import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -54,7 +55,7 @@ def address(hit: Hit) -> str | None:
     None if it has neither.
     """
     base = hit.url
-    if base is None and Path(hit.document_id).is_file():
+    if base is None and os.path.isfile(hit.document_id):
         base = Path(hit.document_id).resolve().as_uri()
     if base is None or not base.startswith(("http://", "https://", "file://")):
         return None

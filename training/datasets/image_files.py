@@ -27,7 +27,7 @@ def find_image(folder: Path, name: str) -> str:
     In this order: the file of that very name, one with a known ending added, one with another known ending; each
     in small or capital letters.
     """
-    if (folder / name).is_file():
+    if os.path.isfile(folder / name):  # False, too, of a name that is too long
         return name
     above = (folder / name).parent
     stem = name[: -len(suffix)] if (suffix := Path(name).suffix) and suffix.lower() in SUFFIXES else name

@@ -7,6 +7,7 @@ folder or from `images/` in it, with or without their endings; bytes; or lists o
 pages. Without given splits, records are split 8:1:1, those with the same text together (splitting.py).
 """
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -237,7 +238,7 @@ class _TableReader:
         elif (file := label_of(value)) is not None:
             folders = [folder, *(folder / each for each in IMAGE_FOLDERS)]
             found = ((each, find_image(each, file)) for each in folders)
-            at, file = next((one for one in found if (one[0] / one[1]).is_file()), (folder, file))
+            at, file = next((one for one in found if os.path.isfile(one[0] / one[1])), (folder, file))
             wrong = judge(at, file, self.limits, decode=self.decode)
             if wrong is None:
                 yield str(at / file)
