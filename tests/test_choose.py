@@ -258,6 +258,12 @@ def budget_after(tmp_path, monkeypatch, seconds):
     return budget, state
 
 
+def test_what_is_kept_for_the_end_is_a_share_of_a_short_time_and_no_more_of_a_long_one():
+    now = time.monotonic()
+    assert TimeBudget(10, now).left == pytest.approx(0.92 * 600, abs=5)
+    assert TimeBudget(600, now).left == pytest.approx(36_000 - 90, abs=5)
+
+
 def test_time_is_no_reason_where_patience_ended_the_training(tmp_path, monkeypatch):
     budget, _ = budget_after(tmp_path, monkeypatch, [0.01] * 20)
     assert budget.done < budget.meant

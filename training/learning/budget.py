@@ -17,6 +17,8 @@ WARM: Final = 5
 """Steps before the first plan: the first ones are slower."""
 RESERVE: Final = 0.08
 """Share of the budget for writing the model and its card."""
+MOST_RESERVE: Final = 90
+"""Seconds of that, at most: an hour's model is no larger than a minute's."""
 
 
 class TimeBudget(TrainerCallback):
@@ -44,7 +46,8 @@ class TimeBudget(TrainerCallback):
     @property
     def left(self) -> float:
         """Seconds that may be spent from now on."""
-        return self.start + self.seconds * (1 - RESERVE) - self.reserved - time.monotonic()
+        reserve = min(RESERVE * self.seconds, MOST_RESERVE) + self.reserved
+        return self.start + self.seconds - reserve - time.monotonic()
 
     @property
     def cut(self) -> str | None:

@@ -49,7 +49,7 @@ WARM: Final = 0.1
 """Share of all steps over which the learning rate rises."""
 SHARE: Final = 0.7
 """Of the time that is left where a transformer comes after it, which learns from what this one leaves over."""
-SHARE_OF_LAST: Final = 0.9
+SHARE_OF_LAST: Final = 0.97
 """Of the time that is left where none does."""
 NO_TIME: Final = "tuned encoder: left out: there was no time for it"
 LEAST_STEPS: Final = 20
