@@ -314,8 +314,8 @@ def test_thresholds_of_several_labels_are_set_on_what_the_model_says(tmp_path, a
         seen.append(logits)
         return set_thresholds(model, targets, logits)
 
-    monkeypatch.setattr("training.learning.finish.set_thresholds", watched)
-    monkeypatch.setattr("training.learning.finish.residual_scale", lambda *_: 0.0)
+    monkeypatch.setattr("training.finish.set_thresholds", watched)
+    monkeypatch.setattr("training.finish.residual_scale", lambda *_: 0.0)
     run = fit(tiny(tmp_path / "data.jsonl", tmp_path / "run", **{**STACK, **READS, "text_encoder": str(bert)}), QUIET)
     batch = run.model.needs_processor(None)([one.document() for one in run.corpus["dev"]])
     assert run.model.tuned is not None

@@ -2,9 +2,10 @@
 
     TrainingConfig ─ claim ─> records ─ vocabulary, model ─> encode ─ train ─> best on dev ─ calibrate ─> run folder
 
-What is in a run's folder is in run_folder.py. Seeds are set before the model is built, so two runs give the same
-weights on one machine, and so does a run that was killed and started again. `python -m training.fit CONFIG.yaml` is the
-same under torchrun: every process reads and encodes all records, then takes its share of every step.
+What is in a run's folder is in run_folder.py, the end of a run in finish.py. Seeds are set before the model is built,
+so two runs give the same weights on one machine, and so does a run that was killed and started again. `python -m
+training.fit CONFIG.yaml` is the same under torchrun: every process reads and encodes all records, then takes its share
+of every step.
 """
 
 import sys
@@ -31,10 +32,10 @@ from training.datasets import Corpus, RecordProblem
 from training.datasets.dataset import DocumentDataset
 from training.datasets.nodes import LOST, UNLABELLED, lost
 from training.datasets.problem_types import REGRESSION
+from training.finish import finish
 from training.learning.batches import EncodedDataset
 from training.learning.budget import TimeBudget
 from training.learning.checkpoints import last_checkpoint
-from training.learning.finish import finish
 from training.learning.new_model import document_config, keep_features, new_model
 from training.learning.progress import ShowProgress
 from training.learning.trainer import DocumentTrainer

@@ -6,5 +6,4 @@ batches       records encoded once, batches of bounded cost that every process a
 trainer       transformers' Trainer for documents; `budget` of time, `progress` to look at, `checkpoints` on disk
 calibration   scales of the logits, on records that were not learned; `thresholds` where a record may have several
               labels
-finish        the end of a run: best weights, scales, scores, the model card
 """
