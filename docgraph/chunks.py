@@ -9,9 +9,11 @@ knows its place: the slice of the document's text, the rows of its nodes, the DO
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, NamedTuple
 
 from docgraph.columns import Columns
+from docgraph.errors import check_type
 from docgraph.headings import heading_paths, section_above
 from docgraph.ids import document_key, hashed, node_ids
 from docgraph.passages import Passage, counter, split
@@ -78,6 +80,8 @@ def chunks(
     document_id: str | None = None,
 ) -> list[Chunk]:
     """Return the chunks of a document, in order; see `Document.chunks`."""
+    check_type("boilerplate", boilerplate, bool)
+    check_type("document_id", document_id, str, NoneType)
     measure = counter(count)
     name = document_key(document) if document_id is None else document_id
     ids = node_ids(document, name)

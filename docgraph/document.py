@@ -115,7 +115,8 @@ class Document(Columns):
             document_id: a name for the document; its URL if None, else a hash of its contents.
 
         Raises:
-            DocumentError: a number is out of range, or `count` is neither a function nor a tokenizer.
+            DocumentError: a number is none or out of range, or `count` is neither a function nor a tokenizer.
+            DataError: `boilerplate` or `document_id` is of another type.
         """
         return chunks(
             self, max_tokens, count, overlap, parents=parents, boilerplate=boilerplate, document_id=document_id

@@ -18,9 +18,9 @@ Those that report a wrong argument are ValueErrors too, so that callers may catc
 brings which optional package; `needs_extra` turns the lack of one into the sentence that names it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 EXTRAS: Final = {
     "models": (
@@ -147,3 +147,28 @@ def check_type(name: str, value: object, *types: type) -> None:
     if not isinstance(value, types):
         known = " or ".join(one.__name__ for one in types)
         raise DataError(f"{name} must be {known}, but is {type(value).__name__}.")
+
+
+def check_whole(name: str, value: Any, least: int = 1, error: type[DocgraphError] = DataError) -> None:
+    """Raise an error unless an argument is a whole number, numpy's among them, of at least so much."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise error(f"{name} must be a whole number, but is {value!r:.80}.")
+    if value < least:
+        raise error(f"{name} must be at least {least}, but is {value}.")
+
+
+def check_each(name: str, values: Any, kind: type, way_out: str) -> list[Any]:
+    """Return some values as a list, unless one is of another type, or they are one value rather than many.
+
+    Raises:
+        DataError: they are; the message ends with `way_out`.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        found = type(values).__name__
+    else:
+        many: list[Any] = list(values)
+        others = [type(one).__name__ for one in many if not isinstance(one, kind)]
+        if not others:
+            return many
+        found = f"one with a {others[0]}"
+    raise DataError(f"{name} must be a list of {kind.__name__}, but is {found}: {way_out}.")

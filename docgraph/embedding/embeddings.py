@@ -82,6 +82,8 @@ def documents_of(documents: Document | str | Iterable[Document | str]) -> list[D
     Raises:
         ModelError: something is neither.
     """
+    if not isinstance(documents, Iterable):  # a document is, too
+        raise ModelError(f"documents must be documents or texts, but are {type(documents).__name__}.")
     many = [documents] if isinstance(documents, Document | str) else list(documents)
     return as_documents([parse_text(one) if isinstance(one, str) else one for one in many])
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from types import NoneType
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from docgraph.document import Document
 from docgraph.embedding.embeddings import Embeddings, Problem, Vectors, documents_of, unit
 from docgraph.embedding.nodes import NodeSettings, Plan, check_levels, plan
-from docgraph.errors import ImageError, ModelError
+from docgraph.errors import ImageError, ModelError, check_each, check_type
 from docgraph.passages.tables import begun_at
 
 GROUP_TEXTS = 4096
@@ -88,6 +89,7 @@ class TextReader:
         late: Callable[[Sequence[Sequence[str]]], list[Vectors]] | None = None,
         normalize: bool | None = None,
     ) -> None:
+        check_type("settings", settings, NodeSettings, NoneType)
         self.encoder = encoder
         self.settings = settings or NodeSettings()
         self.late = late
@@ -118,7 +120,7 @@ class TextReader:
 
     def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
         """See `Embedder.encode_query`."""
-        many = [texts] if isinstance(texts, str) else list(texts)
+        many = questions(texts)
         vectors = self.encoder.encode(many, "query", show_progress_bar=show_progress_bar)
         return unit(vectors) if self.normalize else vectors
 
@@ -135,10 +137,12 @@ class TextReader:
         """See `Embedder.encode`."""
         if dtype not in ("float32", "float16"):
             raise ModelError(f'dtype must be "float32" or "float16", but is {dtype!r}.')
+        check_type("boilerplate", boilerplate, bool)
         read = documents_of(documents)
-        levels = [level] if isinstance(level, str) else list(level)
+        levels = [level] if isinstance(level, str) else check_each("level", level, str, "name one level or several")
         if read:
             check_levels(levels, read)
+        ids = None if ids is None else check_each("ids", ids, str, "name each document")
         if ids is not None and len(ids) != len(read):
             raise ModelError(f"ids must name each of the {len(read)} documents, but there are {len(ids)}.")
         pieces: list[Embeddings] = []
@@ -212,6 +216,15 @@ class TextReader:
             ),
             text=tuple(one.texts[n] for n in kept),
         )
+
+
+def questions(texts: Sequence[str] | str) -> list[str]:
+    """Return a list of texts; one is one.
+
+    Raises:
+        DataError: something is no text.
+    """
+    return [texts] if isinstance(texts, str) else check_each("texts", texts, str, "a question is a text")
 
 
 def _joined(pieces: Sequence[Embeddings], ids: Sequence[str] | None, width: int, dtype: str) -> Embeddings:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from docgraph.embedding.embeddings import Vectors, unit
 from docgraph.embedding.nodes import NodeSettings
 from docgraph.embedding.pieces import WordPiece
-from docgraph.embedding.reader import TextReader
+from docgraph.embedding.reader import TextReader, questions
 from docgraph.errors import ModelError
 
 NAME: Final = "docgraph-static"
@@ -119,7 +119,7 @@ class StaticEmbedder(TextReader):
         """Return (n, D) vectors of questions; zeros, with which a search is by words alone, for one that is mostly in
         other letters than Latin: the model read English, and in Chinese its vectors led astray (static.md).
         """
-        many = [texts] if isinstance(texts, str) else list(texts)
+        many = questions(texts)
         vectors = super().encode_query(many, show_progress_bar=show_progress_bar)
         vectors[[not _is_latin(text) for text in many]] = 0
         return vectors

@@ -9,7 +9,7 @@ as Markdown does. Where on a sheet something stood is lost; images that docling 
 from typing import TYPE_CHECKING, Any
 
 from docgraph.document import Document
-from docgraph.errors import ImageError, needs_extra
+from docgraph.errors import ImageError, check_type, needs_extra
 from docgraph.limits import Limits
 from docgraph.node import Node
 from docgraph.parsers.html.page import parse_html
@@ -23,10 +23,13 @@ def from_docling(document: "DoclingDocument", *, limits: Limits | None = None) -
 
     Raises:
         MissingExtraError: docling-core is not installed.
+        DataError: it is no such document.
     """
     with needs_extra("from_docling"):
+        from docling_core.types.doc import DoclingDocument
         from docling_core.types.doc.base import ImageRefMode
 
+    check_type("document", document, DoclingDocument)
     html = document.export_to_html(image_mode=ImageRefMode.EMBEDDED)
     page = parse_html(html, limits=limits or Limits())
     page = page.replace(sources=None, score=None, role=(None,) * len(page))
@@ -43,9 +46,11 @@ def to_docling(document: Document, *, name: str | None = None) -> "DoclingDocume
 
     Raises:
         MissingExtraError: docling-core is not installed.
+        DataError: it is no such document.
     """
     with needs_extra("to_docling"):
         from docling_core.types.doc import DoclingDocument
+    check_type("document", document, Document)
     result = DoclingDocument(name=name or document.metadata.title or "document")
     writer = _Writer(result)
     stack: list[tuple[Node, Any]] = [(document.root, None)]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from docgraph.chunks import Chunk
-from docgraph.errors import needs_extra
+from docgraph.errors import check_each, needs_extra
 
 if TYPE_CHECKING:
     from haystack import Document as HaystackDocument
@@ -24,11 +24,12 @@ def to_langchain(chunks: Sequence[Chunk]) -> "list[LangChainDocument]":
 
     Raises:
         MissingExtraError: langchain-core is not installed.
+        DataError: something is no chunk.
     """
     with needs_extra("to_langchain"):
         from langchain_core.documents import Document
 
-    return [Document(page_content=one.contextualized, id=one.id, metadata=_metadata(one)) for one in chunks]
+    return [Document(page_content=one.contextualized, id=one.id, metadata=_metadata(one)) for one in _checked(chunks)]
 
 
 def to_haystack(chunks: Sequence[Chunk]) -> "list[HaystackDocument]":
@@ -36,11 +37,12 @@ def to_haystack(chunks: Sequence[Chunk]) -> "list[HaystackDocument]":
 
     Raises:
         MissingExtraError: haystack-ai is not installed.
+        DataError: something is no chunk.
     """
     with needs_extra("to_haystack"):
         from haystack import Document
 
-    return [Document(id=one.id, content=one.contextualized, meta=_metadata(one)) for one in chunks]
+    return [Document(id=one.id, content=one.contextualized, meta=_metadata(one)) for one in _checked(chunks)]
 
 
 def to_llamaindex(chunks: Sequence[Chunk]) -> "list[TextNode]":
@@ -49,10 +51,12 @@ def to_llamaindex(chunks: Sequence[Chunk]) -> "list[TextNode]":
 
     Raises:
         MissingExtraError: llama-index-core is not installed.
+        DataError: something is no chunk.
     """
     with needs_extra("to_llamaindex"):
         from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
+    chunks = _checked(chunks)
     there = {one.id for one in chunks}
     nodes = []
     for one in chunks:
@@ -74,6 +78,10 @@ def to_llamaindex(chunks: Sequence[Chunk]) -> "list[TextNode]":
             )
         )
     return nodes
+
+
+def _checked(chunks: Sequence[Chunk]) -> list[Chunk]:
+    return check_each("chunks", chunks, Chunk, "make them with document.chunks()")
 
 
 def _metadata(chunk: Chunk) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import wraps
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from docgraph.document import Document
-from docgraph.errors import DataError, DocgraphError
+from docgraph.errors import DataError, DocgraphError, check_each, check_type, check_whole
 from docgraph.index.lance import LanceStore
 from docgraph.index.rows import LEVELS, IndexRow, named, rows_of
 from docgraph.index.search import Hit, hit, search
@@ -26,6 +26,8 @@ MAX_TOKENS: Final = 256
 STORE: Final = "sqlite"
 """Where a new index has its vectors."""
 DEFAULT: Final = "the default embedder"
+NEEDED: Final = ("encode", "encode_query", "name", "fingerprint")
+"""What an embedder has."""
 TOGETHER: Final = 16
 """Documents that are embedded in one call: many enough to sort their texts by length."""
 P = ParamSpec("P")
@@ -86,9 +88,19 @@ class Index:
                 fit into memory (lance.py). None: where the index has them; "sqlite" for a new one.
 
         Raises:
-            DataError: there is no index at `path`, or it was made with another embedder or other settings.
+            DataError: there is no index at `path`, it was made with another embedder or other settings, or an argument
+                is of another type.
             MissingExtraError: lancedb is needed and not installed.
         """
+        check_type("path", path, str, Path)
+        if lacks := [name for name in NEEDED if embedder is not None and not hasattr(embedder, name)]:
+            raise DataError(
+                f"an embedder must have {', '.join(NEEDED)}, but a {type(embedder).__name__} has no {lacks[0]}."
+            )
+        if max_tokens is not None:
+            check_whole("max_tokens", max_tokens)
+        if store not in (None, "sqlite", "lancedb"):
+            raise DataError(f'store must be "sqlite" or "lancedb", but is {store!r:.80}.')
         asked = store or STORE
         opened = (LanceStore if asked == "lancedb" else Store)(Path(path), create)
         try:
@@ -195,6 +207,7 @@ class Index:
         Raises:
             DataError: another process writes to the index; something is not a document.
         """
+        check_type("documents", documents, Document, Iterable)
         added, seen = Added(), set()
         documents = [documents] if isinstance(documents, Document) else documents
         with self._store.writing():
@@ -229,6 +242,7 @@ class Index:
         Raises:
             DataError: another process writes to the index.
         """
+        check_type("documents", documents, Iterable)
         added = Added()
         with self._store.writing():
             there = self._store.digests()
@@ -248,10 +262,11 @@ class Index:
         """Take documents out; return how many there were.
 
         Raises:
-            DataError: another process writes to the index.
+            DataError: another process writes to the index; the ids are no texts, or one text.
         """
+        names = check_each("document_ids", document_ids, str, "name each document by its id")
         with self._store.writing(), self._store.transaction():
-            return sum(self._store.remove(name) for name in list(document_ids))
+            return sum(map(self._store.remove, names))
 
     @_told
     def compact(self) -> None:
@@ -279,17 +294,17 @@ class Index:
 
         Raises:
             DataError: the question has no word; the index has no rows of this kind; `top` is below 1; `where` has an
-                unknown name, or a value that is no text.
+                unknown name; an argument is of another type.
         """
         if not isinstance(question, str):
             raise DataError(f"a question must be a text, but is a {type(question).__name__}: ask one at a time.")
-        if top < 1:
-            raise DataError(f"top must be at least 1, but is {top}.")
+        check_type("kind", kind, str, NoneType)
+        check_whole("top", top)
         if where is not None and not isinstance(where, Mapping):
             raise DataError(f'where must be a mapping such as {{"language": "en"}}, but is {where!r:.80}.')
         for name, value in (where or {}).items():
-            if not isinstance(value, str):
-                raise DataError(f"where must have a text for {name}, but has {value!r:.80}.")
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise DataError(f"where must have texts as names and values, but has {name!r:.80}: {value!r:.80}.")
         with self._store.reading():
             return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
 
@@ -298,8 +313,9 @@ class Index:
         """Return the row with an id, whole: a section for the `parent` of a passage, a document by its own id.
 
         Raises:
-            DataError: there is none.
+            DataError: there is none, or it is no text.
         """
+        check_type("id", id, str)
         with self._store.reading():
             number = self._store.number(id) or next(iter(self._store.sections(id)), None)
             if number is None:
@@ -308,7 +324,12 @@ class Index:
 
     @_told
     def contents(self, document_id: str) -> list[Hit]:
-        """Return the document and its sections, in order; empty if it is not in the index."""
+        """Return the document and its sections, in order; empty if it is not in the index.
+
+        Raises:
+            DataError: the id is no text.
+        """
+        check_type("document_id", document_id, str)
         with self._store.reading():
             return [hit(self._store, number) for number in self._store.sections(document_id)]
 

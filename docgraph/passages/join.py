@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from docgraph.columns import Columns
-from docgraph.errors import DocumentError
+from docgraph.errors import DocumentError, check_whole
 from docgraph.passages.blocks import Block, Blocks
 from docgraph.passages.sizes import SEPARATOR, WORD, Sizes
 from docgraph.sentences import sentence_spans
@@ -67,10 +67,10 @@ def split(
         boilerplate: whether navigation, headers, footers and asides are read, too. A page of nothing else is read.
 
     Raises:
-        DocumentError: a number is out of range.
+        DocumentError: a number is none, or out of range.
     """
-    if limit < 1:
-        raise DocumentError(f"max_tokens must be at least 1, but is {limit}.")
+    check_whole("max_tokens", limit, error=DocumentError)
+    check_whole("overlap", overlap, least=0, error=DocumentError)
     if not 0 <= overlap <= limit // 2:
         raise DocumentError(f"overlap must lie between 0 and half of max_tokens={limit}, but is {overlap}.")
     sizes = Sizes(count)

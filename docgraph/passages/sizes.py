@@ -26,7 +26,7 @@ def counter(count: Any = None) -> Callable[[str], int]:
     """
     if count is None:
         return words
-    if encode := getattr(count, "encode", None):
+    if not isinstance(count, str) and (encode := getattr(count, "encode", None)):
 
         def tokens(text: str) -> int:
             found = encode(text)

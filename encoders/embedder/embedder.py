@@ -11,7 +11,10 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal
+
+import torch
 
 from docgraph import Document
 from docgraph.embedding.embeddings import Embeddings as Embeddings
@@ -19,7 +22,7 @@ from docgraph.embedding.embeddings import Vectors
 from docgraph.embedding.nodes import NodeSettings as NodeSettings
 from docgraph.embedding.reader import TextReader
 from docgraph.embedding.static import NAME, StaticEmbedder
-from docgraph.errors import ModelError
+from docgraph.errors import ModelError, check_type
 from encoders.cache import FeatureCache
 from encoders.config import DocumentConfig
 from encoders.embedder.late import read_late
@@ -59,9 +62,18 @@ class Embedder:
             of: of a run folder: "document" for the classifier's vectors, "leaves" for those of its text encoder.
 
         Raises:
-            ModelError: there is no such model, or it is none of these.
+            ModelError: there is no such model, it is none of these, or torch has no such device.
+            DataError: an argument is of another type.
             MissingExtraError: sentence-transformers, or MiniLM's package where it is asked for, is not installed.
         """
+        check_type("name_or_path", name_or_path, str, Path, NoneType)
+        check_type("settings", settings, NodeSettings, NoneType)
+        check_type("normalize", normalize, bool, NoneType)
+        check_type("cache", cache, FeatureCache, str, Path, NoneType)
+        if name_or_path == "":
+            raise ModelError("name_or_path must name a model, but is empty: None stands for MiniLM.")
+        if device is not None:
+            _check_device(device)
         if context not in ("alone", "late"):
             raise ModelError(f'context must be "alone" or "late", but is {context!r}.')
         if of not in ("document", "leaves"):
@@ -107,6 +119,9 @@ class Embedder:
     def encode_query(self, texts: Sequence[str] | str, *, show_progress_bar: bool = False) -> Vectors:
         """Return (n, D) float32 vectors of questions, in the documents' space,
         with the encoder's prompt for queries.
+
+        Raises:
+            DataError: something is no text.
         """
         return self.reader.encode_query(texts, show_progress_bar=show_progress_bar)
 
@@ -136,10 +151,20 @@ class Embedder:
         Raises:
             ModelError: something is not a document, a level is unknown and no document has such a kind, ids do not
                 fit, or dtype is another.
+            DataError: level, ids or boilerplate are of another type.
         """
         return self.reader.encode(
             documents, level, ids=ids, boilerplate=boilerplate, dtype=dtype, show_progress_bar=show_progress_bar
         )
+
+
+def _check_device(device: Any) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError, TypeError) as error:
+        raise ModelError(
+            f'device must be one that this machine\'s torch has, such as "cpu", but is {device!r:.80}.'
+        ) from error
 
 
 def is_run(folder: Path) -> bool:

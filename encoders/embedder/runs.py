@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from docgraph import Document
 from docgraph.embedding.embeddings import Embeddings, Vectors, documents_of
 from docgraph.embedding.nodes import DOCUMENT, NODE
-from docgraph.errors import ModelError
+from docgraph.errors import ModelError, check_each
 from docgraph.headings import SECTIONS, heading_paths
 from docgraph.ids import document_key, node_ids
 from encoders.cache import FeatureCache, fingerprint
@@ -85,7 +85,8 @@ class RunReader:
         show_progress_bar: bool = False,
     ) -> Embeddings:
         """Return the vectors of the documents' nodes; all that the classifier reads has a share in them."""
-        levels = [level] if isinstance(level, str) else list(level)
+        levels = [level] if isinstance(level, str) else check_each("level", level, str, "name one level or several")
+        ids = None if ids is None else check_each("ids", ids, str, "name each document")
         if LEAF in levels and len(levels) > 1:
             raise ModelError(f"the level {LEAF} must stand alone, but was given with {', '.join(levels)}.")
         if "passage" in levels:
