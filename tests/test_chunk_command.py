@@ -53,6 +53,20 @@ def test_what_cannot_be_read_is_named_and_the_others_are_written(chunk, tmp_path
         write_chunks(find_inputs([good]), tmp_path / "c.csv", SetAside(tmp_path / "errors.jsonl"))
 
 
+@pytest.mark.parametrize("option", ["--text", "--image"])
+def test_a_column_of_pages_is_refused_and_one_of_a_table_beside_them_is_read(chunk, tmp_path, option):
+    page = sorted(PAGES.glob("*.html"))[0]
+    result = chunk(page, "--output", tmp_path / "c.jsonl", option, "words")
+    assert isinstance(result.exception, DataError)
+    assert "columns must be of a table, but words was named and" in str(result.exception)
+    assert not (tmp_path / "c.jsonl").exists()
+    table = tmp_path / "t.csv"
+    table.write_text("words,more\na b c,picture.png\n")
+    both = ["--text", "words"] if option == "--text" else ["--text", "words", "--image", "more"]
+    assert chunk(page, table, "--output", tmp_path / "c.jsonl", *both).exit_code == 0
+    assert json.loads((tmp_path / "c.jsonl").read_text().splitlines()[-1])["text"] == "a b c"
+
+
 def test_a_file_that_is_no_tokenizer_is_named(chunk, tmp_path):
     pytest.importorskip("tokenizers")
     (tmp_path / "notes.md").write_text("# Notes\n")

@@ -67,22 +67,34 @@ def find_inputs(paths: Sequence[str | Path], **columns: Any) -> list[Input]:
 
     Args:
         columns: options of the table reader, "fields" and "label", for the tables among them.
+
+    Raises:
+        DataError: columns are named and none of the paths is a table that has any.
     """
     found: dict[str, Input] = {}
+    taken = set[str]()
     for path in map(Path, paths):
-        for each in _inputs_of(path, columns):
+        for each in _inputs_of(path, columns, taken):
             if each.record is not None and each.id in found:
                 each = replace(each, id=f"{readable(path.as_posix())}:{each.id}")
             found.setdefault(each.id, each)
+    if lost := [columns[name] for name in columns if name not in taken]:
+        names = [name for one in lost for name in (one.values() if isinstance(one, Mapping) else [one])]
+        raise DataError(
+            f"columns must be of a table, but {', '.join(names)} was named and "
+            f"{', '.join(str(path) for path in paths[:3])} is none that takes it: leave it out, or name a table."
+        )
     return list(found.values())
 
 
-def _inputs_of(path: Path, columns: Mapping[str, Any]) -> Iterator[Input]:
+def _inputs_of(path: Path, columns: Mapping[str, Any], taken: set[str]) -> Iterator[Input]:
+    """Yield the inputs of a path; add the columns that its reader takes to `taken`."""
     if path.is_file() and is_nodes(path):
         yield from (Input(readable(page.as_posix()), page) for page in pages_of(path))
     elif path.exists() and (is_n24news(path) or is_imdb(path) or is_elec(path) or is_table(path)):
         name = guess_format(path, columns)
         options = {option: value for option, value in columns.items() if option in options_of(path, name)}
+        taken.update(options)
         yield from (Input(record.id, record=record) for record in load(path, name, **options).records())
     elif path.is_dir():
         under, _ = find_files(path)
