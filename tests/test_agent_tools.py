@@ -72,6 +72,21 @@ def test_pages_are_parsed_below_the_folder_only(index):
         assert "secret\n" not in one.content[0].text
 
 
+def test_an_agent_limits_a_search_to_some_documents(index):
+    with Index.open(index) as opened:
+        opened.add([("soup.html", parse_html("<title>Soup</title><p>Heat the pot.</p>"))])
+        every, one, wrong = ask(
+            agent_server(opened, index.parent),
+            ("search", {"question": "pot"}),
+            ("search", {"question": "pot", "where": {"id": "bre*"}}),
+            ("search", {"question": "pot", "where": {"author": "x"}}),
+        )
+    assert {hit["document_id"] for hit in every.structured_content["result"]} == {"bread.html", "soup.html"}
+    assert {hit["document_id"] for hit in one.structured_content["result"]} == {"bread.html"}
+    assert wrong.is_error
+    assert "a search may be limited by id, site" in wrong.content[0].text
+
+
 def test_mistakes_are_said_in_a_sentence(index):
     with Index.open(index) as opened:
         server = agent_server(opened, index.parent)

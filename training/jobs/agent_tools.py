@@ -34,10 +34,16 @@ def agent_server(index: Index, folder: Path) -> MCPServer:
     )
 
     @server.tool()
-    async def search(question: str, kind: str = "passage", top: int = 5) -> list[dict[str, Any]]:
-        """Find passages, sections, documents, images, tables ... that answer a question, best first."""
+    async def search(
+        question: str, kind: str = "passage", top: int = 5, where: dict[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Find passages, sections, documents, images, tables ... that answer a question, best first.
+
+        `where` limits it to documents with such an id, site, language, date, url or title; * stands for anything:
+        {"id": "manual/*", "date": "2024*"}.
+        """
         with _told():
-            hits = index.search(question, kind, min(max(top, 1), 50))
+            hits = index.search(question, kind, min(max(top, 1), 50), where)
         return [{**asdict(hit), "text": _bounded(hit.text), "marks": None} for hit in hits]
 
     @server.tool()
