@@ -179,7 +179,7 @@ def search(places: Places, queries: Sequence[str], embedder: Embedder) -> Scores
     scores = np.full((len(queries), len(place) + HITS), -np.inf, np.float32)
     with indexed(places, embedder) as index:
         for number, query in enumerate(queries):
-            for rank, hit in enumerate(index.search(query, places.level, HITS)):
+            for rank, hit in enumerate(index.search(query, places.level, HITS, every=True)):
                 scores[number, place.get(hit.id, len(place) + rank)] = hit.score
     return scores
 

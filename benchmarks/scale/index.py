@@ -135,7 +135,7 @@ def ask(
     for words, vector in questions:
         embedder.question = vector
         begin = time.monotonic()
-        answers.append([hit.id for hit in index.search(words, **how)])
+        answers.append([hit.id for hit in index.search(words, every=True, **how)])
         seconds.append(time.monotonic() - begin)
     return answers, seconds, (time.process_time() - work) / len(questions)
 

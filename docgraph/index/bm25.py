@@ -10,7 +10,7 @@ phrase, too, by PAIRS (Metzler and Croft, 2005); in longer rows that harms what 
 Axes:  n rows of a level   k rows that hold a term
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache, partial
 from typing import Final
 
@@ -21,7 +21,7 @@ from docgraph.index import postings
 from docgraph.index.packed import Positions, positions
 from docgraph.index.postings import Numbers, Posting
 from docgraph.index.store import Store
-from docgraph.index.words import adjacent
+from docgraph.index.words import adjacent, letters
 
 K: Final = 1.2
 B: Final = 0.75
@@ -41,7 +41,7 @@ def bm25(store: Store, level: str, terms: Sequence[str]) -> NDArray[np.float32]:
     In large collections terms in a tenth of all rows are left out unless the question has no other, and pairs with a
     term of so many rows, or of more than LARGE.
     """
-    total, words = store.count(level), _Words(store, level)
+    total, words = store.count(level), _Words(store, level, letters(terms))
     stems = dict(zip(terms, store.stems.of(terms), strict=True))
     pairs = adjacent(terms) if level == "passage" else {}
     if total > LARGE:
@@ -65,17 +65,24 @@ def _share(lengths: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 class _Words:
-    """The words of one question in a level; what is asked for twice is read once."""
+    """The words of one question in a level; what is asked for twice is read once.
 
-    def __init__(self, store: Store, level: str) -> None:
+    Args:
+        letters: words of it that are found within pairs of letters, too.
+    """
+
+    def __init__(self, store: Store, level: str, letters: Collection[str]) -> None:
+        self._letters = letters
         self._segments = store.segments(level)
         sizes = {segment: len(one.where) for segment, one in self._segments.items()}
         self._read = cache(partial(postings.read, store.connection, sizes))
         self._count = partial(postings.count, store.connection, sizes)
+        self._pairs = partial(postings.pairs, store.connection, sizes)
 
     def count(self, stems: Sequence[str]) -> int:
         """Return in how many rows a term stands; rows that are gone may be among them."""
-        return self._count(stems[0]) if len(stems) == 1 else len(self.of(stems)[0])
+        is_word = len(stems) == 1 and stems[0] not in self._letters
+        return self._count(stems[0]) if is_word else len(self.of(stems)[0])
 
     def of(self, stems: Sequence[str]) -> Found:
         """Return where a term stands, a word or a phrase."""
@@ -90,7 +97,21 @@ class _Words:
         return np.concatenate(where), np.concatenate(times)
 
     def _word(self, stem: str = "") -> Iterator[tuple[int, Numbers, Numbers]]:
+        if stem in self._letters:
+            yield from self._letter(stem)
+            return
         for segment, (rows, times, _) in self._read(stem, places=False).items():
+            yield segment, rows, times
+
+    def _letter(self, letter: str) -> Iterator[tuple[int, Numbers, Numbers]]:
+        """Yield where a letter stands alone or in pairs, of which two that overlap in it are one place."""
+        found: dict[int, list[Numbers]] = {}
+        for term in self._pairs(letter):
+            for segment, one in self._read(term, places=True).items():
+                rows = np.repeat(one.rows, one.times).astype(np.int64)
+                found.setdefault(segment, []).append((rows << 32) + one.places + (term[0] != letter))
+        for segment, places in found.items():
+            rows, times = np.unique(np.unique(np.concatenate(places)) >> 32, return_counts=True)
             yield segment, rows, times
 
     def _phrase(self, stems: Sequence[str]) -> Iterator[tuple[int, Numbers, Numbers]]:

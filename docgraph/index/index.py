@@ -282,7 +282,13 @@ class Index:
 
     @_told
     def search(
-        self, question: str, kind: str | None = None, top: int = 10, where: Mapping[str, str] | None = None
+        self,
+        question: str,
+        kind: str | None = None,
+        top: int = 10,
+        where: Mapping[str, str] | None = None,
+        *,
+        every: bool = False,
     ) -> list[Hit]:
         """Return the best answers to a question, best first.
 
@@ -291,6 +297,8 @@ class Index:
             kind: what to find: "passage" (None), "section", "document", "image", or a kind of node such as "table".
             top: how many at most.
             where: values that a document must have: id, site, language, date, url, title; `*` stands for anything.
+            every: whether an answer that says word by word what a better one says under the same headings is an answer
+                by itself. If not, `Hit.also` of the better one names its document.
 
         Raises:
             DataError: the question has no word; the index has no rows of this kind; `top` is below 1; `where` has an
@@ -306,7 +314,9 @@ class Index:
             if not isinstance(name, str) or not isinstance(value, str):
                 raise DataError(f"where must have texts as names and values, but has {name!r:.80}: {value!r:.80}.")
         with self._store.reading():
-            return list(search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {})))
+            return list(
+                search(self._store, self._embedder, question, kind=kind, top=top, where=dict(where or {}), every=every)
+            )
 
     @_told
     def read(self, id: str) -> Hit:

@@ -105,6 +105,15 @@ def count(connection: sqlite3.Connection, segments: Iterable[int], term: str) ->
     return connection.execute(sql, (term,)).fetchone()[0] or 0
 
 
+def pairs(connection: sqlite3.Connection, segments: Iterable[int], letter: str) -> list[str]:
+    """Return the terms of some segments that are a letter or a pair of letters with it."""
+    sql = (
+        f"SELECT DISTINCT term FROM postings WHERE segment IN ({', '.join(map(str, segments))}) "
+        "AND instr(term, ?) AND length(term) <= 2"
+    )
+    return [term for (term,) in connection.execute(sql, (letter,))]
+
+
 def rows_of(connection: sqlite3.Connection, level: str) -> dict[int, NDArray[np.int64]]:
     """Return the numbers of the rows of each segment of a level, those that are gone among them."""
     sql = "SELECT number, rows FROM segments WHERE level = ?"

@@ -9,8 +9,8 @@ in its sections speaks for these. A passage or image is its own best passage. Wi
 only rows that hold a word of the question are found. benchmarks/results/retrieval.md says how the weights were chosen.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +32,10 @@ WORDS: Final = 0.5
 BEST_WORDS: Final = 0.5
 WHOLE: Final = 0.5
 BEST: Final = 1.0
+COPIES: Final = 1000
+"""Answers that are looked at to tell copies of better ones apart."""
+ALIKE: Final = 0.5
+"""Difference in score, at most, of copies that are told of though enough other answers are found: titles may differ."""
 Scores = NDArray[np.floating[Any]]
 _DOCUMENTS: Final = ("document", "page", "article", "site")
 
@@ -58,23 +62,44 @@ class Hit:
     dom_path: str | None
     marks: tuple[tuple[int, int], ...]
     """Where words of the question stand in `text`."""
+    also: tuple[str, ...] = ()
+    """Ids of the documents that say the same under the same headings, once for each place: copies, such as a print
+    version, that stand beside it in the order of answers."""
 
 
 def search(
-    store: Store, embedder: Any, question: str, *, kind: str | None, top: int, where: dict[str, str]
+    store: Store, embedder: Any, question: str, *, kind: str | None, top: int, where: dict[str, str], every: bool
 ) -> Iterator[Hit]:
     """Yield the best hits; see `Index.search`."""
     if not (asked := terms(question)):
         raise DataError(f"a question must hold a word or a number, but is {question!r:.100}.")
     level, kind = level_of(store, kind)
     vector = None if embedder is None else np.asarray(embedder.encode_query([question])[0], np.float32)
+    if vector is not None and not vector.any():  # it understands nothing of the question
+        vector = None
     rows, parts, holds_words = signals(store, level, store.select(level, kind, where), asked, vector)
     score = sum((weight * values for weight, values in parts), np.zeros(len(rows)))
     if vector is None:
         score[~holds_words] = -np.inf
     numbers = store.rows(level).numbers
-    for place in _highest(score, top):
-        yield hit(store, int(numbers[rows[place]]), float(score[place]), question, kind)
+    best = _highest(score, top if every else top + COPIES)
+    hits = (hit(store, int(numbers[rows[place]]), float(score[place]), question, kind) for place in best)
+    yield from hits if every else _once(hits, top)
+
+
+def _once(hits: Iterable[Hit], top: int) -> Iterator[Hit]:
+    """Yield so many hits that differ, each with the documents of those after it that say the same."""
+    found: dict[object, list[Hit]] = {}
+    for one in hits:
+        last = next(reversed(found.values()))[0].score if len(found) == top else None
+        if last is not None and last - one.score > ALIKE:
+            break
+        place = one.dom_path if one.level == "image" else None  # two images may be called alike
+        same = (one.kind, one.headings, " ".join(one.text.split()), place) if one.text.strip() else one.id
+        if last is None or same in found:
+            found.setdefault(same, []).append(one)
+    for first, *others in found.values():
+        yield replace(first, also=tuple(one.document_id for one in others))
 
 
 def _highest(score: Scores, top: int, above: float = -np.inf) -> list[int]:

@@ -17,6 +17,8 @@ LENGTH: Final = 320
 """Letters of a piece."""
 SAYING: Final = 4
 """Words of a line that a browser finds where it stands; a heading such as "Times" may stand elsewhere, too."""
+NAMED: Final = 3
+"""Documents with the same answer that are named."""
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --mark: #fff3b0; \
 --back: #ffffff; --link: #0b57d0; }
@@ -66,6 +68,14 @@ def address(hit: Hit) -> str | None:
     return f"{base}{'' if '#' in base else '#'}:~:text={said}" if words else base
 
 
+def copies(hit: Hit) -> str:
+    """Return where else the same is said, empty if nowhere."""
+    names = list(dict.fromkeys(hit.also))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    places = f"{len(hit.also)} other {'place' if len(hit.also) == 1 else 'places'}"
+    return f"the same in {places}: {', '.join(names[:NAMED])}{more}" if names else ""
+
+
 def print_hits(console: Console, hits: Sequence[Hit]) -> None:
     """Print answers: headings, the piece that answers with the question's words marked, place and score."""
     if not hits:
@@ -79,7 +89,8 @@ def print_hits(console: Console, hits: Sequence[Hit]) -> None:
         console.print(Text(f"{number}  ", "dim") + Text(name.translate(CONTROLS), "bold"))
         console.print(text)
         place = f"   {hit.document_id}  {hit.kind} {hit.span[0]}:{hit.span[1]}  {hit.dom_path or ''}".rstrip()
-        console.print(Text(f"{place.translate(CONTROLS)}  {hit.score:.2f}\n", "dim"))
+        also = f"\n   {copies(hit).translate(CONTROLS)}" if hit.also else ""
+        console.print(Text(f"{place.translate(CONTROLS)}  {hit.score:.2f}{also}\n", "dim"))
 
 
 def to_html(question: str, hits: Sequence[Hit]) -> str:
@@ -91,9 +102,10 @@ def to_html(question: str, hits: Sequence[Hit]) -> str:
         link = address(hit)
         title = f'<a href="{escape(link)}">{escape(name)}</a>' if link else escape(name)
         where = f"{hit.kind} · {hit.document_id}" + (f" · {hit.dom_path}" if hit.dom_path else "")
+        also = f"<br>{escape(copies(hit))}" if hit.also else ""
         items.append(
             f"<li><strong>{title}</strong><p>{_marked(text, marks)}</p>"
-            f'<div class="path">{escape(where)} · {hit.score:.2f}</div></li>'
+            f'<div class="path">{escape(where)} · {hit.score:.2f}{also}</div></li>'
         )
     found = f"<ol>{''.join(items)}</ol>" if items else "<p>Nothing was found.</p>"
     return (

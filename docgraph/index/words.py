@@ -7,7 +7,7 @@ of letters, in texts and questions alike, so that any word of two letters or mor
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -30,6 +30,12 @@ _UNSPACED: Final = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
 _RUN: Final = re.compile(f"[{_UNSPACED}]+")
+_ENDING: Final = re.compile("[\u3040-\u309f]+")
+"""Hiragana: endings and particles, mostly."""
+_SPELT: Final = re.compile("[\u0e00-\u109f\u1780-\u17ff]")
+"""Letters that are less than a syllable: words have many."""
+_LEAST: Final = 3
+_HELD: Final = re.compile(b"\x01+")
 _WORD: Final = re.compile(r"\w+")
 _TERM: Final = re.compile(r'"([^"]+)"|(\w+)')
 
@@ -54,6 +60,12 @@ def terms(question: str) -> list[str]:
         joined = [" ".join(words)] if phrase else words
         found.update({f'"{one}"': None for one in joined if one})
     return list(found)[:MOST_TERMS]
+
+
+def letters(terms: Sequence[str]) -> set[str]:
+    """Return the single letters of unspaced scripts that a question has, if it has no pair of them."""
+    runs = [term.strip('"') for term in terms if _RUN.fullmatch(term.strip('"'))]
+    return set(runs) if all(len(run) == 1 for run in runs) else set()
 
 
 def adjacent(terms: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -116,16 +128,39 @@ class Stems:
 def marks(text: str, question: str) -> tuple[tuple[int, int], ...]:
     """Return where the words of a question stand in a text, as spans: the same words, or with another short ending."""
     stems, begun = _looked_for(question)
-    folded, word = text.casefold(), _WORD
+    spaced_only = _RUN.sub(lambda run: " " * len(run[0]), text)
+    folded, word = spaced_only.casefold(), _WORD
     if stems and len(folded) == len(text):  # as nearly always: only words that begin with a stem need be looked at
-        text, word = folded, begun
-    return tuple(match.span() for match in word.finditer(text) if _stem(match[0]) in stems)
+        spaced_only, word = folded, begun
+    said = [match.span() for match in word.finditer(spaced_only) if _stem(match[0]) in stems] if stems else []
+    return tuple(sorted([*said, *_marks_of_pairs(text, question)]))
+
+
+def _marks_of_pairs(text: str, question: str) -> Iterator[tuple[int, int]]:
+    """Yield where letters of unspaced scripts stand in a text as they stand in the question, in runs as long as
+    possible.
+
+    Of Thai and its like runs of three letters at least, and none of Japanese that are all endings, if there are others.
+    """
+    if not (asked := _RUN.findall(question)):
+        return
+    pairs = {"".join(pair) for run in asked for pair in pairwise(run)}
+    pairs = {pair for pair in pairs if not _ENDING.fullmatch(pair)} or pairs
+    singles = {run for run in asked if len(run) == 1} if not pairs else set()
+    for run in _RUN.finditer(text):
+        held = bytearray(one in singles for one in run[0])
+        for place in range(len(held) - 1):
+            if run[0][place : place + 2] in pairs:
+                held[place : place + 2] = 1, 1
+        for some in _HELD.finditer(held):
+            if len(some[0]) >= (_LEAST if _SPELT.match(run[0]) else 1):
+                yield run.start() + some.start(), run.start() + some.end()
 
 
 @lru_cache(maxsize=100)
 def _looked_for(question: str) -> tuple[set[str], re.Pattern[str]]:
     """Return the words of a question that are marked without their endings, and what finds words that begin so."""
-    words = _WORD.findall(question)
+    words = _WORD.findall(_RUN.sub(" ", question))
     stems = {_stem(word) for word in words if len(word) >= SHOWN or not word.isascii()} or set(map(_stem, words))
     return stems, re.compile(rf"\b(?={'|'.join(map(re.escape, stems))})\w+")
 

@@ -30,6 +30,9 @@ def run(
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Answers at most.")] = 10,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also answers that say word by word what a better one says.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     html: Annotated[Path | None, typer.Option(help="Page of results to write.")] = None,
     words: Annotated[bool, typer.Option("--words", help="By words alone, without loading a model.")] = False,
@@ -49,7 +52,7 @@ def run(
             f"--html must be a file to write, but {html} is a folder. Name one in it: {html / 'answers.html'}"
         )
     with Index.open(index, None if words else embedder_of_index(index)) as opened:
-        hits = opened.search(question, kind, top, {name: value for name, _, value in limits})
+        hits = opened.search(question, kind, top, {name: value for name, _, value in limits}, every=every)
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(to_html(question, hits), encoding="utf-8")

@@ -1,0 +1,121 @@
+"""What stands among the answers: copies once, nothing that was not understood; letters and words without spaces."""
+
+import pytest
+from rich.console import Console
+
+from docgraph import StaticEmbedder, parse_html
+from docgraph.index import Index
+from docgraph.index import bm25 as bm25_module
+from docgraph.index import index as index_module
+from docgraph.index.show import print_hits, to_html
+from docgraph.index.words import letters, marks, terms
+from tests.letters import Letters
+
+CARD = "<h1>Billing</h1><p>Replace the card in Settings.</p><h2>Refunds</h2><p>Within two weeks, to the card.</p>"
+
+
+@pytest.fixture(params=["sqlite", "lancedb"], autouse=True)
+def store(request, monkeypatch):
+    if request.param == "lancedb":
+        pytest.importorskip("lancedb")
+    monkeypatch.setattr(index_module, "STORE", request.param)
+
+
+@pytest.fixture(params=[None, Letters()], ids=["words", "vectors"])
+def copied(request, tmp_path):
+    """Five copies of a page, two of them under another title, and a page that says one thing more."""
+    pages = [(f"{n}.html", parse_html(f"<title>Billing{' (print)' * (n > 2)}</title>{CARD}")) for n in range(5)]
+    pages.append(("other.html", parse_html("<title>Cards</title><h1>Cards</h1><p>A card of paper.</p>")))
+    with Index.open(tmp_path / "x.index", request.param, create=True) as made:
+        made.add(pages)
+        yield made
+
+
+@pytest.mark.parametrize("kind", ["passage", "section", "document", "paragraph"])
+def test_copies_of_an_answer_stand_beside_it_and_leave_room_for_others(copied, kind):
+    every = copied.search("card", kind, every=True, top=99)
+    found = copied.search("card", kind, top=99)
+    said = [(hit.headings, hit.text) for hit in found]
+    assert len(said) == len(set(said)) == len({(hit.headings, hit.text) for hit in every})
+    assert {hit.document_id: len(hit.also) for hit in found if hit.also} == {"0.html": 4}
+    assert sum(1 + len(hit.also) for hit in found) == len(every)
+    assert not any(hit.also for hit in every)
+    assert "other.html" in {hit.document_id for hit in copied.search("card", kind, top=3)}
+    assert [hit.id for hit in copied.search("card", kind, top=3)] == [hit.id for hit in found[:3]]
+
+
+def test_all_copies_are_told_of_where_no_more_answers_are_asked_for(copied):
+    first = copied.search("Refunds", top=1)[0]
+    assert (first.document_id, set(first.also)) == ("0.html", {"1.html", "2.html", "3.html", "4.html"})
+
+
+def test_the_same_words_under_other_headings_are_another_answer(tmp_path):
+    page = "<h1>API</h1><h2>open</h2><p>Returns nothing.</p><h2>close</h2><p>Returns nothing.</p>"
+    images = "<h2>Two</h2><figure><img src=a.png alt=chart></figure><p>x</p><figure><img src=b.png alt=chart></figure>"
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add([("p", parse_html(page + images))])
+        assert {hit.headings[-1] for hit in made.search("returns")} == {"open", "close"}
+        assert len(made.search("chart", "image")) == 2
+
+
+def test_where_else_the_same_is_said_is_shown(copied):
+    hits = copied.search("settings", top=1)
+    console = Console(record=True, width=200)
+    print_hits(console, hits)
+    said = "the same in 4 other places: 1.html, 2.html, 3.html and 1 more"
+    assert said in console.export_text()
+    assert said in parse_html(to_html("settings", hits)).text
+
+
+def test_a_question_that_the_embedder_does_not_understand_is_asked_by_words(tmp_path):
+    with Index.open(tmp_path / "x.index", StaticEmbedder(), create=True) as made:
+        made.add([("en", parse_html("<h1>Boat</h1><p>Oak.</p>")), ("ja", parse_html("<h1>館</h1><p>休館日です。</p>"))])
+        assert [hit.document_id for hit in made.search("休館日")] == ["ja"]
+        assert made.search("駐車場") == []
+
+
+@pytest.mark.parametrize("embedder", [None, StaticEmbedder()], ids=["words", "vectors"])
+def test_a_letter_is_found_at_any_place_of_a_run(tmp_path, embedder):
+    texts = {
+        "first": "雨の日",
+        "last": "今日は雨",
+        "within": "大雨です",
+        "alone": "雨",
+        "twice": "雨、大雨です",
+        "none": "晴れの日",
+    }
+    with Index.open(tmp_path / "x.index", embedder, create=True) as made:
+        made.add((name, parse_html(f"<p>{text}。</p>")) for name, text in texts.items())
+        found = made.search("雨")
+        assert {hit.document_id for hit in found} == texts.keys() - {"none"}
+        assert all(hit.marks and all(hit.text[a:b] == "雨" for a, b in hit.marks) for hit in found)
+        assert {hit.document_id for hit in made.search("雨", "document")} == texts.keys() - {"none"}
+        assert {hit.document_id for hit in made.search("大雨")} == {"within", "twice"}
+
+
+def test_a_letter_counts_once_where_two_pairs_share_it(tmp_path):
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add([("p", parse_html("<p>大雨です。雨の日。</p>"))])
+        words = bm25_module._Words(made._store, "passage", {"雨"})
+        assert [times.tolist() for times in words.of(("雨",))] == [[0], [2]]
+
+
+def test_only_a_question_without_pairs_is_asked_by_letters():
+    assert letters(terms("雨 a")) == {"雨"}
+    assert letters(terms("大雨 日")) == letters(terms("rain")) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "marked"),
+    [
+        ("我在北京工作。", "北京在哪里", ["北京"]),
+        ("駐車場は三十台分あります。", "駐車場ありますか", ["駐車場"]),
+        ("そうですか。", "ですか", ["ですか"]),
+        ("Python入門 and a Python.", "Python 入門", ["Python", "入門", "Python"]),
+        ("เปิดห้องสมุดทุกวัน", "ห้องสมุด", ["ห้องสมุด"]),
+        ("大雨の日", "日", ["日"]),
+        ("no such letters", "北京", []),
+    ],
+)
+def test_words_without_spaces_are_marked_where_they_stand(text, question, marked):
+    assert [text[start:stop] for start, stop in marks(text, question)] == marked
