@@ -1,6 +1,7 @@
 """Hits for people: lines on a terminal, a page of HTML, and the piece of a hit's text that answers."""
 
 import os
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -15,10 +16,14 @@ from docgraph.index.search import Hit
 
 LENGTH: Final = 320
 """Letters of a piece."""
+LONG: Final = 40
+"""Letters of a word, at most."""
 SAYING: Final = 4
 """Words of a line that a browser finds where it stands; a heading such as "Times" may stand elsewhere, too."""
 NAMED: Final = 3
 """Documents with the same answer that are named."""
+_PART: Final = re.compile(r"[^\n|]+")
+"""A line, or a cell of a row: a browser finds no text that goes on in the next one."""
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --mark: #fff3b0; \
 --back: #ffffff; --link: #0b57d0; }
@@ -42,10 +47,11 @@ def piece(hit: Hit, length: int = LENGTH) -> tuple[str, list[tuple[int, int]]]:
         return hit.text, list(hit.marks)
     starts = [max(start - length // 5, 0) for start, _ in hit.marks] or [0]
     start = max(starts, key=lambda s: (sum(s <= a and b <= s + length for a, b in hit.marks), -s))
-    start = hit.text.rfind(" ", 0, start) + 1 if start else 0
+    if start:  # at a word, if one begins near: some scripts have no spaces
+        start = hit.text.rfind(" ", max(start - LONG, 0), start) + 1 or start
     stop = min(start + length, len(hit.text))
-    if stop < len(hit.text):
-        stop = max(hit.text.rfind(" ", start, stop), start + length // 2)
+    if stop < len(hit.text) and (space := hit.text.rfind(" ", stop - LONG, stop)) > 0:
+        stop = space
     before, after = "… " if start else "", " …" if stop < len(hit.text) else ""
     moved = len(before) - start
     marks = [(a + moved, b + moved) for a, b in hit.marks if start <= a and b <= stop]
@@ -53,15 +59,17 @@ def piece(hit: Hit, length: int = LENGTH) -> tuple[str, list[tuple[int, int]]]:
 
 
 def address(hit: Hit) -> str | None:
-    """Return a link to the place in the page: its URL or file, with a text fragment that browsers scroll to;
-    None if it has neither.
+    """Return a link to the place in the page: its URL or file, with a text fragment that browsers scroll to, a line
+    with a word of the question if there is one; None if it has neither.
     """
     base = hit.url
     if base is None and os.path.isfile(hit.document_id):
         base = Path(hit.document_id).resolve().as_uri()
     if base is None or not base.startswith(("http://", "https://", "file://")):
         return None
-    lines = [line.split() for line in hit.text.split("\n")]
+    parts = [match.span() for match in _PART.finditer(hit.text)] or [(0, 0)]
+    asked = [(a, b) for a, b in parts if any(a <= start < b for start, _ in hit.marks)]
+    lines = [hit.text[a:b].split() for a, b in asked or parts]
     words = next((line for line in lines if len(line) >= SAYING), max(lines, key=len))[:8]
     # a comma or dash within would be taken for the fragment's own syntax
     said = quote(" ".join(words), safe="").replace("-", "%2D")
