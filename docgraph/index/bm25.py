@@ -71,7 +71,7 @@ class _Words:
         letters: words of it that are found within pairs of letters, too.
     """
 
-    def __init__(self, store: Store, level: str, letters: Collection[str]) -> None:
+    def __init__(self, store: Store, level: str, letters: Collection[str] = ()) -> None:
         self._letters = letters
         self._segments = store.segments(level)
         sizes = {segment: len(one.where) for segment, one in self._segments.items()}
