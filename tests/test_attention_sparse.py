@@ -238,12 +238,28 @@ def test_energy_is_what_the_weights_are_worth(pooling, near, alpha):
     assert (energy <= worth(flat_entmax(logits, alpha), logits, alpha).mean(-1)).all()
 
 
-def test_close_to_one_it_is_softmax():
+@pytest.mark.parametrize("backend", ["naive", "torch"])
+@pytest.mark.parametrize("pooling", ["mean", "block", "document"])
+@pytest.mark.parametrize("alpha", [1 + 1e-6, 1 + 1e-4, 1.01, 1.5, 2.0])
+def test_float32_keeps_its_digits_as_close_to_one_as_one_likes(alpha, pooling, backend):
+    """The power 1 / (alpha - 1) of a rounded number would lose that factor of digits."""
+    forest, options = TreeBatch.from_nested(NOT_EMPTY), {"untie": "queries", "pooling": pooling, "alpha": alpha}
+    tensors = inputs(forest, H=4, K=2, D=16, E=8, P=8, dtype=torch.float32)
+    exact = run(forest, [x.detach().double().requires_grad_() for x in tensors], "naive", **options)
+    for name, error in relative_error(run(forest, tensors, backend, **options), exact).items():
+        assert error < 20 * torch.finfo(torch.float32).eps, (name, error)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("backend", ["naive", "torch"])
+def test_close_to_one_it_is_softmax(backend, dtype):
     forest = TreeBatch.from_nested(NOT_EMPTY)
-    tensors = inputs(forest)
-    soft = run(forest, tensors, "torch", untie="queries", pooling="block")
-    nearly = run(forest, tensors, "torch", untie="queries", pooling="block", alpha=1 + 1e-7)
-    assert_same(nearly, soft, rtol=1e-4, atol=1e-5)
+    tensors = inputs(forest, H=2, K=2, dtype=dtype)
+    soft = run(forest, tensors, backend, untie="queries", pooling="block")
+    for apart in (1e-4, 1e-6, 1e-9):
+        nearly = run(forest, tensors, backend, untie="queries", pooling="block", alpha=1 + apart)
+        for name, error in relative_error(nearly, soft).items():
+            assert error < 10 * apart + 20 * torch.finfo(dtype).eps, (name, apart, error)
 
 
 def test_absent_leaves_and_other_documents_change_nothing():

@@ -4,16 +4,17 @@
 
 A block B of weights w has the effective number of leaves m_B = (sum_j w_j^alpha)^(1/(1-alpha)). Entmax gives it
 
-    theta_B = m_B y_B^p     y_B = max((alpha - 1) s_B - tau, 0)     p = 1 / (alpha - 1)     sum_B theta_B = 1
+    theta_B = m_B y_B^p     y_B = max(1 + a (s_B - t), 0)     a = alpha - 1     p = 1 / a     sum_B theta_B = 1
 
-The p-th root of the last sum is convex and falls in tau: Newton's steps, from where one block alone has mass 1,
-approach tau from below. Each quarters, at least, the product of what is too much and the slope, so that STEPS are
-enough for any row in float64. With r_B = m_B y_B^(p-1), and bars for gradients,
+The p-th root of the last sum T is convex and falls in t: Newton's steps, from where one block alone has mass 1,
+approach t from below. Each quarters, at least, the product of what is too much and the slope, so that STEPS are
+enough for any row in float64. As a tends to 0, y^p does to exp(s_B - t) and t to the log-partition: powers are taken
+by log1p and expm1, so that no digit is lost on the way. With r_B = theta_B / y_B, and bars for gradients,
 
-    T = sum_B r_B theta_bar_B / sum_B r_B   s_bar_B = r_B (theta_bar_B - T)   (log m)_bar_B = theta_B (theta_bar_B - T)
+    step = (1 - T^-a) T / (a sum_B r_B)
+    R = sum_B r_B theta_bar_B / sum_B r_B   s_bar_B = r_B (theta_bar_B - R)   (log m)_bar_B = theta_B (theta_bar_B - R)
 
-and E = (sum_B theta_B y_B) / alpha + (tau + 1 / alpha) / (alpha - 1), in place of the log-partition, adds theta_B and
-theta_B y_B / alpha.
+and E = t + (a / alpha) sum_B theta_B (s_B - t), in place of the log-partition, adds theta_B and theta_B y_B / alpha.
 
 Sources: docs/hsa.md; Peters, Niculae, Martins, "Sparse sequence-to-sequence models", ACL 2019, for entmax.
 Axes:  N leaves   H heads   G groups, n queries, e entries of a bucket; query N is padding
@@ -62,24 +63,24 @@ class JoinedEntmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, lists: Interactions, rows: int, alpha: float, *parts: Tensor) -> tuple[Tensor, ...]:
-        logits, sizes, p = parts[: len(lists.buckets)], parts[len(lists.buckets) :], 1 / (alpha - 1)
+        logits, sizes, a = parts[: len(lists.buckets)], parts[len(lists.buckets) :], alpha - 1
         top = _largest(logits, lists, rows)
-        x = [(s - _each(top, b)).mul_(alpha - 1) for b, s in zip(lists.buckets, logits, strict=True)]
-        tau = _largest([x_b - ((1 - alpha) * m).exp() for x_b, m in zip(x, sizes, strict=True)], lists, rows)
+        x = [s - _each(top, b) for b, s in zip(lists.buckets, logits, strict=True)]
+        t = _largest([x_b - torch.expm1(-a * m) / a for x_b, m in zip(x, sizes, strict=True)], lists, rows)
         for _ in range(STEPS):
-            y = [(x_b - _each(tau, b)).clamp_(min=0) for b, x_b in zip(lists.buckets, x, strict=True)]
-            r = [y_b.pow(p - 1).masked_fill_(y_b == 0, 0).mul_(m.exp()) for y_b, m in zip(y, sizes, strict=True)]
-            total = _summed([r_b * y_b for r_b, y_b in zip(r, y, strict=True)], lists, rows)
-            step = (total - total.pow(2 - alpha)) / _above_zero(_summed(r, lists, rows))
-            if bool((step <= 8 * torch.finfo(step.dtype).eps).all()):
+            over = [(x_b - _each(t, b)).mul_(a).clamp_(min=-1) for b, x_b in zip(lists.buckets, x, strict=True)]
+            theta = [(m + o.log1p() / a).exp_() for o, m in zip(over, sizes, strict=True)]
+            r = [w / _above_zero(1 + o) for w, o in zip(theta, over, strict=True)]
+            total = _above_zero(_summed(theta, lists, rows))
+            step = torch.expm1(-a * total.log()).mul_(total).div_(_above_zero(_summed(r, lists, rows)) * -a)
+            if bool((step <= 8 * torch.finfo(step.dtype).eps * (1 + t.abs())).all()):
                 break
-            tau += step
-        total = _above_zero(total)
-        weights = [r_b.mul_(y_b).div_(_each(total, b)) for b, r_b, y_b in zip(lists.buckets, r, y, strict=True)]
-        inside = _summed([w * y_b for w, y_b in zip(weights, y, strict=True)], lists, rows)
-        ctx.save_for_backward(*weights, *y)
+            t += step
+        weights = [w.div_(_each(total, b)) for b, w in zip(lists.buckets, theta, strict=True)]
+        spread = _summed([w * o for w, o in zip(weights, over, strict=True)], lists, rows)
+        ctx.save_for_backward(*weights, *(o.add_(1) for o in over))
         ctx.lists, ctx.alpha = lists, alpha
-        return top + inside / alpha + (tau + 1 / alpha) * p, *weights
+        return top + t + spread / alpha, *weights
 
     @staticmethod
     @once

@@ -122,8 +122,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
                 k[row], v[row] = (torch.einsum("ha,ahd->hd", log_w.exp(), x) for x in (K, V))
                 H[row] = (log_w.exp() * (entropies - log_w)).sum(-1)
                 if call.alpha != 1:
-                    sizes = torch.stack([log_m[a] for a in family], dim=1)
-                    log_m[row] = (call.alpha * log_w + (1 - call.alpha) * sizes).logsumexp(-1) / (1 - call.alpha)
+                    log_m[row] = _renyi(log_w, torch.stack([log_m[a] for a in family], dim=1), call.alpha)
             else:
                 k[row], v[row] = (torch.einsum("a,ahd->hd", share, x) for x in (K, V))
                 H[row] = log_m[row] = query.new_full((heads,), math.log(n[row]))
@@ -254,32 +253,47 @@ def _untied(
 def _masses(logits: Tensor, log_m: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Masses (H, B) of blocks by their logits (H, B), and (H,) the maximum that they attain.
 
-    The root of sum_B m_B ((alpha - 1) s_B - tau)^(1 / (alpha - 1)) = 1 is found by bisection; two of Newton's steps
-    from there, which autograd sees, give tau its first and second derivatives.
+    With a = alpha - 1 and tau = a t - 1, t is the root of sum_B m_B (1 + a (s_B - t))^(1 / a) = 1, where the power is
+    the exponential of log1p(a (s_B - t)) / a: no digit is lost as a tends to 0, t to the logsumexp. It is found by
+    bisection; two of Newton's steps from there, which autograd sees, give t its first and second derivatives.
     """
     if alpha == 1:
         return (logits + log_m).softmax(-1), (logits + log_m).logsumexp(-1)
-    p, top = 1 / (alpha - 1), logits.detach().amax(-1, keepdim=True)
-    x = (logits - top) * (alpha - 1)
+    a, top = alpha - 1, logits.detach().amax(-1, keepdim=True)
+    x = logits - top
 
-    def power(tau: Tensor, exponent: float) -> Tensor:
-        y = x - tau
-        return torch.where(y > 0, torch.where(y > 0, y, 1) ** exponent, 0)
+    def terms(t: Tensor, exponent: float) -> Tensor:
+        y = a * (x - t)
+        inside = y > -1
+        return torch.where(inside, (log_m + exponent * torch.where(inside, y, 0).log1p()).exp(), 0)
 
     with torch.no_grad():
-        low, high = (x - (log_m * (1 - alpha)).exp()).amax(-1, keepdim=True), torch.zeros_like(top)
-        for _ in range(60):  # they are 1 apart at most
+        # One block alone has mass 1 at the least of t, all of them with the largest logit have at the most.
+        low = (x - torch.expm1(-a * log_m) / a).amax(-1, keepdim=True)
+        high = -torch.expm1(-a * log_m.logsumexp(-1, keepdim=True)) / a
+        for _ in range(60):
             middle = (low + high) / 2
-            enough = (log_m.exp() * power(middle, p)).sum(-1, keepdim=True) >= 1
+            enough = terms(middle, 1 / a).sum(-1, keepdim=True) >= 1
             low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
-    tau = low
+    t = low
     for _ in range(2):
-        missing = (log_m.exp() * power(tau, p)).sum(-1, keepdim=True) - 1
-        tau = tau + missing / (p * (log_m.exp() * power(tau, p - 1)).sum(-1, keepdim=True))
-    masses = log_m.exp() * power(tau, p)
-    spread = (masses * power(tau, 1)).sum(-1)  # sum_j P_ij^alpha, as m^(1 - alpha) mass^alpha = mass y
-    most = (masses * (logits - top)).sum(-1) + top[:, 0] + (1 - spread) / (alpha * (alpha - 1))
+        t = t + (terms(t, 1 / a).sum(-1, keepdim=True) - 1) / terms(t, 1 / a - 1).sum(-1, keepdim=True)
+    masses = terms(t, 1 / a)
+    # sum_j P_ij^alpha is sum_B mass (1 + a (s_B - t)), as m^(1 - alpha) mass^alpha = mass y
+    most = (masses * (x - (x - t) / alpha)).sum(-1) + top[:, 0]
     return masses, most
+
+
+def _renyi(log_w: Tensor, log_m: Tensor, alpha: float) -> Tensor:
+    """(H,) log m of a parent by its children's (H, A) log shares and log m: log(sum_A w_A^alpha m_A^-a) / -a.
+
+    That log, of sum_A w_A exp(a u_A) with u = log w - log m, is taken by what the sum lacks of 1 where it is near it.
+    """
+    a = alpha - 1
+    u = log_w - log_m
+    lacks = (log_w.exp() * torch.expm1(a * u)).sum(-1)
+    near = lacks > -0.5
+    return torch.where(near, torch.where(near, lacks, 0).log1p(), (log_w + a * u).logsumexp(-1)) / -a
 
 
 def _root(row: int, parent: list[int]) -> int:

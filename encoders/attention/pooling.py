@@ -13,8 +13,8 @@ With x_A what picks the children A of a node P, w_A = softmax_A(x_A), and T_A th
 In "block", x_A = q_P.k_A + H_A. A constant query r in place of q_P gives w_j = softmax_j(r.k_j) over the leaves j of a
 block, for H_P + r.k_P = logsumexp_A x_A: so "document" needs no keys of nodes to know its shares.
 
-The entropy of order alpha (Renyi) is C_P / (1 - alpha), where C_P = log sum_A exp(c_A) and c_A = alpha log w_A + C_A;
-it adds alpha softmax_A(c_A) C_bar_P to w_A T_A.
+The entropy of order alpha = 1 + a (Renyi), R_P = log(sum_A w_A exp(a u_A)) / -a where u_A = log w_A - R_A, adds
+-alpha R_bar_P w_A (exp(a u_A + a R_P) - 1) / a to x_bar_A. As a tends to 0, R does to H: log1p and expm1 keep digits.
 
 Axes:  N leaves   R rows   M nodes   H heads   D query width   E value width   T documents
 """
@@ -84,8 +84,8 @@ def pool_up(
         query: (M, H, D) what picks a node's children by their keys, scaled; or None, and
         shares: (M, H) their log shares.
     """
-    k, v, H, C = cast(tuple[Tensor, ...], _PoolUp.apply(key, value, query, shares, families, alpha))
-    return k, v, H, H if alpha == 1 else C / (1 - alpha)
+    k, v, H, R = cast(tuple[Tensor, ...], _PoolUp.apply(key, value, query, shares, families, alpha))
+    return k, v, H, H if alpha == 1 else R
 
 
 def _top_and_total(x: Tensor, parent: Tensor, parents: int) -> tuple[Tensor, Tensor]:
@@ -139,7 +139,7 @@ class _PoolUp(torch.autograd.Function):
         nodes, leaf = len(families.parent), families.leaf_node
         k, v = (x.new_zeros(nodes, *x.shape[1:]).index_copy_(0, leaf, x) for x in (key, value))
         H, log_w = k.new_zeros(k.shape[:2]), k.new_zeros(k.shape[:2])
-        C, log_pi = (None, None) if alpha == 1 else (torch.zeros_like(H), torch.zeros_like(H))
+        R, a = None if alpha == 1 else torch.zeros_like(H), alpha - 1
         for (above, start), (_, end) in reversed(list(pairwise(families.levels))):
             parent, H_A, pieces = families.parent[start:end], H[start:end], _pieces(start, end)
             if query is None or shares is not None:
@@ -153,24 +153,27 @@ class _PoolUp(torch.autograd.Function):
                 k.index_add_(0, families.parent[at], w_at * k[at])
                 v.index_add_(0, families.parent[at], w_at * v[at])
             H.index_add_(0, parent, w * (H_A - x))
-            if C is not None and log_pi is not None:
-                x = alpha * x + C[start:end]
-                top, total = _top_and_total(x, parent - above, start - above)
-                log_pi[start:end] = x - top - total
-                C[parent] = top + total  # all siblings write the same
-        ctx.save_for_backward(k, v, H, log_w, query, log_pi)
+            if R is not None:
+                u = x - R[start:end]
+                # The sum that R is the log of: by what it lacks of 1 where it is near it.
+                lacks = x.new_zeros(start - above, x.shape[1]).index_add_(0, parent - above, w * torch.expm1(a * u))
+                lacks = lacks[parent - above]
+                top, total = _top_and_total(x + a * u, parent - above, start - above)
+                # All siblings write the same.
+                R[parent] = torch.where(lacks > -0.5, lacks.log1p(), top + total) / -a
+        ctx.save_for_backward(k, v, H, log_w, query, R)
         ctx.families, ctx.alpha = families, alpha
-        return k, v, H, C
+        return k, v, H, R
 
     @staticmethod
     @once
     def backward(
-        ctx: Any, k_bar: Tensor, v_bar: Tensor, H_bar: Tensor, C_bar: Tensor | None
+        ctx: Any, k_bar: Tensor, v_bar: Tensor, H_bar: Tensor, R_bar: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        k, v, H, log_w, query, log_pi = ctx.saved_tensors
-        families = ctx.families
+        k, v, H, log_w, query, R = ctx.saved_tensors
+        families, a = ctx.families, ctx.alpha - 1
         k_bar, v_bar, H_bar = k_bar.clone(), v_bar.clone(), H_bar.clone()
-        C_bar = None if C_bar is None else C_bar.clone()
+        R_bar = None if R_bar is None else R_bar.clone()
         query_bar = None if query is None else torch.zeros_like(query)
         shares_bar = torch.zeros_like(H)
         for (above, start), (_, end) in pairwise(families.levels):
@@ -181,12 +184,13 @@ class _PoolUp(torch.autograd.Function):
                 for at in pieces
             ]
             x_bar = torch.cat(T).add_(H_P * (H[start:end] - log_w_A)).mul_(w)
-            if C_bar is not None:
-                pi_bar = log_pi[start:end].exp() * C_bar[parent]
-                C_bar[start:end] += pi_bar
-                x_bar.add_(pi_bar, alpha=ctx.alpha)
             mean = x_bar.new_zeros(start - above, x_bar.shape[1]).index_add_(0, parent - above, x_bar)
             x_bar -= w * mean[parent - above]
+            if R_bar is not None:
+                part = w * R_bar[parent]
+                beside = torch.expm1(a * (log_w_A - R[start:end] + R[parent]))
+                x_bar -= part * beside * (ctx.alpha / a)
+                R_bar[start:end] += part * (1 + beside)
             H_bar[start:end] += w * H_P
             shares_bar[start:end] = x_bar
             for at, w_at, x_at in zip(pieces, w[..., None].split(PIECE), x_bar[..., None].split(PIECE), strict=True):
