@@ -3,7 +3,7 @@
 At the door, what the command and other programs call:
 
 config recipes   all that decides a run, and named settings of it; `choose` looks at the data where none is named
-fit              from a data set to a model
+fit              from a data set to a model; `finish` is the end of a run: best weights, scales, scores, the model card
 run_folder       who may write into a run's folder, and all that is in it
 evaluate         scores on a split, beside simple rivals; predictions for new documents
 inputs           what a command is given, one document at a time
