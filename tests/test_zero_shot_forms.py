@@ -229,6 +229,7 @@ def test_the_normaliser_measures_the_divergence(pooling, causal):
         Form("rows", 1, "attention"),
         Form("queries", 1, "attention", True),
         Form("queries"),
+        Form("queries", 0, "attention", opened=1),
     ],
 )
 def test_gradients_are_finite_and_right(form):
@@ -239,7 +240,15 @@ def test_gradients_are_finite_and_right(form):
     )
 
 
-@pytest.mark.parametrize("form", [Form(cumulant=True), Form("rows", 1), Form("queries", 1, "attention", True)])
+@pytest.mark.parametrize(
+    "form",
+    [
+        Form(cumulant=True),
+        Form("rows", 1),
+        Form("queries", 1, "attention", True),
+        Form("queries", 0, "attention", opened=2),
+    ],
+)
 @pytest.mark.parametrize("size", [1e4, 1e-30])
 def test_extreme_logits_stay_finite(form, size):
     forest = TreeBatch.from_nested(TREES)
@@ -255,7 +264,7 @@ def test_extreme_logits_stay_finite(form, size):
 def test_half_precision_is_computed_in_float32(dtype):
     forest = TreeBatch.from_nested(TREES)
     inputs = [t.to(dtype) for t in draw(forest)]
-    for form in (Form("queries", 1, "attention"), Form("rows")):
+    for form in (Form("queries", 1, "attention"), Form("rows"), Form("queries", opened=99)):
         got = form_attention(*inputs, forest, form, scale=SCALE)
         want = form_attention(*[t.double() for t in inputs], forest, form, scale=SCALE)
         assert got.dtype == dtype
@@ -308,7 +317,8 @@ def test_the_second_cumulant_is_that_of_normal_logits():
 def test_a_document_alone_and_in_a_batch():
     forest = TreeBatch.from_nested([*TREES, []])
     query, key, value = draw(forest)
-    for form in (Form("queries", 1, "attention"), Form("rows", 1, "attention"), Form(cumulant=True)):
+    attended = [Form(untie, 1, "attention") for untie in ("queries", "rows")]
+    for form in (*attended, Form(cumulant=True), Form("queries", 0, "attention", opened=2)):
         together = form_attention(query, key, value, forest, form, scale=SCALE)
         for d, document in enumerate(TREES):
             at = forest.leaf_document == d
@@ -378,6 +388,99 @@ def test_entmax_is_that_of_the_attention_and_has_a_divergence():
         divergence(query, key, forest, Form("queries", alpha=alpha), SCALE, False, log_z) for alpha in (1, 1.5)
     )
     assert (sparse >= soft - 1e-12).all()  # of masses on these blocks, softmax's are the nearest to softmax
+
+
+OPENING = [*TREES, [], [[0] * 7, [[0, 0], [0, 0, [0, 0]]], 0]]
+
+
+@pytest.mark.parametrize("opened", [1, 3, 99])
+@pytest.mark.parametrize("near", [0, 1])
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+def test_opened_blocks_are_their_definition(pooling, near, opened):
+    forest = TreeBatch.from_nested(OPENING)
+    query, key, value = draw(forest, heads=4, key_heads=2)
+    call = form_call(3 * query, key, value, forest, Form("queries", near, pooling, opened=opened), scale=SCALE)
+    for got, want in zip(attend(call, "torch"), attend(call, "naive"), strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("opened", [0, 1, 2, 4])
+def test_opened_blocks_are_those_of_most_mass(opened):
+    """By hand: plain means in a binary tree, leaf by leaf and head by head, and the divergence of what comes of it."""
+    forest = TreeBatch.from_nested([[[[0, 0], [0, 0]], [[0, 0], [0, 0]]]])
+    query, key, _ = draw(forest)
+    logits = torch.einsum("ihd,jhd->hij", 3 * query, key) * SCALE
+    form = Form("queries", opened=opened)
+    P = dense_weights(3 * query, key, forest, form)
+    for h, i in itertools.product(range(2), range(8)):
+        near = i // 4 * 4
+        blocks = [
+            [i],
+            [i ^ 1],
+            [j for j in range(near, near + 4) if j // 2 != i // 2],
+            [(near ^ 4) + j for j in range(4)],
+        ]
+        for _ in range(opened):
+            inner = [b for b in blocks if len(b) > 1]
+            if inner:
+                most = max(inner, key=lambda b: logits[h, i, b].mean() + math.log(len(b)))
+                blocks.remove(most)
+                blocks += [most[: len(most) // 2], most[len(most) // 2 :]]
+        mass = torch.stack([logits[h, i, b].mean() + math.log(len(b)) for b in blocks]).softmax(0)
+        want = torch.zeros(8, dtype=torch.float64)
+        for b, theta in zip(blocks, mass, strict=True):
+            want[b] = theta / len(b)
+        torch.testing.assert_close(P[h, i], want, rtol=0, atol=1e-14)
+    kl = (torch.special.xlogy(P, P) - P * logits).sum(-1) + logits.logsumexp(-1)
+    log_z = _log_partition(3 * query, key, [8], SCALE, causal=False)
+    got = divergence(3 * query, key, forest, form, SCALE, False, log_z)
+    torch.testing.assert_close(got[0], kl.sum(-1), rtol=0, atol=1e-12)
+
+
+def test_the_more_is_opened_the_closer_to_softmax():
+    forest = Windows((3, 3, 3), "own").forest([61, 30], Ends(1, 1))
+    query, key, value = draw(forest, heads=4)
+    log_z = _log_partition(query, key, [61, 30], SCALE, causal=False)
+    gaps = [
+        divergence(query, key, forest, Form("queries", near, "attention", opened=opened), SCALE, False, log_z)
+        for near in (0, 1)
+        for opened in (0, 1, 2, 5, 10, 20, 91)
+    ]
+    for fewer, more in itertools.pairwise(gaps[:7]):
+        assert (more <= fewer + 1e-12).all()
+    assert gaps[0].min() > 1
+    flat = [
+        torch.einsum("hij,jhe->ihe", torch.einsum("ihd,jhd->hij", q, k).mul(SCALE).softmax(-1), v)
+        for q, k, v in zip(*(x.split([61, 30]) for x in (query, key, value)), strict=True)
+    ]
+    for near, gap in ((0, gaps[6]), (1, gaps[13])):
+        assert gap.abs().max() < 1e-11
+        got = form_attention(query, key, value, forest, Form("queries", near, "attention", opened=91), scale=SCALE)
+        torch.testing.assert_close(got, torch.cat(flat), rtol=0, atol=1e-13)
+
+
+def test_opening_a_piece_at_a_time_changes_nothing(monkeypatch):
+    forest, form = TreeBatch.from_nested(OPENING), Form("queries", 0, "attention", opened=2)
+    inputs = draw(forest)
+    want = form_attention(*inputs, forest, form, scale=SCALE)
+    monkeypatch.setattr("encoders.attention.opened.WORKSPACE", 1)
+    torch.testing.assert_close(form_attention(*inputs, forest, form, scale=SCALE), want, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"untie": None}, r'opened=2 must go with untie="queries".* are untie=None'),
+        ({"cumulant": True}, r"without the cumulant.* cumulant=True"),
+        ({"alpha": 1.5}, r"with alpha=1, .* alpha=1.5"),
+        ({"opened": -1}, r"opened must be an integer of at least 0, but is -1"),
+    ],
+)
+def test_opening_goes_with_untied_queries_alone(change, message):
+    with pytest.raises(ModelError, match=message):
+        Form(**{"untie": "queries", "opened": 2, **change})
+    with pytest.raises(ModelError, match=r"opened must be 0 in causal layers.* but is 2"):
+        Form("queries", opened=2).for_causal()
 
 
 @pytest.mark.parametrize(

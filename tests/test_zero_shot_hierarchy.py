@@ -155,6 +155,18 @@ def test_the_full_count_by_hand():
     assert softmax_cost(9, d, h, causal=True).full == 45 * (2 * d + h)
 
 
+def test_the_count_of_opened_blocks_by_hand():
+    """27 positions in windows of 3: for two blocks of three there are six pairs more, and two values less."""
+    windows, d, h = Windows((3, 3)), 8, 2
+    forest = windows.forest([27], Ends(0, 0))
+    shut, opened = (hsa_cost(forest, windows, Form("queries", opened=m), d, h) for m in (0, 2))
+    assert shut.pairs == 27 * (3 + 2 + 2)
+    assert opened.pairs == shut.pairs + 27 * 6
+    assert opened.full == shut.full + 27 * (6 * (2 * d + h) - 2 * d)
+    one_level = Windows(()).forest([27], Ends(0, 0))  # has nothing to open
+    assert hsa_cost(one_level, Windows(()), Form("queries", opened=2), d, h).pairs == 27 * 27
+
+
 def test_the_pairs_of_the_untied_form_by_hand():
     windows = Windows((2, 4, 8, 16))
     forest = windows.forest([1024 * 3], Ends(0, 0))
@@ -199,12 +211,13 @@ def test_the_summary_counts_what_is_converted():
         Form("rows", 1),
         Form("queries", 1, "attention"),
         Form("queries", cumulant=True),
+        Form("queries", 0, "attention", opened=2),
     ],
     ids=str,
 )
 def test_the_gap_is_the_divergence_from_softmax(form, causal):
     if causal:
-        if form.untie == "rows":
+        if form.untie == "rows" or form.opened:
             pytest.skip("not a form of causal layers")
         form = form.for_causal()
     generator = torch.Generator().manual_seed(0)

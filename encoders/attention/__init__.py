@@ -8,7 +8,7 @@
              then it takes torch
 
     call     a checked call, which every backend takes
-    torch's  pooling (blocks by weights), untied, order, lists (queries of their own), joined (sparse weights)
+    torch's  pooling (blocks by weights), untied, order, lists (queries of their own), joined (sparse weights), opened
     family, once     the softmax of a family and what may replace it; derivatives that are refused
 
 The mathematics: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2025 (arXiv 2509.15448), with
@@ -59,6 +59,8 @@ def _lacks_cpu(call: AttentionCall) -> str:
         return ""
     if call.alpha != 1:
         return "alpha=1"
+    if call.opened:
+        return "opened=0"
     if call.untie == "rows" or call.cumulant:
         return 'untie=None or "queries", without the second cumulant'
     return "" if call.query_position is None else "position=None where queries are untied"

@@ -39,8 +39,10 @@ class AttentionCall:
     pooling: Pooling = "mean"
     """A tensor of log shares is (R, H) here."""
     untie: Untie = None
-    """"rows", `causal` and `cumulant` are for zero_shot alone: see untied.py."""
+    """"rows", `causal`, `cumulant` and `opened` are for zero_shot alone: see untied.py and opened.py."""
     near: int = 0
+    opened: int = 0
+    """Blocks that every leaf and head opens; with untied queries alone, without positions, of softmax, not causal."""
     alpha: float = 1.0
     causal: bool = False
     cumulant: bool = False
@@ -75,6 +77,7 @@ def checked_call(
     pooling: Pooling = "mean",
     untie: Untie = None,
     near: int = 0,
+    opened: int = 0,
     alpha: float = 1.0,
     causal: bool = False,
     cumulant: bool = False,
@@ -121,6 +124,7 @@ def checked_call(
         pooling=pooling,
         untie=untie,
         near=min(near, forest.num_leaves),  # more cells than that there are not
+        opened=min(opened, forest.num_leaves),  # nor as many blocks
         alpha=float(alpha),
         causal=causal,
         cumulant=cumulant,

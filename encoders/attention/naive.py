@@ -31,8 +31,9 @@ With `untie="queries"` a leaf i has masses of its own, P_ij = theta(i, B) w_j: o
 B of the nodes on its path, of scale * q_i.k_B + e_A.f_B + H_B, with A, B the siblings that part the two; the energy is
 the mean of these log-partitions. A *cell* is a family of leaves alone, or a leaf among inner siblings. `near` cells on
 each side of its own a leaf attends to leaf by leaf: a block that touches them is taken apart, and the leaf's side with
-it. With `alpha` above 1 row i of P maximises <P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose
-limit at 1 is the form above; the energy is the mean of these maxima.
+it. `opened` times, in each head, the block of most mass, by that logit, that is no leaf gives way to its children. With
+`alpha` above 1 row i of P maximises <P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose limit at 1
+is the form above; the energy is the mean of these maxima.
 
 Every other backend is tested against this one, which shares no operation on trees with them: it sees the rows as given,
 only children and absent nodes included. It computes in the dtype it is given.
@@ -211,6 +212,19 @@ def _untied(
             a, b = next((a, b) for a, b in zip(lines[at], lines[block], strict=False) if a != b)
         return logit + torch.einsum("hp,hp->h", call.query_position[a], call.key_position[b])
 
+    def opened(leaf: int, head: int, seen: list[int]) -> list[int]:
+        for _ in range(call.opened):
+            inner = [block for block in seen if block not in leaf_of_row]
+            if not inner:
+                break
+            most = max(inner, key=lambda block: float((logit(leaf, block) + size[block])[head]))
+            seen = [block for block in seen if block != most] + parts(most)
+        return seen
+
+    def mixed(leaf: int, head: int, seen: list[int]) -> tuple[Tensor, Tensor]:
+        x = torch.stack([(logit(leaf, block) + size[block])[head] for block in seen])
+        return x.softmax(0) @ torch.stack([v[block][head] for block in seen]), x.logsumexp(0)
+
     value = call.value.repeat_interleave(call.group, dim=1)
     output, energy = list(_zeros(value).unbind()), []
     for root in call.forest.roots.tolist():
@@ -237,6 +251,11 @@ def _untied(
             seen = [block for block in seen if call.attend_self or block != row_of_leaf[leaf]]
             if not seen:
                 log_z.append(empty - math.inf)
+                continue
+            if call.opened:
+                found = [mixed(leaf, h, opened(leaf, h, seen)) for h in range(len(empty))]
+                output[leaf], most = (torch.stack(x) for x in zip(*found, strict=True))
+                log_z.append(most)
                 continue
             logits = torch.stack([logit(leaf, block) for block in seen], dim=-1)
             sizes = torch.stack([size[block] for block in seen], dim=-1)

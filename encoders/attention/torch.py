@@ -20,6 +20,7 @@ from torch import Tensor
 from encoders.attention.call import AttentionCall
 from encoders.attention.family import FamilyAttention
 from encoders.attention.once import once
+from encoders.attention.opened import attend_opened
 from encoders.attention.pooling import log_shares, node_means, pool_up
 from encoders.attention.untied import attend_blocks, untied_attention
 from encoders.forest.families import LARGE, FamilyTensors
@@ -33,7 +34,7 @@ WORKSPACE_ELSEWHERE = 1 << 26
 def torch_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     """Return outputs (N, H, E) and energies (T, H)."""
     if call.untie is not None:
-        return untied_attention(call, attend_blocks)
+        return untied_attention(call, attend_opened if call.opened else attend_blocks)
     families, wide, group = call.forest.tensors(call.present), call.wide, call.group
 
     def means(leaves: Tensor) -> Tensor:

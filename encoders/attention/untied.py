@@ -11,9 +11,10 @@ theta is one softmax a leaf over the blocks of its lists, whose log-partition lo
 
 With `alpha` above 1 the masses are an entmax over the blocks: see joined.py.
 
-`untied_attention` is the frame for every backend; `attend_blocks` is torch's, any device, any form. Forms that only
-zero_shot has: `causal`, where lists go to the left; untie="rows", where far logits are those of the group's mean query,
-as tied, but every leaf has its own normaliser, to which its near field belongs; and `cumulant`: a block's share grows
+`untied_attention` is the frame for every backend; `attend_blocks` is torch's, any device, any form but `opened`, which
+is in opened.py. Forms that only zero_shot has: that; `causal`, where lists go to the left; untie="rows", where far
+logits are those of the group's mean query, as tied, but every leaf has its own normaliser, to which its near field
+belongs; and `cumulant`: a block's share grows
 with sum_j w_j exp(s_ij - mean), not with the mean alone, so half the variance of s_ij over j in B is added, from the
 diagonal of the keys' covariance. With normal logits such an average over n leaves stops growing so where the variance
 passes 2 log n, as its largest term takes over: the term is then that of the random-energy model.

@@ -145,7 +145,9 @@ def _measure(
     try:
         for layer in watch(model, layers, lambda watched: _gaps(watched, table[watched.layer.name])):
             runnable = [
-                (h, f) for h, f in candidates if not (layer.causal and (f.untie == "rows" or isinstance(h, Auto)))
+                (h, f)
+                for h, f in candidates
+                if not (layer.causal and (f.untie == "rows" or f.opened or isinstance(h, Auto)))
             ]
             table[layer.name] = [CandidateGap(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable]
         with torch.no_grad():

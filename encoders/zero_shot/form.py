@@ -9,8 +9,9 @@
 
 `near` makes the field around a leaf exact, `pooling="attention"` weighs the leaves of a block by what the mean query of
 the document (in causal layers, of the positions up to the leaf) gives them, `cumulant` adds the second cumulant to
-the logits of blocks. In causal layers every form is the strictly causal one with untied queries, because the mean
-query of a block would carry later positions to earlier ones.
+the logits of blocks, `opened` lets every leaf go down the tree to where its attention lies. In causal layers every form
+is the strictly causal one with untied queries, because the mean query of a block would carry later positions to earlier
+ones.
 
 Axes:  N leaves   R rows   T documents   H heads   K key-value heads   D query width   E value width
 """
@@ -46,6 +47,9 @@ class Form:
     cumulant: bool = False
     alpha: float = 1.0
     """Above 1, up to 2, masses are an entmax of that order in place of a softmax; needs untied queries."""
+    opened: int = 0
+    """Blocks of most mass that each position and head replaces by their children, one after another; needs untied
+    queries, and has no compiled kernel. The closest at its count of products; see docs/hsa.md for its time."""
 
     def __post_init__(self) -> None:
         if self.untie not in (None, "rows", "queries"):
@@ -66,6 +70,14 @@ class Form:
                 f"untie={self.untie!r} and cumulant={self.cumulant!r}."
             )
 
+        if not isinstance(self.opened, int) or self.opened < 0:
+            raise ModelError(f"opened must be an integer of at least 0, but is {self.opened!r}.")
+        if self.opened and (self.untie != "queries" or self.cumulant or self.alpha != 1):
+            raise ModelError(
+                f'opened={self.opened} must go with untie="queries", without the cumulant and with alpha=1, but beside '
+                f"it are untie={self.untie!r}, cumulant={self.cumulant!r} and alpha={self.alpha!r}."
+            )
+
     def for_causal(self) -> "Form":
         """Return the form a causal layer runs, or raise if there is none."""
         if self.untie == "rows":
@@ -75,11 +87,16 @@ class Form:
             )
         if self.alpha != 1:
             raise ModelError(f"alpha must be 1 in causal layers, whose cache knows softmax alone, but is {self.alpha}.")
+        if self.opened:
+            raise ModelError(
+                f"opened must be 0 in causal layers, whose cache keeps no leaves of blocks, but is {self.opened}."
+            )
         return Form("queries", self.near, self.pooling, self.cumulant)
 
     def __str__(self) -> str:
         parts = ["paper" if self.untie is None else f"untied {self.untie}"]
         parts += [f"near {self.near}"] * (self.near > 0) + ["attention-pooled"] * (self.pooling == "attention")
+        parts += [f"{self.opened} opened"] * (self.opened > 0)
         parts += ["cumulant"] * self.cumulant + [f"entmax {self.alpha:g}"] * (self.alpha != 1)
         return " + ".join(parts)
 
@@ -121,7 +138,7 @@ def form_call(
     pooling: Pooling = "document" if form.pooling == "attention" else "mean"
     call = checked_call(
         query, key, value, forest, present=None, scale=scale, attend_self=True, pooling=pooling, untie=form.untie,
-        near=form.near, alpha=form.alpha, causal=causal, cumulant=form.cumulant and not paper,
+        near=form.near, opened=form.opened, alpha=form.alpha, causal=causal, cumulant=form.cumulant and not paper,
         position=cumulant_positions(query, key, forest, scale) if paper and form.cumulant else None,
     )  # fmt: skip
     if not (causal and call.pooled):

@@ -10,7 +10,8 @@ Two counts, for one layer of width d with h heads over n positions:
   the root 3 d (its share of its parent's means) and 2 d + 8 h (the way down). Untied forms: (2 d + h) for each
   logit (those of tied far fields once a group), 2 d per node for the means of keys and values (3 d with those of
   queries, and 2 d + 8 h for the way down, if far fields are tied). Attention pooling adds 4 d a position and 4 h a
-  node, the second cumulant d a far logit and 2 d a node; moved windows what moved.py counts.
+  node, the second cumulant d a far logit and 2 d a node; moved windows what moved.py counts. A block that is opened
+  adds 2 d + h for each child, as many as the largest family below the root has, and saves d: it was no value to anyone.
 
 Softmax attention is 2 n^2 d + n^2 h, and half of that, the pairs that are seen, if causal.
 
@@ -206,6 +207,12 @@ def hsa_cost(
     full = moving + pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads if tied else 2 * width)
     if form.pooling == "attention":
         full += forest.num_leaves * 4 * width + below_root * 4 * heads
+    if form.opened:
+        above = families.parent[families.parent[families.first]]
+        most = int(sizes[above >= 0].max(initial=0))
+        times = forest.num_leaves * min(form.opened, int((above >= 0).sum()))
+        pairs += times * most
+        full += times * (most * (2 * width + heads) - width)
     return Cost(pairs, paper, full + form.cumulant * (far * width + below_root * 2 * width))
 
 
