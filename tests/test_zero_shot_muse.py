@@ -1,6 +1,7 @@
 """MuSe, a rival in the zero-shot benchmark, against a definition by loops, Taylor's formula, softmax and a library."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from sklearn.cluster import KMeans
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import BertConfig, BertModel
 
+from benchmarks.zero_shot import rivals
 from benchmarks.zero_shot.muse import Muse, _means, _nearest, _seeds, k_means, muse_attention
-from benchmarks.zero_shot.rivals import NAME, muse_inside
+from benchmarks.zero_shot.rivals import NAME, Kept, muse_inside
 
 SCALE = 0.7
 SETTINGS = [
@@ -222,3 +224,24 @@ def test_a_model_is_as_before_after_it(bert):
     assert not torch.allclose(before, inside, atol=1e-4)
     torch.testing.assert_close(before, exact, rtol=0, atol=1e-5)
     assert not any(NAME in module.__dict__ for module in bert.modules())
+
+
+def test_a_run_that_was_stopped_goes_on_at_the_same_commit(tmp_path, monkeypatch):
+    calls = []
+
+    def measure(subject, name, layers, setting):
+        calls.append(setting.keys)
+        return {"cosine": 1 / setting.keys, "layers": layers}
+
+    monkeypatch.setattr(rivals, "measure", measure)
+    subject = SimpleNamespace(name="bbc", lengths=[3, 4])
+    stopped = Kept.at(tmp_path, "abc")
+    first = [stopped.measure(subject, "MuSe", (1, 2), Muse(keys))["cosine"] for keys in (3, 4)]
+    again = Kept.at(tmp_path, "abc")
+    second = [again.measure(subject, "MuSe", (1, 2), Muse(keys))["cosine"] for keys in (3, 4, 5)]
+    assert (calls, second[:2]) == ([3, 4, 5], first)
+    again.measure(subject, "MuSe", (1,), Muse(3))
+    Kept.at(tmp_path, "other").measure(subject, "MuSe", (1, 2), Muse(3))
+    assert calls == [3, 4, 5, 3, 3]
+    again.done()
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.page import recorded
-from benchmarks.zero_shot.forms import CLOSE, FORMS, PAPER, SWEEP
+from benchmarks.zero_shot.forms import CLOSE, FORMS, OPENED, PAPER, SWEEP
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Calibration, Form
 from encoders.zero_shot.windows import from_json, to_json
@@ -35,6 +35,8 @@ def long(args: argparse.Namespace) -> dict[str, Any]:
             ("half, paper's form", half, PAPER),
             ("all, paper's form", layers, PAPER),
             ("all, closest form", layers, CLOSE),
+            ("half, blocks opened", half, OPENED[0]),
+            ("all, blocks opened", layers, OPENED[1]),
         ):
             outcomes.append(asdict(subject.measure(Condition(name, which, hierarchy, form))))
         some = subject.part(range(min(args.forms_documents, len(subject.lengths))))

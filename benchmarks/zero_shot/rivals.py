@@ -2,6 +2,8 @@
 
     MUSE, OURS ─ try_all ─> rows, one a setting and set of layers ─ best at each level ─> measured on other documents
 
+What is measured is kept in zero_shot_muse.part.json until all is: a run that was stopped goes on, at the same commit.
+
 Cost is the share of softmax attention's multiply-adds that is left in the converted layers, ours by the count of
 `encoders.zero_shot.report`, MuSe's by `muse.Count` and in three ways: see CHARGES.
 """
@@ -11,13 +13,15 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
-from benchmarks.page import recorded
+from benchmarks.clock import about
+from benchmarks.page import Found, record, recorded
 from benchmarks.zero_shot.auto import BRANCHINGS, FAR, NEAR
 from benchmarks.zero_shot.muse import Count, Muse, muse_attention
 from benchmarks.zero_shot.quality import long_subjects, measure_choice, subject_of
@@ -28,6 +32,7 @@ from encoders.zero_shot.sites import attention_modules
 from encoders.zero_shot.windows import from_json
 from training.zero_shot.subject import Condition, Subject
 
+PART = "zero_shot_muse.part"
 NAME = "docgraph_muse"
 """Of the attention in transformers, and of the attribute that holds its `Running`."""
 CHARGES = {
@@ -52,10 +57,43 @@ MUSE: list[Muse] = [
     Muse(32, 1, tilted=False, dipole=True, own=True),
 ]  # fmt: skip
 OURS = dict.fromkeys(
-    [*((Windows(b, "own"), form) for form in (NEAR, FAR) for b in BRANCHINGS[form]), *zero_shot.CANDIDATES]
+    [
+        *((Windows(b, "own"), form) for form in (NEAR, FAR) for b in BRANCHINGS[form]),
+        *(
+            (Windows((b,) * 10, "own"), replace(FAR, opened=m))
+            for b, most in ((2, 20), (4, 10))
+            for m in range(most // 5, most + 1, most // 5)
+        ),
+        *zero_shot.CANDIDATES,
+    ]
 )
 
 Setting = Muse | tuple[Windows, Form]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Outcomes that are there already, of a run at this commit that was stopped."""
+
+    results: Path
+    outcomes: dict[str, Found]
+
+    @classmethod
+    def at(cls, results: Path, commit: str) -> "Kept":
+        """Return those in the folder, none if they are of another commit."""
+        found = recorded(PART, results)
+        return cls(results, {"commit": commit, **found} if found.get("commit") == commit else {"commit": commit})
+
+    def measure(self, subject: Subject, name: str, layers: tuple[int, ...], setting: "Setting") -> Found:
+        """Return `measure` of the same, which is done once."""
+        key = f"{subject.name} {len(subject.lengths)} {name} {layers} {said(setting)}"
+        if key not in self.outcomes:
+            self.outcomes[key] = measure(subject, name, layers, setting)
+            record(PART, self.outcomes, self.results)
+        return self.outcomes[key]
+
+    def done(self) -> None:
+        (self.results / f"{PART}.json").unlink()
 
 
 @dataclass
@@ -122,8 +160,8 @@ def muse_inside(model: PreTrainedModel, layers: Sequence[int], muse: Muse) -> It
 
 def muse(args: argparse.Namespace) -> dict[str, Any]:
     """Choose settings on the documents that `long` calibrates on, measure them on its others, and by probes."""
-    record = recorded("zero_shot_long", args.results)["chosen"]
-    chosen = [(c["layer"], from_json(c["hierarchy"]), Form(**c["form"])) for c in record]
+    choice, kept = recorded("zero_shot_long", args.results)["chosen"], Kept.at(args.results, about()["commit"])
+    chosen = [(c["layer"], from_json(c["hierarchy"]), Form(**c["form"])) for c in choice]
     half = tuple(layer for layer, _, _ in chosen)
     drawn = long_subjects(args)
     seen, held_out = [s for s, _ in drawn], [s for _, s in drawn]
@@ -132,7 +170,7 @@ def muse(args: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"layers": half, "tried": [], "levels": [], "outcomes": [], "probes": []}
     best: dict[tuple[bool, float, str, str], Setting] = {}
     for layers in (half, every):
-        rows = {setting: tried(seen, layers, setting) for setting in (*OURS, *MUSE)}
+        rows = {setting: tried(kept, seen, layers, setting) for setting in (*OURS, *MUSE)}
         found["tried"] += rows.values()
         measured: dict[Setting, list[dict[str, Any]]] = {}
         for level in LEVELS:
@@ -143,26 +181,27 @@ def muse(args: argparse.Namespace) -> dict[str, Any]:
                 setting = max(fits, key=lambda k: rows[k]["cosine"])
                 best[layers == every, level, kind, charge] = setting
                 if setting not in measured:
-                    measured[setting] = [measure(subject, kind, layers, setting) for subject in some]
+                    measured[setting] = [kept.measure(subject, kind, layers, setting) for subject in some]
                 found["levels"] += [{**row, "level": level, "charge": charge} for row in measured[setting]]
     for subject in held_out:
         found["outcomes"].append(measure_choice(subject, chosen))
         for name, layers, level in (("half", half, HALF), ("all", every, ALL)):
             for kind in ("ours", "MuSe"):
                 setting = best[layers == every, level, kind, "apart"]
-                found["outcomes"].append(measure(subject, f"{name}, {kind}", layers, setting))
+                found["outcomes"].append(kept.measure(subject, f"{name}, {kind}", layers, setting))
     for name in args.data_sets:
         subject = subject_of(args, name, limit=args.probe_limit)
         found["probes"].append(asdict(subject.score(Condition("original"), subject.original)))
         found["probes"].append(measure_choice(subject, chosen))
-        found["probes"].append(measure(subject, "half, MuSe", half, best[False, HALF, "MuSe", "apart"]))
+        found["probes"].append(kept.measure(subject, "half, MuSe", half, best[False, HALF, "MuSe", "apart"]))
+    kept.done()
     return found
 
 
-def tried(subjects: list[Subject], layers: tuple[int, ...], setting: Setting) -> dict[str, Any]:
+def tried(kept: Kept, subjects: list[Subject], layers: tuple[int, ...], setting: Setting) -> dict[str, Any]:
     """Return the means over data sets of the cosine and of what is left."""
     kind = "MuSe" if isinstance(setting, Muse) else "ours"
-    rows = [measure(subject, kind, layers, setting) for subject in subjects]
+    rows = [kept.measure(subject, kind, layers, setting) for subject in subjects]
     left = {charge: sum(row["left"][charge] for row in rows) / len(rows) for charge in CHARGES}
     cosine = sum(row["cosine"] for row in rows) / len(rows)
     return {"kind": kind, "setting": said(setting), "layers": len(layers), "cosine": cosine, "left": left}
