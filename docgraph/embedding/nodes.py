@@ -18,19 +18,13 @@ import numpy as np
 from docgraph.chunks import image_of
 from docgraph.document import Document
 from docgraph.embedding.embeddings import Vectors
+from docgraph.embedding.levels import DOCUMENT, NODE, PASSAGE
 from docgraph.errors import ModelError
 from docgraph.headings import SECTIONS, heading_paths, section_above
 from docgraph.ids import document_key, hashed, node_ids
-from docgraph.kinds import KINDS
 from docgraph.passages import Passage, split
 from docgraph.passages.blocks import BOILERPLATE
 from docgraph.passages.tables import alt_of, table_lines
-
-DOCUMENT: Final = "document"
-NODE: Final = "node"
-PASSAGE: Final = "passage"
-LEVELS: Final = (DOCUMENT, PASSAGE, NODE, *KINDS)
-"""That every embedder has; documents may have kinds of their own besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,23 +118,6 @@ def plan(
     return _Planner(document, passages, settings, everything, reads_images, document_id, (limit, unit_name)).plan(
         levels
     )
-
-
-def check_levels(levels: Sequence[Any], documents: Iterable[Document] = ()) -> None:
-    """Hold levels against those that there are, and the kinds that documents have.
-
-    Raises:
-        ModelError: there is no level, or one is unknown.
-    """
-    if not levels:
-        raise ModelError("level must name at least one level, but is empty.")
-    if not (unknown := [level for level in levels if level not in LEVELS]):
-        return
-    there = {kind for document in documents for kind in document.kind}
-    if unknown := [level for level in unknown if level not in there]:
-        raise ModelError(
-            f"level must be document, passage, node or a kind of node ({', '.join(KINDS)}), but is {unknown[0]!r:.100}."
-        )
 
 
 class _Planner:

@@ -17,7 +17,8 @@ import numpy as np
 
 from docgraph.document import Document
 from docgraph.embedding.embeddings import Embeddings, Problem, Vectors, documents_of, unit
-from docgraph.embedding.nodes import NodeSettings, Plan, check_levels, plan
+from docgraph.embedding.levels import check_levels
+from docgraph.embedding.nodes import NodeSettings, Plan, plan
 from docgraph.errors import ImageError, ModelError, check_each, check_type
 from docgraph.passages.tables import begun_at
 

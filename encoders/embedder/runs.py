@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from docgraph import Document
 from docgraph.embedding.embeddings import Embeddings, Vectors, documents_of
-from docgraph.embedding.nodes import DOCUMENT, NODE
+from docgraph.embedding.levels import DOCUMENT, NODE
 from docgraph.errors import ModelError, check_each
 from docgraph.headings import SECTIONS, heading_paths
 from docgraph.ids import document_key, node_ids

@@ -22,7 +22,7 @@ from rich.progress import Progress
 from docgraph import Document
 from docgraph.bulk.shards import Engine, Problems, in_turn
 from docgraph.embedding.arrow import vector_table
-from docgraph.embedding.nodes import check_levels
+from docgraph.embedding.levels import check_levels
 from docgraph.embedding.reader import TextReader
 from docgraph.embedding.static import StaticEmbedder
 from docgraph.errors import DataError, DocgraphError
