@@ -26,7 +26,7 @@ from encoders.embedder.texts import TextEncoder
 from tests.tiny_encoders import save_bert, save_image_text
 from training import cli
 from training.adapt import trainer as trainer_module
-from training.adapt.measure import gain, ndcg
+from training.adapt.measure import blend, gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.run import adapt
 from training.adapt.trainer import PART, AdaptSettings, _Contrast, _InParts
@@ -223,6 +223,20 @@ def test_a_finished_job_is_returned_and_another_is_refused_its_folder(adapted, b
         adapt(find_inputs([pages]), adapted.folder, bert, AdaptSettings(batch=16, learning_rate=0.02), console=QUIET)
     with pytest.raises(DataError, match="holds a model of another origin"):
         adapt(find_inputs([pages]), bert, bert, SETTINGS, console=QUIET)
+
+
+def test_the_weights_are_those_on_the_way_that_dev_likes_best(bert, monkeypatch):
+    start, trained = (TextEncoder.from_pretrained(bert) for _ in range(2))
+    with torch.no_grad():
+        for weight in trained.model.parameters():
+            weight += 1
+    first = {name: value.clone() for name, value in start.model.state_dict().items()}
+    values = iter([0.2, 0.7, 0.7, 0.4])
+    monkeypatch.setattr("training.adapt.measure.ndcg", lambda *_: np.array([next(values)]))
+    assert blend(start, trained, []) == [(0.5, 0.7), (0.75, 0.7), (1.0, 0.4), (0.25, 0.2)]
+    for name, weight in trained.model.named_parameters():
+        torch.testing.assert_close(weight.detach(), first[name] + 0.5)
+        assert torch.equal(start.model.state_dict()[name], first[name])
 
 
 def test_the_start_stays_where_there_is_nothing_to_learn(bert, tmp_path):

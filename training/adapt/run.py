@@ -32,7 +32,7 @@ from docgraph.pairs import Pair, mine
 from encoders.embedder.embedder import is_run
 from encoders.embedder.texts import TextEncoder
 from training.adapt.card import write_card
-from training.adapt.measure import gain, ndcg
+from training.adapt.measure import blend, gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.trainer import AdaptSettings, PairTrainer
 from training.inputs import ERRORS, Input, SetAside
@@ -180,6 +180,7 @@ def _adapt(
     finally:
         progress.stop()
     best, start = (TextEncoder.from_pretrained(name) for name in (folder / "best", _start(folder)))
+    tried = blend(start, best, dev)
     before, after = ndcg(start, test), ndcg(best, test)
     grown = gain(test, after, before)
     kept = "adapted" if grown.low > 0 or anyway else "start"
@@ -205,6 +206,7 @@ def _adapt(
         "meant": len(planned),
         "best_step": max(scored, key=lambda entry: (entry["eval_ndcg"], -entry["step"]))["step"],
         "dev": [[entry["step"], entry["eval_ndcg"]] for entry in scored],
+        "blends": tried,
         "cut": None if budget is None else budget.cut,
         "seconds": time.monotonic() - begun,
     }
