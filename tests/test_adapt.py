@@ -225,15 +225,23 @@ def test_a_finished_job_is_returned_and_another_is_refused_its_folder(adapted, b
         adapt(find_inputs([pages]), bert, bert, SETTINGS, console=QUIET)
 
 
-def test_the_weights_are_those_on_the_way_that_dev_likes_best(bert, monkeypatch):
+def test_the_weights_are_those_on_the_way_whose_gain_is_surest(bert, monkeypatch):
     start, trained = (TextEncoder.from_pretrained(bert) for _ in range(2))
     with torch.no_grad():
         for weight in trained.model.parameters():
             weight += 1
     first = {name: value.clone() for name, value in start.model.state_dict().items()}
-    values = iter([0.2, 0.7, 0.7, 0.4])
-    monkeypatch.setattr("training.adapt.measure.ndcg", lambda *_: np.array([next(values)]))
-    assert blend(start, trained, []) == [(0.5, 0.7), (0.75, 0.7), (1.0, 0.4), (0.25, 0.2)]
+    pairs = some_pairs(documents=1, sections=1)  # six documents of two pairs
+    even, uneven = (
+        np.repeat([0.2] * 6, 2),
+        np.repeat([0.6, -0.2, 0.6, -0.2, 0.6, 0.4], 2),
+    )  # the mean of these is larger
+    values = iter([np.zeros(12), even / 2, even, even, uneven])
+    monkeypatch.setattr("training.adapt.measure.ndcg", lambda *_: next(values))
+    tried = blend(start, trained, pairs)
+    assert [share for share, _ in tried] == [0.5, 0.75, 0.25, 1.0]
+    assert tried[0][1].value == pytest.approx(0.2)
+    assert tried[-1][1].value == pytest.approx(0.3)
     for name, weight in trained.model.named_parameters():
         torch.testing.assert_close(weight.detach(), first[name] + 0.5)
         assert torch.equal(start.model.state_dict()[name], first[name])

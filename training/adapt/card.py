@@ -32,7 +32,10 @@ def write_card(folder: Path, result: Mapping[str, Any]) -> None:
         *((f"pairs, {name}", f"{count:,}") for name, count in result["pairs"].items()),
         ("held out whole", result["held_out"]),
         ("steps", f"{result['steps']:,} of {result['meant']:,}, best on dev after {result['best_step']:,}"),
-        ("weights", f"{result['blends'][0][0]:.0%} of the way from the start to those, where dev is found best"),
+        (
+            "weights",
+            f"{result['blends'][0][0]:.0%} of the way from the start to those, where the gain on dev is surest",
+        ),
         *(settings.items()),
         ("seconds", f"{result['seconds']:.0f}"),
         ("versions", ", ".join(f"{name} {number}" for name, number in result["versions"].items())),

@@ -44,14 +44,15 @@ def gain(pairs: Sequence[Pair], adapted: Values, start: Values) -> Difference:
     return paired_bootstrap(means[0][None], means[1][None])
 
 
-def blend(start: TextEncoder, trained: TextEncoder, dev: Sequence[Pair]) -> list[tuple[float, float]]:
-    """Move the trained weights to the place between the start's and theirs at which dev's targets are found best.
+def blend(start: TextEncoder, trained: TextEncoder, dev: Sequence[Pair]) -> list[tuple[float, Difference]]:
+    """Move the trained weights to the place between the start's and theirs where the gain on dev is surest.
 
     Weights between the two often do better than either on what was not trained for (Wortsman et al. 2022, "Robust
-    fine-tuning of zero-shot models", arXiv 2109.01903).
+    fine-tuning of zero-shot models", arXiv 2109.01903). So the lower end of the gain's interval decides, not its mean,
+    which the last few steps of the way hardly change.
 
     Returns:
-        Each place that was tried, its share of the way and nDCG@10 there: first the one that was taken.
+        Each place that was tried, its share of the way and the gain there: first the one that was taken.
     """
     ends = [{name: value.clone() for name, value in one.model.state_dict().items()} for one in (start, trained)]
 
@@ -62,10 +63,10 @@ def blend(start: TextEncoder, trained: TextEncoder, dev: Sequence[Pair]) -> list
         }
         trained.model.load_state_dict(between)
 
-    tried = []
+    before, tried = ndcg(start, dev), []
     for share in SHARES:
         move(share)
-        tried.append((share, float(ndcg(trained, dev).mean())))
-    tried.sort(key=lambda one: (-one[1], one[0]))
+        tried.append((share, gain(dev, ndcg(trained, dev), before)))
+    tried.sort(key=lambda one: (-one[1].low, one[0]))
     move(tried[0][0])
     return tried

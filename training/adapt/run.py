@@ -206,7 +206,7 @@ def _adapt(
         "meant": len(planned),
         "best_step": max(scored, key=lambda entry: (entry["eval_ndcg"], -entry["step"]))["step"],
         "dev": [[entry["step"], entry["eval_ndcg"]] for entry in scored],
-        "blends": tried,
+        "blends": [[share, *asdict(one).values()] for share, one in tried],
         "cut": None if budget is None else budget.cut,
         "seconds": time.monotonic() - begun,
     }
