@@ -42,7 +42,8 @@ _AFTER_NAMES: Final = re.compile(
 )
 _BETWEEN_NAMES: Final = re.compile(r"\s*(?:;|、|\s(?:and|und|y|et|e|&|og|och|en)\s|\||\n)\s*", re.I)
 _NO_NAME: Final = re.compile(
-    r"^https?:|^www\.|@|^\W*$|^(?:admin|administrator|staff|editor|none|null|undefined|unknown)$|"
+    r"^https?:|^www\.|@|^\W*$|^(?:admin|administrator|staff|editor|none|null|undefined|unknown|authors|affiliations?|contributors|"
+    r"byline|written by|share|follow)$|"
     r"^[a-z0-9]+(?:-[a-z0-9]+)+$|[{}<>\[\]]|^\(",
     re.I,
 )
@@ -126,11 +127,16 @@ def is_name(text: str) -> bool:
     words = text.split()
     return (
         1 < len(words) <= _MOST_WORDS
-        and all(word in _PARTICLES or word[0].isupper() for word in words)
+        and all(word in _PARTICLES or word[0].isupper() or _has_no_case(word[0]) for word in words)
         and not any(map(str.isdigit, text))
         and not _POST.search(text)
         and not _ORGANISATION.fullmatch(text)
     )
+
+
+def _has_no_case(letter: str) -> bool:
+    """Whether a letter is of a script without capitals."""
+    return letter.isalpha() and letter.lower() == letter.upper()
 
 
 def without_what_is_before(text: str) -> str:

@@ -5,6 +5,7 @@ Elements ─ links_home ─> links to the first page of the site ─ main_headin
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
@@ -12,6 +13,8 @@ from docgraph.parsers.html.metadata.titles import is_in_title
 from docgraph.parsers.html.tags import PERMALINKS, UNSEEN
 
 _LOGO: Final = re.compile(r"(?:^|[\s_-])(?:logo|brand|site-?(?:title|name|branding))(?:$|[\s_-])", re.I)
+_IN_LOGOS: Final = ("logo", "brand", "site")
+"""One of these is in every such name."""
 _HOME_WORDS: Final = frozenset(
     "home|homepage|home page|start|start page|startseite|startpagina|startsida|accueil|inicio|início|inici|acasă|"
     "blog|index|main page|главная|головна|начало|首页|首頁|主页|ホーム|トップ|トップページ|홈|strona główna|etusivu|"
@@ -19,9 +22,21 @@ _HOME_WORDS: Final = frozenset(
     "trang chủ|beranda|หน้าแรก|hauptseite|pagina iniziale|página inicial|página principal".split("|")
 )
 """What links home say that do not name the site."""
+_PAGE_HEADER: Final = re.compile(
+    r"(?:^|[\s_-])(?:page|site|top|main|head)-?(?:header|head|bar|description|title)(?:$|[\s_-])", re.I
+)
+_OWNER: Final = re.compile(r"©\s*(?:(?:19|20)\d\d(?:\s?[-–]\s?\d{2,4})?,?\s*)?(?:by\s+)?([^\W\d_][^.|·•©\n]{2,40})")
+"""Who owns a page, as its foot says."""
+_OWNER_LETTERS: Final = 400
+_BESIDE_TEXT: Final = frozenset(("article", "main", "nav", "p", "li", "header"))
+"""What a link home stands in that may be no logo."""
 _LOGO_LEVELS: Final = 3
+_LOGO_ELEMENTS: Final = 12
+_CLASS_LETTERS: Final = 200
 _HEADER_LEVELS: Final = 12
 _MOST_HEADINGS: Final = 8
+INVISIBLE: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+"""Signs that no reader sees, to be taken out of a text."""
 _UNSPOKEN: Final = (UNSEEN - {"title"}) | {"rt", "svg"}
 
 
@@ -42,9 +57,46 @@ def links_home(elements: Elements, base: str) -> list[int]:
 
 
 def names_of_site(elements: Elements, homes: list[int]) -> list[str]:
-    """Return what links home say that are logos, by their relation or a class, or stand in the page's header."""
-    texts = [(row, " ".join(elements.text(row).split())) for row in homes]
-    return [text for row, text in texts if text and text.lower() not in _HOME_WORDS and _is_of_site(elements, row)]
+    """Return what may be the site's name: what links home say, in words or by the `alt` of their image, those first
+    that are logos, by their relation or a class, or stand in the page's header; and what logos say that lead elsewhere.
+    """
+    logos = [row for row in elements.rows_named(_says_logo, _IN_LOGOS) if elements.tag[row] == "a"]
+    likely = [row for row in homes if _is_of_site(elements, row)]
+    others = [
+        row
+        for row in homes
+        if _BESIDE_TEXT.isdisjoint(map(elements.tag.__getitem__, elements.around(row, _HEADER_LEVELS)))
+    ]
+    names = dict.fromkeys(name for row in (*likely, *logos, *others) for name in _names_in(elements, row))
+    headings = (row for row in elements.rows_of("h1")[:_MOST_HEADINGS] if _is_in_header(elements, row))
+    names.update((" ".join(elements.text(row).split()), None) for row in headings)
+    owners = (_OWNER.search(elements.text(row)[-_OWNER_LETTERS:]) for row in elements.rows_of("footer"))
+    names.update((owner.group(1).strip(), None) for owner in owners if owner)
+    return [name for name in names if name and name.lower() not in _HOME_WORDS]
+
+
+def _names_in(elements: Elements, row: int) -> Iterator[str]:
+    """Yield the words of a link and of the images in it."""
+    yield " ".join(elements.text(row).split())
+    for inner in range(row + 1, min(elements.end(row), row + _LOGO_ELEMENTS)):
+        if elements.tag[inner] in ("img", "amp-img"):
+            yield " ".join(elements.attributes[inner].get("alt", "").split())
+
+
+def _says_logo(class_: str, id_: str) -> bool:
+    return _LOGO.search(f"{class_} {id_}"[:_CLASS_LETTERS]) is not None
+
+
+def _is_in_header(elements: Elements, row: int) -> bool:
+    """Whether a heading stands in the page's header, by its tag, role, class or identifier."""
+    for above in elements.around(elements.parent[row], _LOGO_LEVELS):
+        own = elements.attributes[above]
+        if elements.tag[above] in ("article", "main"):
+            return False
+        names = f"{own.get('class', '')} {own.get('id', '')}"[:_CLASS_LETTERS]
+        if own.get("role") == "banner" or _PAGE_HEADER.search(names):
+            return True
+    return False
 
 
 def _is_of_site(elements: Elements, row: int) -> bool:
@@ -54,7 +106,7 @@ def _is_of_site(elements: Elements, row: int) -> bool:
     if any(_LOGO.search(attributes[above].get("class", "")) for above in elements.around(row, _LOGO_LEVELS)):
         return True
     tags = {elements.tag[above] for above in elements.around(row, _HEADER_LEVELS)}
-    return "header" in tags and tags.isdisjoint(("article", "main", "nav", "p"))
+    return "header" in tags and tags.isdisjoint(_BESIDE_TEXT - {"li", "header"})
 
 
 def is_logo(elements: Elements, row: int, homes: list[int]) -> bool:
@@ -93,4 +145,4 @@ def words_of_heading(elements: Elements, row: int) -> str:
             or (elements.tag[event] == "a" and elements.text(event).strip().lower() in PERMALINKS)
         ):
             index = elements.last[event] + 1
-    return " ".join("".join(words).split())
+    return " ".join("".join(words).translate(INVISIBLE).split())

@@ -12,6 +12,7 @@ Sources: ogp.me; schema.org; Dublin Core; the order of trust from Readability.js
 
 import html
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from docgraph.metadata import Candidate, Metadata
@@ -20,7 +21,14 @@ from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.bylines import byline_below
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
-from docgraph.parsers.html.metadata.heads import is_logo, links_home, main_heading, names_of_site, words_of_heading
+from docgraph.parsers.html.metadata.heads import (
+    INVISIBLE,
+    is_logo,
+    links_home,
+    main_heading,
+    names_of_site,
+    words_of_heading,
+)
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
 from docgraph.parsers.html.metadata.shown import (
@@ -58,7 +66,9 @@ _MOST_HEADINGS: Final = 8
 _COUNTER: Final = re.compile(r"^\s*\(\d{1,3}\+?\)\s+(?=\S)")
 """The number of new messages, before a title."""
 _EVENTS_BELOW: Final = 60
+_EVENTS_ABOVE: Final = 16
 _LONGEST_DATELINE: Final = 80
+_LONGEST_DATE: Final = 30
 _SHORTEST_DATE: Final = 8
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
@@ -107,7 +117,7 @@ def _candidates(elements: Elements, url: str | None, base: str, homes: list[int]
     found: list[Candidate] = []
 
     def add(field: str, value: str, source: str) -> None:
-        value = " ".join(value.split())
+        value = " ".join(value.translate(INVISIBLE).split())
         if "&" in value and field not in ("image", "canonical_url"):
             value = html.unescape(value)
         if value and len(value) <= _LONGEST:
@@ -194,17 +204,28 @@ def _candidates(elements: Elements, url: str | None, base: str, homes: list[int]
 
 
 def _dates_below(elements: Elements, heading: int) -> tuple[str | None, str | None]:
-    """Return the date in the first short texts below the heading, and that of a change beside it; None if there is
-    none before the first long one.
+    """Return the date in the first short texts below the heading, or else that of a text right above it that says
+    nothing more; and that of a change beside it. None if there is none before the first long text.
     """
     language, start = elements.attributes[0].get("lang"), elements.last[heading]
-    texts = (event for event in elements.events[start : start + _EVENTS_BELOW] if isinstance(event, str))
-    for text in (text.strip() for text in texts):
+    for text in _texts(elements.events[start : start + _EVENTS_BELOW]):
         if len(text) > _LONGEST_DATELINE:
             break
-        if len(text) >= _SHORTEST_DATE and any(map(str.isdigit, text)) and any(days := dates_of(text, language)):
+        if _has_digits(text) and any(days := dates_of(text, language)):
             return days[0] or days[1], days[1]
+    first = elements.first[heading]
+    for text in _texts(elements.events[max(0, first - _EVENTS_ABOVE) : first]):
+        if _has_digits(text) and len(text) <= _LONGEST_DATE and (day := iso_date(text, language)):
+            return day, None
     return None, None
+
+
+def _texts(events: list[str | int]) -> Iterator[str]:
+    return (event.strip() for event in events if isinstance(event, str))
+
+
+def _has_digits(text: str) -> bool:
+    return len(text) >= _SHORTEST_DATE and any(map(str.isdigit, text))
 
 
 def _chosen(found: list[Candidate], field: str) -> list[Candidate]:

@@ -66,7 +66,8 @@ def chosen_title(candidates: list[Candidate], site: str | None, main: str) -> st
 def named_site(title: str, names: list[str]) -> str | None:
     """Return the first of some names that a sign sets apart at the end of a title, or at its beginning; or None."""
     parts = _SEPARATOR.split(title)
-    ends = {_plain(part) for part in (parts[0], parts[-1], title.partition(": ")[0])} - {_plain(title), *_NO_TITLES}
+    colons = (title.partition(": ")[0], title.rpartition(": ")[2])
+    ends = {_plain(part) for part in (parts[0], parts[-1], *colons)} - {_plain(title), *_NO_TITLES}
     return next((name for name in names if _plain(name) in ends), None)
 
 
@@ -84,15 +85,27 @@ def _without_site(title: str, name: str, main: frozenset[str]) -> str:
     """
     signs, rest = list(_SEPARATOR.finditer(title)), title
     before, _, after = title.partition(": ")
+    start, _, end = title.rpartition(": ")
     if not name or not (signs or after):
         return title
-    if signs and _plain(title[signs[-1].end() :]) == name:
-        rest = title[: signs[-1].start()].strip()
-    elif signs and _plain(title[: signs[0].start()]) == name:
+    if signs and _plain(title[: signs[0].start()]) == name:
         rest = title[signs[0].end() :].strip()
+    elif (sign := _sign_before(title, name)) is not None:
+        rest = title[: sign.start()].strip()
     elif _plain(before) == name and _words(after) == main:
         rest = after.strip()
+    elif _plain(end) == name and _words(start) == main:
+        rest = start.strip()
     return title if not rest or _plain(rest) in _NO_TITLES else rest
+
+
+def _sign_before(title: str, name: str) -> re.Match[str] | None:
+    """Return the sign before the last part of a title that is the site's name; what is after it is of the site, too."""
+    signs = list(_SEPARATOR.finditer(title))
+    for sign, after in zip(reversed(signs), (None, *reversed(signs)), strict=False):
+        if _plain(title[sign.end() : after.start() if after else None]) == name:
+            return sign
+    return None
 
 
 def _uncut(title: str, candidates: list[Candidate]) -> Candidate | None:
