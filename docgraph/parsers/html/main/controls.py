@@ -61,6 +61,15 @@ _SIGN: Final = re.compile(
     r"(?:scroll|continue(?: scrolling)?|keep reading|skip) (?:to continue|for more|below|"
     r"(?:past )?advertisement)|"
     r"continue reading(?: (?:the main story|below))?|loading(?: (?:comments?|more|content|video|player))?\W*|"
+    r"(?:dalsza część|ciąg dalszy) (?:artykułu|tekstu)\W.{0,30}|(?:der )?(?:artikel|text) (?:wird )?(?:unter|nach) "
+    r"(?:der|dieser) (?:anzeige|werbung)(?: fortgesetzt)?|weiter nach der (?:anzeige|werbung)|"
+    r"(?:la )?suite (?:de l['’]article )?après (?:la|cette) publicité|"
+    r"(?:el )?artículo continúa (?:después|debajo) de la publicidad|continua (?:a leggere )?dopo la pubblicità|"
+    r"continua (?:após|depois d)a publicidade|(?:het )?artikel gaat (?:verder|door) (?:onder|na) (?:de )?\w{3,12}|"
+    r"art(?:ikeln|iklen|ikkelen) fort(?:sätter|sætter|setter) (?:under|efter|etter|nedanför) \w{3,12}|"
+    r"opens? in (?:a )?new (?:tab|window)|"
+    r"\d[\d.,]{0,6}[km]? (?:likes?|shares?|views?|claps?|kudos|retweets?|upvotes?)|"
+    r"(?:(?:責任|责任)?(?:編輯|编辑)|责编|校对|审核|來源|来源)\s*[:：]\s*\S{1,16}|"
     r"(?:click|tap) (?:here )?to (?:expand|enlarge|view|collapse|reveal|load)(?: (?:the )?(?:image|photo|video|map))?|"
     r"(?:read|show|see|view|load) (?:more|less|all)|press enter or click to view image in full size|"
     r"(?:.{0,20}\W)?\d{1,3}[ -]min(?:ute)?s?(?: read| d[ei] (?:lecture|lettura|lectura)| lesezeit)(?:\W.{0,30})?|"
@@ -85,10 +94,27 @@ _LEADS_ON: Final = re.compile(
     r"(?:à |a )?lire aussi|lire (?:également|la suite)|le[ea] (?:también|además|más|mais)|leer más|"
     r"leia (?:também|mais)|leggi anche|lees ook|les (?:også|mer)|läs (?:också|även|mer)|læs (?:også|mere)|lue myös|"
     r"czytaj (?:też|także|również|więcej)|zobacz (?:też|także)|přečtěte si|čtěte také|olvas[ds]\w* (?:el|még|tovább)|"
+    r"διαβάστε (?:επίσης|ακόμα)|δείτε (?:επίσης|ακόμα)|यह भी (?:पढ़ें|पढ़ें|देखें)|اقرأ (?:أيضا|أيضاً|المزيد)|קראו (?:גם|עוד)|"
+    r"ayrıca (?:okuyun|bkz)|baca juga|simak juga|xem thêm|đọc thêm|"
     r"читайте (?:также|ещё)|читати також|延伸閱讀|延伸阅读|相關(?:新聞|文章)|関連記事)\s*(?:[:：>»→]+|[–—-]\s)\s*",
     re.I,
 )
 """What a line that leads to another article begins with; the rest of it is a link."""
+_DATELINE: Final = re.compile(
+    r"(?:first )?(?:published|(?:last )?updated|posted|publié|mis à jour|modifié|(?:última )?actualiza(?:do|ción)|"
+    r"publicado|atualizado|(?:zuletzt )?aktualisiert|veröffentlicht|giriş tarihi|son güncelleme|opublikowano|"
+    r"aktualizacja|publicerad|uppdaterad|gepubliceerd|bijgewerkt|aggiornato|pubblicato|опубликовано|обновлено|"
+    r"公開日?|更新日?|発表|发布时间|發布時間|更新时间)"
+    r"(?: (?:on|at|le|am|el|il|em|den|op|dnia|há|hace|vor))?\s*[:：]?\s*"
+    r"(?:[^\W\d]{2,12}[,.]? ){0,2}\d[^!?]{0,100}",
+    re.I,
+)
+"""All that a line says which tells when its page was written."""
+_SIGNATURE: Final = re.compile(r"(?:^|\s)(?:(?:post|message|user|forum)[-_]?)?signature(?:$|\s)|^sig-?\d+$", re.I)
+"""Class, or identifier, of what an author puts under all posts."""
+_LONGEST_SIGNATURE: Final = 60
+_LONGEST_DATELINE: Final = 120
+_MOST_LED_TO: Final = 6
 _LANGUAGES: Final = frozenset(
     "python bash shell sh zsh console terminal powershell javascript js typescript ts jsx tsx json jsonc html xml css "
     "scss java kotlin c c++ cpp c# csharp go golang rust sql yaml yml toml ini php ruby perl lua r swift scala haskell "
@@ -117,6 +143,7 @@ _AGREES: Final = re.compile(
     re.I,
 )
 _BUTTON: Final = re.compile(r"(?:^|[\s_-])(?:btn|button)(?:$|[\s_-])", re.I)
+_SIGNED: Final = frozenset(("div", "aside", "td"))
 _WHOLE: Final = frozenset(("article", "body", "main", "section"))
 """Elements that are more than a box."""
 
@@ -147,9 +174,17 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
         if len(text) <= _LONGEST_NEED and block.element not in flow.headings:
             text = text.strip(" .…–—-")
             is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(block.text))
+            is_line = block.text.removesuffix("min.")[-1:] != "." and len(text) <= _LONGEST_DATELINE
+            is_sign = is_sign or (is_line and _DATELINE.fullmatch(text) is not None)
             is_need = place in needs and _NEEDS.search(text)
+            if len(text) <= _LONGEST_SIGN and _LEADS_ON.fullmatch(f"{text}: "):
+                found.update(_led_to(flow, measured, place))
             if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
                 found.add(index)
+    for row in elements.rows_named(_is_signature, ("sig",)):
+        start, stop = places.get(row, (0, 0))
+        if elements.tag[row] in _SIGNED and before[stop] - before[start] <= _LONGEST_SIGNATURE:
+            found.update(range(start, stop))
     done = -1
     for row in elements.rows_named(_is_player, _IN_PLAYERS):
         if row >= done and row in places:
@@ -171,11 +206,26 @@ def _leads_on(block: TextBlock) -> bool:
     return start is not None and block.linked >= len(block.text) - start.end() - 2
 
 
+def _led_to(flow: Flow, measured: Measured, label: int) -> list[int]:
+    """Return the places of a line that says that links follow, and of these; none if none do."""
+    led = list[int]()
+    for place in range(label + 1, min(len(measured.block), label + 1 + _MOST_LED_TO)):
+        block = measured.block[place]
+        if block.linked < len(block.text) or block.element in flow.headings:
+            break
+        led.append(measured.index[place])
+    return [measured.index[label], *led] if led else []
+
+
 def _names_language(flow: Flow, index: int) -> bool:
     """Whether a text is the label of the code right after it."""
     if flow.items[index].text.lower() not in _LANGUAGES:  # type: ignore[union-attr]
         return False
     return any(isinstance(item, TextBlock) and item.preformatted for item in flow.items[index + 1 : index + _NEAR])
+
+
+def _is_signature(class_: str, id_: str) -> bool:
+    return any(_SIGNATURE.search(names[:200]) for names in (class_, id_))
 
 
 def _is_player(class_: str, id_: str) -> bool:
