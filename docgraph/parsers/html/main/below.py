@@ -105,7 +105,7 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
     offers = sum(kind == "offer" for kind, *_ in named)
     for kind, start, stop in (*named, *_headed(elements, flow, measured, places)):
         before, until = bisect_left(long, start), bisect_left(long, stop)
-        if before < _LEAST_PARAGRAPHS:
+        if before < (1 if kind == "offer" else _LEAST_PARAGRAPHS):
             if kind == "comments" and until > before:
                 break  # a thread: its posts are the text
             continue

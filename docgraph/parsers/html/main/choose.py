@@ -38,7 +38,9 @@ from docgraph.parsers.html.main.forest import main_content
 from docgraph.parsers.html.main.parts import (
     drop_boxed_headings,
     drop_what_follows_the_article,
+    keep_code,
     keep_headings_of_main,
+    keep_headings_of_parts,
     keep_headings_of_stories,
     keep_lists_of_items,
     keep_lists_of_the_text,
@@ -115,9 +117,11 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     keep_lists_of_the_text(elements, flow, measured, main, captions)
     keep_lists_of_items(elements, flow, measured, main, captions)
     keep_quotes_whole(elements, flow, main)
-    keep_panels(elements, flow, main)
+    keep_panels(elements, flow, measured, main)
+    keep_code(elements, flow, measured, main, captions)
     keep_headings_of_main(elements, flow, main, verdict.title, captions)
     keep_headings_of_stories(elements, flow, measured, main, verdict.title)
+    keep_headings_of_parts(elements, flow, measured, main, verdict.title)
     drop_what_follows_the_article(elements, flow, measured, main, verdict.title, title)
     drop_what_is_below(elements, flow, measured, main)
     keep_notes(elements, flow, main)
@@ -126,6 +130,8 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
         main -= machine
     drop_boxed_headings(elements, flow, main)
     main -= flow.repeated
+    while verdict.root > 0 and not _holds(elements, flow, verdict.root, main):
+        verdict.root = elements.parent[verdict.root]
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.main_words = sum(map(measured.words_at, main))
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
@@ -260,6 +266,12 @@ def _best_cut(measured: Measured, probability: NDArray[np.float64]) -> tuple[int
         if root <= row < ends[root]:
             root = row
     return root, (owner >= root) & (owner < ends[root])
+
+
+def _holds(elements: Elements, flow: Flow, root: int, main: set[int]) -> bool:
+    """Whether an element holds all main blocks. Some stand outside of the best cut: panels, the posts of a thread."""
+    end = elements.end(root)
+    return all(root <= flow.items[index].element < end for index in ((min(main), max(main)) if main else ()))  # type: ignore[union-attr]
 
 
 def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:

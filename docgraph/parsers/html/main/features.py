@@ -94,7 +94,7 @@ def measure(elements: Elements, flow: Flow, words: Words, *, title: int = -1, de
         tree.counts.append(tree.sum(owner, np.minimum(local[:, LOCAL.index(name)], 1.0)))
     levels = around(tree, owner)
     above = _above(elements, owner)
-    families = _families(elements)
+    families = _families(elements, tree)
     names = _name_columns(elements, above, owner, tree, families)
     heading = local[:, LOCAL.index("level")] > 0
     kind = local[:, LOCAL.index("kind")]
@@ -140,10 +140,14 @@ _PAGE: Final = frozenset(("html", "body"))
 """Elements whose names tell of the site and the kind of page, not of a part of it."""
 
 
-def _families(elements: Elements) -> dict[int, tuple[int, ...]]:
-    """Return the families that the class and id attributes of elements name, for those that name any."""
+def _families(elements: Elements, tree: Tree) -> dict[int, tuple[int, ...]]:
+    """Return the families that the class and id attributes of elements name, for those that name any.
+
+    A "menu" of sentences without a link leads nowhere: it is no navigation.
+    """
+    leads_nowhere = (tree.linked == 0) & (tree.prose > 0)
     return {
-        row: families
+        row: tuple(family for family in families if family != _NAVIGATION) if leads_nowhere[row] else families
         for (class_, id_), rows in elements.by_names().items()
         if (families := families_of_name(class_[:200]) + families_of_name(id_[:100]))
         for row in rows
@@ -187,6 +191,7 @@ _CONTAINERS: Final = frozenset("div section ul ol dl aside nav footer form table
 _JUNK_COLUMNS: Final = {NAMES.index(name): JUNK_ROLES.get(name, "aside") for name in JUNK}
 _JUNK_TAGS: Final = [tag for tag, columns in TAG_COLUMNS.items() if not _JUNK_COLUMNS.keys().isdisjoint(columns)]
 _COMMENT: Final = NAMES.index("comment")
+_NAVIGATION: Final = NAMES.index("navigation")
 _SMALL: Final = 0.3
 _NEARLY_ALL: Final = 0.95
 """Shares of the page's prose: such a container holds at most this; one of comments at most that."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
+from docgraph.parsers.html.main.below import says_what_is_below
 from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.panels import panels_of_headings
 
@@ -31,6 +32,10 @@ _BOX_ITEMS: Final = 80
 """A box is small: so many openings, closings and runs at most."""
 _BESIDE: Final = frozenset(("nav", "aside", "footer", "form", "dialog"))
 _PANEL_LEVELS: Final = 12
+_PANEL_PROSE: Final = 8
+"""Words that one text of a panel has, at least, that no button in a heading opens."""
+_BETWEEN_WORDS: Final = 10
+"""Words between the heading of a part and its first main text, at most: when it was written, by whom."""
 _NEAR: Final = 8
 
 
@@ -122,15 +127,18 @@ def _is_beside(elements: Elements, flow: Flow, index: int, row: int) -> bool:
     return element not in flow.headings and elements.parent[element] == elements.parent[row]
 
 
-def keep_panels(elements: Elements, flow: Flow, main: set[int]) -> None:
-    """Add to `main` what buttons in headings open after the first main text, and these headings: questions and answers.
+def keep_panels(elements: Elements, flow: Flow, measured: Measured, main: set[int]) -> None:
+    """Add to `main` what the page opens after the first main text, and what opens it: questions and answers, tabs.
 
     Their names ("accordion-collapse") are those of menus. Panels of links stay out, and those beside the content.
     """
     places, first = flow.places(), min(main, default=-1)
-    for panel in sorted(panels_of_headings(elements)):
+    headed = panels_of_headings(elements)
+    for panel in sorted({*headed, *elements.rows_of("details"), *elements.rows_with("role")}):
         start, stop = places.get(panel, (-1, -1))
         if not 0 <= first < start or stop - start > _BOX_ITEMS:
+            continue
+        if panel not in headed and not _is_panel(elements, flow, main, panel):
             continue
         if any(elements.tag[row] in _BESIDE for row in elements.around(panel, _PANEL_LEVELS)):
             continue
@@ -140,8 +148,78 @@ def keep_panels(elements: Elements, flow: Flow, main: set[int]) -> None:
             continue
         before = range(start - 1, max(-1, start - _NEAR), -1)
         heading = next((i for i in before if isinstance(flow.items[i], TextBlock)), -1)
-        if heading >= 0 and flow.items[heading].element in flow.headings:  # type: ignore[union-attr]
+        if heading >= 0 and flow.items[heading].element in flow.headings and panel in headed:  # type: ignore[union-attr]
             main.update((heading, *texts))
+        elif panel not in headed and any(measured.words_at(i) >= _PANEL_PROSE for i in texts):
+            main.update(texts)
+
+
+def _is_panel(elements: Elements, flow: Flow, main: set[int], row: int) -> bool:
+    """Whether an element opens, or is shown by a tab, and stands in an element with main text before it."""
+    own = elements.attributes[row]
+    if elements.tag[row] != "details" and own["role"] != "tabpanel":
+        return False
+    if says_what_is_below(own.get("class", ""), own.get("id", "")):
+        return False
+    places, start = flow.places(), flow.places()[row][0]
+    for around in elements.around(elements.parent[row], _LEVELS):
+        if elements.tag[around] == "body":
+            break
+        begin = places[around][0] if around in places else start
+        if any(index in main for index in range(max(begin, start - _BOX_ITEMS), start)):
+            return True
+    return False
+
+
+def keep_code(elements: Elements, flow: Flow, measured: Measured, main: set[int], captions: set[int]) -> None:
+    """Add to `main` the code right before or after a main text, captions aside: it stands among the text as it is."""
+    texts = [index for index in measured.index if index not in captions]
+    for place, index in enumerate(texts):
+        block = flow.items[index]
+        if index in main or not isinstance(block, TextBlock) or not block.preformatted:
+            continue
+        beside = texts[max(0, place - 1) : place + 2]
+        above = elements.parent[block.element]
+        if not main.isdisjoint(beside) and any(
+            above in elements.around(flow.items[i].element, _LEVELS)  # type: ignore[union-attr]
+            for i in beside
+            if i in main
+        ):
+            main.add(index)
+
+
+def _has_links(flow: Flow, start: int, stop: int) -> bool:
+    """Whether most of a text between two places is a link."""
+    return any(isinstance(item, TextBlock) and 2 * item.linked > len(item.text) for item in flow.items[start:stop])
+
+
+def keep_headings_of_parts(elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int) -> None:
+    """Add to `main` the headings with which parts of the page begin that hold main text right under them.
+
+    Between the heading and the text may stand when it was written, and headings of lower levels. Linear.
+    """
+    places, before = flow.places(), measured.before
+    text, under = len(flow.items), dict[int, int]()
+    for index in reversed(measured.index):
+        element = flow.items[index].element  # type: ignore[union-attr]
+        if index in main:
+            text = index
+        if (level := flow.headings.get(element)) is None:
+            continue
+        following = min((at for other, at in under.items() if other <= level), default=len(flow.items))
+        under[level] = index
+        if index in main or element == title or text >= following or _is_link(elements, flow, index):
+            continue
+        if before[text] - before[index + 1] > _BETWEEN_WORDS or _has_links(flow, index + 1, text):
+            continue
+        for box in elements.around(elements.parent[element], _BOX_LEVELS):
+            start, stop = places.get(box, (index, index))
+            if elements.tag[box] == "body" or before[index] > before[start]:
+                break
+            if index < text < stop:
+                main.add(index)
+                text = index
+                break
 
 
 def keep_headings_of_main(elements: Elements, flow: Flow, main: set[int], title: int, captions: set[int]) -> None:
@@ -225,7 +303,9 @@ def _is_under(elements: Elements, flow: Flow, text: int, heading: int) -> bool:
     """Whether a text stands in the element of a heading, itself, in an element of its own, or in the next one."""
     element, row = flow.items[text].element, flow.items[heading].element  # type: ignore[union-attr]
     above, around = elements.parent[element], elements.parent[row]
-    return around in (element, above) or (above == elements.end(row) and elements.parent[above] == around)
+    return around in elements.around(element, _BOX_LEVELS) or (
+        above == elements.end(row) and elements.parent[above] == around
+    )
 
 
 def drop_what_follows_the_article(

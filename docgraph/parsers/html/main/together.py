@@ -19,6 +19,10 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
 
 LEAST_POSTS: Final = 3
+_ANSWERS: Final = re.compile(r"comment|message|answer|reply", re.I)
+"""In the class that two posts share, where there are no more."""
+_LARGER: Final = 0.85
+"""Share of their prose that one of two posts may hold."""
 THREAD_SHARE: Final = 0.6
 """Share of the page's prose that the posts of a thread hold, and of a row's prose that must be main for all to be."""
 _KEPT_SHARE: Final = 0.5
@@ -28,7 +32,7 @@ _LARGEST: Final = 0.6
 """Share of a row's prose that one post may hold."""
 _BLOCKS_A_POST: Final = 1.9
 _POSTS: Final = frozenset(("div", "li", "tr", "article", "section", "dd"))
-_LEVELS: Final = 9
+_LEVELS: Final = 12
 _REFERENCE: Final = re.compile(r"[\[(]?(?:\d{1,3}|[a-z]|[ivx]{1,5}|[*†‡§¶#]{1,3})[\])]?", re.I)
 _MOST_NOTE_ITEMS: Final = 60
 _NOTE_BOXES: Final = frozenset(("footer", "section", "aside", "div"))
@@ -48,7 +52,8 @@ def keep_posts(elements: Elements, flow: Flow, measured: Measured, kept: NDArray
     running = np.concatenate([[0.0], np.cumsum(np.bincount(measured.owner, measured.prose, len(measured.end)))])
     for rows in _groups(elements, measured):
         held_by = running[measured.end[rows]] - running[rows]
-        if held_by.sum() < _LEAST_SHARE * total or held_by.max() > _LARGEST * held_by.sum():
+        largest = _LARGEST if len(rows) >= LEAST_POSTS else _LARGER
+        if held_by.sum() < _LEAST_SHARE * total or held_by.max() > largest * held_by.sum():
             continue  # a few words of the page, or its columns
         edges = np.zeros(len(measured.end) + 1, dtype=np.int64)
         np.add.at(edges, rows, 1)
@@ -83,12 +88,18 @@ def _groups(elements: Elements, measured: Measured) -> list[list[int]]:
     order = np.sort(owners)
     groups = []
     for rows in prose.values():
-        if len(rows) < LEAST_POSTS:
+        if len(rows) < LEAST_POSTS and not _are_answers(elements, list(rows)):
             continue
         blocks = sum(int(np.searchsorted(order, measured.end[row]) - np.searchsorted(order, row)) for row in rows)
         if blocks >= _BLOCKS_A_POST * len(rows) and _same_names(elements, list(rows)):
             groups.append(list(rows))
     return groups
+
+
+def _are_answers(elements: Elements, rows: list[int]) -> bool:
+    """Whether there are two elements with one class attribute, which says that they are posts."""
+    names = {elements.attributes[row].get("class", "")[:200] for row in rows}
+    return len(rows) == 2 and len(names) == 1 and _ANSWERS.search(names.pop()) is not None
 
 
 def _same_names(elements: Elements, rows: list[int]) -> bool:
@@ -127,10 +138,14 @@ def keep_notes(elements: Elements, flow: Flow, main: set[int]) -> None:
             if near and stop - start <= _MOST_NOTE_ITEMS:
                 main.update(_texts_in(flow, start, stop))
     around = {parents[flow.items[index].element] for index in main}  # type: ignore[union-attr]
-    for row in elements.rows_named(_names_admonitions, _IN_ADMONITIONS):
+    marked = (row for row in elements.rows_with("role") if elements.attributes[row]["role"] == "note")
+    for row in {*elements.rows_named(_names_admonitions, _IN_ADMONITIONS), *marked}:
         start, stop = places.get(row, (0, 0))
         if parents[row] in around and first < start and stop - start <= _MOST_NOTE_ITEMS:
-            main.update(_texts_in(flow, start, stop))
+            texts = _texts_in(flow, start, stop)
+            blocks: list[TextBlock] = [flow.items[i] for i in texts]  # type: ignore[misc]
+            if 2 * sum(block.linked for block in blocks) < sum(len(block.text) for block in blocks):
+                main.update(texts)
     if not wanted:
         return
     for row in {*elements.rows_with("id"), *elements.rows_with("name")}:
