@@ -18,6 +18,7 @@ Those that report a wrong argument are ValueErrors too, so that callers may catc
 brings which optional package; `needs_extra` turns the lack of one into the sentence that names it.
 """
 
+import operator
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -144,17 +145,34 @@ def check_type(name: str, value: object, *types: type) -> None:
     Raises:
         DataError: it is not; the message names what it is instead.
     """
-    if not isinstance(value, types):
+    if not isinstance(value, types) and not (Iterable in types and is_iterable(value)):
         known = " or ".join(one.__name__ for one in types)
         raise DataError(f"{name} must be {known}, but is {type(value).__name__}.")
 
 
-def check_whole(name: str, value: Any, least: int = 1, error: type[DocgraphError] = DataError) -> None:
-    """Raise an error unless an argument is a whole number, numpy's among them, of at least so much."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+def is_iterable(value: object) -> bool:
+    """Whether one can go through something: what only has items by number, as torch's data sets, is no Iterable."""
+    try:
+        iter(value)  # type: ignore[call-overload]
+    except TypeError:
+        return False
+    return True
+
+
+def check_whole(name: str, value: Any, least: int = 1, error: type[DocgraphError] = DataError) -> int:
+    """Return an argument that is a whole number, numpy's among them, of at least so much; raise an error if it is not.
+
+    It is Python's own then: numpy's may be too small to add to.
+    """
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = None
+    if whole is None or isinstance(value, bool):
         raise error(f"{name} must be a whole number, but is {value!r:.80}.")
-    if value < least:
-        raise error(f"{name} must be at least {least}, but is {value}.")
+    if whole < least:
+        raise error(f"{name} must be at least {least}, but is {whole}.")
+    return whole
 
 
 def check_each(name: str, values: Any, kind: type, way_out: str) -> list[Any]:
@@ -163,7 +181,7 @@ def check_each(name: str, values: Any, kind: type, way_out: str) -> list[Any]:
     Raises:
         DataError: they are; the message ends with `way_out`.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes) or not is_iterable(values):
         found = type(values).__name__
     else:
         many: list[Any] = list(values)

@@ -87,6 +87,15 @@ def test_an_agent_limits_a_search_to_some_documents(index):
     assert "a search may be limited by id, site" in wrong.content[0].text
 
 
+def test_an_agent_is_told_of_copies_in_few_words(index):
+    with Index.open(index) as opened:
+        opened.add([(f"mirror/{n}.html", parse_html(PAGE)) for n in range(50)])
+        (found,) = ask(agent_server(opened, index.parent), ("search", {"question": "loaf"}))
+    (hit,) = found.structured_content["result"]
+    assert hit["also"].startswith("the same in 50 other places: mirror/0.html, ")
+    assert hit["also"].endswith(" and 47 more")
+
+
 def test_mistakes_are_said_in_a_sentence(index):
     with Index.open(index) as opened:
         server = agent_server(opened, index.parent)

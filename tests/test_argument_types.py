@@ -12,7 +12,7 @@ from docgraph.index import Index
 
 PAGE = parse_html("<title>T</title><h1>Boat</h1><p>The keel is of oak.</p>")
 WRONG: dict[str, tuple[Any, ...]] = {
-    "whole": (None, 2.5, float("nan"), True, "5", b"5", [5], {}, object()),
+    "whole": (None, 2.5, float("nan"), True, "5", b"5", [5], {}, object(), np.array([5]), np.True_),
     "text": (5, 2.5, True, b"x", ["x"], {5: "x"}, object()),
     "yes": (5, None, "no", ["x"], {}, object()),
     "many": (None, 5, 2.5, True, object()),
@@ -49,7 +49,29 @@ def test_of_an_index(index, tmp_path):
     assert len(index) == 1  # the letters of an id are no ids
     told(index.add, WRONG["many"], "documents must be Document or Iterable")
     told(index.add_rows, WRONG["many"], "documents must be Iterable")
-    assert index.search("keel", top=np.int64(1))[0].document_id == "boat"
+    for one in (np.int64(1), np.int8(1), np.array(1), 10**30):
+        assert index.search("keel", top=one)[0].document_id == "boat"
+
+
+class ByNumber:
+    """What has items by their numbers and no more, as torch's data sets."""
+
+    def __init__(self, *items: Any) -> None:
+        self.items = items
+
+    def __getitem__(self, place: int) -> Any:
+        return self.items[place]
+
+
+def test_many_are_given_in_any_way_that_one_can_go_through(index):
+    embedder = StaticEmbedder()
+    for made in (list, tuple, iter, ByNumber, dict.fromkeys):
+        texts = ("a", "b")
+        many = made(*texts) if made is ByNumber else made(texts)
+        assert embedder.encode_query(many).shape == (2, 256)
+    assert embedder.encode(ByNumber(PAGE, PAGE), ids={"x": 1, "y": 2}.keys()).document_id.tolist() == ["x", "y"]
+    assert index.add(ByNumber(("x", PAGE))).written == 1
+    assert index.remove({"x": PAGE}.keys()) == 1
 
 
 def test_of_opening_an_index(tmp_path):
@@ -59,6 +81,13 @@ def test_of_opening_an_index(tmp_path):
     told(lambda value: Index.open(new, create=True, max_tokens=value), WRONG["whole"][1:], "max_tokens must be a whole")
     told(lambda value: Index.open(new, create=True, store=value), (5, "redis", ["sqlite"]), 'store must be "sqlite"')
     assert not new.exists()
+
+    class Place:
+        def __fspath__(self) -> str:
+            return str(new)
+
+    Index.open(Place(), create=True).close()
+    assert new.exists()
 
 
 def test_of_chunks_and_what_other_frameworks_get():

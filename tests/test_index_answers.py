@@ -3,10 +3,11 @@
 import pytest
 from rich.console import Console
 
-from docgraph import StaticEmbedder, parse_html
+from docgraph import StaticEmbedder, parse_html, parse_markdown
 from docgraph.index import Index
 from docgraph.index import bm25 as bm25_module
 from docgraph.index import index as index_module
+from docgraph.index import search as search_module
 from docgraph.index.show import print_hits, to_html
 from docgraph.index.words import letters, marks, terms
 from tests.letters import Letters
@@ -47,6 +48,24 @@ def test_copies_of_an_answer_stand_beside_it_and_leave_room_for_others(copied, k
 def test_all_copies_are_told_of_where_no_more_answers_are_asked_for(copied):
     first = copied.search("Refunds", top=1)[0]
     assert (first.document_id, set(first.also)) == ("0.html", {"1.html", "2.html", "3.html", "4.html"})
+
+
+def test_however_many_copies_there_are_other_answers_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(search_module, "COPIES", 8)
+    pages = [(f"{n}.html", parse_html("<h1>Cookies</h1><p>Card, card, card.</p>")) for n in range(60)]
+    pages += [(f"other{n}.html", parse_html(f"<h1>Other {n}</h1><p>A card among so many words.</p>")) for n in range(4)]
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add(pages)
+        assert [hit.document_id for hit in made.search("card", top=3)] == ["0.html", "other0.html", "other1.html"]
+        assert len(made.search("card", top=3)[0].also) == 59
+        assert len(made.search("card", top=99)) == 5
+        assert 8 <= len(made.search("card", top=1)[0].also) < 10  # no further once there are enough
+
+
+def test_images_of_a_document_without_paths_are_told_apart(tmp_path):
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        made.add([(name, parse_markdown("# A\n\n![chart](a.png)\n\nx\n\n![chart](b.png)\n")) for name in ("p", "q")])
+        assert [hit.also for hit in made.search("chart", "image")] == [("q",), ("q",)]
 
 
 def test_the_same_words_under_other_headings_are_another_answer(tmp_path):
@@ -98,6 +117,9 @@ def test_a_letter_counts_once_where_two_pairs_share_it(tmp_path):
         made.add([("p", parse_html("<p>大雨です。雨の日。</p>"))])
         words = bm25_module._Words(made._store, "passage", {"雨"})
         assert [times.tolist() for times in words.of(("雨",))] == [[0], [2]]
+        made.add([("q", parse_html("<p>人人。</p>"))])
+        words = bm25_module._Words(made._store, "passage", {"人"})
+        assert [times.tolist() for times in words.of(("人",))] == [[1], [2]]
 
 
 def test_only_a_question_without_pairs_is_asked_by_letters():
@@ -113,6 +135,7 @@ def test_only_a_question_without_pairs_is_asked_by_letters():
         ("そうですか。", "ですか", ["ですか"]),
         ("Python入門 and a Python.", "Python 入門", ["Python", "入門", "Python"]),
         ("เปิดห้องสมุดทุกวัน", "ห้องสมุด", ["ห้องสมุด"]),
+        ("ปีใหม่ ปี", "ปี", ["ปี", "ปี"]),
         ("大雨の日", "日", ["日"]),
         ("no such letters", "北京", []),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docgraph.document import Document
-from docgraph.errors import ModelError
+from docgraph.errors import ModelError, is_iterable
 from docgraph.parsers.text import parse_text
 
 Vectors = NDArray[np.float32]
@@ -82,7 +82,7 @@ def documents_of(documents: Document | str | Iterable[Document | str]) -> list[D
     Raises:
         ModelError: something is neither.
     """
-    if not isinstance(documents, Iterable):  # a document is, too
+    if not is_iterable(documents):  # a document is, too
         raise ModelError(f"documents must be documents or texts, but are {type(documents).__name__}.")
     many = [documents] if isinstance(documents, Document | str) else list(documents)
     return as_documents([parse_text(one) if isinstance(one, str) else one for one in many])

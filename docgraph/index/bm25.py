@@ -108,8 +108,8 @@ class _Words:
         found: dict[int, list[Numbers]] = {}
         for term in self._pairs(letter):
             for segment, one in self._read(term, places=True).items():
-                rows = np.repeat(one.rows, one.times).astype(np.int64)
-                found.setdefault(segment, []).append((rows << 32) + one.places + (term[0] != letter))
+                begins = (np.repeat(one.rows, one.times).astype(np.int64) << 32) + one.places
+                found.setdefault(segment, []).extend(begins + at for at, other in enumerate(term) if other == letter)
         for segment, places in found.items():
             rows, times = np.unique(np.unique(np.concatenate(places)) >> 32, return_counts=True)
             yield segment, rows, times

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import wraps
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
@@ -92,7 +93,7 @@ class Index:
                 is of another type.
             MissingExtraError: lancedb is needed and not installed.
         """
-        check_type("path", path, str, Path)
+        check_type("path", path, str, PathLike)
         if lacks := [name for name in NEEDED if embedder is not None and not hasattr(embedder, name)]:
             raise DataError(
                 f"an embedder must have {', '.join(NEEDED)}, but a {type(embedder).__name__} has no {lacks[0]}."
@@ -307,7 +308,7 @@ class Index:
         if not isinstance(question, str):
             raise DataError(f"a question must be a text, but is a {type(question).__name__}: ask one at a time.")
         check_type("kind", kind, str, NoneType)
-        check_whole("top", top)
+        top = check_whole("top", top)
         if where is not None and not isinstance(where, Mapping):
             raise DataError(f'where must be a mapping such as {{"language": "en"}}, but is {where!r:.80}.')
         for name, value in (where or {}).items():

@@ -33,7 +33,7 @@ BEST_WORDS: Final = 0.5
 WHOLE: Final = 0.5
 BEST: Final = 1.0
 COPIES: Final = 1000
-"""Answers that are looked at to tell copies of better ones apart."""
+"""Answers that are looked at past the last one for copies of better ones."""
 ALIKE: Final = 0.5
 """Difference in score, at most, of copies that are told of though enough other answers are found: titles may differ."""
 Scores = NDArray[np.floating[Any]]
@@ -82,24 +82,39 @@ def search(
     if vector is None:
         score[~holds_words] = -np.inf
     numbers = store.rows(level).numbers
-    best = _highest(score, top if every else top + COPIES)
-    hits = (hit(store, int(numbers[rows[place]]), float(score[place]), question, kind) for place in best)
-    yield from hits if every else _once(hits, top)
+    part = kind if level == "passage" else None
+    asked_of = question if every or part else ""  # marks are for those that are shown, but tell which part is
+    best = _highest(score, top) if every else _in_order(score, top)
+    hits = (hit(store, int(numbers[rows[place]]), float(score[place]), asked_of, part) for place in best)
+    for one in hits if every else _once(hits, top):
+        yield one if asked_of else replace(one, marks=marks(one.text, question))
 
 
 def _once(hits: Iterable[Hit], top: int) -> Iterator[Hit]:
     """Yield so many hits that differ, each with the documents of those after it that say the same."""
-    found: dict[object, list[Hit]] = {}
+    found: dict[object, tuple[Hit, list[str]]] = {}
+    last, past = np.inf, 0
     for one in hits:
-        last = next(reversed(found.values()))[0].score if len(found) == top else None
-        if last is not None and last - one.score > ALIKE:
+        full = len(found) == top
+        past += full
+        if full and (last - one.score > ALIKE or past > COPIES):
             break
-        place = one.dom_path if one.level == "image" else None  # two images may be called alike
+        place = (one.dom_path or one.span) if one.level == "image" else None  # two images may be called alike
         same = (one.kind, one.headings, " ".join(one.text.split()), place) if one.text.strip() else one.id
-        if last is None or same in found:
-            found.setdefault(same, []).append(one)
-    for first, *others in found.values():
-        yield replace(first, also=tuple(one.document_id for one in others))
+        if same in found:
+            found[same][1].append(one.document_id)
+        elif not full:
+            found[same], last = (one, []), one.score
+    for first, others in found.values():
+        yield replace(first, also=tuple(others))
+
+
+def _in_order(score: Scores, few: int) -> Iterator[int]:
+    """Yield the places of all scores above -inf, highest first, sorted so many at a time, ever more."""
+    done, count = 0, few + COPIES
+    while len(best := _highest(score, count)) > done:
+        yield from best[done:]
+        done, count = len(best), 8 * count
 
 
 def _highest(score: Scores, top: int, above: float = -np.inf) -> list[int]:

@@ -140,20 +140,22 @@ def _marks_of_pairs(text: str, question: str) -> Iterator[tuple[int, int]]:
     """Yield where letters of unspaced scripts stand in a text as they stand in the question, in runs as long as
     possible.
 
-    Of Thai and its like runs of three letters at least, and none of Japanese that are all endings, if there are others.
+    Of Thai and its like runs of three letters at least, if the question has so many, and none of Japanese that are all
+    endings, if there are others.
     """
     if not (asked := _RUN.findall(question)):
         return
     pairs = {"".join(pair) for run in asked for pair in pairwise(run)}
     pairs = {pair for pair in pairs if not _ENDING.fullmatch(pair)} or pairs
     singles = {run for run in asked if len(run) == 1} if not pairs else set()
+    least = min(_LEAST, max(map(len, asked)))
     for run in _RUN.finditer(text):
         held = bytearray(one in singles for one in run[0])
         for place in range(len(held) - 1):
             if run[0][place : place + 2] in pairs:
                 held[place : place + 2] = 1, 1
         for some in _HELD.finditer(held):
-            if len(some[0]) >= (_LEAST if _SPELT.match(run[0]) else 1):
+            if len(some[0]) >= (least if _SPELT.match(run[0]) else 1):
                 yield run.start() + some.start(), run.start() + some.end()
 
 

@@ -10,6 +10,7 @@ No layer is added to the encoder: vectors have its width and space. Axes:  n nod
 import json
 from collections.abc import Iterable, Sequence
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
@@ -66,10 +67,10 @@ class Embedder:
             DataError: an argument is of another type.
             MissingExtraError: sentence-transformers, or MiniLM's package where it is asked for, is not installed.
         """
-        check_type("name_or_path", name_or_path, str, Path, NoneType)
+        check_type("name_or_path", name_or_path, str, PathLike, NoneType)
         check_type("settings", settings, NodeSettings, NoneType)
         check_type("normalize", normalize, bool, NoneType)
-        check_type("cache", cache, FeatureCache, str, Path, NoneType)
+        check_type("cache", cache, FeatureCache, str, PathLike, NoneType)
         if name_or_path == "":
             raise ModelError("name_or_path must name a model, but is empty: None stands for MiniLM.")
         if device is not None:

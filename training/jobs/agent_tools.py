@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from docgraph import Index, Limits, __version__, load_document
 from docgraph.errors import DocgraphError, needs_extra
+from docgraph.index.show import copies
 
 with needs_extra("serving agents"):
     from mcp.server.mcpserver import MCPServer
@@ -44,7 +45,8 @@ def agent_server(index: Index, folder: Path) -> MCPServer:
         """
         with _told():
             hits = index.search(question, kind, min(max(top, 1), 50), where)
-        return [{**asdict(hit), "text": _bounded(hit.text), "marks": None} for hit in hits]
+        # Of a thousand copies a few are named.
+        return [{**asdict(hit), "text": _bounded(hit.text), "marks": None, "also": copies(hit)} for hit in hits]
 
     @server.tool()
     async def read(id: str) -> str:
