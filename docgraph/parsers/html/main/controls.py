@@ -110,6 +110,11 @@ _DATELINE: Final = re.compile(
     re.I,
 )
 """All that a line says which tells when its page was written."""
+_IN_DATELINES: Final = (
+    "publi", "pubbli", "pdated", "posted", "mis à jour", "modifi", "tualiz", "tualis", "veröff", "giriş", "güncel",
+    "uppdat", "bijgew", "aggiorn", "опубл", "обнов", "公開", "更新", "発表", "发布", "發布",
+)  # fmt: skip
+"""One of these is in every such line."""
 _SIGNATURE: Final = re.compile(r"(?:^|\s)(?:(?:post|message|user|forum)[-_]?)?signature(?:$|\s)|^sig-?\d+$", re.I)
 """Class, or identifier, of what an author puts under all posts."""
 _LONGEST_SIGNATURE: Final = 60
@@ -163,7 +168,9 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
             found.update(range(*box))
     short = [block.text if len(block.text) <= _LONGEST_ASKING else "" for block in measured.block]
     tracks = {*Searched(short).having(_TRACKS)}
-    needs = {*Searched(text.lower() for text in short).having(_IN_NEEDS)}
+    lower = Searched(text.lower() for text in short)
+    needs, dated = {*lower.having(_IN_NEEDS)}, {*lower.having(_IN_DATELINES)}
+    linked = [*[block.linked for block in measured.block], 0]
     for place, (index, block) in enumerate(zip(measured.index, measured.block, strict=True)):
         text = block.text
         if place in tracks and _ASKS.search(text):
@@ -174,10 +181,9 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
         if len(text) <= _LONGEST_NEED and block.element not in flow.headings:
             text = text.strip(" .…–—-")
             is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(block.text))
-            is_line = block.text.removesuffix("min.")[-1:] != "." and len(text) <= _LONGEST_DATELINE
-            is_sign = is_sign or (is_line and _DATELINE.fullmatch(text) is not None)
+            is_sign = is_sign or (place in dated and _is_dateline(block.text))
             is_need = place in needs and _NEEDS.search(text)
-            if len(text) <= _LONGEST_SIGN and _LEADS_ON.fullmatch(f"{text}: "):
+            if linked[place + 1] and not block.linked and _LEADS_ON.fullmatch(f"{text[:_LONGEST_SIGN]}: "):
                 found.update(_led_to(flow, measured, place))
             if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
                 found.add(index)
@@ -198,6 +204,12 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
 
 def _is_of_keys(text: str) -> bool:
     return _KEYS.fullmatch(text.strip()) is not None and _KEY.search(text) is not None
+
+
+def _is_dateline(text: str) -> bool:
+    """Whether a text, no sentence, says when its page was written and no more."""
+    is_line = len(text) <= _LONGEST_DATELINE and not text.removesuffix("min.").endswith(".")
+    return is_line and _DATELINE.fullmatch(text.strip(" .…–—-")) is not None
 
 
 def _leads_on(block: TextBlock) -> bool:

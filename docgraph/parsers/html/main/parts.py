@@ -199,13 +199,15 @@ def keep_headings_of_parts(elements: Elements, flow: Flow, measured: Measured, m
     Between the heading and the text may stand when it was written, and headings of lower levels. Linear.
     """
     places, before = flow.places(), measured.before
-    text, under = len(flow.items), dict[int, int]()
-    for index in reversed(measured.index):
-        element = flow.items[index].element  # type: ignore[union-attr]
-        if index in main:
-            text = index
-        if (level := flow.headings.get(element)) is None:
-            continue
+    texts, under = [*sorted(main), len(flow.items)], dict[int, int]()
+    headings = [
+        (index, block.element)
+        for index, block in zip(measured.index, measured.block, strict=True)
+        if block.element in flow.headings
+    ]
+    added = len(flow.items)
+    for index, element in reversed(headings):
+        level, text = flow.headings[element], min(added, texts[bisect_left(texts, index)])
         following = min((at for other, at in under.items() if other <= level), default=len(flow.items))
         under[level] = index
         if index in main or element == title or text >= following or _is_link(elements, flow, index):
@@ -218,7 +220,7 @@ def keep_headings_of_parts(elements: Elements, flow: Flow, measured: Measured, m
                 break
             if index < text < stop:
                 main.add(index)
-                text = index
+                added = index
                 break
 
 
