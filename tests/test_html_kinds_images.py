@@ -140,3 +140,24 @@ def test_a_gallery_of_one_image_in_a_list_of_definitions_has_its_caption():
         "<dd class='wp-caption-text gallery-caption'>The tower in fog.</dd></dl></div>"
     )
     assert bound(page) == [("a.jpg", "The tower in fog.")]
+
+
+TABLE = "<table class={0}><tr><td{1}><img src=a.jpg></td></tr><tr><td>The tower in fog.</td></tr></table>"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<div class=teaser-image><img src=a.jpg><span class=title itemprop=caption>The tower in fog.</span></div>",
+        f"<table class=captionBlock><tr><td>{TABLE.format('captionBottom', ' align=center')}</td></tr></table>",
+    ],
+)
+def test_a_caption_is_known_by_microdata_or_by_the_table_around_its_cell(markup: str):
+    page = article(f"<section><h2>The tower</h2><p>{LINES[0]}</p></section>{markup}")
+    assert bound(page) == [("a.jpg", "The tower in fog.")]
+
+
+def test_no_part_of_a_figure_is_another_part_of_the_page():
+    media = "<div class='media field--label-hidden related'><div><div>Image</div><img src=a.jpg></div></div>"
+    page = article(f"<div class=align-right>{media}<div class=caption>The tower in fog.</div></div>")
+    assert not page.find("group")

@@ -78,6 +78,10 @@ def test_labels_and_buttons_above_code_are_not_of_the_text():
         ("<div class='highlight-default notranslate'><pre>shine\nstop</pre></div>", None),
         ("<pre><code class='hljs line-numbers'>shine\nstop</code></pre>", None),
         ("<div data-lang=de><pre>shine\nstop</pre></div>", None),
+        ("<pre lang=python>shine\nstop</pre>", "python"),
+        ("<pre lang=go>shine\nstop</pre>", "go"),
+        ("<pre lang=de>shine\nstop</pre>", None),
+        ("<pre lang=en-GB>shine\nstop</pre>", None),
     ],
 )
 def test_the_language_of_code_is_that_of_its_wrapper(markup: str, language: str | None):

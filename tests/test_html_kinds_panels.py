@@ -121,3 +121,10 @@ def test_an_offer_under_one_paragraph_is_none_of_the_text():
     page = parse_html(f"<main><h1>A white tower</h1><p>{LINES[2]} {LINES[3]}</p>{offer}</div></main>")
     assert "one euro" not in page.main_text
     assert LINES[3] in page.main_text
+
+
+def test_a_button_in_a_heading_opens_what_it_controls():
+    button = "<h3 class=accordion__header><button aria-controls=a1><span>In winter?</span></button></h3>"
+    panel = f"<div id=a1 class='accordion__panel accordion__panel--hidden' role=region><p>{ANSWER}</p></div>"
+    page = parse_html(f"<main><h1>A white tower</h1>{BODY}<div class=accordion>{button}{panel}</div></main>")
+    assert page.main_text.split("\n\n")[-2:] == ["In winter?", ANSWER]

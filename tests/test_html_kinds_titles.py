@@ -4,7 +4,7 @@ import pytest
 
 from docgraph.parsers.html.metadata.dates import iso_date
 from docgraph.parsers.html.page import parse_html
-from tests.white_tower import LINES
+from tests.white_tower import LINES, article
 
 HOME = "<a class=logo href=/>Coast Post</a>"
 
@@ -176,3 +176,16 @@ def test_a_line_may_give_the_date_of_a_change_too(shown: str, date: str | None, 
 )
 def test_authors_near_the_heading(body: str, authors: tuple[str, ...]):
     assert told("A white tower | Coast Post", body).authors == authors
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ("The stairs <a href=#top_of_page><span>top</span></a>", "The stairs"),
+        ("<a href=#top>Top</a>", "Top"),
+        ("The stairs to the <a href=/top>top</a>", "The stairs to the top"),
+    ],
+)
+def test_a_link_to_the_top_beside_a_heading_is_none_of_it(heading: str, words: str):
+    page = article(f"<h2>{heading}</h2>")
+    assert [node.text for node in page.find("heading")][1:] == [words]

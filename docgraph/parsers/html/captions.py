@@ -26,6 +26,7 @@ _CREDIT: Final = re.compile(
 _COUNTER: Final = re.compile(
     r"(?:[^\W\d]{2,12}\.?:?\s+)?\(?\d{1,3}\s*(?:[/／|∕]|of|von|de|sur|di|van|av|af|из|z|od)\s*\d{1,3}\)?", re.I
 )
+_NAMED_LEVELS: Final = 3
 _SWITCH_LEVELS: Final = 4
 _CAPTION_ELEMENTS: Final = 60
 _COUNTER_LETTERS: Final = 30
@@ -141,7 +142,8 @@ def is_credit(item: "int | TextBlock") -> bool:
 def _named(elements: Elements, flow: Flow, element: int, described: set[str]) -> tuple[str, int]:
     """Return what the text of an element is by tag or class, "" if neither says so, and the element that says it."""
     kind, namer = "", -1
-    for row in elements.around(element, 3):
+    # The cell of a caption stands in a row and a body of a table before the element that has the name.
+    for row in elements.around(element, _NAMED_LEVELS + 2 * (elements.tag[element] == "td")):
         if elements.tag[row] in ENDS and elements.tag[row] not in TABLES:
             break
         if row in flow.named:

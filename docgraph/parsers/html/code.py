@@ -26,6 +26,8 @@ _LANGUAGE_CLASS: Final = re.compile(
     re.I,
 )
 _LANGUAGE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+#_.-]{0,19}")
+_SHORT_LANGUAGES: Final = frozenset("c r js ts sh go py rb".split())
+"""Names of languages of code in a `lang` attribute, which else with so few letters is one that people speak."""
 _WRAPPERS: Final = 3
 _HIGHLIGHT_LEVELS: Final = 10
 """Levels around code that are looked at for its language, whatever they are, and if they say that it is highlighted."""
@@ -128,6 +130,11 @@ def is_copy_button(elements: Elements, row: int) -> bool:
     return len(words) <= 30 and bool(COPY_BUTTON.search(names) or words.lower() in ("copy", "copy code", "copied!"))
 
 
+def _code_of_lang(said: str) -> str:
+    """Return the `lang` attribute of code if it names a language of code ("python"), "" for one that people speak."""
+    return said if said.lower() in _SHORT_LANGUAGES or (len(said) > 2 and "-" not in said) else ""
+
+
 def code_language(elements: Elements, block: int, *marked: int) -> str | None:
     """Return the language that an element of code names, or one close around it; of a table of lines, one in it."""
     rows = [*marked, *elements.around(block, _WRAPPERS)]
@@ -141,7 +148,7 @@ def code_language(elements: Elements, block: int, *marked: int) -> str | None:
         if named := _LANGUAGE_CLASS.search(own.get("class", "")[:NAME_LETTERS]):
             return named.group(1).lower()
         if elements.tag[row] in ("pre", "code"):
-            said = own.get("data-lang") or own.get("data-language") or ""
+            said = own.get("data-lang") or own.get("data-language") or _code_of_lang(own.get("lang", ""))
             if _LANGUAGE.fullmatch(said):
                 return said.lower()
     return None

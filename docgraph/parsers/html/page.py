@@ -133,7 +133,7 @@ def _parse(
     figures = find_figures(elements, flow)
     declared = declared_text(elements)
     captions = figures.captions | figures.credits
-    verdict = judge(elements, flow, captions, title=metadata.title or "", declared=declared)
+    verdict = judge(elements, flow, captions, figures.elements, title=metadata.title or "", declared=declared)
     grow(
         Page(
             elements=elements,

@@ -14,7 +14,7 @@ from typing import Final
 
 from docgraph.parsers.html.elements import Attributes, Elements
 
-_OPENING: Final = ("aria-expanded", "data-toggle", "data-bs-toggle")
+_OPENING: Final = ("aria-expanded", "aria-controls", "data-toggle", "data-bs-toggle")
 """Attributes of a button that opens something."""
 _NO_PANELS: Final = frozenset(("tooltip", "popover", "dropdown", "modal"))
 """What Bootstrap's buttons open besides panels."""

@@ -15,12 +15,16 @@ _MAY_NUMBER: Final = re.compile("|".join(_OF_NUMBERS), re.I).search
 _NO_PARAGRAPHS: Final = frozenset("th dt caption figcaption".split())
 """Elements whose line breaks never end a paragraph."""
 
+_SAYS_CAPTION: Final = frozenset(("span", "div", "p", "em", "small"))
+
 
 def _captions_and_credits(elements: Elements) -> dict[int, str]:
-    """Return the elements that their class calls a "caption" or a "credit" -> which."""
+    """Return the elements that their class, or microdata, calls a "caption" or a "credit" -> which."""
     rows = elements.by_names()
     named = ((kind_by_class(pair[0][:NAME_LETTERS]), pair) for pair in elements.names_with(OF_CAPTIONS))
-    return {row: kind for kind, pair in named if kind for row in rows[pair]}
+    marked = (row for row in elements.rows_with("itemprop") if elements.tag[row] in _SAYS_CAPTION)
+    found = {row: "caption" for row in marked if elements.attributes[row]["itemprop"] == "caption"}
+    return found | {row: kind for kind, pair in named if kind for row in rows[pair]}
 
 
 class Reader:

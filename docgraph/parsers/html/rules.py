@@ -33,6 +33,7 @@ from docgraph.parsers.html.tags import (
     MEDIA,
     PERMALINKS,
     PREFORMATTED,
+    TO_TOP,
     TYPESET,
     UNSEEN,
     heading_level,
@@ -342,6 +343,8 @@ def _leads_to_itself(reader: Reader, row: int) -> bool:
     elements = reader.elements
     own, words = elements.attributes[row], elements.text(row).strip().lower()
     if reader.heading >= 0:
+        if words in TO_TOP:
+            return own["href"].strip()[:1] == "#" and bool(reader.block.length)
         return words in PERMALINKS or not any(letter.isalnum() for letter in words)
     if own["href"].strip()[:1] != "#":
         return False

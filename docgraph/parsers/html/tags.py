@@ -142,6 +142,9 @@ COPY_BUTTON: Final = re.compile(r"copy|clipboard", re.I)
 PERMALINKS: Final = frozenset("¶ # § 🔗 ⚓ ∞ link permalink".split())
 """Words of a link in a heading that goes to the heading itself."""
 
+TO_TOP: Final = frozenset(("top", "top ↑", "↑ top", "^ top", "to top", "back to top", "nach oben", "haut de page"))
+"""Words of a link beside the words of a heading that goes to the top of the page."""
+
 BACK_LINK: Final = re.compile(
     r"(?:^|\s)(?:doc-backlink|(?:reverse-?footnote|(?:foot|end)-?note-?(?:back(?:ref|link)?|return)|mw-cite-backlink)\b)",
     re.I,

@@ -85,11 +85,14 @@ _SECOND_LINE_WORDS: Final = 10
 """An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
 
 
-def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = "", declared: str = "") -> Verdict:
+def judge(
+    elements: Elements, flow: Flow, captions: set[int], figures: set[int], *, title: str = "", declared: str = ""
+) -> Verdict:
     """Return the verdict on a page.
 
     Args:
         captions: indices in `Flow.items` of the runs that are captions or credits.
+        figures: elements that are figures; no part of one is a part of the page.
         title: the page's title as its metadata gives it; the heading that says the same is the title.
         declared: the article's text as the page's metadata gives it (JSON-LD), or "".
     """
@@ -135,7 +138,7 @@ def judge(elements: Elements, flow: Flow, captions: set[int], *, title: str = ""
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.main_words = sum(map(measured.words_at, main))
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
-    set_regions(verdict, elements, flow, main, measured)
+    set_regions(verdict, elements, flow, main, figures, measured)
     set_roles(verdict, elements, flow, main, captions)
     return verdict
 

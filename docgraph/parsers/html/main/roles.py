@@ -17,6 +17,7 @@ from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.tags import LANDMARK_ROLES, LANDMARKS
 
 _QUOTES: Final = frozenset(("blockquote", "figure"))
+_FIGURE_LEVELS: Final = 4
 _SECTIONING: Final = frozenset(("article", "aside", "main", "nav", "section"))
 
 
@@ -48,9 +49,11 @@ class Verdict:
     """Whether sections are made from `section` and `article` elements, there being no headings."""
 
 
-def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int], measured: Measured) -> None:
+def set_regions(
+    verdict: Verdict, elements: Elements, flow: Flow, main: set[int], figures: set[int], measured: Measured
+) -> None:
     """Find the elements that are a part of the page of their own:
-    landmarks and named containers without main content.
+    landmarks and named containers without main content, in no figure.
     """
     holds_main = verdict.holds_main
     for index in main:
@@ -65,7 +68,9 @@ def set_regions(verdict: Verdict, elements: Elements, flow: Flow, main: set[int]
         holds_main.add(row)
         row = elements.parent[row]
     for row, role in measured.named.items():
-        if row not in holds_main and elements.tag[elements.parent[row]] not in _QUOTES:
+        if row in holds_main or elements.tag[elements.parent[row]] in _QUOTES:
+            continue
+        if figures.isdisjoint(elements.around(elements.parent[row], _FIGURE_LEVELS)):
             verdict.region_role[row] = role
     landmarks = {row: role for tag, role in LANDMARKS.items() for row in elements.rows_of(tag)}
     for row in elements.rows_with("role"):
