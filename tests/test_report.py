@@ -131,6 +131,14 @@ def evaluation(made_up) -> Evaluation:
     )
 
 
+def test_the_json_of_a_report_has_no_number_that_json_has_not(tmp_path, evaluation):
+    scores = dataclasses.replace(evaluation.scores, standard_error=float("nan"), log_loss=float("inf"))
+    path = write_report(tmp_path / "report.json", dataclasses.replace(evaluation, scores=scores))
+    values = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert (values["scores"]["standard_error"], values["scores"]["log_loss"]) == (None, None)
+    assert values["scores"]["accuracy"] == evaluation.scores.accuracy
+
+
 def test_the_three_formats_say_the_same(tmp_path, evaluation):
     texts = {s: write_report(tmp_path / f"report.{s}", evaluation).read_text() for s in ("html", "json", "md")}
     accuracy = f"{evaluation.scores.accuracy:.3f}"

@@ -12,7 +12,6 @@ The first measure is tested: its difference from each rival by bootstrap over th
 Axes:  N records   C labels
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +36,7 @@ from training.evaluation.predictions import RecordPrediction
 from training.evaluation.significance import NamedDifference, figures, paired_sums, pairs_of
 from training.learning.targets import probabilities
 from training.learning.thresholds import best_thresholds
+from training.output.files import to_json
 from training.output.markdown import table
 from training.output.provenance import environment
 
@@ -144,8 +144,8 @@ def write_targets(path: Path, evaluation: TargetEvaluation) -> Path:
         known = ", ".join(TARGET_SUFFIXES)
         raise DataError(f"a report on {evaluation.problem_type} must end in {known}, but is {path.name!r}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = json.dumps(asdict(evaluation), ensure_ascii=False, indent=1) + "\n"
-    path.write_text(values if path.suffix == ".json" else evaluation.to_markdown(), encoding="utf-8")
+    text = to_json(asdict(evaluation)) if path.suffix == ".json" else evaluation.to_markdown()
+    path.write_text(text, encoding="utf-8")
     return path
 
 

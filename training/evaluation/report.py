@@ -7,7 +7,6 @@ aside, and what made them (versions, command, data). The page has figures, too: 
 """
 
 import html
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +28,7 @@ from training.evaluation.metrics import Scores
 from training.evaluation.predictions import RecordPrediction
 from training.evaluation.report_figures import MOST_CLASSES, confusion, learning_curve, reliability
 from training.evaluation.significance import NamedDifference, figures
+from training.output import files
 from training.output.html_page import html_page, image_tag
 from training.output.markdown import table
 from training.output.provenance import environment, told
@@ -127,7 +127,7 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None, onl
 
 def to_json(evaluation: Evaluation) -> str:
     """Return everything as JSON."""
-    return json.dumps(asdict(evaluation), ensure_ascii=False, indent=1) + "\n"
+    return files.to_json(asdict(evaluation))
 
 
 def to_markdown(evaluation: Evaluation) -> str:
