@@ -148,7 +148,8 @@ TABLE = "<table class={0}><tr><td{1}><img src=a.jpg></td></tr><tr><td>The tower 
 @pytest.mark.parametrize(
     "markup",
     [
-        "<div class=teaser-image><img src=a.jpg><span class=title itemprop=caption>The tower in fog.</span></div>",
+        f"<section><p>{LINES[1]}</p><div><div><img src=a.jpg><span itemprop=caption>The tower in fog.</span></div>"
+        "</div></section>",
         f"<table class=captionBlock><tr><td>{TABLE.format('captionBottom', ' align=center')}</td></tr></table>",
     ],
 )

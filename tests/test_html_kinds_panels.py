@@ -16,6 +16,8 @@ def test_a_panel_after_the_text_is_text_and_one_of_links_or_elsewhere_is_not():
     opened = f"<details><summary>In winter</summary><p>{ANSWER}</p></details>"
     assert ANSWER in page(opened)
     assert ANSWER not in page(f"<aside>{opened}</aside>")
+    assert ANSWER not in page(opened.replace("<details>", "<details class=comments>"))
+    assert "Mail it" not in page("<details><summary>Share</summary><p>Mail it</p></details>")
     links = (
         "<details><summary>More</summary><ul><li><a href=/a>All the towers of the northern coast and islands</a></ul>"
     )
@@ -112,6 +114,9 @@ def test_a_note_is_known_by_its_role():
     text = f"<p>{LINES[0]}</p><h2>The stairs</h2><p>{LINES[1]}</p><div role=note class=info-notice>{note}</div>{apply}"
     page = parse_html(f"<main><h1>A white tower</h1><div class=prose>{text}<p>{LINES[2]}</p></div></main>")
     assert "by telephone" in page.main_text
+    links = "<p><a href=/a>All the towers of the northern coast</a> <a href=/b>and of the islands</a></p>"
+    page = parse_html(f"<main><h1>A white tower</h1><div class=prose>{text.replace(note, links)}</div></main>")
+    assert "northern coast" not in page.main_text
 
 
 def test_an_offer_under_one_paragraph_is_none_of_the_text():
@@ -124,7 +129,7 @@ def test_an_offer_under_one_paragraph_is_none_of_the_text():
 
 
 def test_a_button_in_a_heading_opens_what_it_controls():
-    button = "<h3 class=accordion__header><button aria-controls=a1><span>In winter?</span></button></h3>"
-    panel = f"<div id=a1 class='accordion__panel accordion__panel--hidden' role=region><p>{ANSWER}</p></div>"
-    page = parse_html(f"<main><h1>A white tower</h1>{BODY}<div class=accordion>{button}{panel}</div></main>")
+    button = "<h3><button aria-controls=a1><span>In winter?</span></button></h3>"
+    panel = f"<div id=a1 hidden><p>{ANSWER}</p></div>"
+    page = parse_html(f"<main><h1>A white tower</h1>{BODY}<div>{button}{panel}</div></main>")
     assert page.main_text.split("\n\n")[-2:] == ["In winter?", ANSWER]

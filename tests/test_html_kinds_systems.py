@@ -37,6 +37,8 @@ def test_lines_about_the_text_are_none_of_it(line: str):
         "<p>Mehr zum Thema steht im Buch des Wärters, das neun Winter beschreibt.</p>",
         "<p class=signature>Ann Lee, keeper of the light since the spring of 1988.</p>",
         "<p>14 likes to be early, they say of the lamp in the fourteenth room.</p>",
+        "<p>Mehr zum Thema</p>",
+        f"<div class=signature>{'The keeper wrote a letter every winter, and kept them all. ' * 8}</div>",
     ],
 )
 def test_sentences_that_look_like_such_lines_are_text(line: str):
@@ -59,13 +61,20 @@ def test_sentences_that_look_like_such_lines_are_text(line: str):
             "Coast Post",
         ),
         ("Wall | Coast Post", "<div><h1>Coast Post</h1></div><h1>Wall</h1>", "Coast Post", None),
+        ("Wall - Coast Post", "<div role=banner><h1>Coast Post</h1></div><h2>Wall</h2>", "Wall", "Coast Post"),
         ("Wall | Keepers", "<ul><li><a href=/>Keepers</a></li></ul>", "Wall | Keepers", None),
         ("Wall | Coast Post", "<article><h1>Coast Post</h1></article>", "Coast Post", None),
+        ("Wall | Coast Post", "<div class=page-header><main><h1>Coast Post</h1></main></div>", "Coast Post", None),
     ],
 )
 def test_logos_and_owners_name_the_site(title: str, body: str, shown: str, site: str | None):
     found = parse_html(f"<html lang=en><title>{title}</title>{body}<p>{LINES[0]}</p>").metadata
     assert (found.title, found.site_name) == (shown, site)
+
+
+def test_a_label_before_text_with_a_link_is_text():
+    lines = article("<p>Mehr zum Thema</p><p>Der <a href=/b>graue Turm</a> steht noch.</p>").main_text.split("\n\n")
+    assert lines == [*LINES[:2], "Mehr zum Thema", "Der graue Turm steht noch.", *LINES[2:]]
 
 
 def test_signs_that_nobody_sees_are_none_of_the_title():

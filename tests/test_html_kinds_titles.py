@@ -183,7 +183,7 @@ def test_authors_near_the_heading(body: str, authors: tuple[str, ...]):
     [
         ("The stairs <a href=#top_of_page><span>top</span></a>", "The stairs"),
         ("<a href=#top>Top</a>", "Top"),
-        ("The stairs to the <a href=/top>top</a>", "The stairs to the top"),
+        ("The stairs to the <a href=/b#top>top</a>", "The stairs to the top"),
     ],
 )
 def test_a_link_to_the_top_beside_a_heading_is_none_of_it(heading: str, words: str):
