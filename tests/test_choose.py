@@ -294,7 +294,8 @@ def test_training_without_a_recipe_says_three_lines_and_predicts_in_order(tmp_pa
     monkeypatch.setattr(Machine, "here", classmethod(lambda cls: BARE))
     small = [f"model.{name}={value}" for name, value in TINY.items() if name != "image_encoder"]
     settings = [part for one in (*small, "epochs=1", "vocab_size=300", "device=cpu") for part in ("--set", one)]
-    command = ["docgraph", "train", "--data", "pets.csv", "--output", "run", "--minutes", "30", *settings]
+    command = ["docgraph", "train", "--data", "pets.csv", "--text", "review", "--output", "run", "--minutes", "30"]
+    command += settings
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -309,6 +310,7 @@ def test_training_without_a_recipe_says_three_lines_and_predicts_in_order(tmp_pa
     assert [one["id"] for one in predicted] == [f"#{n}" for n in range(30)]
     assert [one["label"] for one in predicted] == [label for _, label in rows]
     assert not any("evidence" in one for one in predicted)
+    # The columns that the model learned from are of tables, and nothing is said of them where there is none.
     (tmp_path / "long.txt").write_text("The sun of it. A purr is here. It is warm.\n\nRain and wind. Snow again.")
     monkeypatch.setattr(sys, "argv", ["docgraph", "predict", "run", "long.txt", "--json", "--evidence", "2"])
     with pytest.raises(SystemExit) as stop:

@@ -62,6 +62,8 @@ def test_a_column_of_pages_is_refused_and_one_of_a_table_beside_them_is_read(chu
     assert not (tmp_path / "c.jsonl").exists()
     table = tmp_path / "t.csv"
     table.write_text("words,more\na b c,picture.png\n")
+    absent = chunk(tmp_path / "t.cvs", "--output", tmp_path / "c.jsonl", option, "words")
+    assert "a document must be a file or folder that is there" in absent.output + str(absent.exception)
     both = ["--text", "words"] if option == "--text" else ["--text", "words", "--image", "more"]
     assert chunk(page, table, "--output", tmp_path / "c.jsonl", *both).exit_code == 0
     assert json.loads((tmp_path / "c.jsonl").read_text().splitlines()[-1])["text"] == "a b c"

@@ -9,6 +9,7 @@ No torch.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,27 +63,30 @@ class Input:
         return load_document(self.path)
 
 
-def find_inputs(paths: Sequence[str | Path], **columns: Any) -> list[Input]:
+def find_inputs(paths: Sequence[str | Path], usual: Mapping[str, Any] | None = None, **columns: Any) -> list[Input]:
     """Return the inputs that some paths stand for, in their order: files of a folder by name, records as they come.
 
     Args:
+        usual: options of the table reader that hold where none else are named, and where there is a table.
         columns: options of the table reader, "fields" and "label", for the tables among them.
 
     Raises:
-        DataError: columns are named and none of the paths is a table that has any.
+        DataError: columns are named, all the paths are there, and none is a table that has any.
     """
+    places = list(map(Path, paths))
     found: dict[str, Input] = {}
     taken = set[str]()
-    for path in map(Path, paths):
-        for each in _inputs_of(path, columns, taken):
+    for path in places:
+        for each in _inputs_of(path, {**(usual or {}), **columns}, taken):
             if each.record is not None and each.id in found:
                 each = replace(each, id=f"{readable(path.as_posix())}:{each.id}")
             found.setdefault(each.id, each)
-    if lost := [columns[name] for name in columns if name not in taken]:
+    lost = [columns[name] for name in columns if name not in taken]
+    if lost and all(map(os.path.exists, places)):  # of one that is not its error tells
         names = [name for one in lost for name in (one.values() if isinstance(one, Mapping) else [one])]
         raise DataError(
             f"columns must be of a table, but {', '.join(names)} was named and "
-            f"{', '.join(str(path) for path in paths[:3])} is none that takes it: leave it out, or name a table."
+            f"{', '.join(map(str, places[:3]))} is none that takes it: leave it out, or name a table."
         )
     return list(found.values())
 

@@ -48,13 +48,13 @@ def run(
 
     trained = RunFolder(folder)
     model = trained.model()
-    columns = {**trained.column_options(), **column_options(text, image, None)}
     errors = SetAside((output.parent if output else Path()) / ERRORS)
     lines, rows = [], []
     as_table = output is not None and output.suffix == ".csv"
     if as_table and not model.config.node_kinds:
         raise DataError(f"a .csv must be asked of a model for nodes, but {folder} is for documents: write .jsonl.")
-    for prediction in predict_inputs(model, find_inputs(paths, **columns), errors, evidence=evidence):
+    inputs = find_inputs(paths, trained.column_options(), **column_options(text, image, None))
+    for prediction in predict_inputs(model, inputs, errors, evidence=evidence):
         if as_table and output is not None:
             page = prediction.id.rpartition("#")[0]
             rows.append(prediction.row(page_name(page, output.parent)))
