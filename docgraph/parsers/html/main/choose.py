@@ -35,13 +35,15 @@ from docgraph.parsers.html.main.below import drop_what_is_below
 from docgraph.parsers.html.main.controls import controls
 from docgraph.parsers.html.main.features import FEATURES, Measured, measure
 from docgraph.parsers.html.main.forest import main_content
-from docgraph.parsers.html.main.parts import (
+from docgraph.parsers.html.main.part_headings import (
     drop_boxed_headings,
-    drop_what_follows_the_article,
-    keep_code,
     keep_headings_of_main,
     keep_headings_of_parts,
     keep_headings_of_stories,
+)
+from docgraph.parsers.html.main.parts import (
+    drop_what_follows_the_article,
+    keep_code,
     keep_lists_of_items,
     keep_lists_of_the_text,
     keep_lists_whole,
