@@ -87,10 +87,13 @@ def test_signs_that_nobody_sees_are_none_of_the_title():
     [
         ("<span>Press release</span><span>18 June 2025</span><h1>A white tower</h1>", "2025-06-18"),
         ("<p>It was on 18 June 2025 that they came.</p><h1>A white tower</h1>", None),
+        ("<div>Monday, 3 May 2027</div><article><h1>A white tower</h1>", None),
+        ("<div>Monday, 3 May 2027</div><article><p>18 June 2025</p><h1>A white tower</h1>", "2025-06-18"),
+        ("<title>The tower on 3 May 2020</title><h1>A white tower</h1>", None),
     ],
 )
 def test_a_date_right_above_the_heading_is_the_pages(head: str, date: str | None):
-    assert parse_html(f"<html lang=en><body>{head}{BODY}").metadata.date == date
+    assert parse_html(f"<html lang=en>{head}{BODY}").metadata.date == date
 
 
 @pytest.mark.parametrize(

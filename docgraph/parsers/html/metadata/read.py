@@ -68,6 +68,7 @@ _COUNTER: Final = re.compile(r"^\s*\(\d{1,3}\+?\)\s+(?=\S)")
 _EVENTS_BELOW: Final = 60
 _EVENTS_ABOVE: Final = 16
 _LONGEST_DATELINE: Final = 80
+_WHOLE: Final = ("article", "main", "body")
 _LONGEST_DATE: Final = 30
 _SHORTEST_DATE: Final = 8
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
@@ -214,7 +215,9 @@ def _dates_below(elements: Elements, heading: int) -> tuple[str | None, str | No
         if _has_digits(text) and any(days := dates_of(text, language)):
             return days[0] or days[1], days[1]
     first = elements.first[heading]
-    for text in _texts(elements.events[max(0, first - _EVENTS_ABOVE) : first]):
+    # What stands outside is today's date, a title, or of another text.
+    whole = next((row for row in elements.around(heading, len(elements.tag)) if elements.tag[row] in _WHOLE), heading)
+    for text in _texts(elements.events[max(elements.first[whole], first - _EVENTS_ABOVE) : first]):
         if _has_digits(text) and len(text) <= _LONGEST_DATE and (day := iso_date(text, language)):
             return day, None
     return None, None
