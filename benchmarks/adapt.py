@@ -118,7 +118,7 @@ MiniLM, adapted to {trained["documents"]} pages of seven OpenStax books by their
 {trained["pairs"]["train"]:,} pairs to learn from, {trained["steps"]} steps of {trained["settings"]["batch"]} pairs, \
 {trained["seconds"] / 60:.0f} minutes; the weights lie {trained["blends"][0][0]:.0%} of the way from the start to \
 where it ended. On the held-out book of the seven it found {gain["value"]:+.3f} \
-({gain["low"]:+.3f} to {gain["high"]:+.3f}) nDCG@10, mean over documents; `docgraph adapt` decides by that alone. The \
+({gain["low"]:+.3f} to {gain["high"]:+.3f}) nDCG@10, mean over pairs; `docgraph adapt` decides by that alone. The \
 table is of other books and other tasks ({", ".join(f"{part}: one in {found[part]['every']}" for part in parts)}). \
 nDCG@10, BBC: accuracy; differences with the 95 % interval of a paired bootstrap over queries.
 

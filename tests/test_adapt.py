@@ -149,13 +149,13 @@ def test_ndcg_is_that_of_the_definition():
     assert 0 < sum(want) < len(want)
 
 
-def test_the_gain_is_the_mean_of_documents_and_its_interval_is_over_them():
-    pairs = some_pairs(groups=1, documents=3, sections=1)  # two pairs a document
-    after, before = np.array([1, 1, 0, 1, 0.5, 0.5]), np.array([0, 1, 0, 0.5, 0.5, 0.5])
+def test_the_gain_is_the_mean_of_pairs_and_its_interval_is_over_documents():
+    pairs = some_pairs(groups=1, documents=3, sections=1)[1:]  # one, two and two pairs of a document
+    after, before = np.array([1, 1, 0, 1, 0.5]), np.array([0, 1, 0, 0.5, 0.5])
     grown = gain(pairs, after, before)
-    assert grown.value == pytest.approx((0.5 + 0.25 + 0) / 3)
-    assert grown.low == pytest.approx(0)
-    assert grown.high == pytest.approx(0.5)
+    assert grown.value == pytest.approx((1 + 0.5) / 5)
+    assert grown.low == pytest.approx(0)  # the second alone, or the third
+    assert grown.high == pytest.approx(1)  # the first alone
 
 
 @pytest.mark.parametrize("side", ["right", "left"])

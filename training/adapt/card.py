@@ -67,8 +67,8 @@ With docgraph: `Embedder.from_pretrained("{name}")`, `docgraph index pages/ --ou
 
 ## Gain
 
-nDCG@10 of finding the passages of held-out pairs, mean over documents, with the 95 % interval of a paired bootstrap
-over documents: **{gain["value"]:+.3f}** ({gain["low"]:+.3f} to {gain["high"]:+.3f}). {verdict}
+nDCG@10 of finding the passages of held-out pairs, their mean, with the 95 % interval of a paired bootstrap over
+documents: **{gain["value"]:+.3f}** ({gain["low"]:+.3f} to {gain["high"]:+.3f}). {verdict}
 
 {table(["pairs", "number", "start", "adapted"], kinds)}
 

@@ -1,7 +1,7 @@
 """How well an encoder finds the targets of held-out pairs, whether one is better than another, and what lies between.
 
     pairs ─ encode ─> (n, n) scores ─ without what may be right, too ─> rank of the target ─> nDCG@10 of each query (n,)
-    two of these ─ mean of each document ─ paired bootstrap over documents ─> gain, 95 % interval
+    two of these ─ sums of each document ─ paired bootstrap over documents ─> gain, 95 % interval
     start, trained ─ blend ─> weights on the line between them
 
 Axes:  n pairs   m documents
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from docgraph.pairs import Pair
 from encoders.embedder.texts import TextEncoder
-from training.evaluation.significance import Difference, paired_bootstrap
+from training.evaluation.significance import Difference, paired_sums, share_of_sums, sums_by_group
 
 Values = NDArray[np.float64]
 SHARES: Final = (0.25, 0.5, 0.75, 1.0)
@@ -37,11 +37,9 @@ def ndcg(encoder: TextEncoder, pairs: Sequence[Pair]) -> Values:
 
 
 def gain(pairs: Sequence[Pair], adapted: Values, start: Values) -> Difference:
-    """Return how much the mean over documents has grown, with the interval of a paired bootstrap over documents."""
-    names, place = np.unique([pair.document for pair in pairs], return_inverse=True)
-    counts = np.bincount(place, minlength=len(names))
-    means = [np.bincount(place, values, len(names)) / counts for values in (adapted, start)]
-    return paired_bootstrap(means[0][None], means[1][None])
+    """Return how much the mean over pairs has grown, with the interval of a paired bootstrap over documents."""
+    after, before = (sums_by_group(values, [pair.document for pair in pairs]) for values in (adapted, start))
+    return paired_sums(after, before, share_of_sums)
 
 
 def blend(start: TextEncoder, trained: TextEncoder, dev: Sequence[Pair]) -> list[tuple[float, Difference]]:
