@@ -92,6 +92,7 @@ def test_of_opening_an_index(tmp_path):
 
 def test_of_chunks_and_what_other_frameworks_get():
     told(lambda value: PAGE.chunks(value), WRONG["whole"], "max_tokens must be a whole number, but is")
+    told(PAGE.chunks, (0, -1), "max_tokens must be at least 1, but is")
     told(lambda value: PAGE.chunks(overlap=value), WRONG["whole"], "overlap must be a whole number, but is")
     told(lambda value: PAGE.chunks(count=value), ("words", 5, [len]), "count must be a function of a text or a tokeni")
     told(lambda value: PAGE.chunks(boilerplate=value), WRONG["yes"], "boilerplate must be bool, but is")

@@ -1,5 +1,7 @@
 """What stands among the answers: copies once, nothing that was not understood; letters and words without spaces."""
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
@@ -8,7 +10,7 @@ from docgraph.index import Index
 from docgraph.index import bm25 as bm25_module
 from docgraph.index import index as index_module
 from docgraph.index import search as search_module
-from docgraph.index.show import print_hits, to_html
+from docgraph.index.show import copies, print_hits, to_html
 from docgraph.index.words import letters, marks, terms
 from tests.letters import Letters
 
@@ -68,12 +70,22 @@ def test_images_of_a_document_without_paths_are_told_apart(tmp_path):
         assert [hit.also for hit in made.search("chart", "image")] == [("q",), ("q",)]
 
 
+def test_spaces_make_no_other_answer_and_an_image_without_words_is_one_by_itself(tmp_path):
+    with Index.open(tmp_path / "x.index", create=True) as made:
+        for name, code, word in (("p", "the mast\n  is tall", "a"), ("q", "the mast is tall", "another")):
+            figures = f"<p>{word} harbour</p><img src={name}.png><img src=c.png alt=chart>"
+            made.add([(name, parse_html(f"<pre>{code}</pre>{figures}"))])
+        assert [len(hit.also) for hit in made.search("mast", "code")] == [1]
+        assert next(len(hit.also) for hit in made.search("chart", "image")) == 1  # by its path: other words before it
+        assert sorted(hit.document_id for hit in made.search("harbour", "image") if not hit.text) == ["p", "q"]
+
+
 def test_the_same_words_under_other_headings_are_another_answer(tmp_path):
     page = "<h1>API</h1><h2>open</h2><p>Returns nothing.</p><h2>close</h2><p>Returns nothing.</p>"
     images = "<h2>Two</h2><figure><img src=a.png alt=chart></figure><p>x</p><figure><img src=b.png alt=chart></figure>"
     with Index.open(tmp_path / "x.index", create=True) as made:
         made.add([("p", parse_html(page + images))])
-        assert {hit.headings[-1] for hit in made.search("returns")} == {"open", "close"}
+        assert {hit.headings[-1] for hit in made.search("returns", "paragraph")} == {"open", "close"}
         assert len(made.search("chart", "image")) == 2
 
 
@@ -84,6 +96,11 @@ def test_where_else_the_same_is_said_is_shown(copied):
     said = "the same in 4 other places: 1.html, 2.html, 3.html and 1 more"
     assert said in console.export_text()
     assert said in parse_html(to_html("settings", hits)).text
+    hostile = [replace(hits[0], also=("<b>\x1b[31m", "<b>\x1b[31m"))]
+    assert copies(hostile[0]) == "the same in 2 other places: <b>\x1b[31m"
+    assert "<b>" not in to_html("settings", hostile)
+    print_hits(console, hostile)
+    assert "\x1b" not in console.export_text()
 
 
 def test_a_question_that_the_embedder_does_not_understand_is_asked_by_words(tmp_path):
@@ -117,6 +134,7 @@ def test_a_letter_counts_once_where_two_pairs_share_it(tmp_path):
         made.add([("p", parse_html("<p>大雨です。雨の日。</p>"))])
         words = bm25_module._Words(made._store, "passage", {"雨"})
         assert [times.tolist() for times in words.of(("雨",))] == [[0], [2]]
+        assert words.count(("雨",)) == 1
         made.add([("q", parse_html("<p>人人。</p>"))])
         words = bm25_module._Words(made._store, "passage", {"人"})
         assert [times.tolist() for times in words.of(("人",))] == [[1], [2]]
@@ -136,7 +154,10 @@ def test_only_a_question_without_pairs_is_asked_by_letters():
         ("Python入門 and a Python.", "Python 入門", ["Python", "入門", "Python"]),
         ("เปิดห้องสมุดทุกวัน", "ห้องสมุด", ["ห้องสมุด"]),
         ("ปีใหม่ ปี", "ปี", ["ปี", "ปี"]),
+        ("สมา", "ห้องสมุด", []),
         ("大雨の日", "日", ["日"]),
+        ("日本の大雨", "大雨 日", ["大雨"]),
+        ("a Python入門.", "Python入門", ["Python", "入門"]),
         ("no such letters", "北京", []),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_link_leads_to_the_line_or_cell_that_answers(tmp_path):
 def test_a_piece_of_a_text_without_spaces_holds_what_was_asked_for(tmp_path):
     text = "今日は良い天気なので散歩をしました。" * 40
     with Index.open(tmp_path / "x.index", create=True, max_tokens=2000) as index:
-        index.add([("a", parse_html(f"<p>{text}駐車場は三十台分あります。{text}</p>"))])
+        index.add([("a", parse_html(f"<p>序 {text}駐車場は 三十台分あります。{text}</p>"))])
         for question in ("駐車場", "三十台分"):
             (hit,) = index.search(question)
             shown, said = piece(hit)
