@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import training.installed
+
 import torch
 
 from training.datasets import Corpus

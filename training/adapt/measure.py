@@ -10,6 +10,8 @@ Axes:  n pairs   m documents
 from collections.abc import Sequence
 from typing import Final
 
+import training.installed
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
