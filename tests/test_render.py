@@ -543,3 +543,18 @@ def test_a_page_that_goes_elsewhere_while_it_is_asked_something_says_so():
     tab = Tab(Gone(), Bounds(), 0.0, lambda url: None)
     with pytest.raises(RenderError, match="must stay where it is to be rendered, but it goes elsewhere"):
         tab.size()
+
+
+def test_what_was_refused_is_not_looked_for_again():
+    asked, sent = [], []
+
+    class Fake:
+        def send(self, method: str, *_: object, **__: object) -> None:
+            sent.append(method)
+
+    tab = Tab(Fake(), Bounds(), 0.0, lambda url: asked.append(url))  # type: ignore[arg-type, func-returns-value]
+    event = {"requestId": "1", "request": {"url": "https://example.org/b.png"}, "resourceType": "Image"}
+    for _ in range(2):
+        tab._on_event({"method": "Fetch.requestPaused", "params": event, "sessionId": ""})
+    assert (asked, tab.refused) == (["https://example.org/b.png"],) * 2
+    assert sent == ["Fetch.failRequest"] * 2

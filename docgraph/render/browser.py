@@ -211,10 +211,10 @@ class Tab:
         body, is_icon = None, url.endswith("/favicon.ico")  # which the browser asks for, not the page
         if not (is_page or is_icon):
             self.answered += 1
-            if self.answered <= self.bounds.requests:
+            if self.answered <= self.bounds.requests and url not in self.refused:  # now and then it asks once more
                 body = self._read(url)
         if body is None:
-            if not is_icon:
+            if not is_icon and url not in self.refused:
                 self.refused.append(url)
             # "Aborted" leaves the page as it is; other reasons would put an error page in its place.
             self._send("Fetch.failRequest", {"requestId": number, "errorReason": "Aborted"})
