@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from itertools import combinations
 from types import SimpleNamespace
@@ -25,12 +26,14 @@ from encoders import Embedder
 from encoders.embedder.texts import TextEncoder
 from tests.tiny_encoders import save_bert, save_image_text
 from training import cli
+from training.adapt import run as run_module
 from training.adapt import trainer as trainer_module
 from training.adapt.measure import blend, gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.run import adapt
 from training.adapt.trainer import PART, AdaptSettings, _Contrast, _InParts
 from training.inputs import find_inputs
+from training.learning.budget import TimeBudget
 
 QUIET = Console(quiet=True)
 SETTINGS = AdaptSettings(epochs=6, batch=16, learning_rate=0.02)
@@ -236,15 +239,24 @@ def test_the_weights_are_those_on_the_way_whose_gain_is_surest(bert, monkeypatch
         np.repeat([0.2] * 6, 2),
         np.repeat([0.6, -0.2, 0.6, -0.2, 0.6, 0.4], 2),
     )  # the mean of these is larger
-    values = iter([np.zeros(12), even / 2, even, even, uneven])
+    values = iter([even / 2, even, even, uneven])
     monkeypatch.setattr("training.adapt.measure.ndcg", lambda *_: next(values))
-    tried = blend(start, trained, pairs)
+    tried = blend(start, trained, pairs, np.zeros(12))
     assert [share for share, _ in tried] == [0.5, 0.75, 0.25, 1.0]
     assert tried[0][1].value == pytest.approx(0.2)
     assert tried[-1][1].value == pytest.approx(0.3)
     for name, weight in trained.model.named_parameters():
         torch.testing.assert_close(weight.detach(), first[name] + 0.5)
         assert torch.equal(start.model.state_dict()[name], first[name])
+
+
+def test_time_is_kept_for_what_is_scored_when_training_is_over(bert, pages, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(run_module, "TimeBudget", lambda *args: made.append(TimeBudget(*args)) or made[-1])
+    monkeypatch.setattr(run_module, "ndcg", lambda *args: [ndcg(*args), time.sleep(0.2)][0])
+    settings = AdaptSettings(epochs=1, batch=16)
+    adapt(find_inputs([pages]), tmp_path / "out", bert, settings, minutes=60, console=QUIET)
+    assert made[0].reserved >= 0.2 * (4 + 2)  # dev four times, and as much of test by both
 
 
 def test_the_start_stays_where_there_is_nothing_to_learn(bert, tmp_path):

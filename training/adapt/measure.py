@@ -44,12 +44,17 @@ def gain(pairs: Sequence[Pair], adapted: Values, start: Values) -> Difference:
     return paired_sums(after, before, share_of_sums)
 
 
-def blend(start: TextEncoder, trained: TextEncoder, dev: Sequence[Pair]) -> list[tuple[float, Difference]]:
+def blend(
+    start: TextEncoder, trained: TextEncoder, dev: Sequence[Pair], before: Values
+) -> list[tuple[float, Difference]]:
     """Move the trained weights to the place between the start's and theirs where the gain on dev is surest.
 
     Weights between the two often do better than either on what was not trained for (Wortsman et al. 2022, "Robust
     fine-tuning of zero-shot models", arXiv 2109.01903). So the lower end of the gain's interval decides, not its mean,
     which the last few steps of the way hardly change.
+
+    Args:
+        before: (n,) nDCG@10 of each pair of dev by the start.
 
     Returns:
         Each place that was tried, its share of the way and the gain there: first the one that was taken.
@@ -63,7 +68,7 @@ def blend(start: TextEncoder, trained: TextEncoder, dev: Sequence[Pair]) -> list
         }
         trained.model.load_state_dict(between)
 
-    before, tried = ndcg(start, dev), []
+    tried = []
     for share in SHARES:
         move(share)
         tried.append((share, gain(dev, ndcg(trained, dev), before)))

@@ -32,7 +32,7 @@ from docgraph.pairs import Pair, mine
 from encoders.embedder.embedder import is_run
 from encoders.embedder.texts import TextEncoder
 from training.adapt.card import write_card
-from training.adapt.measure import blend, gain, ndcg
+from training.adapt.measure import SHARES, blend, gain, ndcg
 from training.adapt.plan import balanced, batches, split
 from training.adapt.trainer import AdaptSettings, PairTrainer
 from training.inputs import ERRORS, Input, SetAside
@@ -172,6 +172,9 @@ def _adapt(
     checkpoint = last_checkpoint(folder / "checkpoints")
     progress, budget = ShowProgress(console), None if minutes is None else TimeBudget(minutes, begun)
     callbacks = [progress, *([] if budget is None else [budget])]
+    scoring, at_start = time.monotonic(), ndcg(encoder, dev)
+    if budget is not None:  # dev at each place of the way, and test by both
+        budget.reserved = (time.monotonic() - scoring) * (len(SHARES) + 2 * len(test) / len(dev))
     trainer = PairTrainer(encoder, settings, planned, dev, folder, resumes=checkpoint is not None, callbacks=callbacks)
     try:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -180,7 +183,7 @@ def _adapt(
     finally:
         progress.stop()
     best, start = (TextEncoder.from_pretrained(name) for name in (folder / "best", _start(folder)))
-    tried = blend(start, best, dev)
+    tried = blend(start, best, dev, at_start)
     before, after = ndcg(start, test), ndcg(best, test)
     grown = gain(test, after, before)
     kept = "adapted" if grown.low > 0 or anyway else "start"

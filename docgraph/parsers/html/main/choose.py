@@ -135,8 +135,7 @@ def judge(
         main -= machine
     drop_boxed_headings(elements, flow, main)
     main -= flow.repeated
-    while verdict.root > 0 and not _holds(elements, flow, verdict.root, main):
-        verdict.root = elements.parent[verdict.root]
+    verdict.root = _around_all(elements, flow, verdict.root, main)
     verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
     verdict.main_words = sum(map(measured.words_at, main))
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
@@ -273,10 +272,15 @@ def _best_cut(measured: Measured, probability: NDArray[np.float64]) -> tuple[int
     return root, (owner >= root) & (owner < ends[root])
 
 
-def _holds(elements: Elements, flow: Flow, root: int, main: set[int]) -> bool:
-    """Whether an element holds all main blocks. Some stand outside of the best cut: panels, the posts of a thread."""
-    end = elements.end(root)
-    return all(root <= flow.items[index].element < end for index in ((min(main), max(main)) if main else ()))  # type: ignore[union-attr]
+def _around_all(elements: Elements, flow: Flow, root: int, main: set[int]) -> int:
+    """Return the element, or the closest around it, that holds all main blocks.
+
+    Some stand outside of the best cut: panels, the posts of a thread.
+    """
+    ends = [flow.items[index].element for index in ((min(main), max(main)) if main else ())]  # type: ignore[union-attr]
+    while root > 0 and not all(root <= element < elements.end(root) for element in ends):
+        root = elements.parent[root]
+    return root
 
 
 def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:
