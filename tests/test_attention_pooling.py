@@ -30,7 +30,7 @@ from tests.attention_runs import (
 )  # fmt: skip
 from tests.forests import CORNERS, batches, chain, ragged
 
-POOLINGS = ["block", "document", "shares"]
+POOLINGS = ["block", "document", "moments", "shares"]
 BACKENDS = ["naive", *FAST]
 
 
@@ -191,6 +191,10 @@ def block_weights(forest, query, key, scale, pooling):
         elif isinstance(pooling, str) and pooling == "document":
             picked = torch.einsum("hd,nhd->hn", query.mean(0), key[under]) * scale
             found[row] = picked.softmax(-1)
+        elif isinstance(pooling, str) and pooling == "moments":
+            apart = (key - key.mean(0))[under]
+            varies = torch.einsum("hd,nhd->hn", (scale * query).var(0, correction=0), apart.square())
+            found[row] = (torch.einsum("hd,nhd->hn", query.mean(0), key[under]) * scale + varies / 2).softmax(-1)
         else:
             parts = {c: weights(c) for c in children}
             if isinstance(pooling, str):

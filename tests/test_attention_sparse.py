@@ -27,7 +27,7 @@ from tests.attention_runs import (
 from tests.forests import CORNERS, batches, chain, ragged
 
 ALPHAS = [1.2, 1.5, 2.0]
-POOLINGS = ["mean", "block", "document", "shares"]
+POOLINGS = ["mean", "block", "document", "moments", "shares"]
 NOT_EMPTY = [d for d in [*ragged(10, 3, 4, 3), [None] * 30, None, TREE[0]] if d != []]
 
 

@@ -29,7 +29,7 @@ from tests.attention_runs import (
 )  # fmt: skip
 from tests.forests import CORNERS, batches, chain, ragged
 
-POOLINGS = ["mean", "block", "document", "shares"]
+POOLINGS = ["mean", "block", "document", "moments", "shares"]
 BACKENDS = ["naive", "torch", "cpu"]
 NOT_EMPTY = [d for d in [*ragged(10, 3, 4, 3), [None] * 30, None, TREE[0]] if d != []]
 

@@ -264,7 +264,7 @@ def test_extreme_logits_stay_finite(form, size):
 def test_half_precision_is_computed_in_float32(dtype):
     forest = TreeBatch.from_nested(TREES)
     inputs = [t.to(dtype) for t in draw(forest)]
-    for form in (Form("queries", 1, "attention"), Form("rows"), Form("queries", opened=99)):
+    for form in (Form("queries", 1, "attention"), Form("rows"), Form("queries", 0, "moments", opened=99)):
         got = form_attention(*inputs, forest, form, scale=SCALE)
         want = form_attention(*[t.double() for t in inputs], forest, form, scale=SCALE)
         assert got.dtype == dtype
@@ -395,7 +395,7 @@ OPENING = [*TREES, [], [[0] * 7, [[0, 0], [0, 0, [0, 0]]], 0]]
 
 @pytest.mark.parametrize("opened", [1, 3, 99])
 @pytest.mark.parametrize("near", [0, 1])
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
+@pytest.mark.parametrize("pooling", ["mean", "attention", "moments"])
 def test_opened_blocks_are_their_definition(pooling, near, opened):
     forest = TreeBatch.from_nested(OPENING)
     query, key, value = draw(forest, heads=4, key_heads=2)
@@ -405,32 +405,41 @@ def test_opened_blocks_are_their_definition(pooling, near, opened):
 
 
 @pytest.mark.parametrize("opened", [0, 1, 2, 4])
-def test_opened_blocks_are_those_of_most_mass(opened):
-    """By hand: plain means in a binary tree, leaf by leaf and head by head, and the divergence of what comes of it."""
+def test_opened_blocks_are_those_that_promise_most(opened):
+    """By hand: plain means in a binary tree, leaf by leaf, and the divergence of what comes of it."""
     forest = TreeBatch.from_nested([[[[0, 0], [0, 0]], [[0, 0], [0, 0]]]])
     query, key, _ = draw(forest)
     logits = torch.einsum("ihd,jhd->hij", 3 * query, key) * SCALE
     form = Form("queries", opened=opened)
     P = dense_weights(3 * query, key, forest, form)
-    for h, i in itertools.product(range(2), range(8)):
+    varies = (3 * SCALE * query).var(0, correction=0)
+
+    def share(h, i, b):
+        return logits[h, i, b].mean() + math.log(len(b))
+
+    def promise(h, i, b, mass):
+        return share(h, i, b) - mass[h] + (varies[h] * key[b, h].var(0, correction=0)).sum().log()
+
+    for i in range(8):
         near = i // 4 * 4
-        blocks = [
+        listed = [
             [i],
             [i ^ 1],
             [j for j in range(near, near + 4) if j // 2 != i // 2],
             [(near ^ 4) + j for j in range(4)],
         ]
-        for _ in range(opened):
-            inner = [b for b in blocks if len(b) > 1]
-            if inner:
-                most = max(inner, key=lambda b: logits[h, i, b].mean() + math.log(len(b)))
-                blocks.remove(most)
-                blocks += [most[: len(most) // 2], most[len(most) // 2 :]]
-        mass = torch.stack([logits[h, i, b].mean() + math.log(len(b)) for b in blocks]).softmax(0)
-        want = torch.zeros(8, dtype=torch.float64)
-        for b, theta in zip(blocks, mass, strict=True):
-            want[b] = theta / len(b)
-        torch.testing.assert_close(P[h, i], want, rtol=0, atol=1e-14)
+        mass = [torch.stack([share(h, i, b) for b in listed]).logsumexp(0) for h in range(2)]
+        blocks = [list(listed), list(listed)]
+        for _ in range(opened):  # as many as there are heads, of all heads
+            inner = [(h, b) for h in range(2) for b in blocks[h] if len(b) > 1]
+            for h, most in sorted(inner, key=lambda at: promise(at[0], i, at[1], mass), reverse=True)[:2]:
+                blocks[h].remove(most)
+                blocks[h] += [most[: len(most) // 2], most[len(most) // 2 :]]
+        for h in range(2):
+            want = torch.zeros(8, dtype=torch.float64)
+            for b, theta in zip(blocks[h], torch.stack([share(h, i, b) for b in blocks[h]]).softmax(0), strict=True):
+                want[b] = theta / len(b)
+            torch.testing.assert_close(P[h, i], want, rtol=0, atol=1e-14)
     kl = (torch.special.xlogy(P, P) - P * logits).sum(-1) + logits.logsumexp(-1)
     log_z = _log_partition(3 * query, key, [8], SCALE, causal=False)
     got = divergence(3 * query, key, forest, form, SCALE, False, log_z)
@@ -481,6 +490,8 @@ def test_opening_goes_with_untied_queries_alone(change, message):
         Form(**{"untie": "queries", "opened": 2, **change})
     with pytest.raises(ModelError, match=r"opened must be 0 in causal layers.* but is 2"):
         Form("queries", opened=2).for_causal()
+    with pytest.raises(ModelError, match=r'in causal layers, but is "moments"'):
+        Form("queries", pooling="moments").for_causal()
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,12 @@ def test_the_count_of_opened_blocks_by_hand():
     shut, opened = (hsa_cost(forest, windows, Form("queries", opened=m), d, h) for m in (0, 2))
     assert shut.pairs == 27 * (3 + 2 + 2)
     assert opened.pairs == shut.pairs + 27 * 6
-    assert opened.full == shut.full + 27 * (6 * (2 * d + h) - 2 * d)
+    variances = 27 * 3 * d + 12 * 2 * d  # of positions; of blocks below the root
+    assert opened.full == shut.full + 27 * (6 * (2 * d + h) - 2 * d) + variances
+    attended, moments = (
+        hsa_cost(forest, windows, Form("queries", 0, p, opened=2), d, h) for p in ("attention", "moments")
+    )
+    assert moments == attended
     one_level = Windows(()).forest([27], Ends(0, 0))  # has nothing to open
     assert hsa_cost(one_level, Windows(()), Form("queries", opened=2), d, h).pairs == 27 * 27
 
@@ -212,12 +217,13 @@ def test_the_summary_counts_what_is_converted():
         Form("queries", 1, "attention"),
         Form("queries", cumulant=True),
         Form("queries", 0, "attention", opened=2),
+        Form("queries", 0, "moments", opened=2),
     ],
     ids=str,
 )
 def test_the_gap_is_the_divergence_from_softmax(form, causal):
     if causal:
-        if form.untie == "rows" or form.opened:
+        if not form.runs_causal:
             pytest.skip("not a form of causal layers")
         form = form.for_causal()
     generator = torch.Generator().manual_seed(0)

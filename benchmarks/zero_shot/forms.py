@@ -22,16 +22,15 @@ FORMS: list[Named] = [
      Windows((8, *(2,) * 10), "own"), Form("queries", 1, "attention")),
     ("queries untied + attention-pooled + 4 opened, windows 4,4,4,..., own",
      Windows((4,) * 8, "own"), Form("queries", 0, "attention", opened=4)),
-    ("queries untied + attention-pooled + 6 opened, windows 4,4,4,..., own",
-     Windows((4,) * 8, "own"), Form("queries", 0, "attention", opened=6)),
+    ("queries untied + moments-pooled + 4 opened, windows 4,4,4,..., own",
+     Windows((4,) * 8, "own"), Form("queries", 0, "moments", opened=4)),
+    ("queries untied + moments-pooled + 6 opened, windows 4,4,4,..., own",
+     Windows((4,) * 8, "own"), Form("queries", 0, "moments", opened=6)),
 ]  # fmt: skip
 PAPER, CLOSE = FORMS[0], FORMS[10]
 CHEAP = FORMS[7]
 FIT = FORMS[9]
 """What `calibrate` chooses for MiniLM at a tenth of the attention."""
-
-OPENED = FORMS[11:]
-"""Those that search the tree, with about 8 and 10 % of the attention left; without a compiled kernel."""
 
 SWEEP: list[Named] = [
     ("2,4,8,16", Windows((2, 4, 8, 16)), Form()),

@@ -7,36 +7,47 @@ from typing import Any
 import numpy as np
 
 from benchmarks.page import recorded
-from benchmarks.zero_shot.forms import CLOSE, FORMS, OPENED, PAPER, SWEEP
+from benchmarks.zero_shot.forms import CLOSE, FORMS, PAPER, SWEEP
 from encoders import zero_shot
 from encoders.zero_shot import Budget, Calibration, Form
+from encoders.zero_shot.calibrate import Candidate
 from encoders.zero_shot.windows import from_json, to_json
 from training.zero_shot.run import open_subject
 from training.zero_shot.subject import Condition, Subject
 from training.zero_shot.tables import start_layer_conditions
 
+Chosen = tuple[int, Any, Form]
+"""A layer, its hierarchy and its form."""
+
 LONG = 200
 """Tokens that a document of the section `long` has at least."""
 KEPT = 0.1
 """Share of a converted layer's attention that may remain."""
+KEPT_OPENED = 0.08
+"""The same of half of the layers where blocks are opened."""
 
 
 def long(args: argparse.Namespace) -> dict[str, Any]:
     """Choose on some long documents, measure on others."""
     calibration, held_out = long_documents(args)
     choice = choose(held_out[0].model, calibration)
-    chosen = [(m.layer.index, m.hierarchy, m.form) for m in choice.chosen]
+    chosen = chosen_of(choice)
     outcomes, forms = [], []
     half = tuple(layer for layer, _, _ in chosen)
+    opened = {
+        f"{name}, blocks opened": chosen_of(
+            choose(held_out[0].model, calibration, candidates=zero_shot.OPENED, layers=layers, kept=kept)
+        )
+        for name, layers, kept in (("half", len(half), KEPT_OPENED), ("all", choice.layers, KEPT))
+    }
     for subject in held_out:
         layers = tuple(range(choice.layers))
         outcomes.append(measure_choice(subject, chosen))
+        outcomes += [measure_choice(subject, best, name) for name, best in opened.items()]
         for name, which, (_, hierarchy, form) in (
             ("half, paper's form", half, PAPER),
             ("all, paper's form", layers, PAPER),
             ("all, closest form", layers, CLOSE),
-            ("half, blocks opened", half, OPENED[0]),
-            ("all, blocks opened", layers, OPENED[1]),
         ):
             outcomes.append(asdict(subject.measure(Condition(name, which, hierarchy, form))))
         some = subject.part(range(min(args.forms_documents, len(subject.lengths))))
@@ -48,15 +59,17 @@ def long(args: argparse.Namespace) -> dict[str, Any]:
     for m in choice.measured:
         known = {"layer": m.layer.index, "attention": f"{m.hierarchy}; {m.form}", "gap": m.gap, "chosen": m.chosen}
         gaps.append({**known, "of_softmax": m.cost / m.softmax})
-    record = [
-        {"layer": layer, "hierarchy": to_json(hierarchy), "form": vars(form)} for layer, hierarchy, form in chosen
-    ]
+
+    def record(chosen: list[Chosen]) -> list[dict[str, Any]]:
+        return [{"layer": layer, "hierarchy": to_json(tree), "form": vars(form)} for layer, tree, form in chosen]
+
     return {
         "outcomes": outcomes,
         "forms": forms,
         "gaps": gaps,
         "choice": str(choice).splitlines()[-1],
-        "chosen": record,
+        "chosen": record(chosen),
+        "opened": {name: record(best) for name, best in opened.items()},
     }
 
 
@@ -77,22 +90,33 @@ def long_subjects(args: argparse.Namespace) -> list[tuple[Subject, Subject]]:
     return drawn
 
 
-def choose(model: Any, calibration: list[dict[str, Any]]) -> Calibration:
-    """Let `calibrate` choose half of the layers, with a tenth of their attention left."""
-    layers = len(zero_shot.summary(model).rows)
-    half = layers // 2
-    budget = Budget(flops=(layers - half + KEPT * half) / layers, layers=half)
-    choice = zero_shot.calibrate(model, calibration, budget)
+def choose(
+    model: Any,
+    calibration: list[dict[str, Any]],
+    *,
+    candidates: tuple[Candidate, ...] = zero_shot.CANDIDATES,
+    layers: int | None = None,
+    kept: float = KEPT,
+) -> Calibration:
+    """Let `calibrate` choose layers, by default half of them, with a share of their attention left."""
+    total = len(zero_shot.summary(model).rows)
+    layers = total // 2 if layers is None else layers
+    budget = Budget(flops=(total - layers + kept * layers) / total, layers=layers)
+    choice = zero_shot.calibrate(model, calibration, budget, candidates=candidates)
     print(choice)
     zero_shot.revert(model)
     return choice
 
 
-def measure_choice(subject: Subject, chosen: list[tuple[int, Any, Form]]) -> dict[str, Any]:
+def chosen_of(choice: Calibration) -> list[Chosen]:
+    return [(m.layer.index, m.hierarchy, m.form) for m in choice.chosen]
+
+
+def measure_choice(subject: Subject, chosen: list[Chosen], name: str = "half, calibrated") -> dict[str, Any]:
     zero_shot.revert(subject.model)
     for layer, hierarchy, form in chosen:
         zero_shot.convert(subject.model, [layer], hierarchy=hierarchy, form=form)
-    condition = Condition("half, calibrated", tuple(layer for layer, _, _ in chosen))
+    condition = Condition(name, tuple(layer for layer, _, _ in chosen))
     outcome = asdict(subject.score(condition, subject.vectors(condition.name)))
     zero_shot.revert(subject.model)
     print(outcome["data"], condition.name, f"{outcome['cosine']:.4f} {outcome['flops_gone']:.3f}", flush=True)

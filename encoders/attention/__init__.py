@@ -114,8 +114,9 @@ def hierarchical_attention(
             the paper's.
         pooling: how the leaves of a block share its weight. "mean" is the paper's, all alike. "block" weighs a
             block's children by the block's own mean query, "document" by the whole document's: then attention can
-            pick a leaf of another block. A tensor (R, H) or (R, 1), any floating dtype, finite: each row's log share
-            among its siblings, up to a constant. Only "mean" has a kernel of its own in `triton`.
+            pick a leaf of another block; "moments" by the mean and variance of the document's queries. A tensor (R, H)
+            or (R, 1), any floating dtype, finite: each row's log share among its siblings, up to a constant. Only
+            "mean" has a kernel of its own in `triton`.
         untie: "queries" gives every leaf weights of its own for the blocks on its path, in place of one weight per
             pair of siblings; the leaves of a block share its weight as `pooling` says. O(N b depth). Compiled on
             the CPU without positions; all else is computed by `torch`.

@@ -17,8 +17,8 @@ from encoders.attention.family import FamilyAttention
 from encoders.forest.batch import TreeBatch
 
 Positions = Tensor | tuple[Tensor, Tensor] | None
-Pooling = Literal["mean", "block", "document"] | Tensor
-POOLINGS = ("mean", "block", "document")
+Pooling = Literal["mean", "block", "document", "moments"] | Tensor
+POOLINGS = ("mean", "block", "document", "moments")
 Untie = Literal["queries", "rows"] | None
 
 
@@ -42,7 +42,7 @@ class AttentionCall:
     """"rows", `causal`, `cumulant` and `opened` are for zero_shot alone: see untied.py and opened.py."""
     near: int = 0
     opened: int = 0
-    """Blocks that every leaf and head opens; with untied queries alone, without positions, of softmax, not causal."""
+    """Blocks that every leaf opens, a head; with untied queries alone, without positions, of softmax, not causal."""
     alpha: float = 1.0
     causal: bool = False
     cumulant: bool = False
@@ -124,7 +124,7 @@ def checked_call(
         pooling=pooling,
         untie=untie,
         near=min(near, forest.num_leaves),  # more cells than that there are not
-        opened=min(opened, forest.num_leaves),  # nor as many blocks
+        opened=min(opened, 2 * forest.num_leaves),  # nor as many blocks and levels
         alpha=float(alpha),
         causal=causal,
         cumulant=cumulant,

@@ -23,6 +23,7 @@ k_P = sum_A w_A k_A, v_P = sum_A w_A v_A, H_P = sum_A w_A (H_A - log w_A), from 
     "mean"         w_A = n_A / n_P: the paper's; all leaves alike, and H_P = log n_P
     "block"        w_A = softmax_A(scale * q_P.k_A + H_A): what the block's own mean query picks, child by child
     "document"     the same by the mean query of the whole document: w_j is a softmax of scale * q.k_j over the block
+    "moments"      w_j is a softmax of scale * q.k_j + 1/2 sum_d Var_i(scale * q_id) (k_jd - mean_j k_jd)^2
     a tensor x     w_A = softmax_A(x_A): log shares, each head's own; only siblings with leaves count
 
 Where no block has two leaves, as on one level, all of them are softmax attention.
@@ -31,9 +32,11 @@ With `untie="queries"` a leaf i has masses of its own, P_ij = theta(i, B) w_j: o
 B of the nodes on its path, of scale * q_i.k_B + e_A.f_B + H_B, with A, B the siblings that part the two; the energy is
 the mean of these log-partitions. A *cell* is a family of leaves alone, or a leaf among inner siblings. `near` cells on
 each side of its own a leaf attends to leaf by leaf: a block that touches them is taken apart, and the leaf's side with
-it. `opened` times, in each head, the block of most mass, by that logit, that is no leaf gives way to its children. With
-`alpha` above 1 row i of P maximises <P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose limit at 1
-is the form above; the energy is the mean of these maxima.
+it. `opened` times the H blocks of a leaf, of all its H heads, that promise most give way to their children: those with
+most mass, in the leaf's lists, times variance of logits inside, sum_d Var_i(q_id) Var_w(k_jd) over the document's i and
+the block's j; leaves promise nothing. With `alpha` above 1 row i of P maximises
+<P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose limit at 1 is the form above; the energy is the
+mean of these maxima.
 
 Every other backend is tested against this one, which shares no operation on trees with them: it sees the rows as given,
 only children and absent nodes included. It computes in the dtype it is given.
@@ -70,20 +73,29 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
             children[parent[row]].append(row)
 
     document_query: dict[int, Tensor] = {}
-    if isinstance(call.pooling, str) and call.pooling == "document":
-        root_of = {row: _root(row, parent) for row in leaf_of_row}
-        for root in set(root_of.values()):
-            below = [leaf_of_row[row] for row in sorted(leaf_of_row) if root_of[row] == root]
-            document_query[root] = query[below].mean(0)
+    square: dict[int, Tensor] = {}  # (H,) of a leaf's key, then the mean over a block: the variance of its logits
+    variance: dict[int, Tensor] = {}
+    centre: dict[int, Tensor] = {}
+    root_of = {row: _root(row, parent) for row in n}
+    for root in set(root_of.values()):
+        below = [leaf_of_row[row] for row in sorted(leaf_of_row) if root_of[row] == root]
+        document_query[root], centre[root] = query[below].mean(0), key[below].mean(0)
+        variance[root] = (query[below] - document_query[root]).square().mean(0) * call.scale**2
+
+    def varies(row: int, k: Tensor) -> Tensor:
+        """(H,) variance of the logits with a key over the queries of the row's document, width by width."""
+        return torch.einsum("hd,hd->h", variance[root_of[row]], (k - centre[root_of[row]]).square())
 
     def log_shares(row: int, family: list[int]) -> Tensor:
         """(H, A) log of the share of each child in its parent `row`, whose mean query is known."""
         if isinstance(call.pooling, Tensor):
             picked = call.pooling[family].T.to(query.dtype)
         else:
-            by = q[row] if call.pooling == "block" else document_query[_root(row, parent)]
+            by = q[row] if call.pooling == "block" else document_query[root_of[row]]
             keys, entropies = (torch.stack([x[a] for a in family], dim=1) for x in (k, H))
             picked = torch.einsum("hd,had->ha", by, keys) * call.scale + entropies
+            if call.pooling == "moments":
+                picked = picked + torch.stack([square[a] for a in family], dim=1) / 2
         return picked.log_softmax(-1)
 
     def logits(left: list[int], q: Tensor, right: list[int], k: Tensor) -> Tensor:
@@ -107,6 +119,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
         if row in leaf_of_row:
             leaf = leaf_of_row[row]
             q[row], k[row], v[row], H[row], log_m[row] = query[leaf], key[leaf], value[leaf], empty, empty
+            square[row] = varies(row, key[leaf])
             top = row
             while parent[top] >= 0 and len(children[parent[top]]) == 1:
                 top = parent[top]
@@ -122,11 +135,13 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
                 log_w = log_shares(row, family)
                 k[row], v[row] = (torch.einsum("ha,ahd->hd", log_w.exp(), x) for x in (K, V))
                 H[row] = (log_w.exp() * (entropies - log_w)).sum(-1)
+                square[row] = torch.einsum("ha,ah->h", log_w.exp(), torch.stack([square[a] for a in family]))
                 if call.alpha != 1:
                     log_m[row] = _renyi(log_w, torch.stack([log_m[a] for a in family], dim=1), call.alpha)
             else:
                 k[row], v[row] = (torch.einsum("a,ahd->hd", share, x) for x in (K, V))
                 H[row] = log_m[row] = query.new_full((heads,), math.log(n[row]))
+                square[row] = torch.einsum("a,ah->h", share, torch.stack([square[a] for a in family]))
             if len(family) == 1:
                 L[row] = Z[family[0]] = L[family[0]]
                 continue
@@ -141,7 +156,8 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
 
     nowhere = _zeros(value).sum(0)
     if call.untie is not None:
-        return _untied(call, leaf_of_row, children, k, v, H if call.alpha == 1 else log_m, nowhere)
+        spread = {row: (square[row] - varies(row, k[row])).detach() for row in square}
+        return _untied(call, leaf_of_row, children, k, v, H if call.alpha == 1 else log_m, spread, nowhere)
     m: dict[int, Tensor] = {}
     c: dict[int, Tensor] = {}
     output = list(_zeros(value).unbind())
@@ -170,11 +186,12 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
 
 def _untied(
     call: AttentionCall, leaf_of_row: dict[int, int], children: dict[int, list[int]], k: dict[int, Tensor],
-    v: dict[int, Tensor], size: dict[int, Tensor], nowhere: Tensor,
+    v: dict[int, Tensor], size: dict[int, Tensor], spread: dict[int, Tensor], nowhere: Tensor,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Outputs and energies where every leaf has masses of its own.
 
-    `size` is the (H,) log of how many leaves a block counts as, H or log m; `nowhere` is (H, E) zeros.
+    `size` is the (H,) log of how many leaves a block counts as, H or log m; `spread` the (H,) variance of the logits in
+    a block; `nowhere` is (H, E) zeros.
     """
     parent, row_of_leaf = call.forest.parent.tolist(), {leaf: row for row, leaf in leaf_of_row.items()}
     empty = nowhere.sum(-1)
@@ -212,14 +229,23 @@ def _untied(
             a, b = next((a, b) for a, b in zip(lines[at], lines[block], strict=False) if a != b)
         return logit + torch.einsum("hp,hp->h", call.query_position[a], call.key_position[b])
 
-    def opened(leaf: int, head: int, seen: list[int]) -> list[int]:
+    def opened(leaf: int, seen: list[int]) -> list[list[int]]:
+        """The blocks that each head sees."""
+        heads = range(len(empty))
+        mass = torch.stack([logit(leaf, block) + size[block] for block in seen]).logsumexp(0)
+        found = [list(seen) for _ in heads]
         for _ in range(call.opened):
-            inner = [block for block in seen if block not in leaf_of_row]
-            if not inner:
-                break
-            most = max(inner, key=lambda block: float((logit(leaf, block) + size[block])[head]))
-            seen = [block for block in seen if block != most] + parts(most)
-        return seen
+            promise = {
+                (head, block): float(
+                    spread[block][head].clamp(min=0).log() + (logit(leaf, block) + size[block] - mass)[head]
+                )
+                for head in heads
+                for block in found[head]
+                if block not in leaf_of_row
+            }
+            for head, block in sorted(promise, key=promise.__getitem__, reverse=True)[: len(empty)]:
+                found[head] = [other for other in found[head] if other != block] + parts(block)
+        return found
 
     def mixed(leaf: int, head: int, seen: list[int]) -> tuple[Tensor, Tensor]:
         x = torch.stack([(logit(leaf, block) + size[block])[head] for block in seen])
@@ -253,7 +279,7 @@ def _untied(
                 log_z.append(empty - math.inf)
                 continue
             if call.opened:
-                found = [mixed(leaf, h, opened(leaf, h, seen)) for h in range(len(empty))]
+                found = [mixed(leaf, h, entries) for h, entries in enumerate(opened(leaf, seen))]
                 output[leaf], most = (torch.stack(x) for x in zip(*found, strict=True))
                 log_z.append(most)
                 continue

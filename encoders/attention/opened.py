@@ -2,14 +2,18 @@
 
     Families ─ Rows.of ─> entries of each leaf's lists, children of nodes ─ attend_opened ─> outputs, log-partitions
 
-A leaf's blocks, of its interaction lists, have the logits l(i, B) of untied.py. `opened` times the one of most mass
-that is no leaf gives way to its children, in each head anew. P_ij = theta(i, B) w_j then holds over finer blocks: the
-divergence from softmax cannot grow, and with all of them opened it is 0. A leaf pays for the products with the
-children; the search itself is over numbers it has. What is chosen has no gradient; all else has.
+A leaf's blocks, of its interaction lists, have the logits l(i, B) of untied.py. Opening one, which gives way to its
+children, saves about half of its mass times the variance of the leaf's logits in it, which `Blocks.spread` estimates
+for all leaves of a document alike. In each of `opened` rounds a leaf opens as many blocks as there are heads, those of
+all its heads where mass, of the lists as they were, times spread is the most: heads that attend far and wide need few.
+P_ij = theta(i, B) w_j then holds over finer blocks: the divergence from softmax cannot grow, and with all of them
+opened it is 0. A leaf pays for the products with the children; the search itself is over numbers it has. What is chosen
+has no gradient; all else has.
 
 Source: Barnes and Hut, "A hierarchical O(N log N) force-calculation algorithm", Nature 324, 1986, for cells of a tree
 that are opened where they matter.
 Axes:  N leaves   M nodes   H heads   D query width   E value width   n leaves of a piece   e entries   c children
+       x = H e + opened H c entries of all heads
 """
 
 from dataclasses import dataclass
@@ -70,30 +74,40 @@ def attend_opened(query: Tensor, blocks: Blocks, call: AttentionCall) -> tuple[T
 
 def _attend(query: Tensor, entries: Tensor, children: Tensor, blocks: Blocks, opened: int) -> tuple[Tensor, Tensor]:
     """Outputs (n, H, E) and log-partitions (n, H) of some leaves: query (n, H, D), entries (n, e)."""
-    lowest, (n, heads, _), e, c = torch.finfo(query.dtype).min, query.shape, entries.shape[1], children.shape[1]
-    head = torch.arange(heads, device=query.device)[:, None]
+    assert blocks.spread is not None
+    finfo, (n, heads, _), e, c = torch.finfo(query.dtype), query.shape, entries.shape[1], children.shape[1]
     is_block = (children < len(children) - 1).any(1)
-    logits = [torch.einsum("nhd,nehd->nhe", query, blocks.key[entries]) + blocks.entropy[entries].transpose(1, 2)]
-    # What may be opened, by the columns of all the entries there will be, and where they come from.
-    node = entries.new_full((n, heads, e + opened * c), len(children) - 1)
-    node[..., :e] = entries[:, None]
-    score = query.new_full(node.shape, lowest)
-    score[..., :e] = logits[0].detach().masked_fill(~is_block[entries][:, None], lowest)
-    gone = torch.zeros_like(node, dtype=torch.bool)
-    for at in range(e, e + opened * c, c):
-        best = score.argmax(-1, keepdim=True)
-        before = gone.gather(2, best)  # where nothing is left to open, argmax finds anything
-        there = is_block[node.gather(2, best)] & ~before
-        below = children[torch.where(there, node.gather(2, best), len(children) - 1)[..., 0]]  # (n, H, c)
-        logits.append((blocks.key[below, head] @ query[..., None])[..., 0] + blocks.entropy[below, head])
-        gone.scatter_(2, best, there | before)
-        score.scatter_(2, best, lowest)
-        score[..., at : at + c] = logits[-1].detach().masked_fill(~is_block[below], lowest)
-        node[..., at : at + c] = below
-    joined = torch.cat(logits, -1).masked_fill(gone, lowest)
-    log_z, weights = joined.logsumexp(-1), joined.softmax(-1)
-    output = torch.einsum("nhe,nehv->nhv", weights[..., :e], blocks.value[entries])
-    for at in range(e, e + opened * c, c):
-        below = node[..., at : at + c]
-        output = output + (weights[..., None, at : at + c] @ blocks.value[below, head])[..., 0, :]
-    return output, log_z
+    spread = blocks.spread.clamp(min=finfo.tiny).log().masked_fill(~is_block[:, None], finfo.min)
+    row = torch.arange(n, device=query.device)[:, None]
+    listed = torch.einsum("nhd,nehd->nhe", query, blocks.key[entries]) + blocks.entropy[entries].transpose(1, 2)
+    mass = listed.detach().logsumexp(-1)
+    # Entries of all heads, side by side: nodes, heads, logits, what opening promises, whether they were opened.
+    node, logits = entries.repeat(1, heads), [listed.flatten(1)]
+    head = torch.arange(heads, device=query.device).repeat_interleave(e).expand(n, -1)
+    promise = (listed.detach() - mass[..., None] + spread[entries].transpose(1, 2)).flatten(1)
+    gone, rounds = torch.zeros_like(node, dtype=torch.bool), []
+    for _ in range(opened):
+        best = promise.topk(heads, dim=1).indices
+        h, there = head[row, best], is_block[node[row, best]] & ~gone[row, best]
+        below = children[torch.where(there, node[row, best], len(children) - 1)]  # (n, H, c)
+        inside = (blocks.key[below, h[..., None]] @ query[row, h][..., None])[..., 0] + blocks.entropy[
+            below, h[..., None]
+        ]
+        logits.append(inside.flatten(1))
+        rounds.append((h, below))
+        gone[row, best] |= there
+        promise[row, best] = finfo.min
+        found = (inside.detach() - mass[row, h][..., None] + spread[below, h[..., None]]).flatten(1)
+        promise = torch.cat([promise, found], 1)
+        node, head = torch.cat([node, below.flatten(1)], 1), torch.cat([head, h.repeat_interleave(c, 1)], 1)
+        gone = torch.cat([gone, torch.zeros_like(found, dtype=torch.bool)], 1)
+    joined = torch.cat(logits, 1).masked_fill(gone, finfo.min)  # (n, x)
+    top = joined.detach().new_full((n, heads), finfo.min).scatter_reduce(1, head, joined.detach(), "amax")
+    weights = (joined - top.gather(1, head)).exp()
+    total = torch.zeros_like(top).scatter_add(1, head, weights)
+    weights = weights / total.gather(1, head)
+    output = torch.einsum("nhe,nehv->nhv", weights[:, : heads * e].view(n, heads, e), blocks.value[entries])
+    for at, (h, below) in zip(range(heads * e, weights.shape[1], heads * c), rounds, strict=True):
+        mixed = weights[:, at : at + heads * c].view(n, heads, 1, c) @ blocks.value[below, h[..., None]]
+        output = output.scatter_add(1, h[..., None].expand_as(mixed[:, :, 0]), mixed[:, :, 0])
+    return output, top + total.log()

@@ -2,7 +2,8 @@
 
     present_leaves leaves in the order of nodes
     node_means     plain means over the leaves under every node
-    log_shares     "document" or a tensor ─> log shares of all rows, up to a constant a family; None for "block"
+    Moments        mean and variance of each document's queries, and the logits that they give keys
+    log_shares     "document", "moments", a tensor ─> log shares of all rows, up to a constant a family; "block" ─> None
     pool_up        keys, values of leaves; what picks ─> keys, values, entropies of nodes
 
 With x_A what picks the children A of a node P, w_A = softmax_A(x_A), and T_A the gradient of w_A,
@@ -11,7 +12,8 @@ With x_A what picks the children A of a node P, w_A = softmax_A(x_A), and T_A th
     T_A = k_bar_P.k_A + v_bar_P.v_A + H_bar_P (H_A - log w_A)      x_bar_A = w_A (T_A - sum_B w_B T_B)
 
 In "block", x_A = q_P.k_A + H_A. A constant query r in place of q_P gives w_j = softmax_j(r.k_j) over the leaves j of a
-block, for H_P + r.k_P = logsumexp_A x_A: so "document" needs no keys of nodes to know its shares.
+block, for H_P + r.k_P = logsumexp_A x_A: so "document" needs no keys of nodes to know its shares. "moments" takes the
+log of the mean exp(q_i.k_j) over the queries i of the document, as if they were normal, each width by itself.
 
 The entropy of order alpha = 1 + a (Renyi), R_P = log(sum_A w_A exp(a u_A)) / -a where u_A = log w_A - R_A, adds
 -alpha R_bar_P w_A (exp(a u_A + a R_P) - 1) / a to x_bar_A. As a tends to 0, R does to H: log1p and expm1 keep digits.
@@ -19,6 +21,7 @@ The entropy of order alpha = 1 + a (Renyi), R_P = log(sum_A w_A exp(a u_A)) / -a
 Axes:  N leaves   R rows   M nodes   H heads   D query width   E value width   T documents
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
@@ -47,21 +50,50 @@ def node_means(leaves: Tensor, families: FamilyTensors) -> Tensor:
     return mean_up(leaves.flatten(1), families).view(len(families.parent), *leaves.shape[1:])
 
 
-def log_shares(call: AttentionCall, families: FamilyTensors) -> Tensor | None:
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """How the present queries of each document lie, times the scale, and where its keys do."""
+
+    query: Tensor
+    """(T, H, D) means."""
+    variance: Tensor
+    """(T, H, D) of the queries."""
+    key: Tensor
+    """(T, H, D) means."""
+
+    @classmethod
+    def of(cls, call: AttentionCall, families: FamilyTensors) -> "Moments":
+        leaf = families.leaf
+        document = call.forest.leaf_document[leaf]
+        count = torch.bincount(document, minlength=call.forest.num_documents).clamp(min=1)[:, None, None]
+        # One leaf after another is added: in float64, so that many leaves round no more than a few.
+        wide = call.wide if call.query.device.type == "mps" else torch.float64
+
+        def mean(leaves: Tensor) -> Tensor:
+            return leaves.new_zeros(len(count), *leaves.shape[1:]).index_add(0, document, leaves) / count
+
+        query, key = (x.index_select(0, leaf).to(wide) for x in (call.query, call.key))
+        query, key = query * call.scale, key.repeat_interleave(call.group, dim=1)
+        middle = mean(query)
+        return cls(*(x.to(call.wide) for x in (middle, mean((query - middle[document]).square()), mean(key))))
+
+    def squares(self, key: Tensor, document: Tensor) -> Tensor:
+        """Return the variance (n, H) of the logits that keys (n, H, D) of some documents get from their queries."""
+        return (self.variance[document] * (key - self.key[document]).square()).sum(-1)
+
+
+def log_shares(call: AttentionCall, families: FamilyTensors, moments: Moments | None = None) -> Tensor | None:
     """Return (R, H) log shares of rows among their siblings, up to a constant; None where the blocks pick."""
     if isinstance(call.pooling, Tensor):
         return call.pooling.to(call.wide)
     if call.pooling == "block":
         return None
-    leaf, document = families.leaf, call.forest.leaf_document[families.leaf]
-    query, key = (x.index_select(0, leaf).to(call.wide) for x in (call.query, call.key))
-    key = key.repeat_interleave(call.group, dim=1)
-    count = torch.bincount(document, minlength=call.forest.num_documents).clamp(min=1)
-    # One leaf after another is added: in float64, so that many leaves round no more than a few.
-    exact = query if query.device.type == "mps" else query.double()
-    total = exact.new_zeros(len(count), *query.shape[1:]).index_add(0, document, exact)
-    mean = (total * (call.scale / count.to(total.dtype))[:, None, None]).to(query.dtype)
-    logits = (mean[document] * key).sum(-1)
+    moments = moments or Moments.of(call, families)
+    document = call.forest.leaf_document[families.leaf]
+    key = call.key.index_select(0, families.leaf).to(call.wide).repeat_interleave(call.group, dim=1)
+    logits = (moments.query[document] * key).sum(-1)
+    if call.pooling == "moments":
+        logits = logits + moments.squares(key, document) / 2
     return shares_of_leaves(logits, call, families)
 
 

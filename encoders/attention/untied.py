@@ -34,7 +34,7 @@ from torch import Tensor
 from encoders.attention.call import AttentionCall
 from encoders.attention.joined import JoinedEntmax, JoinedSoftmax
 from encoders.attention.lists import Bucket, Interactions, build_interactions
-from encoders.attention.pooling import log_shares, node_means, pool_up, present_leaves
+from encoders.attention.pooling import Moments, log_shares, node_means, pool_up, present_leaves
 from encoders.forest.batch import TreeBatch
 from encoders.forest.families import FamilyTensors
 
@@ -53,6 +53,8 @@ class Blocks:
     """(M, H) log of the effective number of leaves, where alpha is not 1; `entropy` is 0 then."""
     variance: Tensor | None
     """(M, H, D) of the keys under the node, where the cumulant is wanted."""
+    spread: Tensor | None
+    """(M, H) variance of the logits under the node, as the document's queries lie, where blocks are opened."""
     log_n: Tensor
     """(M, 1) of the leaves under the node."""
 
@@ -68,8 +70,8 @@ class Blocks:
 
         variance = None if self.variance is None else each(self.variance)
         entropy, log_n = each(self.entropy, lowest), _with_padding(self.log_n)
-        size = None if self.size is None else each(self.size)
-        return Blocks(each(self.key), each(self.value), entropy, size, variance, log_n)
+        size, spread = (None if x is None else each(x) for x in (self.size, self.spread))
+        return Blocks(each(self.key), each(self.value), entropy, size, variance, spread, log_n)
 
 
 Attend = Callable[[Tensor, Blocks, AttentionCall], tuple[Tensor, Tensor]]
@@ -100,12 +102,16 @@ def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
     """Return keys, values and entropies of all nodes; see pooling.py."""
     key, value = (present_leaves(x, families).to(call.wide) for x in (call.key, call.value))
     log_n = families.count.to(call.wide).log()[:, None]
-    if call.pooled and call.group > 1:
+    if (call.pooled or call.opened) and call.group > 1:
         key, value = (x.repeat_interleave(call.group, dim=1) for x in (key, value))
+    moments = Moments.of(call, families) if call.opened else None
     if call.cumulant:
         value = torch.cat([value, key.square()], dim=-1)
+    elif moments is not None:
+        squares = moments.squares(key, call.forest.leaf_document[families.leaf])
+        value = torch.cat([value, squares.detach()[..., None]], dim=-1)
     if call.pooled:
-        shares = log_shares(call, families)
+        shares = log_shares(call, families, moments)
         picks = None
         if shares is None:
             picks = node_means(present_leaves(call.query, families).to(call.wide), families) * call.scale
@@ -114,14 +120,17 @@ def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
     else:
         k, v = node_means(key, families), node_means(value, families)
         entropy = size = log_n.expand(-1, k.shape[1])
-    variance = None
+    variance = spread = None
+    if moments is not None:
+        v, spread = v.split([call.value.shape[2], 1], dim=-1)
+        spread = (spread[..., 0] - moments.squares(k, call.forest.document[families.top_row])).detach()
     if call.cumulant:
         v, square = v.split([call.value.shape[2], k.shape[2]], dim=-1)
         # The mean of one leaf's square may differ from its square by rounding.
         variance = (square - k.square()).clamp(min=0).masked_fill((log_n == 0)[..., None], 0)
     if call.alpha == 1:
-        return Blocks(k, v, entropy, None, variance, log_n)
-    return Blocks(k, v, torch.zeros_like(entropy), size, variance, log_n)
+        return Blocks(k, v, entropy, None, variance, spread, log_n)
+    return Blocks(k, v, torch.zeros_like(entropy), size, variance, spread, log_n)
 
 
 def interactions_of(forest: TreeBatch, present: Tensor | None = None, *, near: int, causal: bool) -> Interactions:

@@ -29,7 +29,7 @@ Source: Amizadeh, Abdali, Li, Koishida, "Hierarchical Self-Attention", NeurIPS 2
 
 from encoders.zero_shot.budget import Budget
 from encoders.zero_shot.cache import HierarchicalCache
-from encoders.zero_shot.calibrate import CANDIDATES, Calibration, calibrate
+from encoders.zero_shot.calibrate import CANDIDATES, OPENED, Calibration, calibrate
 from encoders.zero_shot.calls import use_tree
 from encoders.zero_shot.convert import convert, disable, enable, is_converted, restore, revert
 from encoders.zero_shot.form import Form
@@ -40,6 +40,7 @@ from encoders.zero_shot.windows import Auto, Quadtree, Windows, trees_from_state
 
 __all__ = [
     "CANDIDATES",
+    "OPENED",
     "Auto",
     "Budget",
     "Calibration",

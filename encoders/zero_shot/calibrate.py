@@ -47,6 +47,11 @@ CANDIDATES: tuple[Candidate, ...] = (
 """The paper's form and its neighbours, then the improved ones, cheap before exact.
 Each costs a pass over the batches."""
 
+OPENED: tuple[Candidate, ...] = tuple(
+    (Windows((4,) * 8, "own"), Form("queries", 0, "moments", opened=m)) for m in (2, 3, 4, 5, 6, 8, 10)
+)
+"""The closest at their count of products, for layers that see all positions; without a compiled kernel, so slower."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -145,9 +150,7 @@ def _measure(
     try:
         for layer in watch(model, layers, lambda watched: _gaps(watched, table[watched.layer.name])):
             runnable = [
-                (h, f)
-                for h, f in candidates
-                if not (layer.causal and (f.untie == "rows" or f.opened or isinstance(h, Auto)))
+                (h, f) for h, f in candidates if not (layer.causal and (not f.runs_causal or isinstance(h, Auto)))
             ]
             table[layer.name] = [CandidateGap(layer, h, f.for_causal() if layer.causal else f) for h, f in runnable]
         with torch.no_grad():

@@ -8,10 +8,10 @@
 | `Form(untie="queries")`           | keys and values        | one logit a leaf of A               |
 
 `near` makes the field around a leaf exact, `pooling="attention"` weighs the leaves of a block by what the mean query of
-the document (in causal layers, of the positions up to the leaf) gives them, `cumulant` adds the second cumulant to
-the logits of blocks, `opened` lets every leaf go down the tree to where its attention lies. In causal layers every form
-is the strictly causal one with untied queries, because the mean query of a block would carry later positions to earlier
-ones.
+the document (in causal layers, of the positions up to the leaf) gives them, "moments" by what its queries give them on
+average, as if they were normal, `cumulant` adds the second cumulant to the logits of blocks, `opened` lets every leaf
+go down the tree to where its attention lies. In causal layers every form is the strictly causal one with untied
+queries, because the mean query of a block would carry later positions to earlier ones.
 
 Axes:  N leaves   R rows   T documents   H heads   K key-value heads   D query width   E value width
 """
@@ -31,7 +31,7 @@ from encoders.forest.batch import TreeBatch
 from encoders.forest.subtree import subtree_mean
 
 Untie = Literal["rows", "queries"] | None
-BlockPooling = Literal["mean", "attention"]
+BlockPooling = Literal["mean", "attention", "moments"]
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,19 @@ class Form:
     near: int = 0
     """Cells (lowest families) on each side of a leaf's own that are attended to leaf by leaf; needs `untie`."""
     pooling: BlockPooling = "mean"
-    """"attention" needs `untie`, and costs one more pass over the keys."""
+    """"attention" and "moments" need `untie`, and cost one or two more passes over the keys."""
     cumulant: bool = False
     alpha: float = 1.0
     """Above 1, up to 2, masses are an entmax of that order in place of a softmax; needs untied queries."""
     opened: int = 0
-    """Blocks of most mass that each position and head replaces by their children, one after another; needs untied
-    queries, and has no compiled kernel. The closest at its count of products; see docs/hsa.md for its time."""
+    """Blocks a head that each position replaces by their children where they promise most; needs untied queries, and
+    has no compiled kernel. With pooling="moments" the closest at its count of products: its time is in docs/hsa.md."""
 
     def __post_init__(self) -> None:
         if self.untie not in (None, "rows", "queries"):
             raise ModelError(f'untie must be None, "rows" or "queries", but is {self.untie!r}.')
-        if self.pooling not in ("mean", "attention"):
-            raise ModelError(f'pooling must be "mean" or "attention", but is {self.pooling!r}.')
+        if self.pooling not in ("mean", "attention", "moments"):
+            raise ModelError(f'pooling must be "mean", "attention" or "moments", but is {self.pooling!r}.')
         if not isinstance(self.near, int) or self.near < 0:
             raise ModelError(f"near must be an integer of at least 0, but is {self.near!r}.")
         if self.untie is None and (self.near or self.pooling != "mean"):
@@ -78,6 +78,11 @@ class Form:
                 f"it are untie={self.untie!r}, cumulant={self.cumulant!r} and alpha={self.alpha!r}."
             )
 
+    @property
+    def runs_causal(self) -> bool:
+        """Whether causal layers have the form."""
+        return self.untie != "rows" and self.alpha == 1 and not self.opened and self.pooling != "moments"
+
     def for_causal(self) -> "Form":
         """Return the form a causal layer runs, or raise if there is none."""
         if self.untie == "rows":
@@ -91,11 +96,15 @@ class Form:
             raise ModelError(
                 f"opened must be 0 in causal layers, whose cache keeps no leaves of blocks, but is {self.opened}."
             )
+        if self.pooling == "moments":
+            raise ModelError(
+                'pooling must be "mean" or "attention" in causal layers, but is "moments": later queries would count.'
+            )
         return Form("queries", self.near, self.pooling, self.cumulant)
 
     def __str__(self) -> str:
         parts = ["paper" if self.untie is None else f"untied {self.untie}"]
-        parts += [f"near {self.near}"] * (self.near > 0) + ["attention-pooled"] * (self.pooling == "attention")
+        parts += [f"near {self.near}"] * (self.near > 0) + [f"{self.pooling}-pooled"] * (self.pooling != "mean")
         parts += [f"{self.opened} opened"] * (self.opened > 0)
         parts += ["cumulant"] * self.cumulant + [f"entmax {self.alpha:g}"] * (self.alpha != 1)
         return " + ".join(parts)
@@ -135,7 +144,7 @@ def form_call(
     if causal:
         form = form.for_causal()
     paper = form.untie is None
-    pooling: Pooling = "document" if form.pooling == "attention" else "mean"
+    pooling: Pooling = "document" if form.pooling == "attention" else form.pooling
     call = checked_call(
         query, key, value, forest, present=None, scale=scale, attend_self=True, pooling=pooling, untie=form.untie,
         near=form.near, opened=form.opened, alpha=form.alpha, causal=causal, cumulant=form.cumulant and not paper,

@@ -10,8 +10,10 @@ Two counts, for one layer of width d with h heads over n positions:
   the root 3 d (its share of its parent's means) and 2 d + 8 h (the way down). Untied forms: (2 d + h) for each
   logit (those of tied far fields once a group), 2 d per node for the means of keys and values (3 d with those of
   queries, and 2 d + 8 h for the way down, if far fields are tied). Attention pooling adds 4 d a position and 4 h a
-  node, the second cumulant d a far logit and 2 d a node; moved windows what moved.py counts. A block that is opened
-  adds 2 d + h for each child, as many as the largest family below the root has, and saves d: it was no value to anyone.
+  node, the second cumulant d a far logit and 2 d a node; moved windows what moved.py counts. Pooling by moments and
+  opening take the variance of queries and of each position's logits, 3 d a position, once for both. A block that can
+  be opened costs 2 d, for the variance in it; one that is, 2 d + h for each child, as many as the largest family below
+  the root has, and saves d: it was no value to anyone.
 
 Softmax attention is 2 n^2 d + n^2 h, and half of that, the pairs that are seen, if causal.
 
@@ -205,9 +207,12 @@ def hsa_cost(
     pairs = lists.tied_pairs if tied else lists.pairs
     far = lists.tied_far_pairs if tied else lists.far_pairs
     full = moving + pairs * (2 * width + heads) + below_root * (5 * width + 8 * heads if tied else 2 * width)
-    if form.pooling == "attention":
+    if form.pooling != "mean":
         full += forest.num_leaves * 4 * width + below_root * 4 * heads
+    if form.pooling == "moments" or form.opened:
+        full += forest.num_leaves * 3 * width
     if form.opened:
+        full += (below_root - forest.num_leaves) * 2 * width
         above = families.parent[families.parent[families.first]]
         most = int(sizes[above >= 0].max(initial=0))
         times = forest.num_leaves * min(form.opened, int((above >= 0).sum()))
