@@ -22,6 +22,11 @@ def plain_untied(forest, query, key, value, sides=(), *, scale, pooling) -> tupl
     count = under.sum(1)
     mean = under.to(q.dtype) @ q / count.clamp(min=1)[:, None].to(q.dtype)
 
+    same = (forest.leaf_document == forest.leaf_document[:, None]).to(q.dtype)
+    same = same / same.sum(1, keepdim=True)  # (N, N) means over the document
+    spread = same @ (scale * (q - same @ q)).square()
+    square = torch.zeros(len(k), size, dtype=k.dtype)  # (H, R) mean variance of logits under a row
+    square = square.index_copy(1, leaf_rows, (spread * (k - same @ k).square()).sum(-1))
     k, v = (torch.zeros(len(x), size, x.shape[2], dtype=x.dtype).index_copy(1, leaf_rows, x) for x in (k, v))
     H = k.new_zeros(len(k), size)
     for depth in range(int(forest.depth.max()), 0, -1):
@@ -33,11 +38,12 @@ def plain_untied(forest, query, key, value, sides=(), *, scale, pooling) -> tupl
             x = pooling.T[:, None].expand(-1, len(P), -1)
         else:
             by = P if pooling == "block" else (over & (parent < 0)[:, None])[:, P].int().argmax(0)
-            x = mean[:, by] @ k.mT * scale + H[:, None]
+            x = mean[:, by] @ k.mT * scale + H[:, None] + (square[:, None] / 2 if pooling == "moments" else 0)
         log_w = x.masked_fill(~child, -math.inf).log_softmax(-1)
         w, log_w = log_w.exp(), log_w.masked_fill(~child, 0)
         H = H.index_copy(1, P, (w * (H[:, None] - log_w)).sum(-1))
         k, v = k.index_copy(1, P, w @ k), v.index_copy(1, P, w @ v)
+        square = square.index_copy(1, P, (w * square[:, None]).sum(-1))
 
     own = torch.arange(size) == leaf_rows[:, None]  # (N, R)
     sees = own | (under.T[:, parent] & (parent >= 0) & ~under.T & (count > 0))

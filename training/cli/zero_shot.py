@@ -27,7 +27,7 @@ def run(
     auto: Annotated[bool, typer.Option("--auto", help="Windows end where the keys change.")] = False,
     untie: Annotated[str | None, typer.Option(help="rows or queries; the paper's form ties both.")] = None,
     near: Annotated[int, typer.Option(help="Neighbouring windows that are exact; needs --untie.")] = 0,
-    pooling: Annotated[str, typer.Option(help="mean or attention; attention needs --untie.")] = "mean",
+    pooling: Annotated[str, typer.Option(help="mean, attention or moments; all but mean need --untie.")] = "mean",
     cumulant: Annotated[bool, typer.Option("--cumulant", help="Second cumulant of block logits.")] = False,
     keep: Annotated[
         float | None,
