@@ -2,7 +2,7 @@
 
 page                    parse_html: decode, run the stages, assemble the Document
 elements    offsets     markup -> element records; where each tag stands in the source; `streamed` puts in place what
-                        comes late, `steps` are the records' xpaths
+                        comes late, `slots` what a shadow tree shows, `steps` are the records' xpaths
 flow        rules       elements -> text blocks in reading order, a rule for each kind of element (`image_rules` has
                         those that show images); `reader` is the state, `blocks` the text; `headings`, `formulas`,
                         `code` and `twins` are what some rules need

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import turbohtml
 
 from docgraph.parsers.html.searched import Searched
+from docgraph.parsers.html.slots import fill_slots
 from docgraph.parsers.html.streamed import put_in_place
 
 if TYPE_CHECKING:
@@ -196,6 +197,8 @@ def read_markup(markup: str, *, most: int, tags: bool = False) -> Elements:
     page = turbohtml.parse(markup, positions=False, source_locations=tags, allow_declarative_shadow_roots=False)
     if "$R" in markup:
         put_in_place(page, markup)
+    if "<slot" in markup and "shadowroot" in markup:
+        fill_slots(page)
     return _recorded(page, page.descendants, _KINDS, attrgetter("tag"), attrgetter("data"), most, tags)
 
 
