@@ -9,7 +9,7 @@ from typing import Final
 _BEFORE_NAMES: Final = re.compile(
     r"^(?:by|von|auth?or(?:in|en|es|i)?|autore|auteure?s?|författare|forfatter|skribent|tekijä|kirjoittaja|te[kx]st[eo]?|"
     r"testo|words|автор(?:ы|ка)?(?: (?:статьи|текста|материала))?|текст|συντάκτης|κείμενο|yazar|yazan|penulis|tác giả|"
-    r"szerző|autorzy|autoři|כתבה?|كتب|الكاتب)\s*[:：–—]\s*|"
+    r"szerző|autorzy|autoři|כתבה?|كتبت?|الكاتبة?|लेखक|लेखिका|रिपोर्ट|ผู้เขียน|เรื่อง)\s*[:：–—]\s*|"
     r"^(?:(?:written|posted|published|reported|story|words|article|text|report|review|reviewed|edited|uploaded|"
     r"submitted|created|photos?|geschrieben|verfasst|ein bericht|interview|(?:eine )?analyse|ein kommentar|écrit|"
     r"publié|rédigé|escrito|publicado|geschreven|skrevet|skriven|a cura|scritto)\s+)?"

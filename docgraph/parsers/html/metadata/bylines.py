@@ -26,6 +26,13 @@ _UNSEEN: Final = (UNSEEN - {"title"}) | {"svg"}
 _GOES_ON: Final = re.compile(r"(?:,|&|\b(?:and|und|et|y|e|og|och|en|by|von|par|por))$", re.I)
 _IS_MORE: Final = re.compile(r"^(?:,|&|(?:and|und|et|y|e|og|och|en)\b)", re.I)
 
+_WITHIN_LINE: Final = re.compile(
+    r"\s(?:作者|记者|撰文)\s*[:：]\s*([\u4e00-\u9fff]{2,4})(?=\s|$)|\d min(?:utes?)?(?: read)?\s*[|·•]\s*([^\d|·•]+)$"
+)
+"""An author after the date and the source in one line ("2022年5月18日 来源：… 作者：沈一鸣"), or after the time that
+reading takes, as Hugo's most common theme has it ("3 min · Ines Varga").
+"""
+
 
 class Line(NamedTuple):
     """One line of a short text."""
@@ -103,6 +110,8 @@ def byline_below(elements: Elements, start: int, stop: int) -> str | None:
             break
         if is_named_author(line.text):
             return line.text
+        if (named := _WITHIN_LINE.search(line.text)) and (named[1] or is_name(named[2])):
+            return named[1] or named[2]
     return None
 
 

@@ -28,6 +28,9 @@ _PAGE_HEADER: Final = re.compile(
 _OWNER: Final = re.compile(r"©\s*(?:(?:19|20)\d\d(?:\s?[-–]\s?\d{2,4})?,?\s*)?(?:by\s+)?([^\W\d_][^.|·•©\n]{2,40})")
 """Who owns a page, as its foot says."""
 _OWNER_LETTERS: Final = 400
+_OWNER_EVENTS: Final = 120
+_FOOT: Final = re.compile(r"(?:^|[\s_-])(?:footer|copyright|colophon)(?:$|[\s_-])", re.I)
+_MOST_FEET: Final = 8
 _BESIDE_TEXT: Final = frozenset(("article", "main", "nav", "p", "li", "header"))
 """What a link home stands in that may be no logo."""
 _LOGO_LEVELS: Final = 3
@@ -56,9 +59,10 @@ def links_home(elements: Elements, base: str) -> list[int]:
     ]
 
 
-def names_of_site(elements: Elements, homes: list[int]) -> list[str]:
-    """Return what may be the site's name: what links home say, in words or by the `alt` of their image, those first
-    that are logos, by their relation or a class, or stand in the page's header; and what logos say that lead elsewhere.
+def names_of_site(elements: Elements, homes: list[int]) -> tuple[list[str], str]:
+    """Return what may be the site's name, and the name that both a link home and the owner in the page's foot have, or
+    "". May be: what links home say, in words or by the `alt` of their image, those first that are logos, by their
+    relation or a class, or stand in the page's header; what logos say that lead elsewhere; who owns the page.
     """
     logos = [row for row in elements.rows_named(_says_logo, _IN_LOGOS) if elements.tag[row] == "a"]
     likely = [row for row in homes if _is_of_site(elements, row)]
@@ -70,9 +74,11 @@ def names_of_site(elements: Elements, homes: list[int]) -> list[str]:
     names = dict.fromkeys(name for row in (*likely, *logos, *others) for name in _names_in(elements, row))
     headings = (row for row in elements.rows_of("h1")[:_MOST_HEADINGS] if _is_in_header(elements, row))
     names.update((" ".join(elements.text(row).split()), None) for row in headings)
-    owners = (_OWNER.search(elements.text(row)[-_OWNER_LETTERS:]) for row in elements.rows_of("footer"))
-    names.update((owner.group(1).strip(), None) for owner in owners if owner)
-    return [name for name in names if name and name.lower() not in _HOME_WORDS]
+    feet = (*elements.rows_of("footer"), *elements.rows_named(_says_foot, ("footer", "copyright", "colophon")))
+    owners = (_OWNER.search(_last_words(elements, row)) for row in feet[:_MOST_FEET])
+    owned = {owner.group(1).strip(): None for owner in owners if owner}
+    twice = next((name for name in names if name in owned), "")
+    return [name for name in {**names, **owned} if name and name.lower() not in _HOME_WORDS], twice
 
 
 def _names_in(elements: Elements, row: int) -> Iterator[str]:
@@ -85,6 +91,17 @@ def _names_in(elements: Elements, row: int) -> Iterator[str]:
 
 def _says_logo(class_: str, id_: str) -> bool:
     return _LOGO.search(f"{class_} {id_}"[:_CLASS_LETTERS]) is not None
+
+
+def _last_words(elements: Elements, row: int) -> str:
+    """Return the last letters of an element's text."""
+    last = elements.last[row]
+    events = elements.events[max(elements.first[row], last - _OWNER_EVENTS) : last]
+    return "".join([event for event in events if event.__class__ is str])[-_OWNER_LETTERS:]
+
+
+def _says_foot(class_: str, id_: str) -> bool:
+    return _FOOT.search(f"{class_} {id_}"[:_CLASS_LETTERS]) is not None
 
 
 def _is_in_header(elements: Elements, row: int) -> bool:

@@ -23,6 +23,7 @@ _ARTICLE_TYPES: Final = re.compile(
     re.I,
 )
 _PAGE_TYPES: Final = re.compile(r"webpage$|^itempage$|^faqpage$|^aboutpage$|^collectionpage$|^profilepage$", re.I)
+_OFFER_TYPES: Final = re.compile(r"^jobposting$|^realestatelisting$|^apartment$", re.I)
 _SITE_TYPES: Final = re.compile(r"^website$", re.I)
 _ORGANISATIONS: Final = re.compile(r"organi[sz]ation$|corporation$|newsmediaorg", re.I)
 _MARKS: Final = re.compile(
@@ -186,6 +187,8 @@ def statements(objects: list[dict[str, Any]], addresses: Iterable[str] = ()) -> 
         yield from _pairs(item, "language", "inLanguage")
         yield from (("site_name", name) for name in _names(item.get("publisher")))
     for item in objects:
+        if _is(item, _OFFER_TYPES):
+            yield from _pairs(item, "date", "datePosted")
         if _is(item, _SITE_TYPES):
             yield from _pairs(item, "site_name", "name")
 

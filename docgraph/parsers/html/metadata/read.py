@@ -32,6 +32,7 @@ from docgraph.parsers.html.metadata.heads import (
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
 from docgraph.parsers.html.metadata.shown import (
+    OTHER_DATE,
     TELLING,
     article_items,
     dates_of,
@@ -49,7 +50,7 @@ _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "date": ("json-ld", "opengraph", "meta", "microdata", "published", "time", "url", "text"),
     "modified": ("json-ld", "opengraph", "meta", "microdata", "time", "text"),
     "language": ("html", "meta", "json-ld", "opengraph"),
-    "site_name": ("opengraph", "json-ld", "meta", "shown"),
+    "site_name": ("opengraph", "json-ld", "meta", "microdata", "shown"),
     "description": ("opengraph", "meta", "json-ld", "microdata"),
     "image": ("opengraph", "meta", "json-ld", "html", "microdata"),
     "section": ("opengraph", "json-ld", "meta"),
@@ -65,7 +66,7 @@ _LONGEST: Final = 4_000
 _MOST_HEADINGS: Final = 8
 _COUNTER: Final = re.compile(r"^\s*\(\d{1,3}\+?\)\s+(?=\S)")
 """The number of new messages, before a title."""
-_EVENTS_BELOW: Final = 60
+_EVENTS_BELOW: Final = 90
 _EVENTS_ABOVE: Final = 16
 _LONGEST_DATELINE: Final = 80
 _WHOLE: Final = ("article", "main", "body")
@@ -189,8 +190,8 @@ def _candidates(elements: Elements, url: str | None, base: str, homes: list[int]
     for tag, value in sorted(headings, key=lambda item: item[0]):
         add("title", value, "logo" if tag == "logo" else "heading")
     titles = [elements.text(row) for row in elements.rows_of("title")[:1]]
-    if titles and (site := named_site(titles[0], names_of_site(elements, homes))):
-        add("site_name", site, "shown")
+    names, twice = names_of_site(elements, homes)
+    add("site_name", (named_site(titles[0], names) if titles else None) or twice, "shown")
     if url and (day := date_in_url(url)):
         add("date", day, "url")
     if heading and not any(candidate.field == "date" for candidate in found):
@@ -199,8 +200,8 @@ def _candidates(elements: Elements, url: str | None, base: str, homes: list[int]
         add("modified", modified or "", "text")
     if heading and not any(candidate.field == "authors" for candidate in found):
         start = elements.last[heading]
-        if names := byline_below(elements, start, min(start + _EVENTS_BELOW, len(elements.events))):
-            add("authors", names, "byline")
+        if author := byline_below(elements, start, min(start + _EVENTS_BELOW, len(elements.events))):
+            add("authors", author, "byline")
     return found
 
 
@@ -208,11 +209,13 @@ def _dates_below(elements: Elements, heading: int) -> tuple[str | None, str | No
     """Return the date in the first short texts below the heading, or else that of a text right above it that says
     nothing more; and that of a change beside it. None if there is none before the first long text.
     """
-    language, start = elements.attributes[0].get("lang"), elements.last[heading]
+    language, start, label = elements.attributes[0].get("lang"), elements.last[heading], ""
     for text in _texts(elements.events[start : start + _EVENTS_BELOW]):
         if len(text) > _LONGEST_DATELINE:
             break
-        if _has_digits(text) and any(days := dates_of(text, language)):
+        of_another = OTHER_DATE.match(label) or OTHER_DATE.match(text)
+        label = text
+        if not of_another and _has_digits(text) and any(days := dates_of(text, language)):
             return days[0] or days[1], days[1]
     first = elements.first[heading]
     # What stands outside is today's date, a title, or of another text.

@@ -29,6 +29,7 @@ _ITEM_LEVELS: Final = 12
 _MICRODATA: Final = {
     "headline": "title", "author": "authors", "creator": "authors", "datepublished": "date", "datecreated": "date",
     "datemodified": "modified", "description": "description", "image": "image", "dc:date": "date", "dc:created": "date",
+    "publisher": "site_name",
 }  # fmt: skip
 
 _DATE_WORDS: Final = frozenset(
@@ -41,9 +42,10 @@ _OTHER_DATE_WORDS: Final = frozenset(
 """Words beside those for dates, in names of what is no date of the text."""
 _OF_TERMS: Final = frozenset(("start", "end", "until"))
 """The same, if right before or after a word for dates: alone they tell of places ("article-end")."""
-_OTHER_DATE: Final = re.compile(
+OTHER_DATE: Final = re.compile(
     r"^(?:events?|when|starts?|ends?|deadline|due|born|died|expires|closes|veranstaltung|termin|beginn|geboren|évé?nement|"
-    r"evento|fecha límite|date limite|scadenza|frist)\b",
+    r"evento|fecha límite|date limite|scadenza|frist|joined|member since|registered|registriert|registrado|inscrito?|"
+    r"dołączył|beigetreten|lid sinds)\b",
     re.I,
 )
 _LONGEST_DATE: Final = 100
@@ -166,6 +168,10 @@ def microdata(elements: Elements, row: int) -> Iterator[Statement]:
     own = elements.attributes[row]
     for name in f"{own.get('itemprop', '')} {own.get('property', '')}".lower().replace("schema:", "").split():
         if (field := _MICRODATA.get(name)) and not is_within_item(elements, row):
+            if field == "site_name":
+                name = _name_property(elements, row)
+                yield field, "" if name.startswith("www.") else name, "microdata"
+                continue
             value = (
                 own.get("content")
                 or own.get("datetime")
@@ -191,7 +197,7 @@ def rank_of_date(elements: Elements, row: int) -> int:
     """
     own = elements.attributes[row]
     says, words = _said_by_names(own.get("class", ""), own.get("id", "")), short_text(elements, row, _LONGEST_DATE)
-    if _OTHER_DATE.search(words):
+    if OTHER_DATE.search(words):
         return 3
     if "modified" in says or _UPDATED.search(words.partition(" ")[0]):
         return 2

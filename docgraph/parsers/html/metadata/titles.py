@@ -13,6 +13,8 @@ _SEPARATOR: Final = re.compile(
     r"(?:_(?=\S)|-(?=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]))"
 )
 """What stands between the title of a page and the name of its site; Chinese needs no space around it."""
+_NUMBER: Final = re.compile(r"\s+\([#!]\d{1,7}\)$")
+"""Of an issue, after its title: GitLab's."""
 _NO_TITLES: Final = frozenset(
     ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
 )
@@ -45,7 +47,8 @@ def chosen_title(candidates: list[Candidate], site: str | None, main: str) -> st
         return next((c.value for c in candidates if c.source == "logo"), chosen.value)
     shown = {words: heading for heading in others if (words := _words(heading))}
     # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
-    if chosen.source == "html" and (longest := _words(max(_SEPARATOR.split(chosen.value), key=len))) in shown:
+    longest = _words(_NUMBER.sub("", max(_SEPARATOR.split(chosen.value), key=len)))
+    if chosen.source == "html" and longest in shown:
         return shown[longest]
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
         return most
@@ -67,7 +70,9 @@ def named_site(title: str, names: list[str]) -> str | None:
     """Return the first of some names that a sign sets apart at the end of a title, or at its beginning; or None."""
     parts = _SEPARATOR.split(title)
     colons = (title.partition(": ")[0], title.rpartition(": ")[2])
-    ends = {_plain(part) for part in (parts[0], parts[-1], *colons)} - {_plain(title), *_NO_TITLES}
+    # "Wikipedia, the free encyclopedia" begins with the name.
+    ends = {_plain(part) for part in (parts[0], parts[-1], parts[-1].partition(",")[0], *colons)}
+    ends -= {_plain(title), *_NO_TITLES}
     return next((name for name in names if _plain(name) in ends), None)
 
 
@@ -103,7 +108,8 @@ def _sign_before(title: str, name: str) -> re.Match[str] | None:
     """Return the sign before the last part of a title that is the site's name; what is after it is of the site, too."""
     signs = list(_SEPARATOR.finditer(title))
     for sign, after in zip(reversed(signs), (None, *reversed(signs)), strict=False):
-        if _plain(title[sign.end() : after.start() if after else None]) == name:
+        part = _plain(title[sign.end() : after.start() if after else None])
+        if name in (part, part.partition(",")[0]):
             return sign
     return None
 
