@@ -5,7 +5,7 @@ languages; one small page a kind.
 import pytest
 
 from docgraph.parsers.html.page import parse_html
-from tests.white_tower import BODY, LINES, article
+from tests.white_tower import BODY, LINES, article, heading_over
 
 # -- who and when ---------------------------------------------------------------------------------------------------
 
@@ -63,6 +63,43 @@ PUBLISHER = (
 def test_what_else_names_the_site_and_what_else_ends_a_title(title: str, body: str, shown: str, site: str | None):
     found = parse_html(f"<html lang=en><title>{title}</title>{body}<p>{LINES[0]}</p>").metadata
     assert (found.title, found.site_name) == (shown, site)
+
+
+# -- restaurants, layouts, figures, old pages -----------------------------------------------------------------------
+
+
+def test_a_table_with_text_in_one_cell_of_each_row_lays_out_a_page():
+    row = "<tr><td width=9></td><td></td><td>{}</td></tr>"
+    page = parse_html(f"<table>{row.format('By lumen')}{row.format(f'<p>{LINES[0]}<p>{LINES[1]}')}</table>")
+    assert not page.find("table")
+    icons = "<tr><td><img src=a.png></td><td>{}</td></tr>"
+    assert parse_html(f"<table>{icons.format('Fog')}{icons.format('Sun')}</table>").find("table")
+
+
+def test_what_numbers_a_figure_is_no_heading_of_the_text():
+    figure = "<figure><h4>{}</h4><img src=a.jpg><figcaption>Salt in the leaves.</figcaption></figure>"
+    assert [node.text for node in article(figure.format("Figure 1.")).find("heading")] == ["A white tower"]
+    assert "Salt" in [node.text for node in article(figure.format("Salt")).find("heading")]
+
+
+def test_the_heading_of_a_box_beside_the_text_is_not_that_of_the_text():
+    box = "<aside class=side><h6>PERMALINK</h6><button>Copy</button></aside>"
+    front = "<div>Journal of Towers. 2018 Jun 14;7(2):44-51.</div><h1>A white tower</h1>"
+    page = parse_html(f"<body><main>{box}<article><section>{front}</section>{BODY}</article></main>")
+    assert "PERMALINK" not in page.main_text
+
+
+def test_bold_words_before_the_first_paragraph_are_a_heading_if_there_are_more():
+    first, second = f"<b>April 4</b><br><br>{LINES[0]}", f"<br><br><b>May 19</b><br><br>{LINES[1]}"
+    page = parse_html(f"<div><h2>Letters</h2>{first}{second}</div>")
+    assert heading_over(page, LINES[0]) == "April 4"
+    assert heading_over(page, LINES[1]) == "May 19"
+    assert heading_over(parse_html(f"<div><h2>Letters</h2>{first}</div>"), LINES[0]) == "Letters"
+
+
+def test_bold_words_after_a_rule_are_a_heading():
+    page = parse_html(f"<body>By Bob<hr><font size=+1><b>How it began</b></font><p>{LINES[0]}<p>{LINES[1]}")
+    assert heading_over(page, LINES[0]) == "How it began"
 
 
 # -- what opens, and shadow trees -----------------------------------------------------------------------------------

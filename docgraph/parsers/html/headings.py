@@ -17,6 +17,10 @@ _HEADING_EVENTS: Final = 120
 _HEADING_LETTERS: Final = 1000
 _NOT_IN_HEADINGS: Final = frozenset("p ul ol dl table h1 h2 h3 h4 h5 h6 article section form figure".split())
 _CAPTION_LEVELS: Final = 6
+_LABEL: Final = re.compile(
+    r"(?:fig(?:ure|\.)?|table|scheme|abb(?:ildung|\.)|tab(?:elle|\.)|figura?)\s*\w{1,4}\W*", re.I
+)
+"""What numbers a figure: a part of its caption."""
 _BOLD_LETTERS: Final = 80
 _BOLD_WORDS: Final = 10
 _NEAR: Final = 6
@@ -38,7 +42,8 @@ _HEADING_CLASS: Final = re.compile(
 """Class of a paragraph that is a heading."""
 _QUESTION_CLASS: Final = re.compile(r"(?:^|[\s_-])question(?:$|[\s_-])", re.I)
 _UNDER_BOLD: Final = LISTS | {"p"}
-"""What stands before and after bold words that are a heading."""
+_OVER_BOLD: Final = _UNDER_BOLD | {"hr"}
+"""What stands after and before bold words that are a heading."""
 _LINES: Final = frozenset(("p", "div", "center"))
 """Elements that hold a line between paragraphs."""
 
@@ -47,7 +52,9 @@ def is_title(reader: Reader, row: int) -> bool:
     """Whether a heading element holds a title, and not a caption or, being left open or abused, a part of the page."""
     elements = reader.elements
     around = [elements.tag[container] for container in reader.containers[-_CAPTION_LEVELS:]]
-    if "figcaption" in around or ("figure" in around and row in reader.flow.named):
+    if "figcaption" in around or (
+        "figure" in around and (row in reader.flow.named or _LABEL.fullmatch(elements.text(row).strip()))
+    ):
         return False
     first, last = elements.first[row], elements.last[row]
     letters = 0
@@ -68,6 +75,8 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
     bold: dict[int, int] = {}
     by_sheet: dict[str, bool] = {}
     lines: list[int] = []
+    first: dict[int, tuple[int, int, int]] = {}
+    """By element: bold words that its text begins with, their level and place: a heading if there are more of them."""
     level = 1
     for index, item in flow.blocks():
         if not item.text:
@@ -76,13 +85,17 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
             level = flow.headings[item.element]
         elif _is_line(elements, item) and _is_bold_alone(elements, flow, index, by_sheet):
             bold[item.element] = min(level + 1, 6)
-        elif (
-            (row := _bold_line(elements, item)) >= 0
-            or (row := _bold_between(elements, flow, index)) >= 0
-            or (row := _bold_before(elements, flow, index)) >= 0
-        ):
+        elif (row := _bold_line(elements, item)) >= 0 or (row := _bold_before(elements, flow, index)) >= 0:
             bold[row] = min(level + 1, 6)
             lines.append(index)
+        elif (row := _bold_above(flow, index)) >= 0:
+            words = row, min(level + 1, 6), index
+            if isinstance(flow.items[index - 1], int):
+                first[item.element] = words
+                continue
+            for inner, at, place in (words, first.pop(item.element, words)):
+                bold[inner] = at
+                lines.append(place)
     if lines:
         cut = set(lines)
         flow.put(
@@ -195,20 +208,19 @@ def _bold_line(elements: Elements, block: TextBlock) -> int:
     return first[3]
 
 
-def _bold_between(elements: Elements, flow: Flow, index: int) -> int:
-    """Return the element of the bold words that are a line between two paragraphs of one element, or -1."""
-    block = flow.items[index]
+def _bold_above(flow: Flow, index: int) -> int:
+    """Return the element of the bold words that are a line between two paragraphs of one element, or the first line of
+    it, before a paragraph; or -1.
+    """
+    block, after = flow.items[index : index + 2] if index + 1 < len(flow.items) else (flow.items[index], -1)
     assert isinstance(block, TextBlock)
-    if (
-        not block.marks
-        or len(beside := flow.items[index - 1 : index + 2 : 2]) < 2
-        or not all(isinstance(item, TextBlock) and item.element == block.element for item in beside)
-    ):
+    if not block.marks or not isinstance(after, TextBlock) or after.element != block.element:
+        return -1
+    before = flow.items[index - 1]
+    if isinstance(before, TextBlock) and before.element != block.element:
         return -1
     if len(block.text) > _BOLD_LETTERS or block.images or block.preformatted or not _reads_like_a_heading(block.text):
         return -1
-    after = beside[1]
-    assert isinstance(after, TextBlock)
     start, end, type_, row = block.marks[0]
     if type_ != "strong" or start or end < len(block.text) or block.linked:
         return -1
@@ -239,7 +251,7 @@ def _bold_before(elements: Elements, flow: Flow, index: int) -> int:
     if elements.parent[row] != block.element or elements.tag[row] not in _UNDER_BOLD:
         return -1
     is_question = _QUESTION_CLASS.search(elements.attributes[words].get("class", "")[:NAME_LETTERS])
-    follows = last >= 0 and elements.tag[last] in _UNDER_BOLD and elements.parent[last] == block.element
+    follows = last >= 0 and elements.tag[last] in _OVER_BOLD and elements.parent[last] == block.element
     if not (is_question or follows) or not _reads_like_a_heading(block.text):
         return -1
     text = next((item for item in after if isinstance(item, TextBlock)), None)

@@ -6,6 +6,7 @@ Sources: HTML Living Standard 4.9.12 (forming a table); Firefox's and Readabilit
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, NamedTuple
 
 from docgraph.limits import Limits
@@ -154,6 +155,7 @@ _BOLD_EVENTS: Final = 40
 
 _UNSEEN_IN_TABLES: Final = frozenset(("col", "colgroup", "script", "style", "template", "noscript", "input"))
 _NOT_IN_DATA: Final = frozenset((*HEADINGS, "form", "article"))
+_SHOWN: Final = frozenset(("img", "svg", "input", "select", "video", "iframe", "i", "object"))
 _LETTERS_A_CELL: Final = 400
 """Cells with more letters than this on average hold a page, not data."""
 
@@ -171,8 +173,19 @@ def _is_layout(elements: Elements, table: int, content: _Content) -> bool:
         return True
     if not _NOT_IN_DATA.isdisjoint(tags[table + 1 : elements.end(table)]):
         return True
-    letters = sum(len(elements.text(cell)) for cells in rows for cell in cells)
-    return letters > _LETTERS_A_CELL * sum(map(len, rows))
+    texts = [[elements.text(cell) for cell in cells] for cells in rows]
+    if sum(map(len, chain(*texts))) > _LETTERS_A_CELL * sum(map(len, rows)):
+        return True
+    # Where no row says something in two cells, the others are space.
+    return not any(
+        sum(bool(text.strip()) or _shows(elements, cell) for text, cell in zip(*both, strict=True)) > 1
+        for both in zip(texts, rows, strict=True)
+    )
+
+
+def _shows(elements: Elements, cell: int) -> bool:
+    """Whether a cell has an image or a field in it."""
+    return not _SHOWN.isdisjoint(elements.tag[cell + 1 : elements.end(cell)])
 
 
 def _place(elements: Elements, content: _Content, limits: Limits) -> tuple[dict[int, Cell], int, bool]:

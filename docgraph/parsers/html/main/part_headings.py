@@ -47,6 +47,8 @@ def keep_headings_of_parts(elements: Elements, flow: Flow, measured: Measured, m
             start, stop = places.get(box, (index, index))
             if elements.tag[box] == "body" or before[index] > before[start]:
                 break
+            if elements.tag[box] in ("aside", "nav", "footer", "form") and text >= stop:
+                break  # it heads that alone
             if index < text < stop:
                 main.add(index)
                 added = index
