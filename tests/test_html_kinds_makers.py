@@ -65,6 +65,49 @@ def test_what_else_names_the_site_and_what_else_ends_a_title(title: str, body: s
     assert (found.title, found.site_name) == (shown, site)
 
 
+# -- programs that describe programs --------------------------------------------------------------------------------
+
+
+def test_what_a_program_wrote_of_another_one_is_main_down_to_its_signatures():
+    summary = (
+        "<div class=summary-table><div class=col-first><code>void</code></div><div class=col-second><code>"
+        "<a href=#put>put</a>(T value)</code></div><div class=col-last><div class=block>Adds a value, and drops the "
+        "oldest one if need be.</div></div></div>"
+    )
+    page = (
+        "<html><head><meta name=generator content='{}'><title>Tower (coast 4.0 API)</title></head>"
+        "<body class=class-declaration-page><header><nav><ul><li><a href=/o>Overview</a></ul></nav></header>"
+        "<main role=main><h1 class=title>Class Tower</h1><section class=class-description><hr><div class=block>A tower "
+        "of fixed size that drops its oldest paint when it is full. It is safe for one painter and many readers.</div>"
+        "</section><section class=summary><ul class=summary-list><li><section class=method-summary><h2>Method "
+        f"Summary</h2>{summary}</section></ul></section><section class=details><ul class=details-list><li><section "
+        "class=method-details><h2>Method Details</h2><ul class=member-list><li><section class=detail id=put><h3>put"
+        "</h3><div class=member-signature>public void put(T value)</div><div class=block>Adds a value. If the buffer "
+        "is full the oldest is gone.</div><dl class=notes><dt>Parameters:</dt><dd>value - what to add</dd></dl>"
+        "</section></ul></section></ul></section></main><footer><p>Copyright 2024 Tideline.</p></footer>"
+    )
+    text = parse_html(page.format("javadoc/ClassWriter")).main_text
+    assert "public void put(T value)\n\nAdds a value. If" in text
+    assert "Parameters:\n\nvalue - what to add" in text
+    assert "Overview" not in text
+    assert "Copyright" not in text
+
+
+def test_the_title_and_the_code_of_doxygen():
+    code = (
+        '<div class="fragment"><div class="line"><a id="l1"></a><span class="lineno">    1</span>{}if (fog) {{</div>'
+        '<div class="line"><span class="lineno">    2</span>  light();</div></div><!-- fragment -->'
+    )
+    page = parse_html(
+        "<html><head><meta name=generator content='Doxygen 1.9.8'><title>coast: tower Struct Reference</title></head>"
+        "<div class=header><div class=headertitle><div class=title>tower Struct Reference</div></div></div>"
+        f"<div class=contents><div class=textblock><p>{LINES[0]}</p></div><h2>paint()</h2>{code.format('')}</div>"
+    )
+    assert [node.text for node in page.find("code")] == ["if (fog) {\n  light();"]
+    assert "light();" in page.main_text
+    assert heading_over(page, LINES[0]) == "tower Struct Reference"
+
+
 # -- restaurants, layouts, figures, old pages -----------------------------------------------------------------------
 
 
@@ -105,6 +148,37 @@ def test_bold_words_after_a_rule_are_a_heading():
 # -- what opens, and shadow trees -----------------------------------------------------------------------------------
 
 ANSWER = "The stairs are closed in winter, as ice is on them."
+
+
+@pytest.mark.parametrize(
+    ("line", "panel", "found"),
+    [
+        ("<button aria-expanded=false aria-controls=p2>In winter?</button>", "<div id=p2 hidden><p>{}</p></div>", True),
+        ("<div><button aria-controls=p2>In winter?</button></div>", "<div id=p2 hidden><p>{}</p></div>", True),
+        ("<button aria-controls=p3>In winter?</button>", "<div id=p2 hidden><p>{}</p></div>", False),
+        (
+            "<button aria-controls=p2>Languages</button>",
+            "<div id=p2 hidden>English Deutsch Español Italiano</div>",
+            False,
+        ),
+        ("<button aria-controls=p2>Share</button>", "<div id=p2 class=popup hidden><p>{}</p></div>", False),
+    ],
+)
+def test_what_a_button_right_before_it_opens_is_text(line: str, panel: str, found: bool):
+    assert (ANSWER in article(f"{line}{panel.format(ANSWER)}").text) is found
+
+
+def test_the_line_that_opens_a_panel_of_the_text_is_text():
+    toggle = (
+        "<div class=elementor-tab-title role=button><a class=elementor-toggle-title tabindex=0>{}</a></div>"
+        "<div class=elementor-tab-content role=region><p>{}</p></div>"
+    )
+    toggles = toggle.format("In winter?", ANSWER) + toggle.format("By night?", "Only with the keeper, and in shoes.")
+    page = parse_html(
+        f"<main><div><h1>A white tower</h1>{BODY}</div><div class=elementor-widget-toggle>{toggles}</div></main>"
+    )
+    assert "In winter?" in page.main_text
+    assert page.main_text.index("In winter?") < page.main_text.index(ANSWER)
 
 
 def test_what_an_element_holds_stands_in_the_slots_of_its_shadow_root():

@@ -62,6 +62,18 @@ def numbered_code(elements: Elements, table: int) -> str:
     return "\n".join(_code_of(elements, row[-1]) for row in cells)
 
 
+def lines_of_code(elements: Elements, box: int) -> str:
+    """Return the code of an element in which Doxygen has an element for each line, "" if it has anything else."""
+    lines, row, end = list[str](), box + 1, elements.end(box)
+    while row < end:
+        if elements.attributes[row].get("class") != "line":
+            return ""
+        number = next((n for n in range(row + 1, elements.end(row)) if is_gutter(elements, n)), -1)
+        lines.append(elements.text(row).removeprefix(elements.text(number) if number >= 0 else ""))
+        row = elements.end(row)
+    return "\n".join(lines).replace("\xa0", " ").strip("\n")
+
+
 def _rows_of_cells(elements: Elements, table: int) -> list[list[int]]:
     rows: list[list[int]] = []
     row, end = table + 1, elements.end(table)

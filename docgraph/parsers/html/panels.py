@@ -63,6 +63,7 @@ _LONGEST_LINE: Final = 200
 _MOST_NAMES: Final = 12
 _HOLDERS: Final = frozenset(("div", "section", "p", "span"))
 _NEAR: Final = 6
+_ENDS_SENTENCE: Final = re.compile(r"[.!?…。！？।؟][\"'”’»)]*\s*$")
 _MOST_ELEMENTS: Final = 500
 _LEAST_LETTERS: Final = 80
 _LEAST_ANSWER: Final = 20
@@ -116,7 +117,7 @@ def is_rest_of_text(elements: Elements, row: int) -> bool:
     end, above, least = elements.end(row), elements.parent[row], _LEAST_LETTERS
     if end - row > _MOST_ELEMENTS:
         return False
-    if _is_panel(own) and _has_line_above(elements, row):
+    if (_is_panel(own) or _is_controlled(elements, row)) and _has_line_above(elements, row):
         least = _LEAST_ANSWER
     else:
         beside = (*range(max(above + 1, row - _NEAR), row), *range(end, min(len(elements), end + _NEAR)))
@@ -139,6 +140,15 @@ def _is_panel(own: Attributes) -> bool:
         or (parts[-1:] and parts[-1] in _PANELS and (parts[-1][:3] == "tab" or not _OPENED.isdisjoint(parts[:-1])))
         for parts in _names(own)
     )
+
+
+def _is_controlled(elements: Elements, row: int) -> bool:
+    """Whether the element before one names it as what it opens, and it ends like a sentence."""
+    before, name = elements.before(row), elements.attributes[row].get("id", "")
+    if not name or before < 0 or not _ENDS_SENTENCE.search(elements.text(row)):
+        return False
+    inner = range(before, min(elements.end(before), before + _NEAR))
+    return any(name in elements.attributes[one].get("aria-controls", "").split() for one in inner)
 
 
 def _has_line_above(elements: Elements, row: int) -> bool:

@@ -12,6 +12,7 @@ from docgraph.parsers.html.tags import NAME_LETTERS, OF_CAPTIONS, kind_by_class
 _OF_NUMBERS: Final = ("num", "gutter", "lineno", "lntd", "syntaxhigh", "crayon")
 """One of these is in a class name of every table that numbers lines of code."""
 _MAY_NUMBER: Final = re.compile("|".join(_OF_NUMBERS), re.I).search
+_OF_DOXYGEN: Final = ("fragment", "headertitle")
 _NO_PARAGRAPHS: Final = frozenset("th dt caption figcaption".split())
 """Elements whose line breaks never end a paragraph."""
 
@@ -37,12 +38,14 @@ class Reader:
         "equations",
         "flow",
         "formulas",
+        "fragments",
         "has_code",
         "has_numbers",
         "heading",
         "hidden",
         "opened",
         "shown",
+        "titles",
         "typeset_twice",
     )
 
@@ -65,6 +68,11 @@ class Reader:
         self.hidden: list[int] = []
         """Hidden elements that were passed over."""
         self.has_code = bool(elements.rows_of("pre"))
+        doxygen = elements.names_with(_OF_DOXYGEN)
+        self.fragments = {row for pair in doxygen if pair[0] == "fragment" for row in elements.by_names()[pair]}
+        """Elements in which Doxygen has code, line by line."""
+        self.titles = {row + 1 for pair in doxygen if pair[0] == "headertitle" for row in elements.by_names()[pair]}
+        """Elements in which it has the title of a page."""
         self.has_numbers = bool(elements.rows_of("table")) and (
             self.has_code or any(_MAY_NUMBER(class_) for class_, _ in elements.names_with(_OF_NUMBERS))
         )

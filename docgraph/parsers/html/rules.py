@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from docgraph.parsers.html.captions import is_switch
-from docgraph.parsers.html.code import is_copy_button, is_gutter, numbered_code
+from docgraph.parsers.html.code import is_copy_button, is_gutter, lines_of_code, numbered_code
 from docgraph.parsers.html.formulas import linear, tex_of
 from docgraph.parsers.html.headings import is_title
 from docgraph.parsers.html.image_rules import (
@@ -81,11 +81,16 @@ def block(reader: Reader, row: int) -> int:
     reader.end_block()
     if tag == "table" and reader.has_numbers and (code := numbered_code(elements, row)):
         return _add_code(reader, row, code)
+    if row in reader.fragments and (code := lines_of_code(elements, row)):
+        return _add_code(reader, row, code)
     reader.containers.append(row)
     reader.flow.items.append(row)
     own = elements.attributes[row]
     if tag in PREFORMATTED:
         text.verbatim += 1
+    elif row in reader.titles:
+        reader.heading = row
+        reader.flow.headings[row] = 1
     elif (tag in HEADINGS or "role" in own) and (level := heading_level(tag, own)) and is_title(reader, row):
         reader.heading = row
         reader.flow.headings[row] = level
@@ -318,7 +323,7 @@ def _touches(reader: Reader, row: int) -> bool:
 
 
 def _add_code(reader: Reader, row: int, code: str) -> int:
-    """Add a table that numbers lines of code as the code alone."""
+    """Add a table that numbers lines of code, or elements that are its lines, as the code alone."""
     reader.containers.append(row)
     reader.flow.items.append(row)
     reader.flow.plain_tables.add(row)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.below import drop_what_is_below
-from docgraph.parsers.html.main.controls import controls
+from docgraph.parsers.html.main.controls import LONGEST_CONTROL, controls
 from docgraph.parsers.html.main.features import FEATURES, Measured, measure
 from docgraph.parsers.html.main.forest import main_content
 from docgraph.parsers.html.main.part_headings import (
@@ -49,6 +49,7 @@ from docgraph.parsers.html.main.parts import (
     keep_lists_whole,
     keep_panels,
     keep_quotes_whole,
+    keep_references,
 )
 from docgraph.parsers.html.main.roles import Verdict, set_regions, set_roles
 from docgraph.parsers.html.main.text_features import count_words
@@ -124,6 +125,7 @@ def judge(
     keep_quotes_whole(elements, flow, main)
     keep_panels(elements, flow, measured, main)
     keep_code(elements, flow, measured, main, captions)
+    keep_references(elements, flow, measured, main, verdict.title, captions)
     keep_headings_of_main(elements, flow, main, verdict.title, captions)
     keep_headings_of_stories(elements, flow, measured, main, verdict.title)
     keep_headings_of_parts(elements, flow, measured, main, verdict.title)
@@ -131,7 +133,9 @@ def judge(
     drop_what_is_below(elements, flow, measured, main)
     keep_notes(elements, flow, main)
     machine = controls(elements, flow, measured)
-    if not choice.relaxed or any(flow.items[index].element not in flow.headings for index in main - machine):  # type: ignore[union-attr]
+    # A sign alone among headings, or what was kept for want of other text, is left.
+    is_kept = choice.relaxed or sum(map(measured.words_at, main & machine)) <= LONGEST_CONTROL
+    if not is_kept or any(flow.items[index].element not in flow.headings for index in main - machine):  # type: ignore[union-attr]
         main -= machine
     drop_boxed_headings(elements, flow, main)
     main -= flow.repeated

@@ -5,6 +5,7 @@
 The forest judges a block by itself; nobody reads half a list. Headings follow what they stand over: part_headings.py.
 """
 
+import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ _PANEL_LEVELS: Final = 12
 _PANEL_PROSE: Final = 8
 """Words that one text of a panel has, at least, that no button in a heading opens."""
 _NEAR: Final = 8
+_REFERENCES: Final = re.compile(r"(?:javadoc|doxygen|rustdoc)\b", re.I)
+"""Generators of pages that describe a program."""
 
 
 def keep_lists_whole(
@@ -149,13 +152,26 @@ def keep_panels(elements: Elements, flow: Flow, measured: Measured, main: set[in
             main.update((heading, *texts))
         elif panel not in headed and any(measured.words_at(i) >= _PANEL_PROSE for i in texts):
             main.update(texts)
+    for line in elements.rows_with("role"):
+        panel = elements.end(line)
+        if elements.attributes[line]["role"] != "button" or not {line, panel} <= places.keys():
+            continue
+        (start, stop), (first, last) = places[line], places[panel]
+        if elements.parent[line] != elements.parent[panel] or stop - start > _NEAR or last - first > BOX_ITEMS:
+            continue
+        if not main.isdisjoint(range(first, last)):
+            main.update(i for i in range(start, stop) if isinstance(item := flow.items[i], TextBlock) and item.text)
 
 
 def _is_panel(elements: Elements, flow: Flow, main: set[int], row: int) -> bool:
-    """Whether an element opens, or is shown by a tab, and stands in an element with main text before it."""
+    """Whether an element opens, or is shown by a tab or by the button before it, and stands in an element with main
+    text before it.
+    """
     own = elements.attributes[row]
     if elements.tag[row] != "details" and own["role"] != "tabpanel":
-        return False
+        line = elements.before(row) if own["role"] == "region" else -1
+        if line < 0 or (elements.tag[line] != "button" and elements.attributes[line].get("role") != "button"):
+            return False
     if says_what_is_below(own.get("class", ""), own.get("id", "")):
         return False
     places, start = flow.places(), flow.places()[row][0]
@@ -183,6 +199,28 @@ def keep_code(elements: Elements, flow: Flow, measured: Measured, main: set[int]
             if i in main
         ):
             main.add(index)
+
+
+def keep_references(
+    elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int, captions: set[int]
+) -> None:
+    """Add to `main` all that a program wrote of another one, as it says: signatures read like no text of an article."""
+    generators = (
+        own.get("content", "")
+        for own in (elements.attributes[row] for row in elements.rows_of("meta"))
+        if own.get("name", "").lower() == "generator"
+    )
+    if not any(map(_REFERENCES.match, generators)):
+        return
+    places, done = flow.places(), -1
+    whole = {*elements.rows_of("main"), *elements.rows_named(lambda class_, _: class_ == "contents", ("contents",))}
+    for row in sorted(whole & places.keys()):
+        if row < done:
+            continue
+        done, (start, stop) = elements.end(row), places[row]
+        others = {i for box in measured.named if row < box < done for i in range(*places.get(box, (0, 0)))} | captions
+        inside = measured.index[bisect_left(measured.index, start) : bisect_left(measured.index, stop)]
+        main.update(i for i in inside if i not in others and flow.items[i].element != title)  # type: ignore[union-attr]
 
 
 def drop_what_follows_the_article(
