@@ -7,6 +7,62 @@ import pytest
 from docgraph.parsers.html.page import parse_html
 from tests.white_tower import BODY, LINES, article, heading_over
 
+# -- lines that are none of the text --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<p>412 Accesses</p>",
+        "<div><span>18 октября 2017, 11:40</span> <span>Просмотров: 532</span></div>",
+        "<p>Acessos: 310</p>",
+        "<div><span>شارك</span> <a href=/f>فيسبوك</a> <a href=/t>تويتر</a></div>",
+        "<p>分享到：微信 微博</p>",
+        "<p>Facebook | Twitter | WhatsApp</p>",
+        "<p>You are here: Rocks &gt;&gt; Towers &gt;&gt; White</p>",
+        "<details open><summary><span>Expand description</span></summary></details>",
+        "<p><a href=/w>Clique aqui para seguir o canal da Torre no WhatsApp</a></p>",
+        "<p>Follow the Tower on <a href=/n>Google News</a> and never miss a coat of paint.</p>",
+        "<p>When you buy through links on our site, we may earn an affiliate commission.</p>",
+        "<p>You are receiving this email because you signed up on our website. <a href=/u>Unsubscribe</a></p>",
+        "<p>You are visitor number 12 since 1997. This page is best viewed with Netscape 3.</p>",
+    ],
+)
+def test_lines_about_the_page_are_none_of_its_text(line: str):
+    assert article(line).main_text.split("\n\n") == LINES
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<p>Facebook</p>",
+        "<p>Facebook and Twitter have no tower.</p>",
+        "<p>The keeper counted: views in fog 0, views in sun 532, and he wrote it down.</p>",
+        "<p>A seller of paint earns a commission on every bucket that leaves the harbour.</p>",
+        "<p>He followed the news of the tower on Telegram, as all of the harbour did.</p>",
+        "<p>The tower is best viewed from the sea, on a bright day in the first week of May.</p>",
+    ],
+)
+def test_sentences_that_look_like_such_lines_are_text(line: str):
+    assert len(article(line).main_text.split("\n\n")) == len(LINES) + 1
+
+
+def test_a_sign_on_a_page_of_headings_takes_none_of_them():
+    heads = "".join(f"<h{n + 1}>{line}</h{n + 1}>" for n, line in enumerate(LINES[:4]))
+    page = parse_html(f"<article><img src=t.jpg>{heads}<div>Post Views: 22</div></article>")
+    assert LINES[1] in page.main_text
+
+
+# -- comments -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["yorumlar", "talkback", "comentarios", "komentarze", "commentaires", "comments"])
+def test_comments_of_few_words_below_a_text_are_none_of_it(name: str):
+    said = f"<div class={name}><h3>Ann</h3><p>Painted at last, how white it is!</p></div>"
+    page = parse_html(f"<div id=page><h1>A white tower</h1>{BODY}{said}</div>")
+    assert page.main_text.split("\n\n") == LINES
+
+
 # -- who and when ---------------------------------------------------------------------------------------------------
 
 

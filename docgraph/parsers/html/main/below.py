@@ -21,7 +21,10 @@ Box = Literal["comments", "author", "stories", "offer", ""]
 
 _COMMENT: Final = NAMES.index("comment")
 _COMMENT_NAME: Final = re.compile(
-    r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b)", re.I
+    r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b|comentarios?\b|"
+    r"commentaires?\b|komentarz[ey]?\b|komentare?\b|yorum(?:lar)?\b|talkbacks?\b|reacties\b|hozzaszolasok?\b|"
+    r"binh-?luan)",
+    re.I,
 )
 """What is named so below an article is none of it."""
 _STATE_OF_COMMENTS: Final = re.compile(
@@ -55,13 +58,15 @@ _NAMED: Final[dict[Box, re.Pattern[str]]] = {"author": _AUTHOR_NAME, "stories": 
 _IN_NAMES: Final = (
     "author", "writer", "contributor", "bio", "related", "recommended", "similar", "more", "other", "latest", "popular",
     "next", "like", "paywall", "subscri", "newsletter", "donat", "sign", "upsell", "regwall", "further", "comment",
-    "disqus", "discuss", "repl", "respon", "remark", "reaction", "forum", "kommentar", "livefyre",
+    "disqus", "discuss", "repl", "respon", "remark", "reaction", "forum", "kommentar", "livefyre", "coment", "koment",
+    "yorum", "talkback", "reacties", "hozzasz", "luan",
 )  # fmt: skip
 """One of these is in every such name, and in those of the family "comment"; looking for them is quicker."""
 _SAYS: Final[dict[Box, re.Pattern[str]]] = {
     "comments": re.compile(
         r"(?:\(?\d{1,5}\)? )?(?:(?:reader )?comments?|responses|kommentare?|commentaires?|coment[aá]rios?|commenti"
-        r"|reacties|kommentarer|komentarze|комментари[ийяев]{1,2}|コメント|评论)(?: ?\(?\d{1,5}\)?)?",
+        r"|reacties|kommentarer|komentarze|комментари[ийяев]{1,2}|коментар[іи]|yorumlar|hozzászólások|komentáře|σχόλια"
+        r"|bình luận|ý kiến|التعليقات|תגובות|टिप्पणियां|ความคิดเห็น|댓글|コメント|评论)(?: ?\(?\d{1,5}\)?)?",
         re.I,
     ),
     "author": re.compile(
@@ -83,7 +88,9 @@ _SAYS: Final[dict[Box, re.Pattern[str]]] = {
 _MOST_SAID: Final = 50
 """Letters of a heading that says such a thing."""
 _REPLIES: Final = re.compile(
-    r"repl(?:y|ies)|antworten|répondre|responder|rispondi|beantwoord(?:en)?|svara?|odpowiedz|ответить|返信", re.I
+    r"repl(?:y|ies)|antworten|répondre|responder|rispondi|beantwoord(?:en)?|svara?|odpowiedz|ответить|відповісти"
+    r"|yanıtla|cevapla|válasz|odpovědět|απάντηση|trả lời|رد|הגב|תגובה|답글|回复|返信",
+    re.I,
 )
 _LEAST_UNITS: Final = 3
 """So many boxes of a name are what an article is made of, and no offers."""
@@ -113,7 +120,7 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
         if kind != "comments" and stop - start > _MOST_ITEMS:
             continue
         if kind == "comments":
-            is_below = before < until == len(long)
+            is_below = until == len(long)
         elif kind == "author":
             is_below = until == len(long) and until - before < _LEAST_PARAGRAPHS and words <= _MOST_WORDS[kind]
         elif kind == "stories":

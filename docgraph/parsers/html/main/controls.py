@@ -55,6 +55,18 @@ _ASKS: Final = re.compile(
 )
 """A sentence that tells that the site uses cookies."""
 _LONGEST_ASKING: Final = 600
+_SHARE: Final = (
+    r"(?:share(?: this| on)?|teilen|partager|compart(?:ir|e|ilhar|ilhe)|condividi|delen?|dela|udostępnij|paylaş|"
+    r"bagikan|chia sẻ|поделиться|поділитися|"
+    r"κοινοποίηση|شارك|مشاركة|שתפו|शेयर करें|แชร์|分享(?:到|至)?|シェア(?:する)?|공유)"
+)
+_NETWORK: Final = (
+    r"(?:facebook|twitter|whatsapp|telegram|linkedin|pinterest|reddit|tumblr|messenger|viber|bluesky|mastodon|threads|"
+    r"e-?mail|copy link|вконтакте|одноклассники|фейсбук|твиттер|телеграм|فيسبوك|تويتر|واتساب|تيليجرام|لينكد ?إن|"
+    r"פייסבוק|טוויטר|וואטסאפ|फेसबुक|ट्विटर|व्हाट्सएप|ツイート|シェアする?|はてなブックマーク|微信|微博|朋友圈|qq空间|페이스북|트위터|"
+    r"카카오톡)"
+)
+"""What is before the networks that a page can be shared on, and these: a line of nothing else is a row of buttons."""
 _SIGN: Final = re.compile(
     r"(?:advertise?ment|anzeige|werbung|publicité|publicidad|pubblicità|advertentie|reklame?a?|sponsored)|"
     r"(?:- )?(?:advertise?ment[ -]*)?(?:story|article|post) continues below(?: (?:this )?(?:ad|advertise?ment))?|"
@@ -68,7 +80,13 @@ _SIGN: Final = re.compile(
     r"continua (?:após|depois d)a publicidade|(?:het )?artikel gaat (?:verder|door) (?:onder|na) (?:de )?\w{3,12}|"
     r"art(?:ikeln|iklen|ikkelen) fort(?:sätter|sætter|setter) (?:under|efter|etter|nedanför) \w{3,12}|"
     r"opens? in (?:a )?new (?:tab|window)|"
-    r"\d[\d.,]{0,6}[km]? (?:likes?|shares?|views?|claps?|kudos|retweets?|upvotes?)|"
+    r"\d[\d.,]{0,6}[km]? (?:likes?|shares?|views?|claps?|kudos|retweets?|upvotes?|accesses|citations|downloads)|"
+    r"(?:[^.!?]{0,40}\s)?(?:views|hits|acessos|просмотр(?:ов|ы)|перегляд(?:ів|и)|aufrufe|zugriffe|odsłony|wyświetlenia|"
+    r"vues|lecturas|visualizzazioni|visualizações|görüntülenme|okunma|lượt xem|阅读[数量]?|浏览[数量]?|閲覧数|조회수?|"
+    r"(?:عدد )?المشاهدات)\s*[:：]\s*\d[\d., ]{0,9}|"
+    rf"(?:{_SHARE}\s*[:：]?\s*)?{_NETWORK}(?:[\s/|·,•]*{_NETWORK})+|{_SHARE}\s*[:：]?\s*{_NETWORK}|"
+    r"(?:you are here|(?:sie|du) (?:sind|befinden sich|bist) hier|vous êtes ici|(?:usted )?está (?:aquí|aqui)|sei qui|"
+    r"jesteś tutaj|вы здесь|(?:您)?(?:当前|现在|所在)?的?位置)\s*[:：].{1,120}|expand (?:description|attributes)|"
     r"(?:(?:責任|责任)?(?:編輯|编辑)|责编|校对|审核|來源|来源)\s*[:：]\s*\S{1,16}|"
     r"(?:click|tap) (?:here )?to (?:expand|enlarge|view|collapse|reveal|load)(?: (?:the )?(?:image|photo|video|map))?|"
     r"(?:read|show|see|view|load) (?:more|less|all)|press enter or click to view image in full size|"
@@ -131,11 +149,26 @@ _LANGUAGES: Final = frozenset(
 _NEEDS: Final = re.compile(
     r"(?:enable|activate|turn on|requires?) java-?script|supports? html5|browser (?:does not|doesn['’]t) support|"
     r"java-?script (?:aktivier|einschalt|is (?:disabled|required))|flash player|"
-    r"activa(?:r|te)? java-?script|activer java-?script",
+    r"activa(?:r|te)? java-?script|activer java-?script|"
+    r"(?:receiving|received|recibes?|recevez|erhalten) (?:this|este|cet?|diese) (?:e-?mail|newsletter|message|correo)|"
+    r"unsubscribe(?: here| from this|\s*[|·•])|best viewed (?:with|in|at|using)\b|you are visitor\b|"
+    r"(?:buy|purchase|shop|links?)\b[^.]{0,60}\bwe (?:may |might |will )?(?:earn|receive|get)\b[^.]{0,30}\bcommission",
     re.I,
 )
-"""In a short text: it tells what a player needs."""
-_IN_NEEDS: Final = ("script", "html5", "browser", "flash")
+"""In a short text: it tells what a player needs, why one got a mail, how the page is best seen, or who pays for it."""
+_IN_NEEDS: Final = (
+    "script", "html5", "browser", "flash", "receiv", "recib", "recev", "erhalten", "unsubscribe", "viewed", "visitor",
+    "commission",
+)  # fmt: skip
+_CHANNELS: Final = ("whatsapp", "telegram", "google news", "google notícias", "google actualités", "google haberler")
+_JOINS: Final = re.compile(
+    r"^\W*(?:(?:click|tap) here to |clique (?:aqui|no link) (?:para|e) |haz clic aquí para |cliquez ici pour )?"
+    r"(?:follow|join|subscribe|sig[au]|seguir|síguenos|entre|entrar|participe|receba|recibe|únete|unirse|suscríbe|inscreva|"
+    r"suivez|rejoignez|abonn|folge|segui|iscriviti|volg|følg|följ|takip|ikuti|gabung|theo dõi|подпис|читайте|dołącz|"
+    r"obserwuj|जुड़|تابع|انضم|עקבו|הצטרפו)",
+    re.I,
+)
+"""A short text with a link that begins so and names one of the channels asks the reader to follow the site there."""
 _IN_PLAYERS: Final = ("video", "player", "jw", "vjs", "plyr", "mejs", "media", "brightcove", "shaka", "bmpui", "ytp")
 """One of these is in all that the pattern finds something in; looking for them is quicker."""
 _LONGEST_SIGN: Final = 60
@@ -170,6 +203,7 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
     tracks = {*Searched(short).having(_TRACKS)}
     lower = Searched(text.lower() for text in short)
     needs, dated = {*lower.having(_IN_NEEDS)}, {*lower.having(_IN_DATELINES)}
+    joins = {*lower.having(_CHANNELS)}
     linked = [*[block.linked for block in measured.block], 0]
     for place, (index, block) in enumerate(zip(measured.index, measured.block, strict=True)):
         text = block.text
@@ -182,7 +216,9 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
             text = text.strip(" .…–—-")
             is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(block.text))
             is_sign = is_sign or (place in dated and _is_dateline(block.text))
-            is_need = place in needs and _NEEDS.search(text)
+            is_need = (place in needs and _NEEDS.search(text)) or (
+                place in joins and block.linked and _JOINS.search(text)
+            )
             if linked[place + 1] and not block.linked and _LEADS_ON.fullmatch(f"{text[:_LONGEST_SIGN]}: "):
                 found.update(_led_to(flow, measured, place))
             if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
