@@ -167,6 +167,18 @@ def test_the_title_and_the_code_of_doxygen():
 # -- restaurants, layouts, figures, old pages -----------------------------------------------------------------------
 
 
+def test_a_menu_of_dishes_is_no_navigation_and_an_empty_cart_is():
+    dish = "<div class=menu-item><div class=menu-item-title>{}</div><div class=menu-item-price-bottom>{} €</div></div>"
+    dishes = dish.format("Leeks in vinegar", 9) + dish.format("Pollack in butter", 22)
+    page = parse_html(
+        "<header><nav><a href=/>Home</a></nav></header><main><h1>La Carte</h1><section class=menu-section>"
+        f"{dishes}</section><p>All of our meat is from this island, and our prices are those that you pay.</p></main>"
+    )
+    assert "Leeks in vinegar\n\n9 €" in page.main_text
+    cart = article(before="<div class=cart-menu><div class=cart-menu-total>Total: € 0.00</div></div>")
+    assert cart.main_text.split("\n\n") == LINES
+
+
 def test_a_table_with_text_in_one_cell_of_each_row_lays_out_a_page():
     row = "<tr><td width=9></td><td></td><td>{}</td></tr>"
     page = parse_html(f"<table>{row.format('By lumen')}{row.format(f'<p>{LINES[0]}<p>{LINES[1]}')}</table>")

@@ -11,6 +11,7 @@ where a block stands, `text_features` what its text tells.
 Words are units: a Chinese, Japanese or Thai character counts as one.
 """
 
+import re
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -136,6 +137,16 @@ def _clues(elements: Elements, above: list[int], owner: Rows, tree: Tree, blocks
     )
 
 
+def _names_menu(class_: str, id_: str) -> bool:
+    return "menu" in f"{class_} {id_}".lower()
+
+
+_PRICE: Final = re.compile(
+    r"[€£$¥₹₽₺]\s?\d|\d\s?(?:[€£₽₺円元]|(?:zł|kr|Kč|Ft|lei|руб)(?![a-zа-я]))|\b\d{1,3}[.,]\d\d\b"
+)
+_FEW: Final = 5
+_WORDS_A_PRICE: Final = 30
+"""Words that a list of dishes has, at least, and for each price, at most."""
 _PAGE: Final = frozenset(("html", "body"))
 """Elements whose names tell of the site and the kind of page, not of a part of it."""
 
@@ -143,14 +154,24 @@ _PAGE: Final = frozenset(("html", "body"))
 def _families(elements: Elements, tree: Tree) -> dict[int, tuple[int, ...]]:
     """Return the families that the class and id attributes of elements name, for those that name any.
 
-    A "menu" of sentences without a link leads nowhere: it is no navigation.
+    A "menu" of sentences, or of dishes and prices, without a link leads nowhere: it is no navigation.
     """
     leads_nowhere = (tree.linked == 0) & (tree.prose > 0)
+    menus, prices, done = list[int](), 0, 0
+    for row in elements.rows_named(_names_menu, ("menu",)):
+        if row >= done and tree.linked[row] == 0 and tree.words[row] > _FEW:
+            done, found = elements.end(row), len(_PRICE.findall(elements.text(row)))
+            if _WORDS_A_PRICE * found > tree.words[row]:
+                menus.append(row)
+                prices += found
+    # One price alone is that of an empty cart.
+    dishes = {inner for row in menus for inner in range(row, elements.end(row))} if prices > 1 else ()
     return {
         row: tuple(family for family in families if family != _NAVIGATION) if leads_nowhere[row] else families
         for (class_, id_), rows in elements.by_names().items()
         if (families := families_of_name(class_[:200]) + families_of_name(id_[:100]))
         for row in rows
+        if row not in dishes
     }
 
 
