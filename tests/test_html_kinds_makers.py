@@ -36,6 +36,7 @@ def test_lines_about_the_page_are_none_of_its_text(line: str):
     "line",
     [
         "<p>Facebook</p>",
+        "<p>Career hits: 3,215</p>",
         "<p>Facebook and Twitter have no tower.</p>",
         "<p>The keeper counted: views in fog 0, views in sun 532, and he wrote it down.</p>",
         "<p>A seller of paint earns a commission on every bucket that leaves the harbour.</p>",
@@ -74,6 +75,7 @@ def test_comments_of_few_words_below_a_text_are_none_of_it(name: str):
         ("<div>2022年05月18日 09:12　来源：江南晚报　作者：沈一鸣　字号</div>", ("沈一鸣",)),
         ("<div>December 5, 2021&nbsp;·&nbsp;3 min&nbsp;·&nbsp;Ines Varga</div>", ("Ines Varga",)),
         ("<div>December 5, 2021&nbsp;·&nbsp;3 min&nbsp;·&nbsp;towers</div>", ()),
+        ("<div>5 min read · White Towers</div>", ()),
     ],
 )
 def test_authors_by_words_of_many_languages_and_within_a_line(line: str, names: tuple[str, ...]):

@@ -32,7 +32,7 @@ from docgraph.parsers.html.metadata.heads import (
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
 from docgraph.parsers.html.metadata.shown import (
-    OTHER_DATE,
+    OF_MEMBER,
     TELLING,
     article_items,
     dates_of,
@@ -213,7 +213,7 @@ def _dates_below(elements: Elements, heading: int) -> tuple[str | None, str | No
     for text in _texts(elements.events[start : start + _EVENTS_BELOW]):
         if len(text) > _LONGEST_DATELINE:
             break
-        of_another = OTHER_DATE.match(label) or OTHER_DATE.match(text)
+        of_another = OF_MEMBER.match(label) or OF_MEMBER.match(text)
         label = text
         if not of_another and _has_digits(text) and any(days := dates_of(text, language)):
             return days[0] or days[1], days[1]

@@ -42,12 +42,15 @@ _OTHER_DATE_WORDS: Final = frozenset(
 """Words beside those for dates, in names of what is no date of the text."""
 _OF_TERMS: Final = frozenset(("start", "end", "until"))
 """The same, if right before or after a word for dates: alone they tell of places ("article-end")."""
-OTHER_DATE: Final = re.compile(
+_OTHER_DATE: Final = re.compile(
     r"^(?:events?|when|starts?|ends?|deadline|due|born|died|expires|closes|veranstaltung|termin|beginn|geboren|évé?nement|"
-    r"evento|fecha límite|date limite|scadenza|frist|joined|member since|registered|registriert|registrado|inscrito?|"
-    r"dołączył|beigetreten|lid sinds)\b",
+    r"evento|fecha límite|date limite|scadenza|frist)\b",
     re.I,
 )
+OF_MEMBER: Final = re.compile(
+    r"(?:joined|member since|registered|registriert|registrado|inscrit[oa]?|dołączyła?|beigetreten|lid sinds)\b", re.I
+)
+"""Before the date of one who wrote, not of what is written."""
 _LONGEST_DATE: Final = 100
 _MODIFIED_WORDS: Final = frozenset("updated modified edited revised lastmod aktualisiert".split())
 _PUBLISHED_WORDS: Final = frozenset("published publish pubdate created posted publication".split())
@@ -197,7 +200,7 @@ def rank_of_date(elements: Elements, row: int) -> int:
     """
     own = elements.attributes[row]
     says, words = _said_by_names(own.get("class", ""), own.get("id", "")), short_text(elements, row, _LONGEST_DATE)
-    if OTHER_DATE.search(words):
+    if _OTHER_DATE.search(words):
         return 3
     if "modified" in says or _UPDATED.search(words.partition(" ")[0]):
         return 2
