@@ -64,6 +64,29 @@ def test_comments_of_few_words_below_a_text_are_none_of_it(name: str):
     assert page.main_text.split("\n\n") == LINES
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<section id=response><h2>Response</h2><pre><code>{1: 2}</code></pre></section>",
+        "<p class=comment>Prices include all taxes.</p>",
+    ],
+)
+def test_few_words_below_a_text_may_be_its_own(said: str):
+    lines = parse_html(f"<div id=page><h1>A white tower</h1>{BODY}{said}</div>").main_text.split("\n\n")
+    assert lines[: len(LINES)] == LINES != lines
+
+
+def test_what_a_table_counts_is_no_sign():
+    table = (
+        "<table><tr><th>Country<th>Cited<th>Used<tr><td>Brazil<td>120 citations<td>WhatsApp, Facebook"
+        "<tr><td>India<td>1,200 downloads<td>WhatsApp, Telegram</table>"
+    )
+    text = parse_html(f"<main><h1>A white tower</h1>{BODY}{table}</main>").main_text
+    assert all(
+        said in text for said in ("120 citations", "1,200 downloads", "WhatsApp, Facebook", "WhatsApp, Telegram")
+    )
+
+
 # -- who and when ---------------------------------------------------------------------------------------------------
 
 
@@ -255,7 +278,7 @@ def test_what_an_element_holds_stands_in_the_slots_of_its_shadow_root():
     page = parse_html(
         "<x-page><template shadowrootmode=open><h1><slot name=title>Untitled</slot></h1><slot></slot>"
         f"<p>{LINES[1]}</p></template> <span slot=title>A white tower</span><p>{LINES[0]}</p></x-page>"
-        "<x-foot><template shadowrootmode=open><p><slot>Nobody filled this.</slot></p></template> </x-foot>"
+        "<x-foot><template shadowrootmode=open><p><slot>Nobody filled this.</slot></p></template> <!--x--></x-foot>"
     )
     assert [node.text for node in page.find("heading")] == ["A white tower"]
     assert "Untitled" not in page.text

@@ -4,8 +4,8 @@ page                    parse_html: decode, run the stages, assemble the Documen
 elements    offsets     markup -> element records; where each tag stands in the source; `streamed` puts in place what
                         comes late, `slots` what a shadow tree shows, `steps` are the records' xpaths
 flow        rules       elements -> text blocks in reading order, a rule for each kind of element (`image_rules` has
-                        those that show images); `reader` is the state, `blocks` the text; `headings`, `formulas`,
-                        `code` and `twins` are what some rules need
+                        those that show images); `reader` is the state, `blocks` the text; `titled`, `headings`,
+                        `formulas`, `code` and `twins` are what some rules need
 metadata/               title, authors, dates, language ... from JSON-LD, meta tags and the page itself
 figures     images      which image stands with which caption (`captions`: what says it is one; `cards`: what is a
                         figure without the name); the image of an `img`

@@ -13,7 +13,6 @@ from typing import Final
 from docgraph.parsers.html.captions import is_switch
 from docgraph.parsers.html.code import is_copy_button, is_gutter, lines_of_code, numbered_code
 from docgraph.parsers.html.formulas import linear, tex_of
-from docgraph.parsers.html.headings import is_title
 from docgraph.parsers.html.image_rules import (
     add_twins,
     drawing,
@@ -38,6 +37,7 @@ from docgraph.parsers.html.tags import (
     UNSEEN,
     heading_level,
 )
+from docgraph.parsers.html.titled import is_title
 
 _LINES: Final = frozenset("div p code ol ul li table tbody tr td".split())
 """Elements that are lines of preformatted text, not blocks in it."""

@@ -30,7 +30,7 @@ def fill_slots(page: Any) -> None:
         filled = dict[str, Any]()
         for child in list(host.children) if slots else ():
             name = child.attrs.get("slot") or "" if child.__class__ is turbohtml.Element else ""
-            if child is root or name not in slots:
+            if child is root or name not in slots or child.__class__ not in (turbohtml.Element, turbohtml.Text):
                 continue
             if child.__class__ is turbohtml.Text and not child.data.strip() and name not in filled:
                 continue

@@ -4,6 +4,6 @@ features, text_features ─> what is measured of a block
                         places: where it stands; names, words: what class names and first words tell
 forest                  ─> its probability
 choose                  ─> the article's element and the blocks kept; parts, part_headings, together,
-                        controls: rules on whole parts
+                        controls, signs: rules on whole parts
 roles                   ─> what everything else is
 """

@@ -27,6 +27,8 @@ _COMMENT_NAME: Final = re.compile(
     re.I,
 )
 """What is named so below an article is none of it."""
+_MAY_BE_TEXT: Final = re.compile(r"respon|reacti(?!es)|repl|remark|discuss|stor|article|post", re.I)
+"""Names that parts of a text of few words have, too: what an API answers, what people say of an event."""
 _STATE_OF_COMMENTS: Final = re.compile(
     r"(?:no|has|with|without|allows?|show|hide)[-_]comments?(?![\w-])|comments?[-_](?:open|closed|enabled|disabled|on|off)(?!\w)",
     re.I,
@@ -110,7 +112,7 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
     long = sorted(index for index in main if measured.words_at(index) >= _PARAGRAPH_WORDS)
     named = [*_named(elements, places)]
     offers = sum(kind == "offer" for kind, *_ in named)
-    for kind, start, stop in (*named, *_headed(elements, flow, measured, places)):
+    for kind, box, start, stop in (*named, *_headed(elements, flow, measured, places)):
         before, until = bisect_left(long, start), bisect_left(long, stop)
         if before < (1 if kind == "offer" else _LEAST_PARAGRAPHS):
             if kind == "comments" and until > before:
@@ -120,7 +122,9 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
         if kind != "comments" and stop - start > _MOST_ITEMS:
             continue
         if kind == "comments":
-            is_below = until == len(long)
+            is_below = until == len(long) and (
+                before < until or _are_short_comments(elements, measured, box, start, stop)
+            )
         elif kind == "author":
             is_below = until == len(long) and until - before < _LEAST_PARAGRAPHS and words <= _MOST_WORDS[kind]
         elif kind == "stories":
@@ -131,18 +135,18 @@ def drop_what_is_below(elements: Elements, flow: Flow, measured: Measured, main:
             main.difference_update(range(start, stop))
 
 
-def _named(elements: Elements, places: dict[int, tuple[int, int]]) -> Iterator[tuple[Box, int, int]]:
+def _named(elements: Elements, places: dict[int, tuple[int, int]]) -> Iterator[tuple[Box, int, int, int]]:
     """Yield the boxes whose class or id attribute says what they are."""
     for row in elements.rows_named(says_what_is_below, _IN_NAMES):
         if row in places and elements.tag[row] not in _WHOLE:
             own = elements.attributes[row]
             kind = says_what_is_below(own.get("class", ""), own.get("id", ""))
-            yield kind, *places[row]
+            yield kind, row, *places[row]
 
 
 def _headed(
     elements: Elements, flow: Flow, measured: Measured, places: dict[int, tuple[int, int]]
-) -> Iterator[tuple[Box, int, int]]:
+) -> Iterator[tuple[Box, int, int, int]]:
     """Yield the boxes that have nothing but a part of the page under such a heading, the heading first."""
     texts = measured.index
     for row in sorted(flow.headings):
@@ -162,8 +166,15 @@ def _headed(
                 break  # a text before the heading
             if here + 1 < len(texts) and texts[here + 1] < stop:
                 if kind != "comments" or _is_replied_to(elements, box):
-                    yield kind, start, stop
+                    yield kind, box, start, stop
                 break
+
+
+def _are_short_comments(elements: Elements, measured: Measured, box: int, start: int, stop: int) -> bool:
+    """Whether a box without a paragraph holds comments: somebody and what he says, under no name that texts have."""
+    own, texts = elements.attributes[box], bisect_left(measured.index, stop) - bisect_left(measured.index, start)
+    named = texts > 1 and not _MAY_BE_TEXT.search(f"{own.get('class', '')[:200]} {own.get('id', '')[:100]}")
+    return named or _is_replied_to(elements, box)
 
 
 def _is_replied_to(elements: Elements, box: int) -> bool:

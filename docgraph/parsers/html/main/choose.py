@@ -29,7 +29,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.blocks import Flow
 from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.below import drop_what_is_below
 from docgraph.parsers.html.main.controls import LONGEST_CONTROL, controls
@@ -40,6 +40,7 @@ from docgraph.parsers.html.main.part_headings import (
     keep_headings_of_main,
     keep_headings_of_parts,
     keep_headings_of_stories,
+    second_lines,
 )
 from docgraph.parsers.html.main.parts import (
     drop_what_follows_the_article,
@@ -83,9 +84,6 @@ _NOWHERE: Final = 2
 _TITLE_LEVELS: Final = 3
 """Headings of these levels may be the page's title."""
 _LIST_LEVELS: Final = 6
-_MOST_OF_TITLE: Final = 0.5
-_SECOND_LINE_WORDS: Final = 10
-"""An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
 
 
 def judge(
@@ -140,7 +138,7 @@ def judge(
     drop_boxed_headings(elements, flow, main)
     main -= flow.repeated
     verdict.root = _around_all(elements, flow, verdict.root, main)
-    verdict.second_lines = _second_lines(elements, flow, main, verdict.title)
+    verdict.second_lines = second_lines(elements, flow, main, verdict.title)
     verdict.main_words = sum(map(measured.words_at, main))
     verdict.block_score = dict(zip(measured.index, probability.round(4).tolist(), strict=True))
     set_regions(verdict, elements, flow, main, figures, measured)
@@ -285,25 +283,3 @@ def _around_all(elements: Elements, flow: Flow, root: int, main: set[int]) -> in
     while root > 0 and not all(root <= element < elements.end(root) for element in ends):
         root = elements.parent[root]
     return root
-
-
-def _second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:
-    """Return the headings between the title and the first main text that repeat it, or are its long second line."""
-    if title < 0:
-        return set()
-    found: set[int] = set()
-    said = "".join(elements.text(title).split()).lower()
-    for index in sorted(main):
-        block = flow.items[index]
-        assert isinstance(block, TextBlock)
-        if block.element < title:
-            continue
-        if block.element not in flow.headings:
-            break
-        second_line = (elements.tag[title], elements.tag[block.element]) == ("h1", "h2")
-        again = "".join(block.text.split()).lower()
-        if (again in said and len(again) >= _MOST_OF_TITLE * len(said)) or (
-            second_line and len(block.text.split()) >= _SECOND_LINE_WORDS
-        ):
-            found.add(block.element)
-    return found

@@ -16,6 +16,7 @@ from typing import Final
 from docgraph.parsers.html.blocks import Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.main.features import Measured
+from docgraph.parsers.html.main.signs import IN_DATELINES, LONGEST_SIGN, is_dateline, is_sign
 from docgraph.parsers.html.searched import Searched
 
 MOST_WORDS: Final = 120
@@ -55,58 +56,6 @@ _ASKS: Final = re.compile(
 )
 """A sentence that tells that the site uses cookies."""
 _LONGEST_ASKING: Final = 600
-_SHARE: Final = (
-    r"(?:share(?: this| on)?|teilen|partager|compart(?:ir|e|ilhar|ilhe)|condividi|delen?|dela|udostępnij|paylaş|"
-    r"bagikan|chia sẻ|поделиться|поділитися|"
-    r"κοινοποίηση|شارك|مشاركة|שתפו|शेयर करें|แชร์|分享(?:到|至)?|シェア(?:する)?|공유)"
-)
-_NETWORK: Final = (
-    r"(?:facebook|twitter|whatsapp|telegram|linkedin|pinterest|reddit|tumblr|messenger|viber|bluesky|mastodon|threads|"
-    r"e-?mail|copy link|вконтакте|одноклассники|фейсбук|твиттер|телеграм|فيسبوك|تويتر|واتساب|تيليجرام|لينكد ?إن|"
-    r"פייסבוק|טוויטר|וואטסאפ|फेसबुक|ट्विटर|व्हाट्सएप|ツイート|シェアする?|はてなブックマーク|微信|微博|朋友圈|qq空间|페이스북|트위터|"
-    r"카카오톡)"
-)
-"""What is before the networks that a page can be shared on, and these: a line of nothing else is a row of buttons."""
-_SIGN: Final = re.compile(
-    r"(?:advertise?ment|anzeige|werbung|publicité|publicidad|pubblicità|advertentie|reklame?a?|sponsored)|"
-    r"(?:- )?(?:advertise?ment[ -]*)?(?:story|article|post) continues below(?: (?:this )?(?:ad|advertise?ment))?|"
-    r"(?:scroll|continue(?: scrolling)?|keep reading|skip) (?:to continue|for more|below|"
-    r"(?:past )?advertisement)|"
-    r"continue reading(?: (?:the main story|below))?|loading(?: (?:comments?|more|content|video|player))?\W*|"
-    r"(?:dalsza część|ciąg dalszy) (?:artykułu|tekstu)\W.{0,30}|(?:der )?(?:artikel|text) (?:wird )?(?:unter|nach) "
-    r"(?:der|dieser) (?:anzeige|werbung)(?: fortgesetzt)?|weiter nach der (?:anzeige|werbung)|"
-    r"(?:la )?suite (?:de l['’]article )?après (?:la|cette) publicité|"
-    r"(?:el )?artículo continúa (?:después|debajo) de la publicidad|continua (?:a leggere )?dopo la pubblicità|"
-    r"continua (?:após|depois d)a publicidade|(?:het )?artikel gaat (?:verder|door) (?:onder|na) (?:de )?\w{3,12}|"
-    r"art(?:ikeln|iklen|ikkelen) fort(?:sätter|sætter|setter) (?:under|efter|etter|nedanför) \w{3,12}|"
-    r"opens? in (?:a )?new (?:tab|window)|"
-    r"\d[\d.,]{0,6}[km]? (?:likes?|shares?|views?|claps?|kudos|retweets?|upvotes?|accesses|citations|downloads)|"
-    r"(?:[^.!?]{0,40}\d[^.!?]{0,20}\s|(?:post|page) )?"
-    r"(?:views|hits|acessos|просмотр(?:ов|ы)|перегляд(?:ів|и)|aufrufe|zugriffe|odsłony|wyświetlenia|"
-    r"vues|lecturas|visualizzazioni|visualizações|görüntülenme|okunma|lượt xem|阅读[数量]?|浏览[数量]?|閲覧数|조회수?|"
-    r"(?:عدد )?المشاهدات)\s*[:：]\s*\d[\d., ]{0,9}|"
-    rf"(?:{_SHARE}\s*[:：]?\s*)?{_NETWORK}(?:[\s/|·,•]*{_NETWORK})+|{_SHARE}\s*[:：]?\s*{_NETWORK}|"
-    r"(?:you are here|(?:sie|du) (?:sind|befinden sich|bist) hier|vous êtes ici|(?:usted )?está (?:aquí|aqui)|sei qui|"
-    r"jesteś tutaj|вы здесь|(?:您)?(?:当前|现在|所在)?的?位置)\s*[:：].{1,120}|expand (?:description|attributes)|"
-    r"(?:(?:責任|责任)?(?:編輯|编辑)|责编|校对|审核|來源|来源)\s*[:：]\s*\S{1,16}|"
-    r"(?:click|tap) (?:here )?to (?:expand|enlarge|view|collapse|reveal|load)(?: (?:the )?(?:image|photo|video|map))?|"
-    r"(?:read|show|see|view|load) (?:more|less|all)|press enter or click to view image in full size|"
-    r"(?:.{0,20}\W)?\d{1,3}[ -]min(?:ute)?s?(?: read| d[ei] (?:lecture|lettura|lectura)| lesezeit)(?:\W.{0,30})?|"
-    r"(?:reading time|lesezeit|temps de lecture|tiempo de lectura|tempo di lettura|czas czytania)\W.{1,16}",
-    re.I,
-)
-"""All that a text says, which then is a sign in the page."""
-_KEYS: Final = re.compile(
-    r"(?:(?:(?:play|pause)(?: video)?|(?:video|audio|media) player(?: is loading)?\.?|stream type|live|stop|"
-    r"(?:un)?mute|replay|rewind|(?:exit )?full ?screen|settings|speed|quality|auto|volume|"
-    r"(?:closed )?captions?|subtitles?|(?:on|off)|listen(?: to (?:this|the) (?:article|story|post))?|"
-    r"(?:current|remaining) time|duration|playback (?:rate|speed)|picture[ -]in[ -]picture|"
-    r"-?\d{1,2}:\d\d(?::\d\d)?|\d(?:[.,]\d{1,2})?[x×]|[+-]\d{1,2} ?s(?:ec)?|\d{1,3} min(?:utes?)?(?: read| listen)?)"
-    r"[\s/|·•,–-]*)+",
-    re.I,
-)
-_KEY: Final = re.compile(r"[a-z]{4}|\d[x×]|/", re.I)
-"""All that a text says, and one of what it must say: the keys of a player, and not the time of an entry."""
 _LEADS_ON: Final = re.compile(
     r"(?:(?:read|see|watch|listen)(?: (?:also|more|next|too|this|on))?|also (?:read|see)|more(?: on this)?|"
     r"related(?: \w+)?|don['’]t miss|mehr (?:dazu|zum thema|lesen)|lesen sie (?:auch|mehr|hier|dazu)|auch interessant|"
@@ -119,25 +68,9 @@ _LEADS_ON: Final = re.compile(
     re.I,
 )
 """What a line that leads to another article begins with; the rest of it is a link."""
-_DATELINE: Final = re.compile(
-    r"(?:first )?(?:published|(?:last )?updated|posted|publié|mis à jour|modifié|(?:última )?actualiza(?:do|ción)|"
-    r"publicado|atualizado|(?:zuletzt )?aktualisiert|veröffentlicht|giriş tarihi|son güncelleme|opublikowano|"
-    r"aktualizacja|publicerad|uppdaterad|gepubliceerd|bijgewerkt|aggiornato|pubblicato|опубликовано|обновлено|"
-    r"公開日?|更新日?|発表|发布时间|發布時間|更新时间)"
-    r"(?: (?:on|at|le|am|el|il|em|den|op|dnia|há|hace|vor))?\s*[:：]?\s*"
-    r"(?:[^\W\d]{2,12}[,.]? ){0,2}\d[^!?]{0,100}",
-    re.I,
-)
-"""All that a line says which tells when its page was written."""
-_IN_DATELINES: Final = (
-    "publi", "pubbli", "pdated", "posted", "mis à jour", "modifi", "tualiz", "tualis", "veröff", "giriş", "güncel",
-    "uppdat", "bijgew", "aggiorn", "опубл", "обнов", "公開", "更新", "発表", "发布", "發布",
-)  # fmt: skip
-"""One of these is in every such line."""
 _SIGNATURE: Final = re.compile(r"(?:^|\s)(?:(?:post|message|user|forum)[-_]?)?signature(?:$|\s)|^sig-?\d+$", re.I)
 """Class, or identifier, of what an author puts under all posts."""
 _LONGEST_SIGNATURE: Final = 60
-_LONGEST_DATELINE: Final = 120
 _MOST_LED_TO: Final = 6
 _LANGUAGES: Final = frozenset(
     "python bash shell sh zsh console terminal powershell javascript js typescript ts jsx tsx json jsonc html xml css "
@@ -172,7 +105,6 @@ _JOINS: Final = re.compile(
 """A short text with a link that begins so and names one of the channels asks the reader to follow the site there."""
 _IN_PLAYERS: Final = ("video", "player", "jw", "vjs", "plyr", "mejs", "media", "brightcove", "shaka", "bmpui", "ytp")
 """One of these is in all that the pattern finds something in; looking for them is quicker."""
-_LONGEST_SIGN: Final = 60
 _LONGEST_NEED: Final = 260
 _AGREES: Final = re.compile(
     r"(?:i )?(?:accept|agree|allow)(?: (?:all|cookies|all cookies))?|ok(?:ay)?|got it!?|(?:alle )?akzeptieren|"
@@ -183,6 +115,7 @@ _AGREES: Final = re.compile(
 )
 _BUTTON: Final = re.compile(r"(?:^|[\s_-])(?:btn|button)(?:$|[\s_-])", re.I)
 _SIGNED: Final = frozenset(("div", "aside", "td"))
+_CELL_LEVELS: Final = 6
 _WHOLE: Final = frozenset(("article", "body", "main", "section"))
 """Elements that are more than a box."""
 
@@ -203,7 +136,7 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
     short = [block.text if len(block.text) <= _LONGEST_ASKING else "" for block in measured.block]
     tracks = {*Searched(short).having(_TRACKS)}
     lower = Searched(text.lower() for text in short)
-    needs, dated = {*lower.having(_IN_NEEDS)}, {*lower.having(_IN_DATELINES)}
+    needs, dated = {*lower.having(_IN_NEEDS)}, {*lower.having(IN_DATELINES)}
     joins = {*lower.having(_CHANNELS)}
     linked = [*[block.linked for block in measured.block], 0]
     for place, (index, block) in enumerate(zip(measured.index, measured.block, strict=True)):
@@ -215,14 +148,14 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
                 found.update(range(*box))
         if len(text) <= _LONGEST_NEED and block.element not in flow.headings:
             text = text.strip(" .…–—-")
-            is_sign = len(text) <= _LONGEST_SIGN and (_SIGN.fullmatch(text) or _is_of_keys(block.text))
-            is_sign = is_sign or (place in dated and _is_dateline(block.text))
+            says = is_sign(text, block.text) or (place in dated and is_dateline(block.text))
+            says = says and not _is_of_data(elements, block.element)
             is_need = (place in needs and _NEEDS.search(text)) or (
                 place in joins and block.linked and _JOINS.search(text)
             )
-            if linked[place + 1] and not block.linked and _LEADS_ON.fullmatch(f"{text[:_LONGEST_SIGN]}: "):
+            if linked[place + 1] and not block.linked and _LEADS_ON.fullmatch(f"{text[:LONGEST_SIGN]}: "):
                 found.update(_led_to(flow, measured, place))
-            if is_sign or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
+            if says or is_need or (block.linked and _leads_on(block)) or _names_language(flow, index):
                 found.add(index)
     for row in elements.rows_named(_is_signature, ("sig",)):
         start, stop = places.get(row, (0, 0))
@@ -237,16 +170,6 @@ def controls(elements: Elements, flow: Flow, measured: Measured) -> set[int]:
             if 0 < most <= LONGEST_CONTROL and before[stop] - before[start] <= MOST_WORDS:
                 found.update(range(start, stop))
     return found
-
-
-def _is_of_keys(text: str) -> bool:
-    return _KEYS.fullmatch(text.strip()) is not None and _KEY.search(text) is not None
-
-
-def _is_dateline(text: str) -> bool:
-    """Whether a text, no sentence, says when its page was written and no more."""
-    is_line = len(text) <= _LONGEST_DATELINE and not text.removesuffix("min.").endswith(".")
-    return is_line and _DATELINE.fullmatch(text.strip(" .…–—-")) is not None
 
 
 def _leads_on(block: TextBlock) -> bool:
@@ -275,6 +198,14 @@ def _names_language(flow: Flow, index: int) -> bool:
 
 def _is_signature(class_: str, id_: str) -> bool:
     return any(_SIGNATURE.search(names[:200]) for names in (class_, id_))
+
+
+def _is_of_data(elements: Elements, row: int) -> bool:
+    """Whether an element lies in a table with headers: what a cell of it counts or lists is said, and no sign."""
+    for around in elements.around(row, _CELL_LEVELS):
+        if elements.tag[around] == "table":
+            return "th" in elements.tag[around : elements.end(around)]
+    return False
 
 
 def _is_player(class_: str, id_: str) -> bool:

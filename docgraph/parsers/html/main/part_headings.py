@@ -12,6 +12,10 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.main.features import Measured
 from docgraph.parsers.html.main.parts import BOX_ITEMS, LEVELS, MOSTLY
 
+_MOST_OF_TITLE: Final = 0.5
+_SECOND_LINE_WORDS: Final = 10
+"""An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
+
 _BOX_LEVELS: Final = 4
 _BETWEEN_WORDS: Final = 10
 """Words between the heading of a part and its first main text, at most: when it was written, by whom."""
@@ -160,3 +164,25 @@ def drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
             if len(inside) > 1 and (_is_link(elements, flow, index) or any(item.images for item in inside)):
                 main.discard(index)
                 break
+
+
+def second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:
+    """Return the headings between the title and the first main text that repeat it, or are its long second line."""
+    if title < 0:
+        return set()
+    found: set[int] = set()
+    said = "".join(elements.text(title).split()).lower()
+    for index in sorted(main):
+        block = flow.items[index]
+        assert isinstance(block, TextBlock)
+        if block.element < title:
+            continue
+        if block.element not in flow.headings:
+            break
+        second_line = (elements.tag[title], elements.tag[block.element]) == ("h1", "h2")
+        again = "".join(block.text.split()).lower()
+        if (again in said and len(again) >= _MOST_OF_TITLE * len(said)) or (
+            second_line and len(block.text.split()) >= _SECOND_LINE_WORDS
+        ):
+            found.add(block.element)
+    return found

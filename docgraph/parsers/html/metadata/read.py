@@ -283,8 +283,7 @@ def _authors(candidates: list[Candidate], found: list[Candidate]) -> tuple[str, 
                 names.extend(name for name in author_names(candidate.value) if name not in names)
                 if source == "byline" and names:
                     break
-        people = [name for name in names if name.lower() not in sites and not HOST.search(name)]
-        if people:
+        if people := [name for name in names if name.lower() not in sites and not HOST.search(name)]:
             return tuple(people[:50])
         itself = itself or tuple(names)
     return itself
