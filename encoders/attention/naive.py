@@ -34,9 +34,9 @@ the mean of these log-partitions. A *cell* is a family of leaves alone, or a lea
 each side of its own a leaf attends to leaf by leaf: a block that touches them is taken apart, and the leaf's side with
 it. `opened` times the H blocks of a leaf, of all its H heads, that promise most give way to their children: those with
 most mass, in the leaf's lists, times variance of logits inside, sum_d Var_i(q_id) Var_w(k_jd) over the document's i and
-the block's j; leaves promise nothing. With `alpha` above 1 row i of P maximises
-<P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose limit at 1 is the form above; the energy is the
-mean of these maxima.
+the block's j, at least a thousandth of sum_d Var_i(q_id) mean_w (k_jd - mean of all k_d)^2; leaves promise nothing.
+With `alpha` above 1 row i of P maximises <P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose limit
+at 1 is the form above; the energy is the mean of these maxima.
 
 Every other backend is tested against this one, which shares no operation on trees with them: it sees the rows as given,
 only children and absent nodes included. It computes in the dtype it is given.
@@ -156,7 +156,7 @@ def naive_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
 
     nowhere = _zeros(value).sum(0)
     if call.untie is not None:
-        spread = {row: (square[row] - varies(row, k[row])).detach() for row in square}
+        spread = {row: torch.maximum(square[row] - varies(row, k[row]), square[row] / 1000).detach() for row in square}
         return _untied(call, leaf_of_row, children, k, v, H if call.alpha == 1 else log_m, spread, nowhere)
     m: dict[int, Tensor] = {}
     c: dict[int, Tensor] = {}

@@ -38,6 +38,9 @@ from encoders.attention.pooling import Moments, log_shares, node_means, pool_up,
 from encoders.forest.batch import TreeBatch
 from encoders.forest.families import FamilyTensors
 
+LEAST_SPREAD = 1e-3
+"""Of the mean square that a spread is what the mean's own square leaves of."""
+
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
@@ -123,7 +126,10 @@ def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
     variance = spread = None
     if moments is not None:
         v, spread = v.split([call.value.shape[2], 1], dim=-1)
-        spread = (spread[..., 0] - moments.squares(k, call.forest.document[families.top_row])).detach()
+        square = spread[..., 0]
+        spread = square - moments.squares(k, call.forest.document[families.top_row])
+        # Where one leaf has all the weight, no rounding decides what is opened.
+        spread = torch.maximum(spread, square * LEAST_SPREAD).detach()
     if call.cumulant:
         v, square = v.split([call.value.shape[2], k.shape[2]], dim=-1)
         # The mean of one leaf's square may differ from its square by rounding.
