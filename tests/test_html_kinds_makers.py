@@ -2,6 +2,8 @@
 languages; one small page a kind.
 """
 
+import re
+
 import pytest
 
 from docgraph.parsers.html.page import parse_html
@@ -74,6 +76,39 @@ def test_comments_of_few_words_below_a_text_are_none_of_it(name: str):
 def test_few_words_below_a_text_may_be_its_own(said: str):
     lines = parse_html(f"<div id=page><h1>A white tower</h1>{BODY}{said}</div>").main_text.split("\n\n")
     assert lines[: len(LINES)] == LINES != lines
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Following the ban of <a href=/w>WhatsApp</a> in Brazil, millions turned to other services.",
+        "Volgens <a href=/w>WhatsApp</a> was er geen lek in de toren.",
+        "Entre 2019 y 2021, <a href=/w>WhatsApp</a> perdió usuarios.",
+        "She said she had received this email from the minister on Friday morning.",
+        "The comet is best viewed at dawn from the gallery of the tower.",
+        "Those who buy a house learn that we will receive a commission of three percent.",
+        "所在位置：广东深圳",
+        "You are here: alone and far from home",
+    ],
+)
+def test_sentences_that_begin_like_lines_about_the_page_are_its_text(said: str):
+    page = parse_html(f"<main><h1>A white tower</h1>{BODY}<p>{said}</p><p>{LINES[0]} Again.</p></main>")
+    assert page.main_text.split("\n\n")[len(LINES)] == re.sub("<.*?>", "", said)
+
+
+@pytest.mark.parametrize("name", ["comentario-texto", "komentarz", "yorum"])
+def test_a_commentary_is_no_comment(name: str):
+    page = parse_html(
+        f"<main><h1>A white tower</h1>{BODY}<div class={name}>{BODY.replace('in ', 'not in ')}</div></main>"
+    )
+    assert len(page.main_text.split("\n\n")) == 2 * len(LINES)
+
+
+def test_a_slot_is_that_of_its_own_root():
+    inner = f"<x-b><template shadowrootmode=open><p>inner:</p><slot></slot></template><p>{LINES[1]}</p></x-b>"
+    markup = f"<x-a><template shadowrootmode=open>{inner}<main><slot></slot></main></template><p>{LINES[0]}</p></x-a>"
+    text = parse_html(markup).text
+    assert text.index("inner") < text.index(LINES[1]) < text.index(LINES[0])
 
 
 def test_what_a_table_counts_is_no_sign():

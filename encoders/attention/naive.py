@@ -237,7 +237,8 @@ def _untied(
         for _ in range(call.opened):
             promise = {
                 (head, block): float(
-                    spread[block][head].clamp(min=0).log() + (logit(leaf, block) + size[block] - mass)[head]
+                    spread[block][head].clamp(min=torch.finfo(spread[block].dtype).tiny).log()
+                    + (logit(leaf, block) + size[block] - mass)[head]
                 )
                 for head in heads
                 for block in found[head]

@@ -126,6 +126,8 @@ def calibrate(
         raise ModelError('candidates must be hierarchies from shape alone, but one is "given".')
     measured = _measure(model, batches, tried, layers)
     total = len(attention_modules(model))
+    if not measured and tried:
+        raise ModelError("candidates must hold one that the layers can run, but causal ones run none of these.")
     if not measured or not measured[0].weight:
         raise DataError("batches must hold at least one, but there are none.")
     chosen = select(measured, total, budget)

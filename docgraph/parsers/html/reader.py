@@ -71,7 +71,13 @@ class Reader:
         doxygen = elements.names_with(_OF_DOXYGEN)
         self.fragments = {row for pair in doxygen if pair[0] == "fragment" for row in elements.by_names()[pair]}
         """Elements in which Doxygen has code, line by line."""
-        self.titles = {row + 1 for pair in doxygen if pair[0] == "headertitle" for row in elements.by_names()[pair]}
+        self.titles = {
+            row + 1
+            for pair in doxygen
+            if pair[0] == "headertitle"
+            for row in elements.by_names()[pair]
+            if row + 1 < elements.end(row) and elements.attributes[row + 1].get("class") == "title"
+        }
         """Elements in which it has the title of a page."""
         self.has_numbers = bool(elements.rows_of("table")) and (
             self.has_code or any(_MAY_NUMBER(class_) for class_, _ in elements.names_with(_OF_NUMBERS))

@@ -13,6 +13,7 @@ import turbohtml
 
 _MOST_ROOTS: Final = 1_000
 _MOST_NODES: Final = 5_000
+_MOST_LEVELS: Final = 100
 """Of one shadow tree: they may lie in each other, and the cost is the product."""
 
 
@@ -25,7 +26,7 @@ def fill_slots(page: Any) -> None:
     for host, root in reversed(hosts.items()):
         slots: dict[str, Any] = {}
         for node in islice(root.descendants, _MOST_NODES):
-            if node.__class__ is turbohtml.Element and node.tag == "slot":
+            if node.__class__ is turbohtml.Element and node.tag == "slot" and _is_of(node, root):
                 slots.setdefault(str(node.attrs.get("name") or ""), node)
         filled = dict[str, Any]()
         for child in list(host.children) if slots else ():
@@ -38,6 +39,16 @@ def fill_slots(page: Any) -> None:
             slots[name].insert_before(child)
         for slot in filled.values():
             slot.extract()
+
+
+def _is_of(slot: Any, root: Any) -> bool:
+    """Whether a slot belongs to a root, and not to one within it."""
+    above = slot.parent
+    for _ in range(_MOST_LEVELS):
+        if above is None or (above.__class__ is turbohtml.Element and above.tag == "template"):
+            break
+        above = above.parent
+    return bool(above == root)
 
 
 def _is_root(own: Any) -> bool:

@@ -13,7 +13,8 @@ _HEADING_LETTERS: Final = 1000
 _NOT_IN_HEADINGS: Final = frozenset("p ul ol dl table h1 h2 h3 h4 h5 h6 article section form figure".split())
 _CAPTION_LEVELS: Final = 6
 _LABEL: Final = re.compile(
-    r"(?:fig(?:ure|\.)?|table|scheme|abb(?:ildung|\.)|tab(?:elle|\.)|figura?)\s*\w{1,4}\W*", re.I
+    r"(?:fig(?:ure|\.)?|table|scheme|abb(?:ildung|\.)|tab(?:elle|\.)|figura?)(?:\s*\d{1,3}(?:[.-]\d{1,2})?[a-z]?|\s+[ivx]{1,4}|\s+[a-h])\W*",
+    re.I,
 )
 """What numbers a figure: a part of its caption."""
 

@@ -21,8 +21,8 @@ Box = Literal["comments", "author", "stories", "offer", ""]
 
 _COMMENT: Final = NAMES.index("comment")
 _COMMENT_NAME: Final = re.compile(
-    r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b|comentarios?\b|"
-    r"commentaires?\b|komentarz[ey]?\b|komentare?\b|yorum(?:lar)?\b|talkbacks?\b|reacties\b|hozzaszolasok?\b|"
+    r"(?:^|[\s_-])(?:responses?|disqus|(?:next|more|further)-?(?:story|stories|articles?|posts?)\b|comentarios\b|"
+    r"commentaires\b|komentarze\b|yorumlar\b|talkbacks?\b|reacties\b|hozzaszolasok?\b|"
     r"binh-?luan)",
     re.I,
 )

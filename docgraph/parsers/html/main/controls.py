@@ -84,9 +84,13 @@ _NEEDS: Final = re.compile(
     r"(?:enable|activate|turn on|requires?) java-?script|supports? html5|browser (?:does not|doesn['’]t) support|"
     r"java-?script (?:aktivier|einschalt|is (?:disabled|required))|flash player|"
     r"activa(?:r|te)? java-?script|activer java-?script|"
-    r"(?:receiving|received|recibes?|recevez|erhalten) (?:this|este|cet?|diese) (?:e-?mail|newsletter|message|correo)|"
-    r"unsubscribe(?: here| from this|\s*[|·•])|best viewed (?:with|in|at|using)\b|you are visitor\b|"
-    r"(?:buy|purchase|shop|links?)\b[^.]{0,60}\bwe (?:may |might |will )?(?:earn|receive|get)\b[^.]{0,30}\bcommission",
+    r"you(?:['’]re| are| have)? receiv(?:ing|ed) this (?:e-?mail|newsletter|message)|"
+    r"(?:recibes?|vous recevez|sie erhalten) (?:este|cet?|diese) (?:e-?mail|newsletter|message|correo)|"
+    r"unsubscribe(?: here| from this|\s*[|·•])|"
+    r"best viewed (?:with|in|at|using) (?:\d|internet|netscape|firefox|chrome|mozilla|ie\b)|"
+    r"you are visitor (?:no\b|number|#|\d)|"
+    r"(?:you (?:buy|purchase|shop)|(?:affiliate|our|these) links)\b[^.]{0,60}\bwe (?:may |might |will )?"
+    r"(?:earn|receive|get)\b[^.]{0,30}\bcommission",
     re.I,
 )
 """In a short text: it tells what a player needs, why one got a mail, how the page is best seen, or who pays for it."""
@@ -97,10 +101,11 @@ _IN_NEEDS: Final = (
 _CHANNELS: Final = ("whatsapp", "telegram", "google news", "google notícias", "google actualités", "google haberler")
 _JOINS: Final = re.compile(
     r"^\W*(?:(?:click|tap) here to |clique (?:aqui|no link) (?:para|e) |haz clic aquí para |cliquez ici pour )?"
-    r"(?:follow|join|subscribe|sig[au]|seguir|síguenos|entre|entrar|participe|receba|recibe|únete|unirse|suscríbe|inscreva|"
-    r"suivez|rejoignez|abonn|folge|segui|iscriviti|volg|følg|följ|takip|ikuti|gabung|theo dõi|подпис|читайте|dołącz|"
-    r"obserwuj|जुड़|تابع|انضم|עקבו|הצטרפו)",
-    re.I,
+    r"(?:follow|join|subscribe|siga|sigue|seguir|síguenos|entre (?:no|em)|entrar|participe|receba|recibe|únete|unirse|"
+    r"suscríbete|inscreva-se|suivez|rejoignez|abonnez|folge|seguici|iscriviti|volg ons|følg|följ|takip|ikuti|gabung|"
+    r"theo dõi|подпишитесь|подписывайтесь|читайте|dołącz|obserwuj|जुड़ें|تابعوا?|تابعونا|انضموا?|עקבו|הצטרפו)(?!\w)"
+    r".*(?:whatsapp|telegram|google \w+).{0,120}$",
+    re.I | re.S,
 )
 """A short text with a link that begins so and names one of the channels asks the reader to follow the site there."""
 _IN_PLAYERS: Final = ("video", "player", "jw", "vjs", "plyr", "mejs", "media", "brightcove", "shaka", "bmpui", "ytp")
