@@ -380,7 +380,7 @@ def test_absent_leaves_and_other_documents_change_nothing(backend, pooling):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pooling": "max"}, r"pooling must be one of mean, block, document or a tensor, but is 'max'"),
+        ({"pooling": "max"}, r"pooling must be one of mean, block, document, moments or a tensor, but is 'max'"),
         ({"pooling": torch.zeros(6, 2)}, r"pooling must have shape \(7, 2\).*has shape \(6, 2\)"),
         ({"pooling": torch.zeros(7, 3)}, r"pooling must have shape \(7, 2\).*has shape \(7, 3\)"),
         ({"pooling": torch.zeros(7, 2, dtype=torch.int64)}, r"pooling must be floating point on cpu, but is torch.int"),

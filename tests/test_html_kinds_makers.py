@@ -56,6 +56,19 @@ def test_a_sign_on_a_page_of_headings_takes_none_of_them():
     assert LINES[1] in page.main_text
 
 
+def test_an_owner_is_no_site_that_is_called_home():
+    foot = "<footer>© 2021 Home</footer>"
+    assert parse_html(f"<a href=/>Home</a><main><h1>A white tower</h1>{BODY}</main>{foot}").metadata.site_name is None
+
+
+def test_a_job_beside_an_article_does_not_date_it():
+    job = '{"@type": "JobPosting", "title": "Painter", "datePosted": "2019-01-02"}'
+    story = '{"@type": "NewsArticle", "headline": "A white tower"}'
+    for objects, date in ((f"[{job}]", "2019-01-02"), (f"[{story}, {job}]", None)):
+        page = f"<script type=application/ld+json>{objects}</script><main><h1>A white tower</h1>{BODY}</main>"
+        assert parse_html(page).metadata.date == date
+
+
 # -- comments -------------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +237,20 @@ def test_the_title_and_the_code_of_doxygen():
     assert heading_over(page, LINES[0]) == "tower Struct Reference"
 
 
+@pytest.mark.parametrize(
+    "poem",
+    [
+        "<div class=fragment>Loose words <div class=line>The sea was grey.</div></div>",
+        "<div class=fragment><div class=line><h3>Grey</h3></div><div class=line>Loose words</div></div>",
+        "<div class=fragment><p class=line>Loose words</p><p class=line>The sea was grey.</p></div>",
+    ],
+)
+def test_a_fragment_of_a_text_is_no_code(poem: str):
+    page = parse_html(f"<main><h1>A white tower</h1>{BODY}{poem}</main>")
+    assert not page.find("code")
+    assert "Loose words" in page.text
+
+
 # -- restaurants, layouts, figures, old pages -----------------------------------------------------------------------
 
 
@@ -245,6 +272,24 @@ def test_a_table_with_text_in_one_cell_of_each_row_lays_out_a_page():
     assert not page.find("table")
     icons = "<tr><td><img src=a.png></td><td>{}</td></tr>"
     assert parse_html(f"<table>{icons.format('Fog')}{icons.format('Sun')}</table>").find("table")
+    for cell in ("<td><span class=check></span>", "<td style='background:red'>", "<td bgcolor=red>"):
+        assert parse_html(f"<table><tr><td>Fog{cell}<tr><td>Sun{cell}</table>").find("table"), cell
+
+
+@pytest.mark.parametrize("words", ["Table talk", "Fig tree", "Figures"])
+def test_a_heading_in_a_figure_that_begins_like_a_number_of_one(words: str):
+    figure = f"<figure><h3>{words}</h3><img src=a.png alt=a></figure>"
+    assert words in [node.text for node in article(after=figure).find("heading")]
+
+
+def test_a_date_below_words_like_those_of_a_member():
+    page = parse_html(f"<main><h1>A white tower</h1><p>Joined-up thinking</p><p>12 May 2021</p>{BODY}</main>")
+    assert page.metadata.date == "2021-05-12"
+
+
+def test_a_box_called_like_doxygen_s_has_no_title():
+    box = f"<div class=headertitle><p>{LINES[0]}</p></div>"
+    assert not parse_html(f"<main>{box}<p>{LINES[1]}</p></main>").find("heading")
 
 
 def test_what_numbers_a_figure_is_no_heading_of_the_text():

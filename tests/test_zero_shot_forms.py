@@ -429,9 +429,9 @@ def test_opened_blocks_are_those_that_promise_most(opened):
             [j for j in range(near, near + 4) if j // 2 != i // 2],
             [(near ^ 4) + j for j in range(4)],
         ]
-        mass = [torch.stack([share(h, i, b) for b in listed]).logsumexp(0) for h in range(2)]
         blocks = [list(listed), list(listed)]
         for _ in range(opened):  # as many as there are heads, of all heads
+            mass = [torch.stack([share(h, i, b) for b in blocks[h]]).logsumexp(0) for h in range(2)]
             inner = [(h, b) for h in range(2) for b in blocks[h] if len(b) > 1]
             for h, most in sorted(inner, key=lambda at: promise(at[0], i, at[1], mass), reverse=True)[:2]:
                 blocks[h].remove(most)

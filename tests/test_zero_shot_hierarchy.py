@@ -168,6 +168,9 @@ def test_the_count_of_opened_blocks_by_hand():
         hsa_cost(forest, windows, Form("queries", 0, p, opened=2), d, h) for p in ("attention", "moments")
     )
     assert moments == attended
+    alone = windows.forest([1], Ends(0, 0))
+    costs = [hsa_cost(alone, windows, Form("queries", opened=m), d, h).full for m in (0, 2)]
+    assert costs[1] - costs[0] == 3 * d
     one_level = Windows(()).forest([27], Ends(0, 0))  # has nothing to open
     assert hsa_cost(one_level, Windows(()), Form("queries", opened=2), d, h).pairs == 27 * 27
 

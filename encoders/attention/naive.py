@@ -33,7 +33,7 @@ B of the nodes on its path, of scale * q_i.k_B + e_A.f_B + H_B, with A, B the si
 the mean of these log-partitions. A *cell* is a family of leaves alone, or a leaf among inner siblings. `near` cells on
 each side of its own a leaf attends to leaf by leaf: a block that touches them is taken apart, and the leaf's side with
 it. `opened` times the H blocks of a leaf, of all its H heads, that promise most give way to their children: those with
-most mass, in the leaf's lists, times variance of logits inside, sum_d Var_i(q_id) Var_w(k_jd) over the document's i and
+most mass, for the head, times variance of logits inside, sum_d Var_i(q_id) Var_w(k_jd) over the document's i and
 the block's j, at least a thousandth of sum_d Var_i(q_id) mean_w (k_jd - mean of all k_d)^2; leaves promise nothing.
 With `alpha` above 1 row i of P maximises <P_i, s_i> + (1 - sum_j P_ij^alpha) / (alpha (alpha - 1)) instead, whose limit
 at 1 is the form above; the energy is the mean of these maxima.
@@ -232,13 +232,14 @@ def _untied(
     def opened(leaf: int, seen: list[int]) -> list[list[int]]:
         """The blocks that each head sees."""
         heads = range(len(empty))
-        mass = torch.stack([logit(leaf, block) + size[block] for block in seen]).logsumexp(0)
         found = [list(seen) for _ in heads]
         for _ in range(call.opened):
+            mass = [torch.stack([(logit(leaf, b) + size[b])[h] for b in found[h]]).logsumexp(0) for h in heads]
             promise = {
                 (head, block): float(
                     spread[block][head].clamp(min=torch.finfo(spread[block].dtype).tiny).log()
-                    + (logit(leaf, block) + size[block] - mass)[head]
+                    + (logit(leaf, block) + size[block])[head]
+                    - mass[head]
                 )
                 for head in heads
                 for block in found[head]

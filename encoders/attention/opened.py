@@ -5,7 +5,7 @@
 A leaf's blocks, of its interaction lists, have the logits l(i, B) of untied.py. Opening one, which gives way to its
 children, saves about half of its mass times the variance of the leaf's logits in it, which `Blocks.spread` estimates
 for all leaves of a document alike. In each of `opened` rounds a leaf opens as many blocks as there are heads, those of
-all its heads where mass, of the lists as they were, times spread is the most: heads that attend far and wide need few.
+all its heads where mass times spread is the most: heads that attend far and wide need few.
 P_ij = theta(i, B) w_j then holds over finer blocks: the divergence from softmax cannot grow, and with all of them
 opened it is 0. A leaf pays for the products with the children; the search itself is over numbers it has. What is chosen
 has no gradient; all else has.
@@ -59,7 +59,7 @@ class Rows:
 
 
 def attend_opened(query: Tensor, blocks: Blocks, call: AttentionCall) -> tuple[Tensor, Tensor]:
-    """Attend from every leaf to its lists, the blocks of most mass opened; see `Attend` in untied.py."""
+    """Attend from every leaf to its lists, blocks opened; see `Attend` in untied.py."""
     families = call.forest.families(call.present)
     rows = families.cached(("rows", call.near), lambda: Rows.of(families, len(query), call.near))
     entries, children = rows.entries.to(query.device), rows.children.to(query.device)
@@ -79,35 +79,39 @@ def _attend(query: Tensor, entries: Tensor, children: Tensor, blocks: Blocks, op
     is_block = (children < len(children) - 1).any(1)
     spread = blocks.spread.clamp(min=finfo.tiny).log().masked_fill(~is_block[:, None], finfo.min)
     row = torch.arange(n, device=query.device)[:, None]
-    listed = torch.einsum("nhd,nehd->nhe", query, blocks.key[entries]) + blocks.entropy[entries].transpose(1, 2)
-    mass = listed.detach().logsumexp(-1)
-    # Entries of all heads, side by side: nodes, heads, logits, what opening promises, whether they were opened.
-    node, logits = entries.repeat(1, heads), [listed.flatten(1)]
+    # Entries of all heads, side by side: their nodes, heads, logits, spreads, and whether they were opened.
+    node = entries.repeat(1, heads)
     head = torch.arange(heads, device=query.device).repeat_interleave(e).expand(n, -1)
-    promise = (listed.detach() - mass[..., None] + spread[entries].transpose(1, 2)).flatten(1)
+    listed = torch.einsum("nhd,nehd->nhe", query, blocks.key[entries]) + blocks.entropy[entries].transpose(1, 2)
+    logits, spreads = listed.flatten(1), spread[entries].transpose(1, 2).flatten(1)
     gone, rounds = torch.zeros_like(node, dtype=torch.bool), []
     for _ in range(opened):
+        live = logits.detach().masked_fill(gone, finfo.min)
+        top, total = _masses(live, head, heads)
+        promise = live - (top + total.log()).gather(1, head) + spreads
         best = promise.topk(heads, dim=1).indices
         h, there = head[row, best], is_block[node[row, best]] & ~gone[row, best]
         below = children[torch.where(there, node[row, best], len(children) - 1)]  # (n, H, c)
-        inside = (blocks.key[below, h[..., None]] @ query[row, h][..., None])[..., 0] + blocks.entropy[
-            below, h[..., None]
-        ]
-        logits.append(inside.flatten(1))
+        of_head = h[..., None]
+        inside = (blocks.key[below, of_head] @ query[row, h][..., None])[..., 0] + blocks.entropy[below, of_head]
         rounds.append((h, below))
         gone[row, best] |= there
-        promise[row, best] = finfo.min
-        found = (inside.detach() - mass[row, h][..., None] + spread[below, h[..., None]]).flatten(1)
-        promise = torch.cat([promise, found], 1)
         node, head = torch.cat([node, below.flatten(1)], 1), torch.cat([head, h.repeat_interleave(c, 1)], 1)
-        gone = torch.cat([gone, torch.zeros_like(found, dtype=torch.bool)], 1)
-    joined = torch.cat(logits, 1).masked_fill(gone, finfo.min)  # (n, x)
-    top = joined.detach().new_full((n, heads), finfo.min).scatter_reduce(1, head, joined.detach(), "amax")
-    weights = (joined - top.gather(1, head)).exp()
-    total = torch.zeros_like(top).scatter_add(1, head, weights)
-    weights = weights / total.gather(1, head)
+        logits = torch.cat([logits, inside.flatten(1)], 1)
+        spreads = torch.cat([spreads, spread[below, of_head].flatten(1)], 1)
+        gone = torch.cat([gone, torch.zeros_like(inside.flatten(1), dtype=torch.bool)], 1)
+    joined = logits.masked_fill(gone, finfo.min)  # (n, x)
+    top, total = _masses(joined, head, heads)
+    weights = (joined - top.gather(1, head)).exp() / total.gather(1, head)
     output = torch.einsum("nhe,nehv->nhv", weights[:, : heads * e].view(n, heads, e), blocks.value[entries])
     for at, (h, below) in zip(range(heads * e, weights.shape[1], heads * c), rounds, strict=True):
         mixed = weights[:, at : at + heads * c].view(n, heads, 1, c) @ blocks.value[below, h[..., None]]
         output = output.scatter_add(1, h[..., None].expand_as(mixed[:, :, 0]), mixed[:, :, 0])
     return output, top + total.log()
+
+
+def _masses(logits: Tensor, head: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """The largest logit (n, H) of each head, and the sum of exp(logit - largest), of logits (n, x) of these heads."""
+    least = torch.finfo(logits.dtype).min
+    top = logits.new_full((len(logits), heads), least).scatter_reduce(1, head, logits.detach(), "amax")
+    return top, torch.zeros_like(top).scatter_add(1, head, (logits - top.gather(1, head)).exp())

@@ -2,7 +2,7 @@
 
     present_leaves leaves in the order of nodes
     node_means     plain means over the leaves under every node
-    Moments        mean and variance of each document's queries, and the logits that they give keys
+    Moments        the variance of the logits that the queries of a document give a key
     log_shares     "document", "moments", a tensor ─> log shares of all rows, up to a constant a family; "block" ─> None
     pool_up        keys, values of leaves; what picks ─> keys, values, entropies of nodes
 
@@ -52,34 +52,39 @@ def node_means(leaves: Tensor, families: FamilyTensors) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """How the present queries of each document lie, times the scale, and where its keys do."""
+    """The variance of the logits that the queries of a document give a key, as if each width varied by itself."""
 
     query: Tensor
-    """(T, H, D) means."""
-    variance: Tensor
-    """(T, H, D) of the queries."""
+    """(T, H, D) variance of the queries, times the scale."""
     key: Tensor
-    """(T, H, D) means."""
+    """(T, H, D) mean of the keys."""
+    square: Tensor
+    """(present leaves, H): `of` the leaves' keys."""
 
     @classmethod
-    def of(cls, call: AttentionCall, families: FamilyTensors) -> "Moments":
-        leaf = families.leaf
-        document = call.forest.leaf_document[leaf]
-        count = torch.bincount(document, minlength=call.forest.num_documents).clamp(min=1)[:, None, None]
-        # One leaf after another is added: in float64, so that many leaves round no more than a few.
-        wide = call.wide if call.query.device.type == "mps" else torch.float64
-
-        def mean(leaves: Tensor) -> Tensor:
-            return leaves.new_zeros(len(count), *leaves.shape[1:]).index_add(0, document, leaves) / count
-
-        query, key = (x.index_select(0, leaf).to(wide) for x in (call.query, call.key))
+    def over(cls, call: AttentionCall, families: FamilyTensors) -> "Moments":
+        document = call.forest.leaf_document[families.leaf]
+        query, key = (x.index_select(0, families.leaf).to(call.wide) for x in (call.query, call.key))
         query, key = query * call.scale, key.repeat_interleave(call.group, dim=1)
-        middle = mean(query)
-        return cls(*(x.to(call.wide) for x in (middle, mean((query - middle[document]).square()), mean(key))))
+        apart = query - _document_means(query, document, call)[document].to(call.wide)
+        spread, middle = (_document_means(x, document, call).to(call.wide) for x in (apart.square(), key))
+        square = (spread[document] * (key - middle[document]).square()).sum(-1)
+        return cls(spread, middle, square)
 
-    def squares(self, key: Tensor, document: Tensor) -> Tensor:
-        """Return the variance (n, H) of the logits that keys (n, H, D) of some documents get from their queries."""
-        return (self.variance[document] * (key - self.key[document]).square()).sum(-1)
+    def of(self, key: Tensor, document: Tensor) -> Tensor:
+        """Return (n, H) variances for keys (n, H, D) of some documents."""
+        return (self.query[document] * (key - self.key[document]).square()).sum(-1)
+
+
+def _document_means(leaves: Tensor, document: Tensor, call: AttentionCall) -> Tensor:
+    """Take (present leaves, H, D) to the (T, H, D) means of documents.
+
+    One leaf after another is added: in float64, where there is one, so that many leaves round no more than a few.
+    """
+    count = torch.bincount(document, minlength=call.forest.num_documents).clamp(min=1)
+    exact = leaves if leaves.device.type == "mps" else leaves.double()
+    total = exact.new_zeros(len(count), *leaves.shape[1:]).index_add(0, document, exact)
+    return total / count.to(total.dtype)[:, None, None]
 
 
 def log_shares(call: AttentionCall, families: FamilyTensors, moments: Moments | None = None) -> Tensor | None:
@@ -88,12 +93,12 @@ def log_shares(call: AttentionCall, families: FamilyTensors, moments: Moments | 
         return call.pooling.to(call.wide)
     if call.pooling == "block":
         return None
-    moments = moments or Moments.of(call, families)
-    document = call.forest.leaf_document[families.leaf]
-    key = call.key.index_select(0, families.leaf).to(call.wide).repeat_interleave(call.group, dim=1)
-    logits = (moments.query[document] * key).sum(-1)
+    leaf, document = families.leaf, call.forest.leaf_document[families.leaf]
+    query, key = (x.index_select(0, leaf).to(call.wide) for x in (call.query, call.key))
+    mean = (_document_means(query, document, call) * call.scale).to(query.dtype)
+    logits = (mean[document] * key.repeat_interleave(call.group, dim=1)).sum(-1)
     if call.pooling == "moments":
-        logits = logits + moments.squares(key, document) / 2
+        logits = logits + (moments or Moments.over(call, families)).square / 2
     return shares_of_leaves(logits, call, families)
 
 

@@ -107,12 +107,11 @@ def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
     log_n = families.count.to(call.wide).log()[:, None]
     if (call.pooled or call.opened) and call.group > 1:
         key, value = (x.repeat_interleave(call.group, dim=1) for x in (key, value))
-    moments = Moments.of(call, families) if call.opened else None
+    moments = Moments.over(call, families) if call.opened else None
     if call.cumulant:
         value = torch.cat([value, key.square()], dim=-1)
     elif moments is not None:
-        squares = moments.squares(key, call.forest.leaf_document[families.leaf])
-        value = torch.cat([value, squares.detach()[..., None]], dim=-1)
+        value = torch.cat([value, moments.square.detach()[..., None]], dim=-1)
     if call.pooled:
         shares = log_shares(call, families, moments)
         picks = None
@@ -127,7 +126,7 @@ def pool_blocks(call: AttentionCall, families: FamilyTensors) -> Blocks:
     if moments is not None:
         v, spread = v.split([call.value.shape[2], 1], dim=-1)
         square = spread[..., 0]
-        spread = square - moments.squares(k, call.forest.document[families.top_row])
+        spread = square - moments.of(k, call.forest.document[families.top_row])
         # Where one leaf has all the weight, no rounding decides what is opened.
         spread = torch.maximum(spread, square * LEAST_SPREAD).detach()
     if call.cumulant:

@@ -212,12 +212,11 @@ def hsa_cost(
     if form.pooling == "moments" or form.opened:
         full += forest.num_leaves * 3 * width
     if form.opened:
-        full += (below_root - forest.num_leaves) * 2 * width
         above = families.parent[families.parent[families.first]]
-        most = int(sizes[above >= 0].max(initial=0))
-        times = forest.num_leaves * min(form.opened, int((above >= 0).sum()))
+        most, blocks = int(sizes[above >= 0].max(initial=0)), int((above >= 0).sum())
+        times = forest.num_leaves * min(form.opened, blocks)
         pairs += times * most
-        full += times * (most * (2 * width + heads) - width)
+        full += blocks * 2 * width + times * (most * (2 * width + heads) - width)
     return Cost(pairs, paper, full + form.cumulant * (far * width + below_root * 2 * width))
 
 

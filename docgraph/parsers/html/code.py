@@ -9,12 +9,14 @@ from itertools import pairwise
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.tags import CODE_TABLE, COPY_BUTTON, GUTTER, NAME_LETTERS
+from docgraph.parsers.html.tags import CODE_TABLE, COPY_BUTTON, GUTTER, HEADINGS, NAME_LETTERS
 
 _GUTTER_EVENTS: Final = 3_000
 _NUMBER_DIGITS: Final = 9
 _NUMBERS: Final = "0123456789 \t\r\n\xa0.:|+-"
 _LINES: Final = frozenset(("div", "p", "li", "br", "tr"))
+_NOT_IN_LINES: Final = frozenset((*HEADINGS, "img", "p"))
+"""Where one of these is a line, it is of a text."""
 _LEVELS: Final = 4
 _FEW_ELEMENTS: Final = 40
 _BUTTON_EVENTS: Final = 40
@@ -64,13 +66,19 @@ def numbered_code(elements: Elements, table: int) -> str:
 
 def lines_of_code(elements: Elements, box: int) -> str:
     """Return the code of an element in which Doxygen has an element for each line, "" if it has anything else."""
-    lines, row, end = list[str](), box + 1, elements.end(box)
+    lines, row, end, letters = list[str](), box + 1, elements.end(box), 0
+    if not _NOT_IN_LINES.isdisjoint(elements.tag[row:end]):
+        return ""
     while row < end:
         if elements.attributes[row].get("class") != "line":
             return ""
+        line = elements.text(row)
+        letters += len("".join(line.split()))
         number = next((n for n in range(row + 1, elements.end(row)) if is_gutter(elements, n)), -1)
-        lines.append(elements.text(row).removeprefix(elements.text(number) if number >= 0 else ""))
+        lines.append(line.removeprefix(elements.text(number) if number >= 0 else ""))
         row = elements.end(row)
+    if letters < len("".join(elements.text(box).split())):
+        return ""  # text beside the lines
     return "\n".join(lines).replace("\xa0", " ").strip("\n")
 
 

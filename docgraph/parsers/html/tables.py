@@ -155,7 +155,7 @@ _BOLD_EVENTS: Final = 40
 
 _UNSEEN_IN_TABLES: Final = frozenset(("col", "colgroup", "script", "style", "template", "noscript", "input"))
 _NOT_IN_DATA: Final = frozenset((*HEADINGS, "form", "article"))
-_SHOWN: Final = frozenset(("img", "svg", "input", "select", "video", "iframe", "i", "object"))
+_SHOWN: Final = frozenset("img svg input select video audio canvas iframe i span object".split())
 _LETTERS_A_CELL: Final = 400
 """Cells with more letters than this on average hold a page, not data."""
 
@@ -184,8 +184,10 @@ def _is_layout(elements: Elements, table: int, content: _Content) -> bool:
 
 
 def _shows(elements: Elements, cell: int) -> bool:
-    """Whether a cell has an image or a field in it."""
-    return not _SHOWN.isdisjoint(elements.tag[cell + 1 : elements.end(cell)])
+    """Whether a cell has an image, a field, an icon or a colour."""
+    own = elements.attributes[cell]
+    coloured = "bgcolor" in own or "background" in own.get("style", "")
+    return coloured or not _SHOWN.isdisjoint(elements.tag[cell + 1 : elements.end(cell)])
 
 
 def _place(elements: Elements, content: _Content, limits: Limits) -> tuple[dict[int, Cell], int, bool]:

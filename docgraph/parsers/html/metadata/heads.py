@@ -77,7 +77,7 @@ def names_of_site(elements: Elements, homes: list[int]) -> tuple[list[str], str]
     feet = (*elements.rows_of("footer"), *elements.rows_named(_says_foot, ("footer", "copyright", "colophon")))
     owners = (_OWNER.search(_last_words(elements, row)) for row in feet[:_MOST_FEET])
     owned = {owner.group(1).strip(): None for owner in owners if owner}
-    twice = next((name for name in names if name in owned), "")
+    twice = next((name for name in names if name in owned and name.lower() not in _HOME_WORDS), "")
     return [name for name in {**names, **owned} if name and name.lower() not in _HOME_WORDS], twice
 
 

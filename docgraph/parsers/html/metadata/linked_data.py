@@ -186,8 +186,9 @@ def statements(objects: list[dict[str, Any]], addresses: Iterable[str] = ()) -> 
         yield from _pairs(item, "description", "description")
         yield from _pairs(item, "language", "inLanguage")
         yield from (("site_name", name) for name in _names(item.get("publisher")))
+    of_article = any(_is(item, _ARTICLE_TYPES) and not _is(item, _OFFER_TYPES) for item in objects)
     for item in objects:
-        if _is(item, _OFFER_TYPES):
+        if _is(item, _OFFER_TYPES) and not of_article:
             yield from _pairs(item, "date", "datePosted")
         if _is(item, _SITE_TYPES):
             yield from _pairs(item, "site_name", "name")

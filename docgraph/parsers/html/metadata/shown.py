@@ -48,7 +48,8 @@ _OTHER_DATE: Final = re.compile(
     re.I,
 )
 OF_MEMBER: Final = re.compile(
-    r"(?:joined|member since|registered|registriert|registrado|inscrit[oa]?|dołączyła?|beigetreten|lid sinds)\b", re.I
+    r"(?:joined|member since|registered|registriert|registrado|inscrit[oa]?|dołączyła?|beigetreten|lid sinds)\b(?!-)",
+    re.I,
 )
 """Before the date of one who wrote, not of what is written."""
 _LONGEST_DATE: Final = 100
