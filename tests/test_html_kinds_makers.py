@@ -341,6 +341,27 @@ def test_what_a_button_right_before_it_opens_is_text(line: str, panel: str, foun
     assert (ANSWER in article(f"{line}{panel.format(ANSWER)}").text) is found
 
 
+def test_what_a_button_has_to_say_is_no_text_that_it_opens():
+    page = "<button {} aria-controls=said>{}</button><span id=said hidden>{}</span>"
+    assert "Copied" not in article(page.format("", "Copy link", "Copied to the clipboard!")).text
+    assert (
+        "Only with the keeper."
+        in article(page.format("aria-expanded=false", "In winter?", "Only with the keeper.")).text
+    )
+
+
+def test_the_tables_in_tabs_of_the_text_are_text():
+    table = "<table><tr><th>{0}</th><th>Height</th></tr><tr><td>White</td><td>{1}</td></tr></table>"
+    tabs = (
+        "<div class=tabs><ul role=tablist><li role=tab aria-controls=t1>Towers</li><li role=tab aria-controls=t2>Masts"
+        f"</li></ul><div role=tabpanel id=t1>{table.format('Tower', '31 m')}</div>"
+        f"<div role=tabpanel id=t2 hidden>{table.format('Mast', '12 m')}</div></div>"
+    )
+    page = parse_html(f"<main><h1>A white tower</h1><p>{LINES[0]} {LINES[1]}</p>{tabs}<p>{LINES[2]}</p></main>")
+    assert "31 m" in page.main_text
+    assert "12 m" in page.main_text
+
+
 def test_the_line_that_opens_a_panel_of_the_text_is_text():
     toggle = (
         "<div class=elementor-tab-title role=button><a class=elementor-toggle-title tabindex=0>{}</a></div>"

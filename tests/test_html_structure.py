@@ -182,3 +182,10 @@ def test_an_element_that_says_it_is_a_heading_opens_a_section():
         "Part",
         "Next",
     ]
+
+
+def test_lines_around_empty_cells_make_a_form_to_fill_in():
+    rows = "".join(f"<tr><td>{name}</td><td></td></tr>" for name in ("Name", "Street", "Telephone"))
+    form = parse_html(f"<main><p>Please fill in.</p><table border=1>{rows}</table></main>")
+    assert form.to_markdown().endswith("|  |  |\n| --- | --- |\n| Name |  |\n| Street |  |\n| Telephone |  |\n")
+    assert not parse_html(f"<main><p>Please fill in.</p><table border=0>{rows}</table></main>").find("table")

@@ -225,6 +225,7 @@ def _table(document: Columns, row: int, hard_breaks: bool) -> list[str]:
         return []
     rows = sorted(grid)
     width = 1 + max(max(cells) for cells in grid.values())
+    width = max(width, _number(document.attributes.get(row, {}).get("columns"), 0))  # the last ones may be empty
     if width * len(rows) > _PADDED_CELLS:
         width = 0
     first = grid.pop(rows.pop(0)) if rows[0] in heads else {}

@@ -68,6 +68,8 @@ _MOST_ELEMENTS: Final = 500
 _LEAST_LETTERS: Final = 80
 _LEAST_ANSWER: Final = 20
 """Letters of the rest of a text, and of an answer, outside of links."""
+_LONGEST_MESSAGE: Final = 40
+"""Letters of what a button has to say."""
 
 
 def panels_of_headings(elements: Elements) -> set[int]:
@@ -143,12 +145,15 @@ def _is_panel(own: Attributes) -> bool:
 
 
 def _is_controlled(elements: Elements, row: int) -> bool:
-    """Whether the element before one names it as what it opens, and it ends like a sentence."""
-    before, name = elements.before(row), elements.attributes[row].get("id", "")
-    if not name or before < 0 or not _ENDS_SENTENCE.search(elements.text(row)):
+    """Whether the element before one names it as what it opens, and it ends like a sentence. A short one must be what
+    that expands: "Copied!" is what a button has to say, not what it opens.
+    """
+    before, name, text = elements.before(row), elements.attributes[row].get("id", ""), elements.text(row).strip()
+    if not name or before < 0 or not _ENDS_SENTENCE.search(text):
         return False
-    inner = range(before, min(elements.end(before), before + _NEAR))
-    return any(name in elements.attributes[one].get("aria-controls", "").split() for one in inner)
+    inner = [elements.attributes[one] for one in range(before, min(elements.end(before), before + _NEAR))]
+    controls = [own for own in inner if name in own.get("aria-controls", "").split()]
+    return any(len(text) > _LONGEST_MESSAGE or "aria-expanded" in own for own in controls)
 
 
 def _has_line_above(elements: Elements, row: int) -> bool:

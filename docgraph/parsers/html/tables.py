@@ -176,7 +176,9 @@ def _is_layout(elements: Elements, table: int, content: _Content) -> bool:
     texts = [[elements.text(cell) for cell in cells] for cells in rows]
     if sum(map(len, chain(*texts))) > _LETTERS_A_CELL * sum(map(len, rows)):
         return True
-    # Where no row says something in two cells, the others are space.
+    # Where no row says something in two cells, the others are space: but lines around them make a form to fill in.
+    if own.get("border", "0").strip() not in ("", "0"):
+        return False
     return not any(
         sum(bool(text.strip()) or _shows(elements, cell) for text, cell in zip(*both, strict=True)) > 1
         for both in zip(texts, rows, strict=True)

@@ -33,7 +33,7 @@ BOX_ITEMS: Final = 80
 _BESIDE: Final = frozenset(("nav", "aside", "footer", "form", "dialog"))
 _PANEL_LEVELS: Final = 12
 _PANEL_PROSE: Final = 8
-"""Words that one text of a panel has, at least, that no button in a heading opens."""
+"""Words that one text of a panel has, at least, that no button in a heading opens and that has no table of data."""
 _NEAR: Final = 8
 _REFERENCES: Final = re.compile(r"(?:javadoc|doxygen|rustdoc)\b", re.I)
 """Generators of pages that describe a program."""
@@ -150,7 +150,10 @@ def keep_panels(elements: Elements, flow: Flow, measured: Measured, main: set[in
         heading = next((i for i in before if isinstance(flow.items[i], TextBlock)), -1)
         if heading >= 0 and flow.items[heading].element in flow.headings and panel in headed:  # type: ignore[union-attr]
             main.update((heading, *texts))
-        elif panel not in headed and any(measured.words_at(i) >= _PANEL_PROSE for i in texts):
+        elif panel not in headed and (
+            any(measured.words_at(i) >= _PANEL_PROSE for i in texts)
+            or "th" in elements.tag[panel : elements.end(panel)]
+        ):
             main.update(texts)
     for line in elements.rows_with("role"):
         panel = elements.end(line)
