@@ -85,14 +85,19 @@ def test_what_is_compiled_is_told_by_form_and_dtype_and_direction(tmp_path):
 from itertools import product
 from encoders.attention.patience import _are_compiled, _Kind
 both = False, True
-found = [(kind.untied, kind.pooled, kind.dtype == torch.float64, kind.backward)
-         for kind in (_Kind(*one) for one in product(both, both, (torch.float32, torch.float64), both))
-         if _are_compiled(kind)]
+found = [(kind.untied, kind.pooled, kind.opened, kind.dtype == torch.float64, kind.backward)
+         for kind in (_Kind(*one) for one in product(both, both, both, (torch.float32, torch.float64), both))
+         if _are_compiled(kind) and kind.untied >= kind.opened]
 print(found)
 """
     call = """
 q, k, v = (torch.randn(2, 1, 16) for _ in range(3))
 hierarchical_attention(q, k, v, TreeBatch.from_nested([[None, None]]), untie="queries", backend="cpu")
+"""
+    opening = """
+from encoders.zero_shot.form import Form, form_attention
+forest = TreeBatch.from_nested([[None, None]])
+form_attention(*(torch.randn(2, 1, 16) for _ in range(3)), forest, Form("queries", opened=1), scale=1.0, backend="cpu")
 """
     head = "import torch\nfrom encoders import TreeBatch, hierarchical_attention\n"
 
@@ -107,8 +112,14 @@ hierarchical_attention(q, k, v, TreeBatch.from_nested([[None, None]]), untie="qu
 
     assert run(kinds) == "[]"
     here = run(call + kinds)
-    assert here == "[(True, False, False, False), (True, True, False, False)]"  # pooling is torch's where untied
+    untied = (
+        "(True, False, False, False, False)",
+        "(True, True, False, False, False)",
+    )  # pooling is torch's where untied
+    assert here == f"[{', '.join(untied)}]"
     assert run(kinds) == here
+    opened = "(True, False, True, False, False)", "(True, True, True, False, False)"
+    assert run(opening + kinds) == f"[{untied[0]}, {opened[0]}, {untied[1]}, {opened[1]}]"
 
 
 def test_kernels_that_were_asked_for_by_name_are_at_hand_for_auto(nothing_compiled):

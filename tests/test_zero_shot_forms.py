@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from encoders.zero_shot.windows import Ends
 from tests import untied_definition as naive
 
 SCALE = 0.7
+FAST = ("torch", "cpu") if find_spec("numba") else ("torch",)
 # Cells of 1, 2 and 3 leaves, a leaf among inner siblings, only children, chains, a single leaf.
 TREES = [
     [[[0, 0], [0, 0, 0]], [[0, 0], [0]], 0, [0, [0, 0, 0], [0, 0]]],
@@ -260,6 +263,20 @@ def test_extreme_logits_stay_finite(form, size):
     assert all(t.grad.isfinite().all() for t in inputs)
 
 
+@pytest.mark.parametrize("size", [1e4, 1e-30])
+def test_extreme_logits_of_opened_blocks_are_as_compiled(size):
+    """In float32; among logits that are all alike it does not matter to the output which blocks are opened."""
+    forest, form = TreeBatch.from_nested(TREES), Form("queries", 0, "moments", opened=2)
+    found = []
+    for backend in FAST:
+        q, k, v = ((t * size if i < 2 else t).float().requires_grad_() for i, t in enumerate(draw(forest)))
+        output = form_attention(q, k, v, forest, form, scale=1e-4 if size > 1 else 1.0, backend=backend)
+        found.append([output, *torch.autograd.grad(output.sum(), (q, k, v))])
+        assert all(tensor.isfinite().all() for tensor in found[-1])
+    for got, want in list(zip(found[-1], found[0], strict=True))[: 4 if size > 1 else 1]:
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4 * float(want.detach().abs().max()))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_float32(dtype):
     forest = TreeBatch.from_nested(TREES)
@@ -401,8 +418,39 @@ def test_opened_blocks_are_their_definition(pooling, near, opened, size):
     forest = TreeBatch.from_nested(OPENING)
     query, key, value = draw(forest, heads=4, key_heads=2)
     call = form_call(size * query, key, value, forest, Form("queries", near, pooling, opened=opened), scale=SCALE)
-    for got, want in zip(attend(call, "torch"), attend(call, "naive"), strict=True):
-        torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-13)
+    wanted = attend(call, "naive")
+    for backend in FAST:
+        for got, want in zip(attend(call, backend), wanted, strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "near", "opened"), [("mean", 1, 2), ("attention", 0, 99), ("moments", 0, 1), ("moments", 0, 3)]
+)
+def test_gradients_through_opened_blocks_are_those_of_their_definition(pooling, near, opened):
+    forest = TreeBatch.from_nested([TREES[0], [0], [], [[0, 0], [[0, 0], [0, 0, [0, 0]]]]])
+    form = Form("queries", near, pooling, opened=opened)
+    inputs = [tensor.requires_grad_() for tensor in draw(forest, heads=4, key_heads=2)]
+
+    def gradients(backend: str) -> tuple[torch.Tensor, ...]:
+        output, energy = attend(form_call(*inputs, forest, form, scale=SCALE), backend)
+        return torch.autograd.grad(output.sin().sum() + energy.cos().sum(), inputs)
+
+    wanted = gradients("naive")
+    for backend in FAST:
+        for got, want in zip(gradients(backend), wanted, strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-13)
+
+
+def test_opened_blocks_of_whole_vectors_and_of_absent_leaves():
+    """Widths that are no multiple of what a register holds are filled up; here one is, and one is longer."""
+    forest, form = Windows((4, 4), "own").forest([21, 1, 10], Ends(1, 1)), Form("queries", 0, "moments", opened=3)
+    inputs = draw(forest, heads=3, width=16, out=33)
+    call = form_call(*inputs, forest, form, scale=SCALE)
+    for present in (None, torch.arange(forest.num_leaves) % 5 > 0):
+        one = replace(call, present=present)
+        for got, want in zip(attend(one, FAST[-1]), attend(one, "naive"), strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("opened", [0, 1, 2, 4])

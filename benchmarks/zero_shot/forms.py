@@ -27,7 +27,7 @@ FORMS: list[Named] = [
     ("queries untied + moments-pooled + 6 opened, windows 4,4,4,..., own",
      Windows((4,) * 8, "own"), Form("queries", 0, "moments", opened=6)),
 ]  # fmt: skip
-PAPER, CLOSE = FORMS[0], FORMS[10]
+PAPER, CLOSE, OPENED = FORMS[0], FORMS[10], FORMS[12]
 CHEAP = FORMS[7]
 FIT = FORMS[9]
 """What `calibrate` chooses for MiniLM at a tenth of the attention."""
@@ -39,4 +39,4 @@ SWEEP: list[Named] = [
     ("improved", FIT[1], FIT[2]),
 ]
 
-TIMED = {"paper": PAPER, "untied": CHEAP, "chosen": FIT, "closest": CLOSE}
+TIMED = {"paper": PAPER, "untied": CHEAP, "chosen": FIT, "closest": CLOSE, "opened": OPENED}

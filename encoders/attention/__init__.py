@@ -59,8 +59,6 @@ def _lacks_cpu(call: AttentionCall) -> str:
         return ""
     if call.alpha != 1:
         return "alpha=1"
-    if call.opened:
-        return "opened=0"
     if call.untie == "rows" or call.cumulant:
         return 'untie=None or "queries", without the second cumulant'
     return "" if call.query_position is None else "position=None where queries are untied"

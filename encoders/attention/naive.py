@@ -45,6 +45,7 @@ Source: arXiv 2509.15448, sections 3 and 4, errata mended. Axes as in `encoders.
 """
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -233,18 +234,21 @@ def _untied(
         """The blocks that each head sees."""
         heads = range(len(empty))
         found = [list(seen) for _ in heads]
+        share = cache(lambda block: (logit(leaf, block) + size[block]).detach())
         for _ in range(call.opened):
-            mass = [torch.stack([(logit(leaf, b) + size[b])[h] for b in found[h]]).logsumexp(0) for h in heads]
+            mass = [torch.stack([share(block)[h] for block in found[h]]).logsumexp(0) for h in heads]
             promise = {
                 (head, block): float(
                     spread[block][head].clamp(min=torch.finfo(spread[block].dtype).tiny).log()
-                    + (logit(leaf, block) + size[block])[head]
+                    + share(block)[head]
                     - mass[head]
                 )
                 for head in heads
                 for block in found[head]
                 if block not in leaf_of_row
             }
+            if not promise:
+                break
             for head, block in sorted(promise, key=promise.__getitem__, reverse=True)[: len(empty)]:
                 found[head] = [other for other in found[head] if other != block] + parts(block)
         return found

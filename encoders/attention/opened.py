@@ -58,10 +58,15 @@ class Rows:
         return cls(torch.from_numpy(entries), torch.from_numpy(children))
 
 
+def lists_of(call: AttentionCall, leaves: int) -> Rows:
+    """Return the lists of a call's leaves, made once for each forest."""
+    families = call.forest.families(call.present)
+    return families.cached(("rows", call.near), lambda: Rows.of(families, leaves, call.near))
+
+
 def attend_opened(query: Tensor, blocks: Blocks, call: AttentionCall) -> tuple[Tensor, Tensor]:
     """Attend from every leaf to its lists, blocks opened; see `Attend` in untied.py."""
-    families = call.forest.families(call.present)
-    rows = families.cached(("rows", call.near), lambda: Rows.of(families, len(query), call.near))
+    rows = lists_of(call, len(query))
     entries, children = rows.entries.to(query.device), rows.children.to(query.device)
     blocks = blocks.padded(query.shape[1])
     wide = query.shape[1] * max(query.shape[2], blocks.value.shape[2])

@@ -25,6 +25,7 @@ class _Kind(NamedTuple):
 
     untied: bool
     pooled: bool
+    opened: bool
     dtype: torch.dtype
     backward: bool
 
@@ -66,12 +67,15 @@ def note_compiled(call: AttentionCall) -> None:
 def _kind_of(call: AttentionCall) -> _Kind:
     tensors = (call.query, call.key, call.value, call.query_position, call.key_position, call.pooling)
     wanted = any(tensor.requires_grad for tensor in tensors if isinstance(tensor, torch.Tensor))
-    return _Kind(call.untie is not None, call.pooled, call.wide, wanted and torch.is_grad_enabled())
+    return _Kind(call.untie is not None, call.pooled, call.opened > 0, call.wide, wanted and torch.is_grad_enabled())
 
 
 def _are_compiled(kind: _Kind) -> bool:
-    from encoders.attention.cpu import backward, forward, untied
+    from encoders.attention.cpu import backward, forward, opened, untied
 
+    if kind.opened:
+        entries = [opened.open_leaves, *([opened.open_leaves_back] if kind.backward else [])]
+        return all(_has(entry, kind.dtype) for entry in entries)
     if kind.untied:
         entries = [untied.attend_cells, *([untied.attend_cells_back] if kind.backward else [])]
         return all(_has(entry, kind.dtype) for entry in entries)

@@ -50,7 +50,7 @@ Each costs a pass over the batches."""
 OPENED: tuple[Candidate, ...] = tuple(
     (Windows((4,) * 8, "own"), Form("queries", 0, "moments", opened=m)) for m in (2, 3, 4, 5, 6, 8, 10)
 )
-"""The closest at their count of products, for layers that see all positions; without a compiled kernel, so slower."""
+"""The closest at their count of products, for layers that see all positions; the search takes time, too."""
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ class Form:
     alpha: float = 1.0
     """Above 1, up to 2, masses are an entmax of that order in place of a softmax; needs untied queries."""
     opened: int = 0
-    """Blocks a head that each position replaces by their children where they promise most; needs untied queries, and
-    has no compiled kernel. With pooling="moments" the closest at its count of products, but slower than softmax."""
+    """Blocks a head that each position replaces by their children where they promise most; needs untied queries. With
+    pooling="moments" the closest at its count of products."""
 
     def __post_init__(self) -> None:
         if self.untie not in (None, "rows", "queries"):

@@ -4,6 +4,7 @@
 
     schedule, covers     which rows a thread takes       threads, simd, tiles, products   what kernels are made of
     forward, backward    the paper's form, by tiles      pooling, untied                blocks by weights, queries apart
+    opened               blocks that give way to their children
 
 The kernels take q, k, v where they lie, need no copy of them, and keep O(inner nodes) besides the output. Threads are
 Python's own: the kernels release the GIL, chunks are handed out as threads become free, and no second OpenMP runtime
@@ -25,6 +26,7 @@ from encoders.attention.call import AttentionCall
 from encoders.attention.cpu.backward import ascend_back, descend_back
 from encoders.attention.cpu.backward_tiles import Slope
 from encoders.attention.cpu.forward import ascend, descend
+from encoders.attention.cpu.opened import attend_opened
 from encoders.attention.cpu.pooling import Pool, PoolSlope
 from encoders.attention.cpu.schedule import Schedule, make_schedule
 from encoders.attention.cpu.simd import LANES
@@ -47,7 +49,7 @@ HUGE_PAGE = 1 << 21
 def cpu_attention(call: AttentionCall) -> tuple[Tensor, Tensor]:
     """Return outputs (N, H, E) and energies (T, H)."""
     if call.untie is not None:
-        return untied_attention(call, attend_blocks)
+        return untied_attention(call, attend_opened if call.opened else attend_blocks)
     wide = call.wide
     dtype = np.dtype(np.float64 if wide == torch.float64 else np.float32)
     schedule = make_schedule(call.forest.families(call.present), dtype)

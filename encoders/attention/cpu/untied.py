@@ -53,7 +53,7 @@ def attend_blocks(query: Tensor, blocks: Blocks, call: AttentionCall) -> tuple[T
     """Return outputs (N, H, E) and log-partitions (N, H), as `Attend` says."""
     families, near, causal = call.forest.families(call.present), call.near, call.causal
     tasks = families.cached(("cover tasks", near, causal), lambda: make_tasks(families, near=near, causal=causal))
-    q, k, v = (_widen(x) for x in (query, blocks.key, blocks.value))
+    q, k, v = (widened(x) for x in (query, blocks.key, blocks.value))
     result = _CompiledBlocks.apply(q, k, v, blocks.entropy, tasks, causal, call.attend_self)
     output, log_z = cast(tuple[Tensor, Tensor], result)
     return output[..., : blocks.value.shape[2]], log_z
@@ -68,7 +68,7 @@ class _CompiledBlocks(torch.autograd.Function):
         whole = len(tasks.covers.leaf_at) == leaves
         output = (torch.empty if whole else torch.zeros)(leaves, heads, value.shape[2], dtype=value.dtype)
         top, total = value.new_zeros(leaves, heads), value.new_ones(leaves, heads)
-        q, k, v, o = (_rows(x) for x in (query, key, value, output))
+        q, k, v, o = (flat_rows(x) for x in (query, key, value, output))
         H, sums = entropy.detach().contiguous().numpy(), (top.numpy(), total.numpy())
 
         def run(a: int, b: int) -> None:
@@ -87,7 +87,7 @@ class _CompiledBlocks(torch.autograd.Function):
         query_bar, key_bar, value_bar, entropy_bar = (torch.zeros_like(x) for x in (query, key, value, entropy))
         entropy_bar = entropy_bar.contiguous()
         q, k, v, c, q_bar, k_bar, v_bar = (
-            _rows(x) for x in (query, key, value, output_bar, query_bar, key_bar, value_bar)
+            flat_rows(x) for x in (query, key, value, output_bar, query_bar, key_bar, value_bar)
         )
         H, sums, H_bar = entropy.contiguous().numpy(), (top.numpy(), total.numpy()), entropy_bar.numpy()
         z_bar = log_z_bar.contiguous().numpy()
@@ -104,13 +104,14 @@ class _CompiledBlocks(torch.autograd.Function):
         return query_bar, key_bar, value_bar, entropy_bar, None, None, None
 
 
-def _widen(tensor: Tensor) -> Tensor:
+def widened(tensor: Tensor) -> Tensor:
     """Fill the last axis with zeros up to two whole vectors, if it is not, and lay it out row by row."""
     missing = -tensor.shape[-1] % (2 * LANES)
     return (torch.nn.functional.pad(tensor, (0, missing)) if missing else tensor).contiguous()
 
 
-def _rows(tensor: Tensor) -> Rows:
+def flat_rows(tensor: Tensor) -> Rows:
+    """View a tensor (rows, heads, width), or a contiguous copy, as kernels take it."""
     return Rows(tensor.detach().contiguous().view(1, -1).numpy(), tensor.shape[1], tensor.shape[2])
 
 
