@@ -9,6 +9,7 @@ from docgraph.parsers.html.page import parse_html
 
 RUSSIAN = "Вчера в городе прошёл дождь, и на улицах никого не было. Сегодня снова светит солнце, люди гуляют. " * 4
 JAPANESE = "昨日は東京で雨が降りました。今日は晴れていて、多くの人が公園を散歩しています。とても良い天気です。" * 4
+GERMAN = "Die Stadtbücherei an der Mühlstraße öffnet am Montag wieder. "
 
 
 def test_a_byte_order_mark_beats_all():
@@ -40,14 +41,49 @@ def test_an_encoding_that_is_not_or_wrongly_declared_is_detected(text: str, enco
     assert got.source == "detected"
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Der Zug nach Zürich fährt um acht – pünktlich.", "cp1252"),
+        ("Båten går från hamnen klockan åtta på lördag.", "cp1252"),
+        ("Byen får en ny skole ved åen.", "cp1252"),
+        ("Les élèves ont visité le château près de la forêt.", "cp1252"),
+        ("Los niños jugaron en el jardín.", "cp1252"),
+        ("Prom odpływa z portu o godzinie ósmej w sobotę.", "cp1250"),
+        ("Grad gradi novu školu uz rijeku, a učenici čekaju.", "cp1250"),
+        ("Vapur cumartesi günü saat sekizde limandan kalkıyor.", "cp1254"),
+        ("המעבורת יוצאת מהנמל בשעה שמונה בשבת.", "cp1255"),
+        ("渡轮星期六八点从港口出发。", "gb18030"),
+        ("渡輪星期六八點從港口出發。", "big5"),
+    ],
+)
+def test_one_sentence_is_enough_to_tell_the_encoding(text: str, encoding: str):
+    pytest.importorskip("chardetng_py")
+    assert decode(text.encode(encoding)).text == text
+    assert decode(text.encode(encoding)).unsure
+    for language in ("en", "zh"):
+        assert decode(f"<html lang={language}><p>{text}".encode(encoding)).text.endswith(text)
+
+
+def test_the_language_of_a_page_says_which_of_two_encodings_it_is():
+    pytest.importorskip("chardetng_py")
+    page = "<html lang=hu><p>Őszi szünet lesz jövő héten."
+    assert decode(page.encode("cp1250")).text == page
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [(RUSSIAN, "koi8-r"), (JAPANESE, "euc-jp"), (f"{GERMAN} für den Turm, über", "cp1252")]
+)
+def test_without_the_detector_of_browsers_another_one_is_asked(monkeypatch, text: str, encoding: str):
+    monkeypatch.setattr("docgraph.parsers.decode.EncodingDetector", None)
+    assert decode(text.encode(encoding)).text == text
+
+
 def test_a_utf_8_page_with_a_broken_byte_stays_utf_8():
     page = ("<p>žluťoučký kůň úpěl ďábelské ódy " * 20).encode() + b"\xff</p>"
     got = decode(page)
     assert (got.encoding, got.replaced) == ("utf-8", 1)
     assert [warning.code for warning in parse_html(page).warnings] == ["decode.replaced"]
-
-
-GERMAN = "Die Stadtbücherei an der Mühlstraße öffnet am Montag wieder. "
 
 
 @pytest.mark.parametrize("label", ["", "<meta charset=utf-8>"])

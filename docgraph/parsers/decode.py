@@ -21,6 +21,11 @@ from typing import Final, NamedTuple
 
 from docgraph.errors import ParseError
 
+try:
+    from chardetng_py import EncodingDetector  # type: ignore[import-untyped]
+except ImportError:  # no wheel for this Python
+    EncodingDetector = None
+
 _SIGNATURES: Final = {
     b"%PDF-": "a PDF", b"PK\x03\x04": "a zip archive or an office file", b"\x1f\x8b": "a gzip file",
     b"\x89PNG\r\n\x1a\n": "an image", b"\xff\xd8\xff": "an image", b"GIF87a": "an image", b"GIF89a": "an image",
@@ -97,6 +102,10 @@ def _other_of_one_byte(data: bytes, text: str, declared: str) -> str | None:
 _CYRILLIC: Final = {"cp1251": "koi8-r", "koi8-r": "cp1251", "koi8-u": "cp1251"}
 _CENTRAL: Final = frozenset((b"pl", b"cs", b"sk", b"hu", b"hr", b"sl", b"ro", b"bs"))
 _LANGUAGE: Final = re.compile(rb"<html[^>]{0,400}?\slang\s*=\s*[\"']?([A-Za-z]{2})\b", re.I)
+_COUNTRY: Final = {one: one for one in (b"hr", b"hu", b"lt", b"lv", b"pl", b"ro", b"sk", b"tr")} | {
+    b"bs": b"ba", b"cs": b"cz", b"et": b"ee", b"sl": b"si",
+}  # fmt: skip
+"""Language -> domain of its country, for which the detector asks. Others it tells without, and a wrong one misleads."""
 _TURKISH: Final = re.compile(r"[a-zöüç][ðýþ]|[ðýþ][a-zöüç]")
 _ICELANDIC: Final = re.compile(r"[áéíóúæ]")
 _CZECH: Final = re.compile(r"[øìèù]")
@@ -206,8 +215,6 @@ def decode(data: bytes) -> Decoded:
             pass
     unsure = len(data) - len(data.translate(None, _HIGH)) < _FEW
     detected = _detected(data)
-    if detected not in (None, *_WESTERN) and _is_western(data[: 4 * _DETECT_BYTES], detected or ""):
-        detected = "cp1252"
     if detected is not None:
         return _replacing(data, detected, "detected")._replace(unsure=unsure)
     return _replacing(data, "cp1252", "fallback")._replace(unsure=unsure)
@@ -256,22 +263,35 @@ def _wide_without_mark(data: bytes) -> str | None:
 
 
 def _detected(data: bytes) -> str | None:
-    """Return what charset-normalizer makes of the beginning of the page, markup left out; None if it cannot tell."""
-    from charset_normalizer import from_bytes  # slow to load, and seldom needed
-
+    """Return what Firefox's detector makes of the beginning of the page, markup left out; None if it cannot tell."""
     sample = re.sub(rb"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", b" ", data, flags=re.S | re.I)
     sample = sample[:_DETECT_BYTES]
+    if EncodingDetector is None:
+        return _detected_without_firefox(sample, data)
+    found = _LANGUAGE.search(data[:_PRESCAN_BYTES])
+    country = _COUNTRY.get(found.group(1).lower()) if found else None
+    detector = EncodingDetector()
+    detector.feed(sample, last=True)
+    label = detector.guess(tld=country, allow_utf8=False).lower()
+    return _LABELS.get(label, codecs.lookup(label).name)
+
+
+def _detected_without_firefox(sample: bytes, data: bytes) -> str | None:
+    """Return what charset-normalizer makes of it, where there is no wheel of the detector."""
+    from charset_normalizer import from_bytes  # slow to load, and seldom needed
+
     high = sample.translate(None, bytes(range(128)))
     kana = len(_KANA.findall(sample.decode("euc_jp", "ignore")))
     if 2 * kana > _KANA_SHARE * len(high) and sample.decode("euc_jp", "replace").count("\ufffd") <= 1:
         return "euc_jp"
     best = from_bytes(sample).best()
-    if best is None:
-        return None
-    name = codecs.lookup(best.encoding).name
+    name = None if best is None else codecs.lookup(best.encoding).name
     if name == "mac-cyrillic":
         name = "cp1251"  # the small letters agree, and it has not been used for long
-    return None if name in ("ascii", "utf-8") else _LABELS.get(name, name)
+    if name is None or name in ("ascii", "utf-8"):
+        return None
+    name = _LABELS.get(name, name)
+    return "cp1252" if name not in _WESTERN and _is_western(data[: 4 * _DETECT_BYTES], name) else name
 
 
 def _is_western(data: bytes, detected: str) -> bool:
