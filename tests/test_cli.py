@@ -51,6 +51,31 @@ def run(monkeypatch, tmp_path) -> Run:
     return call
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("parse", "a.md", "--format", "markdown"), ("chunk", "a.md"), ("predict", "a.md", "./a.md"), ("nodes", "a.md")],
+)
+def test_what_is_read_is_not_written_over(run, capsys, command):
+    Path("sub").mkdir()
+    Path("a.md").write_text("# Bread\n\nIt was warm.\n")
+    assert run(*command, "--output", "sub/../a.md") == 2
+    assert "--output must be a file of its own, but sub/../a.md is what is read" in capsys.readouterr().err
+    assert Path("a.md").read_text() == "# Bread\n\nIt was warm.\n"
+
+
+def test_a_table_of_nodes_that_somebody_has_labelled_is_not_written_over(run, capsys):
+    Path("a.html").write_text("<p>It rained.<p>The bread was warm.")
+    assert run("nodes", "a.html", "--output", "nodes.csv") == 0
+    table = Path("nodes.csv").read_text()
+    assert run("nodes", "a.html", "--output", "nodes.csv") == 0
+    labelled = table.replace(",\n", ",weather\n", 1)
+    assert labelled != table
+    Path("nodes.csv").write_text(labelled)
+    assert run("nodes", "a.html", "--output", "nodes.csv") == 2
+    assert "--output must hold no labels yet, but nodes.csv does" in capsys.readouterr().err
+    assert Path("nodes.csv").read_text() == labelled
+
+
 def test_vectors_and_search_read_the_columns_that_are_named(run, capsys):
     Path("a.csv").write_text("id,talk,points\na,It rained.,1\nb,The bread was warm.,5\n", encoding="utf-8")
     assert run("chunk", "a.csv", "--output", "c.jsonl") == 2

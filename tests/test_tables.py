@@ -263,6 +263,17 @@ def test_a_word_for_nothing_is_a_class_only_where_many_records_have_it(tmp_path)
     }
 
 
+@pytest.mark.parametrize("above", ["Export of 1 May\n\n", "Export of 1 May;;\n;;\n"])
+def test_a_title_and_an_empty_line_stand_above_the_names(tmp_path, above):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{above}id;text;label\n0;a text;x\n1;another;y\n")
+    notes = []
+    assert [row["label"] for row in read_lines(path, notes)] == ["x", "y"]
+    assert "'Export of 1 May" in dict(notes)["file.above"]
+    path.write_text("text\n\none text\nanother\n")
+    assert [row["text"] for row in read_lines(path)] == ["one text", "another"]
+
+
 def test_a_header_that_begins_with_a_hash_is_one_over_a_cell_of_several_lines(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('#id,text,label\n0,"a text, of\ntwo lines",x\n1,another,y\n')

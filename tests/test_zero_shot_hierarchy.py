@@ -310,6 +310,10 @@ def test_calibrate_by_gap_and_by_number_of_layers():
     assert not zero_shot.is_converted(model)
     with pytest.raises(ModelError, match="budget must say"):
         Budget(layers=2)
+    with pytest.raises(ModelError, match=r"flops must be a share .* but is 55: 5 % are 0.05"):
+        zero_shot.calibrate(model, batches, {"layers": 2, "flops": 55})
+    with pytest.raises(ModelError, match="budget must name flops, kl, layers, but names 'layer'"):
+        zero_shot.calibrate(model, batches, {"layer": 2, "flops": 0.5})
 
 
 def test_calibrate_leaves_the_model_as_it_is_while_it_measures():

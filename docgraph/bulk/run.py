@@ -47,6 +47,11 @@ _AHEAD: Final = 4
 _DIED: Final = "BrokenProcessPool"
 
 
+_LEFT_OUT: Final = (
+    "of a folder the pages are read, but the file is none, or a link that leads nowhere: name it to read it."
+)
+
+
 @dataclass(frozen=True)
 class Counts:
     """What one run did."""
@@ -129,7 +134,7 @@ def parse_many(
             done += len(results)
             report(done, len(jobs))
         for name in found.left_out:
-            errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
+            errors.add(Failure(name, "LeftOut", _LEFT_OUT))
     seconds_used = time.monotonic() - begin
     return Counts(written, skipped, failed, truncated, found.left_out, seconds_used, target, errors.path)
 
@@ -164,7 +169,7 @@ def _sharded(
         for failure in [*found.failures, *(Failure(**problem) for problem in problems)]:
             errors.add(failure)
         for name in found.left_out:
-            errors.add(Failure(name, "LeftOut", "the file is none of the documents that were asked for."))
+            errors.add(Failure(name, "LeftOut", _LEFT_OUT))
         rows = shards.finish()
         cut = pyarrow_parquet().read_table(target, columns=["truncated"])["truncated"].to_pylist() if rows else []
     seconds = time.monotonic() - begin

@@ -1,7 +1,7 @@
 """What may be converted: gaps and costs of candidates ─ select(budget) ─> the best set over all layers together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from docgraph.errors import ModelError
@@ -30,6 +30,8 @@ class Budget:
     def __post_init__(self) -> None:
         if self.flops is None and self.kl is None:
             raise ModelError("budget must say what may remain: flops, a share of softmax attention, or kl, in nats.")
+        if self.flops is not None and not 0 <= self.flops <= 1:
+            raise ModelError(f"flops must be a share of softmax attention, 0 to 1, but is {self.flops}: 5 % are 0.05.")
 
 
 @dataclass
@@ -59,7 +61,12 @@ def budget_of(budget: Budget | Mapping[str, Any] | float) -> Budget:
     """Return the budget that a mapping or a share of FLOPs stands for."""
     if isinstance(budget, Budget):
         return budget
-    return Budget(**budget) if isinstance(budget, Mapping) else Budget(flops=float(budget))
+    if not isinstance(budget, Mapping):
+        return Budget(flops=float(budget))
+    names = [field.name for field in fields(Budget)]
+    if unknown := budget.keys() - names:
+        raise ModelError(f"budget must name {', '.join(names)}, but names {min(unknown, key=str)!r}.")
+    return Budget(**budget)
 
 
 def select(measured: list[CandidateGap], layers: int, budget: Budget) -> list[CandidateGap]:

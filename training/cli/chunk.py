@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from docgraph.errors import DataError, needs_extra
-from training.cli.options import Image, Paths, Text, column_options
+from training.cli.options import Image, Paths, Text, column_options, keep_inputs
 
 EXAMPLES: Final = """\
   docgraph chunk pages/ --output chunks.jsonl
@@ -33,6 +33,7 @@ def run(
     from training.inputs import ERRORS, SetAside, find_inputs
     from training.jobs.chunk import write_chunks
 
+    keep_inputs(output, paths)
     errors = SetAside(output.parent / ERRORS)
     documents, chunks = write_chunks(
         find_inputs(paths, **column_options(text, image, None)),

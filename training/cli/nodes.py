@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from docgraph.errors import DocgraphError
-from training.cli.options import Paths
+from docgraph.errors import DataError, DocgraphError
+from training.cli.options import Paths, keep_inputs
 
 EXAMPLES: Final = """\
   docgraph nodes pages/ --output nodes.csv
@@ -28,10 +28,13 @@ def run(
 
     Fill in labels, as many as you like, and `docgraph train --data nodes.csv` learns from the rows that have one.
     """
-    from training.datasets.nodes import node_rows, page_name, write_nodes
+    from training.datasets.nodes import has_labels, node_rows, page_name, write_nodes
     from training.datasets.page_nodes import page_nodes
     from training.inputs import ERRORS, SetAside, find_inputs
 
+    keep_inputs(output, paths)
+    if output is not None and has_labels(output):
+        raise DataError(f"--output must hold no labels yet, but {output} does: name another file, or move it away.")
     folder = output.parent if output else Path()
     errors, pages = SetAside(folder / ERRORS), 0
     rows: list[dict[str, Any]] = []

@@ -1,5 +1,6 @@
 """What verbs of the command share: options, the configuration that they make, the console for progress."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,6 +115,12 @@ def config_of(
         chosen = read_config(file, under=chosen)
     chosen = chosen.with_values({name: value for name, value in values.items() if value is not None})
     return chosen.with_values(dict(map(parse_setting, settings or [])))
+
+
+def keep_inputs(output: Path | None, paths: Iterable[str | Path]) -> None:
+    """Raise DataError where what is written would take the place of what is read."""
+    if output is not None and any(Path(path).resolve() == output.resolve() for path in paths):
+        raise DataError(f"--output must be a file of its own, but {output} is what is read: name another one.")
 
 
 def need(extra: str, *modules: str) -> None:

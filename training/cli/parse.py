@@ -11,7 +11,7 @@ import typer
 
 from docgraph.errors import DataError, DocgraphError
 from docgraph.file_names import told
-from training.cli.options import Address, Engine, EngineName, Quiet, engine_of
+from training.cli.options import Address, Engine, EngineName, Quiet, engine_of, keep_inputs
 from training.cli.pages import is_address, page_reader
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def run(
         on_ray = engine_of(engine, address, workers)
     elif address is not None:
         raise DataError("--address must stand beside --engine ray.")
+    keep_inputs(output, paths)
     many = output is not None and (on_ray is not None or output.suffix.lower() in (".jsonl", ".parquet"))
     if output is not None and many and not any(map(is_address, paths)):
         if render:

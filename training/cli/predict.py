@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from docgraph.errors import DataError
-from training.cli.options import Image, ModelFolder, Paths, Text, column_options, need
+from training.cli.options import Image, ModelFolder, Paths, Text, column_options, keep_inputs, need
 
 EXAMPLES: Final = """\
   docgraph predict runs/news sample_data/pages
@@ -46,6 +46,7 @@ def run(
     from training.inputs import ERRORS, SetAside, find_inputs
     from training.run_folder import RunFolder
 
+    keep_inputs(output, paths)
     trained = RunFolder(folder)
     model = trained.model()
     errors = SetAside((output.parent if output else Path()) / ERRORS)

@@ -186,7 +186,10 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
         try:
             value = json.loads(line)
         except ValueError as error:
-            raise DataError(f"{path}:{number} must be one JSON object, but {error}.") from error
+            said = f"{error.msg} in column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+            raise DataError(
+                f"{path}:{number} must be one JSON object, but is cut or broken ({said}): mend the line or take it out."
+            ) from error
         if not isinstance(value, dict):
             raise DataError(f"{path}:{number} must be one JSON object, but is a {type(value).__name__}.")
         yield value
@@ -228,7 +231,8 @@ def _csv_rows(path: Path, file: TextIO, separator: str, notes: Notes) -> Iterato
 def _start(file: TextIO, separator: str) -> tuple[str, list[str]]:
     """Go to the line that names the columns; return what parts its cells, and the lines above it.
 
-    A line that begins with # names the columns if it has as many cells, two or more, as the line after it.
+    A line that begins with # names the columns if it has as many cells, two or more, as the line after it. A line of
+    one cell, an empty one, and one of several are a title and the names.
     """
     above: list[str] = []
     line = file.readline()
@@ -244,11 +248,23 @@ def _start(file: TextIO, separator: str) -> tuple[str, list[str]]:
             break
         above.append(line.strip())
         line = after
+    after, names = file.readline(), file.readline()
+    if (
+        after
+        and [len(_filled(one, separator)) for one in (line, after)] == [1, 0]
+        and len(_filled(names, separator)) > 1
+    ):
+        above += [line.strip(), after.strip()]
+        line = names
     separator = _separator_of(line, separator)
     file.seek(0)
     for _ in above:
         file.readline()
     return separator, above
+
+
+def _filled(line: str, separator: str) -> list[str]:
+    return [cell for cell in _cells(line, separator) if cell.strip()]
 
 
 def _separator_of(header: str, separator: str) -> str:

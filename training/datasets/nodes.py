@@ -66,6 +66,14 @@ def write_nodes(file: Path | None, rows: Sequence[Mapping[str, Any]]) -> None:
     write_atomically(file, text.getvalue())
 
 
+def has_labels(file: Path) -> bool:
+    """Whether somebody has filled in a label of a table that is there already."""
+    try:
+        return file.is_file() and any(_cell(row, "label") for row in read_rows(file))
+    except DocgraphError:  # no table of ours
+        return False
+
+
 def is_nodes(path: Path, pages: str | Path | None = None) -> bool:
     """Whether a path is a table of nodes: of a document, a label, and a row or path each.
 

@@ -50,5 +50,5 @@ def best_path(probabilities: Mapping[str, float]) -> dict[str, float]:
             name = above(label, level)
             totals[name] = totals.get(name, 0.0) + value
         best = max(totals, key=lambda name: totals[name])
-        found[best] = totals[best]
+        found[best] = min(1.0, totals[best])  # the sum of many is rounded
     return found
