@@ -87,8 +87,8 @@ def told(title: str, body: str, **more: str):
             "Team",
         ),
         ("The lighthouse keepers | Team", "<h1>Team</h1>", "The lighthouse keepers | Team", None),
-        ("第三章 灯_海的故事_笔趣阁", "<h1>第三章 灯</h1>", "第三章 灯", None),
-        ("灯塔又白了_海岸报", "<h3>灯塔又白了</h3>", "灯塔又白了", None),
+        ("第三章 灯_海的故事_笔趣阁", "<h1>第三章 灯</h1>", "第三章 灯", "笔趣阁"),
+        ("灯塔又白了_海岸报", "<h3>灯塔又白了</h3>", "灯塔又白了", "海岸报"),
         (
             "灯塔又白了（海岸报） - 新闻",
             "<meta property=og:site_name content=新闻><h1>灯塔又白了！</h1>",

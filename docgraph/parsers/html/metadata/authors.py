@@ -12,8 +12,10 @@ _BEFORE_NAMES: Final = re.compile(
     r"szerző|autorzy|autoři|כתבה?|كتبت?|الكاتبة?|लेखक|लेखिका|रिपोर्ट|ผู้เขียน|เรื่อง)\s*[:：–—]\s*|"
     r"^(?:(?:written|posted|published|reported|story|words|article|text|report|review|reviewed|edited|uploaded|"
     r"submitted|created|photos?|geschrieben|verfasst|ein bericht|interview|(?:eine )?analyse|ein kommentar|écrit|"
-    r"publié|rédigé|escrito|publicado|geschreven|skrevet|skriven|a cura|scritto)\s+)?"
-    r"(?:by|von|por|par|di|door|av|af|autor(?:in)?|author|texto|text|fotos?|(?<=scritto )da|автор|oleh|bởi|מאת|بقلم)"
+    r"publié|rédigé|escrito|publicado|geschreven|skrevet|skriven|a cura|scritto|pubblicato|postado|eingestellt|"
+    r"gepost|geplaatst)\s+)?"
+    r"(?:by|von|por|par|di|door|av|af|autor(?:in)?|author|texto|text|fotos?|"
+    r"(?<=scritto )da|(?<=pubblicato )da|автор|του|της|oleh|bởi|מאת|بقلم)"
     r"\s*:?\s+|"
     r"^(?:posted|published|updated|submitted|veröffentlicht|publié|publicado)\b[^|]{0,40}\d{1,4}[^|\d]{0,20}?\s"
     r"(?:by|von|par|por)\s+",
@@ -35,7 +37,7 @@ _PLACE: Final = re.compile(r"\s(?:in|IN|aus|à|from)\s+[^\W\d_a-zà-ÿ][^,;&]*?(
 """Where an author writes from."""
 _AFTER_NAMES: Final = re.compile(
     r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+,?\s+\d|\bupdated\b|\bpublished\b|\b(?:stand|veröffentlicht|publié|publicado)\b|"
-    r"\bam\s+\d|,?\s+\d{1,2}[.:/ ]|"
+    r"\b(?:am|le|el|il|op|den|em|dia|dnia)\s+\d|,?\s+\d{1,2}[.:/ ]|"
     r"[,;]?\s(?:photo(?:s|graph|graphs|graphy)?|pictures|fotos?|bilder?)(?:\s*:|\s(?:by|von|par)\b)|"
     r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\s+\d).*$",
     re.I | re.S,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from docgraph.parsers.html.elements import Elements
-from docgraph.parsers.html.metadata.titles import is_in_title
+from docgraph.parsers.html.metadata.titles import is_in_title, is_part_of_title
 from docgraph.parsers.html.tags import PERMALINKS, UNSEEN
 
 _LOGO: Final = re.compile(r"(?:^|[\s_-])(?:logo|brand|site-?(?:title|name|branding))(?:$|[\s_-])", re.I)
@@ -72,7 +72,11 @@ def names_of_site(elements: Elements, homes: list[int]) -> tuple[list[str], str]
         if _BESIDE_TEXT.isdisjoint(map(elements.tag.__getitem__, elements.around(row, _HEADER_LEVELS)))
     ]
     names = dict.fromkeys(name for row in (*likely, *logos, *others) for name in _names_in(elements, row))
-    headings = (row for row in elements.rows_of("h1")[:_MOST_HEADINGS] if _is_in_header(elements, row))
+    headings = (
+        row
+        for row in elements.rows_of("h1")[:_MOST_HEADINGS]
+        if _is_in_header(elements, row) and _another_is_title(elements, row)
+    )
     names.update((" ".join(elements.text(row).split()), None) for row in headings)
     feet = (*elements.rows_of("footer"), *elements.rows_named(_says_foot, ("footer", "copyright", "colophon")))
     owners = (_OWNER.search(_last_words(elements, row)) for row in feet[:_MOST_FEET])
@@ -114,6 +118,14 @@ def _is_in_header(elements: Elements, row: int) -> bool:
         if own.get("role") == "banner" or _PAGE_HEADER.search(names):
             return True
     return False
+
+
+def _another_is_title(elements: Elements, heading: int) -> bool:
+    """Whether another heading is in the page's title: what stands in a header may be the article's ("page-header")."""
+    title = next((elements.text(row) for row in elements.rows_of("title")), "")
+    others = (row for tag in ("h1", "h2", "h3") for row in elements.rows_of(tag)[:_MOST_HEADINGS] if row != heading)
+    own = words_of_heading(elements, heading)
+    return any((words := words_of_heading(elements, row)) != own and is_part_of_title(words, title) for row in others)
 
 
 def _is_of_site(elements: Elements, row: int) -> bool:

@@ -46,6 +46,7 @@ _OF_OTHERS: Final = frozenset(
         "blogPost",
         "review",
         "hasPart",
+        "liveBlogUpdate",
     )
 )
 """Properties that hold other pages, and what others said."""

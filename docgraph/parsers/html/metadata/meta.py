@@ -31,7 +31,7 @@ _META: Final[dict[str, tuple[str, str]]] = {
     "rnews:datepublished": ("date", "meta"), "timestamp": ("date", "meta"), "created": ("date", "meta"),
     "article:modified_time": ("modified", "opengraph"), "og:updated_time": ("modified", "opengraph"),
     "datemodified": ("modified", "meta"), "dcterms:modified": ("modified", "meta"), "lastmod": ("modified", "meta"),
-    "last-modified": ("modified", "meta"),
+    "last-modified": ("modified", "meta"), "citation_online_date": ("date", "meta"),
     "og:site_name": ("site_name", "opengraph"), "application-name": ("site_name", "meta"),
     "apple-mobile-web-app-title": ("site_name", "meta"), "dc:publisher": ("site_name", "meta"),
     "og:description": ("description", "opengraph"), "description": ("description", "meta"),

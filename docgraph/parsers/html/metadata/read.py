@@ -42,7 +42,7 @@ from docgraph.parsers.html.metadata.shown import (
     rank_of_date,
     telling,
 )
-from docgraph.parsers.html.metadata.titles import chosen_title, named_site
+from docgraph.parsers.html.metadata.titles import beside_heading, chosen_title, named_site
 
 _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "title": ("json-ld", "opengraph", "meta", "html", "microdata", "heading", "logo"),
@@ -50,7 +50,7 @@ _TRUST: Final[dict[str, tuple[str, ...]]] = {
     "date": ("json-ld", "opengraph", "meta", "microdata", "published", "time", "url", "text"),
     "modified": ("json-ld", "opengraph", "meta", "microdata", "time", "text"),
     "language": ("html", "meta", "json-ld", "opengraph"),
-    "site_name": ("opengraph", "json-ld", "meta", "microdata", "shown"),
+    "site_name": ("opengraph", "json-ld", "meta", "microdata", "shown", "html"),
     "description": ("opengraph", "meta", "json-ld", "microdata"),
     "image": ("opengraph", "meta", "json-ld", "html", "microdata"),
     "section": ("opengraph", "json-ld", "meta"),
@@ -72,6 +72,7 @@ _LONGEST_DATELINE: Final = 80
 _WHOLE: Final = ("article", "main", "body")
 _LONGEST_DATE: Final = 30
 _SHORTEST_DATE: Final = 8
+_DAY_OF_WEEK: Final = re.compile(r"[^\W\d_]{2,12}(?:-feira)?,\s+")
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
@@ -192,6 +193,8 @@ def _candidates(elements: Elements, url: str | None, base: str, homes: list[int]
     titles = [elements.text(row) for row in elements.rows_of("title")[:1]]
     names, twice = names_of_site(elements, homes)
     add("site_name", (named_site(titles[0], names) if titles else None) or twice, "shown")
+    if titles and heading and not is_logo(elements, heading, homes):
+        add("site_name", beside_heading(titles[0], words_of_heading(elements, heading)) or "", "html")
     if url and (day := date_in_url(url)):
         add("date", day, "url")
     if heading and not any(candidate.field == "date" for candidate in found):
@@ -221,7 +224,11 @@ def _dates_below(elements: Elements, heading: int) -> tuple[str | None, str | No
     # What stands outside is today's date, a title, or of another text.
     whole = next((row for row in elements.around(heading, len(elements.tag)) if elements.tag[row] in _WHOLE), heading)
     for text in _texts(elements.events[max(elements.first[whole], first - _EVENTS_ABOVE) : first]):
-        if _has_digits(text) and len(text) <= _LONGEST_DATE and (day := iso_date(text, language)):
+        if (
+            _has_digits(text)
+            and len(_DAY_OF_WEEK.sub("", text, count=1)) <= _LONGEST_DATE
+            and (day := iso_date(text, language))
+        ):
             return day, None
     return None, None
 

@@ -9,7 +9,7 @@ from typing import Final
 from docgraph.metadata import Candidate
 
 _SEPARATOR: Final = re.compile(
-    r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»]\s*|(?<=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef])"
+    r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»｜]\s*|(?<=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef])"
     r"(?:_(?=\S)|-(?=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]))"
 )
 """What stands between the title of a page and the name of its site; Chinese needs no space around it."""
@@ -48,12 +48,13 @@ def chosen_title(candidates: list[Candidate], site: str | None, main: str) -> st
     shown = {words: heading for heading in others if (words := _words(heading))}
     # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
     longest = _words(_NUMBER.sub("", max(_SEPARATOR.split(chosen.value), key=len)))
-    if chosen.source == "html" and longest in shown:
+    is_of_page = any(c.source == "html" and c.value == chosen.value for c in candidates)
+    if is_of_page and longest in shown:
         return shown[longest]
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
         return most
     rest = _without_site(chosen.value, name, _words(main))
-    if chosen.source == "html":
+    if is_of_page:
         parts = _SEPARATOR.split(rest) if rest != chosen.value else _SEPARATOR.split(rest)[:1]
         if _words(main) and _words(main) in map(_words, parts):
             return main
@@ -76,11 +77,26 @@ def named_site(title: str, names: list[str]) -> str | None:
     return next((name for name in names if _plain(name) in ends), None)
 
 
+def beside_heading(title: str, heading: str) -> str | None:
+    """Return what a sign sets apart at the end of a title that begins with a heading and a sign: the site's name, as a
+    rule; None if it is longer than the heading, which then is the name and this what the site does, or says nothing.
+    """
+    signs = list(_SEPARATOR.finditer(title))
+    name = title[signs[-1].end() :].strip() if signs else ""
+    if not 1 < len(name) <= len(heading) or name[0].islower() or _plain(name) in _NO_TITLES:
+        return None
+    return name if any(_plain(title[: sign.start()]) == _plain(heading) for sign in signs) else None
+
+
 def is_in_title(heading: str, title: str) -> bool:
     """Whether a title has all words of a heading, one after the other, and these say something."""
-    parts = {_plain(part) for part in _SEPARATOR.split(title)}
-    is_part = _plain(heading) in parts or f" {_plain(heading)} " in f" {_plain(title)} "
+    is_part = is_part_of_title(heading, title) or f" {_plain(heading)} " in f" {_plain(title)} "
     return is_part and len(heading.encode()) >= _LEAST_STEM
+
+
+def is_part_of_title(heading: str, title: str) -> bool:
+    """Whether a heading is all that stands between two signs of a title, or before or after one."""
+    return _plain(heading) in {_plain(part) for part in _SEPARATOR.split(title)}
 
 
 def _without_site(title: str, name: str, main: frozenset[str]) -> str:
