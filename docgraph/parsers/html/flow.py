@@ -20,11 +20,13 @@ from docgraph.parsers.html.rules import ENDING, RULE_OF, block, close, custom, i
 from docgraph.parsers.html.style_sheets import Sheet, sheet_of
 from docgraph.parsers.html.tags import STREAMED, UNSEEN
 from docgraph.parsers.html.twins import find_twins
-from docgraph.parsers.html.visibility import is_hidden, may_be_hidden, way_of_hiding
+from docgraph.parsers.html.visibility import fades_in, is_hidden, may_be_hidden, way_of_hiding
 
 _ALMOST_EMPTY: Final = 300
 """Letters outside links: a page that shows fewer has its text somewhere hidden, if hidden text is longer than this."""
 
+_LEAST_ARTICLE: Final = 100
+"""The same, of hidden text that is an article by its markup."""
 _SIGNS: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _LAYERS: Final = 3
 """Hidden elements within hidden elements that are looked into."""
@@ -96,7 +98,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
         if (rule := rule_of(tag)) is not None:
             index = rule(reader, row) or index
         elif "-" in tag:
-            custom(reader, row)
+            index = custom(reader, row) or index
         elif is_apart(reader, row):
             block(reader, row)
     reader.end_block()
@@ -114,7 +116,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
 def _is_opened(reader: Reader, row: int, panels: set[int]) -> bool:
     """Whether a hidden element is one that a reader opens, and hidden by no trick."""
     own = reader.elements.attributes[row]
-    if _is_shown_later(reader, own):
+    if _is_shown_later(reader, own) or ("style" in own and "hidden" not in own and fades_in(own)):
         return True
     return (row in panels or is_rest_of_text(reader.elements, row)) and way_of_hiding(own.get("style", "")) != "trick"
 
@@ -162,7 +164,9 @@ def _hidden_text(elements: Elements, rows: list[int]) -> frozenset[int]:
         is_dialog = elements.tag[row] == "dialog" or elements.attributes[row].get("role") in ("dialog", "alertdialog")
         if is_dialog and not _PARTS_OF_PAGE & {*elements.tag[row : elements.end(row)]}:
             continue
-        if _letters(elements, row) >= _ALMOST_EMPTY:
+        # A notice that scripts are needed is no article; one that has its heading may be short.
+        least = _LEAST_ARTICLE if _PARTS_OF_PAGE & {*elements.tag[row : elements.end(row)]} else _ALMOST_EMPTY
+        if _letters(elements, row) >= least:
             found.add(row)
     return frozenset(found)
 

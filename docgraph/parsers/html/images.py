@@ -44,8 +44,20 @@ _BACKGROUND: Final = re.compile(r"background(?:-image)?\s*:[^;]{0,40}?url\(\s*[\
 _SIZE: Final = re.compile(r"\s*(\d{1,6})(?:\.\d*)?(?:px)?\s*$", re.I)
 
 
+_COUNTS: Final = re.compile(
+    r"(?:https?:)?//(?:[\w-]+\.)*(?:scorecardresearch|quantserve|doubleclick|google-analytics|googleadservices|statcounter|"
+    r"sitemeter|demdex|adnxs|bluekai|webtrends|chartbeat|histats|ivwbox|ioam|xiti|gemius)\.\w+/|"
+    r"(?:https?:)?//(?:www\.facebook\.com/tr|mc\.yandex\.ru/watch|counter\.yadro\.ru|pixel\.wp\.com|"
+    r"px\.ads\.linkedin\.com|bat\.bing\.com)\b|[^?#]*/(?:matomo|piwik)\.php\?",
+    re.I,
+)
+"""Addresses of those who count visits."""
+
+
 def is_invisible(own: Attributes) -> bool:
-    """Whether an image is declared at most two pixels wide and high: a counter, not an image."""
+    """Whether an image is a counter: declared at most two pixels wide and high, or of one who counts and no words."""
+    if "src" in own and _COUNTS.match(own["src"]) and not own.get("alt", "").strip():
+        return True
     width, height = _pixels(own.get("width")), _pixels(own.get("height"))
     return width is not None and height is not None and width <= 2 and height <= 2
 

@@ -46,12 +46,13 @@ _OF_EDITORS: Final = frozenset(("mw-cite-backlink", "mw-editsection"))
 _BACK: Final = frozenset(("^", "↑", "↩", "↩\ufe0e", "⤴", "⏎", "¶"))
 """Words of a link from a note back to the text, and of one to the paragraph itself."""
 _OF_TOOLS: Final = re.compile(
-    r"share|copy(?: link)?|edit|save|print|follow|bookmark|listen|close|teilen|kopieren|bearbeiten|speichern|drucken"
-    r"|folgen|partager|copier|modifier|imprimer|compartir|copiar|editar|condividi|copia|modifica|delen|\W*",
+    r"share|copy(?: (?:link|item path))?|edit|save|print|follow|bookmark|listen|close|teilen|kopieren|bearbeiten"
+    r"|speichern|drucken|folgen|partager|copier|modifier|imprimer|compartir|copiar|editar|condividi|copia|modifica|delen|\W*",
     re.I,
 )
 """All that a button in a heading says which is none of its words."""
 _GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
+_ENDS: Final = frozenset(".!?…")
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 
 
@@ -140,6 +141,8 @@ def span(reader: Reader, row: int) -> int:
         return reader.after(row)
     if own.get("class") in _OF_EDITORS:
         return reader.after(row)
+    if ("role" in own and own["role"] == "doc-pagebreak") or ("epub:type" in own and own["epub:type"] == "pagebreak"):
+        return reader.after(row)
     if own.get("class") == "katex-html" and "math" in reader.elements.tag[reader.elements.parent[row] : row]:
         return reader.after(row)
     if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):
@@ -226,6 +229,8 @@ def noscript(reader: Reader, row: int) -> int:
 def custom(reader: Reader, row: int) -> int:
     """An element that a script defines is transparent; two in a row are two words. One may be an image by its name."""
     elements = reader.elements
+    if reader.has_code and "copy" in elements.tag[row] and is_copy_button(elements, row):
+        return reader.after(row)
     if _touches(reader, row):
         reader.block.add_text(" ")
     if is_image_by_name(elements, row):
@@ -300,7 +305,8 @@ def is_apart(reader: Reader, row: int) -> bool:
 def _touches(reader: Reader, row: int) -> bool:
     """Whether an inline element would run together with the one before it, from which only a style sets it apart.
 
-    Two links in a row are two; elsewhere a capital or number after a small letter is a new word ("Lee6 May").
+    Two links in a row are two; elsewhere a capital or number after a small letter is a new word ("Lee6 May"), and a
+    capital after a small letter and a full stop a new sentence.
     """
     text, elements = reader.block, reader.elements
     first = elements.first[row]
@@ -315,6 +321,8 @@ def _touches(reader: Reader, row: int) -> bool:
             return False
         first += 1
     left, right = text.pieces[-1][-1:], event[:1]
+    if left in _ENDS and right.isupper():
+        return text.pieces[-1][-2:-1].islower() and tags[0] == tags[1]
     if not (left.isalnum() and right.isalnum()):
         return False
     if tags == ("a", "a") or ("-" in tags[0] and "-" in tags[1]):

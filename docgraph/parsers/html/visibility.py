@@ -28,6 +28,11 @@ _CLIPPED: Final = re.compile(
 )
 _UNSEEN_NUMBER: Final = re.compile(r"(?:0*\.0[0-4]\d*|0+(?:\.0*)?|0*[0-4](?:\.\d*)?%)")
 """An opacity that leaves nothing to be seen."""
+SHOWN_BY_SCRIPT: Final = re.compile(r"hidden$|.*cloak|data-(?:aos|sal|anim|reveal|scroll|fade|inview|wow)")
+"""Attributes of what is not hidden for good: a script takes them away, or lets the element fade in."""
+FADING: Final = frozenset(("wow", "elementor-invisible", "animated", "et_animated", "animate-on-scroll"))
+"""Class names of the same."""
+_OF_FADING: Final = re.compile(r"(?<![\w-])(?:visibility|opacity)\s*:[^;]*;?", re.I)
 _MOVES: Final = ("transition", "animation", "transform", "will-change", "filter", "animation-name")
 _COLOURS: Final[dict[str, tuple[int, ...] | None]] = {
     "white": (255, 255, 255), "black": (0, 0, 0), "transparent": None,
@@ -56,6 +61,12 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
     if tag == "dialog":
         return "open" not in attributes
     return tag == "input" and attributes.get("type", "").lower() == "hidden"
+
+
+def fades_in(own: Attributes) -> bool:
+    """Whether an element is hidden only until a reader comes to it, as an attribute or class of a library says."""
+    named = any(map(SHOWN_BY_SCRIPT.match, own)) or not FADING.isdisjoint(own.get("class", "").split())
+    return named and not way_of_hiding(_OF_FADING.sub("", own.get("style", "")))
 
 
 @lru_cache(maxsize=8_192)

@@ -46,6 +46,7 @@ _SIGN: Final = re.compile(
     r"jesteś tutaj|вы здесь|您?(?:当前|现在)(?:所在)?的?位置|您(?:所在)?的位置)\s*[:：]"
     r"(?:\s*(?:home|start|inicio|início|accueil|startseite|strona główna|главная|首页)\b.{0,100}|"
     r".{0,60}[>›»/→].{0,60})|expand (?:description|attributes)|"
+    r"(?:jump|skip|scroll) (?:down )?to (?:(?:the )?(?:recipe|content|main content|comments?|video))|"
     r"(?:(?:責任|责任)?(?:編輯|编辑)|责编|校对|审核|來源|来源)\s*[:：]\s*\S{1,16}|"
     r"(?:click|tap) (?:here )?to (?:expand|enlarge|view|collapse|reveal|load)(?: (?:the )?(?:image|photo|video|map))?|"
     r"(?:read|show|see|view|load) (?:more|less|all)|press enter or click to view image in full size|"
