@@ -5,7 +5,7 @@ are bold, captions without a name, what stands below; one small page a kind.
 import pytest
 
 from docgraph.parsers.html.page import parse_html
-from tests.white_tower import BODY, LINES, article, codes
+from tests.white_tower import BODY, LINES, article, codes, heading_over
 
 # -- titles, sites, authors, dates ------------------------------------------------------------------------------------
 
@@ -175,3 +175,58 @@ def test_a_counter_without_a_size_is_no_image():
     )
     assert not article(f"<p>{counters}</p>").images()
     assert len(article("<p><img src='https://e.example/matomo.png'></p>").images()) == 1
+
+
+# -- headings ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bold_line_over_a_short_list_is_a_heading_beside_others():
+    lines = f"<b>What you need</b><br>white paint<br>two ropes<br><br><b>What to do</b><br>{LINES[0]}<br>{LINES[1]}"
+    page = parse_html(f"<h1>A white tower</h1><div>{LINES[2]}<br><br>{lines}</div>")
+    assert heading_over(page, "two ropes") == "What you need"
+    alone = parse_html(
+        f"<h1>A white tower</h1><div>{LINES[2]}<br><br><b>Paint</b><br>white<br>of lime, and ropes</div>"
+    )
+    assert [node.text for node in alone.find(kind="heading")] == ["A white tower"]
+
+
+def test_who_speaks_again_and_again_is_no_heading():
+    said = "".join(f"<b>{name}:</b><br>I paint all day.<br><br>" for name in ("Anne", "Bo", "Anne", "Bo"))
+    page = parse_html(f"<h1>A white tower</h1><div>{LINES[2]}<br><br>{said}<b>Later</b><br>{LINES[0]}</div>")
+    assert [node.text for node in page.find(kind="heading")] == ["A white tower", "Later"]
+
+
+def test_a_bold_line_over_one_short_sentence_is_a_heading():
+    page = parse_html(
+        f"<h1>A white tower</h1><p>{LINES[0]}</p>"
+        "<p><b>The way there</b><br>Take the boat, which goes every hour of the day.</p>"
+    )
+    assert heading_over(page, "Take the boat") == "The way there"
+
+
+def test_a_bold_line_and_its_text_may_each_have_an_element():
+    entries = "".join(
+        f"<div class=item><div class=when>17:2{n}</div><div class=what><b>{said}</b></div>"
+        f"<div class=text><p>{LINES[n]}</p></div></div>"
+        for n, said in enumerate(("Ropes are up", "Paint is dry"))
+    )
+    page = parse_html(f"<article><h1>A white tower</h1><p>{LINES[3]}</p><p>{LINES[4]}</p>{entries}</article>")
+    assert (heading_over(page, LINES[0]), heading_over(page, LINES[1])) == ("Ropes are up", "Paint is dry")
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        "<div><h2>Is this page useful?</h2><button>Yes</button><button>No</button></div>",
+        "<div><h3>Share this:</h3><ul><li><a href=/t>Twitter</a></li><li><a href=#>Facebook</a></li></ul></div>",
+    ],
+)
+def test_a_heading_over_buttons_alone_is_none_of_the_text(box: str):
+    page = parse_html(f"<main><h1>A white tower</h1><p>{LINES[0]}</p>{box}<footer>© Isles</footer></main>")
+    assert page.main_text.split("\n\n") == LINES[:1]
+
+
+def test_a_heading_over_what_the_page_itself_has_is_text():
+    links = "<li><a href=#ropes>Ropes</a></li><li><a href=#ladders>Ladders</a></li>"
+    tabs = f"<div><h2>More ways to paint</h2><ul>{links}</ul></div>"
+    assert "More ways to paint" in parse_html(f"<main><h1>A white tower</h1>{BODY}{tabs}</main>").main_text

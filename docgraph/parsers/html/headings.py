@@ -4,9 +4,10 @@ Flow ─ add_bold_headings ─> the paragraphs, and first lines of paragraphs, t
 """
 
 import re
+from collections import Counter
 from typing import Final
 
-from docgraph.parsers.html.blocks import Flow, TextBlock
+from docgraph.parsers.html.blocks import ENDS_SENTENCE, Flow, TextBlock
 from docgraph.parsers.html.elements import Attributes, Elements
 from docgraph.parsers.html.selectors import selector_before
 from docgraph.parsers.html.tags import LISTS, NAME_LETTERS
@@ -15,6 +16,9 @@ _BOLD_LETTERS: Final = 80
 _BOLD_WORDS: Final = 10
 _NEAR: Final = 6
 _PARAGRAPH_LETTERS: Final = 60
+_SENTENCE_LETTERS: Final = 40
+_LINE_LETTERS: Final = 16
+"""Letters of what is under a bold first line: a sentence; less beside other such headings in its element."""
 _OPENERS: Final = "\"'“”„«‹‘¿¡■□●○◆◇▼▶★☆【《〈「『［[#§ "
 _BY: Final = re.compile(r"(?:By|Von|Par|Por|Door|Text|Photos?|Fotos?|Words)\s*:?(?:\s+[A-ZÀ-ÖØ-Þ][\w.'’-]*)+$")
 """A byline, which is often bold, too."""
@@ -34,6 +38,7 @@ _QUESTION_CLASS: Final = re.compile(r"(?:^|[\s_-])question(?:$|[\s_-])", re.I)
 _UNDER_BOLD: Final = LISTS | {"p"}
 _OVER_BOLD: Final = _UNDER_BOLD | {"hr"}
 """What stands after and before bold words that are a heading."""
+_AROUND: Final = frozenset(("div", "section", "article", "li", "main", "body"))
 _LINES: Final = frozenset(("p", "div", "center"))
 """Elements that hold a line between paragraphs."""
 
@@ -47,6 +52,8 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
     bold: dict[int, int] = {}
     by_sheet: dict[str, bool] = {}
     lines: list[int] = []
+    short: list[tuple[int, int, int, int]] = []
+    """Element, bold words that begin a short text in it, level and place: headings if others in the element are."""
     first: dict[int, tuple[int, int, int]] = {}
     """By element: bold words that its text begins with, their level and place: a heading if there are more of them."""
     level = 1
@@ -57,7 +64,14 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
             level = flow.headings[item.element]
         elif _is_line(elements, item) and _is_bold_alone(elements, flow, index, by_sheet):
             bold[item.element] = min(level + 1, 6)
-        elif (row := _bold_line(elements, item)) >= 0 or (row := _bold_before(elements, flow, index)) >= 0:
+        elif (row := _bold_line(elements, item)) >= 0:
+            under = len(item.text) - item.text.find("\n") - 1
+            if under < (_SENTENCE_LETTERS if ENDS_SENTENCE.search(item.text) else _PARAGRAPH_LETTERS):
+                short.append((item.element, row, min(level + 1, 6), index))
+                continue
+            bold[row] = min(level + 1, 6)
+            lines.append(index)
+        elif (row := _bold_before(elements, flow, index)) >= 0:
             bold[row] = min(level + 1, 6)
             lines.append(index)
         elif (row := _bold_above(flow, index)) >= 0:
@@ -69,6 +83,12 @@ def add_bold_headings(elements: Elements, flow: Flow) -> None:
                 bold[inner] = at
                 lines.append(place)
     if lines:
+        headed = {flow.items[index].element for index in lines}  # type: ignore[union-attr]
+        said = Counter(elements.text(row).strip() for _, row, *_ in short)
+        for element, row, at, index in short:
+            if element in headed and said[elements.text(row).strip()] == 1:  # who speaks does so again
+                bold[row] = at
+                lines.append(index)
         cut = set(lines)
         flow.put(
             part for index, item in enumerate(flow.items) for part in (_cut_line(item) if index in cut else (item,))
@@ -172,7 +192,7 @@ def _bold_line(elements: Elements, block: TextBlock) -> int:
     ):
         return -1
     line, rest = block.text[:end].rstrip(), block.text[end + 1 :]
-    if len(rest) < _PARAGRAPH_LETTERS or not line or not _reads_like_a_heading(line):
+    if len(rest) < _LINE_LETTERS or not line or not _reads_like_a_heading(line):
         return -1
     first = next((mark for mark in block.marks if mark[2] == "strong" and mark[0] == 0), None)
     if first is None or first[1] > end + 1 or not _is_bold_to(elements, block, len(line)):
@@ -271,6 +291,8 @@ def _has_text_under(elements: Elements, flow: Flow, index: int) -> bool:
             break
         row, start, stop = around, start - 1, stop + 1
     above = elements.parent[after.element]
+    if above == elements.end(row) and elements.tag[above] in _LINES and elements.tag[elements.parent[row]] in _AROUND:
+        above = elements.parent[above]  # the text has an element of its own, as the line may have
     if elements.tag[above] in LISTS:
         return elements.parent[above] == elements.parent[row] and after.linked < len(after.text)
     tags = {elements.tag[after.element], elements.tag[block.element]}

@@ -37,6 +37,7 @@ from docgraph.parsers.html.main.features import FEATURES, Measured, measure
 from docgraph.parsers.html.main.forest import main_content
 from docgraph.parsers.html.main.part_headings import (
     drop_boxed_headings,
+    drop_headings_of_buttons,
     keep_headings_of_main,
     keep_headings_of_parts,
     keep_headings_of_stories,
@@ -136,6 +137,7 @@ def judge(
     if not is_kept or any(flow.items[index].element not in flow.headings for index in main - machine):  # type: ignore[union-attr]
         main -= machine
     drop_boxed_headings(elements, flow, main)
+    drop_headings_of_buttons(elements, flow, main, verdict.title)
     main -= flow.repeated
     verdict.root = _around_all(elements, flow, verdict.root, main)
     verdict.second_lines = second_lines(elements, flow, main, verdict.title)

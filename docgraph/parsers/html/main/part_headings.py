@@ -16,6 +16,9 @@ _MOST_OF_TITLE: Final = 0.5
 _SECOND_LINE_WORDS: Final = 10
 """An `h2` after the `h1` with as many words is a standfirst: it tells the story, it heads no part of it."""
 
+_LABEL_LETTERS: Final = 50
+"""Of a heading that only says what links or buttons are for."""
+_CLOSE_LEVELS: Final = 2
 _BOX_LEVELS: Final = 4
 _BETWEEN_WORDS: Final = 10
 """Words between the heading of a part and its first main text, at most: when it was written, by whom."""
@@ -164,6 +167,45 @@ def drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
             if len(inside) > 1 and (_is_link(elements, flow, index) or any(item.images for item in inside)):
                 main.discard(index)
                 break
+
+
+def drop_headings_of_buttons(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
+    """Take out of `main` the headings of boxes with nothing under them but buttons, which go, too ("Is this page
+    useful?"), or links that are not main ("Share this").
+    """
+    places = flow.places()
+    for index in sorted(main):
+        heading = flow.items[index]
+        assert isinstance(heading, TextBlock)
+        if heading.element not in flow.headings or heading.element == title or len(heading.text) > _LABEL_LETTERS:
+            continue
+        under = _texts_under(elements, flow, index, places)
+        is_of_buttons = all(elements.tag[flow.items[i].element] == "button" for i in under)  # type: ignore[union-attr]
+        if under and (is_of_buttons or (main.isdisjoint(under) and all(_leads_away(elements, flow, i) for i in under))):
+            main.difference_update((index, *under))
+
+
+def _leads_away(elements: Elements, flow: Flow, index: int) -> bool:
+    """Whether a text is all link, and none of it to a place in its own page; "#" is none, but for a script."""
+    block = flow.items[index]
+    assert isinstance(block, TextBlock)
+    links = (elements.attributes[row].get("href", "").strip() for _, _, type_, row in block.marks if type_ == "link")
+    return 0 < len(block.text) <= block.linked and not any(link[:1] == "#" and link != "#" for link in links)
+
+
+def _texts_under(elements: Elements, flow: Flow, index: int, places: dict[int, tuple[int, int]]) -> list[int]:
+    """Return the blocks between a heading and the next one, in the closest box around it that has any after it."""
+    for box in elements.around(elements.parent[flow.items[index].element], _CLOSE_LEVELS):  # type: ignore[union-attr]
+        under = list[int]()
+        for place in range(index + 1, min(places.get(box, (0, 0))[1], index + BOX_ITEMS)):
+            item = flow.items[place]
+            if isinstance(item, TextBlock):
+                if item.element in flow.headings:
+                    break
+                under.append(place)
+        if under:
+            return under
+    return []
 
 
 def second_lines(elements: Elements, flow: Flow, main: set[int], title: int) -> set[int]:
