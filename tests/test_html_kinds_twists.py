@@ -5,7 +5,7 @@ are bold, captions without a name, what stands below; one small page a kind.
 import pytest
 
 from docgraph.parsers.html.page import parse_html
-from tests.white_tower import BODY, LINES, article, codes, heading_over
+from tests.white_tower import BODY, LINES, article, bound, codes, heading_over
 
 # -- titles, sites, authors, dates ------------------------------------------------------------------------------------
 
@@ -230,3 +230,27 @@ def test_a_heading_over_what_the_page_itself_has_is_text():
     links = "<li><a href=#ropes>Ropes</a></li><li><a href=#ladders>Ladders</a></li>"
     tabs = f"<div><h2>More ways to paint</h2><ul>{links}</ul></div>"
     assert "More ways to paint" in parse_html(f"<main><h1>A white tower</h1>{BODY}{tabs}</main>").main_text
+
+
+# -- captions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_that_ends_in_a_photographer_is_the_caption_beside_any_element():
+    card = (
+        "<div class=css-q8w><div><img src={}.jpg></div>"
+        "<div class=css-1x2><span>{}</span><span>Photograph: Siri Dahl/Isles</span></div></div>"
+    )
+    page = parse_html(
+        f"<article><h1>A white tower</h1>{card.format('ropes', 'Two climbers.')}<div>{LINES[0]}</div>"
+        f"<div>{LINES[1]}</div>{card.format('top', 'The new white.')}<div>{LINES[2]}</div></article>"
+    )
+    said = " Photograph: Siri Dahl/Isles"
+    assert bound(page) == [("ropes.jpg", f"Two climbers.{said}"), ("top.jpg", f"The new white.{said}")]
+
+
+def test_texts_of_a_gallery_of_mediawiki_are_captions():
+    item = (
+        "<li class=gallerybox><div class=thumb><a href=/{0}><img src={0}.jpg></a></div><div class=gallerytext>{0}</div>"
+    )
+    page = article(f"<ul class=gallery>{item.format('Ropes')}{item.format('Paint')}</ul>")
+    assert bound(page) == [("Ropes.jpg", "Ropes"), ("Paint.jpg", "Paint")]

@@ -18,6 +18,12 @@ _IMAGE_CONTAINER: Final = re.compile(
     r"slide|(?:[Cc]arousel|[Gg]allery|[Ss]lideshow)[-_]*(?:[Ii]tem|[Ss]lide))(?:$|[\s_-]|\d|[A-Z]|s\b)"
 )
 _COLUMN: Final = re.compile(r"(?:^|[\s_-])(?:content|body|text|copy|col(?:umn)?s?)(?:$|[\s_-]|\d)", re.I)
+_CREDITED: Final = re.compile(
+    r"(?:^|[.!?)\s|])(?:photo(?:graph)?|foto|bild|image|picture|cr[eé]dit)s?(?: (?:by|credit|von|de|av))?"
+    r"\s?[:/©]\s?[^.:!?]{3,60}\.?$",
+    re.I,
+)
+"""The end of a caption."""
 _CARD_LETTERS: Final = 300
 _LEVELS_UP: Final = 6
 
@@ -55,13 +61,19 @@ def is_card(elements: Elements, flow: Flow, row: int, held: Content) -> bool:
     if held.linked > 0.5 * held.letters or elements.tag[row] not in ("div", "section", "span", "aside", "table"):
         return False
     floats = elements.tag[row] == "table" and elements.attributes[row].get("align", "").lower() in ("left", "right")
-    if not floats and not elements.is_between(row, "p"):
-        return False
     start, stop = flow.places()[row]
+    if not floats and not (elements.is_between(row, "p") or (held.blocks == 2 and _has_credit(flow, start, stop))):
+        return False
     blocks = [item for item in flow.items[start:stop] if isinstance(item, TextBlock)]
     if not blocks or not blocks[0].images or blocks[0].text:
         return False
     return not any(is_prose(item) and _is_in_column(elements, item.element, row) for item in blocks)
+
+
+def _has_credit(flow: Flow, start: int, stop: int) -> bool:
+    """Whether there is one text, and it ends in the words that name a photographer."""
+    texts = [item.text for item in flow.items[start:stop] if isinstance(item, TextBlock) and item.text]
+    return len(texts) == 1 and _CREDITED.search(texts[0]) is not None
 
 
 def _is_in_column(elements: Elements, element: int, card: int) -> bool:
