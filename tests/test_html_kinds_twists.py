@@ -254,3 +254,19 @@ def test_texts_of_a_gallery_of_mediawiki_are_captions():
     )
     page = article(f"<ul class=gallery>{item.format('Ropes')}{item.format('Paint')}</ul>")
     assert bound(page) == [("Ropes.jpg", "Ropes"), ("Paint.jpg", "Paint")]
+
+
+# -- what stands below ------------------------------------------------------------------------------------------------
+
+
+def test_another_article_below_a_short_one_is_not_of_the_page():
+    """It has a title of its own, or leads to one; an entry of the article has neither."""
+    first = f"<article><h1>A white tower</h1><p>{LINES[0]}</p><p>{LINES[1]}</p></article>"
+    head = "<title>A white tower</title>"
+    other = f"<article><h1>A grey rock</h1><p>{LINES[2]}</p><p>{LINES[3]}</p></article>"
+    assert parse_html(f"{head}<div>{first}{other}</div>").main_text.split("\n\n") == LINES[:2]
+    teaser = f"<article><h3><a href=/rock>A grey rock</a></h3><p>{LINES[2]} {LINES[3]}</p></article>"
+    page = parse_html(f"{head}<main>{first}<section><h2>News</h2>{teaser}{teaser}</section></main>")
+    assert page.main_text.split("\n\n") == LINES[:2]
+    entry = f"<article><p>{LINES[2]}</p><p>{LINES[3]}</p></article>"
+    assert LINES[2] in parse_html(f"{head}<div>{first}{entry}</div>").main_text

@@ -230,6 +230,7 @@ def drop_what_follows_the_article(
     elements: Elements, flow: Flow, measured: Measured, main: set[int], title: int, said: str
 ) -> None:
     """Take out of `main` what stands below the title's own `article`, if that holds one: comments, the next stories.
+    Below one of few words only an `article` with a title of its own, or one that leads there, is another.
 
     Where no `article` is around the title, it is the element around it that comes again, with a heading of that level.
 
@@ -240,7 +241,8 @@ def drop_what_follows_the_article(
     while own >= 0 and elements.tag[own] != "article":
         own = elements.parent[own]
     places = flow.places()
-    if own < 0 and title >= 0 and 2 * len({*elements.text(title).split()} & {*said.split()}) > len(said.split()):
+    is_said = title >= 0 and 2 * len({*elements.text(title).split()} & {*said.split()}) > len(said.split())
+    if own < 0 and is_said:
         own = _repeated(elements, flow, title)
     if own not in places:
         return
@@ -252,6 +254,25 @@ def drop_what_follows_the_article(
         main.difference_update(
             [index for index in main if index >= stop or any(first <= index < last for first, last in others)]
         )
+    elif long and is_said and elements.tag[own] == "article":
+        for row in elements.rows_of("article"):
+            first, last = places.get(row, (-1, -1))
+            if first >= stop and _is_story(elements, flow, row, flow.headings[title]):
+                between = {index for index in main if stop <= index < first}
+                if all(flow.items[index].element in flow.headings for index in between):  # type: ignore[union-attr]
+                    main -= between  # what the stories are: "More news"
+                main.difference_update(range(first, last))
+
+
+def _is_story(elements: Elements, flow: Flow, row: int, level: int) -> bool:
+    """Whether an `article` is another one than that above it: its heading is a link, or of the level of its title."""
+    heading = next((inner for inner in range(row, elements.end(row)) if inner in flow.headings), -1)
+    if heading < 0:
+        return False
+    beside = (heading - 1, heading + 1)
+    return flow.headings[heading] == level or any(
+        elements.tag[one] == "a" and elements.text(one).strip() == elements.text(heading).strip() for one in beside
+    )
 
 
 def _repeated(elements: Elements, flow: Flow, title: int) -> int:
