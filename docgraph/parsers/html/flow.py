@@ -164,8 +164,9 @@ def _hidden_text(elements: Elements, rows: list[int]) -> frozenset[int]:
         is_dialog = elements.tag[row] == "dialog" or elements.attributes[row].get("role") in ("dialog", "alertdialog")
         if is_dialog and not _PARTS_OF_PAGE & {*elements.tag[row : elements.end(row)]}:
             continue
-        # A notice that scripts are needed is no article; one that has its heading may be short.
-        least = _LEAST_ARTICLE if _PARTS_OF_PAGE & {*elements.tag[row : elements.end(row)]} else _ALMOST_EMPTY
+        # A notice that scripts are needed is no article, though it may have a heading.
+        inner = elements.tag[row : elements.end(row)]
+        least = _LEAST_ARTICLE if "article" in inner or "main" in inner else _ALMOST_EMPTY
         if _letters(elements, row) >= least:
             found.add(row)
     return frozenset(found)

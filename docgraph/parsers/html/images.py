@@ -51,7 +51,7 @@ _COUNTS: Final = re.compile(
     r"px\.ads\.linkedin\.com|bat\.bing\.com)\b|[^?#]*/(?:matomo|piwik)\.php\?",
     re.I,
 )
-"""Addresses of those who count visits."""
+"""Addresses of those who count visits, and of advertisements."""
 
 
 def is_invisible(own: Attributes) -> bool:

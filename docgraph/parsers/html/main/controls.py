@@ -87,9 +87,10 @@ _NEEDS: Final = re.compile(
     r"you(?:['’]re| are| have)? receiv(?:ing|ed) this (?:e-?mail|newsletter|message)|"
     r"(?:recibes?|vous recevez|sie erhalten) (?:este|cet?|diese) (?:e-?mail|newsletter|message|correo)|"
     r"unsubscribe(?: here| from this|\s*[|·•])|you (?:get|receive) this (?:e-?mail|newsletter) because|"
-    r"view (?:(?:this|it|the) )?(?:(?:e-?mail|newsletter|message) )?in (?:your|a|the)?\s?(?:web )?browser|"
-    r"^(?:generated|built|created|made|powered) (?:on .{1,40} )?(?:by|with|using) (?:doxygen|sphinx|javadoc|jsdoc|"
-    r"typedoc|mkdocs|hugo|jekyll|hexo|pelican|gitbook|docusaurus|dokuwiki|mediawiki|wordpress|ghost)\b.{0,60}$|"
+    r"^view (?:it )?in (?:your |a |the )?(?:web )?browser$|(?:view|read|see|viewing|reading|seeing) (?:this|the|our) "
+    r"(?:e-?mail|newsletter|message)\b.{0,40} (?:in|with) (?:your |a |the )?(?:web )?browser|"
+    r"^(?:generated|powered) (?:on .{1,40} )?(?:by|with|using) (?:doxygen|sphinx|javadoc|jsdoc|typedoc|"
+    r"mkdocs|hugo|jekyll|hexo|pelican|gitbook|docusaurus|dokuwiki|mediawiki|wordpress|ghost)\b[\w\s.®™]{0,24}$|"
     r"best viewed (?:with|in|at|using) (?:\d|internet|netscape|firefox|chrome|mozilla|ie\b)|"
     r"you are visitor (?:no\b|number|#|\d)|"
     r"(?:you (?:buy|purchase|shop)|(?:affiliate|our|these) links)\b[^.]{0,60}\bwe (?:may |might |will )?"
@@ -99,7 +100,7 @@ _NEEDS: Final = re.compile(
 """In a short text: it tells what a player needs, why one got a mail, how the page is best seen, or who pays for it."""
 _IN_NEEDS: Final = (
     "script", "html5", "browser", "flash", "receiv", "recib", "recev", "erhalten", "unsubscribe", "viewed", "visitor",
-    "generated", "built", "created", "made", "powered",
+    "generated", "powered", "get this",
     "commission",
 )  # fmt: skip
 _CHANNELS: Final = ("whatsapp", "telegram", "google news", "google notícias", "google actualités", "google haberler")

@@ -19,6 +19,8 @@ _NO_TITLES: Final = frozenset(
     ("untitled document", "untitled", "untitled page", "no title", "document", "new page", "home", "homepage", "index")
 )
 """Titles that a program wrote, in small letters."""
+_PART: Final = re.compile(r"[^\W\d]{0,9}\W{0,2}\d+\W*")
+"""A number, and of what: "Part 2"."""
 _LEAST_STEM: Final = 12
 _TELLING_LETTERS: Final = 4
 """A word of fewer may be in any two titles."""
@@ -83,7 +85,7 @@ def beside_heading(title: str, heading: str) -> str | None:
     """
     signs = list(_SEPARATOR.finditer(title))
     name = title[signs[-1].end() :].strip() if signs else ""
-    if not 1 < len(name) <= len(heading) or name[0].islower() or _plain(name) in _NO_TITLES:
+    if not 1 < len(name) <= len(heading) or name[0].islower() or _plain(name) in _NO_TITLES or _PART.fullmatch(name):
         return None
     return name if any(_plain(title[: sign.start()]) == _plain(heading) for sign in signs) else None
 
