@@ -3,5 +3,5 @@
 html/ site/             a page, bytes to document; many pages as one graph
 text article            plain text; a record of named fields
 markdown_text           Markdown, through the HTML that it stands for; its front_matter
-decode files            bytes to text, for all of them; which parser a file's name asks for
+decode files signatures bytes to text, for all of them; which parser a file's name asks for
 """

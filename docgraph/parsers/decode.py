@@ -8,10 +8,9 @@ label is not believed where most words have no plain letter in them, or where wo
 another encoding of one byte a letter explains; KOI8-R and windows-1251 are told apart by capitals. What was detected
 from few letters is said to be unsure. A page that is UTF-8 but for broken bytes, fewer than whole letters, or that
 ends within a letter, stays UTF-8: each broken byte becomes U+FFFD and is counted. `decode` never raises, whatever the
-bytes. Files are first held against the signatures of formats that are no text (`check_is_text`).
+bytes. Files are first held against the signatures of formats that are no text (signatures.py).
 
-Sources: WHATWG Encoding Standard (labels); HTML Living Standard 13.2.3.2 (where a page may declare its encoding);
-MIME Sniffing Standard 6 (signatures).
+Sources: WHATWG Encoding Standard (labels); HTML Living Standard 13.2.3.2 (where a page may declare its encoding).
 """
 
 import codecs
@@ -19,19 +18,11 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from docgraph.errors import ParseError
-
 try:
     from chardetng_py import EncodingDetector  # type: ignore[import-untyped]
 except ImportError:  # no wheel for this Python
     EncodingDetector = None
 
-_SIGNATURES: Final = {
-    b"%PDF-": "a PDF", b"PK\x03\x04": "a zip archive or an office file", b"\x1f\x8b": "a gzip file",
-    b"\x89PNG\r\n\x1a\n": "an image", b"\xff\xd8\xff": "an image", b"GIF87a": "an image", b"GIF89a": "an image",
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an office file", b"\x7fELF": "a program",
-    b"SQLite format 3\0": "a database", b"7z\xbc\xaf\x27\x1c": "a 7z archive", b"Rar!\x1a\x07": "a RAR archive",
-}  # fmt: skip
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -168,13 +159,6 @@ class Decoded(NamedTuple):
                 "decode.unsure",
                 f"no encoding is declared that fits, and {self.encoding} is a guess from few letters.",
             )
-
-
-def check_is_text(data: bytes, name: str) -> None:
-    """Raise ParseError if a file's first bytes say that it is no text, whatever its name says."""
-    for signature, kind in _SIGNATURES.items():
-        if data.startswith(signature):
-            raise ParseError(f"a page must be text, but {name} is {kind} by its first bytes.")
 
 
 def decode(data: bytes) -> Decoded:

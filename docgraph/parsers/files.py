@@ -16,9 +16,10 @@ from docgraph.document import Document
 from docgraph.errors import LimitError, ParseError
 from docgraph.file_names import readable
 from docgraph.limits import Limits
-from docgraph.parsers.decode import check_is_text, decode
+from docgraph.parsers.decode import decode
 from docgraph.parsers.html.page import parse_html
 from docgraph.parsers.markdown_text import parse_markdown
+from docgraph.parsers.signatures import check_is_text
 from docgraph.parsers.text import parse_text
 from docgraph.records import Warning
 

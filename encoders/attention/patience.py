@@ -71,10 +71,10 @@ def _kind_of(call: AttentionCall) -> _Kind:
 
 
 def _are_compiled(kind: _Kind) -> bool:
-    from encoders.attention.cpu import backward, forward, opened, untied
+    from encoders.attention.cpu import backward, forward, opened_leaf, untied
 
     if kind.opened:
-        entries = [opened.open_leaves, *([opened.open_leaves_back] if kind.backward else [])]
+        entries = [opened_leaf.open_leaves, *([opened_leaf.open_leaves_back] if kind.backward else [])]
         return all(_has(entry, kind.dtype) for entry in entries)
     if kind.untied:
         entries = [untied.attend_cells, *([untied.attend_cells_back] if kind.backward else [])]

@@ -20,8 +20,8 @@ from docgraph.errors import DataError, ParseError
 from docgraph.file_names import readable
 from docgraph.limits import Limits
 from docgraph.load import is_saved
-from docgraph.parsers.decode import check_is_text
 from docgraph.parsers.files import HTML_SUFFIXES, PAGE_SUFFIXES, document_suffix, read_bounded
+from docgraph.parsers.signatures import check_is_text
 from training.datasets.cells import is_missing, label_of
 from training.datasets.image_files import SUFFIXES
 from training.datasets.lines import read_lines

@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from docgraph.errors import DataError
+from training.datasets.csv_names import names_line
 from training.datasets.encodings import text_of_table
 from training.datasets.splitting import SPLIT_WORDS
 
 JSON_ENDINGS: Final = (".jsonl", ".ndjson")
 SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
-OTHER_SEPARATORS: Final = (";", "\t", "|")
-"""Of a .csv whose first line has no comma: what spreadsheets write where the comma is the decimal mark."""
 WRAPPERS: Final = ("data", "records", "rows", "items", "examples", "documents", "articles")
 """Names that a JSON object may give its one list of records; under any other it is a document, or something else."""
 Notes = list[tuple[str, str]]
@@ -197,7 +196,7 @@ def _json_lines(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
 
 def _csv_rows(path: Path, file: TextIO, separator: str, notes: Notes) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(_LONGEST_FIELD)
-    separator, above = _start(file, separator)
+    separator, above = names_line(file, separator)
     if above:
         notes.append(("file.above", f"before the names of the columns stands {above[0]!r:.60}, which is not read."))
     reader = csv.reader(file, delimiter=separator, strict=True)
@@ -226,53 +225,6 @@ def _csv_rows(path: Path, file: TextIO, separator: str, notes: Notes) -> Iterato
         notes.append(("row.longer", f"{longer} rows end in empty cells beyond the {len(names)} columns."))
     if empty:
         notes.append(("row.empty", f"the last {len(empty)} rows have empty cells only and are no records."))
-
-
-def _start(file: TextIO, separator: str) -> tuple[str, list[str]]:
-    """Go to the line that names the columns; return what parts its cells, and the lines above it.
-
-    A line that begins with # names the columns if it has as many cells, two or more, as the line after it. A line of
-    one cell, an empty one, and one of several are a title and the names.
-    """
-    above: list[str] = []
-    line = file.readline()
-    if declared := re.fullmatch(r"sep=(.)\s*", line, re.IGNORECASE):  # as Excel reads and writes it
-        separator = declared[1]
-        above.append(line.strip())
-        line = file.readline()
-    while line.startswith("#"):
-        after = file.readline()
-        while after.count('"') % 2 and (more := file.readline()):  # a cell of several lines
-            after += more
-        if len(_cells(line, separator)) == len(_cells(after, separator)) > 1:
-            break
-        above.append(line.strip())
-        line = after
-    after, names = file.readline(), file.readline()
-    if (
-        after
-        and [len(_filled(one, separator)) for one in (line, after)] == [1, 0]
-        and len(_filled(names, separator)) > 1
-    ):
-        above += [line.strip(), after.strip()]
-        line = names
-    separator = _separator_of(line, separator)
-    file.seek(0)
-    for _ in above:
-        file.readline()
-    return separator, above
-
-
-def _filled(line: str, separator: str) -> list[str]:
-    return [cell for cell in _cells(line, separator) if cell.strip()]
-
-
-def _separator_of(header: str, separator: str) -> str:
-    return max(OTHER_SEPARATORS, key=header.count) if separator == "," and separator not in header else separator
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader(line.splitlines(keepends=True), delimiter=_separator_of(line, separator)), [])
 
 
 def _names(path: Path, header: list[str], notes: Notes) -> list[str]:

@@ -26,7 +26,7 @@ from docgraph.document import Document, DocumentBuilder
 from docgraph.errors import LimitError, ParseError, check_type
 from docgraph.file_names import readable
 from docgraph.limits import Limits
-from docgraph.parsers.decode import check_is_text, decode
+from docgraph.parsers.decode import decode
 from docgraph.parsers.html.elements import Elements, from_soup, read_markup
 from docgraph.parsers.html.figures import find_figures
 from docgraph.parsers.html.flow import read_flow
@@ -38,6 +38,7 @@ from docgraph.parsers.html.nodes import Page
 from docgraph.parsers.html.offsets import element_offsets, node_offsets
 from docgraph.parsers.html.steps import Steps
 from docgraph.parsers.html.tree import grow
+from docgraph.parsers.signatures import check_is_text
 from docgraph.records import ImageAccess
 
 if TYPE_CHECKING:

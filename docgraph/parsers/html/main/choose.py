@@ -45,14 +45,13 @@ from docgraph.parsers.html.main.part_headings import (
 )
 from docgraph.parsers.html.main.parts import (
     drop_what_follows_the_article,
-    keep_code,
     keep_lists_of_items,
     keep_lists_of_the_text,
     keep_lists_whole,
     keep_panels,
     keep_quotes_whole,
-    keep_references,
 )
+from docgraph.parsers.html.main.programs import keep_code, keep_references
 from docgraph.parsers.html.main.roles import Verdict, set_regions, set_roles
 from docgraph.parsers.html.main.text_features import count_words
 from docgraph.parsers.html.main.together import keep_notes, keep_posts

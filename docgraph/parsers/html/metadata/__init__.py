@@ -1,3 +1,3 @@
 """What a page says of itself: `read` collects and chooses from `linked_data`, `meta` and `shown`;
-`dates`, `authors`, `titles`.
+`dates`, `datelines`, `authors`, `titles`.
 """

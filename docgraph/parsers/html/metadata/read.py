@@ -12,7 +12,6 @@ Sources: ogp.me; schema.org; Dublin Core; the order of trust from Readability.js
 
 import html
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from docgraph.metadata import Candidate, Metadata
@@ -20,6 +19,7 @@ from docgraph.parsers.html.elements import Elements
 from docgraph.parsers.html.images import resolve
 from docgraph.parsers.html.metadata.authors import HOST, author_names
 from docgraph.parsers.html.metadata.bylines import byline_below
+from docgraph.parsers.html.metadata.datelines import EVENTS_BELOW, dates_below
 from docgraph.parsers.html.metadata.dates import date_in_url, iso_date
 from docgraph.parsers.html.metadata.heads import (
     INVISIBLE,
@@ -32,10 +32,8 @@ from docgraph.parsers.html.metadata.heads import (
 from docgraph.parsers.html.metadata.linked_data import linked_data, statements
 from docgraph.parsers.html.metadata.meta import from_meta
 from docgraph.parsers.html.metadata.shown import (
-    OF_MEMBER,
     TELLING,
     article_items,
-    dates_of,
     from_page,
     is_of_others,
     is_within_item,
@@ -66,13 +64,6 @@ _LONGEST: Final = 4_000
 _MOST_HEADINGS: Final = 8
 _COUNTER: Final = re.compile(r"^\s*\(\d{1,3}\+?\)\s+(?=\S)")
 """The number of new messages, before a title."""
-_EVENTS_BELOW: Final = 90
-_EVENTS_ABOVE: Final = 16
-_LONGEST_DATELINE: Final = 80
-_WHOLE: Final = ("article", "main", "body")
-_LONGEST_DATE: Final = 30
-_SHORTEST_DATE: Final = 8
-_DAY_OF_WEEK: Final = re.compile(r"[^\W\d_]{2,12}(?:-feira)?,\s+")
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
@@ -198,47 +189,14 @@ def _candidates(elements: Elements, url: str | None, base: str, homes: list[int]
     if url and (day := date_in_url(url)):
         add("date", day, "url")
     if heading and not any(candidate.field == "date" for candidate in found):
-        published, modified = _dates_below(elements, heading)
+        published, modified = dates_below(elements, heading)
         add("date", published or "", "text")
         add("modified", modified or "", "text")
     if heading and not any(candidate.field == "authors" for candidate in found):
         start = elements.last[heading]
-        if author := byline_below(elements, start, min(start + _EVENTS_BELOW, len(elements.events))):
+        if author := byline_below(elements, start, min(start + EVENTS_BELOW, len(elements.events))):
             add("authors", author, "byline")
     return found
-
-
-def _dates_below(elements: Elements, heading: int) -> tuple[str | None, str | None]:
-    """Return the date in the first short texts below the heading, or else that of a text right above it that says
-    nothing more; and that of a change beside it. None if there is none before the first long text.
-    """
-    language, start, label = elements.attributes[0].get("lang"), elements.last[heading], ""
-    for text in _texts(elements.events[start : start + _EVENTS_BELOW]):
-        if len(text) > _LONGEST_DATELINE:
-            break
-        of_another = OF_MEMBER.match(label) or OF_MEMBER.match(text)
-        label = text
-        if not of_another and _has_digits(text) and any(days := dates_of(text, language)):
-            return days[0] or days[1], days[1]
-    first = elements.first[heading]
-    # What stands outside is today's date, a title, or of another text.
-    whole = next((row for row in elements.around(heading, len(elements.tag)) if elements.tag[row] in _WHOLE), heading)
-    for text in _texts(elements.events[max(elements.first[whole], first - _EVENTS_ABOVE) : first]):
-        if (
-            _has_digits(text)
-            and len(_DAY_OF_WEEK.sub("", text, count=1)) <= _LONGEST_DATE
-            and (day := iso_date(text, language))
-        ):
-            return day, None
-    return None, None
-
-
-def _texts(events: list[str | int]) -> Iterator[str]:
-    return (event.strip() for event in events if isinstance(event, str))
-
-
-def _has_digits(text: str) -> bool:
-    return len(text) >= _SHORTEST_DATE and any(map(str.isdigit, text))
 
 
 def _chosen(found: list[Candidate], field: str) -> list[Candidate]:
