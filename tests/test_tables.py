@@ -263,6 +263,13 @@ def test_a_word_for_nothing_is_a_class_only_where_many_records_have_it(tmp_path)
     }
 
 
+@pytest.mark.parametrize(("outer", "inner"), [("response", "docs"), ("data", "articles"), ("result", "results")])
+def test_a_list_is_read_out_of_the_envelope_of_an_interface(tmp_path, outer, inner):
+    rows = [{"text": f"text {n}", "label": "ab"[n % 2]} for n in range(20)]
+    (tmp_path / "a.json").write_text(json.dumps({"status": "OK", outer: {inner: rows, "meta": {"hits": 20}}}))
+    assert sum(map(len, load(tmp_path / "a.json").splits.values())) == 20
+
+
 @pytest.mark.parametrize("above", ["Export of 1 May\n\n", "Export of 1 May;;\n;;\n"])
 def test_a_title_and_an_empty_line_stand_above_the_names(tmp_path, above):
     path = tmp_path / "a.csv"

@@ -30,7 +30,9 @@ from training.datasets.splitting import SPLIT_WORDS
 
 JSON_ENDINGS: Final = (".jsonl", ".ndjson")
 SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
-WRAPPERS: Final = ("data", "records", "rows", "items", "examples", "documents", "articles")
+_ENVELOPES: Final = ("response", "result", "data")
+"""Names that an interface of the web gives the object that holds its list."""
+WRAPPERS: Final = ("data", "records", "rows", "items", "examples", "documents", "articles", "docs", "results")
 """Names that a JSON object may give its one list of records; under any other it is a document, or something else."""
 Notes = list[tuple[str, str]]
 _PEEK: Final = 1_000_000
@@ -244,6 +246,10 @@ def _records(values: Any) -> list[Any] | None:
         return values
     if not isinstance(values, dict) or not values:
         return None
+    for inner in (values[name] for name in _ENVELOPES if isinstance(values.get(name), dict)):
+        found: list[list[Any]] = [inner[name] for name in WRAPPERS if isinstance(inner.get(name), list)]
+        if len(found) == 1 and all(isinstance(row, dict) for row in found[0]):
+            return found[0]
     columns = list(values.values())
     if all(isinstance(column, dict) for column in columns):  # pandas: to_json()
         keys = dict.fromkeys(key for column in columns for key in column)
