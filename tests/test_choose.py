@@ -96,10 +96,12 @@ def test_a_description_counts_what_was_written(tmp_path):
     assert {code: one["count"] for code, one in facts.problems.items()} == {
         "label.alike": 1,
         "label.conflict": 1,
+        "label.rare": 1,
         "label.unseen": 1,
         "record.empty": 1,
         "text.shared": 1,
     }
+    assert "'X' has one record, which cannot be both" in facts.problems["label.rare"]["message"]
 
 
 def test_the_command_shows_the_sample_news(monkeypatch, capsys, sample_data):

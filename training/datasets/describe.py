@@ -116,6 +116,10 @@ def _problems(corpus: Corpus) -> list[RecordProblem]:
             found.append(
                 RecordProblem("label.alike", label, f"the labels {other!r} and {label!r} differ in case only.")
             )
+    for label, counts in _labels(corpus).items() if len(labels) > 1 else ():
+        if counts == {"train": 1}:  # one elsewhere is unseen
+            said = f"the label {label!r} has one record, which cannot be both learned and tested."
+            found.append(RecordProblem("label.rare", label, said))
     return found + _untrainable(corpus) + _repeated(corpus) + _shared(corpus)
 
 
