@@ -111,7 +111,8 @@ def test_a_short_article_for_browsers_without_scripts_is_read():
 def test_what_fades_in_is_read_and_a_trick_in_it_is_not(start: str):
     line = "The keeper has painted the railing, too."
     assert line in article(f"{start}<p>{line}</p></div>").main_text
-    assert line not in article(f"{start[:-2]}; font-size:0{start[-2:]}<p>{line}</p></div>").main_text
+    for trick in ("font-size:0", "position:absolute", "color:#fff", "transform:translateX(-9999px)"):
+        assert line not in article(f"{start[:-2]}; {trick}{start[-2:]}<p>{line}</p></div>").main_text
     assert line not in article(f'<div style="visibility: hidden"><p>{line}</p></div>').main_text
 
 

@@ -33,6 +33,11 @@ SHOWN_BY_SCRIPT: Final = re.compile(r"hidden$|.*cloak|data-(?:aos|sal|anim|revea
 FADING: Final = frozenset(("wow", "elementor-invisible", "animated", "et_animated", "animate-on-scroll"))
 """Class names of the same."""
 _OF_FADING: Final = re.compile(r"(?<![\w-])(?:visibility|opacity)\s*:[^;]*;?", re.I)
+_OF_MOVING: Final = re.compile(
+    r"(?<![\w-])(?:(?:-\w+-)?(?:animation|transition|transform|filter)|translate|rotate|scale|will-change)(?:-\w+)*\s*:[^;]*;?",
+    re.I,
+)
+"""What the own style of such an element declares, and no more."""
 _MOVES: Final = ("transition", "animation", "transform", "will-change", "filter", "animation-name")
 _COLOURS: Final[dict[str, tuple[int, ...] | None]] = {
     "white": (255, 255, 255), "black": (0, 0, 0), "transparent": None,
@@ -65,8 +70,10 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
 
 def fades_in(own: Attributes) -> bool:
     """Whether an element is hidden only until a reader comes to it, as an attribute or class of a library says."""
-    named = any(map(SHOWN_BY_SCRIPT.match, own)) or not FADING.isdisjoint(own.get("class", "").split())
-    return named and not way_of_hiding(_OF_FADING.sub("", own.get("style", "")))
+    if not any(map(SHOWN_BY_SCRIPT.match, own)) and FADING.isdisjoint(own.get("class", "").split()):
+        return False
+    moves = _OF_FADING.sub("", own.get("style", "")[:LONGEST_STYLE])
+    return not _OF_MOVING.sub("", moves).strip("; ") and not way_of_hiding(moves)
 
 
 @lru_cache(maxsize=8_192)
