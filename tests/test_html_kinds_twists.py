@@ -14,7 +14,7 @@ from tests.white_tower import BODY, LINES, article, bound, codes, heading_over
 def test_a_heading_in_the_header_of_a_page_is_its_title(names: str):
     """Such a header may be that of the site or that of the text: only another heading in the title can tell."""
     page = parse_html(
-        f"<title>A white tower again - Isles Council</title><main><div class={names}><h1>A white tower again</h1></div>"
+        f"<title>A white tower again | Isles Council</title><main><div class={names}><h1>A white tower again</h1></div>"
         f"{BODY}</main>"
     )
     assert (page.metadata.title, page.metadata.site_name) == ("A white tower again", "Isles Council")
@@ -32,7 +32,9 @@ def test_a_heading_in_the_header_is_the_site_where_another_is_the_title():
     ("title", "site"),
     [
         ("A white tower | Isle Post", "Isle Post"),
-        ("A white tower - News - Isle Post", "Isle Post"),
+        ("A white tower | News | Isle Post", "Isle Post"),
+        ("A white tower | Tutorial", None),
+        ("A white tower - A History", None),
         ("A white tower｜Isle Post", "Isle Post"),
         ("A white tower | The news of the western isles", None),
         ("A white tower, painted | Isle Post", None),
@@ -50,6 +52,9 @@ def test_a_title_for_previews_that_is_the_page_title_is_cut_like_it():
         f'<title>Tower | Isles</title><meta property="og:title" content="Tower | Isles"><h1>Tower</h1>{BODY}'
     )
     assert page.metadata.title == "Tower"
+    whole = "Tower - the best - and the worst"
+    page = parse_html(f"<title>{whole}</title><meta property=og:title content='{whole}'><h1>Tower</h1>{BODY}")
+    assert page.metadata.title == whole
 
 
 def test_who_wrote_an_entry_of_a_live_blog_did_not_write_it_all():

@@ -277,8 +277,9 @@ def test_a_title_and_an_empty_line_stand_above_the_names(tmp_path, above):
     notes = []
     assert [row["label"] for row in read_lines(path, notes)] == ["x", "y"]
     assert "'Export of 1 May" in dict(notes)["file.above"]
-    path.write_text("text\n\none text\nanother\n")
-    assert [row["text"] for row in read_lines(path)] == ["one text", "another"]
+    for first in ("one text", "It rose, and fell"):
+        path.write_text(f'text\n\n"{first}"\nanother\n'.replace('"', "" if "," not in first else '"'))
+        assert [row["text"] for row in read_lines(path)] == [first, "another"]
 
 
 def test_a_header_that_begins_with_a_hash_is_one_over_a_cell_of_several_lines(tmp_path):

@@ -10,6 +10,9 @@ from typing import Final, TextIO
 _OTHER_SEPARATORS: Final = (";", "\t", "|")
 """Of a .csv whose first line has no comma: what spreadsheets write where the comma is the decimal mark."""
 
+_LONGEST_NAME: Final = 40
+"""Letters of a column's name that stands below a title."""
+
 
 def names_line(file: TextIO, separator: str) -> tuple[str, list[str]]:
     """Go to the line that names the columns; return what parts its cells, and the lines above it.
@@ -32,11 +35,7 @@ def names_line(file: TextIO, separator: str) -> tuple[str, list[str]]:
         above.append(line.strip())
         line = after
     after, names = file.readline(), file.readline()
-    if (
-        after
-        and [len(_filled(one, separator)) for one in (line, after)] == [1, 0]
-        and len(_filled(names, separator)) > 1
-    ):
+    if after and [len(_filled(one, separator)) for one in (line, after)] == [1, 0] and _are_names(names, separator):
         above += [line.strip(), after.strip()]
         line = names
     separator = _separator_of(line, separator)
@@ -44,6 +43,11 @@ def names_line(file: TextIO, separator: str) -> tuple[str, list[str]]:
     for _ in above:
         file.readline()
     return separator, above
+
+
+def _are_names(line: str, separator: str) -> bool:
+    cells = _filled(line, separator)
+    return len(cells) > 1 and all(len(cell) <= _LONGEST_NAME and cell[0] != " " for cell in cells)
 
 
 def _filled(line: str, separator: str) -> list[str]:

@@ -116,7 +116,7 @@ def _read(elements: Elements, sheet: Sheet, shown: frozenset[int]) -> Reader:
 def _is_opened(reader: Reader, row: int, panels: set[int]) -> bool:
     """Whether a hidden element is one that a reader opens, and hidden by no trick."""
     own = reader.elements.attributes[row]
-    if _is_shown_later(reader, own) or ("style" in own and "hidden" not in own and fades_in(own)):
+    if _is_shown_later(reader, own) or ("style" in own and fades_in(reader.elements.tag[row], own)):
         return True
     return (row in panels or is_rest_of_text(reader.elements, row)) and way_of_hiding(own.get("style", "")) != "trick"
 
@@ -164,12 +164,16 @@ def _hidden_text(elements: Elements, rows: list[int]) -> frozenset[int]:
         is_dialog = elements.tag[row] == "dialog" or elements.attributes[row].get("role") in ("dialog", "alertdialog")
         if is_dialog and not _PARTS_OF_PAGE & {*elements.tag[row : elements.end(row)]}:
             continue
-        # A notice that scripts are needed is no article, though it may have a heading.
-        inner = elements.tag[row : elements.end(row)]
-        least = _LEAST_ARTICLE if "article" in inner or "main" in inner else _ALMOST_EMPTY
+        least = _LEAST_ARTICLE if elements.tag[row] == "noscript" and _is_article(elements, row) else _ALMOST_EMPTY
         if _letters(elements, row) >= least:
             found.add(row)
     return frozenset(found)
+
+
+def _is_article(elements: Elements, row: int) -> bool:
+    """Whether an element is an article by its markup, and no notice that scripts are needed."""
+    inner = elements.tag[row : elements.end(row)]
+    return ("article" in inner or "main" in inner) and "script" not in elements.text(row).lower()
 
 
 def _letters(elements: Elements, row: int) -> int:

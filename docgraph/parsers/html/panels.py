@@ -151,9 +151,12 @@ def _is_controlled(elements: Elements, row: int) -> bool:
     before, name, text = elements.before(row), elements.attributes[row].get("id", ""), elements.text(row).strip()
     if not name or before < 0 or not _ENDS_SENTENCE.search(text):
         return False
-    inner = [elements.attributes[one] for one in range(before, min(elements.end(before), before + _NEAR))]
-    controls = [own for own in inner if name in own.get("aria-controls", "").split()]
-    return any(len(text) > _LONGEST_MESSAGE or "aria-expanded" in own for own in controls)
+    for one in range(before, min(elements.end(before), before + _NEAR)):
+        own = elements.attributes[one]
+        if name in own.get("aria-controls", "").split():
+            is_question = elements.text(one).rstrip().endswith(("?", "？"))
+            return len(text) > _LONGEST_MESSAGE or is_question or "aria-expanded" in own
+    return False
 
 
 def _has_line_above(elements: Elements, row: int) -> bool:

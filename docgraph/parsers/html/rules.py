@@ -53,6 +53,8 @@ _OF_TOOLS: Final = re.compile(
 """All that a button in a heading says which is none of its words."""
 _GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
 _ENDS: Final = frozenset(".!?…")
+_NUMBER: Final = re.compile(r"\W*(?:[a-z]{0,5}\W*\d{0,5}|[ivxlc]{1,9})\W*", re.I)
+"""Of a page of a book."""
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 
 
@@ -141,7 +143,9 @@ def span(reader: Reader, row: int) -> int:
         return reader.after(row)
     if own.get("class") in _OF_EDITORS:
         return reader.after(row)
-    if ("role" in own and own["role"] == "doc-pagebreak") or ("epub:type" in own and own["epub:type"] == "pagebreak"):
+    if (own.get("role") == "doc-pagebreak" or own.get("epub:type") == "pagebreak") and _NUMBER.fullmatch(
+        reader.elements.text(row).strip()
+    ):
         return reader.after(row)
     if own.get("class") == "katex-html" and "math" in reader.elements.tag[reader.elements.parent[row] : row]:
         return reader.after(row)
@@ -322,7 +326,7 @@ def _touches(reader: Reader, row: int) -> bool:
         first += 1
     left, right = text.pieces[-1][-1:], event[:1]
     if left in _ENDS and right.isupper():
-        return text.pieces[-1][-2:-1].islower() and tags[0] == tags[1]
+        return text.pieces[-1][-2:-1].islower() and tags[0] == tags[1] and " " in text.pieces[-1].strip()
     if not (left.isalnum() and right.isalnum()):
         return False
     if tags == ("a", "a") or ("-" in tags[0] and "-" in tags[1]):

@@ -67,7 +67,7 @@ IN_READER_ONLY: Final = ("sr-only", "sr_only", "hidden", "screen", "invisible", 
 CAPTION_CLASS: Final = re.compile(
     r"caption|l[eé]gende|bildunterschrift|(?:bild|billed)e?[-_]*(?:te(?:x|ks)t|info)|cutline|pie-?(?:de-?)?foto|didascalia|leyenda|onderschrift|"
     r"bijschrift|podpis|popisek|epigrafe|kuvateksti|opis[-_]*zdj|descripci[oó]n[-_]*(?:foto|imagen)|(?:k[eé]p|foto)al[aá][ií]r[aá]s|(?:image|img|photo|foto|picture|figure|(?<![a-z])pic)[-_]*(?:sub-?title|te?xt|desc|legend|info|note)|"
-    r"media[-_]*(?:sub-?title|desc|info)|gallery-?text",
+    r"media[-_]*(?:sub-?title|desc|info)|(?<![\w-])gallerytext(?![\w-])",
     re.I,
 )
 CREDIT_CLASS: Final = re.compile(
@@ -80,7 +80,7 @@ CREDIT_CLASS: Final = re.compile(
 OF_CAPTIONS: Final = (
     "caption", "legend", "l\u00e9gende", "bild", "billed", "cutline", "foto", "didascalia", "leyenda", "onderschrift",
     "image", "img", "photo", "picture", "figure", "media", "credit", "copyright", "bijschrift", "podpis", "popisek",
-    "pic", "kuva", "gallery", "opis", "epigraf", "kepal", "k\u00e9pal",
+    "pic", "kuva", "gallerytext", "opis", "epigraf", "kepal", "k\u00e9pal",
 )  # fmt: skip
 """One of these is in every class attribute that the two patterns find something in; looking for them is quicker."""
 

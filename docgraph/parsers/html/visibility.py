@@ -28,7 +28,9 @@ _CLIPPED: Final = re.compile(
 )
 _UNSEEN_NUMBER: Final = re.compile(r"(?:0*\.0[0-4]\d*|0+(?:\.0*)?|0*[0-4](?:\.\d*)?%)")
 """An opacity that leaves nothing to be seen."""
-SHOWN_BY_SCRIPT: Final = re.compile(r"hidden$|.*cloak|data-(?:aos|sal|anim|reveal|scroll|fade|inview|wow)")
+SHOWN_BY_SCRIPT: Final = re.compile(
+    r"hidden$|(?:\w+-)?cloak$|data-(?:aos|sal|anim(?:at\w+)?|reveal|scroll|fade|inview|wow)(?:-|$)"
+)
 """Attributes of what is not hidden for good: a script takes them away, or lets the element fade in."""
 FADING: Final = frozenset(("wow", "elementor-invisible", "animated", "et_animated", "animate-on-scroll"))
 """Class names of the same."""
@@ -68,12 +70,14 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
     return tag == "input" and attributes.get("type", "").lower() == "hidden"
 
 
-def fades_in(own: Attributes) -> bool:
+def fades_in(tag: str, own: Attributes) -> bool:
     """Whether an element is hidden only until a reader comes to it, as an attribute or class of a library says."""
     if not any(map(SHOWN_BY_SCRIPT.match, own)) and FADING.isdisjoint(own.get("class", "").split()):
         return False
-    moves = _OF_FADING.sub("", own.get("style", "")[:LONGEST_STYLE])
-    return not _OF_MOVING.sub("", moves).strip("; ") and not way_of_hiding(moves)
+    style = own.get("style", "")[:LONGEST_STYLE]
+    moves = _OF_FADING.sub("", style)
+    fades = moves != style and not _OF_MOVING.sub("", moves).strip("; ")
+    return fades and not is_hidden(tag, {**own, "style": moves})
 
 
 @lru_cache(maxsize=8_192)

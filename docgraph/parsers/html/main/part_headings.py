@@ -3,6 +3,7 @@
 main blocks ─ keep_headings_..., drop_boxed_headings ─> main blocks with the headings of their parts
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
@@ -19,6 +20,7 @@ _SECOND_LINE_WORDS: Final = 10
 _LABEL_LETTERS: Final = 50
 """Of a heading that only says what links or buttons are for."""
 _CLOSE_LEVELS: Final = 2
+_AGREES: Final = re.compile(r"(?:yes|ja|oui|s[ií]|sim|tak|ano|igen|evet|да|так|ναι|はい|是|예|👍)(?!\w)", re.I)
 _BOX_LEVELS: Final = 4
 _BETWEEN_WORDS: Final = 10
 """Words between the heading of a part and its first main text, at most: when it was written, by whom."""
@@ -170,8 +172,8 @@ def drop_boxed_headings(elements: Elements, flow: Flow, main: set[int]) -> None:
 
 
 def drop_headings_of_buttons(elements: Elements, flow: Flow, main: set[int], title: int) -> None:
-    """Take out of `main` the headings of boxes with nothing under them but buttons, which go, too ("Is this page
-    useful?"), or links that are not main ("Share this").
+    """Take out of `main` the headings of boxes with nothing under them but buttons to say yes or no, which go, too ("Is
+    this page useful?"), or links that are not main ("Share this").
     """
     places = flow.places()
     for index in sorted(main):
@@ -181,6 +183,7 @@ def drop_headings_of_buttons(elements: Elements, flow: Flow, main: set[int], tit
             continue
         under = _texts_under(elements, flow, index, places)
         is_of_buttons = all(elements.tag[flow.items[i].element] == "button" for i in under)  # type: ignore[union-attr]
+        is_of_buttons = is_of_buttons and any(_AGREES.match(flow.items[i].text) for i in under)  # type: ignore[union-attr]
         if under and (is_of_buttons or (main.isdisjoint(under) and all(_leads_away(elements, flow, i) for i in under))):
             main.difference_update((index, *under))
 
@@ -190,7 +193,9 @@ def _leads_away(elements: Elements, flow: Flow, index: int) -> bool:
     block = flow.items[index]
     assert isinstance(block, TextBlock)
     links = (elements.attributes[row].get("href", "").strip() for _, _, type_, row in block.marks if type_ == "link")
-    return 0 < len(block.text) <= block.linked and not any(link[:1] == "#" and link != "#" for link in links)
+    return 0 < len(block.text) <= min(block.linked, _LABEL_LETTERS) and not any(
+        link[:1] == "#" and link != "#" for link in links
+    )
 
 
 def _texts_under(elements: Elements, flow: Flow, index: int, places: dict[int, tuple[int, int]]) -> list[int]:

@@ -229,7 +229,10 @@ def _is_story(elements: Elements, flow: Flow, row: int, level: int) -> bool:
         return False
     beside = (heading - 1, heading + 1)
     return flow.headings[heading] == level or any(
-        elements.tag[one] == "a" and elements.text(one).strip() == elements.text(heading).strip() for one in beside
+        elements.tag[one] == "a"
+        and elements.attributes[one].get("href", "").strip()[:1] != "#"
+        and elements.text(one).strip() == elements.text(heading).strip()
+        for one in beside
     )
 
 

@@ -37,7 +37,7 @@ _PLACE: Final = re.compile(r"\s(?:in|IN|aus|à|from)\s+[^\W\d_a-zà-ÿ][^,;&]*?(
 """Where an author writes from."""
 _AFTER_NAMES: Final = re.compile(
     r"\s*(?:[|•·]|\s[/–—-]\s|\bon\b\s+\w+,?\s+\d|\bupdated\b|\bpublished\b|\b(?:stand|veröffentlicht|publié|publicado)\b|"
-    r"\b(?:am|le|el|il|op|den|em|dia|dnia)\s+\d|,?\s+\d{1,2}[.:/ ]|"
+    r"\b(?-i:am|le|el|il|op|den|em|dia|dnia)\s+\d|,?\s+\d{1,2}[.:/ ]|"
     r"[,;]?\s(?:photo(?:s|graph|graphs|graphy)?|pictures|fotos?|bilder?)(?:\s*:|\s(?:by|von|par)\b)|"
     r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\s+\d).*$",
     re.I | re.S,

@@ -9,7 +9,7 @@ from typing import Final
 from docgraph.metadata import Candidate
 
 _SEPARATOR: Final = re.compile(
-    r"\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|\s*[|»｜]\s*|(?<=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef])"
+    r"(?<!\s)\s+(?:[|\-–—\\/>›»·:•]|::|//)\s+|(?:(?<!\s)\s+)?[|»｜]\s*|(?<=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef])"
     r"(?:_(?=\S)|-(?=[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]))"
 )
 """What stands between the title of a page and the name of its site; Chinese needs no space around it."""
@@ -50,7 +50,10 @@ def chosen_title(candidates: list[Candidate], site: str | None, main: str) -> st
     shown = {words: heading for heading in others if (words := _words(heading))}
     # Beside the site's name the heading is the longest part; a heading that is shorter may be the site's logo.
     longest = _words(_NUMBER.sub("", max(_SEPARATOR.split(chosen.value), key=len)))
-    is_of_page = any(c.source == "html" and c.value == chosen.value for c in candidates)
+    is_of_page = chosen.source == "html" or (
+        any(c.source == "html" and c.value == chosen.value for c in candidates)
+        and [sign.strip() for sign in _SEPARATOR.findall(chosen.value)] == ["|"]
+    )
     if is_of_page and longest in shown:
         return shown[longest]
     if (most := next((heading for heading in shown.values() if _is_most_of(heading, chosen.value)), None)) is not None:
@@ -80,11 +83,14 @@ def named_site(title: str, names: list[str]) -> str | None:
 
 
 def beside_heading(title: str, heading: str) -> str | None:
-    """Return what a sign sets apart at the end of a title that begins with a heading and a sign: the site's name, as a
-    rule; None if it is longer than the heading, which then is the name and this what the site does, or says nothing.
+    """Return what a bar sets apart at the end of a title that begins with a heading and a sign: the site's name, as a
+    rule; None if it is longer than the heading, which then is the name and this what the site does, or says nothing,
+    or is one word, which may be a place, a section, or what is done here.
     """
     signs = list(_SEPARATOR.finditer(title))
-    name = title[signs[-1].end() :].strip() if signs else ""
+    name = title[signs[-1].end() :].strip() if signs and signs[-1][0].strip() in ("|", "｜", "_") else ""
+    if name.isascii() and " " not in name:
+        return None
     if not 1 < len(name) <= len(heading) or name[0].islower() or _plain(name) in _NO_TITLES or _PART.fullmatch(name):
         return None
     return name if any(_plain(title[: sign.start()]) == _plain(heading) for sign in signs) else None
