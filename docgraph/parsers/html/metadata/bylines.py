@@ -28,7 +28,7 @@ _IS_MORE: Final = re.compile(r"^(?:,|&|(?:and|und|et|y|e|og|och|en)\b)", re.I)
 
 _WITHIN_LINE: Final = re.compile(
     r"\s(?:作者|记者|撰文)\s*[:：]\s*([\u4e00-\u9fff]{2,4})(?=\s|$)|\d{4}\s*·\s*\d{1,3} min\s*·\s*([^\d·]+)$|"
-    r"[（(【](?:記者|记者|文)\s?[・·:：／/]\s?([\u3040-\u30ff\u4e00-\u9fff]{2,6})[）)】]"
+    r"[（(【](?:記者|记者)\s?[・·:：／/]\s?([\u3040-\u30ff\u4e00-\u9fff]{2,6})[）)】]"
 )
 """An author after the date and the source in one line ("2022年5月18日 来源：… 作者：沈一鸣"), or after the time that
 reading takes, as Hugo's most common theme has it ("3 min · Ines Varga"), or in brackets ("（記者・佐藤健一）").
