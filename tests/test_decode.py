@@ -1,5 +1,7 @@
 """Bytes of pages to text: the order of evidence, and what is said about it."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +77,7 @@ def test_the_language_of_a_page_says_which_of_two_encodings_it_is():
     ("text", "encoding"), [(RUSSIAN, "koi8-r"), (JAPANESE, "euc-jp"), (f"{GERMAN} für den Turm, über", "cp1252")]
 )
 def test_without_the_detector_of_browsers_another_one_is_asked(monkeypatch, text: str, encoding: str):
-    monkeypatch.setattr("docgraph.parsers.decode.EncodingDetector", None)
+    monkeypatch.setitem(sys.modules, "chardetng_py", None)
     assert decode(text.encode(encoding)).text == text
 
 

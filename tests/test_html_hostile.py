@@ -48,6 +48,8 @@ CASES: dict[str, str] = {
     "class names": f"<div class='{'comment ' * 100_000}'>x</div>",
     "linked data": '<script type="application/ld+json">' + "[" * 100_000 + "</script>",
     "base": "<base href=x>" * 10_000,
+    "spaces in a title": f"<title>x{' ' * 8_000}y</title><h1>x</h1>",
+    "copies": "<pre>x</pre>" + "<x-copy>" * 20_000,
 }  # fmt: skip
 
 

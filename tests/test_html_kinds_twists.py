@@ -126,6 +126,8 @@ def test_numbers_of_pages_of_a_book_are_no_part_of_its_words():
     other = '<span role="doc-pagebreak" id=p19>19</span>'
     text = article(f"<p>The land{number}lord of the inn gave{other} us broth.</p>").main_text
     assert "The landlord of the inn gave us broth." in text
+    for word in ("forty-", "the", "." * 20 + "x"):  # no number, whatever it is called
+        assert word in article(f"<p>The land<span role=doc-pagebreak>{word}</span>lord gave us broth.</p>").main_text
 
 
 @pytest.mark.parametrize(
@@ -279,3 +281,60 @@ def test_another_article_below_a_short_one_is_not_of_the_page():
     assert page.main_text.split("\n\n") == LINES[:2]
     entry = f"<article><p>{LINES[2]}</p><p>{LINES[3]}</p></article>"
     assert LINES[2] in parse_html(f"{head}<div>{first}{entry}</div>").main_text
+
+
+# -- what looks like one of these and is none -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("box", "kept"),
+    [
+        (
+            "<div><h3>Which tower is the oldest?</h3><button>The white one</button><button>The red one</button></div>",
+            True,
+        ),
+        ("<section><h2>Paint</h2><button aria-expanded=false>How long does it last?</button></section>", True),
+        ("<section><h2>Is this page useful?</h2><button>Yes</button><button>No</button></section>", False),
+    ],
+)
+def test_headings_over_buttons_that_are_answers_or_questions_are_text(box: str, kept: bool):
+    heading = box.partition("</h")[0].rpartition(">")[2]
+    assert (heading in article(box).main_text) is kept
+
+
+def test_a_part_whose_heading_leads_to_itself_is_no_other_story():
+    part = f"<article><h2><a href={{}}>The new paint</a></h2>{BODY.replace('painted', 'coated')}</article>"
+    page = "<article><h1>A white tower</h1><p>{}</p></article>{}"
+    lead = " ".join(LINES)
+    assert "coated" in parse_html(page.format(lead, part.format("#paint"))).main_text
+
+
+def test_the_answer_to_a_question_is_what_its_button_opens():
+    page = "<div><button aria-controls=a>{}</button></div><div id=a hidden>Only with the keeper.</div>"
+    assert "Only with" in article(page.format("In winter?")).text
+    assert "Only with" not in article(page.format("Copy")).text
+
+
+def test_a_name_with_a_full_stop_in_two_elements_is_one_word():
+    text = article("<p>Call <b>os.</b><b>Path</b> or <i>Node.</i><i>Js</i> there.</p>").text
+    assert "Call os.Path or Node.Js there." in text
+
+
+def test_a_notice_in_an_article_that_scripts_are_needed_is_none():
+    notice = "This application needs JavaScript. Turn it on in the settings of your browser and load the page again."
+    page = parse_html(f"<div id=app></div><noscript><article><h1>Please</h1><p>{notice}</p></article></noscript>")
+    assert not page.main_text
+
+
+@pytest.mark.parametrize(
+    ("line", "authors"),
+    [("（記者会見）", ()), ("（文部科学省）が発表した", ()), ("By Anna Le 3 May 2021", ("Anna Le",))],
+)
+def test_what_only_begins_like_a_byline_names_nobody(line: str, authors: tuple[str, ...]):
+    page = parse_html(f"<main><article><h1>A white tower</h1><p>{line}</p>{BODY}</article></main>")
+    assert page.metadata.authors == authors
+
+
+def test_text_beside_a_gallery_is_no_caption():
+    page = article(f"<div class=gallery><img src=a.jpg><div class=gallery-text><p>{LINES[0]} Again.</p></div></div>")
+    assert f"{LINES[0]} Again." in page.main_text

@@ -18,11 +18,6 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-try:
-    from chardetng_py import EncodingDetector  # type: ignore[import-untyped]
-except ImportError:  # no wheel for this Python
-    EncodingDetector = None
-
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -250,7 +245,9 @@ def _detected(data: bytes) -> str | None:
     """Return what Firefox's detector makes of the beginning of the page, markup left out; None if it cannot tell."""
     sample = re.sub(rb"<script.*?</script>|<style.*?</style>|<[^>]{0,2000}>", b" ", data, flags=re.S | re.I)
     sample = sample[:_DETECT_BYTES]
-    if EncodingDetector is None:
+    try:
+        from chardetng_py import EncodingDetector  # type: ignore[import-untyped]  # seldom needed
+    except ImportError:  # no wheel for this Python
         return _detected_without_firefox(sample, data)
     found = _LANGUAGE.search(data[:_PRESCAN_BYTES])
     country = _COUNTRY.get(found.group(1).lower()) if found else None

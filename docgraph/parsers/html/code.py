@@ -140,7 +140,8 @@ def _code_of(elements: Elements, cell: int) -> str:
 def is_copy_button(elements: Elements, row: int) -> bool:
     """Whether a button copies the code beside it: by its class or its few words."""
     above = elements.parent[row]
-    if "pre" not in elements.tag[above + 1 : elements.end(above)][:_BUTTON_EVENTS] and elements.parent[above] > 0:
+    first = elements.tag[above + 1 : min(elements.end(above), above + 1 + _BUTTON_EVENTS)]
+    if "pre" not in first and elements.parent[above] > 0:
         above = elements.parent[above]  # the button may stand in a bar above the code
     beside = elements.tag[above + 1 : min(elements.end(above), above + _BUTTON_EVENTS)] if above >= 0 else []
     if elements.last[row] - elements.first[row] > _BUTTON_EVENTS or "pre" not in beside:

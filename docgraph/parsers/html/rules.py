@@ -53,7 +53,8 @@ _OF_TOOLS: Final = re.compile(
 """All that a button in a heading says which is none of its words."""
 _GUTTERS: Final = frozenset(("td", "div", "ul", "ol"))
 _ENDS: Final = frozenset(".!?…")
-_NUMBER: Final = re.compile(r"\W*(?:[a-z]{0,5}\W*\d{0,5}|[ivxlc]{1,9})\W*", re.I)
+_NUMBER: Final = re.compile(r"\W*(?:(?:[a-z]{1,5}\W*)?\d{1,5}|[ivxlc]{1,9})?\W*", re.I)
+_NUMBER_LETTERS: Final = 16
 """Of a page of a book."""
 _IS_BLOCK: Final = re.compile(r"display\s*:\s*(?:block|flex|grid|table)\b", re.I)
 
@@ -143,10 +144,10 @@ def span(reader: Reader, row: int) -> int:
         return reader.after(row)
     if own.get("class") in _OF_EDITORS:
         return reader.after(row)
-    if (own.get("role") == "doc-pagebreak" or own.get("epub:type") == "pagebreak") and _NUMBER.fullmatch(
-        reader.elements.text(row).strip()
-    ):
-        return reader.after(row)
+    if own.get("role") == "doc-pagebreak" or own.get("epub:type") == "pagebreak":
+        number = reader.elements.text(row).strip()
+        if len(number) <= _NUMBER_LETTERS and _NUMBER.fullmatch(number):
+            return reader.after(row)
     if own.get("class") == "katex-html" and "math" in reader.elements.tag[reader.elements.parent[row] : row]:
         return reader.after(row)
     if reader.typeset_twice and not TYPESET.isdisjoint(own.get("class", "").lower().split()):

@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Final
 
 from docgraph.parsers.html.elements import Attributes, Elements
-from docgraph.parsers.html.visibility import SHOWN_BY_SCRIPT
 
 Selector = tuple[frozenset[str], ...]
 """Compounds, each a set of names, a tag among them as it is; those before the last are of elements around."""
@@ -30,6 +29,8 @@ _BY_ATTRIBUTE: Final = re.compile(
 )
 _NOT: Final = re.compile(r":not\(([^():]{1,200})\)")
 _AT_REST: Final = re.compile(r":not\(:(?:hover|focus|active)[\w-]*\)")
+_SHOWN_BY_SCRIPT: Final = re.compile(r"hidden$|.*cloak|data-(?:aos|sal|anim|reveal|scroll|fade|inview|wow)")
+"""Attributes that say nothing here: a script takes them away, or lets the element fade in."""
 _MOST_OPTIONS: Final = 20
 _MOST_CONDITIONS: Final = 100
 
@@ -88,7 +89,7 @@ class Conditions:
 
     def _attribute(self, found: re.Match[str]) -> str:
         name, sign, *values = found.groups()
-        if SHOWN_BY_SCRIPT.match(name.lower()) or len(self._attributes) >= _MOST_CONDITIONS:
+        if _SHOWN_BY_SCRIPT.match(name.lower()) or len(self._attributes) >= _MOST_CONDITIONS:
             return found[0]
         value = next((value for value in values if value is not None), "")
         own = f".ǁ{len(self._attributes)}"

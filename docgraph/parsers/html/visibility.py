@@ -28,11 +28,11 @@ _CLIPPED: Final = re.compile(
 )
 _UNSEEN_NUMBER: Final = re.compile(r"(?:0*\.0[0-4]\d*|0+(?:\.0*)?|0*[0-4](?:\.\d*)?%)")
 """An opacity that leaves nothing to be seen."""
-SHOWN_BY_SCRIPT: Final = re.compile(
-    r"hidden$|(?:\w+-)?cloak$|data-(?:aos|sal|anim(?:at\w+)?|reveal|scroll|fade|inview|wow)(?:-|$)"
+_FADING: Final = re.compile(
+    r"(?:[\w-]+-)?cloak$|data-(?:aos|sal|anim(?:at\w+)?|reveal|scroll(?:reveal)?|fade(?:in)?|inview|wow)(?:-|$)"
 )
 """Attributes of what is not hidden for good: a script takes them away, or lets the element fade in."""
-FADING: Final = frozenset(("wow", "elementor-invisible", "animated", "et_animated", "animate-on-scroll"))
+_FADING_CLASSES: Final = frozenset(("wow", "elementor-invisible", "animated", "et_animated", "animate-on-scroll"))
 """Class names of the same."""
 _OF_FADING: Final = re.compile(r"(?<![\w-])(?:visibility|opacity)\s*:[^;]*;?", re.I)
 _OF_MOVING: Final = re.compile(
@@ -72,7 +72,7 @@ def is_hidden(tag: str, attributes: Attributes) -> bool:
 
 def fades_in(tag: str, own: Attributes) -> bool:
     """Whether an element is hidden only until a reader comes to it, as an attribute or class of a library says."""
-    if not any(map(SHOWN_BY_SCRIPT.match, own)) and FADING.isdisjoint(own.get("class", "").split()):
+    if not any(map(_FADING.match, own)) and _FADING_CLASSES.isdisjoint(own.get("class", "").split()):
         return False
     style = own.get("style", "")[:LONGEST_STYLE]
     moves = _OF_FADING.sub("", style)
